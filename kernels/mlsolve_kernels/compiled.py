@@ -1,0 +1,102 @@
+"""How the CPU kernels are compiled.
+
+Strict IEEE arithmetic: no fast-math flag is set, so LLVM may neither reorder nor fuse what is
+written, and where a fused multiply-add is wanted it is written as `fma`. A kernel's bytes therefore
+do not depend on how a loop was vectorised, on where in a row a pixel falls, on the number of threads
+or on the machine; NaN stays visible. It costs nothing measurable: bench/LOG.md #1.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core import types
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compile `function` with Numba on first use: nogil, cached on disk, division as NumPy divides.
+
+    `error_model="numpy"` matters: Python's zero-division check is a branch that keeps loops from
+    being vectorised (3.5 times slower).
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    folder = cache_folder()
+    if folder is None:
+        return cast(F, numba.njit(**options)(function))
+    with _numba_cache_in(folder):
+        return cast(F, numba.njit(cache=True, **options)(function))
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """Fused multiply-add a·b + c of three float32, rounded once (IEEE 754-2008, §5.4.1)."""
+    signature = types.float32(types.float32, types.float32, types.float32)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fma(*arguments)
+
+    return signature, build
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Return the folder that holds the compiled kernels of exactly these sources, or None if none is writable.
+
+    Numba notices a change in the file that holds a kernel, but not in the files whose functions and
+    constants it inlined: a changed tap or sign would go on running as it was. So the folder carries
+    a digest of every source in this package.
+    """
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(package.rglob("*.py")):
+        digest.update(source.relative_to(package).as_posix().encode())
+        digest.update(source.read_bytes())
+    for parent in _cache_parents(package):
+        folder = parent / f"kernels-{digest.hexdigest()[:16]}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return None
+
+
+def is_cached() -> bool:
+    """Tell whether kernels compiled from these sources lie on disk, so that a run starts at once."""
+    folder = cache_folder()
+    return folder is not None and any(folder.rglob("*.nbi"))
+
+
+def _cache_parents(package: Path) -> Iterator[Path]:
+    """Yield the folders to try: the user's choice, beside the sources, the user's cache, the temporary folder."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(chosen)
+    yield package / "__pycache__"
+    if sys.platform == "win32":
+        yield Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "mlsolve"
+    elif sys.platform == "darwin":
+        yield Path.home() / "Library" / "Caches" / "mlsolve"
+    else:
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlsolve"
+
+
+@contextmanager
+def _numba_cache_in(folder: Path) -> Iterator[None]:
+    """Point Numba's cache at `folder` while one function is decorated; a dispatcher keeps the place it saw."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
