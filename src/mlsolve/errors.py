@@ -1,0 +1,21 @@
+"""What can go wrong in a way the user can mend. Every message is one line: what, which value, what to do."""
+
+
+class MlsolveError(Exception):
+    """Base of all errors mlsolve raises on purpose."""
+
+
+class InputError(MlsolveError, ValueError):
+    """A picture or an array that cannot be used."""
+
+
+class OptionError(MlsolveError, ValueError):
+    """A setting out of its range, or unknown."""
+
+
+class BackendError(MlsolveError, RuntimeError):
+    """A backend that this machine does not have."""
+
+
+class OutputError(MlsolveError, OSError):
+    """A place that cannot be written to."""

@@ -1,0 +1,170 @@
+"""The only place that reads or writes picture files.
+
+Pillow opens a file: it knows EXIF orientation, colour profiles and CMYK and notices cut files. It holds
+8 bits a channel, so pictures with 16 are taken from OpenCV's decoder instead.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from .arrays import as_image
+from .errors import InputError, OutputError
+
+FloatArray = npt.NDArray[np.float32]
+
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
+"""Formats that are read, by content, whatever the file is called."""
+
+
+def load(path: Path) -> FloatArray:
+    """Return the picture in the file `path` as (H, W, C) float32 sRGB in [0, 1], C = 1 for grey or 3.
+
+    Turned as its EXIF orientation says, converted to sRGB if it carries a colour profile, alpha laid over
+    white, CMYK converted. Raises InputError, naming the file, if there is no whole picture in it.
+    """
+    data = _read(path)
+    with _unlimited_pixels():
+        try:
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture.load()
+        except UnidentifiedImageError:
+            raise InputError(
+                f"{path} is no picture mlsolve can read: give PNG, JPEG, TIFF, WebP, BMP or PPM"
+            ) from None
+        except Exception as error:
+            # Decoders raise whatever they stumble over (OSError, SyntaxError, struct.error, …).
+            raise InputError(f"{path} is cut off or damaged ({_first_line(error)}): get a whole copy") from None
+        deep = _decode_deep(data, picture)
+        array = _eight_bits(picture, path) if deep is None else deep
+    return as_image(array, str(path))
+
+
+def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 sRGB code values as a PNG that says it is sRGB.
+
+    The same picture gives the same bytes. Raises OutputError if the file cannot be written.
+    """
+    info = PngImagePlugin.PngInfo()
+    info.add(b"sRGB", b"\x00")
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image).save(
+        buffer, "PNG", pnginfo=info
+    )
+    write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, or raise OutputError in one line."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of `path`, or raise InputError."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give a picture file")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the name") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {_first_line(error)}") from None
+    if not data:
+        raise InputError(f"{path} is empty: give a picture file")
+    return data
+
+
+def _eight_bits(picture: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
+    """Return a loaded 8-bit picture as (H, W, C) uint8 sRGB, C from 1 to 4."""
+    turned = ImageOps.exif_transpose(picture)
+    if turned.mode in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "LAB", "HSV"):
+        transparent = turned.has_transparency_data
+        turned = _to_srgb(turned, path)
+        if turned.mode in ("P", "PA"):
+            turned = turned.convert("RGBA" if transparent else "RGB")
+        elif turned.mode == "1":
+            turned = turned.convert("L")
+        elif turned.mode in ("L", "RGB") and transparent:
+            turned = turned.convert("LA" if turned.mode == "L" else "RGBA")
+        elif turned.mode not in ("L", "LA", "RGB", "RGBA"):
+            turned = turned.convert("RGB")
+        return np.asarray(turned)
+    raise InputError(f"{path} holds pixels of type {turned.mode}: save it as 8- or 16-bit PNG or TIFF")
+
+
+def _to_srgb(picture: Image.Image, path: Path) -> Image.Image:
+    """Return `picture` converted by its embedded colour profile; a broken profile is passed over."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("L", "RGB", "RGBA", "CMYK"):
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        # Most pictures carry some edition of sRGB itself: leave their code values untouched.
+        if "srgb" in (ImageCms.getProfileDescription(source) or "").lower():
+            return picture
+        mode = {"L": "L", "CMYK": "RGB"}.get(picture.mode, picture.mode)
+        if mode == "L":
+            return picture
+        result = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        warnings.warn(f"{path}: its colour profile is passed over ({_first_line(error)})", stacklevel=4)
+        return picture
+    return picture if result is None else result
+
+
+def _decode_deep(data: bytes, picture: Image.Image) -> npt.NDArray[np.uint16] | None:
+    """Return a picture of 16 bits a channel as (H, W, C) uint16 RGB, or None if it has fewer.
+
+    OpenCV leaves orientation to us (IMREAD_UNCHANGED) and gives blue first.
+    """
+    if picture.format not in ("PNG", "TIFF", "PPM"):
+        return None
+    decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16:
+        return None
+    if decoded.ndim == 3:
+        order = [2, 1, 0, 3][: decoded.shape[2]] if decoded.shape[2] >= 3 else range(decoded.shape[2])
+        decoded = decoded[..., list(order)]
+    return np.asarray(_turn(decoded, picture.getexif().get(_ORIENTATION, 1)))
+
+
+_ORIENTATION: Final = 0x0112
+"""EXIF tag of the orientation, 1 to 8 (EXIF 2.3, §4.6.4)."""
+
+
+def _turn(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Return `array` (H, W, …) upright, given its EXIF orientation."""
+    if orientation in (5, 6, 7, 8):
+        array = np.swapaxes(array, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+@contextmanager
+def _unlimited_pixels() -> Iterator[None]:
+    """Let Pillow open prints of any size: its guard against decompression bombs stops at 179 megapixels."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _first_line(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0]

@@ -1,0 +1,93 @@
+"""How good a stack is: SSIM and PSNR of code values, as anybody else would measure them from the files."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import as_image, same_planes, spread_grey
+from .colour import compose
+from .errors import InputError
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a stack scores."""
+
+    target_ssim: float
+    """Mean SSIM of the stack as seen to the target, sRGB code values."""
+    target_psnr: float
+    """Peak signal-to-noise ratio of the same, in decibels."""
+    guide_ssim: tuple[float, ...]
+    """Mean SSIM of each layer to its guide, sRGB code values."""
+
+    @property
+    def mean_guide_ssim(self) -> float:
+        """Mean of `guide_ssim`."""
+        return sum(self.guide_ssim) / len(self.guide_ssim)
+
+
+def ssim(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Return the mean structural similarity of two pictures (Wang et al. 2004, eq. 13).
+
+    x, y: (H, W), (H, W, 3) or (H, W, 4) of one size, uint8, uint16 or float in [0, 1]. 11×11 Gaussian
+    window, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 1, zeros beyond the border, mean over all pixels
+    and planes; float32 inside, good to about 1e-6. 1 for equal pictures, at least -1. Raises InputError
+    for pictures that cannot be compared.
+    """
+    from mlsolve_kernels.ssim.cpu import ssim_means
+    from mlsolve_kernels.threads import Team
+
+    first, second = _pair(x, y)
+    team = Team()
+    try:
+        return float(np.mean(ssim_means(_planar(first), _planar(second), team)))
+    finally:
+        team.close()
+
+
+def psnr(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Return the peak signal-to-noise ratio of two pictures in decibels, infinite if they are equal.
+
+    x, y: as for `ssim`.
+    """
+    first, second = _pair(x, y)
+    error = float(np.mean(np.square(first - second), dtype=np.float64))
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def score(
+    layers: npt.ArrayLike, target: npt.ArrayLike, guides: npt.ArrayLike, exposure: float
+) -> Scores:
+    """Return what `layers` score as a stack for `target` and one by one for `guides`.
+
+    layers, guides: N pictures each, target: one, all of one size, in any form `ssim` takes. exposure: in
+    (0, 1]. Raises InputError if the numbers or sizes do not agree.
+    """
+    sheets, wanted = same_planes(list(layers), "layer"), list(guides)  # type: ignore[arg-type]
+    if len(sheets) != len(wanted):
+        raise InputError(f"there are {len(sheets)} layers and {len(wanted)} guides: give one guide per layer")
+    stack = compose(sheets, exposure)
+    return Scores(
+        ssim(stack, target),
+        psnr(stack, target),
+        tuple(ssim(sheet, guide) for sheet, guide in zip(sheets, wanted, strict=True)),
+    )
+
+
+def _pair(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    first, second = as_image(x, "the first picture"), as_image(y, "the second picture")
+    if first.shape[:2] != second.shape[:2]:
+        raise InputError(
+            f"the first picture is {first.shape[1]}×{first.shape[0]}, the second "
+            f"{second.shape[1]}×{second.shape[0]}: make them one size"
+        )
+    first, second = spread_grey([first, second])
+    return first, second
+
+
+def _planar(image: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0))

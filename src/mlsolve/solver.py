@@ -1,0 +1,186 @@
+"""The loop: from coarse to fine, at each level so many steps at a falling rate, until it is time to stop."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.objective.terms import Objective, Terms
+
+from .arrays import as_image, spread_grey
+from .backends import Backend, Workspace, open_backend
+from .colour import decode, encode, exposure_scale, printable_range
+from .errors import InputError
+from .history import History, Step
+from .options import MAX_LAYERS, Options
+from .pyramid import level_shapes
+from .resize import double, halve
+from .solution import Solution, Stop
+
+FloatArray = npt.NDArray[np.float32]
+Callback = Callable[[Step], bool | None]
+
+BETAS: Final = (0.9, 0.99)
+"""Decay rates of Adam's moments: the second shorter than usual, for a level lasts but some hundred steps."""
+
+_LAST_RATE: Final = 0.05
+"""What is left of the learning rate at the end of a level."""
+
+_LEAST_GAIN: Final = 1e-4
+"""By how much of itself the loss must fall to count as falling, for `patience`."""
+
+_START_NOISE: Final = 1 / 255
+"""Width of the noise added to the guides at the start: it tells layers with equal guides apart."""
+
+
+def solve(
+    target: npt.ArrayLike,
+    guides: Sequence[npt.ArrayLike],
+    options: Options | None = None,
+    callback: Callback | None = None,
+) -> Solution:
+    """Compute layers that multiply to `target` while each alone looks like its guide (docs/maths.md).
+
+    target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
+    laid over white. guides: 1 to 16 pictures of the same size, one per layer. If none of them has colour,
+    one plane is solved. callback: called with a `Step` at every iteration; return True to stop there.
+
+    Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
+    size, BackendError for a backend this machine does not have.
+    """
+    options = options or Options()
+    target_image, guide_images = _accept(target, guides)
+    height, width = target_image.shape[:2]
+    shapes = level_shapes(height, width, options.levels)
+    backend = open_backend(options, BETAS)
+    try:
+        layers, history, stop = _descend(
+            encode(_planar(target_image)),
+            encode(np.stack([_planar(guide) for guide in guide_images])),
+            shapes,
+            options,
+            backend,
+            callback,
+        )
+    finally:
+        backend.close()
+    return Solution(
+        layers=decode(np.ascontiguousarray(np.moveaxis(layers, 1, -1))),
+        target=target_image,
+        guides=np.stack(guide_images),
+        options=options,
+        history=history,
+        backend=backend.name,
+        stop=stop,
+    )
+
+
+def _accept(
+    target: npt.ArrayLike, guides: Sequence[npt.ArrayLike]
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Return target and guides as images of one size with one number of planes."""
+    target_image = as_image(target, "target")
+    if not 1 <= len(guides) <= MAX_LAYERS:
+        raise InputError(f"there are {len(guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
+    guide_images = [as_image(guide, f"guide {k}") for k, guide in enumerate(guides, start=1)]
+    for k, guide in enumerate(guide_images, start=1):
+        if guide.shape[:2] != target_image.shape[:2]:
+            raise InputError(
+                f"guide {k} is {guide.shape[1]}×{guide.shape[0]}, the target is "
+                f"{target_image.shape[1]}×{target_image.shape[0]}: bring it to that size, "
+                "for example by mlsolve.fit_image"
+            )
+    target_image, *guide_images = spread_grey([target_image, *guide_images])
+    return target_image, guide_images
+
+
+def _planar(image: FloatArray) -> FloatArray:
+    """Return `image` (H, W, C) as (C, H, W)."""
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+
+
+def _descend(
+    target: FloatArray,
+    guides: FloatArray,
+    shapes: list[tuple[int, int]],
+    options: Options,
+    backend: Backend,
+    callback: Callback | None,
+) -> tuple[FloatArray, History, Stop]:
+    """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended.
+
+    If it ends before the last level, the layers of that level are brought to full size.
+    """
+    objective = Objective(
+        exposure_scale(options.exposure), options.ssim_weight, options.mse_weight, options.guide_weight
+    )
+    bounds = printable_range(options.min_density, options.max_density)
+    targets, guide_levels = [target], [guides]
+    for shape in reversed(shapes[:-1]):
+        targets.insert(0, halve(targets[0], shape))
+        guide_levels.insert(0, halve(guide_levels[0], shape))
+
+    rng = np.random.default_rng(options.seed)
+    noise = rng.random(guide_levels[0].shape, dtype=np.float32) - np.float32(0.5)
+    layers = guide_levels[0] + np.float32(_START_NOISE) * noise
+    steps: list[Step] = []
+    stop: Stop = "iterations"
+    for level, shape in enumerate(shapes, start=1):
+        if level > 1:
+            layers = double(layers, shape)
+        workspace = backend.workspace(targets.pop(0), guide_levels.pop(0), objective, bounds)
+        workspace.start(layers)
+        stop = _solve_level(workspace, objective, options, (level, shapes), steps, callback)
+        layers = np.array(workspace.layers)
+        if stop == "callback":
+            break
+    if layers.shape[-2:] != shapes[-1]:
+        low, high = (np.float32(bound) for bound in bounds)
+        layers = np.clip(double(layers, shapes[-1]), low, high)
+    return layers, History(steps), stop
+
+
+def _solve_level(
+    workspace: Workspace,
+    objective: Objective,
+    options: Options,
+    place: tuple[int, list[tuple[int, int]]],
+    steps: list[Step],
+    callback: Callback | None,
+) -> Stop:
+    """Iterate at one level, append to `steps`, return why it ended; place: the level's number, all shapes."""
+    level, shapes = place
+    best, best_iteration = math.inf, 0
+    for iteration in range(1, options.iterations + 1):
+        terms = workspace.iterate(_rate(options, iteration))
+        step = _step(terms, objective, level, shapes, iteration, options.iterations)
+        steps.append(step)
+        if step.loss < best * (1 - _LEAST_GAIN):
+            best, best_iteration = step.loss, iteration
+        if callback is not None and callback(step):
+            return "callback"
+        at_full_size = level == len(shapes)
+        if at_full_size and options.target_ssim is not None and step.target_ssim >= options.target_ssim:
+            return "target_ssim"
+        if options.patience is not None and iteration - best_iteration >= options.patience:
+            return "patience"
+    return "iterations"
+
+
+def _rate(options: Options, iteration: int) -> float:
+    """Return the learning rate of `iteration` (from 1): a cosine from the full rate to the last."""
+    falling = (1 + math.cos(math.pi * (iteration - 1) / options.iterations)) / 2
+    return options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * falling)
+
+
+def _step(
+    terms: Terms,
+    objective: Objective,
+    level: int,
+    shapes: list[tuple[int, int]],
+    iteration: int,
+    iterations: int,
+) -> Step:
+    return Step(level, len(shapes), iteration, iterations, shapes[level - 1], objective.loss(terms), *terms)
