@@ -31,9 +31,7 @@ class Team:
         if self._pool is None:
             kernel(*arguments, 0, 1)
             return
-        others = [
-            self._pool.submit(kernel, *arguments, worker, self.workers) for worker in range(1, self.workers)
-        ]
+        others = [self._pool.submit(kernel, *arguments, worker, self.workers) for worker in range(1, self.workers)]
         try:
             kernel(*arguments, 0, self.workers)
         finally:

@@ -5,6 +5,7 @@ transmittance t in [0, 1]. *Encoded transmittance* x = t^(1/2.2): what the solve
 product of encoded layers is the encoded light through the stack.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -46,7 +47,7 @@ def printable_range(min_density: float, max_density: float) -> tuple[float, floa
     return float(10 ** (-max_density / GAMMA)), float(10 ** (-min_density / GAMMA))
 
 
-def compose(layers: npt.NDArray[np.generic], exposure: float = 1.0) -> FloatArray:
+def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float = 1.0) -> FloatArray:
     """Return the stack of `layers` as it is seen on a light box that is 1/exposure brighter than white.
 
     layers: (N, H, W), (N, H, W, 3) or (N, H, W, 4), or a sequence of N such pictures; sRGB code values as
@@ -59,6 +60,6 @@ def compose(layers: npt.NDArray[np.generic], exposure: float = 1.0) -> FloatArra
 
     check_exposure(exposure)
     light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
-    for layer in same_planes(list(layers), "layer"):
+    for layer in same_planes(list(layers), "layer"):  # type: ignore[arg-type]
         light = light * light_from_srgb(layer)
     return np.asarray(srgb_from_light(np.clip(light / exposure, 0, 1)), dtype=np.float32)

@@ -32,8 +32,9 @@ class Options:
     """Weight of 1 - SSIM of the stack to the target, 0 or more."""
     mse_weight: float = 10.0
     """Weight of the mean squared error of the stack against the target, 0 or more."""
-    guide_weight: float = 1.0
-    """Weight of 1 - SSIM of each layer to its guide, 0 or more."""
+    guide_weight: float | None = None
+    """Weight of 1 - SSIM of each layer to its guide, 0 or more. None: 1, but 3/N where N layers are more
+    than three, so that many guides do not outvote the target."""
     min_density: float = 0.0
     """Optical density of the clearest a sheet can be, 0 or more; 0 counts densities from clear film."""
     max_density: float = 2.5
@@ -56,7 +57,8 @@ class Options:
         _check_count("threads", self.threads, 1)
         check_exposure(self.exposure)
         for name in ("ssim_weight", "mse_weight", "guide_weight"):
-            _check_number(name, getattr(self, name), 0, math.inf, "0 or more")
+            if name != "guide_weight" or self.guide_weight is not None:
+                _check_number(name, getattr(self, name), 0, math.inf, "0 or more")
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         _check_number("min_density", self.min_density, 0, 6, "from 0 to 6")
@@ -71,6 +73,10 @@ class Options:
             _check_share("target_ssim", self.target_ssim)
         if self.backend not in get_args(Backend):
             raise OptionError(f"backend is {self.backend!r}: use {', '.join(get_args(Backend))}")
+
+    def guide_weight_for(self, layers: int) -> float:
+        """Return the weight of each guide in a stack of `layers`."""
+        return min(1.0, 3 / layers) if self.guide_weight is None else self.guide_weight
 
 
 def check_exposure(exposure: float) -> None:

@@ -59,9 +59,7 @@ def psnr(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
-def score(
-    layers: npt.ArrayLike, target: npt.ArrayLike, guides: npt.ArrayLike, exposure: float
-) -> Scores:
+def score(layers: npt.ArrayLike, target: npt.ArrayLike, guides: npt.ArrayLike, exposure: float) -> Scores:
     """Return what `layers` score as a stack for `target` and one by one for `guides`.
 
     layers, guides: N pictures each, target: one, all of one size, in any form `ssim` takes. exposure: in

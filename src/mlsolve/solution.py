@@ -36,11 +36,13 @@ class Solution:
     """What computed it."""
     stop: Stop
     """Why it ended: all iterations done, the wanted SSIM reached, patience run out, or the callback."""
+    seconds: float
+    """Wall-clock time of the solve, compiling included."""
 
     @cached_property
     def printed(self) -> npt.NDArray[np.uint8]:
         """The layers as they are written: (N, H, W, C) uint8, rounded to the nearest code value."""
-        return np.rint(self.layers * np.float32(255)).astype(np.uint8)
+        return np.asarray(np.rint(self.layers * np.float32(255)), dtype=np.uint8)
 
     @cached_property
     def stack(self) -> FloatArray:

@@ -8,9 +8,7 @@ _step = kernel(adam_step)
 
 
 @kernel
-def adam_row(
-    x: FloatArray, first: FloatArray, second: FloatArray, gradient: FloatArray, rates: Rates
-) -> None:
+def adam_row(x: FloatArray, first: FloatArray, second: FloatArray, gradient: FloatArray, rates: Rates) -> None:
     """Step one row, all (n,), in place."""
     for i in range(x.size):
         x[i], first[i], second[i] = _step(x[i], first[i], second[i], gradient[i], rates)

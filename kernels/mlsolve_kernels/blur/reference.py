@@ -14,5 +14,5 @@ def blur(images: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         border[axis] = (RADIUS, RADIUS)
         padded = np.pad(result, border)
         length = result.shape[axis]
-        result = sum(tap * np.take(padded, range(k, k + length), axis=axis) for k, tap in enumerate(taps()))  # type: ignore[assignment]
+        result = sum(tap * np.take(padded, range(k, k + length), axis=axis) for k, tap in enumerate(taps()))
     return result

@@ -10,8 +10,6 @@ def squared_error(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> f
     return float((difference**2).sum())
 
 
-def squared_error_gradient(
-    x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]
-) -> npt.NDArray[np.float64]:
+def squared_error_gradient(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Return the gradient of `squared_error(x, y)` with respect to `x`, in its shape."""
     return 2 * (np.asarray(x, dtype=np.float64) - y)

@@ -171,7 +171,7 @@ class CpuWorkspace:
 
     def start(self, layers: npt.NDArray[np.floating]) -> None:
         """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
-        self.layers[...] = np.clip(layers, *(np.float32(bound) for bound in self._bounds))
+        self.layers[...] = np.clip(layers, np.float32(self._bounds[0]), np.float32(self._bounds[1]))
         self._first.fill(0)
         self._second.fill(0)
         self._step = 0

@@ -7,9 +7,7 @@ from ..layout import MARGIN, FloatArray
 
 
 @kernel
-def product_rows(
-    layers: FloatArray, inverse_scale: np.float32, out: FloatArray, worker: int, workers: int
-) -> None:
+def product_rows(layers: FloatArray, inverse_scale: np.float32, out: FloatArray, worker: int, workers: int) -> None:
     """Put inverse_scale · (product of the layers) into `out`; one worker's share of the rows.
 
     layers: (N, C, H, W + 2·MARGIN) float32; out: (C, H, W + 2·MARGIN), its margins stay zero.

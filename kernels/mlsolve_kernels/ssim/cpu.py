@@ -203,7 +203,7 @@ def sum_row(row: FloatArray) -> np.float32:
         for i in range(half):
             row[i] += row[rest + i]
         count = rest
-    return row[0]
+    return np.float32(row[0])
 
 
 @kernel

@@ -1,0 +1,47 @@
+"""Procedural guides: pictures to lay over other pictures, made from a family, a size and a seed.
+
+What makes a good guide is what SSIM can hold on to: contrast and edges everywhere, no large flat parts.
+The same family, size, seed and palette give the same picture.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import OptionError
+from .kaleidoscope import kaleidoscope
+from .mosaic import mosaic
+from .palette import PALETTES, Palette, palette
+from .rosette import rosette
+
+__all__ = ["FAMILIES", "PALETTES", "Palette", "generate", "kaleidoscope", "mosaic", "palette", "rosette"]
+
+Picture = npt.NDArray[np.uint8]
+
+
+def _mosaic_kaleidoscope(size: tuple[int, int], seed: int, colours: Palette) -> Picture:
+    """A kaleidoscope of a mosaic, for those who have no photo at hand."""
+    side = max(size)
+    return kaleidoscope(mosaic((side, side), seed, colours), size, seed, fold=4 + seed % 5)
+
+
+FAMILIES: Final[dict[str, Callable[[tuple[int, int], int, Palette], Picture]]] = {
+    "rosette": rosette,
+    "mosaic": mosaic,
+    "kaleidoscope": _mosaic_kaleidoscope,
+}
+"""The generated families, by name, in the order in which `mlsolve run` takes them."""
+
+
+def generate(family: str, size: tuple[int, int], seed: int = 0, palette_name: str | None = None) -> Picture:
+    """Return a guide, (H, W, 3) uint8 sRGB.
+
+    family: a key of FAMILIES. size: (width, height). seed: 0 or more. palette_name: a key of PALETTES or
+    hexadecimal colours, "#112233,#ddeeff"; None: chosen by the seed. Raises OptionError for a family or a
+    palette that is not known.
+    """
+    if family not in FAMILIES:
+        raise OptionError(f"guide family is {family!r}: use {', '.join(FAMILIES)}")
+    return FAMILIES[family](size, seed, palette(palette_name, seed))

@@ -1,0 +1,54 @@
+"""Triangulated mosaics: jittered points, their Delaunay triangles, colours that drift across the sheet."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .canvas import Polygon, draw
+from .palette import Palette, shade
+
+_ACROSS: Final = 16
+"""Points along the short side."""
+
+
+def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> npt.NDArray[np.uint8]:
+    """Return a triangulated mosaic, (H, W, 3) uint8 sRGB, of `size` = (width, height)."""
+    width, height = size
+    rng = np.random.default_rng([seed, 0x6D6F])
+    cell = min(width, height) / _ACROSS
+    drift, turn = rng.uniform(0.6, 1.4, 2), rng.uniform(0, 2 * np.pi, 4)
+    triangles = _triangles(_points(width, height, cell, rng), width, height)
+    centres = triangles.mean(axis=1) / min(width, height)
+    angle = 2 * np.pi * centres
+    wave = np.sin(drift[0] * angle[:, 0] + turn[0]) * np.cos(drift[1] * angle[:, 1] + turn[1])
+    wave += 0.5 * np.sin(1.7 * drift[1] * (angle[:, 0] + angle[:, 1]) + turn[2])
+    # The drift gives the sheet a large form, the jitter gives every triangle an edge for SSIM to hold on to.
+    position = 0.5 + 0.27 * wave + rng.uniform(-0.28, 0.28, len(triangles))
+    polygons: list[Polygon] = [
+        (corners, shade(colours, float(at))) for corners, at in zip(triangles, position, strict=True)
+    ]
+    return draw(polygons, size, shade(colours, 0.5))
+
+
+def _points(width: int, height: int, cell: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return jittered points of a triangular grid that reaches beyond the sheet, (n, 2)."""
+    rows, columns = int(height / cell) + 5, int(width / cell) + 5
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float64)
+    x += 0.5 * (y % 2)
+    grid = np.stack([x - 2, y - 2], axis=-1).reshape(-1, 2)
+    return np.asarray((grid + rng.uniform(-0.34, 0.34, grid.shape)) * cell)
+
+
+def _triangles(points: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
+    """Return the Delaunay triangles of `points`, (n, 3, 2), in an order that depends on the points alone."""
+    margin = 4 * max(width, height)
+    subdivision = cv2.Subdiv2D((-margin, -margin, 3 * margin, 3 * margin))
+    for x, y in points:
+        subdivision.insert((float(x), float(y)))
+    triangles = np.asarray(subdivision.getTriangleList(), dtype=np.float64).reshape(-1, 3, 2)
+    inside = np.abs(triangles).max(axis=(1, 2)) < margin
+    centres = triangles.mean(axis=1)
+    order = np.lexsort((centres[:, 0], centres[:, 1]))
+    return np.asarray(triangles[order][inside[order]])

@@ -1,0 +1,201 @@
+"""A job: the pictures and every setting of a run, as a TOML file that repeats it."""
+
+import dataclasses
+import difflib
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+import tomli_w
+
+from mlsolve_kernels.window import SIZE
+
+from .errors import InputError, OptionError
+from .options import MAX_LAYERS, Options
+from .resize import Fit, fit_image
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FloatArray = npt.NDArray[np.float32]
+
+_UNSAVED: Final = ("threads",)
+"""Options that do not touch the result and depend on the machine."""
+_OPTION_KEYS: Final = tuple(f.name for f in dataclasses.fields(Options) if f.name not in _UNSAVED)
+_KEYS: Final = ("target", "guides", "size", "fit", *_OPTION_KEYS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to solve, and how."""
+
+    target: Path
+    """The picture the stack shall show."""
+    guides: tuple[Path | str, ...]
+    """One per layer: a picture file (Path), or a generated guide (str) as FAMILY:SEED or FAMILY:SEED:PALETTE."""
+    size: tuple[int, int] | None = None
+    """Width and height of the sheets in pixels; None: those of the target."""
+    fit: Fit = "cover"
+    """How pictures of other proportions are brought to the size."""
+    options: Options = field(default_factory=Options)
+    """How to solve."""
+
+    def __post_init__(self) -> None:
+        """Check what does not need the pictures."""
+        if self.fit not in get_args(Fit):
+            raise OptionError(f"fit is {self.fit!r}: use {', '.join(get_args(Fit))}")
+        if not 1 <= len(self.guides) <= MAX_LAYERS:
+            raise InputError(f"there are {len(self.guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
+        if self.size is not None and min(self.size) < SIZE:
+            width, height = self.size
+            raise OptionError(f"size is {width}×{height}: the smallest side must be {SIZE} pixels or more")
+
+    def pictures(self) -> tuple[FloatArray, list[FloatArray]]:
+        """Return target and guides at the job's size, each (H, W, C) float32 sRGB in [0, 1].
+
+        Raises InputError for a picture that cannot be read.
+        """
+        from . import images
+        from .arrays import as_image
+        from .guides import generate
+
+        target = images.load(self.target)
+        size = self.size or (target.shape[1], target.shape[0])
+
+        def guide(entry: Path | str) -> FloatArray:
+            if isinstance(entry, Path):
+                return fit_image(images.load(entry), size, self.fit)
+            family, seed, palette = parse_generated(entry)
+            return as_image(generate(family, size, seed, palette), entry)
+
+        return fit_image(target, size, self.fit), [guide(entry) for entry in self.guides]
+
+    def resolved(self, size: tuple[int, int], options: Options) -> "Job":
+        """Return this job with nothing left to choose: `size` and `options` as they came out."""
+        return dataclasses.replace(self, size=size, options=options)
+
+    def toml(self, folder: Path) -> str:
+        """Return the job as the text of a TOML file that is to lie in `folder`; files are named relative to it."""
+        settings: dict[str, Any] = {
+            "target": _relative(self.target, folder),
+            "guides": [entry if isinstance(entry, str) else _relative(entry, folder) for entry in self.guides],
+        }
+        if self.size is not None:
+            settings["size"] = list(self.size)
+        settings["fit"] = self.fit
+        for key in _OPTION_KEYS:
+            value = getattr(self.options, key)
+            if value is not None:
+                settings[key] = value
+        return tomli_w.dumps(settings)
+
+
+def load_job(path: Path) -> Job:
+    """Return the job in the TOML file `path`; the files it names are relative to its folder.
+
+    Raises InputError if the file cannot be read, OptionError for unknown keys and values out of range.
+    """
+    settings = read_settings(path)
+    try:
+        options = Options(**{key: settings[key] for key in _OPTION_KEYS if key in settings})
+        target = settings["target"]
+        guides = settings["guides"]
+        if not isinstance(target, str):
+            raise OptionError(f"target is {target!r}: give the name of a picture file")
+        if not isinstance(guides, list) or not all(isinstance(entry, str) for entry in guides):
+            raise OptionError(f"guides is {guides!r}: give a list of names of picture files")
+        return Job(
+            path.parent / target,
+            tuple(guide_entry(entry, path.parent) for entry in guides),
+            parse_size(settings["size"]) if "size" in settings else None,
+            settings.get("fit", "cover"),
+            options,
+        )
+    except KeyError as error:
+        raise OptionError(f"{path}: {error.args[0]} is missing: add it") from None
+    except (OptionError, InputError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings in the job file `path` as they stand there; all keys are known ones."""
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the name") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder: give the job.toml in it") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}") from None
+    for key in settings:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0)
+            raise OptionError(f"{path}: unknown key {key!r}: did you mean {near[0]!r}?")
+    return settings
+
+
+def guide_entry(text: str, folder: Path) -> Path | str:
+    """Return what a guide's `text` means: a generated guide, or else a file in `folder`."""
+    from .guides import FAMILIES
+
+    if text.split(":")[0] in FAMILIES and not (folder / text).exists():
+        parse_generated(text)
+        return text
+    return folder / text
+
+
+def parse_generated(text: str) -> tuple[str, int, str | None]:
+    """Return family, seed and palette of a generated guide, "FAMILY", "FAMILY:SEED" or "FAMILY:SEED:PALETTE"."""
+    from .guides import FAMILIES
+    from .guides.palette import palette
+
+    family, _, rest = text.partition(":")
+    seed, _, colours = rest.partition(":")
+    if family not in FAMILIES or not (seed or "0").isdecimal():
+        raise OptionError(
+            f"guide is {text!r}: use FAMILY:SEED with a family of {', '.join(FAMILIES)} and a whole number"
+        )
+    palette(colours or None, 0)
+    return family, int(seed or 0), colours or None
+
+
+def own_guides(layers: int, seed: int) -> tuple[str, ...]:
+    """Return `layers` generated guides, all different, for those who bring none."""
+    from .guides import FAMILIES
+
+    families = list(FAMILIES)
+    return tuple(f"{families[k % len(families)]}:{seed * MAX_LAYERS + k}" for k in range(layers))
+
+
+def parse_size(value: object) -> tuple[int, int]:
+    """Return (width, height) for N, [W, H], "N" or "WxH" in pixels; N alone means a square."""
+    parts: list[Any] = [value]
+    if isinstance(value, str):
+        parts = value.lower().replace("×", "x").split("x")
+        parts = [int(part) if part.strip().isdecimal() else None for part in parts]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    if len(parts) == 1:
+        parts = parts * 2
+    if len(parts) != 2 or not all(isinstance(part, int) and not isinstance(part, bool) for part in parts):
+        raise OptionError(f"size is {value!r}: give N for a square or WxH, in pixels")
+    width, height = parts
+    if min(width, height) < SIZE:
+        raise OptionError(f"size is {width}×{height}: the smallest side must be {SIZE} pixels or more")
+    return width, height
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Return `path` as seen from `folder`, with forward slashes; whole if they have no common root."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()

@@ -1,0 +1,109 @@
+"""The contact sheet: guides, layers, target and stack side by side with their scores."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from .arrays import spread_grey
+from .resize import resize
+from .scores import Scores
+
+if TYPE_CHECKING:
+    from .solution import Solution
+
+FloatArray = npt.NDArray[np.float32]
+Cell = tuple[FloatArray, str, str]
+"""A picture, its name, and what it scores."""
+
+_CELL: Final = 420
+"""Longer side of a picture on the sheet, in pixels, whatever the size of the print."""
+_GAP: Final = 28
+_MARGIN: Final = 56
+_CAPTION: Final = 44
+_COLUMNS: Final = 4
+"""Most layers in a row."""
+_INK: Final = (24, 25, 29)
+_PAPER: Final = (246, 245, 241)
+_FAINT: Final = (112, 113, 118)
+
+
+def draw_sheet(solution: "Solution", scores: Scores) -> npt.NDArray[np.uint8]:
+    """Return the contact sheet of `solution`, (H, W, 3) uint8 sRGB; its size does not grow with the print.
+
+    Above each layer stands its guide; target and stack stand to the right.
+    """
+    columns = min(_COLUMNS, len(solution.layers))
+    rows: list[list[Cell]] = []
+    for start in range(0, len(solution.layers), columns):
+        numbers = range(start, min(start + columns, len(solution.layers)))
+        rows.append([(solution.guides[k], f"guide {k + 1}", "") for k in numbers])
+        rows.append(
+            [
+                (solution.printed[k] / np.float32(255), f"layer {k + 1}", f"SSIM {scores.guide_ssim[k]:.3f}")
+                for k in numbers
+            ]
+        )
+    seen = f"SSIM {scores.target_ssim:.3f}   {scores.target_psnr:.1f} dB"
+    right: list[Cell] = [(solution.target, "target", ""), (solution.stack, "stack", seen)]
+
+    across, down = _cell_size(solution.target)
+    left_width = columns * across + (columns - 1) * _GAP
+    width = 2 * _MARGIN + left_width + 2 * _GAP + across
+    height = 2 * _MARGIN + len(rows) * (down + _CAPTION) + (len(rows) - 1) * _GAP
+    sheet = Image.new("RGB", (width, height + _CAPTION), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for number, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            _paste(sheet, pen, cell, _MARGIN + column * (across + _GAP), _top(number, down), (across, down))
+    for number, cell in enumerate(right):
+        left = _MARGIN + left_width + 2 * _GAP
+        _paste(sheet, pen, cell, left, _top(number, down), (across, down))
+    _sign(pen, solution, scores, (_MARGIN, height - _MARGIN // 2))
+    return np.asarray(sheet)
+
+
+def _top(row: int, down: int) -> int:
+    return _MARGIN + row * (down + _CAPTION + _GAP)
+
+
+def _cell_size(image: FloatArray) -> tuple[int, int]:
+    """Return width and height of a picture on the sheet."""
+    height, width = image.shape[:2]
+    scale = _CELL / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _paste(
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    cell: Cell,
+    left: int,
+    top: int,
+    size: tuple[int, int],
+) -> None:
+    picture, name, value = cell
+    coloured = spread_grey([picture, np.zeros((1, 1, 3), dtype=np.float32)])[0]
+    codes = np.rint(resize(np.ascontiguousarray(coloured), size) * np.float32(255)).astype(np.uint8)
+    sheet.paste(Image.fromarray(codes), (left, top))
+    baseline = top + size[1] + 12
+    pen.text((left, baseline), name, fill=_INK, font=_font(20))
+    if value:
+        pen.text((left + size[0], baseline), value, fill=_FAINT, font=_font(20), anchor="ra")
+
+
+def _sign(pen: ImageDraw.ImageDraw, solution: "Solution", scores: Scores, place: tuple[int, int]) -> None:
+    """Write below everything what was solved."""
+    height, width = solution.target.shape[:2]
+    layers = len(solution.layers)
+    line = (
+        f"{layers} {'layer' if layers == 1 else 'layers'} of {width} × {height} pixels   ·   "
+        f"exposure {solution.options.exposure:g}   ·   mean guide SSIM {scores.mean_guide_ssim:.3f}"
+    )
+    pen.text(place, line, fill=_FAINT, font=_font(18))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font that Pillow carries with it, so that a sheet looks the same everywhere."""
+    return ImageFont.load_default(size)
