@@ -1,1 +1,1 @@
-"""x"""
+"""The command line: Typer verbs, progress, tables. No maths."""

@@ -62,6 +62,12 @@ def spread_grey(images: Sequence[FloatArray]) -> list[FloatArray]:
     return [np.repeat(image, planes // image.shape[2], axis=2) for image in images]
 
 
+def code_values(image: FloatArray) -> npt.NDArray[np.uint8]:
+    """Return `image` (H, W, C) float32 in [0, 1] as (H, W, 3) uint8 code values, rounded to the nearest."""
+    coloured = np.repeat(image, 3 // image.shape[2], axis=2)
+    return np.asarray(np.rint(coloured * np.float32(255)), dtype=np.uint8)
+
+
 def _check_range(picture: npt.NDArray[np.floating], name: str) -> None:
     """Raise InputError unless all values are in [0, 1]; a hair beyond, as resampling leaves, is let pass."""
     low, high = float(picture.min()), float(picture.max())

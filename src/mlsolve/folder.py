@@ -16,18 +16,18 @@ import numpy as np
 
 from . import __version__, images
 from .errors import InputError, OutputError
+from .job import Job, relative_name
 from .scores import Scores, score
 from .sheet import draw_sheet
 
 if TYPE_CHECKING:
-    from .job import Job
     from .solution import Solution
 
 _OURS: Final = re.compile(r"layer-\d+\.png|stack\.png|sheet\.png|history\.csv|job\.toml|result\.json")
 """Names of the files mlsolve writes into a folder."""
 
 
-def write_solution(solution: "Solution", folder: Path, overwrite: bool = False, job: "Job | None" = None) -> Path:
+def write_solution(solution: "Solution", folder: Path, overwrite: bool = False, job: Job | None = None) -> Path:
     """Write everything that belongs to `solution` into `folder` and return it; see `Solution.save`.
 
     job: what it came from, written as job.toml.
@@ -47,13 +47,13 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False, 
     return folder
 
 
-def result(solution: "Solution", scores: Scores, folder: Path, job: "Job | None") -> dict[str, Any]:
+def result(solution: "Solution", scores: Scores, folder: Path, job: Job | None) -> dict[str, Any]:
     """Return what result.json holds."""
     height, width = solution.target.shape[:2]
     return {
         "arrangements": [
             {
-                "target": None if job is None else str(job.target),
+                "target": None if job is None else relative_name(job.target, folder),
                 "exposure": solution.options.exposure,
                 **target_report(scores),
             }

@@ -5,6 +5,7 @@ Pillow opens a file: it knows EXIF orientation, colour profiles and CMYK and not
 """
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,9 +64,14 @@ def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, or raise OutputError in one line."""
+    """Write `data` to `path`, whole or not at all; raise OutputError, in one line, if it cannot be."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        path.write_bytes(data)
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
 

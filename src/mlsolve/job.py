@@ -83,8 +83,8 @@ class Job:
     def toml(self, folder: Path) -> str:
         """Return the job as the text of a TOML file that is to lie in `folder`; files are named relative to it."""
         settings: dict[str, Any] = {
-            "target": _relative(self.target, folder),
-            "guides": [entry if isinstance(entry, str) else _relative(entry, folder) for entry in self.guides],
+            "target": relative_name(self.target, folder),
+            "guides": [entry if isinstance(entry, str) else relative_name(entry, folder) for entry in self.guides],
         }
         if self.size is not None:
             settings["size"] = list(self.size)
@@ -193,7 +193,7 @@ def parse_size(value: object) -> tuple[int, int]:
     return width, height
 
 
-def _relative(path: Path, folder: Path) -> str:
+def relative_name(path: Path, folder: Path) -> str:
     """Return `path` as seen from `folder`, with forward slashes; whole if they have no common root."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from .arrays import spread_grey
+from .arrays import code_values
 from .resize import resize
 from .scores import Scores
 
@@ -84,9 +84,7 @@ def _paste(
     size: tuple[int, int],
 ) -> None:
     picture, name, value = cell
-    coloured = spread_grey([picture, np.zeros((1, 1, 3), dtype=np.float32)])[0]
-    codes = np.rint(resize(np.ascontiguousarray(coloured), size) * np.float32(255)).astype(np.uint8)
-    sheet.paste(Image.fromarray(codes), (left, top))
+    sheet.paste(Image.fromarray(code_values(resize(picture, size))), (left, top))
     baseline = top + size[1] + 12
     pen.text((left, baseline), name, fill=_INK, font=_font(20))
     if value:
@@ -98,7 +96,7 @@ def _sign(pen: ImageDraw.ImageDraw, solution: "Solution", scores: Scores, place:
     height, width = solution.target.shape[:2]
     layers = len(solution.layers)
     line = (
-        f"{layers} {'layer' if layers == 1 else 'layers'} of {width} × {height} pixels   ·   "
+        f"{layers} {'layer' if layers == 1 else 'layers'} of {width} by {height} pixels   ·   "
         f"exposure {solution.options.exposure:g}   ·   mean guide SSIM {scores.mean_guide_ssim:.3f}"
     )
     pen.text(place, line, fill=_FAINT, font=_font(18))

@@ -29,6 +29,10 @@ BETAS: Final = (0.9, 0.99)
 _LAST_RATE: Final = 0.05
 """What is left of the learning rate at the end of a level."""
 
+_WARM_UP: Final = 5
+"""Iterations over which the rate rises at the start of a level: Adam's first step moves every pixel by the
+whole rate whatever its gradient, which from a good start only does harm (bench/LOG.md #4)."""
+
 _LEAST_GAIN: Final = 1e-4
 """By how much of itself the loss must fall to count as falling, for `patience`."""
 
@@ -115,7 +119,8 @@ def _descend(
 ) -> tuple[FloatArray, History, Stop]:
     """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended.
 
-    If it ends before the last level, the layers of that level are brought to full size.
+    If the callback ends it, the layers are the better of where that level began and where it stands, for
+    the first iterations of a level may lose a little; and they are brought to full size.
     """
     objective = Objective(
         exposure_scale(options.exposure),
@@ -137,14 +142,16 @@ def _descend(
             layers = double(layers, shape)
         workspace = backend.workspace(targets.pop(0), guide_levels.pop(0), objective, bounds)
         workspace.start(layers)
+        before = len(steps)
         stop = _solve_level(workspace, objective, options, (level, shapes), steps, callback)
-        layers = np.array(workspace.layers)
+        if stop != "callback" or steps[-1].loss <= steps[before].loss:
+            layers = np.array(workspace.layers)
         if stop == "callback":
             break
     if layers.shape[-2:] != shapes[-1]:
-        low, high = (np.float32(bound) for bound in bounds)
-        layers = np.clip(double(layers, shapes[-1]), low, high)
-    return layers, History(steps), stop
+        layers = double(layers, shapes[-1])
+    low, high = (np.float32(bound) for bound in bounds)
+    return np.clip(layers, low, high), History(steps), stop
 
 
 def _start(
@@ -195,9 +202,10 @@ def _solve_level(
 
 
 def _rate(options: Options, iteration: int) -> float:
-    """Return the learning rate of `iteration` (from 1): a cosine from the full rate to the last."""
+    """Return the learning rate of `iteration` (from 1): a short rise, then a cosine down to the last rate."""
     falling = (1 + math.cos(math.pi * (iteration - 1) / options.iterations)) / 2
-    return options.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * falling)
+    rising = min(1.0, iteration / _WARM_UP)
+    return options.learning_rate * rising * (_LAST_RATE + (1 - _LAST_RATE) * falling)
 
 
 def _step(

@@ -1,0 +1,5 @@
+"""`python -m mlsolve_cli` is `mlsolve`."""
+
+from .main import main
+
+main()

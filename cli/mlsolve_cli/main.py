@@ -1,0 +1,82 @@
+"""The `mlsolve` command: its verbs, and what becomes of errors.
+
+Only Typer is imported here; a verb imports what it needs when it runs, so that --help answers at once.
+"""
+
+import sys
+import warnings
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from mlsolve import __version__
+from mlsolve.errors import MlsolveError
+
+from .guide import guide
+from .info import info
+from .run import run
+from .verify import verify
+
+# Typer carries its own copy of Click or uses the installed one, depending on its version; either way
+# these are the classes it raises.
+_USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
+_ABORT: Final[Any] = typer.Abort
+
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="mlsolve",
+    help="Layers to print on film, acrylic or glass: laid over each other on a light box they multiply to a "
+    "picture, while each sheet alone looks like its guide.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for verb in (run, verify, guide, info):
+    app.command()(verb)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlsolve {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 2 refused in one line, 130 interrupted."""
+    warnings.showwarning = _show_warning
+    try:
+        status = app(args=arguments, prog_name="mlsolve", standalone_mode=False)
+    except _USAGE_ERROR as error:
+        sys.exit(_refuse(error.format_message()))
+    except (KeyboardInterrupt, _ABORT):
+        typer.echo("mlsolve: interrupted: nothing was written", err=True)
+        sys.exit(INTERRUPTED)
+    except MlsolveError as error:
+        sys.exit(_refuse(str(error)))
+    except MemoryError:
+        sys.exit(_refuse("there is not enough memory for pictures of this size: use a smaller --size"))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(_refuse(f"{where}{error.strerror or error}"))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str) -> int:
+    """Say `message` in one line on standard error and return the exit status for it."""
+    typer.echo("mlsolve: error: " + " ".join(message.split()), err=True)
+    return 2
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"mlsolve: warning: {message}", err=True)

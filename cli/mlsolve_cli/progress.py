@@ -1,0 +1,84 @@
+"""How a run shows where it is: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from mlsolve.history import Step
+from mlsolve.options import Options
+from mlsolve.pyramid import level_shapes
+
+_SECONDS_BETWEEN_LINES: Final = 5.0
+
+
+class Progress:
+    """Shows every `Step` on standard error; use it in a `with` block."""
+
+    def __init__(self, shape: tuple[int, int], options: Options) -> None:
+        """Prepare for a solve of `shape` (height, width) pixels."""
+        shapes = level_shapes(*shape, options.levels)
+        self._iterations = options.iterations
+        self._pixels = [height * width for height, width in shapes]
+        self._work = sum(self._pixels) * options.iterations
+        self._level = 0
+        self._level_began = self._last_line = time.monotonic()
+        self._bar: Bar | None = None
+        if sys.stderr.isatty():
+            self._bar = Bar(
+                TextColumn("level {task.fields[level]}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[words]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=self._work, level="1", words="starting")
+
+    def __enter__(self) -> "Progress":
+        """Put up the bar."""
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar down."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, step: Step) -> None:
+        """Show `step`."""
+        now = time.monotonic()
+        if step.level != self._level:
+            self._level, self._level_began = step.level, now
+        done = sum(self._pixels[: step.level - 1]) * self._iterations
+        done += self._pixels[step.level - 1] * step.iteration
+        words = (
+            f"iteration {step.iteration}/{step.iterations}  loss {step.loss:.4f}  "
+            f"target SSIM {step.target_ssim:.4f}  guides {step.mean_guide_ssim:.4f}"
+        )
+        # The first iteration of a level compiles or allocates; the pace is counted from its end.
+        if step.iteration > 1 and now > self._level_began:
+            rate = (step.iteration - 1) / (now - self._level_began)
+            left = (self._work - done) / (rate * self._pixels[step.level - 1])
+            words += f"  {rate:.3g} it/s  {duration(left)} left"
+        if self._bar is not None:
+            level = f"{step.level}/{step.levels}"
+            self._bar.update(self._task, completed=done, level=level, words=words)
+        elif step.iteration == step.iterations or now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            print(f"level {step.level}/{step.levels}  {words}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds` in words short enough for a status line."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
