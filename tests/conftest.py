@@ -1,0 +1,98 @@
+"""What the tests share. No test needs a picture from outside: all are drawn from seeds."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mlsolve_cli.main import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261123)
+
+
+@pytest.fixture
+def picture() -> Callable[..., np.ndarray]:
+    """A smooth colour picture with edges: something SSIM has structure to compare."""
+
+    def make(height: int, width: int, seed: int = 0, planes: int = 3) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        coarse = rng.random((max(2, height // 12), max(2, width // 12), planes)).astype(np.float32)
+        smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, planes)
+        y, x = np.mgrid[0:height, 0:width]
+        stripes = 0.15 * np.sign(np.sin((x * (seed + 2) + y * 3) / 9.0))[..., np.newaxis]
+        return np.clip(0.15 + 0.7 * smooth + stripes, 0, 1).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
+    """Write an RGB picture, float in [0, 1] or integer, into the test's folder through OpenCV."""
+
+    def write(name: str, image: np.ndarray) -> Path:
+        if np.issubdtype(image.dtype, np.floating):
+            image = np.rint(image * 255).astype(np.uint8)
+        if image.ndim == 3 and image.shape[2] >= 3:
+            image = image[..., [2, 1, 0, 3][: image.shape[2]]]
+        path = tmp_path / name
+        assert cv2.imwrite(str(path), image)
+        return path
+
+    return write
+
+
+class Run:
+    """What a command did."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def refusal(self) -> str:
+        """The one line of a refusal; fails if it was none, or more than one line."""
+        assert self.status == 2, (self.status, self.out, self.err)
+        assert self.out == ""
+        lines = [line for line in self.err.splitlines() if not line.startswith("compiling")]
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("mlsolve: error: ")
+        return lines[0].removeprefix("mlsolve: error: ")
+
+
+@pytest.fixture
+def mlsolve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Run]:
+    """Run the command line in the test's folder, in this process, and return what it did."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Run:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        code = stop.value.code
+        return Run(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Everything in `folder`: files with their bytes, folders as None."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def environment() -> dict[str, str]:
+    """The environment for a command in a process of its own."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

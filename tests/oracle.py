@@ -1,0 +1,45 @@
+"""The objective written once more, as naively as possible, with its own constants.
+
+The float64 references in the kernels package share window.py with the fast code; this file shares
+nothing, so a wrong constant there does not go unnoticed. Slow: dense windows, loops over pixels.
+"""
+
+import numpy as np
+
+_G = np.array([np.exp(-(d * d) / (2 * 1.5 * 1.5)) for d in range(-5, 6)])
+WINDOW = np.outer(_G, _G) / _G.sum() ** 2
+
+
+def blur(image: np.ndarray) -> np.ndarray:
+    """Dense 11×11 window over (H, W), zeros beyond the border."""
+    padded = np.pad(image.astype(np.float64), 5)
+    out = np.zeros(image.shape)
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            out[y, x] = (padded[y : y + 11, x : x + 11] * WINDOW).sum()
+    return out
+
+
+def mean_ssim(x: np.ndarray, y: np.ndarray) -> float:
+    """Wang et al. 2004, eq. 13, of (..., H, W), by planes."""
+    planes_x, planes_y = x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:])
+    values = []
+    for a, b in zip(planes_x.astype(np.float64), planes_y.astype(np.float64), strict=True):
+        ma, mb = blur(a), blur(b)
+        va, vb, cov = blur(a * a) - ma**2, blur(b * b) - mb**2, blur(a * b) - ma * mb
+        values.append((2 * ma * mb + 0.0001) * (2 * cov + 0.0009) / ((ma**2 + mb**2 + 0.0001) * (va + vb + 0.0009)))
+    return float(np.mean(values))
+
+
+def loss(
+    layers: np.ndarray, target: np.ndarray, guides: np.ndarray, scale: float, weights: tuple[float, float, float]
+) -> float:
+    """The loss of docs/maths.md §2: layers, guides (N, C, H, W), target (C, H, W); weights SSIM, MSE, guides."""
+    seen = np.ones(target.shape)
+    for layer in layers:
+        seen = seen * layer
+    seen = seen / scale
+    total = weights[0] * (1 - mean_ssim(seen, target)) + weights[1] * float(np.mean((seen - target) ** 2))
+    for layer, guide in zip(layers, guides, strict=True):
+        total += weights[2] * (1 - mean_ssim(layer, guide))
+    return total
