@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint format bench clean
 
 demo: $(VENV)/base
-	@rm -rf demo/astronaut
-	$(BIN)/mlsolve run examples/astronaut.jpg --guide rosette:1 --guide mosaic:4 --guide kaleidoscope:3 \
-	  --size 512 --exposure 0.1 --out demo/astronaut
+	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
+	  --guide kaleidoscope:3:dusk --size 480 --exposure 0.05 --out demo/chelsea --overwrite
+	@echo "all in    $(CURDIR)/demo/chelsea"
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest

@@ -1,0 +1,101 @@
+"""The house rules that a machine can check."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mlsolve_kernels
+from conftest import ROOT
+
+PACKAGES = {
+    "mlsolve_kernels": ROOT / "kernels" / "mlsolve_kernels",
+    "mlsolve": ROOT / "src" / "mlsolve",
+    "mlsolve_cli": ROOT / "cli" / "mlsolve_cli",
+}
+MAY_IMPORT = {
+    "mlsolve_kernels": set(),
+    "mlsolve": {"mlsolve_kernels"},
+    "mlsolve_cli": {"mlsolve", "mlsolve_kernels"},
+}
+"""One way: cli → src → kernels."""
+
+ONLY_IN = {
+    "typer": {"mlsolve_cli"},
+    "rich": {"mlsolve_cli"},
+    "PIL": {"mlsolve"},
+    "cv2": {"mlsolve"},
+    "numba": {"mlsolve_kernels"},
+    "torch": set(),
+}
+"""Which packages may import what."""
+
+
+def imports(path):
+    """The top-level names that a file imports, at its head or anywhere in it; its own package left out."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_one_way(package):
+    sources = list(PACKAGES[package].rglob("*.py"))
+    assert sources
+    for source in sources:
+        for name in imports(source):
+            if name in PACKAGES:
+                assert name in MAY_IMPORT[package], f"{source} imports {name}"
+            if name in ONLY_IN:
+                assert package in ONLY_IN[name], f"{source} imports {name}"
+
+
+def test_references_import_nothing_fast():
+    for source in PACKAGES["mlsolve_kernels"].rglob("reference.py"):
+        text = source.read_text(encoding="utf-8")
+        assert not re.search(r"import.*(numba|\bcpu\b|compiled|layout|partials|adam_step)", text), source
+
+
+def test_every_operation_has_its_companions():
+    """A folder of kernels has a reference and a CPU twin, and the tests import both."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    package = Path(mlsolve_kernels.__file__).parent
+    operations = [folder for folder in package.iterdir() if (folder / "__init__.py").exists()]
+    assert {folder.name for folder in operations} >= {"blur", "ssim", "mse", "product", "adam", "objective"}
+    for folder in operations:
+        assert (folder / "reference.py").exists(), folder
+        assert (folder / "cpu.py").exists(), folder
+        for twin in ("reference", "cpu"):
+            pattern = rf"{folder.name}\.{twin} import|{folder.name} import .*{twin}"
+            assert re.search(pattern, tests), f"no test imports {folder.name}.{twin}"
+
+
+def test_no_file_is_too_long():
+    for package in PACKAGES.values():
+        for source in package.rglob("*.py"):
+            assert len(source.read_text(encoding="utf-8").splitlines()) <= 400, source
+
+
+def test_importing_and_help_load_nothing_heavy():
+    script = (
+        "import sys, mlsolve, mlsolve_cli.main;"
+        "print([m for m in ('numpy', 'numba', 'cv2', 'PIL', 'rich.progress') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had():
+    import mlsolve
+
+    for name in mlsolve.__all__:
+        assert getattr(mlsolve, name) is not None
+        assert name == "__version__" or getattr(mlsolve, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'sole'"):
+        mlsolve.sole  # noqa: B018
+    assert 'version = "' + mlsolve.__version__ + '"' in (ROOT / "pyproject.toml").read_text()

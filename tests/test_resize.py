@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from mlsolve import OptionError
+from mlsolve.colour import light_from_srgb
+from mlsolve.pyramid import level_shapes
+from mlsolve.resize import double, fit_image, halve, resize
+
+
+def marked(height, width):
+    """A picture whose red tells the column and whose green tells the row."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([x / (width - 1), y / (height - 1), np.zeros_like(x)], axis=-1)
+
+
+def test_cover_cuts_the_middle_out():
+    fitted = fit_image(marked(40, 80), (40, 40), "cover")
+    assert fitted.shape == (40, 40, 3)
+    np.testing.assert_allclose(fitted, marked(40, 80)[:, 20:60], atol=1e-6)
+
+
+def test_contain_shows_all_on_white():
+    fitted = fit_image(marked(40, 80), (40, 40), "contain")
+    assert (fitted[:10] == 1).all()
+    assert (fitted[-10:] == 1).all()
+    assert fitted[10:30, 0, 0].max() < 0.1
+    assert fitted[10:30, -1, 0].min() > 0.9
+
+
+def test_stretch_changes_proportions():
+    fitted = fit_image(marked(40, 80), (40, 40), "stretch")
+    assert fitted[:, 0, 0].max() < 0.1
+    assert fitted[:, -1, 0].min() > 0.9
+    assert fitted[0, :, 1].max() < 0.1
+
+
+def test_unknown_fit():
+    with pytest.raises(OptionError, match="fit is 'fill': use cover, contain, stretch"):
+        fit_image(marked(40, 80), (40, 40), "fill")
+
+
+def test_same_size_is_untouched():
+    picture = marked(40, 80)
+    assert fit_image(picture, (80, 40)) is picture
+
+
+def test_smaller_averages_light():
+    checks = np.indices((40, 40)).sum(axis=0)[..., np.newaxis].astype(np.float32) % 2
+    small = resize(checks, (20, 20))
+    np.testing.assert_allclose(light_from_srgb(small), 0.5, atol=1e-5)
+    assert small.shape == (20, 20, 1)
+
+
+def test_larger_stays_in_range():
+    edge = np.zeros((20, 20, 3), np.float32)
+    edge[:, 10:] = 1
+    large = resize(edge, (60, 60))
+    assert large.min() == 0
+    assert large.max() == 1
+
+
+def test_levels_of_planes():
+    planes = np.full((2, 3, 21, 33), 0.4, np.float32)
+    assert halve(planes, (11, 17)).shape == (2, 3, 11, 17)
+    np.testing.assert_allclose(double(halve(planes, (11, 17)), (21, 33)), 0.4, atol=1e-6)
+
+
+def test_level_shapes():
+    assert level_shapes(600, 600, None) == [(75, 75), (150, 150), (300, 300), (600, 600)]
+    assert level_shapes(601, 300, 2) == [(301, 150), (601, 300)]
+    assert level_shapes(20, 20, None) == [(20, 20)]
+    with pytest.raises(OptionError, match="levels is 5: a picture of 100×90 pixels allows at most 4"):
+        level_shapes(90, 100, 5)
