@@ -44,8 +44,12 @@ def load(path: Path) -> FloatArray:
         except Exception as error:
             # Decoders raise whatever they stumble over (OSError, SyntaxError, struct.error, …).
             raise InputError(f"{path} is cut off or damaged ({_first_line(error)}): get a whole copy") from None
-        deep = _decode_deep(data, picture)
-        array = _eight_bits(picture, path) if deep is None else deep
+        array: npt.NDArray[Any] | None = None
+        # Profiles are converted in 8 bits only, and right colours matter more than fine ones.
+        if _foreign_profile(picture, path) is None:
+            array = _sixteen_bits(data, picture)
+        if array is None:
+            array = _eight_bits(picture, path)
     return as_image(array, str(path))
 
 
@@ -94,56 +98,71 @@ def _read(path: Path) -> bytes:
 def _eight_bits(picture: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
     """Return a loaded 8-bit picture as (H, W, C) uint8 sRGB, C from 1 to 4."""
     turned = ImageOps.exif_transpose(picture)
-    if turned.mode in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "LAB", "HSV"):
-        transparent = turned.has_transparency_data
-        turned = _to_srgb(turned, path)
-        if turned.mode in ("P", "PA"):
-            turned = turned.convert("RGBA" if transparent else "RGB")
-        elif turned.mode == "1":
-            turned = turned.convert("L")
-        elif turned.mode in ("L", "RGB") and transparent:
-            turned = turned.convert("LA" if turned.mode == "L" else "RGBA")
-        elif turned.mode not in ("L", "LA", "RGB", "RGBA"):
-            turned = turned.convert("RGB")
-        return np.asarray(turned)
-    raise InputError(f"{path} holds pixels of type {turned.mode}: save it as 8- or 16-bit PNG or TIFF")
+    if turned.mode not in _EIGHT_BIT_MODES:
+        raise InputError(f"{path} holds pixels of type {turned.mode}: save it as 8- or 16-bit PNG or TIFF")
+    transparent = turned.has_transparency_data
+    profile = _foreign_profile(turned, path)
+    if profile is not None:
+        turned = _to_srgb(turned, profile, path)
+    mode = ("LA" if transparent else "L") if turned.mode in ("1", "L", "LA") else "RGBA" if transparent else "RGB"
+    return np.asarray(turned.convert(mode))
 
 
-def _to_srgb(picture: Image.Image, path: Path) -> Image.Image:
-    """Return `picture` converted by its embedded colour profile; a broken profile is passed over."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("L", "RGB", "RGBA", "CMYK"):
-        return picture
+_EIGHT_BIT_MODES: Final = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "LAB", "HSV")
+
+
+def _foreign_profile(picture: Image.Image, path: Path) -> ImageCms.ImageCmsProfile | None:
+    """Return the colour profile to convert `picture` from: none for grey, for sRGB itself, or if it is broken."""
+    data = picture.info.get("icc_profile")
+    if not data or picture.mode not in ("RGB", "RGBA", "CMYK"):
+        return None
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        # Most pictures carry some edition of sRGB itself: leave their code values untouched.
-        if "srgb" in (ImageCms.getProfileDescription(source) or "").lower():
-            return picture
-        mode = {"L": "L", "CMYK": "RGB"}.get(picture.mode, picture.mode)
-        if mode == "L":
-            return picture
-        result = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        # Most pictures carry some edition of sRGB: their code values are left untouched.
+        return None if "srgb" in ImageCms.getProfileDescription(profile).lower() else profile
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        warnings.warn(f"{path}: its colour profile is passed over ({_first_line(error)})", stacklevel=4)
+        _pass_over(path, error)
+        return None
+
+
+def _to_srgb(picture: Image.Image, profile: ImageCms.ImageCmsProfile, path: Path) -> Image.Image:
+    """Return `picture` (RGB, RGBA or CMYK) converted from `profile`; a useless profile is passed over."""
+    mode = "RGB" if picture.mode == "CMYK" else picture.mode
+    try:
+        converted = ImageCms.profileToProfile(picture, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, ValueError) as error:
+        _pass_over(path, error)
         return picture
-    return picture if result is None else result
+    return picture if converted is None else converted
 
 
-def _decode_deep(data: bytes, picture: Image.Image) -> npt.NDArray[np.uint16] | None:
-    """Return a picture of 16 bits a channel as (H, W, C) uint16 RGB, or None if it has fewer.
+def _pass_over(path: Path, error: Exception) -> None:
+    warnings.warn(f"{path}: its colour profile is passed over ({_first_line(error)})", stacklevel=5)
 
-    OpenCV leaves orientation to us (IMREAD_UNCHANGED) and gives blue first.
+
+def _sixteen_bits(data: bytes, picture: Image.Image) -> npt.NDArray[np.uint16] | None:
+    """Return a picture of 16 bits a channel as (H, W, C) uint16, or None if it has fewer.
+
+    OpenCV leaves the orientation to us (IMREAD_UNCHANGED) and gives blue first.
     """
-    if picture.format not in ("PNG", "TIFF", "PPM"):
+    if picture.format == "PNG":
+        bits = data[24]  # in the header chunk, behind width and height
+    elif picture.format == "TIFF":
+        bits = int(np.max(picture.getexif().get(_BITS_PER_SAMPLE, 8)))
+    else:
+        return None
+    if bits != 16:
         return None
     decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype != np.uint16:
         return None
-    if decoded.ndim == 3:
-        order = [2, 1, 0, 3][: decoded.shape[2]] if decoded.shape[2] >= 3 else range(decoded.shape[2])
-        decoded = decoded[..., list(order)]
+    if decoded.ndim == 3 and decoded.shape[2] >= 3:
+        decoded = decoded[..., [2, 1, 0, 3][: decoded.shape[2]]]
     return np.asarray(_turn(decoded, picture.getexif().get(_ORIENTATION, 1)))
 
+
+_BITS_PER_SAMPLE: Final = 0x0102
+"""TIFF tag of the bits a channel has."""
 
 _ORIENTATION: Final = 0x0112
 """EXIF tag of the orientation, 1 to 8 (EXIF 2.3, §4.6.4)."""

@@ -1,0 +1,357 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tomli_w
+
+from conftest import environment, tree
+from mlsolve import images
+from mlsolve.folder import read_layers
+from mlsolve_cli import progress
+
+FAST = ("--iterations", 8, "--levels", 2)
+
+
+@pytest.fixture
+def pictures(save, picture):
+    return [save(f"{name}.png", picture(40, 52, seed)) for seed, name in enumerate(("t", "a", "b"))]
+
+
+def run_arguments(pictures, *more):
+    target, *guides = pictures
+    return ("run", target, *(text for guide in guides for text in ("--guide", guide)), *FAST, *more)
+
+
+def test_run_writes_a_folder_and_says_so(mlsolve, tmp_path, pictures):
+    done = mlsolve(*run_arguments(pictures, "--out", "o", "--exposure", 0.1))
+    assert done.status == 0
+    assert {entry.name for entry in (tmp_path / "o").iterdir()} == {
+        "layer-1.png",
+        "layer-2.png",
+        "stack.png",
+        "sheet.png",
+        "history.csv",
+        "job.toml",
+        "result.json",
+    }
+    lines = done.out.splitlines()
+    assert re.fullmatch(r"2 layers of 52×40 pixels, 16 iterations in [\d.]+ s on the cpu backend", lines[0])
+    assert re.fullmatch(r"stack +SSIM 0\.\d{3} +\d+\.\d dB +t\.png at exposure 0\.1", lines[1])
+    assert re.fullmatch(r"layer 1 +SSIM 0\.\d{3} +a\.png", lines[2])
+    assert lines[4] == "look at   o/sheet.png"
+    assert lines[5] == "print     o/layer-1.png … o/layer-2.png"
+    report = json.loads((tmp_path / "o" / "result.json").read_text())
+    assert report["arrangements"][0]["target"] == "../t.png"
+    assert len(report["guides"]) == 2
+
+
+def test_a_job_repeats_the_run_to_the_byte(mlsolve, tmp_path, pictures):
+    assert mlsolve(*run_arguments(pictures, "--out", "o", "--size", "33x30", "--threads", 1)).status == 0
+    assert mlsolve("run", "--job", "o/job.toml", "--out", "p", "--threads", 3).status == 0
+    assert mlsolve("run", "--job", "o/job.toml").status == 0  # into t-layers
+    first = tree(tmp_path / "o")
+    for name in ("p", "t-layers"):
+        again = tree(tmp_path / name)
+        assert first.keys() == again.keys()
+        assert [key for key in first if first[key] != again[key]] == ["result.json"]
+        reports = [json.loads(files["result.json"]) for files in (first, again)]
+        assert all(report.pop("seconds") > 0 for report in reports)
+        assert reports[0] == reports[1]
+
+
+def test_options_go_before_the_job(mlsolve, tmp_path, pictures):
+    assert mlsolve(*run_arguments(pictures, "--out", "o")).status == 0
+    assert mlsolve("run", "--job", "o/job.toml", "--out", "p", "--iterations", 3, "--size", 30).status == 0
+    job = (tmp_path / "p" / "job.toml").read_text()
+    assert "iterations = 3" in job
+    assert images.load(tmp_path / "p" / "layer-1.png").shape[:2] == (30, 30)
+
+
+def test_every_setting_is_resolved_in_the_job(mlsolve, tmp_path, pictures):
+    target, *_ = pictures
+    assert mlsolve("run", target, "--out", "o", "--iterations", 2, "--layers", 4).status == 0
+    job = (tmp_path / "o" / "job.toml").read_text()
+    for line in ('backend = "cpu"', "levels = 1", "guide_weight = 0.75", 'fit = "cover"', "seed = 0"):
+        assert line in job
+    assert job.count("rosette:") + job.count("mosaic:") + job.count("kaleidoscope:") == 4
+
+
+def test_without_guides_it_makes_three(mlsolve, tmp_path, pictures):
+    done = mlsolve("run", pictures[0], "--iterations", 2)
+    assert done.status == 0
+    assert len(read_layers(tmp_path / "t-layers")) == 3
+    assert "rosette:0" in done.out
+
+
+def test_json(mlsolve, tmp_path, pictures):
+    done = mlsolve(*run_arguments(pictures, "--out", "o", "--json"))
+    report = json.loads(done.out)
+    assert report.pop("folder") == "o"
+    assert report == json.loads((tmp_path / "o" / "result.json").read_text())
+
+
+def test_every_option_reaches_the_solver(mlsolve, tmp_path, pictures):
+    settings = {
+        "exposure": 0.3,
+        "iterations": 5,
+        "levels": 2,
+        "backend": "cpu",
+        "seed": 4,
+        "ssim-weight": 2.0,
+        "mse-weight": 5.0,
+        "guide-weight": 0.5,
+        "min-density": 0.1,
+        "max-density": 2.0,
+        "learning-rate": 0.02,
+        "target-ssim": 0.99,
+        "patience": 4,
+        "fit": "contain",
+    }
+    flags = [text for name, value in settings.items() for text in (f"--{name}", value)]
+    target, *guides = pictures
+    assert mlsolve("run", target, "--guide", guides[0], "--out", "o", "--size", "36x30", *flags).status == 0
+    lines = (tmp_path / "o" / "job.toml").read_text().splitlines()
+    for name, value in settings.items():
+        assert f"{name.replace('-', '_')} = {json.dumps(value)}" in lines
+
+
+def test_verify_scores_the_files(mlsolve, tmp_path, pictures, picture, save):
+    mlsolve(*run_arguments(pictures, "--out", "o"))
+    report = json.loads((tmp_path / "o" / "result.json").read_text())
+    found = json.loads(mlsolve("verify", "o", "--json").out)
+    assert found["guides"] == report["guides"]
+    assert found["arrangements"][0]["ssim"] == report["arrangements"][0]["ssim"]
+    # The files count, not what was noted: with one layer replaced the scores fall.
+    images.save_png(tmp_path / "o" / "layer-1.png", np.full((40, 52, 3), 128, np.uint8))
+    changed = json.loads(mlsolve("verify", "o", "--json").out)
+    assert changed["arrangements"][0]["ssim"] < report["arrangements"][0]["ssim"] - 0.05
+    assert changed["guides"][0] < 0.5
+
+
+def test_verify_any_folder_of_layers(mlsolve, tmp_path, pictures):
+    mlsolve(*run_arguments(pictures, "--out", "o", "--exposure", 0.5))
+    report = json.loads((tmp_path / "o" / "result.json").read_text())
+    (tmp_path / "o" / "job.toml").unlink()
+    assert "holds no job.toml: give --target" in mlsolve("verify", "o").refusal
+    found = json.loads(mlsolve("verify", "o", "--target", pictures[0], "--exposure", 0.5, "--json").out)
+    assert found["arrangements"][0]["ssim"] == report["arrangements"][0]["ssim"]
+    assert found["guides"] == []
+    done = mlsolve("verify", "o", "--target", pictures[0], "--guide", pictures[1], "--guide", pictures[2])
+    assert [line.split()[0] for line in done.out.splitlines()] == ["stack", "layer", "layer"]
+    assert "2 layers, guides are 1" in mlsolve("verify", "o", "--target", pictures[0], "-g", pictures[1]).refusal
+
+
+def test_guide(mlsolve, tmp_path, pictures):
+    assert (
+        mlsolve("guide", "mosaic", "--size", "50x40", "--seed", 3, "--palette", "ink", "--out", "g.png").status == 0
+    )
+    assert images.load(tmp_path / "g.png").shape == (40, 50, 3)
+    args = ("guide", "kaleidoscope", "--photo", pictures[0], "--fold", 8, "--size", 60)
+    assert mlsolve(*args, "--out", "k.png").out == "k.png\n"
+    assert "g.png exists already" in mlsolve("guide", "rosette", "--out", "g.png").refusal
+    assert mlsolve("guide", "rosette", "--out", "g.png", "--overwrite", "--size", 30).status == 0
+    # A generated guide given by name is the same picture as the file.
+    mlsolve("guide", "rosette", "--seed", 2, "--size", "52x40", "--out", "r.png")
+    for number, guide in enumerate(("rosette:2", "r.png")):
+        mlsolve("run", pictures[0], "--guide", guide, *FAST, "--out", f"o{number}")
+    assert (tmp_path / "o0" / "layer-1.png").read_bytes() == (tmp_path / "o1" / "layer-1.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("spiral",), "guide family is 'spiral'"),
+        (("mosaic", "--seed", -1), "--seed is -1"),
+        (("mosaic", "--size", 5), "size is 5×5"),
+        (("mosaic", "--fold", 4), "--photo and --fold belong to the kaleidoscope"),
+        (("mosaic", "--palette", "mud"), "palette is 'mud'"),
+        (("kaleidoscope", "--fold", 0), "fold is 0: it must be from 2 to 64"),
+        (("kaleidoscope", "--photo", "no.png"), "no.png does not exist"),
+    ],
+)
+def test_guide_refuses(mlsolve, tmp_path, arguments, words):
+    assert words in mlsolve("guide", *arguments, "--out", "g.png").refusal
+    assert tree(tmp_path) == {}
+    assert "does not end in .png" in mlsolve("guide", "mosaic", "--out", "g.jpg").refusal
+
+
+def test_info(mlsolve):
+    facts = json.loads(mlsolve("info", "--json").out)
+    assert facts["cores"] >= 1
+    assert facts["versions"]["numba"] in mlsolve("info").out
+
+
+def test_version_and_help(mlsolve):
+    assert mlsolve("--version").out == "mlsolve 0.1.0\n"
+    for verb in ("run", "verify", "guide", "info"):
+        text = mlsolve(verb, "--help").out
+        assert f"Example: mlsolve {verb}" in " ".join(text.split())
+
+
+def bad_files(tmp_path, save, picture):
+    """Name, arguments, and words of the refusal for every kind of bad input."""
+    good = save("good.png", picture(40, 40))
+    save("tiny.png", picture(10, 40))
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-500])
+    (tmp_path / "notes.txt").write_text("no picture at all")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "job.toml").write_text(tomli_w.dumps({"target": "good.png", "guides": ["good.png"], "exposr": 1}))
+    return {
+        "missing": (("run", "missing.png"), "missing.png does not exist"),
+        "empty": (("run", "empty.jpg"), "empty.jpg is empty"),
+        "cut": (("run", "cut.png"), "cut.png is cut off or damaged"),
+        "no picture": (("run", "notes.txt"), "notes.txt is no picture"),
+        "folder": (("run", "there"), "there is a folder"),
+        "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the smallest side must be 11 or more"),
+        "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is cut off"),
+        "size": (("run", "good.png", "--size", 5), "size is 5×5"),
+        "no size": (("run", "good.png", "--size", "big"), "size is 'big'"),
+        "exposure": (("run", "good.png", "--exposure", 2), "exposure is 2"),
+        "NaN": (("run", "good.png", "--exposure", "nan"), "exposure is nan"),
+        "densities": (("run", "good.png", "--max-density", 0), "max_density must be the larger"),
+        "levels": (("run", "good.png", "--levels", 9), "levels is 9"),
+        "no number": (("run", "good.png", "--iterations", "many"), "--iterations"),
+        "unknown option": (("run", "good.png", "--exposre", 1), "--exposre"),
+        "unknown verb": (("rnu", "good.png"), "rnu"),
+        "unknown key": (("run", "--job", "job.toml"), "unknown key 'exposr': did you mean 'exposure'?"),
+        "no job": (("run", "--job", "no.toml"), "no.toml does not exist"),
+        "no target": (("run",), "there is no target"),
+        "layers": (("run", "good.png", "--layers", 17), "--layers is 17"),
+        "layers and guides": (("run", "good.png", "--layers", 2, "-g", "good.png"), "--layers counts"),
+        "17 guides": (("run", "good.png", *("-g", "good.png") * 17), "there are 17 guides"),
+        "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu, cuda"),
+        "cuda": (("run", "good.png", "--backend", "cuda"), "no CUDA backend"),
+        "out exists": (("run", "good.png", "--out", "there"), "there exists already"),
+        "out under a file": (("run", "good.png", "--out", "notes.txt/o"), "cannot be written"),
+        "verify nothing": (("verify", "nowhere"), "nowhere is no folder"),
+    }
+
+
+def test_bad_input_is_refused_in_one_line_and_leaves_nothing(mlsolve, tmp_path, save, picture):
+    cases = bad_files(tmp_path, save, picture)
+    before = tree(tmp_path)
+    for name, (arguments, words) in cases.items():
+        refusal = mlsolve(*arguments).refusal
+        assert words in refusal, name
+        assert tree(tmp_path) == before, name
+
+
+def test_an_unwritable_place(mlsolve, tmp_path, pictures, monkeypatch):
+    """Root may write anywhere, so the refusal comes from the system call itself."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    before = tree(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", refuse)
+        assert "o cannot be written: Permission denied" in mlsolve(*run_arguments(pictures, "--out", "o")).refusal
+    assert tree(tmp_path) == before
+
+
+def test_a_full_disk(tmp_path, pictures):
+    """A real limit of the system on the size of files: the run is refused late, and nothing stays."""
+    before = tree(tmp_path)
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
+        "from mlsolve_cli.main import main; main(sys.argv[1:])"
+    )
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.splitlines()
+    assert "o/layer-1.png cannot be written: File too large" in lines[-1] or "layer-1.png" in lines[-1]
+    assert not any("Traceback" in line for line in lines)
+    assert tree(tmp_path) == before
+
+
+def test_ctrl_c_keeps_the_best_so_far(tmp_path, pictures):
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    arguments[arguments.index("--iterations") + 1] = "1000000"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlsolve_cli", *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    line = ""
+    while "iteration" not in line:
+        line = process.stderr.readline()
+        assert line, "it ended before it was interrupted"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert re.search(r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o", err)
+    assert "2 layers of 52×40 pixels" in out
+    report = json.loads((tmp_path / "o" / "result.json").read_text())
+    assert report["stopped_by"] == "callback"
+    assert read_layers(tmp_path / "o")[0].shape == (40, 52, 3)
+
+
+def test_plain_lines_where_there_is_no_terminal(mlsolve, pictures):
+    done = mlsolve(*run_arguments(pictures, "--out", "o"))
+    lines = [line for line in done.err.splitlines() if line.startswith("level")]
+    assert len(lines) == 2
+    pattern = r"level 2/2  iteration 8/8  loss [\d.]+  target SSIM [\d.]+  guides [\d.]+  [\d.e+]+ it/s  \d+ s left"
+    assert re.fullmatch(pattern, lines[1])
+    assert "\x1b" not in done.err
+
+
+def test_a_bar_on_a_terminal(tmp_path, pictures):
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+    ours, theirs = pty.openpty()
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlsolve_cli", *arguments],
+        cwd=tmp_path,
+        env={**environment(), "TERM": "xterm", "COLUMNS": "140"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    text = shown.decode(errors="replace")
+    assert "━" in text
+    assert re.search(r"iteration \d/8 +loss [\d.]+ +target SSIM [\d.]+ +guides [\d.]+ +[\d.e+]+ it/s", text)
+
+
+def test_help_does_not_wait(tmp_path):
+    """No clock here (speed lives in bench/): what takes long is importing, and nothing heavy is imported."""
+    script = (
+        "import sys\n"
+        "from mlsolve_cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'numba', 'cv2', 'PIL'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_durations(seconds, words):
+    assert progress.duration(seconds) == words

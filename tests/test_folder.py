@@ -1,0 +1,148 @@
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mlsolve
+from conftest import tree
+from mlsolve import OutputError, folder, images
+from mlsolve.sheet import draw_sheet
+
+
+@pytest.fixture(scope="module")
+def solution():
+    rng = np.random.default_rng(1)
+    pictures = np.kron(rng.random((4, 5, 6, 3)), np.ones((1, 8, 8, 1))).astype(np.float32)
+    return mlsolve.solve(pictures[0], list(pictures[1:]), mlsolve.Options(iterations=10, levels=1, exposure=0.2))
+
+
+def test_what_is_saved(tmp_path, solution):
+    out = solution.save(tmp_path / "deep" / "prints")
+    names = sorted(entry.name for entry in out.iterdir())
+    assert names == [
+        "history.csv",
+        "layer-1.png",
+        "layer-2.png",
+        "layer-3.png",
+        "result.json",
+        "sheet.png",
+        "stack.png",
+    ]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["deep"]
+    assert [entry.name for entry in out.parent.iterdir()] == ["prints"]
+    for number, layer in enumerate(solution.printed, start=1):
+        np.testing.assert_array_equal(np.rint(images.load(out / f"layer-{number}.png") * 255), layer)
+    report = json.loads((out / "result.json").read_text())
+    assert report["arrangements"][0]["ssim"] == pytest.approx(solution.scores.target_ssim, abs=1e-6)
+    assert report["arrangements"][0]["psnr"] == pytest.approx(solution.scores.target_psnr, abs=1e-3)
+    assert report["arrangements"][0]["exposure"] == 0.2
+    assert report["guides"] == pytest.approx(solution.scores.guide_ssim, abs=1e-6)
+    assert report["size"] == [48, 40]
+    assert report["iterations"] == 10
+    assert report["backend"] == "cpu"
+    assert set(report["versions"]) >= {"mlsolve", "python", "numpy", "numba"}
+    assert len((out / "history.csv").read_text().splitlines()) == 11
+
+
+def test_stack_is_what_the_files_show(tmp_path, solution):
+    out = solution.save(tmp_path / "prints")
+    layers = [images.load(out / f"layer-{k}.png") for k in (1, 2, 3)]
+    stack = images.load(out / "stack.png")
+    assert np.abs(mlsolve.compose(layers, 0.2) - stack).max() <= 0.5 / 255 + 1e-6
+
+
+def test_an_existing_folder_is_refused(tmp_path, solution):
+    out = tmp_path / "prints"
+    out.mkdir()
+    with pytest.raises(OutputError, match="exists already: choose another --out or add --overwrite"):
+        solution.save(out)
+    assert list(out.iterdir()) == []
+
+
+def test_overwrite_replaces_what_mlsolve_wrote(tmp_path, solution):
+    out = solution.save(tmp_path / "prints")
+    (out / "layer-9.png").write_bytes(b"of an earlier run with nine layers")
+    solution.save(out, overwrite=True)
+    assert not (out / "layer-9.png").exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["prints"]
+
+
+def test_overwrite_never_touches_what_others_wrote(tmp_path, solution):
+    out = tmp_path / "prints"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds thesis\.txt, which mlsolve did not write"):
+        solution.save(out, overwrite=True)
+    assert (out / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="is no folder"):
+        solution.save(tmp_path / "file", overwrite=True)
+
+
+@pytest.mark.parametrize("write", range(7))
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, solution, write):
+    """The disk fills at the first, second, … file: the old folder stays as it was, nothing new appears."""
+    out = solution.save(tmp_path / "prints")
+    before = tree(tmp_path)
+    original, count = Path.write_bytes, [0]
+
+    def fails(self, data):
+        count[0] += 1
+        if count[0] > write:
+            original(self, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+        solution.save(out, overwrite=True)
+    with pytest.raises(OutputError, match="No space left"):
+        solution.save(tmp_path / "new" / "prints")
+    assert tree(tmp_path) == before
+
+
+def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch, solution):
+    monkeypatch.setattr(folder, "draw_sheet", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        solution.save(tmp_path / "a" / "prints")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_a_file(tmp_path, solution):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        solution.save(tmp_path / "file" / "prints")
+
+
+def test_reading_layers_back(tmp_path, solution):
+    out = solution.save(tmp_path / "prints")
+    assert len(folder.read_layers(out)) == 3
+    (out / "layer-2.png").unlink()
+    with pytest.raises(mlsolve.InputError, match=r"holds layer-3\.png but no layer-2\.png"):
+        folder.read_layers(out)
+    with pytest.raises(mlsolve.InputError, match=r"holds no layer-1\.png"):
+        folder.read_layers(tmp_path)
+    with pytest.raises(mlsolve.InputError, match="is no folder"):
+        folder.read_layers(tmp_path / "nowhere")
+
+
+def test_the_sheet_shows_every_picture(solution):
+    """Each picture stands somewhere on the sheet; the sheet is as large for small prints as for large ones."""
+    sheet = draw_sheet(solution, solution.scores)
+    assert sheet.dtype == np.uint8
+    assert 1500 < sheet.shape[1] < 2200
+    colours = {tuple(colour) for colour in sheet[::3, ::3].reshape(-1, 3)}
+    target = np.rint(solution.target[4, 4] * 255).astype(int)
+    assert min(np.abs(np.array(colour, int) - target).max() for colour in colours) <= 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 16])
+def test_the_sheet_of_any_number_of_layers(count, picture):
+    options = mlsolve.Options(iterations=1, levels=1)
+    grey = picture(20, 30, 0, 1)
+    solution = mlsolve.solve(grey, [picture(20, 30, k, 1) for k in range(count)], options)
+    sheet = draw_sheet(solution, solution.scores)
+    assert sheet.shape[1] < 2600
+    assert sheet.shape[2] == 3
