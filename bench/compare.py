@@ -15,7 +15,7 @@ from mlsolve_kernels.threads import available_cores
 def main() -> None:
     """Time every opponent at every side given, 600 if none is."""
     threads = available_cores()
-    print("same problem: loss %.1g apart, gradient %.1g" % check())
+    print("same problem: loss {:.1g} apart, gradient {:.1g}".format(*check()))
     for side in [int(text) for text in sys.argv[1:]] or [600]:
         iterations = steps(side, threads)
         times: dict[str, list[float]] = {name: [] for name in iterations}
