@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 import mlsolve
+from mlsolve import solver
 from mlsolve.colour import encode, printable_range
+from mlsolve_kernels.objective.terms import Objective, Terms
 
 FAST = mlsolve.Options(iterations=20, levels=2, exposure=0.1)
 
@@ -121,6 +123,37 @@ def test_stop_when_patience_runs_out(pictures):
     assert len(solution.history) < 1000
     loss = solution.history.loss
     assert loss[-6] <= loss[-5:].min() / (1 - 1e-4)
+
+
+def test_patience_counts_gains_of_a_ten_thousandth():
+    """A loss that creeps down by a hundred-thousandth a step tries the patience; by a thousandth it does not."""
+
+    class Creeping:
+        def __init__(self, share):
+            self.share, self.loss = share, 1.0
+
+        def iterate(self, rate):
+            self.loss *= 1 - self.share
+            return Terms(1.0, self.loss / 10, (1.0,))
+
+    options = mlsolve.Options(iterations=50, patience=5)
+    objective = Objective(1.0, 3.0, 10.0, 1.0)
+    for share, stop, count in ((1e-5, "patience", 6), (1e-3, "iterations", 50)):
+        steps = []
+        place = (1, [(20, 20), (40, 40)])
+        assert solver._solve_level(Creeping(share), objective, options, place, steps, None) == stop
+        assert len(steps) == count
+
+
+def test_an_interrupted_run_stays_in_the_printable_range(picture):
+    """Bringing coarse layers to full size overshoots at edges; what is kept can be printed all the same."""
+    options = mlsolve.Options(iterations=30, levels=2, exposure=0.05, min_density=0.1, max_density=0.8)
+    guides = [np.round(picture(48, 48, seed)) for seed in (1, 2)]
+    solution = mlsolve.solve(picture(48, 48), guides, options, lambda step: step.iteration == 20)
+    low, high = printable_range(0.1, 0.8)
+    layers = encode(solution.layers)
+    assert layers.min() == pytest.approx(low, abs=1e-5)
+    assert layers.max() <= high + 1e-5
 
 
 def test_neither_stop_is_on_unless_asked_for(pictures):

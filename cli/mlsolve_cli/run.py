@@ -167,6 +167,7 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
     backend = resolve(job.options.backend)
     check_output(out, overwrite)
     target, guides = job.pictures()
+    height, width = target.shape[:2]
 
     from mlsolve_kernels.compiled import is_cached
 
@@ -175,7 +176,7 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
 
     from mlsolve.solver import solve
 
-    with _interruptible() as interrupted, Progress(target.shape[:2], job.options) as progress:
+    with _interruptible() as interrupted, Progress((height, width), job.options) as progress:
 
         def watch(step: "Step") -> bool:
             progress.show(step)
@@ -186,7 +187,6 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
     weight = job.options.guide_weight_for(len(guides))
     levels = solution.history[-1].levels
     options = dataclasses.replace(job.options, backend=backend, levels=levels, guide_weight=weight)
-    height, width = target.shape[:2]
     write_solution(solution, out, overwrite, job.resolved((width, height), options))
     report = json.loads((out / "result.json").read_text(encoding="utf-8"))
     if as_json:

@@ -70,7 +70,7 @@ def code_values(image: FloatArray) -> npt.NDArray[np.uint8]:
 
 def _check_range(picture: npt.NDArray[np.floating], name: str) -> None:
     """Raise InputError unless all values are in [0, 1]; a hair beyond, as resampling leaves, is let pass."""
-    low, high = float(picture.min()), float(picture.max())
+    low, high = float(np.min(picture)), float(np.max(picture))
     if not np.isfinite([low, high]).all():
         raise InputError(f"{name} holds NaN or infinite values: replace them by values in [0, 1]")
     if low < -1e-6 or high > 1 + 1e-6:

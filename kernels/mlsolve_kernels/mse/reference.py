@@ -12,4 +12,4 @@ def squared_error(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> f
 
 def squared_error_gradient(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Return the gradient of `squared_error(x, y)` with respect to `x`, in its shape."""
-    return 2 * (np.asarray(x, dtype=np.float64) - y)
+    return np.asarray(2 * (np.asarray(x, dtype=np.float64) - y))

@@ -24,7 +24,7 @@ def draw(
     """Return a picture (H, W, 3) uint8 sRGB of `size` = (width, height): `polygons` over `background`, in order."""
     width, height = size
     corners = [points * _FINER for points, _ in polygons]
-    spans = [(points[:, 1].min(), points[:, 1].max()) for points in corners]
+    spans = [(np.min(points[:, 1]), np.max(points[:, 1])) for points in corners]
     picture = np.empty((height, width, 3), dtype=np.uint8)
     for top in range(0, height, _BAND):
         rows = min(_BAND, height - top)
