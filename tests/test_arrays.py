@@ -22,6 +22,22 @@ def test_forms(array, value, planes):
     np.testing.assert_allclose(image, value, atol=1e-3)
 
 
+def test_a_hair_beyond_the_range_is_cut():
+    """Resampling leaves values like these, and the power of a negative number is NaN."""
+    array = np.full((12, 12), 0.5)
+    array[0, 0], array[0, 1] = -5e-7, 1 + 5e-7
+    image = as_image(array, "target")
+    assert image.min() == 0
+    assert image.max() == 1
+
+
+@pytest.mark.parametrize("kind", [">u2", "<u2", ">f4", ">f8"])
+def test_any_byte_order(kind):
+    full = 65535 if "u" in kind else 1
+    image = as_image((np.full((12, 12), 0.2) * full).astype(kind), "target")
+    np.testing.assert_allclose(image, 0.2, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
 def test_alpha_is_laid_over_white(dtype):
     top = 1 if dtype == np.float64 else np.iinfo(dtype).max
@@ -40,6 +56,7 @@ def test_alpha_is_laid_over_white(dtype):
         (np.zeros(12), "has shape"),
         (np.zeros((12, 12), np.int64), "is of type int64: give uint8, uint16 or float"),
         (np.zeros((12, 12), bool), "is of type bool"),
+        ([[0.1, 0.2], [0.3]], "is no array of numbers"),
         (np.full((12, 12), 128.0), "from 128 to 128: float pictures must be in"),
         (np.full((12, 12), -0.1), "from -0.1 to -0.1"),
         (np.full((12, 12), np.nan), "holds NaN or infinite values"),

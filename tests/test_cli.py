@@ -214,6 +214,8 @@ def bad_files(tmp_path, save, picture):
         "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the smallest side must be 11 or more"),
         "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is cut off"),
         "size": (("run", "good.png", "--size", 5), "size is 5×5"),
+        "no such size": (("run", "good.png", "--size", 1000000), "the largest side may be 32767"),
+        "no memory": (("run", "good.png", "--size", 32767), "GB are free: use a smaller size"),
         "no size": (("run", "good.png", "--size", "big"), "size is 'big'"),
         "exposure": (("run", "good.png", "--exposure", 2), "exposure is 2"),
         "NaN": (("run", "good.png", "--exposure", "nan"), "exposure is nan"),
@@ -303,6 +305,70 @@ def test_ctrl_c_keeps_the_best_so_far(tmp_path, pictures):
     assert read_layers(tmp_path / "o")[0].shape == (40, 52, 3)
 
 
+def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
+    """A finished result is not thrown away; the first Ctrl-C ends it once it is whole."""
+    script = (
+        "import os, signal, sys\n"
+        "from mlsolve import folder\n"
+        "from mlsolve_cli.main import main\n"
+        "draw = folder.draw_sheet\n"
+        "def interrupted(*arguments):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return draw(*arguments)\n"
+        "folder.draw_sheet = interrupted\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "mlsolve: interrupted after the last iteration: the whole result is in o"
+    )
+    assert (tmp_path / "o" / "result.json").exists()
+
+
+@pytest.mark.parametrize("target", ["mlsolve.job.Job.pictures", "mlsolve.folder.draw_sheet"])
+def test_ctrl_c_before_there_is_anything_or_twice(mlsolve, tmp_path, pictures, monkeypatch, target):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = tree(tmp_path)
+    monkeypatch.setattr(target, interrupt)
+    done = mlsolve(*run_arguments(pictures, "--out", "o"))
+    assert done.status == 130
+    assert done.err.splitlines()[-1] == "mlsolve: interrupted: nothing was written"
+    assert tree(tmp_path) == before
+
+
+def test_a_terminal_that_knows_few_letters(tmp_path, pictures):
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlsolve_cli", *arguments],
+        env={**environment(), "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"layer-1.png ? o" in done.stdout
+
+
+def test_closed_streams(tmp_path, pictures):
+    arguments = " ".join(str(a) for a in run_arguments(pictures, "--out", "o"))
+    command = f"{sys.executable} -m mlsolve_cli {arguments} >&- 2>&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment(), check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "o" / "sheet.png").exists()
+
+
+def test_no_arguments_show_the_help(mlsolve):
+    done = mlsolve()
+    assert "Usage: mlsolve" in done.out + done.err
+    assert "error" not in done.err
+
+
 def test_plain_lines_where_there_is_no_terminal(mlsolve, pictures):
     done = mlsolve(*run_arguments(pictures, "--out", "o"))
     lines = [line for line in done.err.splitlines() if line.startswith("level")]
@@ -319,7 +385,7 @@ def test_a_bar_on_a_terminal(tmp_path, pictures):
     process = subprocess.Popen(
         [sys.executable, "-m", "mlsolve_cli", *arguments],
         cwd=tmp_path,
-        env={**environment(), "TERM": "xterm", "COLUMNS": "140"},
+        env={**environment(), "TERM": "xterm", "COLUMNS": "80"},
         stdout=subprocess.PIPE,
         stderr=theirs,
     )
@@ -338,7 +404,14 @@ def test_a_bar_on_a_terminal(tmp_path, pictures):
     assert process.returncode == 0
     text = shown.decode(errors="replace")
     assert "━" in text
-    assert re.search(r"iteration \d/8 +loss [\d.]+ +target SSIM [\d.]+ +guides [\d.]+ +[\d.e+]+ it/s", text)
+    assert re.search(
+        r"level \d/2 ━+ *\S* *\d/8 loss [\d.]+ SSIM [\d.]+ guides [\d.]+ [\d.e+]+ it/s \d+ s left", _plain(text)
+    )
+
+
+def _plain(text):
+    """Text without the colours of a terminal."""
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text)
 
 
 def test_help_does_not_wait(tmp_path):

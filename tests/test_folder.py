@@ -81,6 +81,24 @@ def test_overwrite_never_touches_what_others_wrote(tmp_path, solution):
         solution.save(tmp_path / "file", overwrite=True)
 
 
+def test_what_comes_in_between_is_not_replaced(tmp_path):
+    """Somebody makes the folder, or puts a file into it, while the layers are being written."""
+    with (
+        pytest.raises(OutputError, match="exists already"),
+        folder.staged(tmp_path / "o", overwrite=False) as stage,
+    ):
+        (stage / "layer-1.png").write_bytes(b"ours")
+        (tmp_path / "o").mkdir()
+        (tmp_path / "o" / "layer-1.png").write_bytes(b"theirs")
+    with pytest.raises(OutputError, match="did not write"), folder.staged(tmp_path / "o", overwrite=True) as stage:
+        (tmp_path / "o" / "thesis.txt").write_text("years of work")
+    assert tree(tmp_path) == {"o": None, "o/layer-1.png": b"theirs", "o/thesis.txt": b"years of work"}
+
+
+def test_a_name_as_long_as_the_file_system_allows(tmp_path, solution):
+    assert solution.save(tmp_path / ("n" * 250)).is_dir()
+
+
 @pytest.mark.parametrize("write", range(7))
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, solution, write):
     """The disk fills at the first, second, … file: the old folder stays as it was, nothing new appears."""
@@ -96,8 +114,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, solution, writ
         return original(self, data)
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+    with pytest.raises(OutputError, match="cannot be written: No space left on device") as error:
         solution.save(out, overwrite=True)
+    assert "partial" not in str(error.value)
     with pytest.raises(OutputError, match="No space left"):
         solution.save(tmp_path / "new" / "prints")
     assert tree(tmp_path) == before
@@ -141,8 +160,9 @@ def test_the_sheet_shows_every_picture(solution):
 @pytest.mark.parametrize("count", [1, 2, 5, 16])
 def test_the_sheet_of_any_number_of_layers(count, picture):
     options = mlsolve.Options(iterations=1, levels=1)
-    grey = picture(20, 30, 0, 1)
-    solution = mlsolve.solve(grey, [picture(20, 30, k, 1) for k in range(count)], options)
+    grey = picture(60, 20, 0, 1)
+    solution = mlsolve.solve(grey, [picture(60, 20, k, 1) for k in range(count)], options)
     sheet = draw_sheet(solution, solution.scores)
-    assert sheet.shape[1] < 2600
+    # Columns are as wide as their captions, however narrow the pictures.
+    assert (min(count, 4) + 1) * 320 < sheet.shape[1] < 2600
     assert sheet.shape[2] == 3

@@ -1,6 +1,7 @@
 """Reading right without being asked, and refusing in one line."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -144,6 +145,42 @@ def test_colour_profile(tmp_path, codes):
     close(images.load(other), codes[..., ::-1], 2)
 
 
+@pytest.mark.parametrize("mode", ["P", "RGBA"])
+def test_colour_profile_of_palettes_and_with_alpha(tmp_path, codes, mode):
+    picture = Image.fromarray(codes).convert(mode)
+    expected = np.asarray(picture.convert("RGB"))[..., ::-1]
+    close(images.load(write(tmp_path / "a.png", picture, icc_profile=exchanged_primaries())), expected, 2)
+
+
+def test_colour_profile_of_grey(tmp_path, codes):
+    """A linear grey profile: code 55 is 55/255 of the light, which sRGB writes as 128."""
+    grey = Image.fromarray(np.full_like(codes[..., 0], 55))
+    found = images.load(write(tmp_path / "a.png", grey, icc_profile=linear_grey()))
+    assert found.shape == (48, 64, 1)
+    close(found[..., 0], 128, 3)
+
+
+def linear_grey():
+    """The bytes of the least grey profile: white point, a curve that is a line, a name."""
+    name = b"desc" + bytes(4) + struct.pack(">I", 7) + b"linear\x00" + bytes(12 + 67)
+    entries = {
+        b"desc": name + bytes(-len(name) % 4),
+        b"wtpt": b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061),
+        b"kTRC": b"curv" + bytes(4) + struct.pack(">I", 0),
+    }
+    at, table, body = 132 + 12 * len(entries), b"", b""
+    for tag, content in entries.items():
+        table += tag + struct.pack(">II", at + len(body), len(content))
+        body += content
+    head = bytearray(128)
+    head[8:12] = b"\x02\x10\x00\x00"
+    head[12:24] = b"mntrGRAYXYZ "
+    head[36:40] = b"acsp"
+    head[68:80] = struct.pack(">3i", 63190, 65536, 54061)
+    data = bytes(head) + struct.pack(">I", len(entries)) + table + body
+    return struct.pack(">I", len(data)) + data[4:]
+
+
 def test_colour_profile_of_16_bits(tmp_path, codes):
     path = tmp_path / "a.png"
     data = cv2.imencode(".png", (codes.astype(np.uint16) * 257)[..., ::-1])[1].tobytes()
@@ -191,6 +228,23 @@ def test_no_picture(tmp_path):
         images.load(tmp_path / "missing.png")
     with pytest.raises(InputError, match="is a folder"):
         images.load(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(InputError, match="is no regular file"):
+            images.load(tmp_path / "pipe")
+
+
+def test_decoders_do_not_talk_on_standard_error(tmp_path, rng, capfd):
+    """A refusal is one line, and a picture that can be read is read in silence."""
+    deep = tmp_path / "deep.tif"
+    assert cv2.imwrite(str(deep), rng.integers(0, 65536, (20, 30, 4)).astype(np.uint16))
+    images.load(deep)
+    data = deep.read_bytes()
+    for length in (20, 40, 200):
+        (tmp_path / "cut.tif").write_bytes(data[:length])
+        with pytest.raises(InputError):
+            images.load(tmp_path / "cut.tif")
+    assert capfd.readouterr().err == ""
 
 
 def test_float_pixels_are_refused_by_name(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,13 @@ def test_a_short_job_is_enough(tmp_path):
         ('target = "t"\nguides = ["g"]\nexposre = 0.1', "unknown key 'exposre': did you mean 'exposure'?"),
         ('target = "t"\nguides = ["g"]\nthreads = 2', "unknown key 'threads'"),
         ('target = "t"\nguides = ["g"]\nexposure = "dark"', "exposure is 'dark': it must be a number"),
-        ('target = "t"\nguides = ["g"]\nexposure = 3', "exposure is 3: it must be more than 0 and at most 1"),
+        ('target = "t"\nguides = ["g"]\nexposure = 3', "exposure is 3: it must be from 0.0001 to 1"),
         ('target = "t"\nguides = ["g"]\nsize = "big"', "size is 'big': give N for a square or WxH"),
         ('target = "t"\nguides = ["g"]\nsize = [5, 600]', "size is 5×600: the smallest side"),
         ('target = "t"\nguides = ["g"]\nfit = "fill"', "fit is 'fill': use cover, contain, stretch"),
+        ('target = "t"\nguides = ["g"]\nseed = ' + "9" * 5000, "is no TOML file"),
+        ('target = "t"\nguides = ["g"]\nssim_weight = ' + "9" * 400, "ssim_weight is inf"),
+        ('target = "t"\nguides = ["g"]\nsize = [40000, 600]', "the largest side may be 32767"),
         ('target = "t"\nguides = ["mosaic:x"]', "guide is 'mosaic:x': use FAMILY:SEED"),
     ],
 )
@@ -86,7 +90,8 @@ def test_sizes(value, size):
 
 
 @pytest.mark.parametrize(
-    "value", ["", "x", "10", "-600", "600x", "1x2x3", "60.5", 5.5, True, None, [1, 2, 3], "600mm"]
+    "value",
+    ["", "x", "10", "-600", "600x", "1x2x3", "60.5", "9" * 5000, 99999, 5.5, True, None, [1, 2, 3], "600mm"],
 )
 def test_refused_sizes(value):
     with pytest.raises(OptionError, match="size is"):
@@ -102,6 +107,18 @@ def test_generated_guides(tmp_path):
     assert guide_entry("mosaic", tmp_path) == tmp_path / "mosaic"
     with pytest.raises(OptionError, match="palette is 'mud'"):
         guide_entry("mosaic:3:mud", tmp_path)
+
+
+def test_a_job_with_a_byte_order_mark(tmp_path):
+    text = '\ufefftarget = "t.png"\nguides = ["g.png"]\n'
+    assert load_job(write(tmp_path / "job.toml", text)).target == tmp_path / "t.png"
+
+
+def test_a_name_that_toml_cannot_hold(tmp_path):
+    name = os.fsdecode(b"bad\xff.png")
+    with pytest.raises(InputError, match=r"bad\\xff\.png is no UTF-8 name") as error:
+        Job(tmp_path / name, ("mosaic:1",))
+    str(error.value).encode("utf-8")
 
 
 @pytest.mark.parametrize("layers", [1, 3, 16])

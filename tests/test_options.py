@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from mlsolve import OptionError, Options
@@ -13,12 +14,12 @@ def test_options_are_frozen():
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"iterations": 0}, "iterations is 0: it must be 1 or more"),
+        ({"iterations": 0}, "iterations is 0: it must be from 1 to"),
         ({"iterations": 1.5}, "iterations is 1.5: it must be a whole number"),
         ({"iterations": None}, "iterations is None"),
         ({"iterations": True}, "iterations is True"),
         ({"levels": 0}, "levels is 0"),
-        ({"exposure": 0}, "exposure is 0: it must be more than 0 and at most 1"),
+        ({"exposure": 0}, "exposure is 0: it must be from 0.0001 to 1"),
         ({"exposure": 1.5}, "exposure is 1.5"),
         ({"exposure": float("nan")}, "exposure is nan"),
         ({"exposure": "0.1"}, "exposure is '0.1': it must be a number"),
@@ -35,6 +36,11 @@ def test_options_are_frozen():
         ({"target_ssim": 1.1}, "target_ssim is 1.1"),
         ({"patience": 0}, "patience is 0"),
         ({"threads": 0}, "threads is 0"),
+        ({"threads": 100000}, "threads is 100000: it must be from 1 to 1024"),
+        ({"exposure": 1e-40}, "exposure is 1e-40"),
+        ({"exposure": 10**400}, "exposure is inf"),
+        ({"seed": 10**5000}, "seed is beyond all bounds: it must be from 0 to"),
+        ({"guide_weight": 1e39}, "guide_weight is 1e+39: it must be from 0 to 1e+06"),
     ],
 )
 def test_refusals(setting, words):
@@ -42,6 +48,12 @@ def test_refusals(setting, words):
         Options(**setting)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_numpy_become_pythons():
+    options = Options(iterations=np.int64(4), exposure=np.float32(0.5), seed=np.uint8(3), levels=np.int32(2))
+    assert options == Options(iterations=4, exposure=0.5, seed=3, levels=2)
+    assert [type(value) for value in (options.iterations, options.exposure, options.seed)] == [int, float, int]
 
 
 def test_many_guides_do_not_outvote_the_target():

@@ -36,7 +36,13 @@ def test_stretch_changes_proportions():
 
 def test_unknown_fit():
     with pytest.raises(OptionError, match="fit is 'fill': use cover, contain, stretch"):
-        fit_image(marked(40, 80), (40, 40), "fill")
+        fit_image(marked(40, 80), (80, 40), "fill")
+
+
+@pytest.mark.parametrize("size", [(0, 30), (30.0, 30), (-1, 5)])
+def test_impossible_sizes(size):
+    with pytest.raises(OptionError, match=r"size is \("):
+        fit_image(marked(40, 80), size)
 
 
 def test_same_size_is_untouched():

@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve import solver
+from mlsolve import memory, solver
 from mlsolve.colour import encode, printable_range
 from mlsolve_kernels.objective.terms import Objective, Terms
 
@@ -210,6 +212,32 @@ def test_refused_pictures(pictures, change, words):
     with pytest.raises(mlsolve.InputError) as error:
         mlsolve.solve(*change(*pictures), FAST)
     assert words in str(error.value)
+
+
+def test_guides_in_any_iterable(pictures):
+    target, guides = pictures
+    whole = mlsolve.solve(target, np.stack(guides), FAST)
+    assert np.array_equal(mlsolve.solve(target, (guide for guide in guides), FAST).layers, whole.layers)
+    with pytest.raises(mlsolve.InputError, match="guides is None: give a sequence of pictures"):
+        mlsolve.solve(target, None, FAST)
+
+
+def test_the_rate_rises_then_falls_along_a_cosine():
+    options = mlsolve.Options(iterations=101, learning_rate=0.1)
+    rates = [solver._rate(options, iteration) for iteration in range(1, 102)]
+    assert rates[0] == pytest.approx(0.02)
+    assert rates.index(max(rates)) == 4
+    assert rates[50] == pytest.approx(0.1 * (0.05 + 0.95 * (1 + math.cos(math.pi * 50 / 101)) / 2))
+    assert rates[-1] == pytest.approx(0.005, rel=0.01)
+    assert solver.BETAS == (0.9, 0.99)
+
+
+def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
+    with pytest.raises(mlsolve.InputError, match=r"3 layers of 61×48 pixels need about 0\.00171 GB of memory"):
+        mlsolve.solve(*pictures, FAST)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    assert mlsolve.solve(*pictures, FAST).layers.size
 
 
 def test_refused_options(pictures):

@@ -3,6 +3,8 @@
 Only Typer is imported here; a verb imports what it needs when it runs, so that --help answers at once.
 """
 
+import io
+import os
 import sys
 import warnings
 from typing import Annotated, Any, Final, NoReturn
@@ -14,7 +16,7 @@ from mlsolve.errors import MlsolveError
 
 from .guide import guide
 from .info import info
-from .run import run
+from .run import Interrupted, run
 from .verify import verify
 
 # Typer carries its own copy of Click or uses the installed one, depending on its version; either way
@@ -54,13 +56,17 @@ def _common(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 refused in one line, 130 interrupted."""
+    _ready_streams()
     warnings.showwarning = _show_warning
     try:
         status = app(args=arguments, prog_name="mlsolve", standalone_mode=False)
     except _USAGE_ERROR as error:
-        sys.exit(_refuse(error.format_message()))
+        # Without any argument Typer prints the help and raises an error without words.
+        sys.exit(_refuse(error.format_message()) if error.format_message() else 2)
     except (KeyboardInterrupt, _ABORT):
-        typer.echo("mlsolve: interrupted: nothing was written", err=True)
+        status = INTERRUPTED
+    except Interrupted as interrupted:
+        typer.echo(f"mlsolve: {interrupted}", err=True)
         sys.exit(INTERRUPTED)
     except MlsolveError as error:
         sys.exit(_refuse(str(error)))
@@ -69,7 +75,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(_refuse(f"{where}{error.strerror or error}"))
+    if status == INTERRUPTED:  # some versions of Typer turn Ctrl-C into a status of their own
+        typer.echo("mlsolve: interrupted: nothing was written", err=True)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _ready_streams() -> None:
+    """Make the standard streams fit to be written to: open, and never failing over a letter they do not have."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _refuse(message: str) -> int:

@@ -31,7 +31,7 @@ class Progress:
         if sys.stderr.isatty():
             self._bar = Bar(
                 TextColumn("level {task.fields[level]}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=8),
                 TextColumn("{task.fields[words]}"),
                 console=Console(stderr=True),
                 transient=True,
@@ -58,21 +58,28 @@ class Progress:
             self._level, self._level_began = step.level, now
         done = sum(self._pixels[: step.level - 1]) * self._iterations
         done += self._pixels[step.level - 1] * step.iteration
-        words = (
-            f"iteration {step.iteration}/{step.iterations}  loss {step.loss:.4f}  "
-            f"target SSIM {step.target_ssim:.4f}  guides {step.mean_guide_ssim:.4f}"
-        )
+        pace = ""
         # The first iteration of a level compiles or allocates; the pace is counted from its end.
         if step.iteration > 1 and now > self._level_began:
             rate = (step.iteration - 1) / (now - self._level_began)
             left = (self._work - done) / (rate * self._pixels[step.level - 1])
-            words += f"  {rate:.3g} it/s  {duration(left)} left"
+            pace = f"{rate:.3g} it/s {duration(left)} left"
         if self._bar is not None:
+            # All of it fits into the 80 columns of a plain terminal.
+            words = (
+                f"{step.iteration}/{step.iterations} loss {step.loss:.3f} "
+                f"SSIM {step.target_ssim:.3f} guides {step.mean_guide_ssim:.3f} {pace}"
+            )
             level = f"{step.level}/{step.levels}"
             self._bar.update(self._task, completed=done, level=level, words=words)
         elif step.iteration == step.iterations or now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
-            print(f"level {step.level}/{step.levels}  {words}", file=sys.stderr, flush=True)
+            line = (
+                f"level {step.level}/{step.levels}  iteration {step.iteration}/{step.iterations}  "
+                f"loss {step.loss:.4f}  target SSIM {step.target_ssim:.4f}  "
+                f"guides {step.mean_guide_ssim:.4f}  {pace}"
+            )
+            print(line.rstrip(), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

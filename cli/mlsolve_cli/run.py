@@ -42,7 +42,7 @@ def run(
     ] = None,
     job: Annotated[
         Path | None,
-        typer.Option(help="Take pictures and settings from this job.toml; other options go before it."),
+        typer.Option(help="Take pictures and settings from this job.toml; options given here override it."),
     ] = None,
     layers: Annotated[int | None, typer.Option(help="How many guides to generate, 1 to 16. [default: 3]")] = None,
     size: Annotated[
@@ -176,31 +176,36 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
 
     from mlsolve.solver import solve
 
-    with _interruptible() as interrupted, Progress((height, width), job.options) as progress:
+    with _interruptible() as marks:
+        with Progress((height, width), job.options) as progress:
 
-        def watch(step: "Step") -> bool:
-            progress.show(step)
-            return bool(interrupted)
+            def watch(step: "Step") -> bool:
+                progress.show(step)
+                return bool(marks)
 
-        solution = solve(target, guides, job.options, watch)
-
-    weight = job.options.guide_weight_for(len(guides))
-    levels = solution.history[-1].levels
-    options = dataclasses.replace(job.options, backend=backend, levels=levels, guide_weight=weight)
-    write_solution(solution, out, overwrite, job.resolved((width, height), options))
+            solution = solve(target, guides, job.options, watch)
+        weight = job.options.guide_weight_for(len(guides))
+        levels = solution.history[-1].levels
+        options = dataclasses.replace(job.options, backend=backend, levels=levels, guide_weight=weight)
+        write_solution(solution, out, overwrite, job.resolved((width, height), options))
+        interrupted = bool(marks)
     report = json.loads((out / "result.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(json.dumps({"folder": str(out), **report}, indent=2, ensure_ascii=False))
     else:
         print_result(report, out, job)
-    if interrupted:
+    if interrupted and solution.stop == "callback":
         last = solution.history[-1]
-        typer.echo(
-            f"mlsolve: interrupted in level {last.level} of {last.levels}, iteration {last.iteration} of "
-            f"{last.iterations}: the best so far is in {out}",
-            err=True,
+        raise Interrupted(
+            f"interrupted in level {last.level} of {last.levels}, iteration {last.iteration} of "
+            f"{last.iterations}: the best so far is in {out}"
         )
-        raise typer.Exit(130)
+    if interrupted:
+        raise Interrupted(f"interrupted after the last iteration: the whole result is in {out}")
+
+
+class Interrupted(Exception):
+    """Ctrl-C came, and what there was has been written; the message tells where."""
 
 
 @contextmanager

@@ -79,16 +79,20 @@ def is_cached() -> bool:
 
 
 def _cache_parents(package: Path) -> Iterator[Path]:
-    """Yield the folders to try: the user's choice, beside the sources, the user's cache, the temporary folder."""
+    """Yield the folders to try: the user's choice, beside the sources, the user's cache."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(chosen)
     yield package / "__pycache__"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home
+        return
     if sys.platform == "win32":
-        yield Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "mlsolve"
+        yield Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "mlsolve"
     elif sys.platform == "darwin":
-        yield Path.home() / "Library" / "Caches" / "mlsolve"
+        yield home / "Library" / "Caches" / "mlsolve"
     else:
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlsolve"
+        yield Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "mlsolve"
 
 
 @contextmanager

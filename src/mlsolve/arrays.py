@@ -18,7 +18,10 @@ def as_image(array: npt.ArrayLike, name: str) -> FloatArray:
     array: (H, W), or (H, W, C) with C = 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha; uint8,
     uint16 or float in [0, 1]. `name` stands in the message when InputError is raised.
     """
-    picture = np.asarray(array)
+    try:
+        picture = np.asarray(array)
+    except ValueError:
+        raise InputError(f"{name} is no array of numbers: give (H, W), (H, W, 3) or (H, W, 4)") from None
     if picture.ndim == 2:
         picture = picture[..., np.newaxis]
     if picture.ndim != 3 or picture.shape[2] not in (1, 2, 3, 4):
@@ -26,11 +29,11 @@ def as_image(array: npt.ArrayLike, name: str) -> FloatArray:
     height, width = picture.shape[:2]
     if min(height, width) < SIZE:
         raise InputError(f"{name} is {width}×{height} pixels: the smallest side must be {SIZE} or more")
-    if picture.dtype in (np.uint8, np.uint16):
+    if picture.dtype.kind == "u" and picture.dtype.itemsize <= 2:
         picture = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
     elif np.issubdtype(picture.dtype, np.floating):
         _check_range(picture, name)
-        picture = picture.astype(np.float32)
+        picture = np.clip(picture, 0, 1).astype(np.float32)
     else:
         raise InputError(f"{name} is of type {picture.dtype}: give uint8, uint16 or float in [0, 1]")
     if picture.shape[2] in (2, 4):
@@ -69,7 +72,7 @@ def code_values(image: FloatArray) -> npt.NDArray[np.uint8]:
 
 
 def _check_range(picture: npt.NDArray[np.floating], name: str) -> None:
-    """Raise InputError unless all values are in [0, 1]; a hair beyond, as resampling leaves, is let pass."""
+    """Raise InputError unless all values are in [0, 1]; a hair beyond, as from resampling, is let pass."""
     low, high = float(np.min(picture)), float(np.max(picture))
     if not np.isfinite([low, high]).all():
         raise InputError(f"{name} holds NaN or infinite values: replace them by values in [0, 1]")

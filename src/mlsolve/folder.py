@@ -106,16 +106,7 @@ def read_layers(folder: Path) -> list[images.FloatArray]:
 def check_output(folder: Path, overwrite: bool) -> None:
     """Raise OutputError if `folder` may not or cannot be written, before any work is done; leaves nothing."""
     with _guarded(folder):
-        if os.path.lexists(folder):
-            if not overwrite:
-                raise OutputError(f"{folder} exists already: choose another --out or add --overwrite")
-            if not folder.is_dir() or folder.is_symlink():
-                raise OutputError(f"{folder} is no folder: choose another --out")
-            for entry in sorted(folder.iterdir()):
-                if not _OURS.fullmatch(entry.name):
-                    raise OutputError(
-                        f"{folder} holds {entry.name}, which mlsolve did not write: choose another --out"
-                    )
+        _check_replaceable(folder, overwrite)
         created = _make_parents(folder)
         try:
             stage = _stage_name(folder)
@@ -135,11 +126,28 @@ def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
         try:
             stage.mkdir()
             yield stage
+            # Somebody may have come in between: what they wrote is not ours to replace.
+            _check_replaceable(folder, overwrite)
             _swap(stage, folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(stage, ignore_errors=True)
             _remove_empty(created)
+            if isinstance(error, OutputError):
+                raise OutputError(str(error).replace(str(stage), str(folder))) from None
             raise
+
+
+def _check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Raise OutputError unless nothing is at `folder`, or `overwrite` is set and all in it is ours."""
+    if not os.path.lexists(folder):
+        return
+    if not overwrite:
+        raise OutputError(f"{folder} exists already: choose another --out or add --overwrite")
+    if not folder.is_dir() or folder.is_symlink():
+        raise OutputError(f"{folder} is no folder: choose another --out")
+    for entry in sorted(folder.iterdir()):
+        if not _OURS.fullmatch(entry.name):
+            raise OutputError(f"{folder} holds {entry.name}, which mlsolve did not write: choose another --out")
 
 
 @contextmanager
@@ -170,7 +178,8 @@ def _swap(stage: Path, folder: Path) -> None:
 
 def _stage_name(folder: Path) -> Path:
     absolute = folder.absolute()
-    return absolute.with_name(f".{absolute.name}.partial-{os.getpid()}")
+    # Cut short, for a name may be as long as the file system allows.
+    return absolute.with_name(f".{absolute.name[:40]}.partial-{os.getpid()}")
 
 
 def _make_parents(folder: Path) -> list[Path]:

@@ -35,8 +35,11 @@ def load(path: Path) -> FloatArray:
     data = _read(path)
     with _unlimited_pixels():
         try:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            picture.load()
+            with warnings.catch_warnings():
+                # Pillow warns of what it finds odd on its way to an error; the error says it all.
+                warnings.simplefilter("ignore")
+                picture = Image.open(io.BytesIO(data), formats=FORMATS)
+                picture.load()
         except UnidentifiedImageError:
             raise InputError(
                 f"{path} is no picture mlsolve can read: give PNG, JPEG, TIFF, WebP, BMP or PPM"
@@ -84,6 +87,8 @@ def _read(path: Path) -> bytes:
     """Return the bytes of `path`, or raise InputError."""
     if path.is_dir():
         raise InputError(f"{path} is a folder: give a picture file")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file: give a picture file")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -100,21 +105,27 @@ def _eight_bits(picture: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
     turned = ImageOps.exif_transpose(picture)
     if turned.mode not in _EIGHT_BIT_MODES:
         raise InputError(f"{path} holds pixels of type {turned.mode}: save it as 8- or 16-bit PNG or TIFF")
-    transparent = turned.has_transparency_data
-    profile = _foreign_profile(turned, path)
+    grey = turned.mode in ("1", "L", "LA")
+    alpha: Image.Image | None = None
+    if turned.has_transparency_data:
+        with_alpha = turned.convert("LA" if grey else "RGBA")
+        alpha, turned = with_alpha.getchannel("A"), with_alpha.convert("L" if grey else "RGB")
+    elif turned.mode != "CMYK":
+        turned = turned.convert("L" if grey else "RGB")
+    profile = _foreign_profile(picture, path)
     if profile is not None:
         turned = _to_srgb(turned, profile, path)
-    mode = ("LA" if transparent else "L") if turned.mode in ("1", "L", "LA") else "RGBA" if transparent else "RGB"
-    return np.asarray(turned.convert(mode))
+    turned = turned.convert("L" if grey else "RGB")
+    return np.asarray(turned) if alpha is None else np.dstack([np.asarray(turned), np.asarray(alpha)])
 
 
 _EIGHT_BIT_MODES: Final = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "LAB", "HSV")
 
 
 def _foreign_profile(picture: Image.Image, path: Path) -> ImageCms.ImageCmsProfile | None:
-    """Return the colour profile to convert `picture` from: none for grey, for sRGB itself, or if it is broken."""
+    """Return the colour profile to convert `picture` from: none for sRGB itself, or if it is broken."""
     data = picture.info.get("icc_profile")
-    if not data or picture.mode not in ("RGB", "RGBA", "CMYK"):
+    if not data:
         return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
@@ -126,10 +137,9 @@ def _foreign_profile(picture: Image.Image, path: Path) -> ImageCms.ImageCmsProfi
 
 
 def _to_srgb(picture: Image.Image, profile: ImageCms.ImageCmsProfile, path: Path) -> Image.Image:
-    """Return `picture` (RGB, RGBA or CMYK) converted from `profile`; a useless profile is passed over."""
-    mode = "RGB" if picture.mode == "CMYK" else picture.mode
+    """Return `picture` (L, RGB or CMYK) as RGB, converted from `profile`; a useless profile is passed over."""
     try:
-        converted = ImageCms.profileToProfile(picture, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
+        converted = ImageCms.profileToProfile(picture, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, ValueError) as error:
         _pass_over(path, error)
         return picture
@@ -153,7 +163,10 @@ def _sixteen_bits(data: bytes, picture: Image.Image) -> npt.NDArray[np.uint16] |
         return None
     if bits != 16:
         return None
+    # OpenCV warns on standard error of tags it passes over.
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    cv2.utils.logging.setLogLevel(before)
     if decoded is None or decoded.dtype != np.uint16:
         return None
     if decoded.ndim == 3 and decoded.shape[2] >= 3:

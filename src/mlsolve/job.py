@@ -15,6 +15,7 @@ import tomli_w
 from mlsolve_kernels.window import SIZE
 
 from .errors import InputError, OptionError
+from .memory import check_memory
 from .options import MAX_LAYERS, Options
 from .resize import Fit, fit_image
 
@@ -24,6 +25,9 @@ else:
     import tomli as tomllib
 
 FloatArray = npt.NDArray[np.float32]
+
+MAX_SIDE: Final = 32767
+"""Largest side of a sheet in pixels: OpenCV resamples no further."""
 
 _UNSAVED: Final = ("threads",)
 """Options that do not touch the result and depend on the machine."""
@@ -52,9 +56,14 @@ class Job:
             raise OptionError(f"fit is {self.fit!r}: use {', '.join(get_args(Fit))}")
         if not 1 <= len(self.guides) <= MAX_LAYERS:
             raise InputError(f"there are {len(self.guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
-        if self.size is not None and min(self.size) < SIZE:
-            width, height = self.size
-            raise OptionError(f"size is {width}×{height}: the smallest side must be {SIZE} pixels or more")
+        if self.size is not None:
+            parse_size(self.size)
+        for path in (self.target, *(entry for entry in self.guides if isinstance(entry, Path))):
+            try:
+                str(path).encode("utf-8")
+            except UnicodeEncodeError:
+                shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+                raise InputError(f"{shown} is no UTF-8 name, which job.toml needs: rename the file") from None
 
     def pictures(self) -> tuple[FloatArray, list[FloatArray]]:
         """Return target and guides at the job's size, each (H, W, C) float32 sRGB in [0, 1].
@@ -67,6 +76,7 @@ class Job:
 
         target = images.load(self.target)
         size = self.size or (target.shape[1], target.shape[0])
+        check_memory(size, len(self.guides), 3)
 
         def guide(entry: Path | str) -> FloatArray:
             if isinstance(entry, Path):
@@ -126,14 +136,14 @@ def load_job(path: Path) -> Job:
 def read_settings(path: Path) -> dict[str, Any]:
     """Return the settings in the job file `path` as they stand there; all keys are known ones."""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the name") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder: give the job.toml in it") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, numbers of thousands of digits
         raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}") from None
     for key in settings:
         if key not in _KEYS:
@@ -180,7 +190,7 @@ def parse_size(value: object) -> tuple[int, int]:
     parts: list[Any] = [value]
     if isinstance(value, str):
         parts = value.lower().replace("×", "x").split("x")
-        parts = [int(part) if part.strip().isdecimal() else None for part in parts]
+        parts = [int(part) if part.strip().isdecimal() and len(part) < 10 else None for part in parts]
     elif isinstance(value, list | tuple):
         parts = list(value)
     if len(parts) == 1:
@@ -190,6 +200,8 @@ def parse_size(value: object) -> tuple[int, int]:
     width, height = parts
     if min(width, height) < SIZE:
         raise OptionError(f"size is {width}×{height}: the smallest side must be {SIZE} pixels or more")
+    if max(width, height) > MAX_SIDE:
+        raise OptionError(f"size is {width}×{height}: the largest side may be {MAX_SIDE} pixels")
     return width, height
 
 

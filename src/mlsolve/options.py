@@ -1,6 +1,7 @@
 """The settings of a solve, checked on construction."""
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -10,6 +11,36 @@ Backend = Literal["auto", "cpu", "cuda"]
 
 MAX_LAYERS: Final = 16
 """Most layers a stack may have."""
+
+MIN_EXPOSURE: Final = 1e-4
+"""A box ten thousand times brighter than white: beyond what anybody builds, well within float32."""
+
+MAX_WEIGHT: Final = 1e6
+MAX_DENSITY: Final = 6.0
+MAX_COUNT: Final = 2**31 - 1
+MAX_THREADS: Final = 1024
+
+
+_COUNTS: Final = (
+    ("iterations", 1, MAX_COUNT),
+    ("levels", 1, MAX_COUNT),
+    ("seed", 0, MAX_COUNT),
+    ("patience", 1, MAX_COUNT),
+    ("threads", 1, MAX_THREADS),
+)
+_NUMBERS: Final = (
+    ("exposure", MIN_EXPOSURE, 1.0),
+    ("ssim_weight", 0.0, MAX_WEIGHT),
+    ("mse_weight", 0.0, MAX_WEIGHT),
+    ("guide_weight", 0.0, MAX_WEIGHT),
+    ("min_density", 0.0, MAX_DENSITY),
+    ("max_density", 0.0, MAX_DENSITY),
+    ("learning_rate", 1e-6, 1.0),
+    ("target_ssim", 1e-6, 1.0),
+)
+"""The ranges of the fields."""
+
+_MAY_BE_NONE: Final = ("levels", "patience", "threads", "guide_weight", "target_ssim")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +53,7 @@ class Options:
     """Sizes solved from coarse to fine, each twice the last; 1 solves at full size only. None: as many
     as keep the short side of the coarsest at 64 pixels or more."""
     exposure: float = 0.25
-    """Share of the backlight that the white of the stack lets through, (0, 1]: the box is 1/exposure
+    """Share of the backlight that the white of the stack lets through, 0.0001 to 1: the box is 1/exposure
     brighter than a white sheet, the eye adapts. The lower, the freer the layers to look like their guides."""
     backend: Backend = "auto"
     """What computes: "cpu", "cuda", or "auto" for the best that works here."""
@@ -49,28 +80,22 @@ class Options:
     """Threads of the CPU backend, 1 or more; None: one per core. The result does not depend on it."""
 
     def __post_init__(self) -> None:
-        """Check every field."""
-        _check_count("iterations", self.iterations, 1)
-        _check_count("levels", self.levels, 1)
-        _check_count("seed", self.seed, 0)
-        _check_count("patience", self.patience, 1)
-        _check_count("threads", self.threads, 1)
-        check_exposure(self.exposure)
-        for name in ("ssim_weight", "mse_weight", "guide_weight"):
-            if name != "guide_weight" or self.guide_weight is not None:
-                _check_number(name, getattr(self, name), 0, math.inf, "0 or more")
+        """Check every field; NumPy's numbers become Python's."""
+        for count, fewest, most in _COUNTS:
+            value = getattr(self, count)
+            if value is not None or count not in _MAY_BE_NONE:
+                object.__setattr__(self, count, _count(count, value, fewest, most))
+        for name, low, high in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None or name not in _MAY_BE_NONE:
+                object.__setattr__(self, name, _number(name, value, low, high))
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
-        _check_number("min_density", self.min_density, 0, 6, "from 0 to 6")
-        _check_number("max_density", self.max_density, 0, 6, "from 0 to 6")
         if self.max_density <= self.min_density:
             raise OptionError(
                 f"max_density is {self.max_density:g} and min_density {self.min_density:g}: "
                 "max_density must be the larger"
             )
-        _check_share("learning_rate", self.learning_rate)
-        if self.target_ssim is not None:
-            _check_share("target_ssim", self.target_ssim)
         if self.backend not in get_args(Backend):
             raise OptionError(f"backend is {self.backend!r}: use {', '.join(get_args(Backend))}")
 
@@ -80,28 +105,30 @@ class Options:
 
 
 def check_exposure(exposure: float) -> None:
-    """Raise OptionError unless `exposure` is in (0, 1]."""
-    _check_share("exposure", exposure)
+    """Raise OptionError unless `exposure` is from MIN_EXPOSURE to 1."""
+    _number("exposure", exposure, MIN_EXPOSURE, 1.0)
 
 
-def _check_share(name: str, value: float) -> None:
-    _check_number(name, value, 0, 1, "more than 0 and at most 1")
-    if value == 0:
-        raise OptionError(f"{name} is {value:g}: it must be more than 0 and at most 1")
+def _number(name: str, value: object, low: float, high: float) -> float:
+    """Return `value` as a float from `low` to `high`, or raise OptionError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise OptionError(f"{name} is {value!r}: it must be a number from {low:g} to {high:g}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not low <= number <= high:
+        raise OptionError(f"{name} is {number:g}: it must be from {low:g} to {high:g}")
+    return number
 
 
-def _check_number(name: str, value: float, low: float, high: float, words: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(f"{name} is {value!r}: it must be a number {words}")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise OptionError(f"{name} is {value:g}: it must be {words}")
-
-
-def _check_count(name: str, value: int | None, low: int) -> None:
-    """Check a whole number; None passes only where the field's own type allows it."""
-    if value is None and name in ("levels", "patience", "threads"):
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise OptionError(f"{name} is {value!r}: it must be a whole number, {low} or more")
-    if value < low:
-        raise OptionError(f"{name} is {value}: it must be {low} or more")
+def _count(name: str, value: object, low: int, high: int) -> int:
+    """Return `value` as a whole number from `low` to `high`, or raise OptionError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise OptionError(f"{name} is {value!r}: it must be a whole number from {low} to {high}")
+    number = int(value)
+    if not low <= number <= high:
+        # Python writes no whole number of more than 4300 digits.
+        shown = number if abs(number) < 10**30 else "beyond all bounds"
+        raise OptionError(f"{name} is {shown}: it must be from {low} to {high}")
+    return number

@@ -1,6 +1,6 @@
 """Pictures made larger, smaller, or to fit."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -20,12 +20,14 @@ def fit_image(image: FloatArray, size: tuple[int, int], fit: Fit = "cover") -> F
     fit: "cover" fills the size and cuts off what sticks out, evenly on both sides; "contain" shows the
     whole picture with white beside it; "stretch" changes the proportions.
     """
+    if fit not in get_args(Fit):
+        raise OptionError(f"fit is {fit!r}: use {', '.join(get_args(Fit))}")
     width, height = size
+    if not (isinstance(width, int) and isinstance(height, int) and min(size) >= 1):
+        raise OptionError(f"size is {size}: give width and height in whole pixels")
     across, down = width / image.shape[1], height / image.shape[0]
     if fit == "stretch" or across == down:
         return resize(image, size)
-    if fit not in ("cover", "contain"):
-        raise OptionError(f"fit is {fit!r}: use cover, contain, stretch")
     if fit == "cover":
         scale = max(across, down)
         part_width = min(image.shape[1], max(1, round(width / scale)))

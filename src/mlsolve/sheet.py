@@ -22,6 +22,8 @@ _CELL: Final = 420
 _GAP: Final = 28
 _MARGIN: Final = 56
 _CAPTION: Final = 44
+_LEAST_COLUMN: Final = 320
+"""Least width of a column, in pixels: the longest caption must find room below a narrow picture."""
 _COLUMNS: Final = 4
 """Most layers in a row."""
 _INK: Final = (24, 25, 29)
@@ -48,7 +50,8 @@ def draw_sheet(solution: "Solution", scores: Scores) -> npt.NDArray[np.uint8]:
     seen = f"SSIM {scores.target_ssim:.3f}   {scores.target_psnr:.1f} dB"
     right: list[Cell] = [(solution.target, "target", ""), (solution.stack, "stack", seen)]
 
-    across, down = _cell_size(solution.target)
+    size = _cell_size(solution.target)
+    across, down = max(size[0], _LEAST_COLUMN), size[1]
     left_width = columns * across + (columns - 1) * _GAP
     width = 2 * _MARGIN + left_width + 2 * _GAP + across
     height = 2 * _MARGIN + len(rows) * (down + _CAPTION) + (len(rows) - 1) * _GAP
@@ -56,10 +59,10 @@ def draw_sheet(solution: "Solution", scores: Scores) -> npt.NDArray[np.uint8]:
     pen = ImageDraw.Draw(sheet)
     for number, row in enumerate(rows):
         for column, cell in enumerate(row):
-            _paste(sheet, pen, cell, _MARGIN + column * (across + _GAP), _top(number, down), (across, down))
+            _paste(sheet, pen, cell, _MARGIN + column * (across + _GAP), _top(number, down), size)
     for number, cell in enumerate(right):
         left = _MARGIN + left_width + 2 * _GAP
-        _paste(sheet, pen, cell, left, _top(number, down), (across, down))
+        _paste(sheet, pen, cell, left, _top(number, down), size)
     _sign(pen, solution, scores, (_MARGIN, height - _MARGIN // 2))
     return np.asarray(sheet)
 
@@ -88,7 +91,7 @@ def _paste(
     baseline = top + size[1] + 12
     pen.text((left, baseline), name, fill=_INK, font=_font(20))
     if value:
-        pen.text((left + size[0], baseline), value, fill=_FAINT, font=_font(20), anchor="ra")
+        pen.text((left + max(size[0], _LEAST_COLUMN), baseline), value, fill=_FAINT, font=_font(20), anchor="ra")
 
 
 def _sign(pen: ImageDraw.ImageDraw, solution: "Solution", scores: Scores, place: tuple[int, int]) -> None:

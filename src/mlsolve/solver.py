@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from .backends import Backend, Workspace, open_backend
 from .colour import decode, encode, exposure_scale, printable_range
 from .errors import InputError
 from .history import History, Step
+from .memory import check_memory
 from .options import MAX_LAYERS, Options
 from .pyramid import level_shapes
 from .resize import double, halve
@@ -45,7 +46,7 @@ _FLOOR: Final = 0.1
 
 def solve(
     target: npt.ArrayLike,
-    guides: Sequence[npt.ArrayLike],
+    guides: Iterable[npt.ArrayLike],
     options: Options | None = None,
     callback: Callback | None = None,
 ) -> Solution:
@@ -62,6 +63,7 @@ def solve(
     options = options or Options()
     target_image, guide_images = _accept(target, guides)
     height, width = target_image.shape[:2]
+    check_memory((width, height), len(guide_images), target_image.shape[2])
     shapes = level_shapes(height, width, options.levels)
     backend = open_backend(options, BETAS)
     try:
@@ -87,9 +89,13 @@ def solve(
     )
 
 
-def _accept(target: npt.ArrayLike, guides: Sequence[npt.ArrayLike]) -> tuple[FloatArray, list[FloatArray]]:
+def _accept(target: npt.ArrayLike, guides: Iterable[npt.ArrayLike]) -> tuple[FloatArray, list[FloatArray]]:
     """Return target and guides as images of one size with one number of planes."""
     target_image = as_image(target, "target")
+    try:
+        guides = list(guides)
+    except TypeError:
+        raise InputError(f"guides is {guides!r}: give a sequence of pictures, one per layer") from None
     if not 1 <= len(guides) <= MAX_LAYERS:
         raise InputError(f"there are {len(guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
     guide_images = [as_image(guide, f"guide {k}") for k, guide in enumerate(guides, start=1)]
