@@ -83,15 +83,18 @@ def test_overwrite_never_touches_what_others_wrote(tmp_path, solution):
 
 def test_what_comes_in_between_is_not_replaced(tmp_path):
     """Somebody makes the folder, or puts a file into it, while the layers are being written."""
-    with (
-        pytest.raises(OutputError, match="exists already"),
-        folder.staged(tmp_path / "o", overwrite=False) as stage,
-    ):
-        (stage / "layer-1.png").write_bytes(b"ours")
-        (tmp_path / "o").mkdir()
-        (tmp_path / "o" / "layer-1.png").write_bytes(b"theirs")
-    with pytest.raises(OutputError, match="did not write"), folder.staged(tmp_path / "o", overwrite=True) as stage:
-        (tmp_path / "o" / "thesis.txt").write_text("years of work")
+    out = tmp_path / "o"
+
+    def meanwhile(overwrite, name, content):
+        with folder.staged(out, overwrite) as stage:
+            (stage / "layer-1.png").write_bytes(b"ours")
+            out.mkdir(exist_ok=True)
+            (out / name).write_bytes(content)
+
+    with pytest.raises(OutputError, match="exists already"):
+        meanwhile(False, "layer-1.png", b"theirs")
+    with pytest.raises(OutputError, match="did not write"):
+        meanwhile(True, "thesis.txt", b"years of work")
     assert tree(tmp_path) == {"o": None, "o/layer-1.png": b"theirs", "o/thesis.txt": b"years of work"}
 
 

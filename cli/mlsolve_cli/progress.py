@@ -63,7 +63,7 @@ class Progress:
         if step.iteration > 1 and now > self._level_began:
             rate = (step.iteration - 1) / (now - self._level_began)
             left = (self._work - done) / (rate * self._pixels[step.level - 1])
-            pace = f"{rate:.3g} it/s {duration(left)} left"
+            pace = f"{rate:.{0 if rate >= 10 else 2}f} it/s {duration(left)} left"
         if self._bar is not None:
             # All of it fits into the 80 columns of a plain terminal.
             words = (
