@@ -65,6 +65,11 @@ def spread_grey(images: Sequence[FloatArray]) -> list[FloatArray]:
     return [np.repeat(image, planes // image.shape[2], axis=2) for image in images]
 
 
+def planar(image: FloatArray) -> FloatArray:
+    """Return `image` (H, W, C) as the kernels hold it, (C, H, W) contiguous."""
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
+
+
 def code_values(image: FloatArray) -> npt.NDArray[np.uint8]:
     """Return `image` (H, W, C) float32 in [0, 1] as (H, W, 3) uint8 code values, rounded to the nearest."""
     coloured = np.repeat(image, 3 // image.shape[2], axis=2)

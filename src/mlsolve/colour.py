@@ -11,6 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import same_planes
+from .options import check_exposure
+
 FloatArray = npt.NDArray[np.float32]
 
 GAMMA: Final = 2.2
@@ -55,9 +58,6 @@ def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float =
     beyond white is cut off. The light through the sheets multiplies, is divided by the exposure and
     encoded again. Raises InputError for pictures that do not fit together, OptionError for the exposure.
     """
-    from .arrays import same_planes
-    from .options import check_exposure
-
     check_exposure(exposure)
     light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
     for layer in same_planes(list(layers), "layer"):  # type: ignore[arg-type]

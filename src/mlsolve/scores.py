@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import as_image, same_planes, spread_grey
+from .arrays import as_image, planar, same_planes, spread_grey
 from .colour import compose
 from .errors import InputError
 
@@ -44,7 +44,7 @@ def ssim(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     first, second = _pair(x, y)
     team = Team()
     try:
-        return float(np.mean(ssim_means(_planar(first), _planar(second), team)))
+        return float(np.mean(ssim_means(planar(first), planar(second), team)))
     finally:
         team.close()
 
@@ -85,7 +85,3 @@ def _pair(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         )
     first, second = spread_grey([first, second])
     return first, second
-
-
-def _planar(image: FloatArray) -> FloatArray:
-    return np.ascontiguousarray(np.moveaxis(image, -1, 0))

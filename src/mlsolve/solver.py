@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mlsolve_kernels.objective.terms import Objective, Terms
 
-from .arrays import as_image, spread_grey
+from .arrays import as_image, planar, spread_grey
 from .backends import Backend, Workspace, open_backend
 from .colour import decode, encode, exposure_scale, printable_range
 from .errors import InputError
@@ -68,8 +68,8 @@ def solve(
     backend = open_backend(options, BETAS)
     try:
         layers, history, stop = _descend(
-            encode(_planar(target_image)),
-            encode(np.stack([_planar(guide) for guide in guide_images])),
+            encode(planar(target_image)),
+            encode(np.stack([planar(guide) for guide in guide_images])),
             shapes,
             options,
             backend,
@@ -108,11 +108,6 @@ def _accept(target: npt.ArrayLike, guides: Iterable[npt.ArrayLike]) -> tuple[Flo
             )
     target_image, *guide_images = spread_grey([target_image, *guide_images])
     return target_image, guide_images
-
-
-def _planar(image: FloatArray) -> FloatArray:
-    """Return `image` (H, W, C) as (C, H, W)."""
-    return np.ascontiguousarray(np.moveaxis(image, -1, 0))
 
 
 def _descend(

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..blur.cpu import RING_ROWS, blur_along, blur_down, skip_row
 from ..compiled import kernel
-from ..layout import MARGIN, FloatArray, bordered, interior, strip_count, strip_width
+from ..layout import MARGIN, FloatArray, strip_count, strip_width, with_border
 from ..threads import Team
 from ..window import RADIUS, REACH
 from .partials import ssim_partials
@@ -237,8 +237,7 @@ def _statistics_rows(y: Constant, streams: Stream, step: int, worker: int, worke
 
 def constant(images: FloatArray, team: Team) -> Constant:
     """Return `images` (P, H, W) in [0, 1] as the fixed side of an SSIM, its statistics computed once."""
-    image = bordered(images.shape)
-    interior(image)[...] = images
+    image = with_border(images)
     result = Constant(image, np.zeros_like(image), np.zeros_like(image))
     width = images.shape[-1]
     team.run(_statistics_rows, result, new_streams(team.workers, width), strip_width(width))
@@ -265,8 +264,7 @@ def _index_rows(
 def ssim_means(x: FloatArray, y: FloatArray, team: Team) -> list[float]:
     """Return the mean SSIM of every plane of `x` against that of `y`, both (P, H, W) in [0, 1]."""
     fixed = constant(y, team)
-    image = bordered(x.shape)
-    interior(image)[...] = x
+    image = with_border(x)
     planes, height, width = x.shape
     sums = np.zeros((planes, strip_count(width), height), dtype=np.float32)
     team.run(_index_rows, image, fixed, new_streams(team.workers, width), sums, strip_width(width))
