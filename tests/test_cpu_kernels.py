@@ -7,7 +7,7 @@ from mlsolve_kernels import layout
 from mlsolve_kernels.adam.cpu import adam_rows
 from mlsolve_kernels.adam.reference import adam
 from mlsolve_kernels.adam.step import Rates, adam_step
-from mlsolve_kernels.blur.cpu import RING_ROWS, blur_along, blur_down, skip_row
+from mlsolve_kernels.blur.cpu import BLOCK, PERIOD, RING_ROWS, blur_along, blur_down, skip_row
 from mlsolve_kernels.blur.reference import blur
 from mlsolve_kernels.layout import bordered, interior, with_border
 from mlsolve_kernels.mse.cpu import blend_gradient_row, squared_error_row
@@ -20,7 +20,7 @@ from mlsolve_kernels.ssim.cpu import constant, ssim_means, sum_row
 from mlsolve_kernels.ssim.partials import ssim_partials
 from mlsolve_kernels.ssim.reference import ssim_map, statistics
 from mlsolve_kernels.threads import Team
-from mlsolve_kernels.window import RADIUS
+from mlsolve_kernels.window import RADIUS, SIZE
 
 OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 1.0)
 BOUNDS = (0.073, 1.0)
@@ -52,19 +52,26 @@ def workspace(target, guides, team, objective=OBJECTIVE):
 
 
 @pytest.mark.parametrize("width", [1, 7, 16, 33])
-def test_blur_rows(rng, width):
-    image = rng.random((14, width)).astype(np.float32)
+@pytest.mark.parametrize("first", [0, 3])
+def test_blur_rows(rng, width, first):
+    """Rows go in one by one and come out in blocks, wherever the first block begins."""
+    image = rng.random((26, width)).astype(np.float32)
     expected, ring = blur(image), np.full((RING_ROWS, width), np.nan, dtype=np.float32)
-    out = np.empty(width, dtype=np.float32)
+    out = np.full((BLOCK, width), np.nan, dtype=np.float32)
     padded = np.pad(image, ((0, 0), (RADIUS, RADIUS)))
-    for index in range(-RADIUS, len(image) + RADIUS):
+    for index in range(first - RADIUS, len(image) + RADIUS):
         if 0 <= index < len(image):
             blur_along(padded[index], ring, index)
         else:
             skip_row(ring, index)
-        if index >= RADIUS:
-            blur_down(ring, index - RADIUS, out)
-            np.testing.assert_allclose(out, expected[index - RADIUS], atol=3e-7)
+        ready = index - RADIUS - BLOCK + 1
+        if ready >= first and (ready - first) % BLOCK == 0:
+            blur_down(ring, ready, width, out)
+            np.testing.assert_allclose(out, expected[ready : ready + BLOCK], atol=3e-7)
+
+
+def test_a_ring_holds_a_block():
+    assert PERIOD >= SIZE - 1 + BLOCK
 
 
 @pytest.mark.usefixtures("narrow_strips")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..adam.cpu import adam_rows
 from ..adam.step import Rates
+from ..blur.cpu import BLOCK
 from ..compiled import kernel
 from ..layout import MARGIN, FloatArray, bordered, interior, strip_count, strip_width
 from ..mse.cpu import blend_gradient_row, squared_error_row
@@ -17,6 +18,7 @@ from ..ssim.cpu import (
     Constant,
     Stream,
     advance,
+    blur_partials,
     constant,
     gradient_row,
     new_streams,
@@ -56,17 +58,20 @@ def target_pass(
     while start < stop:
         plane, number, strip = strip_of(start, stop, height, width, step)
         columns = slice(strip.left + MARGIN, strip.right + MARGIN)
-        for index in range(strip.first - REACH, strip.last + REACH):
+        for index in range(strip.first - REACH, strip.last + REACH, BLOCK):
             advance(seen[plane], target, plane, strip, index, stream, ssim_sums[plane, number])
             ready = index - REACH
-            if ready >= strip.first:
-                x_row, y_row = seen[plane, ready, columns], target.image[plane, ready, columns]
-                out = by_seen[plane, ready, columns]
-                gradient_row(x_row, y_row, stream, ready, out)
+            if ready < strip.first:
+                continue
+            blur_partials(stream, ready, strip.right - strip.left)
+            for row in range(ready, min(ready + BLOCK, strip.last)):
+                x_row, y_row = seen[plane, row, columns], target.image[plane, row, columns]
+                out = by_seen[plane, row, columns]
+                gradient_row(x_row, y_row, stream, row - ready, out)
                 blend_gradient_row(weights[0], weights[1], x_row, y_row, out)
-                error = stream.rows[0, : out.size]
+                error = stream.rows[0, 0, : out.size]
                 squared_error_row(x_row, y_row, error)
-                error_sums[plane, number, ready] = sum_row(error)
+                error_sums[plane, number, row] = sum_row(error)
         start += strip.last - strip.first
 
 
@@ -98,25 +103,23 @@ def layer_pass(
         member, number, strip = strip_of(start, stop, height, width, step)
         k, plane = member // planes, member % planes
         columns = slice(strip.left + MARGIN, strip.right + MARGIN)
-        for index in range(strip.first - REACH, strip.last + REACH):
+        for index in range(strip.first - REACH, strip.last + REACH, BLOCK):
             advance(layers[k, plane], guides, member, strip, index, stream, ssim_sums[member, number])
             ready = index - REACH
-            if ready >= strip.first:
-                out = gradient[k, plane, ready, columns]
-                through_product = stream.rows[0, : out.size]
-                by_seen_row = by_seen[plane, ready, columns]
+            if ready < strip.first:
+                continue
+            blur_partials(stream, ready, strip.right - strip.left)
+            for row in range(ready, min(ready + BLOCK, strip.last)):
+                out = gradient[k, plane, row, columns]
+                x_row, y_row = layers[k, plane, row, columns], guides.image[member, row, columns]
+                gradient_row(x_row, y_row, stream, row - ready, out)
+                through_product = stream.rows[0, 0, : out.size]
+                by_seen_row = by_seen[plane, row, columns]
                 for i in range(out.size):
                     through_product[i] = inverse_scale * by_seen_row[i]
                 for other in range(count):
                     if other != k:
-                        multiply_row(layers[other, plane, ready, columns], through_product)
-                gradient_row(
-                    layers[k, plane, ready, columns],
-                    guides.image[member, ready, columns],
-                    stream,
-                    ready,
-                    out,
-                )
+                        multiply_row(layers[other, plane, row, columns], through_product)
                 for i in range(out.size):
                     out[i] = through_product[i] - guide_weight * out[i]
         start += strip.last - strip.first

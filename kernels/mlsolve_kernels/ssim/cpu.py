@@ -1,7 +1,7 @@
 """SSIM, its gradient and its constants on the CPU, as a stream of rows.
 
-The rows of x and y go in one after the other at the top; SIZE - 1 rows later the first row of the
-gradient comes out at the bottom. Between them stand two sets of rings:
+The rows of x and y go in at the top, a block at a time; REACH rows later the first rows of the gradient
+come out at the bottom. Between them stand two sets of rings:
 
     rows of x, x², x·y → blurred along → `moments` → blurred down → S, q, dS/dv, dS/dc
                        → blurred along → `partials` → blurred down → gradient
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..blur.cpu import RING_ROWS, blur_along, blur_down, skip_row
+from ..blur.cpu import BLOCK, RING_ROWS, blur_along, blur_down, skip_row
 from ..compiled import kernel
 from ..layout import MARGIN, FloatArray, strip_count, strip_width, with_border
 from ..threads import Team
@@ -39,11 +39,11 @@ class Stream(NamedTuple):
     """What one worker holds between the rows; the last axis is the widest strip and REACH on either side."""
 
     moments: FloatArray
-    """(3, 2·SIZE, L): rings of x, x² and x·y, blurred along."""
+    """(3, 2·PERIOD, L): rings of x, x² and x·y, blurred along."""
     partials: FloatArray
-    """(3, 2·SIZE, L): rings of q, dS/dv and dS/dc, blurred along."""
+    """(3, 2·PERIOD, L): rings of q, dS/dv and dS/dc, blurred along."""
     rows: FloatArray
-    """(6, L): rows that live for one step."""
+    """(6, BLOCK, L): rows that live for one step."""
 
 
 class Strip(NamedTuple):
@@ -62,7 +62,7 @@ def new_streams(workers: int, width: int) -> Stream:
     def zeros(*shape: int) -> FloatArray:
         return np.zeros((workers, *shape, length), dtype=np.float32)
 
-    return Stream(zeros(3, RING_ROWS), zeros(3, RING_ROWS), zeros(6))
+    return Stream(zeros(3, RING_ROWS), zeros(3, RING_ROWS), zeros(6, BLOCK))
 
 
 @kernel
@@ -95,49 +95,63 @@ def advance(
     stream: Stream,
     ssim_sums: FloatArray,
 ) -> None:
-    """Let row `index` of `x` (H, W + 2·MARGIN) flow in, and the partials of row index - RADIUS form.
+    """Let BLOCK rows of `x` (H, W + 2·MARGIN) flow in from `index` on, and the partials RADIUS above them form.
 
     `plane` names the plane of `y`. The sum of SSIM over the strip's columns goes to ssim_sums[row],
-    (H,), for rows of the strip. Call it for index = first - REACH … last + REACH - 1; from
-    index = first + REACH on, row index - REACH of the gradient can be had from `gradient_row`.
+    (H,), for rows of the strip. Call it for index = first - REACH, first - REACH + BLOCK, … below
+    last + REACH; from index = first + REACH on, `blur_partials` and `gradient_row` give the gradient of
+    the rows from index - REACH on.
     """
     height, width = x.shape[0], x.shape[1] - 2 * MARGIN
-    if 0 <= index < height:
-        start, stop = strip.left - REACH + MARGIN, strip.right + REACH + MARGIN
-        _absorb(x[index, start:stop], y.image[plane, index, start:stop], stream, index)
-    else:
-        for moment in range(3):
-            skip_row(stream.moments[moment], index)
+    start, stop = strip.left - REACH + MARGIN, strip.right + REACH + MARGIN
+    for row in range(index, index + BLOCK):
+        if 0 <= row < height:
+            _absorb(x[row, start:stop], y.image[plane, row, start:stop], stream, row)
+        else:
+            for moment in range(3):
+                skip_row(stream.moments[moment], row)
 
     middle = index - RADIUS
-    if middle < strip.first - RADIUS:
+    if middle + BLOCK <= strip.first - RADIUS:
         return
-    if 0 <= middle < height:
-        start, stop = strip.left - RADIUS + MARGIN, strip.right + RADIUS + MARGIN
-        _derive(y.mean[plane, middle, start:stop], y.variance[plane, middle, start:stop], stream, middle)
-        for partial in range(1, 4):
-            row = stream.rows[partial, : stop - start]
-            _blank_outside(row, strip.left - RADIUS, width)
-            blur_along(row, stream.partials[partial - 1], middle)
-        if strip.first <= middle < strip.last:
-            ssim_sums[middle] = sum_row(stream.rows[0, RADIUS : RADIUS + strip.right - strip.left])
-    else:
-        for partial in range(3):
-            skip_row(stream.partials[partial], middle)
+    start, stop = strip.left - RADIUS + MARGIN, strip.right + RADIUS + MARGIN
+    count = stop - start
+    # Their place is rows[0], rows[4], rows[5]; _derive says why.
+    blur_down(stream.moments[2], middle, count, stream.rows[0])
+    blur_down(stream.moments[0], middle, count, stream.rows[4])
+    blur_down(stream.moments[1], middle, count, stream.rows[5])
+    for offset in range(BLOCK):
+        row = middle + offset
+        if 0 <= row < height:
+            _derive(y.mean[plane, row, start:stop], y.variance[plane, row, start:stop], stream, offset)
+            for partial in range(1, 4):
+                values = stream.rows[partial, offset, :count]
+                _blank_outside(values, strip.left - RADIUS, width)
+                blur_along(values, stream.partials[partial - 1], row)
+            if strip.first <= row < strip.last:
+                ssim_sums[row] = sum_row(stream.rows[0, offset, RADIUS : count - RADIUS])
+        else:
+            for partial in range(3):
+                skip_row(stream.partials[partial], row)
 
 
 @kernel
-def gradient_row(x_row: FloatArray, y_row: FloatArray, stream: Stream, index: int, out: FloatArray) -> None:
-    """Put row `index` of the gradient of the sum of S with respect to x into `out` (n,)."""
+def blur_partials(stream: Stream, index: int, count: int) -> None:
+    """Blur the partials of the rows index … index + BLOCK - 1 down, for `gradient_row` to use."""
+    for partial in range(3):
+        blur_down(stream.partials[partial], index, count, stream.rows[partial + 3])
+
+
+@kernel
+def gradient_row(x_row: FloatArray, y_row: FloatArray, stream: Stream, offset: int, out: FloatArray) -> None:
+    """Put a row of the gradient of the sum of S with respect to x into `out` (n,).
+
+    It is row `offset` of the block last given to `blur_partials`; x_row, y_row (n,) are those of the images.
+    """
     count = out.size
-    by_mean, by_variance, by_covariance = (
-        stream.rows[3, :count],
-        stream.rows[4, :count],
-        stream.rows[5, :count],
-    )
-    blur_down(stream.partials[0], index, by_mean)
-    blur_down(stream.partials[1], index, by_variance)
-    blur_down(stream.partials[2], index, by_covariance)
+    by_mean = stream.rows[3, offset, :count]
+    by_variance = stream.rows[4, offset, :count]
+    by_covariance = stream.rows[5, offset, :count]
     for i in range(count):
         out[i] = by_mean[i] + _TWO * x_row[i] * by_variance[i] + y_row[i] * by_covariance[i]
 
@@ -145,7 +159,7 @@ def gradient_row(x_row: FloatArray, y_row: FloatArray, stream: Stream, index: in
 @kernel
 def _absorb(x_row: FloatArray, y_row: FloatArray, stream: Stream, index: int) -> None:
     """Blur x, x² and x·y of one row along into the rings of moments."""
-    square, product = stream.rows[0, : x_row.size], stream.rows[1, : x_row.size]
+    square, product = stream.rows[0, 0, : x_row.size], stream.rows[1, 0, : x_row.size]
     for i in range(x_row.size):
         square[i] = x_row[i] * x_row[i]
         product[i] = x_row[i] * y_row[i]
@@ -155,22 +169,22 @@ def _absorb(x_row: FloatArray, y_row: FloatArray, stream: Stream, index: int) ->
 
 
 @kernel
-def _derive(mean_y: FloatArray, variance_y: FloatArray, stream: Stream, index: int) -> None:
-    """Form S, q, dS/dv and dS/dc of row `index` in stream.rows[0 … 3] from the moments around it."""
+def _derive(mean_y: FloatArray, variance_y: FloatArray, stream: Stream, offset: int) -> None:
+    """Form S, q, dS/dv and dS/dc of one row in stream.rows[0 … 3] from B[x·y], B[x], B[x²] in rows[0], [4], [5].
+
+    B[x·y] makes room for S: six rows are enough, and they stay in the first-level cache.
+    """
     count = mean_y.size
-    value, q, by_variance, by_covariance, moment, spare = (
-        stream.rows[0, :count],
-        stream.rows[1, :count],
-        stream.rows[2, :count],
-        stream.rows[3, :count],
-        stream.rows[4, :count],
-        stream.rows[5, :count],
+    value, q, by_variance, by_covariance, mean_x, square_x = (
+        stream.rows[0, offset, :count],
+        stream.rows[1, offset, :count],
+        stream.rows[2, offset, :count],
+        stream.rows[3, offset, :count],
+        stream.rows[4, offset, :count],
+        stream.rows[5, offset, :count],
     )
-    blur_down(stream.moments[0], index, moment)
-    blur_down(stream.moments[1], index, spare)
-    blur_down(stream.moments[2], index, value)
     for i in range(count):
-        s, q_i, dv, dc = _partials(moment[i], spare[i], value[i], mean_y[i], variance_y[i])
+        s, q_i, dv, dc = _partials(mean_x[i], square_x[i], value[i], mean_y[i], variance_y[i])
         value[i] = s
         q[i] = q_i
         by_variance[i] = dv
@@ -216,22 +230,25 @@ def _statistics_rows(y: Constant, streams: Stream, step: int, worker: int, worke
     start, stop = total * worker // workers, total * (worker + 1) // workers
     while start < stop:
         plane, _, strip = strip_of(start, stop, height, width, step)
-        for index in range(strip.first - RADIUS, strip.last + RADIUS):
-            if 0 <= index < height:
-                row = y.image[plane, index, strip.left - REACH + MARGIN : strip.right + REACH + MARGIN]
-                _absorb(row, row, stream, index)
-            else:
-                skip_row(stream.moments[0], index)
-                skip_row(stream.moments[1], index)
+        left, right = strip.left - REACH + MARGIN, strip.right + REACH + MARGIN
+        count = strip.right - strip.left
+        for index in range(strip.first - REACH, strip.last + RADIUS, BLOCK):
+            for row in range(index, index + BLOCK):
+                if 0 <= row < height:
+                    values = y.image[plane, row, left:right]
+                    _absorb(values, values, stream, row)
+                else:
+                    skip_row(stream.moments[0], row)
+                    skip_row(stream.moments[1], row)
             middle = index - RADIUS
-            if middle >= strip.first:
-                count = strip.right - strip.left
+            blur_down(stream.moments[0], middle, count + 2 * RADIUS, stream.rows[4])
+            blur_down(stream.moments[1], middle, count + 2 * RADIUS, stream.rows[5])
+            for row in range(max(middle, strip.first), min(middle + BLOCK, strip.last)):
                 columns = slice(strip.left + MARGIN, strip.right + MARGIN)
-                mean, variance = y.mean[plane, middle, columns], y.variance[plane, middle, columns]
-                blur_down(stream.moments[0][:, RADIUS:], middle, mean)
-                blur_down(stream.moments[1][:, RADIUS:], middle, variance)
+                mean, variance = y.mean[plane, row, columns], y.variance[plane, row, columns]
                 for i in range(count):
-                    variance[i] -= mean[i] * mean[i]
+                    mean[i] = stream.rows[4, row - middle, RADIUS + i]
+                    variance[i] = stream.rows[5, row - middle, RADIUS + i] - mean[i] * mean[i]
         start += strip.last - strip.first
 
 
@@ -256,7 +273,7 @@ def _index_rows(
     start, stop = total * worker // workers, total * (worker + 1) // workers
     while start < stop:
         plane, number, strip = strip_of(start, stop, height, width, step)
-        for index in range(strip.first - RADIUS, strip.last + RADIUS):
+        for index in range(strip.first - REACH, strip.last + RADIUS, BLOCK):
             advance(x[plane], y, plane, strip, index, stream, ssim_sums[plane, number])
         start += strip.last - strip.first
 
