@@ -49,10 +49,11 @@ def load(path: Path) -> FloatArray:
             raise InputError(f"{path} is cut off or damaged ({_first_line(error)}): get a whole copy") from None
         array: npt.NDArray[Any] | None = None
         # Profiles are converted in 8 bits only, and right colours matter more than fine ones.
-        if _foreign_profile(picture, path) is None:
+        profile = _foreign_profile(picture, path)
+        if profile is None:
             array = _sixteen_bits(data, picture)
         if array is None:
-            array = _eight_bits(picture, path)
+            array = _eight_bits(picture, profile, path)
     return as_image(array, str(path))
 
 
@@ -100,8 +101,10 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _eight_bits(picture: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
-    """Return a loaded 8-bit picture as (H, W, C) uint8 sRGB, C from 1 to 4."""
+def _eight_bits(
+    picture: Image.Image, profile: ImageCms.ImageCmsProfile | None, path: Path
+) -> npt.NDArray[np.uint8]:
+    """Return a loaded 8-bit picture as (H, W) or (H, W, C) uint8 sRGB; profile: its own, if it is not sRGB."""
     turned = ImageOps.exif_transpose(picture)
     if turned.mode not in _EIGHT_BIT_MODES:
         raise InputError(f"{path} holds pixels of type {turned.mode}: save it as 8- or 16-bit PNG or TIFF")
@@ -112,7 +115,6 @@ def _eight_bits(picture: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
         alpha, turned = with_alpha.getchannel("A"), with_alpha.convert("L" if grey else "RGB")
     elif turned.mode != "CMYK":
         turned = turned.convert("L" if grey else "RGB")
-    profile = _foreign_profile(picture, path)
     if profile is not None:
         turned = _to_srgb(turned, profile, path)
     turned = turned.convert("L" if grey else "RGB")
