@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlsolve import OptionError
+from mlsolve import InputError, OptionError
 from mlsolve.colour import light_from_srgb
 from mlsolve.pyramid import level_shapes
 from mlsolve.resize import double, fit_image, halve, resize
@@ -47,7 +47,17 @@ def test_impossible_sizes(size):
 
 def test_same_size_is_untouched():
     picture = marked(40, 80)
-    assert fit_image(picture, (80, 40)) is picture
+    np.testing.assert_array_equal(fit_image(picture, (80, 40)), picture)
+
+
+def test_pictures_as_users_hold_them():
+    codes = np.rint(marked(40, 80) * 255).astype(np.uint8)
+    expected = fit_image(codes / 255, (40, 20))
+    np.testing.assert_allclose(fit_image(codes, (40, 20)), expected, atol=1e-6)
+    np.testing.assert_allclose(fit_image(codes.astype(np.uint16) * 257, (40, 20)), expected, atol=1e-6)
+    assert fit_image(codes[..., 0], (40, 20)).shape == (20, 40, 1)
+    with pytest.raises(InputError, match="picture holds values from"):
+        fit_image(codes.astype(float), (40, 20))
 
 
 def test_smaller_averages_light():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import as_image
 from .colour import light_from_srgb, srgb_from_light
 from .errors import OptionError
 
@@ -14,14 +15,19 @@ FloatArray = npt.NDArray[np.float32]
 Fit = Literal["cover", "contain", "stretch"]
 
 
-def fit_image(image: FloatArray, size: tuple[int, int], fit: Fit = "cover") -> FloatArray:
-    """Return `image` (H, W, C) float32 sRGB in [0, 1], brought to `size` = (width, height).
+def fit_image(picture: npt.ArrayLike, size: tuple[int, int], fit: Fit = "cover") -> FloatArray:
+    """Return `picture` brought to `size` = (width, height) in pixels, (H, W, C) float32 sRGB in [0, 1].
+
+    picture: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1].
 
     fit: "cover" fills the size and cuts off what sticks out, evenly on both sides; "contain" shows the
     whole picture with white beside it; "stretch" changes the proportions.
+
+    Raises InputError for a picture that cannot be used, OptionError for an unknown fit or size.
     """
     if fit not in get_args(Fit):
         raise OptionError(f"fit is {fit!r}: use {', '.join(get_args(Fit))}")
+    image = as_image(picture, "picture")
     width, height = size
     if not (isinstance(width, int) and isinstance(height, int) and min(size) >= 1):
         raise OptionError(f"size is {size}: give width and height in whole pixels")
