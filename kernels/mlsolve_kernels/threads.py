@@ -10,6 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .compiled import kernel
+
+
+@kernel
+def share_of(rows: int, worker: int, workers: int) -> tuple[int, int]:
+    """Return the rows start … stop - 1 of `rows` that fall to `worker`, of `workers`; to be used in kernels."""
+    return rows * worker // workers, rows * (worker + 1) // workers
+
 
 def available_cores() -> int:
     """Return the number of cores this process may use."""

@@ -2,6 +2,7 @@
 
 from ..compiled import kernel
 from ..layout import MARGIN, FloatArray
+from ..threads import share_of
 from .step import Rates, adam_step
 
 _step = kernel(adam_step)
@@ -31,8 +32,8 @@ def adam_rows(
     """
     _, planes, height, stored = layers.shape
     columns = slice(MARGIN, stored - MARGIN)
-    total = layers.shape[0] * planes * height
-    for number in range(total * worker // workers, total * (worker + 1) // workers):
+    start, stop = share_of(layers.shape[0] * planes * height, worker, workers)
+    for number in range(start, stop):
         k, plane, index = number // (planes * height), number // height % planes, number % height
         adam_row(
             layers[k, plane, index, columns],

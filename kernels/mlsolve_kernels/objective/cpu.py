@@ -26,7 +26,7 @@ from ..ssim.cpu import (
     strip_of,
     sum_row,
 )
-from ..threads import Team
+from ..threads import Team, share_of
 from ..window import REACH
 from .terms import Objective, Terms
 
@@ -53,8 +53,7 @@ def target_pass(
     ssim_sums, error_sums = sums
     width = stored - 2 * MARGIN
     stream = stream_of(streams, worker)
-    total = planes * height * ((width + step - 1) // step)
-    start, stop = total * worker // workers, total * (worker + 1) // workers
+    start, stop = share_of(planes * height * ((width + step - 1) // step), worker, workers)
     while start < stop:
         plane, number, strip = strip_of(start, stop, height, width, step)
         columns = slice(strip.left + MARGIN, strip.right + MARGIN)
@@ -97,8 +96,7 @@ def layer_pass(
     guide_weight, inverse_scale = weights
     width = stored - 2 * MARGIN
     stream = stream_of(streams, worker)
-    total = count * planes * height * ((width + step - 1) // step)
-    start, stop = total * worker // workers, total * (worker + 1) // workers
+    start, stop = share_of(count * planes * height * ((width + step - 1) // step), worker, workers)
     while start < stop:
         member, number, strip = strip_of(start, stop, height, width, step)
         k, plane = member // planes, member % planes

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ..layout import MARGIN, FloatArray
+from ..threads import share_of
 
 
 @kernel
@@ -14,8 +15,8 @@ def product_rows(layers: FloatArray, inverse_scale: np.float32, out: FloatArray,
     """
     count, planes, height, stored = layers.shape
     columns = slice(MARGIN, stored - MARGIN)
-    total = planes * height
-    for number in range(total * worker // workers, total * (worker + 1) // workers):
+    start, stop = share_of(planes * height, worker, workers)
+    for number in range(start, stop):
         plane, index = number // height, number % height
         row = out[plane, index, columns]
         first = layers[0, plane, index, columns]

@@ -17,7 +17,7 @@ import numpy as np
 from ..blur.cpu import BLOCK, RING_ROWS, blur_along, blur_down, skip_row
 from ..compiled import kernel
 from ..layout import MARGIN, FloatArray, strip_count, strip_width, with_border
-from ..threads import Team
+from ..threads import Team, share_of
 from ..window import RADIUS, REACH
 from .partials import ssim_partials
 
@@ -226,8 +226,7 @@ def _statistics_rows(y: Constant, streams: Stream, step: int, worker: int, worke
     planes, height, stored = y.image.shape
     width = stored - 2 * MARGIN
     stream = stream_of(streams, worker)
-    total = planes * height * ((width + step - 1) // step)
-    start, stop = total * worker // workers, total * (worker + 1) // workers
+    start, stop = share_of(planes * height * ((width + step - 1) // step), worker, workers)
     while start < stop:
         plane, _, strip = strip_of(start, stop, height, width, step)
         left, right = strip.left - REACH + MARGIN, strip.right + REACH + MARGIN
@@ -269,8 +268,7 @@ def _index_rows(
     planes, height, stored = x.shape
     width = stored - 2 * MARGIN
     stream = stream_of(streams, worker)
-    total = planes * height * ((width + step - 1) // step)
-    start, stop = total * worker // workers, total * (worker + 1) // workers
+    start, stop = share_of(planes * height * ((width + step - 1) // step), worker, workers)
     while start < stop:
         plane, number, strip = strip_of(start, stop, height, width, step)
         for index in range(strip.first - REACH, strip.last + RADIUS, BLOCK):
