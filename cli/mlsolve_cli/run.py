@@ -172,7 +172,7 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
     from mlsolve_kernels.compiled import is_cached
 
     if not is_cached():
-        typer.echo("compiling the kernels, once for this version: some 15 s", err=True)
+        typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
 
     from mlsolve.solver import solve
 
