@@ -43,4 +43,4 @@ $(VENV)/bench: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/base $(VENV)/dev
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache kernels/mlsolve_kernels/__pycache__/kernels-*

@@ -167,5 +167,5 @@ def test_the_sheet_of_any_number_of_layers(count, picture):
     solution = mlsolve.solve(grey, [picture(60, 20, k, 1) for k in range(count)], options)
     sheet = draw_sheet(solution, solution.scores)
     # Columns are as wide as their captions, however narrow the pictures.
-    assert (min(count, 4) + 1) * 320 < sheet.shape[1] < 2600
+    assert (min(count, 4) + 1) * 300 < sheet.shape[1] < 2600
     assert sheet.shape[2] == 3

@@ -22,7 +22,7 @@ _CELL: Final = 420
 _GAP: Final = 28
 _MARGIN: Final = 56
 _CAPTION: Final = 44
-_LEAST_COLUMN: Final = 320
+_LEAST_COLUMN: Final = 300
 """Least width of a column, in pixels: the longest caption must find room below a narrow picture."""
 _COLUMNS: Final = 4
 """Most layers in a row."""
