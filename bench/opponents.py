@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mlsolve_kernels.objective.cpu import CpuWorkspace
 from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.sweep.cpu import CpuWorkspace
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import C1, C2, RADIUS, taps
 

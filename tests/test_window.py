@@ -1,7 +1,6 @@
 import numpy as np
 
 from mlsolve_kernels import window
-from mlsolve_kernels.layout import MARGIN
 
 
 def test_window_is_that_of_the_paper():
@@ -11,7 +10,3 @@ def test_window_is_that_of_the_paper():
     assert window.taps().sum() == np.float64(1.0)
     assert (window.SIZE, window.REACH) == (11, 10)
     assert (window.C1, window.C2) == (0.01**2, 0.03**2)
-
-
-def test_margin_holds_the_reach_of_an_iteration():
-    assert MARGIN >= window.REACH

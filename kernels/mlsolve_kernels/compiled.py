@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import types
-from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,17 +33,6 @@ def kernel(function: F) -> F:
         return cast(F, numba.njit(**options)(function))
     with _numba_cache_in(folder):
         return cast(F, numba.njit(cache=True, **options)(function))
-
-
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """Fused multiply-add a·b + c of three float32, rounded once (IEEE 754-2008, §5.4.1)."""
-    signature = types.float32(types.float32, types.float32, types.float32)
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fma(*arguments)
-
-    return signature, build
 
 
 @cache

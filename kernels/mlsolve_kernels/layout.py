@@ -1,51 +1,169 @@
-"""How images lie in the memory of the CPU kernels.
+"""How images lie in the memory of the CPU kernels: strips of columns, sixteen columns side by side.
 
-Planar float32, C-contiguous, one row after the other, with MARGIN columns of zeros on either side of
-every row. The zeros are the border rule: the window may read past the left and right edge and finds
-the padding there. Rows above and below the image are not stored; the row loops put zeros in.
+A plane is cut into strips of columns. A strip carries REACH columns of its neighbours on either side, its
+halo, so that one iteration needs nothing else; beyond the image the halo is zero, which is the border rule.
+A row of a strip is `groups` vectors of LANES float32, and position p of the row, counted from the left end
+of the halo, is lane p // groups of group p % groups:
+
+    group 0:   p = 0, groups, 2·groups, …          group 1:   p = 1, groups + 1, 2·groups + 1, …
+
+So the neighbour of every pixel in a vector is at the same place in the next vector, and the window runs along
+a row as it runs down the rows: by whole vectors, each loaded once for several results. Only where a lane ends
+the next one has to be looked up: `blur.cpu.wrap_margins`.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .window import REACH
+from .compiled import kernel
+from .lanes import LANES, Row, load_one, row, store_one
+from .threads import Team, share_of
+from .window import RADIUS, REACH
 
 FloatArray = npt.NDArray[np.float32]
 
-_CACHE_LINE_FLOATS: Final = 16
+QUAD: Final = 4
+"""Groups that are blurred along a row together; a strip has a multiple of it."""
 
-MARGIN: Final = -(-REACH // _CACHE_LINE_FLOATS) * _CACHE_LINE_FLOATS
-"""Zero columns on either side of a row: the reach of an iteration, rounded up to a cache line."""
-
-STRIP: Final = 512
-"""Widest strip of columns that one row loop works on, so that its rings of rows stay in the second-level cache."""
-
-
-def bordered(shape: tuple[int, ...]) -> FloatArray:
-    """Return zeros for images of `shape` (..., H, W), stored as (..., H, W + 2·MARGIN) float32."""
-    return np.zeros((*shape[:-1], shape[-1] + 2 * MARGIN), dtype=np.float32)
+WIDEST: Final = 40
+"""Most groups of a strip: the rings of four streams of this width about fill the second-level cache
+(bench/LOG.md #13)."""
 
 
-def interior(stored: FloatArray) -> FloatArray:
-    """Return the view of the pixels, (..., H, W), in an array made by `bordered`."""
-    return stored[..., MARGIN:-MARGIN]
+BLOCK: Final = RADIUS
+"""Rows that kernels take together: the window's radius, so that the rows a window needs come in whole blocks."""
 
 
-def with_border(images: npt.NDArray[np.floating]) -> FloatArray:
-    """Return a bordered float32 copy of `images` (..., H, W)."""
-    stored = bordered(images.shape)
-    interior(stored)[...] = images
-    return stored
+class Strips(NamedTuple):
+    """How planes of height × width pixels are cut; stored, a plane is (across, height, groups·LANES) float32."""
+
+    height: int
+    width: int
+    across: int
+    """Strips, from left to right."""
+    own: int
+    """Columns that a strip answers for; the last may have fewer. The rest is halo and filling."""
+    groups: int
+    """Vectors in a row of a strip, a multiple of QUAD."""
 
 
-def strip_width(width: int) -> int:
-    """Return the width of the strips that `width` columns are cut into; the last one may be narrower."""
-    strips = -(-width // STRIP)
-    return -(-width // strips)
+def strips_for(height: int, width: int) -> Strips:
+    """Return the cut that stores the fewest values."""
+    cuts = []
+    for groups in range(2 * QUAD, WIDEST + 1, QUAD):
+        count = -(-width // (groups * LANES - 2 * REACH))
+        cuts.append((count * groups, count, groups))
+    _, count, groups = min(cuts)
+    return Strips(height, width, count, -(-width // count), groups)
 
 
-def strip_count(width: int) -> int:
-    """Return the number of strips that `width` columns are cut into."""
-    return -(-width // strip_width(width))
+def stored(strips: Strips, *leading: int) -> FloatArray:
+    """Return zeros (*leading, across, height, groups·LANES), beginning at a cache line.
+
+    Behind them lies a block of rows more: kernels that take rows by the block read on beyond the last.
+    """
+    shape = (*leading, strips.across, strips.height, strips.groups * LANES)
+    size = int(np.prod(shape))
+    return aligned_zeros(size + BLOCK * shape[-1])[:size].reshape(shape)
+
+
+def aligned_zeros(*shape: int) -> FloatArray:
+    """Return float32 zeros of `shape` that begin at a cache line: a vector across two lines costs two loads."""
+    line = LANES * np.dtype(np.float32).itemsize
+    memory = np.zeros(int(np.prod(shape)) + LANES, dtype=np.float32)
+    start = -memory.ctypes.data % line // memory.itemsize
+    return memory[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def to_strips(images: npt.NDArray[np.floating], strips: Strips) -> FloatArray:
+    """Return `images` (P, H, W) as planes of strips (P, across, H, groups·LANES), halos included."""
+    result = stored(strips, len(images))
+    for image, plane in zip(images, result, strict=True):
+        _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane)
+    return result
+
+
+def from_strips(planes: FloatArray, strips: Strips) -> FloatArray:
+    """Return planes of strips (..., across, H, groups·LANES) as images (..., H, W)."""
+    flat = planes.reshape(-1, *planes.shape[-3:])
+    result = np.empty((len(flat), strips.height, strips.width), dtype=np.float32)
+    for plane, image in zip(flat, result, strict=True):
+        _gather(plane, strips, image)
+    return result.reshape(*planes.shape[:-3], strips.height, strips.width)
+
+
+def columns(strips: Strips) -> npt.NDArray[np.int64]:
+    """Return the column of the image that each place of a row holds, (across, groups·LANES), outside it as well."""
+    position = np.arange(strips.groups * LANES).reshape(LANES, strips.groups).T.ravel()
+    return np.arange(strips.across)[:, None] * strips.own - REACH + position
+
+
+class Masks(NamedTuple):
+    """Which places of a row count, (across, groups·LANES) float32, 1 or 0."""
+
+    inside: FloatArray
+    """Pixels of the image, not what lies beyond its left or right border."""
+    own: FloatArray
+    """Pixels that the strip answers for."""
+
+
+def masks_of(strips: Strips) -> Masks:
+    """Return the masks of `strips`, both beginning at a cache line."""
+    masks = Masks(*(aligned_zeros(strips.across, strips.groups * LANES) for _ in range(2)))
+    column = columns(strips)
+    left = np.arange(strips.across)[:, None] * strips.own
+    masks.inside[...] = (column >= 0) & (column < strips.width)
+    masks.own[...] = (column >= left) & (column < np.minimum(left + strips.own, strips.width))
+    return masks
+
+
+@kernel
+def _spread(image: FloatArray, strips: Strips, plane: FloatArray) -> None:
+    """Put `image` (H, W) into `plane` (across, H, groups·LANES)."""
+    for strip in range(strips.across):
+        left = strip * strips.own - REACH
+        for y in range(strips.height):
+            for position in range(max(0, -left), min(strips.groups * LANES, strips.width - left)):
+                place = position % strips.groups * LANES + position // strips.groups
+                plane[strip, y, place] = image[y, left + position]
+
+
+@kernel
+def _gather(plane: FloatArray, strips: Strips, image: FloatArray) -> None:
+    """Put the strips' own columns of `plane` (across, H, groups·LANES) into `image` (H, W)."""
+    for strip in range(strips.across):
+        left = strip * strips.own
+        for y in range(strips.height):
+            for i in range(min(strips.own, strips.width - left)):
+                position = REACH + i
+                place = position % strips.groups * LANES + position // strips.groups
+                image[y, left + i] = plane[strip, y, place]
+
+
+@kernel
+def _exchange(planes: FloatArray, strips: Strips, worker: int, workers: int) -> None:
+    """Fill the halos of `planes` (P, across, H, groups·LANES) from the strips beside; one worker's share."""
+    borders = strips.across - 1
+    start, stop = share_of(planes.shape[0] * borders * strips.height, worker, workers)
+    for number in range(start, stop):
+        column, y = number // strips.height, number % strips.height
+        plane, strip = column // borders, column % borders
+        left, right = row(planes, (plane, strip, y)), row(planes, (plane, strip + 1, y))
+        for i in range(REACH):
+            _copy(left, strips.own + i, right, i, strips.groups)
+            _copy(right, REACH + i, left, REACH + strips.own + i, strips.groups)
+
+
+@kernel
+def _copy(source: Row, position: int, target: Row, place: int, groups: int) -> None:
+    """Copy position `position` of one row to position `place` of another."""
+    value = load_one(source, position % groups * LANES + position // groups)
+    store_one(target, place % groups * LANES + place // groups, value)
+
+
+def exchange_halos(planes: FloatArray, strips: Strips, team: Team) -> None:
+    """Bring the halos of `planes` (..., across, H, groups·LANES) up to the pixels that the neighbours hold."""
+    if strips.across > 1:
+        team.run(_exchange, planes.reshape(-1, *planes.shape[-3:]), strips)

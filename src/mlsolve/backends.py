@@ -57,7 +57,7 @@ class CpuBackend:
         self, target: FloatArray, guides: FloatArray, objective: Objective, bounds: tuple[float, float]
     ) -> Workspace:
         """Return a workspace in main memory."""
-        from mlsolve_kernels.objective.cpu import CpuWorkspace
+        from mlsolve_kernels.sweep.cpu import CpuWorkspace
 
         return CpuWorkspace(target, guides, objective, bounds, self._betas, self._team)
 

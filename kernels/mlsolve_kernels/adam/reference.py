@@ -6,6 +6,25 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
+def adam_step(
+    x: Array,
+    moments: tuple[Array, Array],
+    gradient: Array,
+    t: int,
+    alpha: float,
+    bounds: tuple[float, float],
+    betas: tuple[float, float],
+    epsilon: float = 1e-8,
+) -> tuple[Array, tuple[Array, Array]]:
+    """Return `x` and the moments after step `t`, counted from 1, at rate `alpha`; x is clamped to `bounds`."""
+    beta_1, beta_2 = betas
+    m = beta_1 * moments[0] + (1 - beta_1) * gradient
+    v = beta_2 * moments[1] + (1 - beta_2) * gradient**2
+    m_hat = m / (1 - beta_1**t)
+    v_hat = v / (1 - beta_2**t)
+    return np.clip(x - alpha * m_hat / (np.sqrt(v_hat) + epsilon), *bounds), (m, v)
+
+
 def adam(
     x: Array,
     gradients: list[Array],
@@ -14,13 +33,8 @@ def adam(
     betas: tuple[float, float],
     epsilon: float = 1e-8,
 ) -> Array:
-    """Return `x` after one step per entry of `gradients` and `rates`, each clamped to `bounds`."""
-    beta_1, beta_2 = betas
-    m, v = np.zeros_like(x), np.zeros_like(x)
-    for t, (g, alpha) in enumerate(zip(gradients, rates, strict=True), start=1):
-        m = beta_1 * m + (1 - beta_1) * g
-        v = beta_2 * v + (1 - beta_2) * g**2
-        m_hat = m / (1 - beta_1**t)
-        v_hat = v / (1 - beta_2**t)
-        x = np.clip(x - alpha * m_hat / (np.sqrt(v_hat) + epsilon), *bounds)
+    """Return `x` after one step per entry of `gradients` and `rates`."""
+    moments = (np.zeros_like(x), np.zeros_like(x))
+    for t, (gradient, alpha) in enumerate(zip(gradients, rates, strict=True), start=1):
+        x, moments = adam_step(x, moments, gradient, t, alpha, bounds, betas, epsilon)
     return x

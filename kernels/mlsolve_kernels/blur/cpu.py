@@ -1,79 +1,99 @@
-"""The two halves of the blur as row functions, and the ring of rows between them.
+"""The blur as vector functions: the window down a ring of rows, and along a row.
 
-A row is blurred along itself, put into a ring, and once the rows below it have come, BLOCK rows at a time
-are blurred down the ring: then each row of the ring is loaded once for all of them, and loading is what the
-blur spends its time on (bench/LOG.md #6). A ring is (2·PERIOD, L): row r lies at r mod PERIOD and PERIOD rows
-further on as well, so that any PERIOD rows in succession lie one under the other.
+Both add the two rows, or columns, of equal weight before they multiply: six multiply-adds and five additions
+for eleven taps, and additions have pipes of their own. Several results are formed together, for then each
+vector is loaded once for all of them, and loading is what a blur spends its time on (bench/LOG.md #6, #8).
+
+A ring is PERIOD rows of one strip: row r lies at place r mod PERIOD. A line is one row with RADIUS groups of
+margin on either side, which hold what the neighbouring lanes hold.
 """
 
 from typing import Final
 
 import numpy as np
 
-from ..compiled import fma, kernel
-from ..layout import FloatArray
-from ..window import SIZE, taps
+from ..compiled import kernel
+from ..lanes import LANES, Lanes, Row, fma, load, load_one, store, store_one
+from ..layout import BLOCK, QUAD
+from ..window import RADIUS, SIZE, taps
 
-BLOCK: Final = 4
-"""Rows that are blurred down together."""
+PERIOD: Final = SIZE - 1 + BLOCK
+"""Rows a ring remembers: the window of a block."""
 
-PERIOD: Final = 16
-"""Rows a ring remembers: SIZE - 1 + BLOCK at least."""
+MARGIN: Final = RADIUS * LANES
+"""float32 values on either side of a line."""
 
-RING_ROWS: Final = 2 * PERIOD
-
-_TAPS: Final = tuple(np.float32(tap) for tap in taps())
-_ZERO: Final = np.float32(0.0)
+_OUTER: Final = tuple(np.float32(tap) for tap in taps()[:RADIUS])
+_MIDDLE: Final = np.float32(taps()[RADIUS])
+_LAST: Final = SIZE - 1
 
 
 @kernel
-def blur_along(row: FloatArray, ring: FloatArray, index: int) -> None:
-    """Blur `row` (n + 2·RADIUS,) along itself into row `index` of `ring` (2·PERIOD, ≥ n).
+def find_rows(first: int, pitch: int, places: Row) -> None:
+    """Put into `places` (PERIOD,) where rows first … first + PERIOD - 1 lie in a ring, its rows `pitch` apart."""
+    for k in range(PERIOD):
+        store_one(places, k, (first + k) % PERIOD * pitch)
 
-    The result's pixel i has its window in the middle of row[i : i + SIZE].
+
+@kernel
+def _sum_down(ring: Row, places: Row, top: int, at: int) -> Lanes:
+    """Return the weighted sum of the rows places[top : top + SIZE] of `ring` at the vector `at`."""
+    result = _MIDDLE * load(ring, load_one(places, top + RADIUS) + at)
+    for k in range(RADIUS):
+        pair = load(ring, load_one(places, top + k) + at) + load(ring, load_one(places, top + _LAST - k) + at)
+        result = fma(_OUTER[k], pair, result)
+    return result
+
+
+@kernel
+def sums_down(ring: Row, places: Row, at: int) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
+    """Return the vector `at` of BLOCK rows blurred down; the first has its window at places[0 : SIZE]."""
+    return (
+        _sum_down(ring, places, 0, at),
+        _sum_down(ring, places, 1, at),
+        _sum_down(ring, places, 2, at),
+        _sum_down(ring, places, 3, at),
+        _sum_down(ring, places, 4, at),
+    )
+
+
+@kernel
+def _sum_along(line: Row, at: int) -> Lanes:
+    """Return the weighted sum of the groups around the vector `at` of `line`."""
+    result = _MIDDLE * load(line, at)
+    for k in range(RADIUS):
+        aside = (RADIUS - k) * LANES
+        result = fma(_OUTER[k], load(line, at - aside) + load(line, at + aside), result)
+    return result
+
+
+@kernel
+def sums_along(line: Row, at: int) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Return QUAD vectors of `line` blurred along it, from the vector `at` on."""
+    return (
+        _sum_along(line, at),
+        _sum_along(line, at + LANES),
+        _sum_along(line, at + 2 * LANES),
+        _sum_along(line, at + 3 * LANES),
+    )
+
+
+@kernel
+def wrap_margins(line: Row, length: int) -> None:
+    """Fill the margins of `line` (length) with what lies there: the last groups one lane on, the first one back.
+
+    The outermost lanes receive what belongs to the other end of the line. It reaches no farther than the
+    halo, whose blurred values nobody uses.
     """
-    count = row.size - (SIZE - 1)
-    first = ring[index % PERIOD]
-    second = ring[index % PERIOD + PERIOD]
-    for i in range(count):
-        total = _ZERO
-        for k in range(SIZE):
-            total = fma(_TAPS[k], row[i + k], total)
-        first[i] = total
-    for i in range(count):
-        second[i] = first[i]
+    for offset in range(0, MARGIN, LANES):
+        store(line, offset - MARGIN, load(line, length - MARGIN + offset - 1))
+        store(line, length + offset, load(line, offset + 1))
 
 
 @kernel
-def skip_row(ring: FloatArray, index: int) -> None:
-    """Put zeros into row `index` of `ring`: a row beyond the border of the image."""
-    ring[index % PERIOD, :] = _ZERO
-    ring[index % PERIOD + PERIOD, :] = _ZERO
-
-
-@kernel
-def blur_down(ring: FloatArray, index: int, count: int, out: FloatArray) -> None:
-    """Blur down into the first `count` columns of `out` (BLOCK, ≥ count): rows index … index + BLOCK - 1.
-
-    The rows from index - RADIUS to index + BLOCK - 1 + RADIUS must lie in `ring` (2·PERIOD, ≥ count).
-    """
-    start = (index - SIZE // 2) % PERIOD
-    rows = ring[start : start + SIZE - 1 + BLOCK]
-    out_0, out_1, out_2, out_3 = out[0], out[1], out[2], out[3]
-    for i in range(count):
-        # All four before any is stored, so that what they share is loaded once.
-        row_0, row_1 = _window(rows, 0, i), _window(rows, 1, i)
-        row_2, row_3 = _window(rows, 2, i), _window(rows, 3, i)
-        out_0[i] = row_0
-        out_1[i] = row_1
-        out_2[i] = row_2
-        out_3[i] = row_3
-
-
-@kernel
-def _window(rows: FloatArray, top: int, i: int) -> np.float32:
-    """Return the weighted sum of rows top … top + SIZE - 1 at column `i`."""
-    total = _ZERO
-    for k in range(SIZE):
-        total = fma(_TAPS[k], rows[top + k, i], total)
-    return total
+def blur_along(line: Row, length: int, out: Row) -> None:
+    """Put `line` (length), its margins filled, blurred along itself into `out` (length)."""
+    for start in range(0, length, QUAD * LANES):
+        sums = sums_along(line, start)
+        for group in range(QUAD):
+            store(out, start + group * LANES, sums[group])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Terms(NamedTuple):
     """What one evaluation of the objective measured."""
@@ -34,3 +36,19 @@ class Objective:
             + self.mse_weight * terms.target_mse
             + self.guide_weight * sum(1 - ssim for ssim in terms.guide_ssim)
         )
+
+
+class Weights(NamedTuple):
+    """The constants of an objective as kernels take them, float32."""
+
+    ssim: np.float32
+    mse: np.float32
+    guide: np.float32
+    inverse_scale: np.float32
+    """1 / scale."""
+
+    @classmethod
+    def of(cls, objective: Objective) -> "Weights":
+        """Return those of `objective`."""
+        values = (objective.ssim_weight, objective.mse_weight, objective.guide_weight, 1 / objective.scale)
+        return cls(*(np.float32(value) for value in values))

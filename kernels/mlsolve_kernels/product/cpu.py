@@ -1,33 +1,46 @@
-"""The product of the layers and its chain rule on the CPU."""
+"""The product of the layers and its chain rule on the CPU, as vector functions of one row.
+
+The rows of the layers lie at equal distance: `layers` is that of the first, `stride` the number of float32
+to the next.
+"""
 
 import numpy as np
 
 from ..compiled import kernel
-from ..layout import MARGIN, FloatArray
-from ..threads import share_of
+from ..lanes import LANES, Row, load, store
 
 
 @kernel
-def product_rows(layers: FloatArray, inverse_scale: np.float32, out: FloatArray, worker: int, workers: int) -> None:
-    """Put inverse_scale · (product of the layers) into `out`; one worker's share of the rows.
-
-    layers: (N, C, H, W + 2·MARGIN) float32; out: (C, H, W + 2·MARGIN), its margins stay zero.
-    """
-    count, planes, height, stored = layers.shape
-    columns = slice(MARGIN, stored - MARGIN)
-    start, stop = share_of(planes * height, worker, workers)
-    for number in range(start, stop):
-        plane, index = number // height, number % height
-        row = out[plane, index, columns]
-        first = layers[0, plane, index, columns]
-        for i in range(row.size):
-            row[i] = inverse_scale * first[i]
+def product_row(layers: Row, stride: int, count: int, inverse_scale: np.float32, out: Row, length: int) -> None:
+    """Put inverse_scale · (product of `count` layers) into `out` (length)."""
+    for at in range(0, length, LANES):
+        product = inverse_scale * load(layers, at)
         for k in range(1, count):
-            multiply_row(layers[k, plane, index, columns], row)
+            product = product * load(layers, k * stride + at)
+        store(out, at, product)
 
 
 @kernel
-def multiply_row(factor: FloatArray, out: FloatArray) -> None:
-    """Multiply `out` (n,) by `factor` (n,) in place."""
-    for i in range(out.size):
-        out[i] *= factor[i]
+def chain_row(
+    by_seen: Row,
+    layers: Row,
+    stride: int,
+    count: int,
+    k: int,
+    inverse_scale: np.float32,
+    guide_weight: np.float32,
+    gradient: Row,
+    out: Row,
+    length: int,
+) -> None:
+    """Put the gradient of the loss by layer k into `out`, given that of its SSIM to the guide; all (length).
+
+    by_seen: the gradient by the product. What comes back through the product is that times the
+    product of the other layers: as a product, never as p / x.
+    """
+    for at in range(0, length, LANES):
+        through_product = inverse_scale * load(by_seen, at)
+        for other in range(count):
+            if other != k:
+                through_product = through_product * load(layers, other * stride + at)
+        store(out, at, through_product - guide_weight * load(gradient, at))

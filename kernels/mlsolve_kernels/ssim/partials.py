@@ -1,7 +1,7 @@
 """The scalar maths of SSIM at one pixel, written once for every backend (docs/maths.md §3).
 
 Plain Python on float32 scalars: Numba compiles it for the CPU, and the CUDA kernels mirror it line by
-line. Divisions are dear, so the one quotient 1 / (d1·d2) serves them all.
+line. Divisions are dear, so the one quotient weight / (d1·d2) serves them all.
 """
 
 from typing import Any, Final
@@ -12,29 +12,28 @@ from ..window import C1, C2
 
 _C1: Final = np.float32(C1)
 _C2: Final = np.float32(C2)
-_TWO: Final = np.float32(2.0)
-_ONE: Final = np.float32(1.0)
 
 
 def ssim_partials(
-    mean_x: Any, square_x: Any, product_xy: Any, mean_y: Any, variance_y: Any
+    mean_x: Any, square_x: Any, product_xy: Any, mean_y: Any, variance_y: Any, weight: Any
 ) -> tuple[Any, Any, Any, Any]:
     """Return SSIM at a pixel and what its gradient needs there.
 
-    In: the windowed means B[x], B[x²], B[x·y], B[y] and the windowed variance of y.
+    In: the windowed means B[x], B[x²], B[x·y], B[y], the windowed variance of y, and the weight of the
+    pixel's SSIM, 1 inside the image and 0 beyond its border; all results carry it.
     Out: S, q, dS/dv_x and dS/dc, where q is the whole derivative by B[x], that is
     dS/dm_x - 2 m_x dS/dv_x - m_y dS/dc. The gradient of sum(S) is B[q] + 2 x B[dS/dv_x] + y B[dS/dc].
     """
-    square_mean_x = mean_x * mean_x
+    square_mean = mean_x * mean_x
     product_mean = mean_x * mean_y
-    a1 = _TWO * product_mean + _C1
-    a2 = _TWO * (product_xy - product_mean) + _C2
-    d1 = square_mean_x + mean_y * mean_y + _C1
-    d2 = (square_x - square_mean_x) + variance_y + _C2
-    inverse = _ONE / (d1 * d2)
-    value = a1 * a2 * inverse
-    by_variance = -(value * (d1 * inverse))
-    by_covariance = _TWO * a1 * inverse
-    by_mean = _TWO * (mean_y * a2 * inverse - mean_x * value * (d2 * inverse))
-    q = by_mean - _TWO * mean_x * by_variance - mean_y * by_covariance
-    return value, q, by_variance, by_covariance
+    covariance = product_xy - product_mean
+    a1 = (product_mean + product_mean) + _C1
+    a2 = (covariance + covariance) + _C2
+    d1 = (square_mean + mean_y * mean_y) + _C1
+    d2 = ((square_x - square_mean) + variance_y) + _C2
+    inverse = weight / (d1 * d2)
+    half_by_covariance = a1 * inverse
+    value = half_by_covariance * a2
+    by_variance = -(value * inverse * d1)
+    half_q = (mean_y * (a2 - a1) + mean_x * value * (d1 - d2)) * inverse
+    return value, half_q + half_q, by_variance, half_by_covariance + half_by_covariance

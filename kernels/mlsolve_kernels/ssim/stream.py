@@ -1,0 +1,290 @@
+"""SSIM and its gradient as a stream of rows through one strip of one plane.
+
+Rows of x and y enter at the top, BLOCK at a time; REACH rows later the first rows of the gradient come out
+at the bottom. Between them stand two sets of rings:
+
+    rows of x → x, x², x·y → rings of moments → blurred down, then along → S, q, dS/dv, dS/dc
+              → blurred along → rings of partials → blurred down → gradient
+
+What the block below will need is asked for in advance: hardware does not follow this many rows at a time.
+
+The same functions serve a whole iteration in one sweep, the step-by-step passes and the constants, whole
+images and tiles. The maths is in docs/maths.md §3, its scalar part in partials.py.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..blur.cpu import MARGIN, PERIOD, blur_along, find_rows, sums_along, sums_down, wrap_margins
+from ..compiled import kernel
+from ..lanes import LANES, Row, ahead, fma, load, load_one, masked, prefetch, row, store, store_one, total
+from ..layout import BLOCK, QUAD, FloatArray, Masks, Strips, aligned_zeros
+from ..window import RADIUS
+from .partials import ssim_partials
+
+_TWO: Final = np.float32(2.0)
+_ZERO: Final = np.float32(0.0)
+
+X: Final = 0
+"""Rings of a stream: x itself, its square, its product with y, …"""
+XX: Final = 1
+XY: Final = 2
+Q: Final = 3
+"""… and the partials blurred along: q, dS/dv, dS/dc."""
+BY_VARIANCE: Final = 4
+BY_COVARIANCE: Final = 5
+RINGS: Final = 6
+
+_partials = kernel(ssim_partials)
+
+
+class Constant(NamedTuple):
+    """The fixed side of an SSIM: planes of strips (P, across, H, L) float32, with halos, and their statistics.
+
+    Within kernels also: the Rows of one strip of one plane, row r lying r·L further on.
+    """
+
+    image: Any
+    mean: Any
+    variance: Any
+
+
+class Streams(NamedTuple):
+    """What the workers hold between the rows; every array's first axis is the worker."""
+
+    rings: FloatArray
+    """(workers, streams, RINGS, PERIOD·pitch): what has entered."""
+    block: FloatArray
+    """(workers, 3·BLOCK, pitch): lines of moments blurred down."""
+    lines: FloatArray
+    """(workers, 3, pitch): lines of partials."""
+    rows: FloatArray
+    """(workers, 3, BLOCK·pitch): rows that live for one block: product, gradient by it, gradient by a layer."""
+    places: npt.NDArray[np.int64]
+    """(workers, 32): where rows lie in the rings; 32 to keep the workers' apart."""
+
+
+class Stream(NamedTuple):
+    """The Rows of one stream of one worker; all but the rings are shared with the worker's other streams."""
+
+    rings: Row
+    block: Row
+    lines: Row
+    places: Row
+
+
+class Piece(NamedTuple):
+    """A worker's part of one strip of one plane: rows first … last - 1 of `height`, each `length` wide."""
+
+    plane: int
+    strip: int
+    first: int
+    last: int
+    height: int
+    length: int
+
+
+@kernel
+def pitch_of(length: int) -> int:
+    """Return the distance between rows in rings and blocks, `length` being a multiple of 2·LANES.
+
+    It is an odd number of cache lines: otherwise the rows of a window crowd into a few sets of the cache.
+    """
+    return length + LANES
+
+
+def new_streams(workers: int, streams: int, strips: Strips) -> Streams:
+    """Return room for `workers` workers, each with so many streams."""
+    length = strips.groups * LANES
+    return Streams(
+        aligned_zeros(workers, streams, RINGS, PERIOD * pitch_of(length)),
+        aligned_zeros(workers, 3 * BLOCK, pitch_of(length + 2 * MARGIN)),
+        aligned_zeros(workers, 3, pitch_of(length + 2 * MARGIN)),
+        aligned_zeros(workers, 3, BLOCK * pitch_of(length)),
+        np.zeros((workers, 32), dtype=np.int64),
+    )
+
+
+@kernel
+def stream_of(streams: Streams, worker: int, number: int) -> Stream:
+    """Return stream `number` of `worker`."""
+    return Stream(
+        row(streams.rings, (worker, number)),
+        row(streams.block, (worker,)),
+        row(streams.lines, (worker,)),
+        row(streams.places, (worker,)),
+    )
+
+
+@kernel
+def piece_of(start: int, stop: int, strips: Strips) -> Piece:
+    """Return the piece of the work from row `start` on, but not past `stop`.
+
+    The rows of all strips of all planes are counted through, so that a worker's share is one range of
+    numbers and every worker gets the same number of rows.
+    """
+    height = strips.height
+    column, first = start // height, start % height
+    last = min(height, first + stop - start)
+    return Piece(column // strips.across, column % strips.across, first, last, height, strips.groups * LANES)
+
+
+@kernel
+def constant_rows(constant: Constant, plane: int, strip: int) -> Constant:
+    """Return the Rows of one strip of one plane."""
+    at = (plane, strip)
+    return Constant(row(constant.image, at), row(constant.mean, at), row(constant.variance, at))
+
+
+@kernel
+def mask_rows(masks: Masks, strip: int) -> Masks:
+    """Return the Rows of the masks of one strip."""
+    return Masks(row(masks.inside, (strip,)), row(masks.own, (strip,)))
+
+
+@kernel
+def enter(x: Row, y: Row, rings: Row, index: int, length: int) -> None:
+    """Let row `index` of x and y (length) into the rings of one stream."""
+    pitch = pitch_of(length)
+    ring, place = PERIOD * pitch, index % PERIOD * pitch
+    for at in range(0, length, LANES):
+        prefetch(x, BLOCK * length + at)
+        prefetch(y, BLOCK * length + at)
+        value = load(x, at)
+        store(rings, X * ring + place + at, value)
+        store(rings, XX * ring + place + at, value * value)
+        store(rings, XY * ring + place + at, value * load(y, at))
+
+
+@kernel
+def enter_nothing(rings: Row, index: int, length: int) -> None:
+    """Let a row from beyond the image, all zero, into three rings."""
+    pitch = pitch_of(length)
+    for ring in range(3):
+        place = ring * PERIOD * pitch + index % PERIOD * pitch
+        for at in range(0, length, LANES):
+            store(rings, place + at, _ZERO)
+
+
+@kernel
+def enter_block(x: Row, y: Row, rings: Row, piece: Piece, index: int) -> None:
+    """Let the rows index … index + BLOCK - 1 of x and y into the rings, zeros beyond the image.
+
+    x, y: where row 0 of the strip begins.
+    """
+    for r in range(index, index + BLOCK):
+        if 0 <= r < piece.height:
+            enter(ahead(x, r * piece.length), ahead(y, r * piece.length), rings, r, piece.length)
+        else:
+            enter_nothing(rings, r, piece.length)
+
+
+@kernel
+def line_of(lines: Row, number: int, length: int) -> Row:
+    """Return where line `number` begins, its margin before it."""
+    return ahead(lines, number * pitch_of(length + 2 * MARGIN) + MARGIN)
+
+
+@kernel
+def moments_down(stream: Stream, index: int, count: int, length: int) -> None:
+    """Blur the first `count` rings of moments down into stream.block, rows index … index + BLOCK - 1 of each."""
+    pitch = pitch_of(length)
+    find_rows(index - RADIUS, pitch, stream.places)
+    for at in range(0, length, LANES):
+        for moment in range(count):
+            sums = sums_down(stream.rings, stream.places, moment * PERIOD * pitch + at)
+            for r in range(BLOCK):
+                store(line_of(stream.block, moment * BLOCK + r, length), at, sums[r])
+
+
+@kernel
+def derive(stream: Stream, y: Constant, masks: Masks, piece: Piece, index: int, ssim_sums: Row) -> None:
+    """Form the partials of the rows index … index + BLOCK - 1, RADIUS rows after the last of them has entered.
+
+    y, masks: Rows of the strip. The sum of SSIM over the strip's own columns goes to ssim_sums[row], for the
+    rows of the piece.
+    """
+    length, pitch = piece.length, pitch_of(piece.length)
+    partials = ahead(stream.rings, Q * PERIOD * pitch)
+    moments_down(stream, index, 3, length)
+    for r in range(index, index + BLOCK):
+        if not 0 <= r < piece.height:
+            enter_nothing(partials, r, length)
+            continue
+        similarity = _derive_row(stream, y, masks, r, r - index, length)
+        if piece.first <= r < piece.last:
+            store_one(ssim_sums, r, similarity)
+        for partial in range(3):
+            line = line_of(stream.lines, partial, length)
+            wrap_margins(line, length)
+            blur_along(line, length, ahead(partials, partial * PERIOD * pitch + r % PERIOD * pitch))
+
+
+@kernel
+def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: int, length: int) -> np.float32:
+    """Put q, dS/dv and dS/dc of row `index` into stream.lines, return the sum of S over the own columns.
+
+    The moments blurred down are number `offset` in their blocks. There is no SSIM outside the image, so no
+    gradient may come back from there: the weight `inside` sees to it.
+    """
+    x = line_of(stream.block, X * BLOCK + offset, length)
+    xx = line_of(stream.block, XX * BLOCK + offset, length)
+    xy = line_of(stream.block, XY * BLOCK + offset, length)
+    q, by_variance, by_covariance = (
+        line_of(stream.lines, 0, length),
+        line_of(stream.lines, 1, length),
+        line_of(stream.lines, 2, length),
+    )
+    mean_y, variance_y = ahead(y.mean, index * length), ahead(y.variance, index * length)
+    wrap_margins(x, length)
+    wrap_margins(xx, length)
+    wrap_margins(xy, length)
+    similarity = load(masks.own, 0) * _ZERO
+    for start in range(0, length, QUAD * LANES):
+        mean_x, square_x, product_xy = sums_along(x, start), sums_along(xx, start), sums_along(xy, start)
+        for group in range(QUAD):
+            at = start + group * LANES
+            prefetch(mean_y, BLOCK * length + at)
+            prefetch(variance_y, BLOCK * length + at)
+            s, q_at, dv, dc = _partials(
+                mean_x[group],
+                square_x[group],
+                product_xy[group],
+                load(mean_y, at),
+                load(variance_y, at),
+                load(masks.inside, at),
+            )
+            store(q, at, q_at)
+            store(by_variance, at, dv)
+            store(by_covariance, at, dc)
+            # Beyond the own columns S may be anything, even no number.
+            similarity = similarity + masked(load(masks.own, at), s)
+    return np.float32(total(similarity))
+
+
+@kernel
+def gradient_rows(stream: Stream, y: Constant, index: int, out: Row, length: int) -> None:
+    """Put the gradient of the sum of S by x, rows index … index + BLOCK - 1, into `out`, a pitch apart.
+
+    y: Rows of the strip. The partials of the RADIUS rows below must have been formed, and x be still in its ring.
+    """
+    pitch, y_rows = pitch_of(length), ahead(y.image, index * length)
+    ring, rings, places = PERIOD * pitch, stream.rings, stream.places
+    find_rows(index - RADIUS, pitch, places)
+    x_rows = ahead(places, RADIUS)
+    for at in range(0, length, LANES):
+        # One term after the other: the sums of all three at once are more than there are registers.
+        q = sums_down(rings, places, Q * ring + at)
+        for r in range(BLOCK):
+            store(out, r * pitch + at, q[r])
+        by_variance = sums_down(rings, places, BY_VARIANCE * ring + at)
+        for r in range(BLOCK):
+            twice_x = _TWO * load(rings, X * ring + load_one(x_rows, r) + at)
+            store(out, r * pitch + at, fma(twice_x, by_variance[r], load(out, r * pitch + at)))
+        by_covariance = sums_down(rings, places, BY_COVARIANCE * ring + at)
+        for r in range(BLOCK):
+            # At the bottom edge this may read the rows of the next strip: they are never used.
+            y_at = load(y_rows, r * length + at)
+            store(out, r * pitch + at, fma(y_at, by_covariance[r], load(out, r * pitch + at)))

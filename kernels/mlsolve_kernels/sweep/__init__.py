@@ -1,0 +1,1 @@
+"""The whole iteration in one pass over memory."""

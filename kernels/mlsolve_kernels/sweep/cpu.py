@@ -1,0 +1,275 @@
+"""One iteration in one sweep over memory: product, SSIMs forward and backward, gradient, Adam, projection.
+
+Down every strip of every plane run N + 1 streams side by side, the stack's and the layers', BLOCK rows at a time:
+
+    rows index …             the layers enter their streams; their product enters the stack's
+    rows index - RADIUS …    every stream forms the partials of its SSIM
+    rows index - REACH …     the gradient by the product; each layer's gradient, its step, its projection
+
+The rings stand in the second-level cache, so layers, moments and constants are read once and written once, in
+place: a row is overwritten when it has entered everything that asks for it. Two things are saved beforehand. A
+worker's neighbours may be ahead of it, so the rows around the borders between the workers' shares are copied
+before the sweep; and a strip's halo holds the old columns of the strips beside it until all have been swept.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..adam.cpu import adam_row
+from ..adam.step import Rates
+from ..blur.cpu import PERIOD
+from ..compiled import kernel
+from ..lanes import LANES, Row, ahead, load, row, store, store_one
+from ..layout import BLOCK, FloatArray, Masks, Strips, aligned_zeros, exchange_halos
+from ..mse.cpu import blend_row, squared_error_row
+from ..objective.state import State
+from ..objective.terms import Terms, Weights
+from ..product.cpu import chain_row, product_row
+from ..ssim.stream import (
+    RINGS,
+    Constant,
+    Piece,
+    Stream,
+    Streams,
+    constant_rows,
+    derive,
+    enter,
+    enter_nothing,
+    gradient_rows,
+    mask_rows,
+    piece_of,
+    pitch_of,
+    stream_of,
+)
+from ..threads import share_of
+from ..window import RADIUS, REACH
+
+
+class Sheets(NamedTuple):
+    """The Rows of the N layers in one strip of one plane: those of the first, and how far it is to the next."""
+
+    number: int
+    stride: int
+    """From a layer to the next, in float32."""
+    sums_stride: int
+    x: Row
+    first: Row
+    second: Row
+    guide: Constant
+    ssim_sums: Row
+    above: Row
+    """(N, 2·REACH, L): the layers around the upper border of the worker's share, …"""
+    below: Row
+    """… and around the lower one."""
+
+
+@kernel
+def save_borders(layers: FloatArray, strips: Strips, borders: FloatArray, worker: int, workers: int) -> None:
+    """Copy the REACH rows above and below where the worker's share begins into borders[worker] (N, 2·REACH, L)."""
+    count, planes, _, height, length = layers.shape
+    start, _ = share_of(planes * strips.across * height, worker, workers)
+    if start == planes * strips.across * height:
+        return
+    column, first = start // height, start % height
+    for k in range(count):
+        for slot in range(2 * REACH):
+            r = first - REACH + slot
+            if 0 <= r < height:
+                here = row(layers, (k, column // strips.across, column % strips.across, r))
+                there = row(borders, (worker, k, slot))
+                for at in range(0, length, LANES):
+                    store(there, at, load(here, at))
+
+
+@kernel
+def sweep(
+    layers: FloatArray,
+    moments: tuple[FloatArray, FloatArray],
+    target: Constant,
+    guides: Constant,
+    weights: Weights,
+    rates: Rates,
+    masks: Masks,
+    strips: Strips,
+    streams: Streams,
+    borders: FloatArray,
+    sums: tuple[FloatArray, FloatArray, FloatArray],
+    worker: int,
+    workers: int,
+) -> None:
+    """Take one step: one worker's share of the rows.
+
+    layers, moments: (N, C, across, H, L), changed in place; guides: planes N·C. sums: receive the row sums of the
+    target's SSIM and squared error (C, across, H) and of the guides' SSIM (N·C, across, H).
+    """
+    count, planes, _, height, length = layers.shape
+    seen, by_seen = row(streams.rows, (worker, 0)), row(streams.rows, (worker, 1))
+    gradient = row(streams.rows, (worker, 2))
+    rings, stack = row(streams.rings, (worker,)), stream_of(streams, worker, count)
+    start, stop = share_of(planes * strips.across * height, worker, workers)
+    while start < stop:
+        piece = piece_of(start, stop, strips)
+        at = (piece.plane, piece.strip)
+        sheets = Sheets(
+            count,
+            planes * strips.across * height * length,
+            planes * strips.across * height,
+            row(layers, (0, *at)),
+            row(moments[0], (0, *at)),
+            row(moments[1], (0, *at)),
+            constant_rows(guides, *at),
+            row(sums[2], at),
+            row(borders, (worker,)),
+            row(borders, (worker + 1,)),
+        )
+        y, mask = constant_rows(target, *at), mask_rows(masks, piece.strip)
+        ssim_sums, error_sums = row(sums[0], at), row(sums[1], at)
+        for index in range(piece.first - REACH, piece.last + REACH, BLOCK):
+            for r in range(index, index + BLOCK):
+                _enter_row(
+                    sheets, stack, y.image, weights.inverse_scale, piece, r, row(streams.rings, (worker,)), seen
+                )
+            if index < piece.first:
+                continue
+            derive(stack, y, mask, piece, index - RADIUS, ssim_sums)
+            if index - REACH >= piece.first:
+                _differentiate_stack(stack, y, weights, mask.own, piece, index - REACH, error_sums, by_seen)
+            for k in range(count):
+                _step_layer(
+                    sheets,
+                    k,
+                    stream_of(streams, worker, k),
+                    rings,
+                    weights,
+                    rates,
+                    mask,
+                    piece,
+                    index,
+                    by_seen,
+                    gradient,
+                )
+        start += piece.last - piece.first
+
+
+@kernel
+def _enter_row(
+    sheets: Sheets,
+    stack: Stream,
+    target: Row,
+    inverse_scale: np.float32,
+    piece: Piece,
+    r: int,
+    rings: Row,
+    seen: Row,
+) -> None:
+    """Let row `r` of the layers and of their product into the streams.
+
+    Beyond the piece it comes from the saved borders, beyond the image it is zero. rings: those of the first
+    layer. seen: where the product is formed.
+    """
+    length, pitch = piece.length, pitch_of(piece.length)
+    next_rings = RINGS * PERIOD * pitch
+    if not 0 <= r < piece.height or r >= piece.last + REACH:
+        for stream in range(sheets.number + 1):
+            enter_nothing(ahead(rings, stream * next_rings), r, length)
+        return
+    for k in range(sheets.number):
+        slot = k * 2 * REACH + REACH
+        if r < piece.first:
+            x = ahead(sheets.above, (slot + r - piece.first) * length)
+        elif r >= piece.last:
+            x = ahead(sheets.below, (slot + r - piece.last) * length)
+        else:
+            x = ahead(sheets.x, k * sheets.stride + r * length)
+        enter(x, ahead(sheets.guide.image, k * sheets.stride + r * length), ahead(rings, k * next_rings), r, length)
+    product_row(ahead(rings, r % PERIOD * pitch), next_rings, sheets.number, inverse_scale, seen, length)
+    enter(seen, ahead(target, r * length), stack.rings, r, length)
+
+
+@kernel
+def _differentiate_stack(
+    stack: Stream, y: Constant, weights: Weights, own: Row, piece: Piece, index: int, error_sums: Row, by_seen: Row
+) -> None:
+    """Put the gradient by the product, rows index … index + BLOCK - 1, into `by_seen`, a pitch apart."""
+    length, pitch = piece.length, pitch_of(piece.length)
+    gradient_rows(stack, y, index, by_seen, length)
+    for r in range(index, min(index + BLOCK, piece.last)):
+        x_row, y_row = ahead(stack.rings, r % PERIOD * pitch), ahead(y.image, r * length)
+        here = ahead(by_seen, (r - index) * pitch)
+        store_one(error_sums, r, squared_error_row(x_row, y_row, own, length))
+        blend_row(weights.ssim, weights.mse, x_row, y_row, here, here, length)
+
+
+@kernel
+def _step_layer(
+    sheets: Sheets,
+    k: int,
+    stream: Stream,
+    rings: Row,
+    weights: Weights,
+    rates: Rates,
+    mask: Masks,
+    piece: Piece,
+    index: int,
+    by_seen: Row,
+    gradient: Row,
+) -> None:
+    """Carry layer `k` on by a block: its partials at index - RADIUS, its gradient and step at index - REACH."""
+    length, pitch = piece.length, pitch_of(piece.length)
+    sheet = k * sheets.stride
+    y = Constant(
+        ahead(sheets.guide.image, sheet), ahead(sheets.guide.mean, sheet), ahead(sheets.guide.variance, sheet)
+    )
+    derive(stream, y, mask, piece, index - RADIUS, ahead(sheets.ssim_sums, k * sheets.sums_stride))
+    ready = index - REACH
+    if ready < piece.first:
+        return
+    gradient_rows(stream, y, ready, gradient, length)
+    for r in range(ready, min(ready + BLOCK, piece.last)):
+        here, place = ahead(gradient, (r - ready) * pitch), sheet + r * length
+        chain_row(
+            ahead(by_seen, (r - ready) * pitch),
+            ahead(rings, r % PERIOD * pitch),
+            RINGS * PERIOD * pitch,
+            sheets.number,
+            k,
+            weights.inverse_scale,
+            weights.guide,
+            here,
+            here,
+            length,
+        )
+        x, first, second = ahead(sheets.x, place), ahead(sheets.first, place), ahead(sheets.second, place)
+        adam_row(x, first, second, here, mask.own, rates, length)
+
+
+class CpuWorkspace(State):
+    """The state of one level, and the iteration in one sweep."""
+
+    def __init__(self, *arguments: Any) -> None:
+        """Prepare as `State` does."""
+        super().__init__(*arguments)
+        count, _, _, _, length = self._layers.shape
+        self._borders = aligned_zeros(self._team.workers + 1, count, 2 * REACH, length)
+
+    def iterate(self, rate: float) -> Terms:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        run = self._team.run
+        run(save_borders, self._layers, self._strips, self._borders)
+        run(
+            sweep,
+            self._layers,
+            (self._first, self._second),
+            self._target,
+            self._guides,
+            self._weights,
+            self._next_rates(rate),
+            self._masks,
+            self._strips,
+            self._streams,
+            self._borders,
+            (*self._target_sums, self._guide_sums),
+        )
+        exchange_halos(self._layers, self._strips, self._team)
+        return self._terms()

@@ -1,0 +1,98 @@
+"""How images lie in the memory of the CPU kernels."""
+
+import numpy as np
+import pytest
+
+from mlsolve_kernels import layout
+from mlsolve_kernels.lanes import LANES
+from mlsolve_kernels.layout import (
+    QUAD,
+    aligned_zeros,
+    columns,
+    exchange_halos,
+    from_strips,
+    masks_of,
+    strips_for,
+    to_strips,
+)
+from mlsolve_kernels.threads import Team
+from mlsolve_kernels.window import REACH
+
+WIDTHS = [1, 11, 108, 109, 130, 217, 600, 620, 621, 1024, 4096]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_strips_hold_the_image_and_its_halos(width):
+    strips = strips_for(7, width)
+    assert strips.groups % QUAD == 0
+    assert strips.groups <= layout.WIDEST
+    assert strips.own + 2 * REACH <= strips.groups * LANES
+    assert (strips.across - 1) * strips.own < width <= strips.across * strips.own
+    assert strips.own >= REACH or strips.across == 1
+
+
+def test_little_is_stored_beside_the_image():
+    for width in (600, 1024, 2048, 4096, 7087):
+        strips = strips_for(1, width)
+        assert strips.across * strips.groups * LANES < 1.13 * width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("widest", [8, 40])
+def test_there_and_back(rng, monkeypatch, width, widest):
+    monkeypatch.setattr(layout, "WIDEST", widest)
+    images = rng.random((2, 3, width), dtype=np.float32)
+    strips = strips_for(3, width)
+    planes = to_strips(images, strips)
+    np.testing.assert_array_equal(from_strips(planes, strips), images)
+
+
+def test_every_place_holds_its_column_halos_included(rng, monkeypatch):
+    monkeypatch.setattr(layout, "WIDEST", 8)
+    image = rng.random((1, 2, 300), dtype=np.float32)
+    strips = strips_for(2, 300)
+    assert strips.across == 3
+    column, planes = columns(strips), to_strips(image, strips)
+    inside = (column >= 0) & (column < 300)
+    for strip in range(3):
+        expected = np.where(inside[strip], image[0][:, np.clip(column[strip], 0, 299)], 0)
+        np.testing.assert_array_equal(planes[0, strip], expected)
+        assert {column[strip].min() + REACH} == {strip * strips.own}
+
+
+def test_neighbours_are_in_the_next_vector():
+    column = columns(strips_for(1, 600))[0].reshape(-1, LANES)
+    assert (np.diff(column, axis=0) == 1).all()
+    assert (np.diff(column, axis=1) == len(column)).all()
+
+
+def test_masks_share_the_image_out(monkeypatch):
+    monkeypatch.setattr(layout, "WIDEST", 8)
+    strips = strips_for(1, 250)
+    masks, column = masks_of(strips), columns(strips)
+    assert sorted(column[masks.own == 1]) == list(range(250))
+    np.testing.assert_array_equal(masks.inside == 1, (column >= 0) & (column < 250))
+
+
+@pytest.mark.parametrize("width", [109, 217, 250])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_halos_are_what_the_neighbours_hold(rng, monkeypatch, width, workers):
+    monkeypatch.setattr(layout, "WIDEST", 8)
+    images = rng.random((2, 5, width), dtype=np.float32)
+    strips = strips_for(5, width)
+    planes = to_strips(images, strips)
+    expected = planes.copy()
+    planes *= masks_of(strips).own[:, np.newaxis]
+    assert not np.array_equal(planes, expected)
+    team = Team(workers)
+    exchange_halos(planes, strips, team)
+    team.close()
+    column = columns(strips)
+    left = np.arange(strips.across)[:, None] * strips.own
+    reached = (column >= left - REACH) & (column < left + strips.own + REACH)
+    np.testing.assert_array_equal(planes, expected * reached[:, np.newaxis])
+
+
+def test_arrays_begin_at_a_cache_line():
+    for size in (1, 5, 1000, 10**6):
+        assert aligned_zeros(size).ctypes.data % 64 == 0
