@@ -6,7 +6,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
-def adam_step(
+def step(
     x: Array,
     moments: tuple[Array, Array],
     gradient: Array,
@@ -36,5 +36,5 @@ def adam(
     """Return `x` after one step per entry of `gradients` and `rates`."""
     moments = (np.zeros_like(x), np.zeros_like(x))
     for t, (gradient, alpha) in enumerate(zip(gradients, rates, strict=True), start=1):
-        x, moments = adam_step(x, moments, gradient, t, alpha, bounds, betas, epsilon)
+        x, moments = step(x, moments, gradient, t, alpha, bounds, betas, epsilon)
     return x

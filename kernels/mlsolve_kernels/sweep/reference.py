@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ..adam.reference import adam_step
+from ..adam.reference import step
 from ..objective.reference import gradient
 from ..objective.terms import Objective
 
@@ -23,5 +23,5 @@ def iterate(
     moments = (np.zeros_like(layers), np.zeros_like(layers))
     for t, rate in enumerate(rates, start=1):
         slope = gradient(layers, target, guides, objective)
-        layers, moments = adam_step(layers, moments, slope, t, rate, bounds, betas)
+        layers, moments = step(layers, moments, slope, t, rate, bounds, betas)
     return layers
