@@ -123,23 +123,26 @@ def masks_of(strips: Strips) -> Masks:
 def _spread(image: FloatArray, strips: Strips, plane: FloatArray) -> None:
     """Put `image` (H, W) into `plane` (across, H, groups·LANES)."""
     for strip in range(strips.across):
-        left = strip * strips.own - REACH
-        for y in range(strips.height):
-            for position in range(max(0, -left), min(strips.groups * LANES, strips.width - left)):
-                place = position % strips.groups * LANES + position // strips.groups
-                plane[strip, y, place] = image[y, left + position]
+        for lane in range(LANES):
+            left = strip * strips.own - REACH + lane * strips.groups
+            first, last = max(0, -left), min(strips.groups, strips.width - left)
+            for y in range(strips.height):
+                for group in range(first, last):
+                    plane[strip, y, group * LANES + lane] = image[y, left + group]
 
 
 @kernel
 def _gather(plane: FloatArray, strips: Strips, image: FloatArray) -> None:
     """Put the strips' own columns of `plane` (across, H, groups·LANES) into `image` (H, W)."""
     for strip in range(strips.across):
-        left = strip * strips.own
-        for y in range(strips.height):
-            for i in range(min(strips.own, strips.width - left)):
-                position = REACH + i
-                place = position % strips.groups * LANES + position // strips.groups
-                image[y, left + i] = plane[strip, y, place]
+        own = min(strips.own, strips.width - strip * strips.own)
+        for lane in range(LANES):
+            start = lane * strips.groups - REACH
+            first, last = max(0, -start), min(strips.groups, own - start)
+            left = strip * strips.own + start
+            for y in range(strips.height):
+                for group in range(first, last):
+                    image[y, left + group] = plane[strip, y, group * LANES + lane]
 
 
 @kernel
