@@ -38,7 +38,7 @@ def test_little_is_stored_beside_the_image():
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("widest", [8, 40])
+@pytest.mark.parametrize("widest", [8, 44])
 def test_there_and_back(rng, monkeypatch, width, widest):
     monkeypatch.setattr(layout, "WIDEST", widest)
     images = rng.random((2, 3, width), dtype=np.float32)

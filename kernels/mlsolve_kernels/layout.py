@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 QUAD: Final = 4
 """Groups that are blurred along a row together; a strip has a multiple of it."""
 
-WIDEST: Final = 40
+WIDEST: Final = 44
 """Most groups of a strip: the rings of four streams of this width about fill the second-level cache
 (bench/LOG.md #13)."""
 
