@@ -109,11 +109,15 @@ def _this_machine(threads: int | None) -> _Machine:
     from mlsolve_kernels.threads import available_cores
 
     cores = available_cores()
+    return _Machine(_processor(), cores, threads or cores, _memory(), available_memory())
+
+
+def _memory() -> int | None:
+    """Return the bytes of memory this machine has, or None where the system does not tell."""
     try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows has none of it
-        memory = 0
-    return _Machine(_processor(), cores, threads or cores, memory if memory > 0 else None, available_memory())
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # AttributeError: Windows has no sysconf
+        return None
 
 
 def _processor() -> str:
@@ -246,7 +250,7 @@ def _pixels(forecast: "PrintForecast") -> str:
 
 def _print_wrapped(text: str, dim: bool = False) -> None:
     for line in textwrap.wrap(text, _COLUMNS):
-        typer.echo(typer.style(line, dim=dim))
+        typer.echo(typer.style(line, dim=True) if dim else line)
 
 
 def _counted(count: int, noun: str) -> str:
@@ -268,7 +272,7 @@ def _seconds(seconds: float) -> str:
 
     if seconds < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 9.995 else duration(seconds)
+    return f"{seconds:.1f} s" if seconds < 9.95 else duration(seconds)
 
 
 def _as_json(
