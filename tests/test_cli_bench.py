@@ -1,7 +1,6 @@
 """`mlsolve bench`. No test looks at a clock: machines are made up, with clocks of their own."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import re
@@ -414,6 +413,19 @@ def test_it_refuses_before_it_measures(mlsolve, monkeypatch, arguments, words):
     assert words in mlsolve("bench", *arguments).refusal
 
 
+def test_the_stack_asked_for_is_the_one_that_is_measured(mlsolve, measured, monkeypatch):
+    seen = []
+
+    def measure(stack, free, open_iteration, tell):
+        with open_iteration(24) as iterate:
+            seen.append((stack, len(iterate().guide_ssim)))
+        return measured
+
+    monkeypatch.setattr(report, "measure", measure)
+    assert mlsolve("bench", "--layers", 2, "--grey", "--threads", 1).status == 0
+    assert seen == [(Stack(2, 1), 2)]
+
+
 def test_ctrl_c(mlsolve, measured, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -484,9 +496,3 @@ def test_a_bar_on_a_terminal():
     assert re.search(r"━+ getting ready|━+ \d+×\d+", text)
     assert "40×40" in out.decode()
     assert "\x1b" not in out.decode()
-
-
-def test_torch_is_looked_for_where_it_would_be():
-    from mlsolve_cli import bench
-
-    assert bench.find_spec is importlib.util.find_spec
