@@ -14,6 +14,7 @@ import typer
 from mlsolve import __version__
 from mlsolve.errors import MlsolveError
 
+from .bench import bench
 from .guide import guide
 from .info import info
 from .run import Interrupted, run
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (run, verify, guide, info):
+for verb in (run, verify, guide, info, bench):
     app.command()(verb)
 
 

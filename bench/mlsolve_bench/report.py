@@ -1,0 +1,294 @@
+"""What this machine does in a minute, and what a print will need of it.
+
+`measure` times mlsolve's iteration at a few sizes, `compare` lets it take turns with torch; all else is
+arithmetic on what they return. Sizes are (width, height) in pixels, times are seconds, memory is bytes. A
+*value* is one pixel of one colour plane of one layer: what an iteration costs grows with their number.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+import numpy as np
+
+from mlsolve.errors import OptionError
+from mlsolve.memory import BYTES_PER_VALUE
+from mlsolve.options import Options
+from mlsolve.printsize import FINEST_DPI, PrintSize, pixel_pitch
+from mlsolve.pyramid import level_shapes
+
+Size = tuple[int, int]
+Step = Callable[[], object]
+"""One iteration."""
+Tell = Callable[[str, float], None]
+"""Hears what is being done, and which share of that is done already, 0 to 1."""
+
+SIDES: Final = (150, 300, 600, 1024, 2048)
+"""Squares that are measured, as far as time and memory go."""
+
+_SHOWN: Final = 3
+_TURNS, _FEWEST_TURNS = 9, 3
+"""Iterations timed at each size, and where time runs out; the one before them, which allocates, is not."""
+
+_TURNS_WITH_TORCH: Final = 5
+_OURS: Final = "mlsolve"
+_TORCH: Final = "torch as described"
+"""Who takes turns: keys of what `opponents.steps` returns."""
+
+SECONDS_FOR_OURS: Final = 15.0
+SECONDS_FOR_TORCH: Final = 20.0
+"""With importing (5 s with torch) and compiling (10 s, once) this stays within a minute."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """How many layers of how many colour planes each."""
+
+    layers: int
+    planes: int
+
+    def values(self, size: Size) -> int:
+        """Return the number of values at `size`."""
+        return self.layers * self.planes * size[0] * size[1]
+
+    def peak_memory(self, size: Size) -> int:
+        """Return the bytes a solve at `size` takes at its peak."""
+        return BYTES_PER_VALUE * self.values(size)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast one size went."""
+
+    size: Size
+    seconds: float
+    """An iteration, the median of several."""
+    fastest: float
+    """The fastest of them: far below the median where something else keeps the machine busy."""
+    per_value: float
+    """The median for one value."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a solve with the default settings will take."""
+
+    size: Size
+    levels: int
+    """Sizes from coarse to fine."""
+    seconds: float
+    """All iterations of all levels; not the reading and writing of files."""
+    memory: int
+    """Peak memory in bytes."""
+
+
+@dataclass(frozen=True)
+class PrintForecast:
+    """What a print will take."""
+
+    print_size: PrintSize
+    dpi: float
+    solve: Forecast
+    free: int | None
+    """Memory that can be had, in bytes; None where the system does not tell."""
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the memory suffices, None if that is not known; `mlsolve run` refuses what does not fit."""
+        return None if self.free is None else self.solve.memory <= self.free
+
+    @property
+    def pixel_pitch(self) -> float:
+        """The side of a pixel in millimetres."""
+        return pixel_pitch(self.dpi)
+
+    @property
+    def alignable(self) -> bool:
+        """Whether a pixel is no smaller than hands can align."""
+        return self.dpi <= FINEST_DPI
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An iteration of both, three RGB layers, taking turns; medians in seconds."""
+
+    size: Size
+    ours: float
+    torch: float
+    torch_version: str
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster mlsolve is."""
+        return self.torch / self.ours
+
+
+def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
+    """Return what solving `size` takes with default settings, from the `paces` measured, in any order.
+
+    Between the sizes measured the cost of a value is interpolated over the logarithm of the pixels, and beyond
+    them it is that of the nearest.
+    """
+    options = Options()
+    known = sorted((math.log(pace.size[0] * pace.size[1]), pace.per_value) for pace in paces)
+    at, costs = zip(*known, strict=True)
+    shapes = level_shapes(size[1], size[0], options.levels)
+    seconds = sum(
+        stack.values((width, height)) * float(np.interp(math.log(width * height), at, costs))
+        for height, width in shapes
+    )
+    return Forecast(size, len(shapes), seconds * options.iterations, stack.peak_memory(size))
+
+
+def forecast_print(
+    print_size: PrintSize, dpi: float, stack: Stack, paces: Sequence[Pace], free: int | None
+) -> PrintForecast:
+    """Return what a print takes; raises OptionError if it has too few or too many pixels, or for a bad dpi."""
+    return PrintForecast(print_size, dpi, forecast(print_size.pixels(dpi), stack, paces), free)
+
+
+def advise(asked: PrintForecast, stack: Stack, paces: Sequence[Pace]) -> PrintForecast | None:
+    """Return the same print at the highest whole dpi that fits into memory and can be aligned.
+
+    None if it does already, or if no dpi does.
+    """
+    if asked.fits is not False and asked.alignable:
+        return None
+    dpi = min(asked.dpi, FINEST_DPI)
+    if asked.free is not None:
+        dpi = min(dpi, asked.dpi * math.sqrt(asked.free / asked.solve.memory))
+    # Rounding to pixels may go against the estimate, by far less than one dpi.
+    for candidate in (math.floor(dpi), math.floor(dpi) - 1):
+        try:
+            advised = forecast_print(asked.print_size, candidate, stack, paces, asked.free)
+        except OptionError:
+            return None
+        if advised.fits is not False:
+            return advised
+    return None
+
+
+@contextmanager
+def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
+    """Give mlsolve's iteration on pictures of noise, `side` square, on the road that the solver takes."""
+    from mlsolve.backends import open_backend
+    from mlsolve.colour import exposure_scale, printable_range
+    from mlsolve.solver import BETAS
+    from mlsolve_kernels.objective.terms import Objective
+
+    options = Options(threads=threads)
+    objective = Objective(
+        exposure_scale(options.exposure),
+        options.ssim_weight,
+        options.mse_weight,
+        options.guide_weight_for(stack.layers),
+    )
+    rng = np.random.default_rng(0)
+    target = rng.random((stack.planes, side, side), dtype=np.float32)
+    guides = rng.random((stack.layers, stack.planes, side, side), dtype=np.float32)
+    backend = open_backend(options, BETAS)
+    try:
+        workspace = backend.workspace(
+            target, guides, objective, printable_range(options.min_density, options.max_density)
+        )
+        workspace.start(guides)
+        yield lambda: workspace.iterate(options.learning_rate)
+    finally:
+        backend.close()
+
+
+def measure(
+    stack: Stack,
+    free: int | None,
+    open_iteration: Callable[[int], AbstractContextManager[Step]],
+    tell: Tell,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Pace]:
+    """Return the paces of the three largest sizes that time and memory allow, the smallest first.
+
+    open_iteration: gives the iteration of a side, as `iteration` does. free: memory that can be had, if known.
+    It begins with the smallest and goes on while the next one is sure to end in time, so that a slow machine
+    has fewer and smaller sizes, and none is kept waiting.
+    """
+    tell("getting ready", 0.0)
+    with open_iteration(SIDES[0]) as iterate:
+        iterate()  # compiles, at the very first run; that is on nobody's clock
+    ends = clock() + SECONDS_FOR_OURS
+    paces: list[Pace] = []
+    needed_by_value = 0.0
+    for side in SIDES:
+        size = (side, side)
+        values = stack.values(size)
+        too_large = free is not None and stack.peak_memory(size) > free
+        if paces and (too_large or clock() + needed_by_value * values > ends):
+            break
+        tell(f"{side}×{side}", 0.0)
+        began = clock()
+        with open_iteration(side) as iterate:
+            iterate()
+            prepared = clock() - began
+            times = _time_iterations(iterate, f"{side}×{side}", ends, tell, clock)
+        median = statistics.median(times)
+        needed_by_value = (prepared + _FEWEST_TURNS * median) / values
+        paces.append(Pace(size, median, min(times), median / values))
+    return paces[-_SHOWN:]
+
+
+def _time_iterations(iterate: Step, name: str, ends: float, tell: Tell, clock: Callable[[], float]) -> list[float]:
+    """Return the seconds of some iterations, of fewer once the clock says `ends`."""
+    times: list[float] = []
+    while len(times) < _FEWEST_TURNS or (len(times) < _TURNS and clock() < ends):
+        tell(name, (1 + len(times)) / (1 + _TURNS))
+        began = clock()
+        iterate()
+        times.append(clock() - began)
+    return times
+
+
+def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_counter) -> Comparison:
+    """Let mlsolve's iteration and torch's take turns, at the largest size the time suffices for.
+
+    threads: of both. Raises ImportError where torch is missing or broken.
+    """
+    tell("importing torch", 0.0)
+    from .opponents import steps
+    from .turns import take_turns
+
+    probe = steps(SIDES[0], threads)[_TORCH]
+    probe()
+    began = clock()
+    probe()
+    side = side_to_compare(clock() - began)
+    name = f"{side}×{side}, in turns with torch"
+    calls = 2 * (_TURNS_WITH_TORCH + 1)
+    done = 0
+
+    def told(iterate: Step) -> Step:
+        def step() -> object:
+            nonlocal done
+            tell(name, done / calls)
+            done += 1
+            return iterate()
+
+        return step
+
+    opponents = steps(side, threads)
+    seconds = take_turns({key: told(opponents[key]) for key in (_OURS, _TORCH)}, _TURNS_WITH_TORCH)
+    ours, torch = (statistics.median(seconds[key]) for key in (_OURS, _TORCH))
+    return Comparison((side, side), ours, torch, version("torch"))
+
+
+def side_to_compare(seconds: float) -> int:
+    """Return the side to compare at, 600 at most, given torch's `seconds` for an iteration at the smallest."""
+    affordable = [side for side in SIDES[:3] if _seconds_with_torch(side, seconds) <= SECONDS_FOR_TORCH]
+    return max(affordable, default=SIDES[0])
+
+
+def _seconds_with_torch(side: int, seconds: float) -> float:
+    # Torch's cost of a value doubles where its many passes no longer find anything in the caches.
+    return 2 * seconds * (side / SIDES[0]) ** 2 * (_TURNS_WITH_TORCH + 1)

@@ -1,0 +1,322 @@
+"""`mlsolve bench`: what this machine does, and what a print will need of it."""
+
+import json
+import os
+import platform
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mlsolve.errors import OptionError
+from mlsolve.options import MAX_LAYERS, Options
+
+if TYPE_CHECKING:
+    from mlsolve_bench.report import Comparison, Forecast, Pace, PrintForecast, Stack, Tell
+
+_DPI: Final = 100
+"""Where only --print is given: pixels of a quarter millimetre, which hands can align."""
+
+_NO_TORCH: Final = "torch is not installed: pip install 'mlsolve[bench]' brings it for a comparison"
+
+_BUSY: Final = 1.5
+"""How far the median may lie above the fastest iteration before it is said that the machine is busy."""
+
+_COLUMNS: Final = 80
+
+
+def bench(
+    print_size: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="WxH(mm|cm|in)|A3",
+            help="Tell what a print of this size will need, as 600x900mm, 24x36in, A2-landscape.",
+        ),
+    ] = None,
+    dpi: Annotated[
+        float | None, typer.Option(help=f"Pixels an inch of that print. [default: {_DPI}]", show_default=False)
+    ] = None,
+    layers: Annotated[int, typer.Option(help=f"Layers of the stack, 1 to {MAX_LAYERS}.")] = 3,
+    colour: Annotated[bool, typer.Option("--colour/--grey", help="Three planes a layer, or one.")] = True,
+    threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Measure this machine, in under a minute: speed at a few sizes, against torch if that is installed.
+
+    With --print it also tells how long that print will take to solve, whether it fits into memory, and
+    whether its pixels are large enough to be aligned by hand.
+
+    Example: **mlsolve bench --print 600x900mm --dpi 300**
+    """
+    from mlsolve.memory import available_memory
+    from mlsolve.printsize import parse_print_size
+    from mlsolve_bench.report import Stack, advise, forecast, forecast_print, iteration, measure
+
+    if not 1 <= layers <= MAX_LAYERS:
+        raise OptionError(f"--layers is {layers}: it must be from 1 to {MAX_LAYERS}")
+    Options(threads=threads)  # refuses what is out of range
+    if dpi is not None and print_size is None:
+        raise OptionError("--dpi belongs to --print: add the size, as in --print 600x900mm")
+    wanted = None if print_size is None else parse_print_size(print_size)
+    dpi = _DPI if dpi is None else dpi
+    if wanted is not None:
+        wanted.pixels(dpi)  # refuses now what it would refuse after the measurements
+
+    stack = Stack(layers, 3 if colour else 1)
+    machine = _this_machine(threads)
+    if not as_json:
+        _print_machine(machine, stack)
+    _announce_compiling()
+    with _progress() as tell:
+        free = available_memory()
+        paces = measure(stack, free, lambda side: iteration(side, stack, threads), tell)
+        comparison = _compared(machine.threads, tell)
+    solves = [forecast(pace.size, stack, paces) for pace in paces]
+    planned = advised = None
+    if wanted is not None:
+        planned = forecast_print(wanted, dpi, stack, paces, free)
+        advised = advise(planned, stack, paces)
+    if as_json:
+        report = _as_json(machine, stack, paces, solves, comparison, planned, advised)
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    _print_table(paces, solves)
+    _print_comparison(comparison)
+    if planned is not None:
+        _print_forecast(planned, advised)
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What computes; memory in bytes, None where the system does not tell."""
+
+    processor: str
+    cores: int
+    threads: int
+    memory: int | None
+    free: int | None
+
+
+def _this_machine(threads: int | None) -> _Machine:
+    from mlsolve.memory import available_memory
+    from mlsolve_kernels.threads import available_cores
+
+    cores = available_cores()
+    return _Machine(_processor(), cores, threads or cores, _memory(), available_memory())
+
+
+def _memory() -> int | None:
+    """Return the bytes of memory this machine has, or None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # AttributeError: Windows has no sysconf
+        return None
+
+
+def _processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    except (OSError, UnicodeDecodeError):
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _announce_compiling() -> None:
+    from mlsolve_kernels.compiled import is_cached
+
+    if not is_cached():
+        typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator["Tell"]:
+    """Give a function that shows what is being measured: on a terminal a bar, elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda what, share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("getting ready", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
+
+
+def _compared(threads: int, tell: "Tell") -> "Comparison | str":
+    """Return the comparison with torch, or in words why there is none."""
+    if find_spec("torch") is None:
+        return _NO_TORCH
+    from mlsolve_bench.report import compare
+
+    try:
+        return compare(threads, tell)
+    except ImportError as error:
+        return f"torch cannot be imported, so there is no comparison: {str(error).splitlines()[0]}"
+
+
+def _print_machine(machine: _Machine, stack: "Stack") -> None:
+    facts = [machine.processor, _counted(machine.cores, "core")]
+    if machine.memory is not None:
+        facts.append(f"{_bytes(machine.memory)} of memory")
+    if machine.free is not None:
+        facts.append(f"{_bytes(machine.free)} free")
+    colour = "in colour" if stack.planes == 3 else "in grey"
+    typer.echo(typer.style(", ".join(facts), bold=True))
+    typer.echo(f"{_counted(stack.layers, 'layer')} {colour}, on {_counted(machine.threads, 'thread')}\n")
+
+
+def _print_table(paces: Sequence["Pace"], solves: Sequence["Forecast"]) -> None:
+    heads = f"{'size':<11}{'an iteration':>14}{'a value':>12}{'whole solve':>15}{'peak memory':>15}"
+    typer.echo(typer.style(heads, bold=True))
+    for pace, solve in zip(paces, solves, strict=True):
+        size = "×".join(str(side) for side in pace.size)
+        typer.echo(
+            f"{size:<11}{_seconds(pace.seconds):>14}{f'{pace.per_value * 1e9:.1f} ns':>12}"
+            f"{_seconds(solve.seconds):>15}{_bytes(solve.memory):>15}"
+        )
+    _print_wrapped(
+        "A value is one pixel of one colour plane of one layer. A whole solve is "
+        f"{Options.iterations} iterations at each of {_few([solve.levels for solve in solves])} sizes, from "
+        "coarse to fine; reading and writing the files comes on top.",
+        dim=True,
+    )
+    unrest = max(pace.seconds / pace.fastest for pace in paces)
+    if unrest > _BUSY:
+        _print_wrapped(
+            f"Something else keeps this machine busy: half of the iterations took {unrest:.1f} times as long as "
+            "the fastest, or longer. Measure again when it is quiet."
+        )
+
+
+def _print_comparison(comparison: "Comparison | str") -> None:
+    typer.echo()
+    if isinstance(comparison, str):
+        typer.echo(comparison)
+        return
+    width, height = comparison.size
+    typer.echo(
+        typer.style(f"{comparison.ratio:.3g} times as fast as torch", bold=True)
+        + f" {comparison.torch_version} at {width}×{height}, three layers in colour"
+    )
+    _print_wrapped(
+        f"An iteration takes torch {_seconds(comparison.torch)} and mlsolve {_seconds(comparison.ours)} "
+        "where they take turns on the same threads. Torch as described: the same loss written plainly, with "
+        "dense convolutions and autograd; bench/ has stronger opponents.",
+        dim=True,
+    )
+
+
+def _print_forecast(planned: "PrintForecast", advised: "PrintForecast | None") -> None:
+    solve, free = planned.solve, planned.free
+    memory = f"{_bytes(solve.memory)} at the peak"
+    if free is not None:
+        memory += f", {'' if planned.fits else 'only '}{_bytes(free)} are free"
+    typer.echo()
+    typer.echo(typer.style(f"{planned.print_size} at {planned.dpi:g} dpi", bold=True))
+    typer.echo(f"  pixels   {_pixels(planned)}")
+    typer.echo(f"  solving  {_seconds(solve.seconds)}, {_counted(solve.levels, 'size')} from coarse to fine")
+    typer.echo(f"  memory   {memory}\n")
+    words = []
+    if planned.fits is False:
+        words.append("This does not fit into the memory of this machine.")
+    if not planned.alignable:
+        words.append("Its pixels are smaller than the 0.2 mm that hands can align; one pixel off ruins a stack.")
+    if not words:
+        words.append("It fits, and" if planned.fits else "How much memory is free this system does not tell;")
+        words.append("its pixels are large enough to be aligned by hand.")
+    if advised is not None:
+        words.append(
+            f"Better: --dpi {advised.dpi:g}, with {_pixels(advised)} in {_seconds(advised.solve.seconds)} and "
+            f"{_bytes(advised.solve.memory)}."
+        )
+    _print_wrapped(" ".join(words))
+
+
+def _pixels(forecast: "PrintForecast") -> str:
+    width, height = forecast.solve.size
+    return f"{width}×{height} of {forecast.pixel_pitch:.2g} mm"
+
+
+def _print_wrapped(text: str, dim: bool = False) -> None:
+    for line in textwrap.wrap(text, _COLUMNS):
+        typer.echo(typer.style(line, dim=True) if dim else line)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _few(counts: Sequence[int]) -> str:
+    """Return counts in words: "4", "4 or 5", "4 to 6"."""
+    fewest, most = min(counts), max(counts)
+    return str(fewest) if fewest == most else f"{fewest} {'or' if most == fewest + 1 else 'to'} {most}"
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
+def _seconds(seconds: float) -> str:
+    from .progress import duration
+
+    if seconds < 0.9995:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.1f} s" if seconds < 9.95 else duration(seconds)
+
+
+def _as_json(
+    machine: _Machine,
+    stack: "Stack",
+    paces: Sequence["Pace"],
+    solves: Sequence["Forecast"],
+    comparison: "Comparison | str",
+    planned: "PrintForecast | None",
+    advised: "PrintForecast | None",
+) -> dict[str, Any]:
+    """Return all of it: times in seconds, memory in bytes, sizes as (width, height) in pixels."""
+    from mlsolve import __version__
+
+    def of_print(forecast: "PrintForecast | None") -> dict[str, Any] | None:
+        if forecast is None:
+            return None
+        return {
+            "millimetres": [forecast.print_size.width, forecast.print_size.height],
+            "dpi": forecast.dpi,
+            "pixel_millimetres": forecast.pixel_pitch,
+            **vars(forecast.solve),
+            "fits": forecast.fits,
+            "alignable": forecast.alignable,
+        }
+
+    return {
+        "version": __version__,
+        "machine": vars(machine),
+        **vars(stack),
+        "iterations": Options.iterations,
+        "sizes": [
+            {
+                "size": pace.size,
+                "iteration_seconds": pace.seconds,
+                "fastest_seconds": pace.fastest,
+                "ns_per_value": pace.per_value * 1e9,
+                "levels": solve.levels,
+                "solve_seconds": solve.seconds,
+                "memory": solve.memory,
+            }
+            for pace, solve in zip(paces, solves, strict=True)
+        ],
+        "torch": None if isinstance(comparison, str) else {**vars(comparison), "ratio": comparison.ratio},
+        "print": of_print(planned),
+        "better": of_print(advised),
+    }
