@@ -65,21 +65,26 @@ class Sheets(NamedTuple):
 
 
 @kernel
-def save_borders(layers: FloatArray, strips: Strips, borders: FloatArray, worker: int, workers: int) -> None:
-    """Copy the REACH rows above and below where the worker's share begins into borders[worker] (N, 2·REACH, L)."""
+def save_borders(layers: FloatArray, strips: Strips, borders: FloatArray, workers: int) -> None:
+    """Copy the REACH rows above and below where each worker's share begins into borders[worker] (N, 2·REACH, L).
+
+    It is little, and done by one thread: waking the others would take longer.
+    """
     count, planes, _, height, length = layers.shape
-    start, _ = share_of(planes * strips.across * height, worker, workers)
-    if start == planes * strips.across * height:
-        return
-    column, first = start // height, start % height
-    for k in range(count):
-        for slot in range(2 * REACH):
-            r = first - REACH + slot
-            if 0 <= r < height:
-                here = row(layers, (k, column // strips.across, column % strips.across, r))
-                there = row(borders, (worker, k, slot))
-                for at in range(0, length, LANES):
-                    store(there, at, load(here, at))
+    rows = planes * strips.across * height
+    for worker in range(workers):
+        start, _ = share_of(rows, worker, workers)
+        if start == rows:
+            continue
+        column, first = start // height, start % height
+        for k in range(count):
+            for slot in range(2 * REACH):
+                r = first - REACH + slot
+                if 0 <= r < height:
+                    here = row(layers, (k, column // strips.across, column % strips.across, r))
+                    there = row(borders, (worker, k, slot))
+                    for at in range(0, length, LANES):
+                        store(there, at, load(here, at))
 
 
 @kernel
@@ -255,9 +260,8 @@ class CpuWorkspace(State):
 
     def iterate(self, rate: float) -> Terms:
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        run = self._team.run
-        run(save_borders, self._layers, self._strips, self._borders)
-        run(
+        save_borders(self._layers, self._strips, self._borders, self._team.workers)
+        self._team.run(
             sweep,
             self._layers,
             (self._first, self._second),
