@@ -76,6 +76,8 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
 
     Ours computes on the CPU whatever `device` is, for as long as it has no other backend.
     """
+    if name not in NAMES:
+        raise ValueError(f"opponent is {name!r}: use {', '.join(NAMES)}")
     if name == OURS:
         backend = CpuBackend(threads, problem.betas)
         ours = backend.workspace(problem.target, problem.guides, problem.objective, problem.bounds)
@@ -89,8 +91,6 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
 
     makers: dict[str, Callable[[Problem, int, str], Any]]
     makers = {PUBLISHED: AsPublished, DESCRIBED: AsDescribed, COMPILED: Compiled}
-    if name not in makers:
-        raise ValueError(f"opponent is {name!r}: use {', '.join(NAMES)}")
     return makers[name](problem, threads, device)
 
 
