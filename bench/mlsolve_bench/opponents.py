@@ -56,7 +56,7 @@ def missing(device: str = "cpu") -> dict[str, str]:
 
     if device == "cuda" and not torch.cuda.is_available():
         return dict.fromkeys(torch_names, "torch finds no CUDA device: use device cpu")
-    from .torch_baselines import why_not_compiled
+    from .torch_settings import why_not_compiled
 
     reason = why_not_compiled(device)
     return {} if reason is None else dict.fromkeys((COMPILED, STRONGEST), reason)

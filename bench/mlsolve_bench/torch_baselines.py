@@ -4,7 +4,6 @@ Each is a workspace like mlsolve's own: `start(layers)`, `iterate(rate)`, `layer
 encoded transmittance, and a device, "cpu" or "cuda". torch_strongest.py holds the fastest of them.
 """
 
-import ctypes
 from typing import Any, Final
 
 import numpy as np
@@ -16,42 +15,12 @@ from mlsolve_kernels.objective.terms import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, SIZE, taps
 
 from .problem import Problem
+from .torch_settings import use_threads
 
 FloatArray = npt.NDArray[np.float32]
 
 PUBLISHED_RATE: Final = 0.001
 """Learning rate of the program that mlsolve grew from."""
-
-torch._dynamo.config.recompile_limit = 64  # one compilation a size; the default gives up after eight
-
-
-def keep_freed_memory() -> None:
-    """Have malloc keep what torch frees: torch allocates its temporaries anew at every iteration.
-
-    glibc gives large blocks back to the system, which hands them out again page by page, cleared: half of the time
-    of the strongest opponent (bench/LOG.md). Elsewhere than under glibc nothing happens.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, -1)
-
-
-_M_TRIM_THRESHOLD: Final = -1
-_M_MMAP_MAX: Final = -4
-keep_freed_memory()
-
-
-def why_not_compiled(device: str) -> str | None:
-    """Return why torch.compile does not work for `device` here, in one line, or None if it does."""
-    try:
-        torch.compile(lambda x: 2 * x + 1)(torch.ones(64, device=device))
-    except Exception as error:  # whatever the toolchain raises: no g++, no Triton, a compiler too old
-        lines = str(error).strip().splitlines()
-        return f"torch.compile does not work here ({lines[0] if lines else type(error).__name__}): install g++"
-    return None
 
 
 def mean_ssim(x: torch.Tensor, y: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
@@ -82,7 +51,7 @@ class AsPublished:
 
     def __init__(self, problem: Problem, threads: int, device: str = "cpu") -> None:
         """Prepare; ready to `iterate` from the guides."""
-        torch.set_num_threads(threads)
+        use_threads(threads)
         last = (torch.from_numpy(np.moveaxis(z, -3, -1).copy()) for z in (problem.target, problem.guides))
         self.target, self.guides = (z.to(device) for z in last)
         self.window = dense_window(self.target.shape[0], device)
@@ -131,7 +100,7 @@ class AsDescribed:
 
     def __init__(self, problem: Problem, threads: int, device: str = "cpu") -> None:
         """Prepare; ready to `iterate` from the guides."""
-        torch.set_num_threads(threads)
+        use_threads(threads)
         self.problem = problem
         self.target = torch.from_numpy(problem.target).to(device)[None]
         self.guides = torch.from_numpy(problem.guides).to(device)

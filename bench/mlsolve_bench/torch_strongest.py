@@ -19,6 +19,7 @@ from mlsolve_kernels.objective.terms import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, REACH, SIZE, taps
 
 from .problem import Problem
+from .torch_settings import use_threads
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -133,7 +134,7 @@ class Strongest:
 
     def __init__(self, problem: Problem, threads: int, device: str = "cpu") -> None:
         """Prepare; ready to `iterate` from the guides."""
-        torch.set_num_threads(threads)
+        use_threads(threads)
         self.problem = problem
         self.flat = flat = Flat(problem.target.shape)
         inside = flat.lay(torch.ones(problem.target.shape, device=device))
