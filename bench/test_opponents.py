@@ -10,6 +10,19 @@ from mlsolve_kernels.threads import available_cores
 WITHOUT = missing()
 
 
+@pytest.fixture(scope="session")
+def steps_at_600():
+    """One iteration of an opponent at 600×600, all threads, prepared when it is first asked for."""
+    made = {}
+
+    def step(name):
+        if name not in made:
+            made[name] = iteration(name, noise(600), available_cores())
+        return made[name]
+
+    return step
+
+
 def test_opponents_solve_the_same_problem():
     """First of all: whoever solves another problem is not an opponent."""
     found = check()

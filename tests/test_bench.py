@@ -40,9 +40,9 @@ def test_ratios_are_of_medians():
     assert turns.median_ratio(seconds, "mlsolve", ours="slow") == 2 / 7
 
 
-def test_without_torch_ours_is_all_there_is(no_torch, capsys):
+def test_without_torch_ours_is_all_there_is(no_torch):
     assert opponents.available() == [OURS]
-    (line,) = capsys.readouterr().out.splitlines()
+    (line,) = opponents.left_out()
     assert line.startswith("left out: torch as published")
     assert line.endswith("torch is not installed: pip install 'mlsolve[bench]'")
     iterations = opponents.steps(24, threads=2)

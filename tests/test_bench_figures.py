@@ -151,6 +151,16 @@ def test_recording_one_section_leaves_the_others(tmp_path, monkeypatch, capsys):
     assert set(sides["milliseconds"]) == set(sides["ns per pixel, plane and layer"]) == {"96", "192"}
 
 
+def test_a_busy_machine_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(opponents, "find_spec", lambda name: None)
+    monkeypatch.setitem(record.SECTIONS, "parity", lambda quick: {})
+    for load, told in ((0.1, False), (2.5, True)):
+        monkeypatch.setattr(machine, "load", lambda load=load: load)
+        path = record.record(tmp_path, ["parity"], quick=True)
+        assert ("this machine is busy (load 2.5)" in capsys.readouterr().out) is told
+        assert json.loads(path.read_text(encoding="utf-8"))["parity"]["load before"] == load
+
+
 def test_without_torch_the_opponents_section_says_so(monkeypatch):
     monkeypatch.setattr(opponents, "find_spec", lambda name: None)
     section = record.opponents_section(quick=True)

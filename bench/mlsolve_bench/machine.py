@@ -1,6 +1,7 @@
 """What machine this is: a figure without it says nothing."""
 
 import datetime
+import os
 import platform
 import re
 import subprocess
@@ -58,6 +59,17 @@ def describe() -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "commit": commit(),
     }
+
+
+def load() -> float | None:
+    """Return how many processes wanted to run in the last minute, on the mean; None where nobody counts them.
+
+    Figures taken beside other work are unfair to torch: its threads wait for each other at the end of every loop.
+    """
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):
+        return None
 
 
 def commit() -> str | None:

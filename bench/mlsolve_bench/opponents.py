@@ -63,12 +63,19 @@ def missing(device: str = "cpu") -> dict[str, str]:
 
 
 def available(device: str = "cpu") -> list[str]:
-    """Return the names of those that can be had on `device`, ours first; say of the others, in a line, why not."""
+    """Return the names of the opponents that can be had on `device`, ours first."""
     without = missing(device)
+    return [name for name in NAMES if name not in without]
+
+
+def left_out(device: str = "cpu") -> list[str]:
+    """Return who cannot be had on `device` and why, a line for each reason."""
+    without = missing(device)
+    lines = []
     for reason in dict.fromkeys(without.values()):
         names = ", ".join(name for name, why in without.items() if why == reason)
-        print(f"left out: {names}: {reason}", flush=True)
-    return [name for name in NAMES if name not in without]
+        lines.append(f"left out: {names}: {reason}")
+    return lines
 
 
 def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") -> Any:
@@ -107,7 +114,7 @@ def steps(
 ) -> dict[str, Callable[[], object]]:
     """Return one iteration of each opponent at `side`×`side` pixels as a function, by name; ours is "mlsolve".
 
-    names: which of NAMES; None for all that can be had here. Only ours runs without torch.
+    names: which of NAMES; None for all that can be had here: without torch, ours alone. `left_out` says why.
     """
     problem = noise(side)
     chosen = available(device) if names is None else names

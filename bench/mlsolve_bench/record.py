@@ -33,7 +33,15 @@ FAST: Final = (OURS, STRONGEST, COMPILED)
 SLOW: Final = (OURS, DESCRIBED, PUBLISHED)
 """Who takes turns with whom: the slow ones would leave no time for many turns of the fast."""
 
-LEFT_OUT: Final = "torch as described and as published at 4096: minutes an iteration and more than 10 GB"
+BUSY: Final = 0.5
+"""Load above which the machine is not quiet enough for figures to be kept."""
+
+PUBLISHED_UP_TO: Final = 1024
+
+LEFT_OUT: Final = (
+    f"{PUBLISHED} beyond {PUBLISHED_UP_TO}: about a minute an iteration; "
+    f"{DESCRIBED} at 4096: over a minute an iteration and more than 10 GB"
+)
 
 
 def opponents_section(quick: bool) -> dict[str, Any]:
@@ -44,7 +52,8 @@ def opponents_section(quick: bool) -> dict[str, Any]:
     for side, turns in sides.items():
         sizes[str(side)] = {"milliseconds": {}, "times ours": {}}
         for group, rounds in ((SLOW, max(2, turns // 3)), (FAST, turns)):
-            present = [name for name in group if name in names]
+            skipped = {PUBLISHED} if side > PUBLISHED_UP_TO else set()
+            present = [name for name in group if name in names and name not in skipped]
             seconds = take_turns(opponents.steps(side, threads, names=present), rounds)
             for name in present:
                 sizes[str(side)]["milliseconds"][name] = statistics.median(seconds[name]) * 1e3
@@ -141,14 +150,24 @@ def record(folder: Path, names: list[str], quick: bool) -> Path:
 
     Each section carries the date and the commit it was measured at. The file is written after each of them.
     """
-    here = machine.describe()
+    here, load = machine.describe(), machine.load()
+    if load is not None and load > BUSY:
+        _say(f"this machine is busy (load {load:g}): figures taken now are unfair, to torch above all")
     path = folder / f"{machine.slug(here['cpu'], here['cores'])}{'-quick' if quick else ''}.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    _say(f"same problem: {opponents.check()}")
+    for line in opponents.left_out():
+        _say(line)
+    for name, apart in opponents.check().items():
+        _say(f"same problem: {name}, {apart}")
     for name in names:
         _say(f"— {name}")
         results["machine"] = here
-        results[name] = {"date": here["date"], "commit": here["commit"], **SECTIONS[name](quick)}
+        results[name] = {
+            "date": here["date"],
+            "commit": here["commit"],
+            "load before": load,
+            **SECTIONS[name](quick),
+        }
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

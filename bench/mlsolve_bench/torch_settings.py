@@ -1,6 +1,7 @@
 """What all torch opponents are given: threads, a malloc that suits them, torch.compile if it works."""
 
 import ctypes
+from functools import cache
 from typing import Final
 
 import torch
@@ -32,6 +33,7 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, -1)
 
 
+@cache
 def why_not_compiled(device: str) -> str | None:
     """Return why torch.compile does not work for `device` here, in one line, or None if it does."""
     try:
