@@ -173,9 +173,11 @@ def test_time_to_quality(monkeypatch):
     assert never["seconds"] is None
     assert never["iterations at full size"] == Options().iterations
     monkeypatch.setattr(quality, "TARGET_SSIM", -1.0)
+    monkeypatch.setattr(quality, "GUIDE_SSIM", 1.1)
+    assert quality.time_to_quality(OURS, 24, 1, levels=1, load=small_pictures)["seconds"] is None
     monkeypatch.setattr(quality, "GUIDE_SSIM", -1.0)
-    at_once = quality.time_to_quality(OURS, 24, 1, levels=1, load=small_pictures)
-    assert at_once["iterations at full size"] == 1
+    at_once = quality.time_to_quality(OURS, 24, 1, levels=2, load=small_pictures)
+    assert (at_once["levels"], at_once["iterations at full size"]) == (2, 1)
     assert at_once["seconds"] > 0
 
 

@@ -22,8 +22,8 @@ def use_threads(threads: int) -> None:
 def keep_freed_memory() -> None:
     """Have malloc keep what torch frees: torch allocates its temporaries anew at every iteration.
 
-    glibc gives large blocks back to the system, which hands them out again page by page, cleared: half of the time
-    of the strongest opponent (bench/LOG.md). Elsewhere than under glibc nothing happens.
+    glibc gives large blocks back to the system, which hands them out again page by page, cleared: more than half of
+    the time of the strongest opponent (bench/LOG.md). Elsewhere than under glibc nothing happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

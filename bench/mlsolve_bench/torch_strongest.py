@@ -1,11 +1,11 @@
 """The strongest opponent that was found in torch: everything by hand, in one compiled function.
 
-Three things make it some eight times faster than separable convolutions with autograd under torch.compile
+Three things make it some four times faster than separable convolutions with autograd under torch.compile
 (bench/LOG.md): blurs are sums of shifted slices, which Inductor fuses into vectorised loops, where oneDNN's
 convolutions are slow with one channel a group; the gradient is written out as in docs/maths.md §3, so that B[x],
 B[x²], B[xy] share their loops and nothing is kept for a backward pass; and pictures lie flat in memory with zeros
 between rows and planes, so that a shift is a slice and no loop has a border (with torch's padding Inductor tests
-for the border at every tap: eight times slower).
+for the border at every tap, several times slower).
 """
 
 from typing import Any
