@@ -93,7 +93,7 @@ def time_to_quality(
     ended, last = seen[-1]
     return {
         "seconds": ended - began if solution.stop == "callback" else None,
-        "iterations at full size": last.iteration,
+        "iterations at full size": sum(step.level == step.levels for _, step in seen),
         "levels": last.levels,
         "target SSIM": last.target_ssim,
         "mean guide SSIM": last.mean_guide_ssim,
