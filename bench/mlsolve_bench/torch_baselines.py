@@ -130,7 +130,7 @@ class AsDescribed:
         guides = mean_ssim(self.parameters, self.guides, self.window)
         return mean_ssim(seen, self.target, self.window).sum(), error, guides
 
-    def backward(self) -> Terms:
+    def backward(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Leave the gradient in `parameters.grad` and return the terms.
 
         In the per-pixel measure, as in mlsolve, so that Adam's epsilon means the same.
@@ -144,11 +144,11 @@ class AsDescribed:
             + weights.guide_weight * (1 - guides).sum()
         )
         (loss * self.target.numel()).backward()
-        return Terms(ssim.item(), error.item(), tuple(guides.tolist()))
+        return ssim, error, guides
 
     def evaluate(self) -> tuple[float, FloatArray]:
         """Return the loss and its gradient by the layers (N, C, H, W), in the per-pixel measure."""
-        loss = self.problem.objective.loss(self.backward())
+        loss = self.problem.objective.loss(numbers(*self.backward()))
         return loss, gradient_of(self.parameters)
 
     def iterate(self, rate: float) -> Terms:
@@ -158,7 +158,7 @@ class AsDescribed:
         self.adam.step()
         with torch.no_grad():
             self.parameters.clamp_(*self.problem.bounds)
-        return terms
+        return numbers(*terms)
 
 
 _TAPS = torch.from_numpy(taps().astype(np.float32))
@@ -207,6 +207,11 @@ class Compiled(AsDescribed):
         """Return SSIM and squared error of the stack, and SSIM of the layers (N,), at the present layers."""
         ssim, error, guides = self.compiled_terms(self.parameters, self.problem.objective.scale, *self.constants)
         return ssim, error, guides
+
+
+def numbers(ssim: torch.Tensor, error: torch.Tensor, guides: torch.Tensor) -> Terms:
+    """Return the terms as numbers; reading them waits for a CUDA device to finish all it was given."""
+    return Terms(ssim.item(), error.item(), tuple(guides.tolist()))
 
 
 def gradient_of(parameters: torch.Tensor) -> FloatArray:
