@@ -14,22 +14,24 @@ from conftest import ROOT
 PACKAGES = {
     "mlsolve_kernels": ROOT / "kernels" / "mlsolve_kernels",
     "mlsolve": ROOT / "src" / "mlsolve",
+    "mlsolve_bench": ROOT / "bench" / "mlsolve_bench",
     "mlsolve_cli": ROOT / "cli" / "mlsolve_cli",
 }
 MAY_IMPORT = {
     "mlsolve_kernels": set(),
     "mlsolve": {"mlsolve_kernels"},
-    "mlsolve_cli": {"mlsolve", "mlsolve_kernels"},
+    "mlsolve_bench": {"mlsolve", "mlsolve_kernels"},
+    "mlsolve_cli": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
 }
-"""One way: cli → src → kernels."""
+"""One way: cli → bench → src → kernels."""
 
 ONLY_IN = {
     "typer": {"mlsolve_cli"},
     "rich": {"mlsolve_cli"},
     "PIL": {"mlsolve"},
     "cv2": {"mlsolve"},
-    "numba": {"mlsolve_kernels"},
-    "torch": set(),
+    "numba": {"mlsolve_kernels", "mlsolve_bench"},
+    "torch": {"mlsolve_bench"},
 }
 """Which packages may import what."""
 
@@ -73,6 +75,16 @@ def test_every_operation_has_its_companions():
         for twin in ("reference", "cpu"):
             pattern = rf"{folder.name}\.{twin} import|{folder.name} import .*{twin}"
             assert re.search(pattern, tests), f"no test imports {folder.name}.{twin}"
+
+
+def test_torch_is_loaded_only_when_it_is_wanted():
+    """At their head only the modules named torch_… import torch, and none imports those at its head."""
+    for source in PACKAGES["mlsolve_bench"].rglob("*.py"):
+        if source.name.startswith("torch_"):
+            continue
+        for node in ast.parse(source.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "torch" not in ast.unparse(node), source
 
 
 def test_no_file_is_too_long():

@@ -6,7 +6,7 @@ from typing import Final
 from .errors import InputError
 
 BYTES_PER_VALUE: Final = 65
-"""Peak memory of a run on the CPU for each pixel, plane and layer, measured by bench/memory.py, rounded up."""
+"""Peak memory of a run on the CPU for each pixel, plane and layer, measured by mlsolve_bench.memory, rounded up."""
 
 
 def check_memory(size: tuple[int, int], layers: int, planes: int) -> None:

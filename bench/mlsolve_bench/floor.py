@@ -1,0 +1,152 @@
+"""What this machine can do at best, and what share of it an iteration reaches.
+
+An iteration cannot be faster than its bytes through the memory, nor than its arithmetic through the pipes. The
+floor is the larger of the two times: memory traffic and arithmetic may overlap.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.compiled import kernel
+from mlsolve_kernels.lanes import LANES, fma, load, row, store
+from mlsolve_kernels.threads import Team, share_of
+from mlsolve_kernels.window import RADIUS
+
+FloatArray = npt.NDArray[np.float32]
+
+LAYER_FLOATS: Final = 9
+"""Floats that cross the memory bus for each pixel, plane and layer: layer, two moments, guide and its two
+statistics are read, layer and moments written."""
+
+TARGET_FLOATS: Final = 3
+"""The same for each pixel and plane: the target and its two statistics are read."""
+
+BLURS: Final = 6
+"""Blurs of an SSIM and its gradient: B[x], B[x²], B[xy] forward, three maps backward; each along and down."""
+
+CHAINS: Final = 256
+"""Independent chains of multiply-adds: many vectors of them, more than the latency of the pipes asks for."""
+
+LINKS: Final = 16
+"""Multiply-adds of a chain between a load and a store: enough to hide those, few enough that a CPU that works out
+of order has several vectors in flight (64 in a row reach 60 % of what 8 to 24 do on a Zen 4)."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured with a number of threads."""
+
+    threads: int
+    copy: float
+    """Bytes a second, b = a, a read and b written counted."""
+    update: float
+    """Bytes a second, b = a + b, two reads and one write counted: the way an iteration uses memory."""
+    fma: float
+    """Fused multiply-adds a second, float32."""
+
+
+def iteration_bytes(side: int, layers: int = 3, planes: int = 3) -> int:
+    """Return the bytes one iteration moves at `side`×`side` pixels if everything is touched once."""
+    return 4 * side**2 * planes * (LAYER_FLOATS * layers + TARGET_FLOATS)
+
+
+def iteration_operations(side: int, layers: int = 3, planes: int = 3) -> int:
+    """Return the vector operations of the blurs of one iteration, a multiply-add counted as one.
+
+    An SSIM for each layer and one for the stack; each has BLURS, along and down, folded by the window's symmetry:
+    RADIUS adds and RADIUS + 1 multiply-adds. The rest, some 60 operations an SSIM, is not counted.
+    """
+    each = BLURS * 2 * ((RADIUS + 1) + RADIUS)
+    return side**2 * planes * (layers + 1) * each
+
+
+def floor_seconds(side: int, rates: Rates, layers: int = 3, planes: int = 3) -> dict[str, float]:
+    """Return the seconds an iteration takes at the least: by memory, by arithmetic, and the larger of them.
+
+    Adds are counted as if they went through the multiply-add pipes; a CPU with pipes of their own for adds can
+    be a little faster than this floor by arithmetic.
+    """
+    memory = iteration_bytes(side, layers, planes) / rates.update
+    arithmetic = iteration_operations(side, layers, planes) / rates.fma
+    return {"memory": memory, "arithmetic": arithmetic, "floor": max(memory, arithmetic)}
+
+
+@kernel
+def _copy(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
+    start, stop = share_of(a.size, worker, workers)
+    for i in range(start, stop):
+        b[i] = a[i]
+
+
+@kernel
+def _update(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
+    start, stop = share_of(a.size, worker, workers)
+    for i in range(start, stop):
+        b[i] = a[i] + b[i]
+
+
+@kernel
+def _multiply_add(values: FloatArray, rounds: int, worker: int, workers: int) -> None:
+    """Run `rounds` × LINKS multiply-adds in each of the chains of `values` (workers, CHAINS)."""
+    chains = row(values, (worker,))
+    factor, offset = np.float32(0.99), np.float32(0.01)
+    for _ in range(rounds):
+        for at in range(0, CHAINS, LANES):
+            value = load(chains, at)
+            for _ in range(LINKS):
+                value = fma(value, factor, offset)
+            store(chains, at, value)
+
+
+def measure(threads: int, megabytes: int = 256, rounds: int = 100_000) -> Rates:
+    """Return what `threads` threads reach, the medians of seven runs each.
+
+    megabytes: the size of each of the two arrays that are moved, several times the last-level cache. rounds: of
+    LINKS multiply-adds a chain.
+    """
+    team = Team(threads)
+    try:
+        a, b = (np.ones(megabytes * 2**20 // 4, dtype=np.float32) for _ in range(2))
+        chains = np.ones((threads, CHAINS), dtype=np.float32)
+        return Rates(
+            threads,
+            copy=2 * a.nbytes / _seconds(lambda: team.run(_copy, a, b)),
+            update=3 * a.nbytes / _seconds(lambda: team.run(_update, a, b)),
+            fma=threads * CHAINS * LINKS * rounds / _seconds(lambda: team.run(_multiply_add, chains, rounds)),
+        )
+    finally:
+        team.close()
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """Return the median seconds of seven calls, after one that is thrown away."""
+    times = []
+    for _ in range(8):
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+def shares(rates: Rates, milliseconds: dict[int, float]) -> dict[str, Any]:
+    """Return `rates`, and for every side the bytes, operations and floor of an iteration, and the share reached.
+
+    milliseconds: what an iteration takes, by side.
+    """
+    sizes = {}
+    for side, taken in milliseconds.items():
+        floor = floor_seconds(side, rates)
+        sizes[str(side)] = {
+            "bytes": iteration_bytes(side),
+            "operations": iteration_operations(side),
+            **{f"{name} ms": seconds * 1e3 for name, seconds in floor.items()},
+            "taken ms": taken,
+            "share of the floor": floor["floor"] * 1e3 / taken,
+        }
+    return {"rates": asdict(rates), "sizes": sizes}

@@ -1,0 +1,156 @@
+"""Writes README's speed section from bench/results: python -m mlsolve_bench.readme.
+
+Nobody writes figures there by hand; a test compares.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from .opponents import COMPILED, DESCRIBED, OURS, PUBLISHED, STRONGEST
+from .record import RESULTS
+
+README: Final = Path(__file__).parents[2] / "README.md"
+
+BEGIN: Final = "<!-- figures: written by python -m mlsolve_bench.readme from bench/results; do not edit -->"
+END: Final = "<!-- figures: end -->"
+
+ORDER: Final = (STRONGEST, COMPILED, DESCRIBED, PUBLISHED)
+"""Torch's columns: the strongest first, which is the one that counts."""
+
+NOTHING: Final = (
+    "No figures are recorded yet: `python -m mlsolve_bench.record` makes them, on this machine or yours."
+)
+
+
+def figures(folder: Path = RESULTS) -> str:
+    """Return the text between the marks, from every result in `folder` but the quick ones, by file name."""
+    files = sorted(path for path in folder.glob("*.json") if not path.stem.endswith("-quick"))
+    parts = [machine_figures(json.loads(path.read_text(encoding="utf-8"))) for path in files]
+    return "\n\n".join(part for part in parts if part) or NOTHING
+
+
+def machine_figures(results: dict[str, Any]) -> str:
+    """Return the paragraphs of one machine: its name, the table of iterations, and what else was measured."""
+    parts = [_heading(results["machine"]), _table(results), _lines(results)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def inserted(readme: str, text: str) -> str:
+    """Return `readme` with `text` between its two marks; raises ValueError if they are not both there, once."""
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
+        raise ValueError(f"README.md needs these two lines, once and in this order: {BEGIN} and {END}")
+    before, rest = readme.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def duration(milliseconds: float) -> str:
+    """Return a time to three figures at most: "8.31 ms", "206 ms", "3.91 s"."""
+    value, unit = (milliseconds, "ms") if milliseconds < 1000 else (milliseconds / 1000, "s")
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
+
+
+def _heading(machine: dict[str, Any]) -> str:
+    cores = f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''}"
+    memory = f", {machine['memory GB']:.0f} GB" if machine.get("memory GB") else ""
+    torch = f", torch {machine['torch']}" if machine.get("torch") else ""
+    return (
+        f"**{machine['cpu']}, {cores}{memory}**; Python {machine['python']}, numba {machine['numba']}{torch}; "
+        f"{machine['date']}."
+    )
+
+
+def _table(results: dict[str, Any]) -> str:
+    """Return the table of iterations: a line a side, ours, every opponent and how many times longer it takes."""
+    ours = results.get("ours", {}).get("by threads", {})
+    against = results.get("opponents", {})
+    sizes = against.get("sizes", {})
+    names = [name for name in ORDER if any(name in entry["milliseconds"] for entry in sizes.values())]
+    sides = sorted({int(side) for side in sizes} | {int(s) for by in ours.values() for s in by["milliseconds"]})
+    if not sides:
+        return ""
+    threads = sorted(ours, key=int)
+    head = [
+        "one iteration, three RGB layers",
+        *(f"mlsolve, {count} thread{'s' if count != '1' else ''}" for count in threads),
+        *(f"{name}, {against['threads']} threads" for name in names),
+    ]
+    lines = [head, ["---"] * len(head)]
+    for side in map(str, sides):
+        line = [f"{side}×{side}"]
+        line += [_or_dash(ours[count]["milliseconds"].get(side)) for count in threads]
+        entry = sizes.get(side, {"milliseconds": {}, "times ours": {}})
+        for name in names:
+            taken = entry["milliseconds"].get(name)
+            line.append("–" if taken is None else f"{duration(taken)}, {_times(entry['times ours'][name])}")
+        lines.append(line)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _or_dash(milliseconds: float | None) -> str:
+    return "–" if milliseconds is None else duration(milliseconds)
+
+
+def _lines(results: dict[str, Any]) -> str:
+    """Return a list of what was measured besides."""
+    lines = [*_memory(results.get("memory")), *_quality(results.get("quality")), *_floor(results.get("floor"))]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _memory(section: dict[str, Any] | None) -> list[str]:
+    if not section:
+        return []
+    by_name = section["peak"]
+    parts = [
+        f"{name} "
+        + ", ".join(f"{by_side['bytes'] / 1e9:.2g} GB at {side}²" for side, by_side in by_name[name].items())
+        for name in (OURS, *ORDER)
+        if name in by_name
+    ]
+    return ["Peak memory of the iterations: " + "; ".join(parts) + "."]
+
+
+def _quality(section: dict[str, Any] | None) -> list[str]:
+    if not section:
+        return []
+    parts = []
+    for name, runs in section["reached"].items():
+        for label, run in runs.items():
+            taken = "not reached" if run["seconds"] is None else duration(run["seconds"] * 1e3)
+            parts.append(f"{name}, {label}: {taken}")
+    asked, side = section["asked"], section["side"]
+    return [
+        f"Time to SSIM {asked['target SSIM']:g} of the stack with {asked['mean guide SSIM']:.2f} of the layers, "
+        f"the cat at {side}×{side}, compiled before: " + "; ".join(parts) + "."
+    ]
+
+
+def _floor(section: dict[str, Any] | None) -> list[str]:
+    if not section:
+        return []
+    threads = max(section["by threads"], key=int)
+    entry = section["by threads"][threads]
+    shares = ", ".join(f"{size['share of the floor']:.0%} at {side}²" for side, size in entry["sizes"].items())
+    rates = entry["rates"]
+    return [
+        f"The floor: {rates['update'] / 1e9:.1f} GB/s and {rates['fma'] / 1e9:.0f} thousand million multiply-adds "
+        f"a second measured with {threads} threads; of what they allow an iteration reaches {shares}."
+    ]
+
+
+def main() -> None:
+    """Rewrite README.md; say whether anything changed."""
+    before = README.read_text(encoding="utf-8")
+    after = inserted(before, figures())
+    README.write_text(after, encoding="utf-8")
+    print("README.md: as it was" if after == before else "README.md: figures written", file=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

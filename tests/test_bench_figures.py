@@ -1,0 +1,175 @@
+"""Figures on their way from a machine through bench/results into README.md."""
+
+import json
+
+import pytest
+
+from mlsolve_bench import machine, opponents, readme, record
+from mlsolve_bench.opponents import COMPILED, OURS, STRONGEST
+
+BARE_EPYC = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+stepping\t: 1
+"""
+
+RESULTS = {
+    "machine": {
+        "cpu": "Some Chip 3000",
+        "cores": 2,
+        "memory GB": 15.6,
+        "python": "3.11.7",
+        "numba": "0.68.1",
+        "torch": "2.13.0",
+        "date": "2026-11-23",
+    },
+    "ours": {"by threads": {"1": {"milliseconds": {"600": 15.44, "4096": 1234.5}}}},
+    "opponents": {
+        "threads": 2,
+        "sizes": {"600": {"milliseconds": {OURS: 8.0, STRONGEST: 26.04}, "times ours": {STRONGEST: 3.255}}},
+    },
+    "memory": {"peak": {OURS: {"600": {"bytes": 2.34e8}}}},
+    "quality": {
+        "side": 600,
+        "asked": {"target SSIM": 0.95, "mean guide SSIM": 0.7},
+        "reached": {OURS: {"default levels": {"seconds": 0.4321}}, COMPILED: {"full size only": {"seconds": None}}},
+    },
+    "floor": {
+        "by threads": {
+            "2": {"rates": {"update": 27.1e9, "fma": 104e9}, "sizes": {"600": {"share of the floor": 0.634}}}
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("info", "model", "name"),
+    [
+        (BARE_EPYC, "AMD EPYC (Zen 4)", "amd-epyc-zen-4-2-cores"),
+        (BARE_EPYC.replace(": 17", ": 1"), "AMD EPYC (Zen 3)", "amd-epyc-zen-3-2-cores"),
+        (
+            BARE_EPYC.replace(": 25", ": 99"),
+            "AMD EPYC (family 99, model 17)",
+            "amd-epyc-family-99-model-17-2-cores",
+        ),
+        (
+            "model name\t: Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz\ncpu family\t: 6\n",
+            "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz",
+            "intel-xeon-platinum-8481c-2-cores",
+        ),
+        (
+            "model name\t: AMD EPYC 9654 96-Core Processor\n",
+            "AMD EPYC 9654 96-Core Processor",
+            "amd-epyc-9654-2-cores",
+        ),
+    ],
+)
+def test_a_machine_has_a_name(info, model, name):
+    assert machine.cpu_model(info) == model
+    assert machine.slug(model, 2) == name
+
+
+def test_a_cpu_that_says_nothing_has_a_name_too(monkeypatch):
+    monkeypatch.setattr(machine.platform, "processor", lambda: "")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "arm64")
+    assert machine.slug(machine.cpu_model(""), 1) == "arm64-1-core"
+
+
+def test_this_machine_can_be_described():
+    described = json.loads(json.dumps(machine.describe()))
+    assert described["cpu"]
+    assert described["cores"] >= 1
+    assert described["numba"]
+
+
+def test_the_table():
+    text = readme.machine_figures(RESULTS)
+    lines = text.splitlines()
+    assert lines[0] == (
+        "**Some Chip 3000, 2 cores, 16 GB**; Python 3.11.7, numba 0.68.1, torch 2.13.0; 2026-11-23."
+    )
+    assert lines[2] == "| one iteration, three RGB layers | mlsolve, 1 thread | torch strongest, 2 threads |"
+    assert lines[4] == "| 600×600 | 15.4 ms | 26 ms, 3.3× |"
+    assert lines[5] == "| 4096×4096 | 1.23 s | – |"
+    assert "mlsolve 0.23 GB at 600²." in text
+    assert "mlsolve, default levels: 432 ms; torch compiled, full size only: not reached." in text
+    assert "27.1 GB/s and 104 thousand million multiply-adds" in text
+    assert "reaches 63% at 600²." in text
+
+
+def test_sections_that_are_missing_are_left_out():
+    text = readme.machine_figures({"machine": RESULTS["machine"], "ours": RESULTS["ours"]})
+    assert text.count("\n| ") == 4
+    assert "floor" not in text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(8.314, "8.31 ms"), (26.04, "26 ms"), (206.4, "206 ms"), (19040.0, "19 s"), (3912.0, "3.91 s")],
+)
+def test_times_have_three_figures(milliseconds, text):
+    assert readme.duration(milliseconds) == text
+
+
+def test_figures_come_from_the_files(tmp_path):
+    assert readme.figures(tmp_path) == readme.NOTHING
+    (tmp_path / "some-quick.json").write_text(json.dumps(RESULTS))
+    assert readme.figures(tmp_path) == readme.NOTHING
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(RESULTS))
+    assert readme.figures(tmp_path).count("**Some Chip 3000") == 2
+
+
+def test_figures_stand_between_the_marks():
+    page = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
+    after = readme.inserted(page, "new")
+    assert after == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
+    assert readme.inserted(after, "new") == after
+    with pytest.raises(ValueError, match=r"README.md needs these two lines"):
+        readme.inserted("no marks", "new")
+
+
+def test_readme_says_what_the_results_say():
+    """If this fails, run `python -m mlsolve_bench.readme`: nobody writes figures by hand."""
+    page = readme.README.read_text(encoding="utf-8")
+    assert page == readme.inserted(page, readme.figures())
+
+
+def test_recording_one_section_leaves_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(opponents, "find_spec", lambda name: None)
+    monkeypatch.setattr(machine, "describe", lambda: {**RESULTS["machine"], "commit": "abc"})
+    path = tmp_path / "some-chip-3000-2-cores-quick.json"
+    path.write_text(json.dumps({"ours": "old", "floor": "kept"}))
+    record.main(["--quick", "--only", "ours", "--results", str(tmp_path)])
+    assert str(path) in capsys.readouterr().out
+    results = json.loads(path.read_text(encoding="utf-8"))
+    assert results["floor"] == "kept"
+    assert results["ours"]["commit"] == "abc"
+    sides = results["ours"]["by threads"]["1"]
+    assert set(sides["milliseconds"]) == set(sides["ns per pixel, plane and layer"]) == {"96", "192"}
+
+
+def test_a_busy_machine_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(opponents, "find_spec", lambda name: None)
+    monkeypatch.setitem(record.SECTIONS, "parity", lambda quick: {})
+    for load, told in ((0.1, False), (2.5, True)):
+        monkeypatch.setattr(machine, "load", lambda load=load: load)
+        path = record.record(tmp_path, ["parity"], quick=True)
+        assert ("this machine is busy (load 2.5)" in capsys.readouterr().out) is told
+        assert json.loads(path.read_text(encoding="utf-8"))["parity"]["load before"] == load
+
+
+def test_without_torch_the_opponents_section_says_so(monkeypatch):
+    monkeypatch.setattr(opponents, "find_spec", lambda name: None)
+    section = record.opponents_section(quick=True)
+    assert "pip install" in section["missing"][STRONGEST]
+    assert list(section["sizes"]["96"]["milliseconds"]) == [OURS]
+
+
+def test_a_section_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        record.main(["--only", "speed"])
+    assert stop.value.code == 2
+    assert "invalid choice: 'speed'" in capsys.readouterr().err
