@@ -53,15 +53,38 @@ class Sheets(NamedTuple):
     stride: int
     """From a layer to the next, in float32."""
     sums_stride: int
+    rings_stride: int
     x: Row
     first: Row
     second: Row
     guide: Constant
     ssim_sums: Row
+    rings: Row
     above: Row
     """(N, 2·REACH, L): the layers around the upper border of the worker's share, …"""
     below: Row
     """… and around the lower one."""
+
+
+class Stack(NamedTuple):
+    """The Rows of the product of the layers, as it is seen, and of the target."""
+
+    stream: Stream
+    target: Constant
+    ssim_sums: Row
+    error_sums: Row
+    seen: Row
+    """(L,): where a row of the product is formed."""
+    by_seen: Row
+    """(BLOCK, pitch): the gradient by the product."""
+
+
+class Settings(NamedTuple):
+    """What is the same for all of them."""
+
+    weights: Weights
+    rates: Rates
+    mask: Masks
 
 
 @kernel
@@ -109,9 +132,6 @@ def sweep(
     target's SSIM and squared error (C, across, H) and of the guides' SSIM (N·C, across, H).
     """
     count, planes, _, height, length = layers.shape
-    seen, by_seen = row(streams.rows, (worker, 0)), row(streams.rows, (worker, 1))
-    gradient = row(streams.rows, (worker, 2))
-    rings, stack = row(streams.rings, (worker,)), stream_of(streams, worker, count)
     start, stop = share_of(planes * strips.across * height, worker, workers)
     while start < stop:
         piece = piece_of(start, stop, strips)
@@ -120,64 +140,47 @@ def sweep(
             count,
             planes * strips.across * height * length,
             planes * strips.across * height,
+            RINGS * PERIOD * pitch_of(length),
             row(layers, (0, *at)),
             row(moments[0], (0, *at)),
             row(moments[1], (0, *at)),
             constant_rows(guides, *at),
             row(sums[2], at),
+            row(streams.rings, (worker,)),
             row(borders, (worker,)),
             row(borders, (worker + 1,)),
         )
-        y, mask = constant_rows(target, *at), mask_rows(masks, piece.strip)
-        ssim_sums, error_sums = row(sums[0], at), row(sums[1], at)
+        stack = Stack(
+            stream_of(streams, worker, count),
+            constant_rows(target, *at),
+            row(sums[0], at),
+            row(sums[1], at),
+            row(streams.rows, (worker, 0)),
+            row(streams.rows, (worker, 1)),
+        )
+        settings = Settings(weights, rates, mask_rows(masks, piece.strip))
+        gradient = row(streams.rows, (worker, 2))
         for index in range(piece.first - REACH, piece.last + REACH, BLOCK):
             for r in range(index, index + BLOCK):
-                _enter_row(
-                    sheets, stack, y.image, weights.inverse_scale, piece, r, row(streams.rings, (worker,)), seen
-                )
-            if index < piece.first:
-                continue
-            derive(stack, y, mask, piece, index - RADIUS, ssim_sums)
-            if index - REACH >= piece.first:
-                _differentiate_stack(stack, y, weights, mask.own, piece, index - REACH, error_sums, by_seen)
-            for k in range(count):
-                _step_layer(
-                    sheets,
-                    k,
-                    stream_of(streams, worker, k),
-                    rings,
-                    weights,
-                    rates,
-                    mask,
-                    piece,
-                    index,
-                    by_seen,
-                    gradient,
-                )
+                _enter_row(sheets, stack, weights.inverse_scale, piece, r)
+            if index >= piece.first:
+                _advance_stack(stack, settings, piece, index)
+                for k in range(count):
+                    stream = stream_of(streams, worker, k)
+                    _advance_layer(sheets, k, stream, stack.by_seen, settings, piece, index, gradient)
         start += piece.last - piece.first
 
 
 @kernel
-def _enter_row(
-    sheets: Sheets,
-    stack: Stream,
-    target: Row,
-    inverse_scale: np.float32,
-    piece: Piece,
-    r: int,
-    rings: Row,
-    seen: Row,
-) -> None:
+def _enter_row(sheets: Sheets, stack: Stack, inverse_scale: np.float32, piece: Piece, r: int) -> None:
     """Let row `r` of the layers and of their product into the streams.
 
-    Beyond the piece it comes from the saved borders, beyond the image it is zero. rings: those of the first
-    layer. seen: where the product is formed.
+    Beyond the piece the layers come from the saved borders; beyond the image all is zero.
     """
-    length, pitch = piece.length, pitch_of(piece.length)
-    next_rings = RINGS * PERIOD * pitch
+    length = piece.length
     if not 0 <= r < piece.height or r >= piece.last + REACH:
         for stream in range(sheets.number + 1):
-            enter_nothing(ahead(rings, stream * next_rings), r, length)
+            enter_nothing(ahead(sheets.rings, stream * sheets.rings_stride), r, length)
         return
     for k in range(sheets.number):
         slot = k * 2 * REACH + REACH
@@ -187,66 +190,73 @@ def _enter_row(
             x = ahead(sheets.below, (slot + r - piece.last) * length)
         else:
             x = ahead(sheets.x, k * sheets.stride + r * length)
-        enter(x, ahead(sheets.guide.image, k * sheets.stride + r * length), ahead(rings, k * next_rings), r, length)
-    product_row(ahead(rings, r % PERIOD * pitch), next_rings, sheets.number, inverse_scale, seen, length)
-    enter(seen, ahead(target, r * length), stack.rings, r, length)
+        guide = ahead(sheets.guide.image, k * sheets.stride + r * length)
+        enter(x, guide, ahead(sheets.rings, k * sheets.rings_stride), r, length)
+    entered = ahead(sheets.rings, r % PERIOD * pitch_of(length))
+    product_row(entered, sheets.rings_stride, sheets.number, inverse_scale, stack.seen, length)
+    enter(stack.seen, ahead(stack.target.image, r * length), stack.stream.rings, r, length)
 
 
 @kernel
-def _differentiate_stack(
-    stack: Stream, y: Constant, weights: Weights, own: Row, piece: Piece, index: int, error_sums: Row, by_seen: Row
-) -> None:
-    """Put the gradient by the product, rows index … index + BLOCK - 1, into `by_seen`, a pitch apart."""
-    length, pitch = piece.length, pitch_of(piece.length)
-    gradient_rows(stack, y, index, by_seen, length)
-    for r in range(index, min(index + BLOCK, piece.last)):
-        x_row, y_row = ahead(stack.rings, r % PERIOD * pitch), ahead(y.image, r * length)
-        here = ahead(by_seen, (r - index) * pitch)
-        store_one(error_sums, r, squared_error_row(x_row, y_row, own, length))
-        blend_row(weights.ssim, weights.mse, x_row, y_row, here, here, length)
-
-
-@kernel
-def _step_layer(
-    sheets: Sheets,
-    k: int,
-    stream: Stream,
-    rings: Row,
-    weights: Weights,
-    rates: Rates,
-    mask: Masks,
-    piece: Piece,
-    index: int,
-    by_seen: Row,
-    gradient: Row,
-) -> None:
-    """Carry layer `k` on by a block: its partials at index - RADIUS, its gradient and step at index - REACH."""
-    length, pitch = piece.length, pitch_of(piece.length)
-    sheet = k * sheets.stride
-    y = Constant(
-        ahead(sheets.guide.image, sheet), ahead(sheets.guide.mean, sheet), ahead(sheets.guide.variance, sheet)
-    )
-    derive(stream, y, mask, piece, index - RADIUS, ahead(sheets.ssim_sums, k * sheets.sums_stride))
+def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int) -> None:
+    """Form the stack's partials from row index - RADIUS on, the gradient by the product from index - REACH on."""
+    length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
+    derive(stack.stream, stack.target, settings.mask, piece, index - RADIUS, stack.ssim_sums)
     ready = index - REACH
     if ready < piece.first:
         return
-    gradient_rows(stream, y, ready, gradient, length)
+    gradient_rows(stack.stream, stack.target, ready, stack.by_seen, length)
     for r in range(ready, min(ready + BLOCK, piece.last)):
-        here, place = ahead(gradient, (r - ready) * pitch), sheet + r * length
+        x, y = ahead(stack.stream.rings, r % PERIOD * pitch), ahead(stack.target.image, r * length)
+        here = ahead(stack.by_seen, (r - ready) * pitch)
+        store_one(stack.error_sums, r, squared_error_row(x, y, settings.mask.own, length))
+        blend_row(weights.ssim, weights.mse, x, y, here, here, length)
+
+
+@kernel
+def _advance_layer(
+    sheets: Sheets,
+    k: int,
+    stream: Stream,
+    by_seen: Row,
+    settings: Settings,
+    piece: Piece,
+    index: int,
+    gradient: Row,
+) -> None:
+    """Form the partials of layer `k` from row index - RADIUS on, its gradient and step from index - REACH on."""
+    length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
+    sheet, all_guides = k * sheets.stride, sheets.guide
+    guide = Constant(
+        ahead(all_guides.image, sheet), ahead(all_guides.mean, sheet), ahead(all_guides.variance, sheet)
+    )
+    derive(stream, guide, settings.mask, piece, index - RADIUS, ahead(sheets.ssim_sums, k * sheets.sums_stride))
+    ready = index - REACH
+    if ready < piece.first:
+        return
+    gradient_rows(stream, guide, ready, gradient, length)
+    for r in range(ready, min(ready + BLOCK, piece.last)):
         chain_row(
             ahead(by_seen, (r - ready) * pitch),
-            ahead(rings, r % PERIOD * pitch),
-            RINGS * PERIOD * pitch,
+            ahead(sheets.rings, r % PERIOD * pitch),
+            sheets.rings_stride,
             sheets.number,
             k,
             weights.inverse_scale,
             weights.guide,
-            here,
-            here,
+            ahead(gradient, (r - ready) * pitch),
+            ahead(gradient, (r - ready) * pitch),
             length,
         )
-        x, first, second = ahead(sheets.x, place), ahead(sheets.first, place), ahead(sheets.second, place)
-        adam_row(x, first, second, here, mask.own, rates, length)
+        adam_row(
+            ahead(sheets.x, sheet + r * length),
+            ahead(sheets.first, sheet + r * length),
+            ahead(sheets.second, sheet + r * length),
+            ahead(gradient, (r - ready) * pitch),
+            settings.mask.own,
+            settings.rates,
+            length,
+        )
 
 
 class CpuWorkspace(State):
