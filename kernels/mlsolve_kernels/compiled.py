@@ -60,9 +60,9 @@ def cache_folder() -> Path | None:
 
 
 def is_cached() -> bool:
-    """Tell whether kernels compiled from these sources lie on disk, so that a run starts at once."""
+    """Tell whether the sweep compiled from these sources lies on disk, so that a run starts at once."""
     folder = cache_folder()
-    return folder is not None and any(folder.rglob("*.nbi"))
+    return folder is not None and any(folder.rglob("cpu.sweep-*.nbi"))
 
 
 def _cache_parents(package: Path) -> Iterator[Path]:
