@@ -135,7 +135,7 @@ def _descend(
         targets.insert(0, halve(targets[0], shape))
         guide_levels.insert(0, halve(guide_levels[0], shape))
 
-    layers = _start(targets[0], guide_levels[0], objective.scale, bounds, options.seed)
+    layers = starting_layers(targets[0], guide_levels[0], objective.scale, bounds, options.seed)
     steps: list[Step] = []
     stop: Stop = "iterations"
     for level, shape in enumerate(shapes, start=1):
@@ -155,7 +155,7 @@ def _descend(
     return np.clip(layers, low, high), History(steps), stop
 
 
-def _start(
+def starting_layers(
     target: FloatArray, guides: FloatArray, scale: float, bounds: tuple[float, float], seed: int
 ) -> FloatArray:
     """Return the layers to start from, (N, C, H, W): the guides, thinned if their stack would be too dark.
