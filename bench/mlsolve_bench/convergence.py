@@ -25,7 +25,9 @@ from .convergence_solve import Outcome, Problem, Recipe, solve
 
 _RESULTS = Path(__file__).parents[1] / "results"
 
-_SUMMARY = (
+Row = tuple[str, ...]
+
+_SUMMARY: Row = (
     "recipe",
     "problem",
     "side",
@@ -40,7 +42,16 @@ _SUMMARY = (
     "PSNR",
     "guide SSIM",
 )
-_CURVE = ("recipe", "problem", "side", "iteration", "cost", "loss against first, %", "target SSIM", "guide SSIM")
+_STEPS: Row = (
+    "recipe",
+    "problem",
+    "side",
+    "iteration",
+    "cost",
+    "loss against first, %",
+    "target SSIM",
+    "guide SSIM",
+)
 
 
 def main() -> None:
@@ -69,23 +80,29 @@ def main() -> None:
     study(asked.what, problems, recipes, asked.side, Team(asked.threads), asked.out)
 
 
-def study(
-    what: str, problems: list[Problem], recipes: list[Recipe], side: int, team: Team, out: Path
-) -> None:
-    """Solve every problem by every recipe and write convergence-WHAT-SIDE.csv into `out`, line by line."""
+def study(what: str, problems: list[Problem], recipes: list[Recipe], side: int, team: Team, out: Path) -> None:
+    """Solve every problem by every recipe and write the tables into `out`, problem by problem.
+
+    convergence-WHAT-SIDE.csv has a line for each solve; with "curves", convergence-steps-SIDE.csv one for each
+    iteration at full size.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"convergence-{what}-{side}.csv"
+    summary, steps = [_SUMMARY], [_STEPS]
+    for problem in problems:
+        first = solve(problem, FIRST, side, team)
+        for recipe in recipes:
+            outcome = first if recipe == FIRST else solve(problem, recipe, side, team)
+            summary.append(_summary(problem, recipe, side, outcome, first))
+            steps.extend(_steps(problem, recipe, side, outcome, first))
+            print(*summary[-1], sep="  ", file=sys.stderr)
+        _write(out / f"convergence-{what}-{side}.csv", summary)
+        if what == "curves":
+            _write(out / f"convergence-steps-{side}.csv", steps)
+
+
+def _write(path: Path, rows: list[tuple[str, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(_CURVE if what == "curves" else _SUMMARY)
-        for problem in problems:
-            first = solve(problem, FIRST, side, team)
-            for recipe in recipes:
-                outcome = first if recipe == FIRST else solve(problem, recipe, side, team)
-                row = _summary(problem, recipe, side, outcome, first)
-                table.writerows(_curve(problem, recipe, side, outcome, first) if what == "curves" else [row])
-                print(*row, sep="  ", file=sys.stderr)
-            file.flush()
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def _recipes(what: str) -> list[Recipe]:
@@ -96,16 +113,14 @@ def _recipes(what: str) -> list[Recipe]:
     return [Recipe(**{**vars(recipe), "iterations": count}) for recipe in FINALISTS for count in BUDGETS]
 
 
-def _summary(
-    problem: Problem, recipe: Recipe, side: int, outcome: Outcome, first: Outcome
-) -> list[str | int]:
+def _summary(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, first: Outcome) -> Row:
     aim = first.points[-1].loss
     end = outcome.points[-1]
-    return [
+    return (
         recipe.name,
         problem.name,
-        side,
-        recipe.iterations,
+        f"{side}",
+        f"{recipe.iterations}",
         f"{end.cost:.1f}",
         f"{end.loss:.5f}",
         f"{100 * (end.loss / aim - 1):.2f}",
@@ -115,7 +130,7 @@ def _summary(
         f"{outcome.target_ssim:.4f}",
         f"{outcome.psnr:.2f}",
         f"{outcome.guide_ssim:.4f}",
-    ]
+    )
 
 
 def _cost(costs: Iterable[float]) -> str:
@@ -124,21 +139,19 @@ def _cost(costs: Iterable[float]) -> str:
     return "" if math.isinf(least) else f"{least:.1f}"
 
 
-def _curve(
-    problem: Problem, recipe: Recipe, side: int, outcome: Outcome, first: Outcome
-) -> Iterable[list[str | int]]:
+def _steps(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, first: Outcome) -> Iterable[Row]:
     aim = first.points[-1].loss
     for point in outcome.finest:
-        yield [
+        yield (
             recipe.name,
             problem.name,
-            side,
-            point.iteration,
+            f"{side}",
+            f"{point.iteration}",
             f"{point.cost:.1f}",
             f"{100 * (point.loss / aim - 1):.2f}",
             f"{point.target_ssim:.4f}",
             f"{point.guide_ssim:.4f}",
-        ]
+        )
 
 
 if __name__ == "__main__":

@@ -31,12 +31,20 @@ FIRST: Final = Recipe("first defaults")
 """Adam as mlsolve began: the yardstick of all others."""
 
 ADAM: Final = Recipe(
-    "Adam", partial(Adam, betas=(0.8, 0.95)), iterations=60, peak=0.045, shape="root"
+    "Adam", partial(Adam, betas=(0.8, 0.95)), iterations=60, coarsest=32, peak=0.045, last=0, shape="root"
 )
-"""The defaults of mlsolve."""
+"""Adam at its best: the defaults of mlsolve."""
 
 NEWTON: Final = Recipe(
-    "block Newton", BlockNewton, iterations=25, peak=1.2, last=0.3, shape="hold", warm_up=1, balance=0.9
+    "block Newton",
+    BlockNewton,
+    iterations=25,
+    coarsest=32,
+    peak=1.2,
+    last=0.3,
+    shape="hold",
+    warm_up=1,
+    balance=0.9,
 )
 """What a kernel could have instead of Adam."""
 
@@ -95,6 +103,8 @@ def _adam() -> list[Recipe]:
         _vary(tuned, "a: new, 50 a level", iterations=50),
         _vary(tuned, "a: new, 40, coarser 80", iterations=40, coarse=2),
         _vary(tuned, "g: new, balanced", balance=0.8),
+        _vary(tuned, "e: new, coarsest 64", coarsest=64),
+        _vary(tuned, "e: new, coarsest 16", coarsest=16),
     ]
 
 
@@ -131,6 +141,7 @@ def _newton() -> list[Recipe]:
         _vary(bare, "f: block, peak 2, cosine", shape="cosine", peak=2),
         bare,
         NEWTON,
+        _vary(NEWTON, "e: block Newton, coarsest 64", coarsest=64),
         _vary(NEWTON, "f: block Newton, 30", iterations=30),
         _vary(NEWTON, "f: block Newton, 20, coarser 40", iterations=20, coarse=2),
         _vary(NEWTON, "f: block Newton, difference 0.5", transfer="difference"),

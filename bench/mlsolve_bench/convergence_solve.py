@@ -73,7 +73,7 @@ class Recipe:
         done = (iteration - 1) / self.count(finest)
         rising = min(1.0, iteration / self.warm_up)
         if self.shape == "exponential":
-            return peak * rising * self.last**done
+            return float(peak * rising * self.last**done)
         return peak * rising * (self.last + (1 - self.last) * _FALL[self.shape](done))
 
     def count(self, finest: bool) -> int:
@@ -164,7 +164,8 @@ def balanced(layers: FloatArray, level: Level, rounds: int = 2) -> FloatArray:
     for _ in range(rounds):
         stack = layers.prod(axis=0) / np.float32(level.objective.scale)
         missing = wanted - np.log(np.maximum(halve(stack, small), np.float32(0.01)))
-        layers = level.clip(layers * np.exp(double(missing, shape) / np.float32(len(layers))))
+        gain = np.exp(double(missing, shape) / np.float32(len(layers)))
+        layers = level.clip(np.asarray(layers * gain, dtype=np.float32))
     return layers
 
 
@@ -178,9 +179,7 @@ def _levels(
         shape = (-(-finest.target.shape[-2] // 2), -(-finest.target.shape[-1] // 2))
         if min(shape) < coarsest:
             return levels
-        levels.insert(
-            0, replace(finest, target=halve(finest.target, shape), guides=halve(finest.guides, shape))
-        )
+        levels.insert(0, replace(finest, target=halve(finest.target, shape), guides=halve(finest.guides, shape)))
 
 
 def _start(recipe: Recipe, level: Level) -> FloatArray:
@@ -204,7 +203,7 @@ def _brought_up(recipe: Recipe, layers: FloatArray, coarse: Level, fine: Level) 
     if recipe.transfer == "ratio":
         low = np.float32(fine.bounds[0])
         detail = np.maximum(fine.guides, low) / np.maximum(double(coarse.guides, shape), low)
-        return raised * detail ** np.float32(recipe.detail)
+        return np.asarray(raised * detail ** np.float32(recipe.detail), dtype=np.float32)
     return raised
 
 

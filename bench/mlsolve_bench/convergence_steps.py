@@ -101,10 +101,11 @@ class BlockNewton:
         self._level, self._momentum, self._damping = level, np.float32(momentum), np.float32(damping)
         self._nesterov, self._coupled, self._active = nesterov, coupled, active
         objective = level.objective
-        self._of_guides = np.float32(objective.guide_weight) * _curvature(level.guides)
-        self._of_target = np.float32(objective.ssim_weight) * _curvature(level.target) + np.float32(
-            2 * objective.mse_weight
-        )
+        mse = np.float32(2 * objective.mse_weight)
+        self._of_target = np.float32(objective.ssim_weight) * _curvature(level.target) + mse
+        # Without a guide's weight nothing but the product holds a layer, and a black neighbour ends that too.
+        least = np.float32(0.001) * self._of_target
+        self._of_guides = np.maximum(np.float32(objective.guide_weight) * _curvature(level.guides), least)
         self._velocity = np.zeros_like(level.guides)
 
     def step(self, x: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
