@@ -83,21 +83,34 @@ def main() -> None:
 def study(what: str, problems: list[Problem], recipes: list[Recipe], side: int, team: Team, out: Path) -> None:
     """Solve every problem by every recipe and write the tables into `out`, problem by problem.
 
-    convergence-WHAT-SIDE.csv has a line for each solve; with "curves", convergence-steps-SIDE.csv one for each
-    iteration at full size.
+    What is in the tables already is not solved again. convergence-WHAT-SIDE.csv has a line for each solve;
+    with "curves", convergence-steps-SIDE.csv has one for each iteration at full size.
     """
     out.mkdir(parents=True, exist_ok=True)
-    summary, steps = [_SUMMARY], [_STEPS]
+    summary_path, steps_path = (out / f"convergence-{name}-{side}.csv" for name in (what, "steps"))
+    summary, steps = _read(summary_path, _SUMMARY), _read(steps_path, _STEPS)
     for problem in problems:
-        first = solve(problem, FIRST, side, team)
+        there = {(row[0], row[3]): row for row in summary if row[1] == problem.name}
+        before = there.get((FIRST.name, f"{FIRST.iterations}"))
+        aim = float(before[5]) if before else solve(problem, FIRST, side, team).points[-1].loss
         for recipe in recipes:
-            outcome = first if recipe == FIRST else solve(problem, recipe, side, team)
-            summary.append(_summary(problem, recipe, side, outcome, first))
-            steps.extend(_steps(problem, recipe, side, outcome, first))
+            if (recipe.name, f"{recipe.iterations}") in there:
+                continue
+            outcome = solve(problem, recipe, side, team)
+            summary.append(_summary(problem, recipe, side, outcome, aim))
+            steps.extend(_steps(problem, recipe, side, outcome, aim))
             print(*summary[-1], sep="  ", file=sys.stderr)
-        _write(out / f"convergence-{what}-{side}.csv", summary)
+        _write(summary_path, summary)
         if what == "curves":
-            _write(out / f"convergence-steps-{side}.csv", steps)
+            _write(steps_path, steps)
+
+
+def _read(path: Path, heading: Row) -> list[Row]:
+    """Return the rows of a table, or the heading alone where there is none yet."""
+    if not path.exists():
+        return [heading]
+    with path.open(newline="", encoding="utf-8") as file:
+        return [tuple(row) for row in csv.reader(file)]
 
 
 def _write(path: Path, rows: list[tuple[str, ...]]) -> None:
@@ -113,8 +126,8 @@ def _recipes(what: str) -> list[Recipe]:
     return [Recipe(**{**vars(recipe), "iterations": count}) for recipe in FINALISTS for count in BUDGETS]
 
 
-def _summary(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, first: Outcome) -> Row:
-    aim = first.points[-1].loss
+def _summary(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, aim: float) -> Row:
+    """Return the line of a solve; aim: the loss at which the first defaults end."""
     end = outcome.points[-1]
     return (
         recipe.name,
@@ -139,8 +152,8 @@ def _cost(costs: Iterable[float]) -> str:
     return "" if math.isinf(least) else f"{least:.1f}"
 
 
-def _steps(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, first: Outcome) -> Iterable[Row]:
-    aim = first.points[-1].loss
+def _steps(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, aim: float) -> Iterable[Row]:
+    """Yield a line for every iteration at full size."""
     for point in outcome.finest:
         yield (
             recipe.name,

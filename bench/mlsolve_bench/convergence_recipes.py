@@ -44,7 +44,6 @@ NEWTON: Final = Recipe(
     last=0.3,
     shape="hold",
     warm_up=1,
-    balance=0.9,
 )
 """What a kernel could have instead of Adam."""
 
@@ -129,18 +128,33 @@ def _steps() -> list[Recipe]:
 
 def _newton() -> list[Recipe]:
     """(f) curvature known beforehand."""
-    bare = _vary(NEWTON, "f: block Newton", balance=None)
+    bare = _vary(NEWTON, "f: block, no gain", step=partial(BlockNewton, gain_share=0))
     return [
-        _vary(bare, "f: diagonal, Nesterov", step=partial(BlockNewton, coupled=False), peak=2, shape="cosine"),
-        _vary(bare, "f: block, bounds not minded", step=partial(BlockNewton, active=False, damping=0), peak=1),
-        _vary(bare, "f: block, not damped", step=partial(BlockNewton, damping=0), peak=1),
-        _vary(bare, "f: block, heavy ball", step=partial(BlockNewton, nesterov=False)),
-        _vary(bare, "f: block, momentum 0.8", step=partial(BlockNewton, momentum=0.8)),
-        _vary(bare, "f: block, momentum 0.95", step=partial(BlockNewton, momentum=0.95)),
+        _vary(
+            bare,
+            "f: diagonal, Nesterov",
+            step=partial(BlockNewton, coupled=False, gain_share=0),
+            peak=2,
+            shape="cosine",
+        ),
+        _vary(
+            bare,
+            "f: block, bounds not minded",
+            step=partial(BlockNewton, active=False, damping=0, gain_share=0),
+            peak=1,
+        ),
+        _vary(bare, "f: block, not damped", step=partial(BlockNewton, damping=0, gain_share=0), peak=1),
+        _vary(bare, "f: block, heavy ball", step=partial(BlockNewton, nesterov=False, gain_share=0)),
+        _vary(bare, "f: block, momentum 0.8", step=partial(BlockNewton, momentum=0.8, gain_share=0)),
+        _vary(bare, "f: block, momentum 0.95", step=partial(BlockNewton, momentum=0.95, gain_share=0)),
         _vary(bare, "f: block, constant rate", shape="constant", peak=1.5),
         _vary(bare, "f: block, peak 2, cosine", shape="cosine", peak=2),
         bare,
+        _vary(bare, "f: block, no gain, balanced", balance=0.9),
+        _vary(bare, "f: block, no gain, balanced, 30", balance=0.9, iterations=30),
         NEWTON,
+        _vary(NEWTON, "f: block Newton, gain 0.3", step=partial(BlockNewton, gain_share=0.3)),
+        _vary(NEWTON, "f: block Newton, gain 0.6", step=partial(BlockNewton, gain_share=0.6)),
         _vary(NEWTON, "e: block Newton, coarsest 64", coarsest=64),
         _vary(NEWTON, "f: block Newton, 30", iterations=30),
         _vary(NEWTON, "f: block Newton, 20, coarser 40", iterations=20, coarse=2),
