@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-
 from mlsolve_bench.convergence_solve import Recipe
 from mlsolve_bench.convergence_steps import BlockNewton, Level
+
 from mlsolve_kernels.objective.terms import Objective
 
 
