@@ -69,7 +69,9 @@ def _loss_panel(axes: Any, path: Path) -> None:
 def _budget_panel(axes: Any, path: Path) -> None:
     """Loss at the end of solves of different length."""
     rows = _rows(path)
-    axes.set_title(f"{_side(path)}×{_side(path)}: loss in the end of shorter and longer solves")
+    axes.set_title(
+        f"{_side(path)}×{_side(path)}: loss at the end of shorter and longer solves, {_count(rows)} problems"
+    )
     for name, colour in _COLOURS.items():
         lines = [sorted(line) for line in _lines(rows, name, _LOSS)]
         for line in lines:
