@@ -82,7 +82,9 @@ def test_levels_of_planes():
 
 
 def test_level_shapes():
-    assert level_shapes(600, 600, None) == [(75, 75), (150, 150), (300, 300), (600, 600)]
+    assert level_shapes(600, 600, None) == [(38, 38), (75, 75), (150, 150), (300, 300), (600, 600)]
+    assert level_shapes(63, 640, None) == [(32, 320), (63, 640)]
+    assert level_shapes(62, 640, None) == [(62, 640)]
     assert level_shapes(601, 300, 2) == [(301, 150), (601, 300)]
     assert level_shapes(20, 20, None) == [(20, 20)]
     with pytest.raises(OptionError, match="levels is 5: a picture of 100×90 pixels allows at most 4"):

@@ -222,14 +222,15 @@ def test_guides_in_any_iterable(pictures):
         mlsolve.solve(target, None, FAST)
 
 
-def test_the_rate_rises_then_falls_along_a_cosine():
+def test_the_rate_rises_then_falls_like_a_root():
     options = mlsolve.Options(iterations=101, learning_rate=0.1)
     rates = [solver._rate(options, iteration) for iteration in range(1, 102)]
     assert rates[0] == pytest.approx(0.02)
     assert rates.index(max(rates)) == 4
-    assert rates[50] == pytest.approx(0.1 * (0.05 + 0.95 * (1 + math.cos(math.pi * 50 / 101)) / 2))
-    assert rates[-1] == pytest.approx(0.005, rel=0.01)
-    assert solver.BETAS == (0.9, 0.99)
+    assert rates[50] == pytest.approx(0.1 * math.sqrt(51 / 101))
+    assert rates[-1] == pytest.approx(0.1 * math.sqrt(1 / 101))
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert solver.BETAS == (0.8, 0.95)
 
 
 def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatch):

@@ -47,11 +47,11 @@ _MAY_BE_NONE: Final = ("levels", "patience", "threads", "guide_weight", "target_
 class Options:
     """How to solve. Every field has a default; a value out of range raises OptionError."""
 
-    iterations: int = 100
+    iterations: int = 60
     """Steps at each level of the pyramid, 1 or more."""
     levels: int | None = None
     """Sizes solved from coarse to fine, each twice the last; 1 solves at full size only. None: as many
-    as keep the short side of the coarsest at 64 pixels or more."""
+    as keep the short side of the coarsest at 32 pixels or more."""
     exposure: float = 0.25
     """Share of the backlight that the white of the stack lets through, 0.0001 to 1: the box is 1/exposure
     brighter than a white sheet, the eye adapts. The lower, the freer the layers to look like their guides."""
@@ -70,8 +70,8 @@ class Options:
     """Optical density of the clearest a sheet can be, 0 or more; 0 counts densities from clear film."""
     max_density: float = 2.5
     """Optical density of the darkest the printer can lay down, more than min_density, at most 6."""
-    learning_rate: float = 0.03
-    """Step size at the start of each level, (0, 1]; it falls to a twentieth along a cosine."""
+    learning_rate: float = 0.045
+    """Step size at the start of each level, (0, 1]; it falls with the square root of the iterations left."""
     target_ssim: float | None = None
     """Stop at full size once the stack's SSIM reaches this, (0, 1]; None: never."""
     patience: int | None = None

@@ -6,7 +6,7 @@ from mlsolve_kernels.window import SIZE
 
 from .errors import OptionError
 
-COARSEST_SIDE: Final = 64
+COARSEST_SIDE: Final = 32
 """Short side, in pixels, below which a level is not worth solving; the choice where `levels` is None."""
 
 

@@ -24,11 +24,9 @@ from .solution import Solution, Stop
 FloatArray = npt.NDArray[np.float32]
 Callback = Callable[[Step], bool | None]
 
-BETAS: Final = (0.9, 0.99)
-"""Decay rates of Adam's moments: the second shorter than usual, for a level lasts but some hundred steps."""
-
-_LAST_RATE: Final = 0.05
-"""What is left of the learning rate at the end of a level."""
+BETAS: Final = (0.8, 0.95)
+"""Decay rates of Adam's moments, both shorter than usual, for a level lasts but some sixty steps: with
+(0.9, 0.99) it took a hundred to the same loss (bench/LOG.md, mlsolve_bench.convergence)."""
 
 _WARM_UP: Final = 5
 """Iterations over which the rate rises at the start of a level: Adam's first step moves every pixel by the
@@ -135,7 +133,7 @@ def _descend(
         targets.insert(0, halve(targets[0], shape))
         guide_levels.insert(0, halve(guide_levels[0], shape))
 
-    layers = _start(targets[0], guide_levels[0], objective.scale, bounds, options.seed)
+    layers = starting_layers(targets[0], guide_levels[0], objective.scale, bounds, options.seed)
     steps: list[Step] = []
     stop: Stop = "iterations"
     for level, shape in enumerate(shapes, start=1):
@@ -155,7 +153,7 @@ def _descend(
     return np.clip(layers, low, high), History(steps), stop
 
 
-def _start(
+def starting_layers(
     target: FloatArray, guides: FloatArray, scale: float, bounds: tuple[float, float], seed: int
 ) -> FloatArray:
     """Return the layers to start from, (N, C, H, W): the guides, thinned if their stack would be too dark.
@@ -203,10 +201,10 @@ def _solve_level(
 
 
 def _rate(options: Options, iteration: int) -> float:
-    """Return the learning rate of `iteration` (from 1): a short rise, then a cosine down to the last rate."""
-    falling = (1 + math.cos(math.pi * (iteration - 1) / options.iterations)) / 2
+    """Return the learning rate of `iteration` (from 1): a short rise, then as the root of what is left to do."""
     rising = min(1.0, iteration / _WARM_UP)
-    return options.learning_rate * rising * (_LAST_RATE + (1 - _LAST_RATE) * falling)
+    left = 1 - (iteration - 1) / options.iterations
+    return options.learning_rate * rising * math.sqrt(left)
 
 
 def _step(
