@@ -134,13 +134,14 @@ def test_the_iteration_is_the_solvers():
 def test_a_solve_is_the_sum_of_its_levels():
     paces = [pace(600), pace(2048)]
     found = report.forecast((600, 600), RGB, paces)
-    pixels = 600**2 + 300**2 + 150**2 + 75**2
-    assert found.levels == 4
+    pixels = 600**2 + 300**2 + 150**2 + 75**2 + 38**2
+    assert found.levels == 5
     assert found.seconds == pytest.approx(Options().iterations * pixels * 9 * 10e-9)
     assert found.memory == BYTES_PER_VALUE * 600**2 * 9
     wide = report.forecast((1200, 300), Stack(layers=5, planes=1), paces)
-    assert wide.levels == 3  # down to 75 pixels, the last above COARSEST_SIDE
-    assert wide.seconds == pytest.approx(Options().iterations * (1200 * 300 + 600 * 150 + 300 * 75) * 5 * 10e-9)
+    assert wide.levels == 4  # down to 38 pixels, the last above COARSEST_SIDE
+    pixels = 1200 * 300 + 600 * 150 + 300 * 75 + 150 * 38
+    assert wide.seconds == pytest.approx(Options().iterations * pixels * 5 * 10e-9)
 
 
 def test_the_cost_of_a_value_is_interpolated_and_never_extrapolated():

@@ -6,12 +6,14 @@ import pytest
 from mlsolve_kernels import layout
 from mlsolve_kernels.lanes import LANES
 from mlsolve_kernels.layout import (
+    BLOCK,
     QUAD,
     aligned_zeros,
     columns,
     exchange_halos,
     from_strips,
     masks_of,
+    stored,
     strips_for,
     to_strips,
 )
@@ -91,6 +93,13 @@ def test_halos_are_what_the_neighbours_hold(rng, monkeypatch, width, workers):
     left = np.arange(strips.across)[:, None] * strips.own
     reached = (column >= left - REACH) & (column < left + strips.own + REACH)
     np.testing.assert_array_equal(planes, expected * reached[:, np.newaxis])
+
+
+def test_a_block_of_rows_behind_the_last_one_may_be_read():
+    strips = strips_for(3, 40)
+    planes = stored(strips, 2)
+    behind = planes.base.ctypes.data + planes.base.nbytes - (planes.ctypes.data + planes.nbytes)
+    assert behind >= BLOCK * planes.strides[-2]
 
 
 def test_arrays_begin_at_a_cache_line():

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mlsolve.arrays import planar
 from mlsolve.colour import encode, exposure_scale, printable_range
 from mlsolve.errors import InputError
+from mlsolve.solver import BETAS
 from mlsolve_kernels.objective.terms import Objective
 
 FloatArray = npt.NDArray[np.float32]
@@ -22,7 +23,6 @@ EXPOSURE: Final = 0.1
 
 OBJECTIVE: Final = Objective(exposure_scale(EXPOSURE), 3.0, 10.0, 1.0)
 BOUNDS: Final = printable_range(0.0, 2.5)
-BETAS: Final = (0.9, 0.99)
 RATE: Final = 0.01
 """Learning rate of the iterations that are timed; what it is does not change what they cost."""
 
