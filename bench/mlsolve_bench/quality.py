@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 import mlsolve
 from mlsolve import Options, Step, solver
+from mlsolve.solver import BETAS
 from mlsolve_kernels.objective.terms import Objective
 
 from .opponents import OURS, workspace
-from .problem import BETAS, EXPOSURE, LAYERS, PLANES, RATE, Problem, cat, pictures
+from .problem import EXPOSURE, LAYERS, PLANES, RATE, Problem, cat, pictures
 
 TARGET_SSIM: Final = 0.95
 """SSIM of the stack as seen to the target that is asked for, in encoded transmittance, at full size."""
