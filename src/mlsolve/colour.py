@@ -5,7 +5,7 @@ transmittance t in [0, 1]. *Encoded transmittance* x = t^(1/2.2): what the solve
 product of encoded layers is the encoded light through the stack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,9 @@ FloatArray = npt.NDArray[np.float32]
 
 GAMMA: Final = 2.2
 """Exponent of the encoding. A pure power, so that it commutes with products."""
+
+_PIECE: Final = 1 << 15
+"""Values that are brought through a curve together."""
 
 
 def light_from_srgb(code: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -32,12 +35,21 @@ def srgb_from_light(light: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
 
 def encode(srgb: FloatArray) -> FloatArray:
     """Return the encoded transmittance, float32, of sRGB code values in [0, 1], any shape."""
-    return np.asarray(light_from_srgb(srgb) ** (1 / GAMMA), dtype=np.float32)
+    return _piecewise(lambda code: light_from_srgb(code) ** (1 / GAMMA), srgb)
 
 
 def decode(encoded: FloatArray) -> FloatArray:
     """Return the sRGB code values, float32 in [0, 1], of encoded transmittance, any shape."""
-    return np.asarray(srgb_from_light(np.clip(encoded, 0, 1) ** GAMMA), dtype=np.float32)
+    return _piecewise(lambda value: srgb_from_light(np.clip(value, 0, 1) ** GAMMA), encoded)
+
+
+def _piecewise(curve: Callable[[FloatArray], npt.NDArray[np.floating]], values: FloatArray) -> FloatArray:
+    """Return curve(values), float32, taken in pieces: what lies between its steps then stays in the cache."""
+    flat = np.ravel(values)
+    result = np.empty(flat.shape, dtype=np.float32)
+    for start in range(0, flat.size, _PIECE):
+        result[start : start + _PIECE] = curve(flat[start : start + _PIECE])
+    return result.reshape(np.shape(values))
 
 
 def exposure_scale(exposure: float) -> float:

@@ -37,10 +37,8 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False, 
             images.save_png(stage / f"layer-{number}.png", layer)
         written = read_layers(stage)
         scores = score(written, solution.target, solution.guides, solution.options.exposure)
-        images.save_png(
-            stage / "stack.png", np.rint(solution.stack * np.float32(255)).astype(np.uint8), preview=True
-        )
-        images.save_png(stage / "sheet.png", draw_sheet(solution, scores), preview=True)
+        images.save_png(stage / "stack.png", np.rint(solution.stack * np.float32(255)).astype(np.uint8))
+        images.save_png(stage / "sheet.png", draw_sheet(solution, scores))
         images.write_bytes(stage / "history.csv", solution.history.csv().encode())
         if job is not None:
             images.write_bytes(stage / "job.toml", job.toml(folder).encode())

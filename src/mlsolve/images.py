@@ -6,7 +6,9 @@ Pillow opens a file: it knows EXIF orientation, colour profiles and CMYK and not
 
 import io
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +17,22 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .arrays import as_image
 from .errors import InputError, OutputError
 
 FloatArray = npt.NDArray[np.float32]
+
+_COMPRESSION: Final = (cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+"""Layers are all but noise, where zlib looks for repetitions in vain: this way files are smaller than by Pillow's
+defaults, and written in a third of the time."""
+
+_HEADER_ENDS: Final = 33
+"""Bytes of a PNG before the second chunk: the signature, and IHDR with its length, name and checksum."""
+
+_SAYS_SRGB: Final = struct.pack(">I5sI", 1, b"sRGB\0", zlib.crc32(b"sRGB\0"))
+"""A chunk that says the picture is sRGB, rendering intent perceptual (PNG specification, 11.3.2.5)."""
 
 FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
 """Formats that are read, by content, whatever the file is called."""
@@ -57,18 +69,15 @@ def load(path: Path) -> FloatArray:
     return as_image(array, str(path))
 
 
-def save_png(path: Path, image: npt.NDArray[np.uint8], preview: bool = False) -> None:
+def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 sRGB code values as a PNG that says it is sRGB.
 
-    Level 4 of zlib makes files as large as 6, its default, in half the time; a preview is written faster still.
     The same picture gives the same bytes. Raises OutputError if the file cannot be written.
     """
-    info = PngImagePlugin.PngInfo()
-    info.add(b"sRGB", b"\x00")
-    buffer = io.BytesIO()
-    picture = Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
-    picture.save(buffer, "PNG", pnginfo=info, compress_level=1 if preview else 4)
-    write_bytes(path, buffer.getvalue())
+    colour = image.ndim == 3 and image.shape[2] == 3
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if colour else image, _COMPRESSION)
+    data = encoded.tobytes()
+    write_bytes(path, data[:_HEADER_ENDS] + _SAYS_SRGB + data[_HEADER_ENDS:])
 
 
 def write_bytes(path: Path, data: bytes) -> None:
