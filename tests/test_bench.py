@@ -19,14 +19,30 @@ def no_torch(monkeypatch):
     monkeypatch.setattr(opponents, "find_spec", lambda name: None)
 
 
-def test_turns_alternate_and_the_first_is_thrown_away(monkeypatch):
+def clock(monkeypatch, ticks):
+    """Let the calls that are timed take the seconds `ticks`, one after the other; nobody rests."""
+    now = [0.0]
+    for tick in ticks:
+        now += [now[-1], now[-1] + tick]
     monkeypatch.setattr(turns, "REST", 0)
+    monkeypatch.setattr(turns.time, "perf_counter", iter(now[1:]).__next__)
+
+
+def test_turns_alternate_and_the_first_call_is_thrown_away(monkeypatch):
+    clock(monkeypatch, [1.0, 2.0, 3.0, 4.0])
     calls = []
-    ticks = iter(range(100))
-    monkeypatch.setattr(turns.time, "perf_counter", lambda: float(next(ticks)))
     seconds = turns.take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2)
     assert calls == ["a", "b"] * 3
-    assert seconds == {"a": [1.0, 1.0], "b": [1.0, 1.0]}
+    assert seconds == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+
+
+def test_a_turn_is_a_stretch_of_calls_of_which_the_first_does_not_count(monkeypatch):
+    monkeypatch.setattr(turns, "STRETCH", 1.0)
+    clock(monkeypatch, [0.6, 0.1, 0.2, 0.3, 5.0])
+    calls = []
+    seconds = turns.take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 1)
+    assert calls == ["a", "b", "a", "a", "a", "a", "b"]
+    assert seconds == {"a": [pytest.approx(0.2)], "b": [pytest.approx(5.0)]}
 
 
 def test_no_turns_are_refused():

@@ -26,7 +26,7 @@ from .turns import median_ratio, take_turns
 RESULTS: Final = Path(__file__).parents[1] / "results"
 
 OUR_SIDES: Final = (600, 1024, 2048, 4096)
-OPPONENT_SIDES: Final = {600: 12, 1024: 8, 2048: 4}
+OPPONENT_SIDES: Final = {600: 9, 1024: 6, 2048: 5}
 """Sides at which torch takes part, and the turns there; of the slow opponents a third of that."""
 
 FAST: Final = (OURS, STRONGEST, COMPILED)
@@ -72,7 +72,7 @@ def ours_section(quick: bool) -> dict[str, Any]:
     for threads in sorted({1, available_cores()}):
         sides = (96, 192) if quick else OUR_SIDES
         iterations = {str(side): opponents.iteration(OURS, noise(side), threads) for side in sides}
-        seconds = take_turns(iterations, 3 if quick else 9)
+        seconds = take_turns(iterations, 3 if quick else 7)
         medians = {side: statistics.median(times) for side, times in seconds.items()}
         found[str(threads)] = {
             "milliseconds": {side: median * 1e3 for side, median in medians.items()},
@@ -105,7 +105,7 @@ def floor_section(quick: bool) -> dict[str, Any]:
         rates = floor.measure(threads, *((32, 2000) if quick else ()))
         sides = (192,) if quick else OUR_SIDES
         iterations = {str(side): opponents.iteration(OURS, noise(side), threads) for side in sides}
-        seconds = take_turns(iterations, 3 if quick else 9)
+        seconds = take_turns(iterations, 3 if quick else 7)
         medians = {int(side): statistics.median(times) * 1e3 for side, times in seconds.items()}
         found[str(threads)] = floor.shares(rates, medians)
         gigabytes, fmas = rates.update / 1e9, rates.fma / 1e9

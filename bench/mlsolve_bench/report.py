@@ -271,7 +271,7 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
     def told(iterate: Step) -> Step:
         def step() -> object:
             nonlocal done
-            tell(name, done / calls)
+            tell(name, min(1.0, done / calls))
             done += 1
             return iterate()
 
