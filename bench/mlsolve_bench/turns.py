@@ -14,7 +14,7 @@ full of what the opponent left there, and threads that sleep; where there are se
 
 
 def take_turns(iterations: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Let every one of `iterations` have its turn, in their order; return the seconds of one call, by name and turn.
+    """Let every one of `iterations` have its turn, in order; return the seconds of one call, by name and turn.
 
     turns: how many are measured, 1 or more. One call each goes before them and is thrown away: it compiles and
     allocates. A turn is a stretch of calls, STRETCH seconds long or one call if that takes longer; it counts as
