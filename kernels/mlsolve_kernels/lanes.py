@@ -83,11 +83,15 @@ def _call(builder: Any, name: str, *vectors: Any) -> Any:
 def _define(function: Any, build: Callable[..., Any], arity: int) -> None:
     """Let kernels apply `function` to Lanes, or to Lanes and float32; `build` emits the instruction."""
 
-    @infer_global(function)
     class Typing(AbstractTemplate):  # type: ignore[misc, unused-ignore]
+        key = function
+
         def generic(self, kinds: Any, keywords: Any) -> Any:
             known = all(kind in (_lanes, types.float32) for kind in kinds)
             return signature(_lanes, *kinds) if len(kinds) == arity and known and _lanes in kinds else None
+
+    # Given the type, Numba does not look the function up by module and name, which older NumPy's ufuncs lack.
+    infer_global(function, types.Function(Typing))
 
     def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         pairs = zip(values, signature.args, strict=True)
