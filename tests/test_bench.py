@@ -140,10 +140,12 @@ def test_the_kernels_of_the_floor_do_what_they_are_counted_for():
     links = 2 * floor.LINKS
     assert chains[0] == pytest.approx(3)
     assert chains[1] == pytest.approx(1 + 2 * 0.99**links, rel=1e-5)
-    a, b = np.arange(7, dtype=np.float32), np.ones(7, dtype=np.float32)
-    floor._update(a, b, 0, 1)
-    assert list(b) == [1, 2, 3, 4, 5, 6, 7]
-    floor._copy(a, b, 0, 1)
+    a, b = np.arange(48, dtype=np.float32), np.ones(48, dtype=np.float32)
+    for worker in range(2):
+        floor._update(a, b, worker, 2)
+    assert list(b) == list(a + 1)
+    for worker in range(2):
+        floor._copy(a, b, worker, 2)
     assert list(b) == list(a)
 
 

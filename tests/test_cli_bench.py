@@ -202,7 +202,7 @@ def fake_torch(monkeypatch):
     """Opponents and turns made up: an iteration takes mlsolve 5 ms and torch 100 ms, at any size."""
     calls = []
 
-    def steps(side, threads, device="cpu"):
+    def steps(side, threads, device="cpu", names=None):
         def compiles():
             raise AssertionError("the strongest torch takes minutes to compile")
 

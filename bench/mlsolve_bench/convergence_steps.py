@@ -70,7 +70,8 @@ class Adam:
         if self._nesterov:
             moment = first * moment + (1 - first) * correct_first * gradient
         move = np.float32(rate) * moment / (np.sqrt(self._second * correct_second) + np.float32(1e-8))
-        return self._level.clip(x - move * x if self._log else x - move)
+        moved = x - move * x if self._log else x - move
+        return self._level.clip(np.asarray(moved, dtype=np.float32))
 
 
 class BlockNewton:

@@ -78,17 +78,21 @@ def _table(results: dict[str, Any]) -> str:
     threads = sorted(ours, key=int)
     head = [
         "one iteration, three RGB layers",
-        *(f"mlsolve, {count} thread{'s' if count != '1' else ''}" for count in threads),
-        *(f"{name}, {against['threads']} threads" for name in names),
+        *(f"mlsolve alone, {count} thread{'s' if count != '1' else ''}" for count in threads),
+        *(f"{name} to mlsolve, {against['threads']} threads" for name in names),
     ]
     lines = [head, ["---"] * len(head)]
     for side in map(str, sides):
         line = [f"{side}×{side}"]
         line += [_or_dash(ours[count]["milliseconds"].get(side)) for count in threads]
-        entry = sizes.get(side, {"milliseconds": {}, "times ours": {}})
+        entry = sizes.get(side, {"milliseconds": {}, "ours in the same turns": {}, "times ours": {}})
         for name in names:
             taken = entry["milliseconds"].get(name)
-            line.append("–" if taken is None else f"{duration(taken)}, {_times(entry['times ours'][name])}")
+            if taken is None:
+                line.append("–")
+            else:
+                beside = entry["ours in the same turns"][name]
+                line.append(f"{duration(taken)} to {duration(beside)}: {_times(entry['times ours'][name])}")
         lines.append(line)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -134,14 +138,17 @@ def _quality(section: dict[str, Any] | None) -> list[str]:
 def _floor(section: dict[str, Any] | None) -> list[str]:
     if not section:
         return []
-    threads = max(section["by threads"], key=int)
-    entry = section["by threads"][threads]
-    shares = ", ".join(f"{size['share of the floor']:.0%} at {side}²" for side, size in entry["sizes"].items())
-    rates = entry["rates"]
-    return [
-        f"The floor: {rates['update'] / 1e9:.1f} GB/s and {rates['fma'] / 1e9:.0f} thousand million multiply-adds "
-        f"a second measured with {threads} threads; of what they allow an iteration reaches {shares}."
-    ]
+    lines = []
+    for threads, entry in sorted(section["by threads"].items(), key=lambda item: int(item[0])):
+        shares = ", ".join(f"{size['share of the floor']:.0%} at {side}²" for side, size in entry["sizes"].items())
+        rates = entry["rates"]
+        lines.append(
+            f"The floor, {threads} thread{'s' if threads != '1' else ''}: {rates['copy'] / 1e9:.1f} GB/s copying, "
+            f"{rates['update'] / 1e9:.1f} GB/s reading two and writing one, {rates['fma'] / 1e9:.0f} thousand "
+            f"million multiply-adds a second; of what the slower of memory and arithmetic allows an iteration "
+            f"reaches {shares}."
+        )
+    return lines
 
 
 def main() -> None:

@@ -39,8 +39,8 @@ BUSY: Final = 0.5
 PUBLISHED_UP_TO: Final = 1024
 
 LEFT_OUT: Final = (
-    f"{PUBLISHED} beyond {PUBLISHED_UP_TO}: about a minute an iteration; "
-    f"{DESCRIBED} at 4096: over a minute an iteration and more than 10 GB"
+    f"{PUBLISHED} beyond {PUBLISHED_UP_TO}: half a minute an iteration at 2048; "
+    f"all of torch at 4096: four times the time and memory of 2048, half a minute and over 20 GB for {DESCRIBED}"
 )
 
 
@@ -50,14 +50,15 @@ def opponents_section(quick: bool) -> dict[str, Any]:
     sides = {96: 3} if quick else OPPONENT_SIDES
     sizes: dict[str, Any] = {}
     for side, turns in sides.items():
-        sizes[str(side)] = {"milliseconds": {}, "times ours": {}}
+        sizes[str(side)] = {"milliseconds": {}, "ours in the same turns": {}, "times ours": {}}
         for group, rounds in ((SLOW, max(2, turns // 3)), (FAST, turns)):
             skipped = {PUBLISHED} if side > PUBLISHED_UP_TO else set()
             present = [name for name in group if name in names and name not in skipped]
             seconds = take_turns(opponents.steps(side, threads, names=present), rounds)
             for name in present:
-                sizes[str(side)]["milliseconds"][name] = statistics.median(seconds[name]) * 1e3
                 if name != OURS:
+                    sizes[str(side)]["milliseconds"][name] = statistics.median(seconds[name]) * 1e3
+                    sizes[str(side)]["ours in the same turns"][name] = statistics.median(seconds[OURS]) * 1e3
                     sizes[str(side)]["times ours"][name] = median_ratio(seconds, name)
             _say(
                 f"{side}×{side}: "

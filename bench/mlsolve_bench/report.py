@@ -259,7 +259,7 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
     from .opponents import steps
     from .turns import take_turns
 
-    probe = steps(SIDES[0], threads)[_TORCH]
+    probe = steps(SIDES[0], threads, names=(_TORCH,))[_TORCH]
     probe()
     began = clock()
     probe()
@@ -277,7 +277,7 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
 
         return step
 
-    opponents = steps(side, threads)
+    opponents = steps(side, threads, names=(_OURS, _TORCH))
     seconds = take_turns({key: told(opponents[key]) for key in (_OURS, _TORCH)}, _TURNS_WITH_TORCH)
     ours, torch = (statistics.median(seconds[key]) for key in (_OURS, _TORCH))
     return Comparison((side, side), ours, torch, version("torch"))

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -79,7 +80,8 @@ class Progress:
                 f"loss {step.loss:.4f}  target SSIM {step.target_ssim:.4f}  "
                 f"guides {step.mean_guide_ssim:.4f}  {pace}"
             )
-            print(line.rstrip(), file=sys.stderr, flush=True)
+            with suppress(BrokenPipeError):  # whoever read along has gone: no reason to lose a solve
+                print(line.rstrip(), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -6,10 +6,11 @@ Down every strip of every plane run N + 1 streams side by side, the stack's and 
     rows index - RADIUS …    every stream forms the partials of its SSIM
     rows index - REACH …     the gradient by the product; each layer's gradient, its step, its projection
 
-The rings stand in the second-level cache, so layers, moments and constants are read once and written once, in
-place: a row is overwritten when it has entered everything that asks for it. Two things are saved beforehand. A
-worker's neighbours may be ahead of it, so the rows around the borders between the workers' shares are copied
-before the sweep; and a strip's halo holds the old columns of the strips beside it until all have been swept.
+The rings stand in the second-level cache, those of three layers all of them, so layers, moments and constants are
+read once and written once, in place: a row is overwritten when it has entered everything that asks for it. Two
+things are saved beforehand. A worker's neighbours may be ahead of it, so the rows around the borders between the
+workers' shares are copied before the sweep; and a strip's halo holds the old columns of the strips beside it until
+all have been swept.
 """
 
 from typing import Any, NamedTuple
