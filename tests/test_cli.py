@@ -369,6 +369,17 @@ def test_a_terminal_that_knows_few_letters(tmp_path, pictures):
     assert b"layer-1.png ? o" in done.stdout
 
 
+def test_whoever_reads_along_may_go(tmp_path, pictures):
+    """`mlsolve run … 2>&1 | head -1` closes the pipe at the first line."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    command = [sys.executable, "-m", "mlsolve_cli", *arguments]
+    subprocess.run(command, stdout=writer, stderr=writer, env=environment(), cwd=tmp_path, check=False)
+    os.close(writer)
+    assert (tmp_path / "o" / "result.json").exists()
+
+
 def test_closed_streams(tmp_path, pictures):
     arguments = " ".join(str(a) for a in run_arguments(pictures, "--out", "o"))
     command = f"{sys.executable} -m mlsolve_cli {arguments} >&- 2>&-"

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -172,7 +172,8 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
     from mlsolve_kernels.compiled import is_cached
 
     if not is_cached():
-        typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
+        with suppress(BrokenPipeError):
+            typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
 
     from mlsolve.solver import solve
 
