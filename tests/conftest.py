@@ -1,6 +1,7 @@
 """What the tests share. No test needs a picture from outside: all are drawn from seeds."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,3 +97,24 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 def environment() -> dict[str, str]:
     """The environment for a command in a process of its own."""
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def on_a_terminal(command: list[str], folder: Path) -> tuple[int, str, str]:
+    """Run `command` in `folder` standard error on a terminal; return status, output, display."""
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+    ours, theirs = pty.openpty()
+    settings = {**environment(), "TERM": "xterm", "COLUMNS": "80"}
+    process = subprocess.Popen(command, cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out.decode(), shown.decode(errors="replace")

@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 from PIL import Image
 
-from conftest import environment, tree
+from conftest import environment, on_a_terminal, tree
 from mlsolve import images
 from mlsolve.folder import read_layers
 from mlsolve_cli import progress
@@ -404,30 +404,9 @@ def test_plain_lines_where_there_is_no_terminal(mlsolve, pictures):
 
 
 def test_a_bar_on_a_terminal(tmp_path, pictures):
-    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
-    ours, theirs = pty.openpty()
     arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlsolve_cli", *arguments],
-        cwd=tmp_path,
-        env={**environment(), "TERM": "xterm", "COLUMNS": "80"},
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    process.communicate(timeout=60)
-    assert process.returncode == 0
-    text = shown.decode(errors="replace")
+    status, _, text = on_a_terminal([sys.executable, "-m", "mlsolve_cli", *arguments], tmp_path)
+    assert status == 0
     assert "━" in text
     words = r"\d/8 loss [\d.]+ SSIM [\d.]+ guides [\d.]+ [\d.]+ it/s \d+ s left"
     assert re.search(rf"level \d/2 ━+ *\S* *{words}", _plain(text))

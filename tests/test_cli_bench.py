@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from conftest import environment
+from conftest import environment, on_a_terminal
 from mlsolve.errors import OptionError
 from mlsolve.memory import BYTES_PER_VALUE
 from mlsolve.options import Options
@@ -471,29 +470,10 @@ def test_it_measures():
     assert found["machine"]["cores"] >= 1
 
 
-def test_a_bar_on_a_terminal():
-    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", SMALL],
-        env={**environment(), "TERM": "xterm", "COLUMNS": "80"},
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.decode(errors="replace"))
+def test_a_bar_on_a_terminal(tmp_path):
+    status, out, shown = on_a_terminal([sys.executable, "-c", SMALL], tmp_path)
+    assert status == 0
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown)
     assert re.search(r"━+ getting ready|━+ \d+×\d+", text)
-    assert "40×40" in out.decode()
-    assert "\x1b" not in out.decode()
+    assert "40×40" in out
+    assert "\x1b" not in out
