@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve.arrays import planar
-from mlsolve.colour import decode, encode, exposure_scale, printable_range
+from mlsolve.colour import decode, encode, printable_range
 from mlsolve.job import Job
 from mlsolve.resize import double, halve
 from mlsolve.scores import score
-from mlsolve.solver import starting_layers
+from mlsolve.solver import objective_of, starting_layers
 from mlsolve_kernels.objective.cpu import StepwiseWorkspace
 from mlsolve_kernels.objective.terms import Objective, Terms
 from mlsolve_kernels.threads import Team
@@ -127,12 +127,7 @@ def solve(problem: Problem, recipe: Recipe, side: int, team: Team) -> Outcome:
     """Solve `problem` at `side` × `side` pixels by `recipe`."""
     target, guides = problem.pictures(side)
     options = problem.job.options
-    objective = Objective(
-        exposure_scale(options.exposure),
-        options.ssim_weight,
-        options.mse_weight,
-        options.guide_weight_for(len(guides)),
-    )
+    objective = objective_of(options, len(guides))
     bounds = printable_range(options.min_density, options.max_density)
     levels = _levels(target, guides, objective, bounds, recipe.coarsest)
     layers = _start(recipe, levels[0])

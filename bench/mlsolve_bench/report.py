@@ -177,17 +177,11 @@ def advise(asked: PrintForecast, stack: Stack, paces: Sequence[Pace]) -> PrintFo
 def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     """Give mlsolve's iteration on pictures of noise, `side` square, on the road that the solver takes."""
     from mlsolve.backends import open_backend
-    from mlsolve.colour import exposure_scale, printable_range
-    from mlsolve.solver import BETAS
-    from mlsolve_kernels.objective.terms import Objective
+    from mlsolve.colour import printable_range
+    from mlsolve.solver import BETAS, objective_of
 
     options = Options(threads=threads)
-    objective = Objective(
-        exposure_scale(options.exposure),
-        options.ssim_weight,
-        options.mse_weight,
-        options.guide_weight_for(stack.layers),
-    )
+    objective = objective_of(options, stack.layers)
     rng = np.random.default_rng(0)
     target = rng.random((stack.planes, side, side), dtype=np.float32)
     guides = rng.random((stack.layers, stack.planes, side, side), dtype=np.float32)

@@ -108,6 +108,16 @@ def _accept(target: npt.ArrayLike, guides: Iterable[npt.ArrayLike]) -> tuple[Flo
     return target_image, guide_images
 
 
+def objective_of(options: Options, layers: int) -> Objective:
+    """Return the objective that `options` mean for so many layers."""
+    return Objective(
+        exposure_scale(options.exposure),
+        options.ssim_weight,
+        options.mse_weight,
+        options.guide_weight_for(layers),
+    )
+
+
 def _descend(
     target: FloatArray,
     guides: FloatArray,
@@ -121,12 +131,7 @@ def _descend(
     If the callback ends it, the layers are the better of where that level began and where it stands, for
     the first iterations of a level may lose a little; and they are brought to full size.
     """
-    objective = Objective(
-        exposure_scale(options.exposure),
-        options.ssim_weight,
-        options.mse_weight,
-        options.guide_weight_for(len(guides)),
-    )
+    objective = objective_of(options, len(guides))
     bounds = printable_range(options.min_density, options.max_density)
     targets, guide_levels = [target], [guides]
     for shape in reversed(shapes[:-1]):
