@@ -28,10 +28,9 @@ def kernel(function: F) -> F:
     being vectorised (3.5 times slower).
     """
     options = {"nogil": True, "error_model": "numpy"}
-    folder = cache_folder()
-    if folder is None:
+    if cache_folder() is None:
         return cast(F, numba.njit(**options)(function))
-    with _numba_cache_in(folder):
+    with cached():
         return cast(F, numba.njit(cache=True, **options)(function))
 
 
@@ -45,7 +44,7 @@ def cache_folder() -> Path | None:
     """
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted(package.rglob("*.py")):
+    for source in sorted([*package.rglob("*.py"), *package.rglob("*.cu"), *package.rglob("*.cuh")]):
         digest.update(source.relative_to(package).as_posix().encode())
         digest.update(source.read_bytes())
     for parent in _cache_parents(package):
@@ -83,10 +82,11 @@ def _cache_parents(package: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _numba_cache_in(folder: Path) -> Iterator[None]:
-    """Point Numba's cache at `folder` while one function is decorated; a dispatcher keeps the place it saw."""
+def cached() -> Iterator[None]:
+    """Point Numba's cache at `cache_folder()` while functions are decorated; a dispatcher keeps the place it saw."""
+    folder = cache_folder()
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = "" if folder is None else str(folder)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ one counter wait for each other. So arrays end at the outermost kernel; within, 
 nothing alive: the arrays belong to whoever called the kernel.
 """
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, Final
@@ -116,7 +117,7 @@ _define(operator.sub, lambda builder, x, y: builder.fsub(x, y), 2)
 _define(operator.mul, lambda builder, x, y: builder.fmul(x, y), 2)
 _define(operator.truediv, lambda builder, x, y: builder.fdiv(x, y), 2)
 _define(operator.neg, lambda builder, x: builder.fneg(x), 1)
-_define(np.sqrt, lambda builder, x: _call(builder, "sqrt", x), 1)
+_define(math.sqrt, lambda builder, x: _call(builder, "sqrt", x), 1)
 _define(max, _second_if(">"), 2)
 _define(min, _second_if("<"), 2)
 

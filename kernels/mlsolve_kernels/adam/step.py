@@ -1,8 +1,9 @@
 """The scalar maths of one Adam step, written once for every backend.
 
-Plain Python on float32 scalars: Numba compiles it for the CPU, numba-cuda can compile it for a GPU.
+Plain Python on float32 scalars: Numba compiles it for the CPU, numba-cuda for a GPU.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +55,6 @@ def adam_step(x: Any, first: Any, second: Any, gradient: Any, rates: Any) -> tup
     """Return the new value and the new first and second moment of one pixel."""
     first = first + rates.blend_first * (gradient - first)
     second = second + rates.blend_second * (gradient * gradient - second)
-    root = np.sqrt(second * rates.correct_second)
+    root = math.sqrt(second * rates.correct_second)
     moved = x - rates.rate * (first * rates.correct_first) / (root + rates.epsilon)
     return min(max(moved, rates.low), rates.high), first, second

@@ -1,0 +1,54 @@
+"""Adam on a GPU, compiled by Numba from the scalar step that the CPU takes (step.py)."""
+
+from typing import Any, Final
+
+from numba import cuda
+
+from ..compiled import cache_folder, cached
+from .step import Rates, adam_step
+
+THREADS: Final = 256
+"""Threads of a block, side by side along a row."""
+
+_ROWS: Final = 4
+"""Rows that a block steps, so that its threads read the rates once for several pixels."""
+
+_MOST_BLOCKS: Final = 65535
+"""Blocks that a grid may have beside each other in its second direction."""
+
+with cached():
+    _step = cuda.jit(device=True, inline="always")(adam_step)
+
+    @cuda.jit(cache=cache_folder() is not None)  # type: ignore[untyped-decorator, unused-ignore]
+    def update(x: Any, first: Any, second: Any, gradient: Any, rates: Any, turn: Any, width: int) -> None:
+        """Step the first `width` pixels of every row in place, by line turn[0] of `rates`.
+
+        x, first, second, gradient: (rows, pitch) float32; `gradient` in the per-pixel measure. rates: (n, 8) float32,
+        each line a `Rates`. turn: (1,) int32. Launch: grid_for(rows, width), blocks of THREADS.
+        """
+        column = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+        if column >= width:
+            return
+        t = turn[0]
+        now = Rates(
+            rates[t, 0],
+            rates[t, 1],
+            rates[t, 2],
+            rates[t, 3],
+            rates[t, 4],
+            rates[t, 5],
+            rates[t, 6],
+            rates[t, 7],
+        )
+        for row in range(cuda.blockIdx.y, x.shape[0], cuda.gridDim.y):
+            moved, mean, square = _step(
+                x[row, column], first[row, column], second[row, column], gradient[row, column], now
+            )
+            x[row, column] = moved
+            first[row, column] = mean
+            second[row, column] = square
+
+
+def grid_for(rows: int, width: int) -> tuple[int, int]:
+    """Return the grid of `update` for so many rows and columns."""
+    return -(-width // THREADS), min(-(-rows // _ROWS), _MOST_BLOCKS)

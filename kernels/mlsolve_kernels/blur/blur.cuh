@@ -1,0 +1,58 @@
+// The windowed blur B[.], separable: down the rows as they come, along a row out of shared memory.
+//
+// Twin of reference.py. Sums run in one written order that does not depend on where a block begins, so that a
+// pixel gets the same bits however the image is divided. Contraction is off (compiler.py): what is to be one
+// multiply-add says fmaf.
+#pragma once
+
+// The window down one column. Rows are pushed in order; each push completes the window whose middle lies RADIUS
+// rows above. Transposed: instead of the rows, the sums that wait for rows are kept, and every one moves on as it
+// is added to. Rows before the first one pushed count as zeros.
+struct Down {
+    float waiting[2 * RADIUS];
+
+    __device__ __forceinline__ void clear() {
+#pragma unroll
+        for (int k = 0; k < 2 * RADIUS; ++k) waiting[k] = 0.0f;
+    }
+
+    __device__ __forceinline__ float push(float value) {
+        const float done = fmaf(TAPS[0], value, waiting[0]);
+#pragma unroll
+        for (int k = 1; k < 2 * RADIUS; ++k) waiting[k - 1] = fmaf(TAPS[k], value, waiting[k]);
+        waiting[2 * RADIUS - 1] = TAPS[2 * RADIUS] * value;
+        return done;
+    }
+};
+
+// What one thread sees of a row in shared memory: its own COLUMNS columns and MARGIN on either side.
+struct Window {
+    float value[COLUMNS + 2 * MARGIN];
+
+    // row: FETCHED floats, 8-byte aligned; the thread's first column lies MARGIN behind row[COLUMNS * threadIdx.x].
+    __device__ __forceinline__ void load(const float* row) {
+        const float2* at = reinterpret_cast<const float2*>(row + COLUMNS * threadIdx.x);
+#pragma unroll
+        for (int k = 0; k < COLUMNS / 2 + MARGIN; ++k) {
+            const float2 pair = at[k];
+            value[2 * k] = pair.x;
+            value[2 * k + 1] = pair.y;
+        }
+    }
+
+    // The blur along the row at the thread's own column c.
+    __device__ __forceinline__ float along(int c) const {
+        const int first = c + MARGIN - RADIUS;
+        float sum = TAPS[0] * value[first];
+#pragma unroll
+        for (int k = 1; k < WINDOW; ++k) sum = fmaf(TAPS[k], value[first + k], sum);
+        return sum;
+    }
+
+    __device__ __forceinline__ Window times(const Window& other) const {
+        Window product;
+#pragma unroll
+        for (int k = 0; k < COLUMNS + 2 * MARGIN; ++k) product.value[k] = value[k] * other.value[k];
+        return product;
+    }
+};

@@ -1,0 +1,232 @@
+"""A GPU as the CUDA workspace sees it: arrays, launches, one stream. CuPy is imported when a device is opened.
+
+`Device` is the interface; tests have a second one that runs the same kernels on the host.
+"""
+
+import ctypes
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .compiler import Compiled, CompilerError, chip_for, compile_kernel
+from .geometry import resident_blocks
+
+OLDEST: Final = 75
+"""Oldest compute capability that is supported: Turing, the oldest that CUDA 13 knows."""
+
+INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
+
+Blocks = tuple[int, ...]
+
+
+class NoDeviceError(Exception):
+    """There is no GPU that works; the message says what is missing and what to do."""
+
+
+class DeviceMemoryError(Exception):
+    """The device has less free memory than is needed; the message gives both."""
+
+
+class Device(Protocol):
+    """Where kernels run. Everything happens in the order it is asked for."""
+
+    name: str
+
+    def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
+        """Return a new array on the device; raises DeviceMemoryError."""
+
+    def clear(self, array: Any) -> None:
+        """Fill `array` with zeros."""
+
+    def upload(self, host: npt.NDArray[Any], to: Any) -> None:
+        """Copy `host` (..., n) into the first n of the last axis of `to`."""
+
+    def download(self, array: Any, width: int | None = None) -> npt.NDArray[Any]:
+        """Return a copy of `array`, of its last axis the first `width`, once all that was asked for is done."""
+
+    def resident(self, kernel: str, layers: int, threads: int) -> int:
+        """Return how many blocks of a kernel run at a time."""
+
+    def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
+        """Run a kernel (source.KERNELS) on arrays and scalars; whole numbers become int32, others float32."""
+
+    def adam(self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int) -> None:
+        """Run adam.cuda.update on arrays (rows, pitch)."""
+
+    def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
+        """Return what does again what `run` asks of the device; `run` must have run before."""
+
+    def close(self) -> None:
+        """Give memory back."""
+
+
+class CupyDevice:
+    """An NVIDIA GPU through CuPy and numba-cuda."""
+
+    def __init__(self, graphs: bool = False) -> None:
+        """Open the current device and prove that it works.
+
+        graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError.
+        """
+        self._cupy = cupy = _cupy()
+        self._graphs = graphs
+        properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+        self.name = str(properties["name"].decode())
+        capability = 10 * int(properties["major"]) + int(properties["minor"])
+        if capability < OLDEST:
+            raise NoDeviceError(f"{self.name} has compute capability {capability / 10}, 7.5 is needed: use another GPU")
+        self._multiprocessors = int(properties["multiProcessorCount"])
+        self._shared = int(properties["sharedMemPerMultiprocessor"])
+        self._functions: dict[tuple[str, int], tuple[Any, Compiled]] = {}
+        try:
+            self._chip = chip_for(capability)
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+            self._function("terms", 1)
+            from numba import cuda as numba_cuda
+
+            from ..adam.cuda import THREADS, grid_for, update
+
+            self._numba_stream = numba_cuda.external_stream(self._stream.ptr)
+            self._as_numba = lambda array: numba_cuda.as_cuda_array(array, sync=False)
+            numba_cuda.current_context()
+        except CompilerError as error:
+            raise NoDeviceError(f"{error}: {INSTALL}") from None
+        except Exception as error:  # whatever driver, CuPy or Numba raise where one of them is too old or missing
+            raise NoDeviceError(
+                f"{self.name} does not work ({_first_line(error)}): bring its driver up to date, or {INSTALL}"
+            ) from None
+        self._update, self._update_grid, self._update_threads = update, grid_for, THREADS
+
+    def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
+        """Return a new array on the device; raises DeviceMemoryError."""
+        with self._within():
+            return self._cupy.zeros(shape, dtype=dtype)
+
+    def clear(self, array: Any) -> None:
+        """Fill `array` with zeros."""
+        with self._within():
+            array.fill(0)
+
+    def upload(self, host: npt.NDArray[Any], to: Any) -> None:
+        """Copy `host` (..., n) into the first n of the last axis of `to`, plane by plane: a plane is all it needs."""
+        planes = host.reshape(-1, *host.shape[-2:]) if host.ndim > 2 else host[np.newaxis]
+        onto = to.reshape(-1, *to.shape[-2:]) if to.ndim > 2 else to[np.newaxis]
+        with self._within():
+            for plane, place in zip(planes, onto, strict=True):
+                place[..., : plane.shape[-1]] = self._cupy.asarray(np.ascontiguousarray(plane))
+            self._stream.synchronize()
+
+    def download(self, array: Any, width: int | None = None) -> npt.NDArray[Any]:
+        """Return a copy of `array`, of its last axis the first `width`, once all that was asked for is done."""
+        with self._within():
+            if width is None or array.ndim < 3:
+                result = np.asarray(array.get(stream=self._stream))
+                self._stream.synchronize()
+                return result if width is None else result[..., :width].copy()
+            flat = array.reshape(-1, *array.shape[-2:])
+            result = np.empty((*array.shape[:-1], width), dtype=array.dtype)
+            for plane, place in zip(flat, result.reshape(-1, array.shape[-2], width), strict=True):
+                place[...] = plane.get(stream=self._stream)[..., :width]
+            return result
+
+    def resident(self, kernel: str, layers: int, threads: int) -> int:
+        """Return how many blocks of a kernel run at a time."""
+        compiled = self._function(kernel, layers)[1]
+        return resident_blocks(compiled.registers, compiled.shared, threads, self._shared) * self._multiprocessors
+
+    def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
+        """Run a kernel (source.KERNELS) on arrays and scalars; whole numbers become int32, others float32."""
+        typed = tuple(
+            np.int32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float | np.float32) else a
+            for a in arguments
+        )
+        with self._stream:
+            self._function(kernel, layers)[0](grid, (threads,), typed)
+
+    def adam(self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int) -> None:
+        """Run adam.cuda.update on arrays (rows, pitch)."""
+        arrays = [self._as_numba(array) for array in (x, *moments, gradient, rates, turn)]
+        grid = self._update_grid(x.shape[0], width)
+        self._update[grid, self._update_threads, self._numba_stream](*arrays, np.int32(width))
+
+    def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
+        """Return `run`, or the CUDA graph of what it asks for."""
+        if not self._graphs:
+            return run
+        with self._stream:
+            self._stream.begin_capture()
+            try:
+                run()
+            finally:
+                graph = self._stream.end_capture()
+        return lambda: graph.launch(stream=self._stream)
+
+    def close(self) -> None:
+        """Give memory back to the driver."""
+        self._stream.synchronize()
+        self._cupy.get_default_memory_pool().free_all_blocks()
+
+    def _function(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
+        """Return a kernel ready to launch, and what it was compiled to."""
+        known = self._functions.get((kernel, layers))
+        if known is None:
+            compiled = compile_kernel(kernel, layers, self._chip)
+            with tempfile.TemporaryDirectory() as folder:  # a module is loaded from a file, at the first question
+                file = Path(folder) / f"{kernel}.cubin"
+                file.write_bytes(compiled.code)
+                function = self._cupy.RawModule(path=str(file)).get_function(kernel)
+            known = self._functions[kernel, layers] = function, compiled
+        return known
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        """Do what follows on our stream; say in our words if memory runs out."""
+        try:
+            with self._stream:
+                yield
+        except self._cupy.cuda.memory.OutOfMemoryError:
+            free, _ = self._cupy.cuda.runtime.memGetInfo()
+            raise DeviceMemoryError(f"{self.name} is out of memory, {free / 1e9:.3g} GB are free") from None
+
+    def free_memory(self) -> int:
+        """Return the free bytes of the device, those that CuPy keeps for reuse among them."""
+        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+
+
+def driver_is_here() -> bool:
+    """Tell whether NVIDIA's driver is installed; takes no time where it is not."""
+    with suppress(OSError):
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        return True
+    return False
+
+
+def _cupy() -> Any:
+    """Return CuPy if it sees a device; raises NoDeviceError."""
+    if not driver_is_here():
+        raise NoDeviceError("there is no NVIDIA driver on this machine: use --backend cpu")
+    if find_spec("cupy") is None:
+        raise NoDeviceError(f"CuPy is not installed: {INSTALL}")
+    try:
+        import cupy
+
+        if cupy.cuda.runtime.getDeviceCount() < 1:
+            raise NoDeviceError("the NVIDIA driver shows no GPU: use --backend cpu")
+    except NoDeviceError:
+        raise
+    except Exception as error:  # an import of native code, and calls into it, can fail in many ways
+        raise NoDeviceError(f"no NVIDIA GPU can be used ({_first_line(error)}): use --backend cpu") from None
+    return cupy
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,74 @@
+"""The text of a CUDA kernel: its .cu file with the headers in place and the constants in front.
+
+Headers are put in place here and not by the compiler, so that the text is all there is to know of a kernel: what
+is cached under its digest is never stale.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ..window import C1, C2, RADIUS, SIZE, taps
+from .geometry import AHEAD, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMMING, THREADS
+
+PACKAGE: Final = Path(__file__).parents[1]
+
+KERNELS: Final = {
+    "statistics": "ssim/statistics.cu",
+    "target_pass": "objective/target_pass.cu",
+    "layer_pass": "objective/layer_pass.cu",
+    "terms": "objective/terms.cu",
+}
+"""Every kernel and the file it is in, from the folder of the package."""
+
+_INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
+
+
+def source(name: str, layers: int) -> str:
+    """Return the whole text of kernel `name`, one of KERNELS, for so many layers, 1 to 16."""
+    seen: set[str] = set()
+    return _constants(layers) + _inlined(KERNELS[name], seen)
+
+
+def _constants(layers: int) -> str:
+    """Return what the sources take from window.py and geometry.py, as C++."""
+    whole = {
+        "LAYERS": layers,
+        "RADIUS": RADIUS,
+        "WINDOW": SIZE,
+        "THREADS": THREADS,
+        "COLUMNS": COLUMNS,
+        "MARGIN": MARGIN,
+        "SPAN": SPAN,
+        "OWN": OWN,
+        "FETCHED": FETCHED,
+        "AHEAD": AHEAD,
+        "SUMMING": SUMMING,
+    }
+    lines = [f"constexpr int {name} = {value};" for name, value in whole.items()]
+    lines += [f"constexpr float {name} = {_literal(value)};" for name, value in (("C1", C1), ("C2", C2))]
+    lines.append(f"__device__ constexpr float TAPS[] = {{{', '.join(_literal(tap) for tap in taps())}}};")
+    return "\n".join([*lines, ""])
+
+
+def _literal(value: float) -> str:
+    """Return the float32 nearest to `value` as a C++ literal, to the last bit."""
+    return f"{float(np.float32(value)).hex()}f"
+
+
+def _inlined(path: str, seen: set[str]) -> str:
+    """Return the text of `path` with every header it names in its place, each once; #line keeps errors readable."""
+    seen.add(path)
+    text = (PACKAGE / path).read_text(encoding="utf-8")
+
+    def replaced(match: re.Match[str]) -> str:
+        header = match[1]
+        if header in seen:
+            return ""
+        line = text.count("\n", 0, match.start()) + 2
+        return f'{_inlined(header, seen)}#line {line} "{path}"'
+
+    body = _INCLUDE.sub(replaced, text).replace("#pragma once\n", "\n")
+    return f'#line 1 "{path}"\n{body}'

@@ -1,0 +1,24 @@
+// The scalar maths of SSIM at one pixel: partials.py line by line, where the names are explained.
+#pragma once
+
+struct SsimPartials {
+    float value, by_mean, by_variance, by_covariance;
+};
+
+// weight: 1 inside the image, 0 beyond its border.
+__device__ __forceinline__ SsimPartials ssim_partials(float mean_x, float square_x, float product_xy, float mean_y,
+                                                      float variance_y, float weight) {
+    const float square_mean = mean_x * mean_x;
+    const float product_mean = mean_x * mean_y;
+    const float covariance = product_xy - product_mean;
+    const float a1 = (product_mean + product_mean) + C1;
+    const float a2 = (covariance + covariance) + C2;
+    const float d1 = fmaf(mean_y, mean_y, square_mean) + C1;
+    const float d2 = ((square_x - square_mean) + variance_y) + C2;
+    const float inverse = weight * (1.0f / (d1 * d2));
+    const float half_by_covariance = a1 * inverse;
+    const float value = half_by_covariance * a2;
+    const float by_variance = -(value * inverse * d1);
+    const float half_q = fmaf(mean_y, a2 - a1, mean_x * value * (d1 - d2)) * inverse;
+    return {value, half_q + half_q, by_variance, half_by_covariance + half_by_covariance};
+}

@@ -1,0 +1,161 @@
+// SSIM and its gradient as rows that flow down a strip: the march both passes are made of (docs/maths.md §3).
+//
+// A block takes a strip of SPAN columns and walks down its rows, one row a step, so that what lies above is never
+// loaded again. Step s lets row first - 2·RADIUS + s in. Its windows along the row are summed out of shared
+// memory and pushed into the windows down the columns, which a thread keeps in registers for its COLUMNS columns.
+// That completes the windows of row first - 3·RADIUS + s, where the partials are formed; pushed down the columns
+// in turn and summed along the row, they give the gradient of row first - 4·RADIUS + s. Partials are formed in all
+// SPAN columns, gradients in the OWN inner ones: the MARGIN on either side belongs to the neighbours.
+#pragma once
+
+constexpr int REACH = 2 * RADIUS;
+
+// Where a block works, and what of it belongs to this thread. Blocks: x plane, y strip, z piece of `rows` rows.
+struct Strip {
+    Place place;
+    int first, last;        // rows whose gradient the block gives
+    int column;             // image column of the thread's first own column
+    bool mine;              // the thread's columns are among the OWN inner ones
+    float inside[COLUMNS];  // 1 within the image, 0 beyond
+    float counted[COLUMNS]; // 1 where the block's sums count this column
+
+    __device__ __forceinline__ Strip(int height, int width, int pitch, int rows)
+        : place(height, width, pitch, static_cast<int>(blockIdx.y) * OWN - 2 * MARGIN) {
+        const int own = blockIdx.y * OWN;
+        const int at = COLUMNS * threadIdx.x;
+        first = blockIdx.z * rows;
+        last = min(first + rows, height);
+        column = own - MARGIN + at;
+        mine = at >= MARGIN && at < SPAN - MARGIN;
+#pragma unroll
+        for (int c = 0; c < COLUMNS; ++c) {
+            inside[c] = column + c >= 0 && column + c < width ? 1.0f : 0.0f;
+            counted[c] = mine ? inside[c] : 0.0f;
+        }
+    }
+
+    __device__ __forceinline__ int steps() const { return last - first + 2 * REACH; }
+};
+
+// The thread's own columns of a fetched row.
+struct Own {
+    float value[COLUMNS];
+
+    __device__ __forceinline__ explicit Own(const float* row) {
+        const float2 pair = *reinterpret_cast<const float2*>(row + MARGIN + COLUMNS * threadIdx.x);
+        value[0] = pair.x;
+        value[1] = pair.y;
+    }
+};
+
+// Stores two columns of a row of `plane`; the second may lie in the padding, which nobody reads.
+__device__ __forceinline__ void store_own(float* plane, int row, const Strip& strip, const float (&value)[COLUMNS]) {
+    if (strip.mine && strip.column < strip.place.width) {
+        float* to = plane + (size_t)row * strip.place.pitch + strip.column;
+        *reinterpret_cast<float2*>(to) = make_float2(value[0], value[1]);
+    }
+}
+
+// Partials summed down the columns, on their way to be summed along the row.
+struct Crossing {
+    float rows[3][FETCHED];
+
+    // The margins hold what no window of an own column counts, but are read.
+    __device__ __forceinline__ void clear_margins() {
+        for (int at = threadIdx.x; at < MARGIN; at += THREADS) {
+#pragma unroll
+            for (int map = 0; map < 3; ++map) rows[map][at] = rows[map][SPAN + MARGIN + at] = 0.0f;
+        }
+    }
+
+    __device__ __forceinline__ void put(int map, const float (&value)[COLUMNS]) {
+        *reinterpret_cast<float2*>(rows[map] + MARGIN + COLUMNS * threadIdx.x) = make_float2(value[0], value[1]);
+    }
+};
+
+// Marches down the strip; returns the thread's share of the sum of SSIM over the strip's own pixels.
+//
+// Pass says what is compared and what becomes of the gradient:
+//   fetch(step)          fetch what `step` needs: the entering row of x and y, statistics RADIUS rows above it,
+//                        from step REACH on, and what `leave` needs, REACH rows above it, from step 2·REACH on
+//   enter(step)          all of that has arrived; may form the row of x
+//   x(step), y(step)     the rows that entered at `step`, for REACH steps more
+//   mean(step), variance(step)   of y, in the row of the partials
+//   leave(step, row, x, y, by_ssim)   the gradient of the sum of SSIM by x, own columns
+template <class Pass>
+__device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossing, Pass& pass) {
+    Down moments[3][COLUMNS], partials[3][COLUMNS];
+#pragma unroll
+    for (int map = 0; map < 3; ++map) {
+#pragma unroll
+        for (int c = 0; c < COLUMNS; ++c) {
+            moments[map][c].clear();
+            partials[map][c].clear();
+        }
+    }
+    crossing.clear_margins();
+    float total = 0.0f;
+    const int steps = strip.steps();
+    for (int step = 0; step < AHEAD; ++step) {
+        pass.fetch(step);
+        fetches_end();
+    }
+    for (int step = 0; step < steps; ++step) {
+        fetches_arrived();
+        __syncthreads();  // everybody's fetches are in, and nobody reads any more what is fetched over now
+        if (step + AHEAD < steps) pass.fetch(step + AHEAD);
+        fetches_end();
+        pass.enter(step);
+
+        float down[3][COLUMNS];
+        {
+            Window x, y;
+            x.load(pass.x(step));
+            y.load(pass.y(step));
+            const Window xx = x.times(x), xy = x.times(y);
+#pragma unroll
+            for (int c = 0; c < COLUMNS; ++c) {
+                down[0][c] = moments[0][c].push(x.along(c));
+                down[1][c] = moments[1][c].push(xx.along(c));
+                down[2][c] = moments[2][c].push(xy.along(c));
+            }
+        }
+        if (step < REACH) continue;
+
+        const int middle = strip.first - 3 * RADIUS + step;
+        const bool in_image = middle >= 0 && middle < strip.place.height;
+        const bool in_piece = middle >= strip.first && middle < strip.last;
+        const Own mean(pass.mean(step)), variance(pass.variance(step));
+        float sums[3][COLUMNS];
+#pragma unroll
+        for (int c = 0; c < COLUMNS; ++c) {
+            const SsimPartials at = ssim_partials(down[0][c], down[1][c], down[2][c], mean.value[c], variance.value[c],
+                                                  in_image ? strip.inside[c] : 0.0f);
+            total = fmaf(in_piece ? strip.counted[c] : 0.0f, at.value, total);
+            sums[0][c] = partials[0][c].push(at.by_mean);
+            sums[1][c] = partials[1][c].push(at.by_variance);
+            sums[2][c] = partials[2][c].push(at.by_covariance);
+        }
+        if (step < 2 * REACH) continue;
+
+#pragma unroll
+        for (int map = 0; map < 3; ++map) crossing.put(map, sums[map]);
+        __syncthreads();
+        float along[3][COLUMNS];
+#pragma unroll
+        for (int map = 0; map < 3; ++map) {
+            Window window;
+            window.load(crossing.rows[map]);
+#pragma unroll
+            for (int c = 0; c < COLUMNS; ++c) along[map][c] = window.along(c);
+        }
+        const Own x(pass.x(step - REACH)), y(pass.y(step - REACH));
+        float by_ssim[COLUMNS];
+#pragma unroll
+        for (int c = 0; c < COLUMNS; ++c) {
+            by_ssim[c] = fmaf(2.0f * x.value[c], along[1][c], fmaf(y.value[c], along[2][c], along[0][c]));
+        }
+        pass.leave(step, strip.first - 2 * REACH + step, x.value, y.value, by_ssim);
+    }
+    return total;
+}

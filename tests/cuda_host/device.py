@@ -1,0 +1,138 @@
+"""The CUDA kernels on the host: a `Device` that compiles their sources with g++ behind shim.h and runs them."""
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlsolve_kernels.adam.step import Rates, adam_step
+from mlsolve_kernels.compiled import kernel
+from mlsolve_kernels.cuda.source import source
+
+SHIM = Path(__file__).with_name("shim.h")
+
+PLAIN = ("-O1", "-DPOISON")
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
+
+Edit = Callable[[str], str]
+
+
+def compiler() -> str | None:
+    """The path of g++, if there is one."""
+    return shutil.which("g++")
+
+
+def build(folder: Path, name: str, layers: int, flags: tuple[str, ...] = PLAIN, edit: Edit = lambda text: text) -> Path:
+    """Compile kernel `name` for the host into `folder` unless it is there; return the library."""
+    text = "\n".join(
+        [f'#include "{SHIM}"', edit(source(name, layers)), "#line 1 \"export\"", f"SHIM_EXPORT({name})", ""]
+    )
+    digest = hashlib.sha256(f"{flags}{text}{SHIM.read_text()}".encode()).hexdigest()[:16]
+    library = folder / f"{name}-{layers}-{digest}.so"
+    if not library.exists():
+        source_file = library.with_suffix(".cpp")
+        source_file.write_text(text)
+        command = ["g++", "-std=c++20", "-ffp-contract=off", "-fno-gnu-unique", "-fPIC", "-shared", "-w", "-mfma", *flags]
+        done = subprocess.run(
+            [*command, str(source_file), "-o", str(library)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[:4000]
+    return library
+
+
+class LaunchError(AssertionError):
+    """A block that CUDA would not bring to its end: a barrier that some do not reach, a misaligned copy."""
+
+
+@kernel
+def _adam(x, first, second, gradient, rates, width):
+    for row in range(x.shape[0]):
+        for column in range(width):
+            moved = _step(x[row, column], first[row, column], second[row, column], gradient[row, column], rates)
+            x[row, column], first[row, column], second[row, column] = moved
+
+
+_step = kernel(adam_step)
+
+
+class HostDevice:
+    """Runs the kernels of objective/cuda.py on the host, threads in order or in reverse, copies late or early."""
+
+    name = "host"
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        reverse: bool = False,
+        early: bool = False,
+        resident: int = 8,
+        flags: tuple[str, ...] = PLAIN,
+        edits: dict[str, Edit] | None = None,
+    ) -> None:
+        self.folder, self.reverse, self.early, self._resident, self.flags = folder, reverse, early, resident, flags
+        self.edits = edits or {}
+        self.launched: list[str] = []
+        self._libraries: dict[tuple[str, int], Any] = {}
+
+    def zeros(self, *shape: int, dtype: Any = np.float32) -> Any:
+        """Sixteen-byte aligned, as device memory is."""
+        return aligned(np.zeros(shape, dtype=dtype))
+
+    def clear(self, array: Any) -> None:
+        array[...] = 0
+
+    def upload(self, host: Any, to: Any) -> None:
+        assert host.dtype == to.dtype
+        to[..., : host.shape[-1]] = host
+
+    def download(self, array: Any, width: int | None = None) -> Any:
+        return array[..., :width].copy()
+
+    def resident(self, kernel: str, layers: int, threads: int) -> int:
+        return self._resident
+
+    def launch(self, kernel: str, layers: int, grid: tuple[int, ...], threads: int, *arguments: Any) -> None:
+        self.launched.append(kernel)
+        library = self._libraries.get((kernel, layers))
+        if library is None:
+            path = build(self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text))
+            library = self._libraries[kernel, layers] = ctypes.CDLL(str(path))
+        values = [self._argument(a) for a in arguments]
+        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+        blocks = (ctypes.c_uint * 3)(*grid, *(1,) * (3 - len(grid)))
+        if library.shim_launch(blocks, threads, int(self.reverse), int(self.early), pointers) != 0:
+            raise LaunchError(kernel)
+
+    @staticmethod
+    def _argument(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            assert value.flags.c_contiguous
+            return ctypes.c_void_p(value.ctypes.data)
+        return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
+
+    def adam(self, x: Any, moments: Any, gradient: Any, rates: Any, turn: Any, width: int) -> None:
+        assert all(np.shares_memory(array, array.base) for array in (x, *moments, gradient))
+        _adam(x, *moments, gradient, Rates(*rates[turn[0]]), width)
+
+    def repeatable(self, run: Any) -> Any:
+        return run
+
+    def close(self) -> None:
+        pass
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """Return `array` copied to an address that is a multiple of 16, with nothing of ours behind its end."""
+    if array.ctypes.data % 16 == 0:
+        return array
+    room = np.empty(array.nbytes + 16, dtype=np.uint8)
+    start = -room.ctypes.data % 16
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
