@@ -15,6 +15,15 @@ from mlsolve_cli.main import main
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def no_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the GPU from all tests but those that are marked for it: they mean the same on every machine."""
+    if request.node.get_closest_marker("gpu") is None:
+        from mlsolve_kernels.cuda import device
+
+        monkeypatch.setattr(device, "driver_is_here", lambda: False)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261123)
@@ -96,7 +105,8 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 def environment() -> dict[str, str]:
     """The environment for a command in a process of its own."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    no_gpu = {"CUDA_VISIBLE_DEVICES": ""}
+    return {**os.environ, **no_gpu, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def on_a_terminal(command: list[str], folder: Path) -> tuple[int, str, str]:

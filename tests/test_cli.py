@@ -232,7 +232,10 @@ def bad_files(tmp_path, save, picture):
         "layers and guides": (("run", "good.png", "--layers", 2, "-g", "good.png"), "--layers counts"),
         "17 guides": (("run", "good.png", *("-g", "good.png") * 17), "there are 17 guides"),
         "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu, cuda"),
-        "cuda": (("run", "good.png", "--backend", "cuda"), "no CUDA backend"),
+        "cuda": (
+            ("run", "good.png", "--backend", "cuda"),
+            "backend is cuda: there is no NVIDIA driver on this machine: use --backend cpu",
+        ),
         "out exists": (("run", "good.png", "--out", "there"), "there exists already"),
         "out under a file": (("run", "good.png", "--out", "notes.txt/o"), "cannot be written"),
         "verify nothing": (("verify", "nowhere"), "nowhere is no folder"),

@@ -1,8 +1,7 @@
 """The vectors that the CPU kernels are written in."""
 
-import operator
-
 import math
+import operator
 
 import numpy as np
 import pytest

@@ -134,9 +134,12 @@ def test_patience_counts_gains_of_a_ten_thousandth():
         def __init__(self, share):
             self.share, self.loss = share, 1.0
 
-        def iterate(self, rate):
+        batch = 1
+
+        def advance(self, rates):
+            (_,) = rates
             self.loss *= 1 - self.share
-            return Terms(1.0, self.loss / 10, (1.0,))
+            return [Terms(1.0, self.loss / 10, (1.0,))]
 
     options = mlsolve.Options(iterations=50, patience=5)
     objective = Objective(1.0, 3.0, 10.0, 1.0)
@@ -244,7 +247,7 @@ def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatc
 def test_refused_options(pictures):
     with pytest.raises(mlsolve.OptionError, match="levels is 9"):
         mlsolve.solve(*pictures, mlsolve.Options(levels=9))
-    with pytest.raises(mlsolve.BackendError, match="no CUDA backend"):
+    with pytest.raises(mlsolve.BackendError, match="backend is cuda: there is no NVIDIA driver"):
         mlsolve.solve(*pictures, mlsolve.Options(backend="cuda"))
 
 

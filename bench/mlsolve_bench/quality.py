@@ -34,6 +34,7 @@ class OpponentBackend:
     """A backend for mlsolve's solver whose workspaces are those of an opponent."""
 
     name: Literal["cpu", "cuda"] = "cpu"
+    device: str | None = None
 
     def __init__(self, opponent: str, threads: int, device: str) -> None:
         """Let `opponent` compute with `threads` threads on `device`."""
@@ -61,7 +62,7 @@ def computed_by(opponent: str, threads: int, device: str = "cpu") -> Any:
     if opponent == OURS:
         yield
         return
-    with patch.object(solver, "open_backend", lambda options, betas: OpponentBackend(opponent, threads, device)):
+    with patch.object(solver, "open_backend", lambda *_: OpponentBackend(opponent, threads, device)):
         yield
 
 

@@ -176,7 +176,7 @@ def advise(asked: PrintForecast, stack: Stack, paces: Sequence[Pace]) -> PrintFo
 @contextmanager
 def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     """Give mlsolve's iteration on pictures of noise, `side` square, on the road that the solver takes."""
-    from mlsolve.backends import open_backend
+    from mlsolve.backends import CpuBackend
     from mlsolve.colour import printable_range
     from mlsolve.solver import BETAS, objective_of
 
@@ -185,13 +185,13 @@ def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     rng = np.random.default_rng(0)
     target = rng.random((stack.planes, side, side), dtype=np.float32)
     guides = rng.random((stack.layers, stack.planes, side, side), dtype=np.float32)
-    backend = open_backend(options, BETAS)
+    backend = CpuBackend(options.threads, BETAS)
     try:
         workspace = backend.workspace(
             target, guides, objective, printable_range(options.min_density, options.max_density)
         )
         workspace.start(guides)
-        yield lambda: workspace.iterate(options.learning_rate)
+        yield lambda: workspace.advance([options.learning_rate])
     finally:
         backend.close()
 

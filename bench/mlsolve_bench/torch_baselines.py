@@ -4,6 +4,7 @@ Each is a workspace like mlsolve's own: `start(layers)`, `iterate(rate)`, `layer
 encoded transmittance, and a device, "cpu" or "cuda". torch_strongest.py holds the fastest of them.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from mlsolve_kernels.objective.terms import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, SIZE, taps
 
 from .problem import Problem
-from .torch_settings import use_threads
+from .torch_settings import batch_on, use_threads
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -102,6 +103,7 @@ class AsDescribed:
         """Prepare; ready to `iterate` from the guides."""
         use_threads(threads)
         self.problem = problem
+        self.batch = batch_on(device)
         self.target = torch.from_numpy(problem.target).to(device)[None]
         self.guides = torch.from_numpy(problem.guides).to(device)
         self.prepare(device)
@@ -151,14 +153,22 @@ class AsDescribed:
         loss = self.problem.objective.loss(numbers(*self.backward()))
         return loss, gradient_of(self.parameters)
 
-    def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+    def step(self, rate: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from, unread."""
         terms = self.backward()
         self.adam.param_groups[0]["lr"] = rate
         self.adam.step()
         with torch.no_grad():
             self.parameters.clamp_(*self.problem.bounds)
-        return numbers(*terms)
+        return terms
+
+    def iterate(self, rate: float) -> Terms:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        return numbers(*self.step(rate))
+
+    def advance(self, rates: Sequence[float]) -> list[Terms]:
+        """Take a step at each of `rates`, and read the terms after the last, as ours does on a GPU."""
+        return [numbers(*terms) for terms in [self.step(rate) for rate in rates]]
 
 
 _TAPS = torch.from_numpy(taps().astype(np.float32))

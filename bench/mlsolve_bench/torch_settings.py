@@ -6,6 +6,8 @@ from typing import Final
 
 import torch
 
+from mlsolve_kernels.objective.cuda import BATCH
+
 torch._dynamo.config.recompile_limit = 64  # one compilation a size; the default gives up after eight
 
 _M_TRIM_THRESHOLD: Final = -1
@@ -17,6 +19,11 @@ def use_threads(threads: int) -> None:
     """Let torch compute with `threads` threads, and keep the memory that it frees."""
     torch.set_num_threads(threads)
     keep_freed_memory()
+
+
+def batch_on(device: str) -> int:
+    """Return how many iterations torch takes on `device` between two readings of the terms: as many as ours."""
+    return BATCH if device == "cuda" else 1
 
 
 def keep_freed_memory() -> None:

@@ -8,6 +8,7 @@ between rows and planes, so that a shift is a slice and no loop has a border (wi
 for the border at every tap, several times slower).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from mlsolve_kernels.objective.terms import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, REACH, SIZE, taps
 
 from .problem import Problem
-from .torch_settings import use_threads
+from .torch_settings import batch_on, use_threads
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -136,6 +137,7 @@ class Strongest:
         """Prepare; ready to `iterate` from the guides."""
         use_threads(threads)
         self.problem = problem
+        self.batch = batch_on(device)
         self.flat = flat = Flat(problem.target.shape)
         inside = flat.lay(torch.ones(problem.target.shape, device=device))
         half, reach, size = flat.reach // 2, flat.reach, inside.numel()
@@ -170,15 +172,24 @@ class Strongest:
         whole = pad(gradient, (self.flat.reach, self.flat.reach))
         return weights.loss(self._terms(sums)), self.flat.lift(whole).cpu().numpy()
 
-    def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+    def step(self, rate: float) -> list[torch.Tensor]:
+        """Take one step at learning rate `rate`; return the sums of the terms it started from, unread."""
         self.number += 1
         beta_1, beta_2 = self.problem.betas
         corrected = rate / (1 - beta_1**self.number), 1 / (1 - beta_2**self.number)
         rates = torch.tensor(corrected, device=self.inside.device)
         settings = self.problem.objective, self.problem.bounds, self.problem.betas
         constants = (*self.constants, self.inside)
-        return self._terms(_compiled_step(self.state, rates, constants, settings, self.flat.stride))
+        sums: list[torch.Tensor] = _compiled_step(self.state, rates, constants, settings, self.flat.stride)
+        return sums
+
+    def iterate(self, rate: float) -> Terms:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        return self._terms(self.step(rate))
+
+    def advance(self, rates: Sequence[float]) -> list[Terms]:
+        """Take a step at each of `rates`, and read the terms after the last, as ours does on a GPU."""
+        return [self._terms(sums) for sums in [self.step(rate) for rate in rates]]
 
     def _terms(self, sums: list[torch.Tensor]) -> Terms:
         ssim, error, guides = (total / self.problem.target.size for total in sums)

@@ -7,6 +7,20 @@ from typing import Annotated, Any
 import typer
 
 
+def _gpu() -> tuple[dict[str, Any] | None, str]:
+    """Return the GPU that `--backend auto` would take, or None and why not."""
+    from mlsolve.backends import open_device
+    from mlsolve.errors import BackendError
+
+    try:
+        device = open_device()
+    except BackendError as error:
+        return None, f"no GPU: {str(error).removeprefix('backend is cuda: ')}"
+    found = {"name": device.name, "free GB": round(device.free_memory() / 1e9, 2)}
+    device.close()
+    return found, ""
+
+
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -18,6 +32,8 @@ def info(
     from mlsolve_kernels.compiled import cache_folder, is_cached
     from mlsolve_kernels.threads import available_cores
 
+    gpu, without = _gpu()
+
     folder = cache_folder()
     kernels = "not cached: no folder can be written"
     if folder is not None:
@@ -26,8 +42,8 @@ def info(
         "versions": versions(),
         "machine": f"{platform.machine()} {platform.system()}",
         "cores": available_cores(),
-        "devices": [],
-        "backend": "cpu",
+        "devices": [] if gpu is None else [gpu],
+        "backend": "cpu" if gpu is None else "cuda",
         "kernels": kernels,
     }
     if as_json:
@@ -36,5 +52,6 @@ def info(
     for name, found in facts["versions"].items():
         typer.echo(f"{name:<24} {found}")
     typer.echo(f"{'machine':<24} {facts['machine']}, {facts['cores']} cores for mlsolve")
-    typer.echo(f"{'devices':<24} none used: this version computes on the CPU")
+    shown = without if gpu is None else f"{gpu['name']}, {gpu['free GB']:.3g} GB free"
+    typer.echo(f"{'devices':<24} {shown}")
     typer.echo(f"{'kernels':<24} {kernels}")

@@ -16,7 +16,7 @@ def print_result(report: dict[str, Any], folder: Path, job: "Job") -> None:
     count = len(report["guides"])
     typer.echo(
         f"{count} {'layer' if count == 1 else 'layers'} of {width}×{height} pixels, {report['iterations']} "
-        f"iterations in {report['seconds']:.1f} s on the {report['backend']} backend"
+        f"iterations in {report['seconds']:.1f} s on the {report['device'] or 'cpu backend'}"
     )
     print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in job.guides])
     last = f" … {folder / f'layer-{count}.png'}" if count > 1 else ""

@@ -67,7 +67,11 @@ def run(
         int | None, typer.Option(help="Sizes solved from coarse to fine. [default: as many as suit the size]")
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda", help="What computes. [default: auto]")
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda",
+            help="What computes; auto: an NVIDIA GPU that works, else the CPU. [default: auto]",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -158,20 +162,20 @@ def _request(
 
 def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
     """Solve `job`, write the folder `out`, tell how it went."""
-    from mlsolve.backends import resolve
+    from mlsolve.backends import check_backend
     from mlsolve.folder import check_output, write_solution
 
     from .progress import Progress
     from .report import print_result
 
-    backend = resolve(job.options.backend)
+    check_backend(job.options.backend)
     check_output(out, overwrite)
     target, guides = job.pictures()
     height, width = target.shape[:2]
 
     from mlsolve_kernels.compiled import is_cached
 
-    if not is_cached():
+    if job.options.backend != "cuda" and not is_cached():
         with suppress(BrokenPipeError):
             typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
 
@@ -187,7 +191,7 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
             solution = solve(target, guides, job.options, watch)
         weight = job.options.guide_weight_for(len(guides))
         levels = solution.history[-1].levels
-        options = dataclasses.replace(job.options, backend=backend, levels=levels, guide_weight=weight)
+        options = dataclasses.replace(job.options, backend=solution.backend, levels=levels, guide_weight=weight)
         write_solution(solution, out, overwrite, job.resolved((width, height), options))
         interrupted = bool(marks)
     report = json.loads((out / "result.json").read_text(encoding="utf-8"))

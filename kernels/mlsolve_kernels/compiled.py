@@ -83,7 +83,7 @@ def _cache_parents(package: Path) -> Iterator[Path]:
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Point Numba's cache at `cache_folder()` while functions are decorated; a dispatcher keeps the place it saw."""
+    """Point Numba's cache at `cache_folder()` while functions are decorated; a dispatcher keeps what it saw."""
     folder = cache_folder()
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = "" if folder is None else str(folder)

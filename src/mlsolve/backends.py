@@ -1,20 +1,27 @@
 """Which backend computes, and the small interface through which the solver sees it."""
 
-from typing import Literal, Protocol
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.objective.terms import Objective, Terms
 
-from .errors import BackendError
+from .errors import BackendError, DeviceMemoryError
 from .options import Options
 
 FloatArray = npt.NDArray[np.float32]
+Shape = tuple[int, int, int, int]
+"""Layers, planes, height, width."""
 
 
 class Workspace(Protocol):
     """The state of one level: layers, moments, constants, all allocated when it is made."""
+
+    batch: int
+    """How many iterations `advance` is best given at a time, and takes at the most."""
 
     @property
     def layers(self) -> FloatArray:
@@ -23,14 +30,16 @@ class Workspace(Protocol):
     def start(self, layers: FloatArray) -> None:
         """Begin anew from `layers`."""
 
-    def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+    def advance(self, rates: Sequence[float]) -> list[Terms]:
+        """Take a step at each learning rate of `rates`; return the terms at the layers each started from."""
 
 
 class Backend(Protocol):
     """Makes workspaces; `close` gives back what they share."""
 
     name: Literal["cpu", "cuda"]
+    device: str | None
+    """What the device is called, None for the cores of this machine."""
 
     def workspace(
         self, target: FloatArray, guides: FloatArray, objective: Objective, bounds: tuple[float, float]
@@ -45,6 +54,7 @@ class CpuBackend:
     """Numba kernels on the cores of this machine."""
 
     name: Literal["cpu", "cuda"] = "cpu"
+    device: str | None = None
 
     def __init__(self, threads: int | None, betas: tuple[float, float]) -> None:
         """Start `threads` threads, None for one per core."""
@@ -66,19 +76,94 @@ class CpuBackend:
         self._team.close()
 
 
-def resolve(name: str) -> Literal["cpu", "cuda"]:
-    """Return the backend that `name` ("auto", "cpu" or "cuda") means here.
+class CudaBackend:
+    """CUDA kernels on an NVIDIA GPU (docs/gpu.md)."""
 
-    Raises BackendError for "cuda": this version computes on the CPU only.
-    """
+    name: Literal["cpu", "cuda"] = "cuda"
+
+    def __init__(self, betas: tuple[float, float], device: Any = None, graphs: bool = False) -> None:
+        """Open the GPU, or take `device`, a mlsolve_kernels.cuda.device.Device, which tests bring.
+
+        graphs: replay an iteration as a CUDA graph. Raises BackendError if there is no GPU that works.
+        """
+        self._device = open_device(graphs) if device is None else device
+        self._betas = betas
+        self.device: str | None = self._device.name
+
+    def check_memory(self, shape: Shape) -> None:
+        """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` takes."""
+        from mlsolve_kernels.objective.cuda import device_bytes
+
+        needed, free = device_bytes(*shape), self._device.free_memory()
+        if needed > free:
+            raise DeviceMemoryError(_too_little(self._device.name, shape, needed, free))
+
+    def workspace(
+        self, target: FloatArray, guides: FloatArray, objective: Objective, bounds: tuple[float, float]
+    ) -> Workspace:
+        """Return a workspace in the device's memory; raises DeviceMemoryError."""
+        from mlsolve_kernels.cuda.device import OutOfDeviceMemory
+        from mlsolve_kernels.objective.cuda import CudaWorkspace, device_bytes
+
+        try:
+            return CudaWorkspace(target, guides, objective, bounds, self._betas, self._device)
+        except OutOfDeviceMemory:
+            count, planes, height, width = guides.shape
+            shape = count, planes, height, width
+            message = _too_little(self._device.name, shape, device_bytes(*shape), self._device.free_memory())
+            raise DeviceMemoryError(message) from None
+
+    def close(self) -> None:
+        """Give the device's memory back."""
+        self._device.close()
+
+
+def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
+    layers, _, height, width = shape
+    return (
+        f"{layers} layers of {width}×{height} pixels need {needed / 1e9:.3g} GB of memory on the {name}, "
+        f"{free / 1e9:.3g} GB are free: use --backend cpu or a smaller size"
+    )
+
+
+def open_device(graphs: bool = False) -> Any:
+    """Return this machine's GPU; raises BackendError, saying what is missing and what to do."""
+    from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError
+
+    try:
+        return CupyDevice(graphs)
+    except NoDeviceError as error:
+        raise BackendError(f"backend is cuda: {error}") from None
+
+
+def check_backend(name: str) -> None:
+    """Raise BackendError if the backend `name` ("auto", "cpu" or "cuda") cannot be had here."""
     if name == "cuda":
-        raise BackendError(
-            "backend is cuda: this version of mlsolve has no CUDA backend yet, use --backend cpu or auto"
-        )
-    return "cpu"
+        open_device().close()
 
 
-def open_backend(options: Options, betas: tuple[float, float]) -> Backend:
-    """Return the backend that `options` ask for, ready to make workspaces."""
-    resolve(options.backend)
+def open_backend(options: Options, betas: tuple[float, float], shape: Shape) -> Backend:
+    """Return the backend that `options` ask for, ready to make workspaces up to `shape`.
+
+    auto: a GPU that works; without one the CPU, and with one too small the CPU with a warning.
+    Raises BackendError where the backend asked for cannot be had, DeviceMemoryError where it is too small.
+    """
+    if options.backend != "cpu":
+        try:
+            backend = CudaBackend(betas)
+            backend.check_memory(shape)
+            return backend
+        except DeviceMemoryError as error:
+            if options.backend == "cuda":
+                raise
+            warn_of_fallback(error)
+        except BackendError:
+            if options.backend == "cuda":
+                raise
     return CpuBackend(options.threads, betas)
+
+
+def warn_of_fallback(error: DeviceMemoryError) -> None:
+    """Say why a solve that might have run on the GPU runs on the CPU."""
+    reason = str(error).split(": use")[0]
+    warnings.warn(f"{reason}: computing on the CPU", stacklevel=3)

@@ -17,5 +17,9 @@ class BackendError(MlsolveError, RuntimeError):
     """A backend that this machine does not have."""
 
 
+class DeviceMemoryError(BackendError):
+    """A GPU without room for the picture."""
+
+
 class OutputError(MlsolveError, OSError):
     """A place that cannot be written to."""

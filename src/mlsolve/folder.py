@@ -64,6 +64,7 @@ def result(solution: "Solution", scores: Scores, folder: Path, job: Job | None) 
         "stopped_by": solution.stop,
         "seconds": round(solution.seconds, 3),
         "backend": solution.backend,
+        "device": solution.device,
         "versions": versions(),
     }
 

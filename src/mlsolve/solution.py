@@ -38,6 +38,8 @@ class Solution:
     """Why it ended: all iterations done, the wanted SSIM reached, patience run out, or the callback."""
     seconds: float
     """Wall-clock time of the solve, compiling included."""
+    device: str | None = None
+    """What the GPU is called, None if there was none."""
 
     @cached_property
     def printed(self) -> npt.NDArray[np.uint8]:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from mlsolve_kernels.objective.terms import Objective, Terms
 
 from .arrays import as_image, planar, spread_grey
-from .backends import Backend, Workspace, open_backend
+from .backends import Backend, CpuBackend, Workspace, open_backend, warn_of_fallback
 from .colour import decode, encode, exposure_scale, printable_range
-from .errors import InputError
+from .errors import DeviceMemoryError, InputError
 from .history import History, Step
 from .memory import check_memory
 from .options import MAX_LAYERS, Options
@@ -52,7 +52,8 @@ def solve(
 
     target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
     laid over white. guides: 1 to 16 pictures of the same size, one per layer. If none of them has colour,
-    one plane is solved. callback: called with a `Step` at every iteration; return True to stop there.
+    one plane is solved. callback: called with a `Step` for every iteration; return True to stop there. On a GPU
+    iterations come in batches of ten: the whole batch is in the result when one of them is the last.
 
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
     size, BackendError for a backend this machine does not have.
@@ -63,16 +64,17 @@ def solve(
     height, width = target_image.shape[:2]
     check_memory((width, height), len(guide_images), target_image.shape[2])
     shapes = level_shapes(height, width, options.levels)
-    backend = open_backend(options, BETAS)
+    problem = encode(planar(target_image)), encode(np.stack([planar(guide) for guide in guide_images]))
+    backend = open_backend(options, BETAS, (len(guide_images), target_image.shape[2], height, width))
     try:
-        layers, history, stop = _descend(
-            encode(planar(target_image)),
-            encode(np.stack([planar(guide) for guide in guide_images])),
-            shapes,
-            options,
-            backend,
-            callback,
-        )
+        layers, history, stop = _descend(*problem, shapes, options, backend, callback)
+    except DeviceMemoryError as error:  # somebody else took the memory meanwhile
+        if options.backend != "auto":
+            raise
+        warn_of_fallback(error)
+        backend.close()
+        backend = CpuBackend(options.threads, BETAS)
+        layers, history, stop = _descend(*problem, shapes, options, backend, callback)
     finally:
         backend.close()
     return Solution(
@@ -84,6 +86,7 @@ def solve(
         backend=backend.name,
         stop=stop,
         seconds=time.perf_counter() - began,
+        device=backend.device,
     )
 
 
@@ -189,20 +192,33 @@ def _solve_level(
     """Iterate at one level, append to `steps`, return why it ended; place: the level's number, all shapes."""
     level, shapes = place
     best, best_iteration = math.inf, 0
-    for iteration in range(1, options.iterations + 1):
-        terms = workspace.iterate(_rate(options, iteration))
-        step = _step(terms, objective, level, shapes, iteration, options.iterations)
-        steps.append(step)
-        if step.loss < best * (1 - _LEAST_GAIN):
-            best, best_iteration = step.loss, iteration
-        if callback is not None and callback(step):
-            return "callback"
-        at_full_size = level == len(shapes)
-        if at_full_size and options.target_ssim is not None and step.target_ssim >= options.target_ssim:
-            return "target_ssim"
-        if options.patience is not None and iteration - best_iteration >= options.patience:
-            return "patience"
+    for first in range(1, options.iterations + 1, workspace.batch):
+        batch = range(first, min(first + workspace.batch, options.iterations + 1))
+        stop: Stop | None = None
+        for iteration, terms in zip(
+            batch, workspace.advance([_rate(options, iteration) for iteration in batch]), strict=True
+        ):
+            step = _step(terms, objective, level, shapes, iteration, options.iterations)
+            steps.append(step)
+            if step.loss < best * (1 - _LEAST_GAIN):
+                best, best_iteration = step.loss, iteration
+            reason = _reason_to_stop(step, options, iteration - best_iteration, callback)
+            stop = stop or reason
+        if stop is not None:
+            return stop
     return "iterations"
+
+
+def _reason_to_stop(step: Step, options: Options, without_gain: int, callback: Callback | None) -> Stop | None:
+    """Tell `callback` of `step` and return why to stop after it, None to go on."""
+    if callback is not None and callback(step):
+        return "callback"
+    at_full_size = step.level == step.levels
+    if at_full_size and options.target_ssim is not None and step.target_ssim >= options.target_ssim:
+        return "target_ssim"
+    if options.patience is not None and without_gain >= options.patience:
+        return "patience"
+    return None
 
 
 def _rate(options: Options, iteration: int) -> float:

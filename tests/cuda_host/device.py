@@ -17,7 +17,13 @@ from mlsolve_kernels.cuda.source import source
 SHIM = Path(__file__).with_name("shim.h")
 
 PLAIN = ("-O1", "-DPOISON")
-SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
+SANITIZED = (
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=undefined",
+    "-fno-omit-frame-pointer",
+)
 
 Edit = Callable[[str], str]
 
@@ -27,17 +33,29 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
-def build(folder: Path, name: str, layers: int, flags: tuple[str, ...] = PLAIN, edit: Edit = lambda text: text) -> Path:
+def build(
+    folder: Path, name: str, layers: int, flags: tuple[str, ...] = PLAIN, edit: Edit = lambda text: text
+) -> Path:
     """Compile kernel `name` for the host into `folder` unless it is there; return the library."""
     text = "\n".join(
-        [f'#include "{SHIM}"', edit(source(name, layers)), "#line 1 \"export\"", f"SHIM_EXPORT({name})", ""]
+        [f'#include "{SHIM}"', edit(source(name, layers)), '#line 1 "export"', f"SHIM_EXPORT({name})", ""]
     )
     digest = hashlib.sha256(f"{flags}{text}{SHIM.read_text()}".encode()).hexdigest()[:16]
     library = folder / f"{name}-{layers}-{digest}.so"
     if not library.exists():
         source_file = library.with_suffix(".cpp")
         source_file.write_text(text)
-        command = ["g++", "-std=c++20", "-ffp-contract=off", "-fno-gnu-unique", "-fPIC", "-shared", "-w", "-mfma", *flags]
+        command = [
+            "g++",
+            "-std=c++20",
+            "-ffp-contract=off",
+            "-fno-gnu-unique",
+            "-fPIC",
+            "-shared",
+            "-w",
+            "-mfma",
+            *flags,
+        ]
         done = subprocess.run(
             [*command, str(source_file), "-o", str(library)], capture_output=True, text=True, check=False
         )

@@ -1,7 +1,7 @@
 // Enough of CUDA to run a kernel on the host: every thread of a block is a fiber, blocks run one after another.
 //
 // Compiled in front of the very source that goes to the GPU. What it makes visible:
-//   - a missing barrier: fibers run in forward or in reverse order, each as far as it can; a reader that comes before
+//   - a missing barrier: warps run in forward or in reverse order, each as far as it can; a reader that comes before
 //     its writer reads what was there before, which at the start of a block is NaN (POISON);
 //   - a barrier that not all threads reach, or at which they stand in different lines: the launch fails;
 //   - an asynchronous copy that is not waited for, or into a place that is still read: copies happen as late as
@@ -185,6 +185,26 @@ inline void fiber_main() {
     to_scheduler();
 }
 
+// Lets every thread of a warp go as far as it can; tells whether any could.
+inline bool run_warp(int warp, int threads, int reverse) {
+    bool moved = false;
+    for (int i = 0; i < 32; ++i) {
+        const int t = 32 * warp + (reverse ? 31 - i : i);
+        if (t >= threads) continue;
+        Fiber& fiber = state->fibers[t];
+        if (fiber.done || (fiber.waits && fiber.waits->generation == fiber.generation)) continue;
+        moved = true;
+        state->current = t;
+        threadIdx = {static_cast<unsigned>(t), 0, 0};
+        SHIM_LEAVE(&state->scheduler_stack, fiber.stack, STACK);
+        swapcontext(&state->scheduler, &fiber.context);
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_finish_switch_fiber(state->scheduler_stack, &state->scheduler_bottom, &state->scheduler_size);
+#endif
+    }
+    return moved;
+}
+
 inline bool run_block(int threads, int reverse) {
     state->block = {threads, 0, 0, 0};
     for (int warp = 0; warp * 32 < threads; ++warp) state->warps[warp] = {min(32, threads - 32 * warp), 0, 0, 0};
@@ -199,21 +219,14 @@ inline bool run_block(int threads, int reverse) {
         fiber.context.uc_stack.ss_size = STACK;
         makecontext(&fiber.context, fiber_main, 0);
     }
+    const int warps = (threads + 31) / 32;
     for (bool moved = true; moved;) {
         moved = false;
-        for (int i = 0; i < threads; ++i) {
-            const int t = reverse ? threads - 1 - i : i;
-            Fiber& fiber = state->fibers[t];
-            if (fiber.done || (fiber.waits && fiber.waits->generation == fiber.generation)) continue;
-            moved = true;
-            state->current = t;
-            threadIdx = {static_cast<unsigned>(t), 0, 0};
-            SHIM_LEAVE(&state->scheduler_stack, fiber.stack, STACK);
-            swapcontext(&state->scheduler, &fiber.context);
-#if defined(__SANITIZE_ADDRESS__)
-            __sanitizer_finish_switch_fiber(state->scheduler_stack, &state->scheduler_bottom, &state->scheduler_size);
-#endif
-            if (state->failed) return false;
+        for (int i = 0; i < warps; ++i) {
+            while (run_warp(reverse ? warps - 1 - i : i, threads, reverse)) {
+                moved = true;
+                if (state->failed) return false;
+            }
         }
     }
     for (int t = 0; t < threads; ++t) {

@@ -23,8 +23,8 @@ with cached():
     def update(x: Any, first: Any, second: Any, gradient: Any, rates: Any, turn: Any, width: int) -> None:
         """Step the first `width` pixels of every row in place, by line turn[0] of `rates`.
 
-        x, first, second, gradient: (rows, pitch) float32; `gradient` in the per-pixel measure. rates: (n, 8) float32,
-        each line a `Rates`. turn: (1,) int32. Launch: grid_for(rows, width), blocks of THREADS.
+        x, first, second, gradient: (rows, pitch) float32; `gradient` in the per-pixel measure. rates: (n, 8)
+        float32, each line a `Rates`. turn: (1,) int32. Launch: grid_for(rows, width), blocks of THREADS.
         """
         column = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
         if column >= width:

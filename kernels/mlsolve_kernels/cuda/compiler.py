@@ -55,7 +55,7 @@ def compile_text(text: str, name: str, chip: int) -> Compiled:
 
 
 def compile_kernel(name: str, layers: int, chip: int) -> Compiled:
-    """Return kernel `name` (source.KERNELS) for so many layers and compute capability `chip`, from disk if it is there.
+    """Return kernel `name` (source.KERNELS) for so many layers and a chip, from disk if it is there.
 
     Raises CompilerError.
     """
@@ -79,7 +79,7 @@ def chip_for(capability: int) -> int:
     fitting = [chip for chip in known if chip // 10 == capability // 10 and chip <= capability]
     if not fitting:
         raise CompilerError(f"this NVRTC knows no chip of compute capability {capability / 10}")
-    return max(fitting)
+    return int(max(fitting))
 
 
 def _nvrtc() -> Any:
@@ -104,7 +104,7 @@ def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
 
 
 def _account(log: str) -> tuple[int, int, int]:
-    """Return registers, bytes of shared memory and bytes spilled, as ptxas tells them for the one kernel of a text."""
+    """Return registers, bytes of shared memory and bytes spilled, as ptxas tells them of the one kernel."""
 
     def sum_of(pattern: str) -> int:
         return sum(int(number) for number in re.findall(pattern, log))

@@ -30,8 +30,8 @@ class NoDeviceError(Exception):
     """There is no GPU that works; the message says what is missing and what to do."""
 
 
-class DeviceMemoryError(Exception):
-    """The device has less free memory than is needed; the message gives both."""
+class OutOfDeviceMemory(Exception):
+    """The device has no memory left for an array."""
 
 
 class Device(Protocol):
@@ -40,7 +40,7 @@ class Device(Protocol):
     name: str
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
-        """Return a new array on the device; raises DeviceMemoryError."""
+        """Return a new array on the device; raises OutOfDeviceMemory."""
 
     def clear(self, array: Any) -> None:
         """Fill `array` with zeros."""
@@ -63,6 +63,9 @@ class Device(Protocol):
     def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
         """Return what does again what `run` asks of the device; `run` must have run before."""
 
+    def free_memory(self) -> int:
+        """Return the bytes that can still be had."""
+
     def close(self) -> None:
         """Give memory back."""
 
@@ -81,7 +84,9 @@ class CupyDevice:
         self.name = str(properties["name"].decode())
         capability = 10 * int(properties["major"]) + int(properties["minor"])
         if capability < OLDEST:
-            raise NoDeviceError(f"{self.name} has compute capability {capability / 10}, 7.5 is needed: use another GPU")
+            raise NoDeviceError(
+                f"{self.name} has compute capability {capability / 10}, 7.5 is needed: use another GPU"
+            )
         self._multiprocessors = int(properties["multiProcessorCount"])
         self._shared = int(properties["sharedMemPerMultiprocessor"])
         self._functions: dict[tuple[str, int], tuple[Any, Compiled]] = {}
@@ -94,7 +99,7 @@ class CupyDevice:
             from ..adam.cuda import THREADS, grid_for, update
 
             self._numba_stream = numba_cuda.external_stream(self._stream.ptr)
-            self._as_numba = lambda array: numba_cuda.as_cuda_array(array, sync=False)
+            self._as_numba: Callable[[Any], Any] = lambda array: numba_cuda.as_cuda_array(array, sync=False)
             numba_cuda.current_context()
         except CompilerError as error:
             raise NoDeviceError(f"{error}: {INSTALL}") from None
@@ -105,7 +110,7 @@ class CupyDevice:
         self._update, self._update_grid, self._update_threads = update, grid_for, THREADS
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
-        """Return a new array on the device; raises DeviceMemoryError."""
+        """Return a new array on the device; raises OutOfDeviceMemory."""
         with self._within():
             return self._cupy.zeros(shape, dtype=dtype)
 
@@ -115,7 +120,7 @@ class CupyDevice:
             array.fill(0)
 
     def upload(self, host: npt.NDArray[Any], to: Any) -> None:
-        """Copy `host` (..., n) into the first n of the last axis of `to`, plane by plane: a plane is all it needs."""
+        """Copy `host` (..., n) into the first n of the last axis of `to`, plane by plane: it needs no more."""
         planes = host.reshape(-1, *host.shape[-2:]) if host.ndim > 2 else host[np.newaxis]
         onto = to.reshape(-1, *to.shape[-2:]) if to.ndim > 2 else to[np.newaxis]
         with self._within():
@@ -148,7 +153,8 @@ class CupyDevice:
             for a in arguments
         )
         with self._stream:
-            self._function(kernel, layers)[0](grid, (threads,), typed)
+            run, _ = self._function(kernel, layers)
+            run(grid, (threads,), typed)
 
     def adam(self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int) -> None:
         """Run adam.cuda.update on arrays (rows, pitch)."""
@@ -173,6 +179,11 @@ class CupyDevice:
         self._stream.synchronize()
         self._cupy.get_default_memory_pool().free_all_blocks()
 
+    def free_memory(self) -> int:
+        """Return the free bytes of the device, those that CuPy keeps for reuse among them."""
+        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+
     def _function(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
         """Return a kernel ready to launch, and what it was compiled to."""
         known = self._functions.get((kernel, layers))
@@ -192,13 +203,7 @@ class CupyDevice:
             with self._stream:
                 yield
         except self._cupy.cuda.memory.OutOfMemoryError:
-            free, _ = self._cupy.cuda.runtime.memGetInfo()
-            raise DeviceMemoryError(f"{self.name} is out of memory, {free / 1e9:.3g} GB are free") from None
-
-    def free_memory(self) -> int:
-        """Return the free bytes of the device, those that CuPy keeps for reuse among them."""
-        free, _ = self._cupy.cuda.runtime.memGetInfo()
-        return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+            raise OutOfDeviceMemory from None
 
 
 def driver_is_here() -> bool:

@@ -30,6 +30,7 @@ class CudaWorkspace:
     """Layers, moments and constants of one size of image on a device, allocated once."""
 
     batch: int = BATCH
+    """Iterations that `advance` is best given at a time."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class CudaWorkspace:
         """Prepare to solve for `target` (C, H, W) and `guides` (N, C, H, W), encoded transmittance in [0, 1].
 
         bounds: the printable range of encoded transmittance (low, high), 0 < low < high ≤ 1.
-        betas: the decay rates of Adam's moments. Raises DeviceMemoryError.
+        betas: the decay rates of Adam's moments. Raises OutOfDeviceMemory.
         """
         self._count, planes, self._height, self._width = guides.shape
         self._bounds, self._betas, self._device = bounds, betas, device
@@ -58,7 +59,9 @@ class CudaWorkspace:
         whole = (self._count, planes, self._height, self._pitch)
         self._layers, self._first, self._second, self._gradient = (device.zeros(*whole) for _ in range(4))
         self._by_seen = device.zeros(*whole[1:])
-        self._ssim_sums, self._error_sums = (device.zeros(self._of_target.blocks, dtype=np.float64) for _ in range(2))
+        self._ssim_sums, self._error_sums = (
+            device.zeros(self._of_target.blocks, dtype=np.float64) for _ in range(2)
+        )
         self._guide_sums = device.zeros(self._of_layers.blocks, dtype=np.float64)
         self._table = device.zeros(BATCH, self._count + 2, dtype=np.float64)
         self._rates = device.zeros(BATCH, len(Rates._fields))

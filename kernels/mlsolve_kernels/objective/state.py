@@ -1,5 +1,7 @@
 """What an iteration on the CPU works on, whichever path it takes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,9 @@ class State:
     Per pixel, plane and layer six float32: layer, two moments, guide and its two statistics; per pixel and
     plane three more for the target; and some per cent for the halos of the strips.
     """
+
+    batch: int = 1
+    """Iterations that `advance` is best given at a time: the terms of each are at hand when it ends."""
 
     def __init__(
         self,
@@ -60,6 +65,14 @@ class State:
         self._first.fill(0)
         self._second.fill(0)
         self._step = 0
+
+    def iterate(self, rate: float) -> Terms:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        raise NotImplementedError("each path has its own")
+
+    def advance(self, rates: Sequence[float]) -> list[Terms]:
+        """Take a step at each of `rates`; return the terms at the layers each started from."""
+        return [self.iterate(rate) for rate in rates]
 
     def _next_rates(self, rate: float) -> Rates:
         """Count a step and return its constants."""
