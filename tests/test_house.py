@@ -10,6 +10,7 @@ import pytest
 
 import mlsolve_kernels
 from conftest import ROOT
+from mlsolve_kernels.cuda.source import KERNELS, source
 
 PACKAGES = {
     "mlsolve_kernels": ROOT / "kernels" / "mlsolve_kernels",
@@ -32,6 +33,8 @@ ONLY_IN = {
     "cv2": {"mlsolve"},
     "numba": {"mlsolve_kernels", "mlsolve_bench"},
     "torch": {"mlsolve_bench"},
+    "cupy": {"mlsolve_kernels"},
+    "cuda": {"mlsolve_kernels"},
 }
 """Which packages may import what."""
 
@@ -60,14 +63,16 @@ def test_imports_run_one_way(package):
 def test_references_import_nothing_fast():
     for source in PACKAGES["mlsolve_kernels"].rglob("reference.py"):
         text = source.read_text(encoding="utf-8")
-        assert not re.search(r"import.*(numba|\bcpu\b|compiled|layout|partials|adam_step)", text), source
+        assert not re.search(r"import.*(numba|\bcpu\b|\bcuda\b|compiled|layout|partials|adam_step)", text), source
 
 
 def test_every_operation_has_its_companions():
     """A folder of kernels has a reference and a CPU twin, and the tests import both."""
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
     package = Path(mlsolve_kernels.__file__).parent
-    operations = [folder for folder in package.iterdir() if (folder / "__init__.py").exists()]
+    operations = [
+        folder for folder in package.iterdir() if (folder / "__init__.py").exists() and folder.name != "cuda"
+    ]
     assert {folder.name for folder in operations} >= {"blur", "ssim", "mse", "product", "adam", "objective"}
     for folder in operations:
         assert (folder / "reference.py").exists(), folder
@@ -75,6 +80,16 @@ def test_every_operation_has_its_companions():
         for twin in ("reference", "cpu"):
             pattern = rf"{folder.name}\.{twin} import|{folder.name} import .*{twin}"
             assert re.search(pattern, tests), f"no test imports {folder.name}.{twin}"
+
+
+def test_cuda_sources_are_all_used():
+    """Every .cu is a kernel that is compiled, and every header is part of one."""
+    package = PACKAGES["mlsolve_kernels"]
+    sources = {path.relative_to(package).as_posix() for path in package.rglob("*.cu")}
+    assert sources == set(KERNELS.values())
+    headers = {path.relative_to(package).as_posix() for path in package.rglob("*.cuh")}
+    included = re.findall(r'^#line 1 "(.*\.cuh)"$', "".join(source(name, 1) for name in KERNELS), re.M)
+    assert headers == set(included)
 
 
 def test_torch_is_loaded_only_when_it_is_wanted():

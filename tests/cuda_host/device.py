@@ -25,6 +25,10 @@ SANITIZED = (
     "-fno-omit-frame-pointer",
 )
 
+ALIGNMENT = 256
+GUARD = 65536
+"""Bytes on either side of an array that a fault may reach without harm to the tests."""
+
 Edit = Callable[[str], str]
 
 
@@ -95,12 +99,28 @@ class HostDevice:
     ) -> None:
         self.folder, self.reverse, self.early, self._resident, self.flags = folder, reverse, early, resident, flags
         self.edits = edits or {}
-        self.launched: list[str] = []
+        self._guards: list[np.ndarray] = []
         self._libraries: dict[tuple[str, int], Any] = {}
 
     def zeros(self, *shape: int, dtype: Any = np.float32) -> Any:
-        """Sixteen-byte aligned, as device memory is."""
-        return aligned(np.zeros(shape, dtype=dtype))
+        """Aligned as device memory is; NaN on either side, or for the sanitizer nothing."""
+        guard = 0 if self.flags == SANITIZED else GUARD
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        room = np.full(size + 2 * guard + ALIGNMENT, 0xFF, dtype=np.uint8)
+        start = -(room.ctypes.data + guard) % ALIGNMENT + guard
+        if guard:
+            self._guards += [room[:start], room[start + size :]]
+        else:  # what lies behind the array is nobody's
+            room = np.zeros(size, dtype=np.uint8)
+            start = 0
+            assert room.ctypes.data % 16 == 0
+        array = room[start : start + size].view(dtype).reshape(shape)
+        array[...] = 0
+        return array
+
+    def intact(self) -> bool:
+        """Tell whether nothing was written beside the arrays."""
+        return all((guard == 0xFF).all() for guard in self._guards)
 
     def clear(self, array: Any) -> None:
         array[...] = 0
@@ -116,7 +136,6 @@ class HostDevice:
         return self._resident
 
     def launch(self, kernel: str, layers: int, grid: tuple[int, ...], threads: int, *arguments: Any) -> None:
-        self.launched.append(kernel)
         library = self._libraries.get((kernel, layers))
         if library is None:
             path = build(self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text))
@@ -143,14 +162,3 @@ class HostDevice:
 
     def close(self) -> None:
         pass
-
-
-def aligned(array: np.ndarray) -> np.ndarray:
-    """Return `array` copied to an address that is a multiple of 16, with nothing of ours behind its end."""
-    if array.ctypes.data % 16 == 0:
-        return array
-    room = np.empty(array.nbytes + 16, dtype=np.uint8)
-    start = -room.ctypes.data % 16
-    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy

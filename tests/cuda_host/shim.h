@@ -236,7 +236,8 @@ inline bool run_block(int threads, int reverse) {
 }
 
 #if defined(POISON)
-extern "C" char __bss_start, _end;
+// Hidden: these of the library, not of the program that loads it.
+extern "C" __attribute__((visibility("hidden"))) char __bss_start, _end;
 inline void poison() { memset(&__bss_start, 0xff, &_end - &__bss_start); }
 #else
 inline void poison() {}

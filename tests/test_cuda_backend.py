@@ -1,0 +1,203 @@
+"""The CUDA backend as the solver sees it, on the host device; and what becomes of machines without a GPU."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import mlsolve
+from cuda_host.device import HostDevice, compiler
+from mlsolve import backends, solver
+from mlsolve.backends import CpuBackend, CudaBackend
+from mlsolve_kernels.cuda import device as devices
+from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
+from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
+from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace, device_bytes
+from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.window import REACH
+
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++"
+)
+OPTIONS = mlsolve.Options(iterations=2, exposure=0.2)
+
+
+@pytest.fixture
+def on_host(tmp_path_factory, monkeypatch):
+    """Let the backend find a host device where it looks for a GPU; the test may take memory from it."""
+    made = []
+
+    class Found(HostDevice):
+        memory = 10**9
+
+        def __init__(self, graphs=False):
+            super().__init__(tmp_path_factory.mktemp("kernels"))
+            made.append(self)
+
+        def free_memory(self):
+            return self.memory
+
+    monkeypatch.setattr(backends, "open_device", Found)
+    Found.made = made
+    return Found
+
+
+@pytest.fixture
+def pictures(picture):
+    return picture(40, 48), [picture(40, 48, seed) for seed in (1, 2)]
+
+
+@needs_compiler
+def test_a_whole_solve_is_that_of_the_cpu(on_host, pictures):
+    """Every kernel, launch and copy of a solve, on several levels; scores as from the CPU."""
+    settings = {"iterations": 12, "exposure": 0.2, "levels": 2}
+    here = mlsolve.solve(*pictures, mlsolve.Options(backend="cuda", **settings))
+    there = mlsolve.solve(*pictures, mlsolve.Options(backend="cpu", **settings))
+    assert (here.backend, here.device) == ("cuda", "host")
+    assert (there.backend, there.device) == ("cpu", None)
+    assert len(here.history) == len(there.history)
+    assert here.scores.target_ssim == pytest.approx(there.scores.target_ssim, abs=1e-3)
+    assert here.scores.target_psnr == pytest.approx(there.scores.target_psnr, abs=0.1)
+    np.testing.assert_allclose(here.scores.guide_ssim, there.scores.guide_ssim, atol=1e-3)
+    assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
+
+
+@needs_compiler
+def test_auto_takes_the_gpu_and_the_report_names_it(on_host, mlsolve, save, picture, tmp_path):
+    target, guide = save("t.png", picture(24, 24)), save("g.png", picture(24, 24, 1))
+    run = mlsolve("run", target, "-g", guide, "-g", guide, "--iterations", 3, "--out", "o")
+    assert run.status == 0
+    assert re.search(r"3 iterations in [\d.]+ s on the host$", run.out.splitlines()[0])
+    assert on_host.made
+    assert 'backend = "cuda"' in (tmp_path / "o" / "job.toml").read_text()
+
+
+@needs_compiler
+def test_info_names_the_gpu(on_host, mlsolve):
+    assert re.search(r"^devices +host, 1 GB free$", mlsolve("info").out, re.M)
+
+
+@needs_compiler
+def test_too_little_device_memory(on_host, pictures):
+    on_host.memory = 1000
+    with pytest.raises(mlsolve.BackendError, match=r"2 layers of 48×40 pixels need .* GB .* 1e-06 GB are free"):
+        mlsolve.solve(*pictures, mlsolve.Options(backend="cuda"))
+    with pytest.warns(UserWarning, match=r"2 layers .* are free: computing on the CPU$"):
+        solution = mlsolve.solve(*pictures, OPTIONS)
+    assert solution.backend == "cpu"
+
+
+@needs_compiler
+def test_memory_that_is_gone_in_the_middle_of_a_solve(on_host, pictures, monkeypatch):
+    """Another program took it: the solve begins again on the CPU, or says so in one line."""
+
+    def out_of_memory(self, *shape, dtype=np.float32):
+        raise OutOfDeviceMemory
+
+    monkeypatch.setattr(on_host, "zeros", out_of_memory)
+    with pytest.raises(mlsolve.BackendError, match=r"need .* GB of memory on the host, 1 GB are free"):
+        mlsolve.solve(*pictures, mlsolve.Options(backend="cuda", levels=1))
+    with pytest.warns(UserWarning, match="computing on the CPU"):
+        solution = mlsolve.solve(*pictures, OPTIONS)
+    cpu = mlsolve.solve(*pictures, mlsolve.Options(iterations=2, exposure=0.2, backend="cpu"))
+    np.testing.assert_array_equal(solution.layers, cpu.layers)
+    assert len(solution.history) == len(cpu.history)
+
+
+@needs_compiler
+def test_stopping_keeps_the_batch(on_host, pictures):
+    """The callback sees every iteration that is in the result, and what it says holds at the end of the batch."""
+    seen = []
+
+    def watch(step):
+        seen.append(step.iteration)
+        return step.iteration == 3
+
+    solution = mlsolve.solve(*pictures, mlsolve.Options(iterations=25, backend="cuda", levels=1), watch)
+    assert solution.stop == "callback"
+    assert seen == list(range(1, BATCH + 1))
+    assert len(solution.history) == BATCH
+
+
+def test_a_machine_without_a_gpu_computes_on_the_cpu(pictures):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert mlsolve.solve(*pictures, mlsolve.Options(iterations=1)).backend == "cpu"
+
+
+def test_what_is_missing_is_said(monkeypatch):
+    monkeypatch.setattr(devices, "driver_is_here", lambda: True)
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
+    with pytest.raises(mlsolve.BackendError) as refused:
+        mlsolve.solve(np.zeros((20, 20)), [np.zeros((20, 20))], mlsolve.Options(backend="cuda"))
+    assert str(refused.value) == (
+        "backend is cuda: CuPy is not installed: pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers "
+        "before 580"
+    )
+
+
+def test_a_driver_without_a_gpu(monkeypatch):
+    """CuPy is there and is asked; here it finds neither driver nor GPU."""
+    pytest.importorskip("cupy", reason="needs the extra cuda13 or cuda12")
+    monkeypatch.setattr(devices, "driver_is_here", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    import cupy
+
+    if cupy.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(NoDeviceError, match=r"^no NVIDIA GPU can be used \(.+\): use --backend cpu$"):
+        devices.CupyDevice()
+
+
+def test_backends_have_one_interface():
+    for backend in (CpuBackend, CudaBackend):
+        assert {"workspace", "close"} <= set(vars(backend))
+    assert CudaWorkspace.batch == BATCH
+    assert solver.open_backend is backends.open_backend
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (11, 11), (600, 600), (2048, 2048), (7087, 10630), (3, 20000)]
+)
+@pytest.mark.parametrize("resident", [1, 80, 660])
+def test_grids_cover_the_image_once(height, width, resident):
+    grid = grid_for(3, height, width, resident)
+    assert grid.rows <= max(LONGEST_PIECE, 1)
+    assert (grid.pieces - 1) * grid.rows < height <= grid.pieces * grid.rows
+    assert (grid.strips - 1) * OWN < width <= grid.strips * OWN
+    assert grid.blocks == 3 * grid.strips * grid.pieces
+    assert max(grid.strips, grid.pieces) <= 65535
+
+
+def test_a_device_is_kept_busy():
+    """A picture of 600×600 has few strips: its rows are divided so that most of a large device works."""
+    grid = grid_for(9, 600, 600, 132 * 5)
+    assert grid.blocks > 132 * 5 / 2
+    waves = -(-grid.blocks // 660)
+    assert waves * (grid.rows + 2 * REACH) < 2 * (600 + 2 * REACH) * grid.planes * grid.strips / 660 + 2 * REACH
+
+
+def test_blocks_by_registers_and_by_shared_memory():
+    assert resident_blocks(180, 24656, 64, 228 * 1024) == 5
+    assert resident_blocks(255, 24656, 64, 64 * 1024) == 2
+    assert resident_blocks(32, 100, 64, 228 * 1024) == 16
+    assert resident_blocks(255, 70000, 1024, 64 * 1024) == 1
+
+
+@needs_compiler
+def test_device_memory_is_what_is_said(tmp_path):
+    """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out."""
+    taken = []
+
+    class Counting(HostDevice):
+        def zeros(self, *shape, dtype=np.float32):
+            array = super().zeros(*shape, dtype=dtype)
+            taken.append(array.nbytes)
+            return array
+
+    guides = np.zeros((3, 3, 64, 96), dtype=np.float32)
+    CudaWorkspace(guides[0], guides, Objective(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
+    plane = 4 * 64 * pitch_of(96)
+    said = device_bytes(3, 3, 64, 96)
+    assert said - plane <= sum(taken) <= said

@@ -1,0 +1,189 @@
+"""NVRTC and numba-cuda compile the kernels for every chip, without a GPU; what the compiler tells is checked."""
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from conftest import environment
+from mlsolve_kernels.adam import reference
+from mlsolve_kernels.adam.step import Rates, adam_step
+from mlsolve_kernels.compiled import cache_folder
+from mlsolve_kernels.cuda import compiler
+from mlsolve_kernels.cuda.compiler import CompilerError, chip_for, compile_kernel, compile_text
+from mlsolve_kernels.cuda.geometry import SUMMING, THREADS, resident_blocks
+from mlsolve_kernels.cuda.source import KERNELS, PACKAGE, source
+from mlsolve_kernels.window import C1, C2, taps
+
+CHIPS = (75, 80, 86, 89, 90, 100, 120)
+LAYERS = (1, 3, 16)
+
+SHARED = 48 * 1024
+"""Bytes of shared memory that a block has on every chip without asking for more."""
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """Every kernel for every chip at some numbers of layers, and for sm_90 at all of them."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    jobs = [(name, layers, chip) for name in KERNELS for layers in LAYERS for chip in CHIPS]
+    jobs += [(name, layers, 90) for name in ("target_pass", "layer_pass") for layers in range(1, 17)]
+    with ThreadPoolExecutor(2) as pool:
+        texts = pool.map(lambda job: compile_text(source(job[0], job[1]), job[0], job[2]), jobs)
+        return dict(zip(jobs, texts, strict=True))
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("name", KERNELS)
+def test_no_spills_and_within_the_budget(compiled, name, chip):
+    for (kernel, layers, for_chip), code in compiled.items():
+        if (kernel, for_chip) == (name, chip):
+            assert code.code.startswith(b"\x7fELF"), layers
+            assert code.spilled == 0, layers
+            assert 0 < code.registers <= 255, layers
+            assert code.shared <= SHARED, layers
+
+
+def test_several_blocks_fit_a_multiprocessor(compiled):
+    """What occupancy the usual three layers have: 164 KiB of shared memory on sm_80, 228 KiB on sm_90."""
+    for chip, shared in ((80, 164), (90, 228)):
+        for name in ("target_pass", "layer_pass"):
+            code = compiled[name, 3, chip]
+            assert resident_blocks(code.registers, code.shared, THREADS, shared * 1024) >= 5
+
+
+def test_a_spill_is_noticed():
+    """More accumulators than there are registers: the account that the tests above rely on says so."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    text = """extern "C" __global__ void __launch_bounds__(1024) many(float* x) {
+        float a[200];
+        for (int k = 0; k < 200; ++k) a[k] = x[k];
+        for (int n = 0; n < 100; ++n)
+        #pragma unroll
+            for (int k = 0; k < 200; ++k) a[k] = a[k] * a[(k + 1) % 200] + x[n];
+        #pragma unroll
+        for (int k = 0; k < 200; ++k) x[k] = a[k];
+    }"""
+    assert compile_text(text, "many", 90).spilled > 0
+
+
+def test_no_float64_in_the_passes_but_for_the_sums():
+    """Double arithmetic is sixty times slower on most chips; it belongs to the sums of a block alone."""
+    for name in ("statistics", "target_pass", "layer_pass"):
+        text = source(name, 3)
+        march = text[text.index("float ssim_march") :] if "float ssim_march" in text else text
+        assert "double" not in march[: march.index('extern "C"')]
+
+
+def test_constants_are_those_of_the_window():
+    text = source("layer_pass", 3)
+    (literals,) = re.findall(r"TAPS\[\] = \{(.*)\}", text)
+    found = [float.fromhex(literal.rstrip("f")) for literal in literals.split(", ")]
+    np.testing.assert_array_equal(found, taps().astype(np.float32))
+    for name, value in (("C1", C1), ("C2", C2)):
+        (literal,) = re.findall(rf"constexpr float {name} = (\S+)f;", text)
+        assert float.fromhex(literal) == np.float32(value)
+
+
+def test_headers_stand_in_place_once_and_errors_name_the_file():
+    text = source("layer_pass", 2)
+    assert "#include" not in text
+    assert "#pragma once" not in text
+    assert text.count("struct Down {") == 1
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    broken = text.replace("crossing.clear_margins();", "crossing.clear_margin();")
+    line = (PACKAGE / "ssim" / "stream.cuh").read_text().splitlines().index("    crossing.clear_margins();") + 1
+    with pytest.raises(CompilerError, match=rf"ssim/stream\.cuh\({line}\): error"):
+        compile_text(broken, "layer_pass", 90)
+
+
+def test_every_source_says_what_it_is():
+    for path in KERNELS.values():
+        head = (PACKAGE / path).read_text(encoding="utf-8").split("#include")[0]
+        assert head.startswith("// ")
+        assert "Launch:" in head, path
+        if not path.endswith("terms.cu"):
+            assert "Layout:" in head, path
+            assert "Shared memory:" in head, path
+
+
+def test_compiled_kernels_are_cached_on_disk(monkeypatch):
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    first = compile_kernel("terms", 5, 90)
+    monkeypatch.setattr(compiler, "compile_text", lambda *_: pytest.fail("compiled again"))
+    assert compile_kernel("terms", 5, 90) == first
+    (file,) = cache_folder().glob("terms-5-sm90-*.cubin")
+    monkeypatch.undo()
+    for spoiled in (file.read_bytes()[:-100], b"", b"1 2 3\n" + first.code):
+        file.write_bytes(spoiled)
+        assert compile_kernel("terms", 5, 90) == first
+
+
+def test_a_chip_newer_than_the_compiler_runs_what_is_made_for_its_generation():
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    assert chip_for(90) == 90
+    assert chip_for(85) == 80
+    with pytest.raises(CompilerError, match=r"compute capability 3\.0"):
+        chip_for(30)
+
+
+_SIMULATED = """
+import numpy as np
+from mlsolve_kernels.adam.cuda import grid_for, update
+from mlsolve_kernels.adam.step import Rates
+rng = np.random.default_rng(3)
+arrays = [rng.random((9, 64), dtype=np.float32) for _ in range(4)]
+lines = np.array([Rates.at(t, 0.03, (0.1, 0.9), (0.8, 0.95)) for t in (1, 2, 3)], dtype=np.float32)
+np.savez("before", *arrays)
+columns, rows = grid_for(9, 40)
+update[(columns, rows), 64](*arrays, lines, np.array([1], dtype=np.int32), 40)
+np.savez("after", *arrays)
+"""
+
+
+def test_adam_in_the_simulator(tmp_path):
+    """The kernel itself, thread by thread: the step, line `turn` of the rates, and nothing in the padding."""
+    settings = {**environment(), "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", _SIMULATED], env=settings, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = (list(np.load(tmp_path / f"{name}.npz").values()) for name in ("before", "after"))
+    x, first, second, gradient = (array[:, :40].astype(np.float64) for array in before)
+    moved, moments = reference.step(x, (first, second), gradient, 2, 0.03, (0.1, 0.9), (0.8, 0.95))
+    for found, expected in zip(after, (moved, *moments, gradient), strict=True):
+        np.testing.assert_allclose(found[:, :40], expected, rtol=2e-6)
+    for found, untouched in zip(after, before, strict=True):
+        np.testing.assert_array_equal(found[:, 40:], untouched[:, 40:])
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (9, 0), (12, 0)])
+def test_adam_compiles_for_a_gpu(capability):
+    """No float64, strict division and root, and rows of consecutive threads."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    from numba import cuda, float32, int32
+
+    from mlsolve_kernels.adam.cuda import update
+
+    kinds = (*(float32[:, ::1],) * 5, int32[::1], int32)
+    ptx, _ = cuda.compile_ptx(update.py_func, kinds, cc=capability)
+    assert not re.search(r"\.f64", ptx)
+    assert "sqrt.rn.f32" in ptx
+    assert "div.rn.f32" in ptx
+
+
+def test_one_scalar_step_for_all_backends():
+    """Called as plain Python, as numba-cuda takes it."""
+    rates = Rates.at(1, 0.03, (0.1, 0.9), (0.8, 0.95))
+    x, first, second, gradient = np.float32(0.5), np.float32(0.0), np.float32(0.0), np.float32(2.0)
+    moved, moments = reference.step(*map(np.float64, (x,)), (0.0, 0.0), 2.0, 1, 0.03, (0.1, 0.9), (0.8, 0.95))
+    found = adam_step(x, first, second, gradient, rates)
+    np.testing.assert_allclose(found, (moved, *moments), rtol=1e-6)
+
+
+def test_the_last_sum_takes_whole_warps():
+    assert SUMMING % 32 == 0
+    assert THREADS % 32 == 0

@@ -1,0 +1,373 @@
+"""The CUDA kernels, run on the host from the sources that go to the GPU, against the float64 references.
+
+Every case runs four times: threads in forward and in reverse order, asynchronous copies as late as allowed and at
+once; all four must give the same bytes.
+"""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, environment
+from cuda_host.device import HostDevice, LaunchError, compiler
+from mlsolve_kernels.cuda.geometry import OWN, pitch_of
+from mlsolve_kernels.objective import reference
+from mlsolve_kernels.objective.cuda import CudaWorkspace
+from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.ssim.reference import statistics
+from mlsolve_kernels.sweep.reference import iterate
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+
+OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
+BOUNDS = (0.073, 1.0)
+BETAS = (0.8, 0.95)
+MODES = list(itertools.product((False, True), (False, True)))
+
+# Layers, planes, height, width: smaller than the window, just as large; one pixel more and less than a strip is
+# wide, two strips and a bit, an odd width; 1 and 3 planes; 1, 2, 3 and 16 layers.
+CASES = [
+    (1, 1, 1, 1),
+    (3, 1, 1, 40),
+    (3, 1, 40, 1),
+    (2, 3, 11, 11),
+    (3, 3, 37, 29),
+    (2, 1, 12, OWN),
+    (2, 1, 13, OWN + 1),
+    (3, 1, 9, 2 * OWN + 5),
+    (16, 1, 14, 21),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the kernels are compiled, once for the module."""
+    return tmp_path_factory.mktemp("cuda_host")
+
+
+def problem(rng, count, planes, height, width):
+    """Target, guides and layers of noise, dark in the right half, where SSIM's constants count."""
+    shape = (count, planes, height, width)
+    light = np.where(np.arange(width) < width / 2, 1.0, 0.02)
+    target, guides = rng.random(shape[1:]) * light, rng.random(shape) * light
+    layers = 0.1 + 0.9 * rng.random(shape) * light
+    return tuple(array.astype(np.float32) for array in (target, guides, layers))
+
+
+def workspace(target, guides, layers, device):
+    work = CudaWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, device)
+    work.start(layers)
+    return work
+
+
+def relative_error(found, expected):
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+def assert_right(work, target, guides, layers):
+    """Assert that terms and gradient at `layers` are those of the float64 reference."""
+    found, expected = work.evaluate(), reference.terms(layers, target, guides, OBJECTIVE)
+    np.testing.assert_allclose(found.target_ssim, expected.target_ssim, atol=2e-6)
+    np.testing.assert_allclose(found.target_mse, expected.target_mse, rtol=2e-6)
+    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, atol=2e-6)
+    assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-5
+
+
+@pytest.mark.parametrize("shape", CASES)
+def test_terms_and_gradient(rng, folder, shape):
+    target, guides, layers = problem(rng, *shape)
+    bytes_of = set()
+    for reverse, early in MODES:
+        work = workspace(target, guides, layers, HostDevice(folder, reverse=reverse, early=early))
+        assert_right(work, target, guides, layers)
+        assert work._device.intact()
+        bytes_of.add(work.gradient.tobytes())
+    assert len(bytes_of) == 1
+
+
+def test_flat_and_extreme_pictures(rng, folder):
+    """Flat pictures, where variances are differences of equal numbers; and black on black."""
+    target, guides, layers = problem(rng, 2, 1, 30, 40)
+    guides[0], layers[0] = 0.5, 0.5
+    guides[1, :, :, 20:], layers[1] = 0.0, BOUNDS[0]
+    target[...] = 0.9
+    work = workspace(target, guides, layers, HostDevice(folder))
+    work.evaluate()
+    assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (12, OWN + 3), (60, 33)])
+def test_statistics(rng, folder, shape):
+    image = rng.random((2, *shape)).astype(np.float32)
+    work = CudaWorkspace(image, image[np.newaxis], OBJECTIVE, BOUNDS, BETAS, HostDevice(folder))
+    _, mean, variance = work._target
+    expected = statistics(image, image)
+    width = shape[1]
+    np.testing.assert_allclose(mean[..., :width], expected.mean_x, atol=3e-7)
+    np.testing.assert_allclose(variance[..., :width], expected.variance_x, atol=3e-7)
+
+
+def test_iterations(rng, folder):
+    """Several steps, a batch and a half, against the float64 iteration."""
+    target, guides, layers = problem(rng, 2, 1, 24, 30)
+    rates = [0.03 / (1 + t) for t in range(15)]
+    work = workspace(target, guides, layers, HostDevice(folder))
+    terms = work.advance(rates[:10]) + work.advance(rates[10:])
+    clipped = np.clip(layers.astype(np.float64), *BOUNDS)
+    found, expected = work.layers, iterate(clipped, target, guides, OBJECTIVE, rates, BOUNDS, BETAS)
+    # Where a gradient is next to nothing its sign is chance, and Adam first takes the whole rate by the sign.
+    assert np.abs(found - expected).mean() < 1e-5
+    losses = [OBJECTIVE.loss(at) for at in terms]
+    assert losses[-1] < losses[0]
+    for t in (0, 7):
+        at = iterate(clipped, target, guides, OBJECTIVE, rates[:t], BOUNDS, BETAS)
+        assert losses[t] == pytest.approx(OBJECTIVE.loss(reference.terms(at, target, guides, OBJECTIVE)), rel=1e-4)
+
+
+def test_start_begins_anew(rng, folder):
+    target, guides, layers = problem(rng, 2, 1, 15, 16)
+    work = workspace(target, guides, layers, HostDevice(folder))
+    work.advance([0.05] * 3)
+    first = work.layers
+    work.start(layers)
+    work.advance([0.05] * 3)
+    np.testing.assert_array_equal(work.layers, first)
+    fresh = workspace(target, guides, layers, HostDevice(folder))
+    fresh.iterate(0.05)
+    fresh.advance([0.05] * 2)
+    np.testing.assert_array_equal(fresh.layers, first)
+
+
+def test_bytes_do_not_depend_on_how_rows_are_divided(rng, folder):
+    """One piece or many, as on a small or a large device: the same layers, to the byte."""
+    target, guides, layers = problem(rng, 2, 1, 60, 20)
+    results = set()
+    for resident in (1, 7, 1000):
+        work = workspace(target, guides, layers, HostDevice(folder, resident=resident))
+        work.advance([0.05] * 2)
+        results.add((work.layers.tobytes(), work._of_layers.pieces))
+    assert len(results) == 3
+    assert len({layers for layers, _ in results}) == 1
+
+
+def test_padding_stays_zero(rng, folder):
+    target, guides, layers = problem(rng, 2, 1, 15, 33)
+    work = workspace(target, guides, layers, HostDevice(folder))
+    work.advance([0.05] * 3)
+    assert pitch_of(33) == 64
+    for array in (work._layers, work._first, work._second):
+        assert not array[..., 33:].any()
+
+
+# What goes wrong, and in which of the kernels: text that occurs once, and what it becomes.
+FAULTS = {
+    "barrier before the product is read": (
+        "target_pass",
+        "if (at < FETCHED - SPAN) see(step, SPAN + at);\n        __syncthreads();",
+        "if (at < FETCHED - SPAN) see(step, SPAN + at);",
+    ),
+    "barrier after fetches arrived": (
+        "layer_pass",
+        "__syncthreads();  // everybody's fetches",
+        "// everybody's fetches",
+    ),
+    "barrier before partials are read": (
+        "layer_pass",
+        "crossing.put(map, sums[map]);\n        __syncthreads();",
+        "crossing.put(map, sums[map]);",
+    ),
+    "barrier in the sum of a block": ("terms", "= value;\n    __syncthreads();", "= value;"),
+    "barrier after the sum of a block": ("target_pass", "__syncthreads();  // the next call may write", ""),
+    "barrier in statistics": ("statistics", "fetches_arrived();\n        __syncthreads();", "fetches_arrived();"),
+    "barrier that some do not reach": (
+        "layer_pass",
+        "__syncthreads();  // everybody's fetches",
+        "if (threadIdx.x < 40) __syncthreads();  // everybody's fetches",
+    ),
+    "fetches not waited for": (
+        "layer_pass",
+        "        fetches_arrived();\n        __syncthreads();  // every",
+        "        __syncthreads();  // every",
+    ),
+    "fetches waited for one step late": (
+        "target_pass",
+        "shim::copies_arrived(AHEAD - 1)",
+        "shim::copies_arrived(AHEAD)",
+    ),
+    "ring one row short": (
+        "layer_pass",
+        "constexpr int KEPT = AHEAD + 2 * RADIUS + 1",
+        "constexpr int KEPT = AHEAD + 2 * RADIUS",
+    ),
+    "passing ring one row short": (
+        "layer_pass",
+        "constexpr int PASSING = AHEAD + 1",
+        "constexpr int PASSING = AHEAD",
+    ),
+    "halo off by one column": (
+        "layer_pass",
+        "const int first = c + MARGIN - RADIUS;",
+        "const int first = c + MARGIN - RADIUS + 1;",
+    ),
+    "halo off by one row": (
+        "layer_pass",
+        "const int middle = strip.first - 3 * RADIUS + step;",
+        "const int middle = strip.first - 3 * RADIUS + step + 1;",
+    ),
+    "row of the gradient off by one": (
+        "layer_pass",
+        "strip.first - 2 * REACH + step, x.value",
+        "strip.first - 2 * REACH + step - 1, x.value",
+    ),
+    "row below the image not zero": ("layer_pass", "row >= 0 && row < place.height", "row >= 0"),
+    "partials beyond the left border": (
+        "layer_pass",
+        "column + c >= 0 && column + c < width",
+        "column + c < width",
+    ),
+    "partials beyond the right border": ("target_pass", "column + c >= 0 && column + c < width", "column + c >= 0"),
+    "partials beyond the upper border": (
+        "layer_pass",
+        "middle >= 0 && middle < strip.place.height",
+        "middle < strip.place.height",
+    ),
+    "sums of the neighbours' columns": (
+        "layer_pass",
+        "counted[c] = mine ? inside[c] : 0.0f",
+        "counted[c] = inside[c]",
+    ),
+    "constant C2": ("layer_pass", "constexpr float C2 = ", "constexpr float C2 = 2.0f * "),
+    "constant C1": ("target_pass", "constexpr float C1 = ", "constexpr float C1 = 2.0f * "),
+    "tap": ("statistics", "TAPS[] = {0x1.", "TAPS[] = {0x1.1"),
+    "sign of the variance": ("layer_pass", "by_variance = -(value", "by_variance = (value"),
+    "order of the factors in the gradient": (
+        "layer_pass",
+        "along[1][c], fmaf(y.value[c], along[2][c]",
+        "along[2][c], fmaf(y.value[c], along[1][c]",
+    ),
+    "own layer in the product of the others": (
+        "layer_pass",
+        "k - 1 < own ? k - 1 : k",
+        "k - 1 < own ? k - 1 : k - 1",
+    ),
+    "exposure left out": ("layer_pass", "float product = inverse_scale * value[0]", "float product = value[0]"),
+    "guide weight": ("layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
+    "squared error": ("target_pass", "fmaf(mse_weight, 2.0f * (x - y)", "fmaf(mse_weight, (x - y)"),
+    "layer of the sums": ("terms", "(term - 2) * guide_blocks", "(term - 1) * guide_blocks"),
+    "turn not counted": ("terms", "*turn += 1;", "*turn += 0;"),
+}
+
+
+def caught(rng, folder, edits):
+    """Tell whether the checks above see that the kernels are not right."""
+    target, guides, layers = problem(rng, 2, 1, 30, OWN + 9)
+    try:
+        for reverse, early in MODES:
+            device = HostDevice(folder, reverse=reverse, early=early, edits=edits)
+            work = workspace(target, guides, layers, device)
+            assert_right(work, target, guides, layers)
+            assert work._turn[0] == 1
+            assert device.intact()
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_caught(rng, folder, fault):
+    name, old, new = FAULTS[fault]
+
+    def plant(text):
+        assert text.count(old) == 1, f"the fault {fault!r} does not fit the source any more"
+        return text.replace(old, new)
+
+    assert caught(rng, folder, {name: plant})
+
+
+def test_nothing_is_caught_in_what_is_right(rng, folder):
+    assert not caught(rng, folder, {})
+
+
+def test_a_barrier_in_different_places_is_refused(rng, folder):
+    fault = "if (threadIdx.x < 32) {\n__syncthreads();\n} else {\n\n__syncthreads();\n}"
+
+    def plant(text):
+        return text.replace("__syncthreads();  // everybody's fetches", f"{fault}  // everybody's fetches")
+
+    target, guides, layers = problem(rng, 1, 1, 5, 5)
+    with pytest.raises(LaunchError):
+        workspace(target, guides, layers, HostDevice(folder, edits={"layer_pass": plant})).evaluate()
+
+
+_SANITIZED_RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import numpy as np
+from cuda_host.device import SANITIZED, HostDevice
+from mlsolve_kernels.objective.cuda import CudaWorkspace
+from mlsolve_kernels.objective.terms import Objective
+def plant(text):
+    assert text.count({old!r}) == 1
+    return text.replace({old!r}, {new!r})
+rng = np.random.default_rng(0)
+for height, width in ((13, 1), (1, {own} + 1), (30, 40)):
+    guides = rng.random((2, 1, height, width)).astype(np.float32)
+    device = HostDevice(Path({folder!r}), flags=SANITIZED, edits={{"layer_pass": plant}})
+    work = CudaWorkspace(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
+    work.start(guides)
+    work.evaluate()
+print("clean")
+"""
+
+# Reads and writes out of range that go unseen on the numbers alone.
+OUT_OF_RANGE = {
+    "none": ("row >= 0 && row < place.height", "row >= 0 && row < place.height"),
+    "a row below the plane": ("row >= 0 && row < place.height", "row >= 0 && row <= place.height"),
+    "columns behind the last": (
+        "fetches = column >= 0 && column < pitch",
+        "fetches = column >= 0 && column < pitch + 4",
+    ),
+    "a window too wide": ("k < COLUMNS / 2 + MARGIN; ++k", "k < COLUMNS / 2 + MARGIN + 1; ++k"),
+    "sums of one block too many": (
+        "+ blockIdx.z) * gridDim.y + blockIdx.y] = sum",
+        "+ blockIdx.z + 1) * gridDim.y + blockIdx.y] = sum",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", OUT_OF_RANGE)
+def test_address_and_bounds_sanitizers(folder, fault):
+    old, new = OUT_OF_RANGE[fault]
+    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "old": old, "new": new, "own": OWN}
+    libraries = [
+        subprocess.run(
+            ["g++", f"-print-file-name={name}.so"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan", "libubsan")
+    ]
+    if not all(Path(library).exists() for library in libraries):
+        pytest.skip("needs g++'s address sanitizer: install libasan")
+    settings = {
+        **environment(),
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+        "PYTHONPATH": str(ROOT / "tests"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _SANITIZED_RUN.format(**values)],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if fault == "none":
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert done.stdout == "clean\n"
+    else:
+        assert done.returncode != 0
+        assert "AddressSanitizer" in done.stderr or "runtime error" in done.stderr
