@@ -1,11 +1,11 @@
-# make demo · make test · make lint · make bench: each sets up what it needs in .venv, with nothing but
+# make demo · make test · make lint · make bench · make test-gpu · make bench-gpu: each sets up what it needs in .venv, with nothing but
 # python3, its venv module and make.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-gpu lint format bench bench-gpu clean
 
 demo: $(VENV)/base
 	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
@@ -14,6 +14,10 @@ demo: $(VENV)/base
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest
+
+test-gpu: $(VENV)/dev
+	$(BIN)/python -m mlsolve_kernels.cuda.device
+	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -26,6 +30,10 @@ format: $(VENV)/dev
 
 bench: $(VENV)/bench
 	$(BIN)/python -m pytest bench -o filterwarnings=default
+
+bench-gpu: $(VENV)/bench
+	$(BIN)/python -m mlsolve_kernels.cuda.device
+	$(BIN)/python -m mlsolve_bench.record_gpu
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

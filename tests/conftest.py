@@ -60,6 +60,26 @@ def save(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
     return write
 
 
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where MLSOLVE_NO_SKIPS is set, as in CI, a test that is skipped is a test that failed."""
+    if os.environ.get("MLSOLVE_NO_SKIPS") and _skipped:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("MLSOLVE_NO_SKIPS"):
+        for name in _skipped:
+            terminalreporter.write_line(f"skipped, where nothing may be: {name}")
+
+
 class Run:
     """What a command did."""
 

@@ -13,68 +13,23 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, environment
+from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, LaunchError, compiler
 from mlsolve_kernels.cuda.geometry import OWN, pitch_of
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import Objective
 from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.sweep.reference import iterate
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
-OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
-BOUNDS = (0.073, 1.0)
-BETAS = (0.8, 0.95)
 MODES = list(itertools.product((False, True), (False, True)))
-
-# Layers, planes, height, width: smaller than the window, just as large; one pixel more and less than a strip is
-# wide, two strips and a bit, an odd width; 1 and 3 planes; 1, 2, 3 and 16 layers.
-CASES = [
-    (1, 1, 1, 1),
-    (3, 1, 1, 40),
-    (3, 1, 40, 1),
-    (2, 3, 11, 11),
-    (3, 3, 37, 29),
-    (2, 1, 12, OWN),
-    (2, 1, 13, OWN + 1),
-    (3, 1, 9, 2 * OWN + 5),
-    (16, 1, 14, 21),
-]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where the kernels are compiled, once for the module."""
     return tmp_path_factory.mktemp("cuda_host")
-
-
-def problem(rng, count, planes, height, width):
-    """Target, guides and layers of noise, dark in the right half, where SSIM's constants count."""
-    shape = (count, planes, height, width)
-    light = np.where(np.arange(width) < width / 2, 1.0, 0.02)
-    target, guides = rng.random(shape[1:]) * light, rng.random(shape) * light
-    layers = 0.1 + 0.9 * rng.random(shape) * light
-    return tuple(array.astype(np.float32) for array in (target, guides, layers))
-
-
-def workspace(target, guides, layers, device):
-    work = CudaWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, device)
-    work.start(layers)
-    return work
-
-
-def relative_error(found, expected):
-    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
-
-
-def assert_right(work, target, guides, layers):
-    """Assert that terms and gradient at `layers` are those of the float64 reference."""
-    found, expected = work.evaluate(), reference.terms(layers, target, guides, OBJECTIVE)
-    np.testing.assert_allclose(found.target_ssim, expected.target_ssim, atol=2e-6)
-    np.testing.assert_allclose(found.target_mse, expected.target_mse, rtol=2e-6)
-    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, atol=2e-6)
-    assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-5
 
 
 @pytest.mark.parametrize("shape", CASES)
@@ -308,6 +263,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import numpy as np
+from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import SANITIZED, HostDevice
 from mlsolve_kernels.objective.cuda import CudaWorkspace
 from mlsolve_kernels.objective.terms import Objective

@@ -10,7 +10,7 @@ import pytest
 
 import mlsolve_kernels
 from conftest import ROOT
-from mlsolve_kernels.cuda.source import KERNELS, source
+from mlsolve_kernels.cuda import source as cuda_source
 
 PACKAGES = {
     "mlsolve_kernels": ROOT / "kernels" / "mlsolve_kernels",
@@ -86,9 +86,11 @@ def test_cuda_sources_are_all_used():
     """Every .cu is a kernel that is compiled, and every header is part of one."""
     package = PACKAGES["mlsolve_kernels"]
     sources = {path.relative_to(package).as_posix() for path in package.rglob("*.cu")}
-    assert sources == set(KERNELS.values())
+    assert sources == set(cuda_source.KERNELS.values())
     headers = {path.relative_to(package).as_posix() for path in package.rglob("*.cuh")}
-    included = re.findall(r'^#line 1 "(.*\.cuh)"$', "".join(source(name, 1) for name in KERNELS), re.M)
+    included = re.findall(
+        r'^#line 1 "(.*\.cuh)"$', "".join(cuda_source.source(name, 1) for name in cuda_source.KERNELS), re.M
+    )
     assert headers == set(included)
 
 

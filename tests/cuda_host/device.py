@@ -153,9 +153,8 @@ class HostDevice:
             return ctypes.c_void_p(value.ctypes.data)
         return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
 
-    def adam(self, x: Any, moments: Any, gradient: Any, rates: Any, turn: Any, width: int) -> None:
-        assert all(np.shares_memory(array, array.base) for array in (x, *moments, gradient))
-        _adam(x, *moments, gradient, Rates(*rates[turn[0]]), width)
+    def updater(self, x: Any, moments: Any, gradient: Any, rates: Any, turn: Any, width: int) -> Callable[[], None]:
+        return lambda: _adam(x, *moments, gradient, Rates(*rates[turn[0]]), width)
 
     def repeatable(self, run: Any) -> Any:
         return run

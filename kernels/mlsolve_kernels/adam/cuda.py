@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import numba
 from numba import cuda
 
 from ..compiled import cache_folder, cached
@@ -15,6 +16,9 @@ _ROWS: Final = 4
 
 _MOST_BLOCKS: Final = 65535
 """Blocks that a grid may have beside each other in its second direction."""
+
+# Numba warns of every launch that does not fill the device; at the coarse levels that is as it should be.
+numba.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 with cached():
     _step = cuda.jit(device=True, inline="always")(adam_step)

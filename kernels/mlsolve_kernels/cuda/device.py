@@ -57,8 +57,10 @@ class Device(Protocol):
     def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
         """Run a kernel (source.KERNELS) on arrays and scalars; whole numbers become int32, others float32."""
 
-    def adam(self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int) -> None:
-        """Run adam.cuda.update on arrays (rows, pitch)."""
+    def updater(
+        self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
+    ) -> Callable[[], None]:
+        """Return what runs adam.cuda.update on arrays (rows, pitch)."""
 
     def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
         """Return what does again what `run` asks of the device; `run` must have run before."""
@@ -156,11 +158,14 @@ class CupyDevice:
             run, _ = self._function(kernel, layers)
             run(grid, (threads,), typed)
 
-    def adam(self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int) -> None:
-        """Run adam.cuda.update on arrays (rows, pitch)."""
+    def updater(
+        self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
+    ) -> Callable[[], None]:
+        """Return what runs adam.cuda.update on arrays (rows, pitch); to Numba they are handed once."""
         arrays = [self._as_numba(array) for array in (x, *moments, gradient, rates, turn)]
-        grid = self._update_grid(x.shape[0], width)
-        self._update[grid, self._update_threads, self._numba_stream](*arrays, np.int32(width))
+        launch = self._update[self._update_grid(x.shape[0], width), self._update_threads, self._numba_stream]
+        columns = np.int32(width)
+        return lambda: launch(*arrays, columns)
 
     def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
         """Return `run`, or the CUDA graph of what it asks for."""
@@ -235,3 +240,16 @@ def _cupy() -> Any:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def main() -> None:
+    """Say which GPU is here, or why none can be used: python -m mlsolve_kernels.cuda.device."""
+    try:
+        device = CupyDevice()
+    except NoDeviceError as error:
+        sys.exit(f"no GPU: {error}")
+    print(f"{device.name}, {device.free_memory() / 1e9:.3g} GB free")
+
+
+if __name__ == "__main__":
+    main()

@@ -66,6 +66,11 @@ class CudaWorkspace:
         self._table = device.zeros(BATCH, self._count + 2, dtype=np.float64)
         self._rates = device.zeros(BATCH, len(Rates._fields))
         self._turn = device.zeros(1, dtype=np.int32)
+        rows = (self._layers.size // self._pitch, self._pitch)
+        x, first, second, gradient = (
+            array.reshape(rows) for array in (self._layers, self._first, self._second, self._gradient)
+        )
+        self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self._width)
         self._again: Callable[[], None] | None = None
 
     @property
@@ -117,11 +122,7 @@ class CudaWorkspace:
     def _iteration(self) -> None:
         """Ask the device for one iteration; everything that changes from one to the next lies in its memory."""
         self._passes()
-        rows = (self._layers.size // self._pitch, self._pitch)
-        x, first, second, gradient = (
-            array.reshape(rows) for array in (self._layers, self._first, self._second, self._gradient)
-        )
-        self._device.adam(x, (first, second), gradient, self._rates, self._turn, self._width)
+        self._update()
         self._sum_up()
 
     def _passes(self) -> None:

@@ -1,0 +1,54 @@
+"""What is asked of the CUDA kernels, on the host and on a GPU alike."""
+
+import numpy as np
+
+from mlsolve_kernels.cuda.geometry import OWN
+from mlsolve_kernels.objective import reference
+from mlsolve_kernels.objective.cuda import CudaWorkspace
+from mlsolve_kernels.objective.terms import Objective
+
+OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
+BOUNDS = (0.073, 1.0)
+BETAS = (0.8, 0.95)
+
+# Layers, planes, height, width: smaller than the window, just as large; one pixel more and less than a strip is
+# wide, two strips and a bit, an odd width; 1 and 3 planes; 1, 2, 3 and 16 layers.
+CASES = [
+    (1, 1, 1, 1),
+    (3, 1, 1, 40),
+    (3, 1, 40, 1),
+    (2, 3, 11, 11),
+    (3, 3, 37, 29),
+    (2, 1, 12, OWN),
+    (2, 1, 13, OWN + 1),
+    (3, 1, 9, 2 * OWN + 5),
+    (16, 1, 14, 21),
+]
+
+
+def problem(rng, count, planes, height, width):
+    """Target, guides and layers of noise, dark in the right half, where SSIM's constants count."""
+    shape = (count, planes, height, width)
+    light = np.where(np.arange(width) < width / 2, 1.0, 0.02)
+    target, guides = rng.random(shape[1:]) * light, rng.random(shape) * light
+    layers = 0.1 + 0.9 * rng.random(shape) * light
+    return tuple(array.astype(np.float32) for array in (target, guides, layers))
+
+
+def workspace(target, guides, layers, device):
+    work = CudaWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, device)
+    work.start(layers)
+    return work
+
+
+def relative_error(found, expected):
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+def assert_right(work, target, guides, layers):
+    """Assert that terms and gradient at `layers` are those of the float64 reference."""
+    found, expected = work.evaluate(), reference.terms(layers, target, guides, OBJECTIVE)
+    np.testing.assert_allclose(found.target_ssim, expected.target_ssim, atol=2e-6)
+    np.testing.assert_allclose(found.target_mse, expected.target_mse, rtol=2e-6)
+    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, atol=2e-6)
+    assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-5

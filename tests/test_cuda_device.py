@@ -1,0 +1,172 @@
+"""On a GPU: the checks of test_cuda_host.py once more, the same bytes as on the host, whole solves, sanitizers.
+
+Run by `make test-gpu`; without a GPU these tests fail rather than pass by.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mlsolve
+from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
+from cuda_host.device import HostDevice, compiler
+from mlsolve_kernels.adam.reference import step
+from mlsolve_kernels.adam.step import Rates
+from mlsolve_kernels.cuda.device import CupyDevice, OutOfDeviceMemory
+from mlsolve_kernels.cuda.geometry import OWN, pitch_of
+from mlsolve_kernels.objective import reference
+from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace, device_bytes
+from mlsolve_kernels.ssim.reference import statistics
+from mlsolve_kernels.sweep.reference import iterate
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def device():
+    """The GPU."""
+    device = CupyDevice()
+    yield device
+    device.close()
+
+
+@pytest.mark.parametrize("shape", [*CASES, (5, 3, 100, 3 * OWN), (3, 3, 700, 333)])
+def test_terms_and_gradient(rng, device, shape):
+    target, guides, layers = problem(rng, *shape)
+    assert_right(workspace(target, guides, layers, device), target, guides, layers)
+
+
+def test_flat_and_extreme_pictures(rng, device):
+    target, guides, layers = problem(rng, 2, 1, 30, 40)
+    guides[0], layers[0] = 0.5, 0.5
+    guides[1, :, :, 20:], layers[1] = 0.0, BOUNDS[0]
+    target[...] = 0.9
+    work = workspace(target, guides, layers, device)
+    work.evaluate()
+    assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-4
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@pytest.mark.parametrize("shape", CASES)
+def test_the_host_gives_the_same_bytes(rng, device, tmp_path, shape):
+    """Arithmetic is strict on both sides, so what is proven on the host holds here."""
+    target, guides, layers = problem(rng, *shape)
+    here, there = (workspace(target, guides, layers, on) for on in (device, HostDevice(tmp_path)))
+    found, expected = here.evaluate(), there.evaluate()
+    assert here.gradient.tobytes() == there.gradient.tobytes()
+    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, rtol=1e-6)
+
+
+def test_statistics(rng, device):
+    image = rng.random((2, 60, OWN + 3)).astype(np.float32)
+    work = CudaWorkspace(image, image[np.newaxis], OBJECTIVE, BOUNDS, BETAS, device)
+    expected = statistics(image, image)
+    for array, right in zip(work._target[1:], (expected.mean_x, expected.variance_x), strict=True):
+        np.testing.assert_allclose(device.download(array, OWN + 3), right, atol=3e-7)
+
+
+def test_adam(rng, device):
+    width, rows = 300, 70
+    host = [rng.random((rows, width), dtype=np.float32) for _ in range(4)]
+    arrays = [device.zeros(rows, pitch_of(width)) for _ in host]
+    for values, array in zip(host, arrays, strict=True):
+        device.upload(values, array)
+    rates, turn = device.zeros(2, 8), device.zeros(1, dtype=np.int32)
+    lines = [Rates.at(2, 0.03, BOUNDS, BETAS), Rates.at(3, 0.03, BOUNDS, BETAS)]
+    device.upload(np.array(lines, dtype=np.float32), rates)
+    x, first, second, gradient = arrays
+    device.updater(x, (first, second), gradient, rates, turn, width)()
+    moved, moments = step(
+        host[0].astype(np.float64), (host[1], host[2]), host[3].astype(np.float64), 2, 0.03, BOUNDS, BETAS
+    )
+    for array, expected in zip((x, first, second), (moved, *moments), strict=True):
+        found = device.download(array)
+        np.testing.assert_allclose(found[:, :width], expected, rtol=1e-5)
+        assert not found[:, width:].any()
+
+
+def test_iterations(rng, device):
+    target, guides, layers = problem(rng, 3, 3, 64, 80)
+    rates = [0.03 / (1 + t) for t in range(BATCH + 5)]
+    work = workspace(target, guides, layers, device)
+    terms = work.advance(rates[:BATCH]) + work.advance(rates[BATCH:])
+    clipped = np.clip(layers.astype(np.float64), *BOUNDS)
+    expected = iterate(clipped, target, guides, OBJECTIVE, rates, BOUNDS, BETAS)
+    assert np.abs(work.layers - expected).mean() < 1e-5
+    at = iterate(clipped, target, guides, OBJECTIVE, rates[:7], BOUNDS, BETAS)
+    right = OBJECTIVE.loss(reference.terms(at, target, guides, OBJECTIVE))
+    assert OBJECTIVE.loss(terms[7]) == pytest.approx(right, rel=1e-4)
+
+
+def test_a_graph_gives_the_same_bytes(rng, device):
+    target, guides, layers = problem(rng, 3, 1, 90, 130)
+    results = []
+    for on in (device, CupyDevice(graphs=True), device):
+        work = workspace(target, guides, layers, on)
+        terms = [work.advance([0.03 / (1 + t) for t in range(BATCH)]) for _ in range(3)]
+        results.append((work.layers.tobytes(), terms))
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_whole_solve_is_that_of_the_cpu(picture):
+    pictures = picture(300, 260), [picture(300, 260, seed) for seed in (1, 2, 3)]
+    here, there = (
+        mlsolve.solve(*pictures, mlsolve.Options(exposure=0.1, backend=backend)) for backend in ("cuda", "cpu")
+    )
+    assert here.device is not None
+    assert here.scores.target_ssim == pytest.approx(there.scores.target_ssim, abs=1e-3)
+    np.testing.assert_allclose(here.scores.guide_ssim, there.scores.guide_ssim, atol=1e-3)
+
+
+def test_run_and_info(mlsolve, save, picture, device):
+    assert device.name in mlsolve("info").out
+    run = mlsolve("run", save("t.png", picture(80, 90)), "--layers", 2, "--iterations", 12, "--out", "o")
+    assert run.status == 0
+    assert device.name in run.out
+
+
+def test_out_of_memory_is_told(device):
+    free = device.free_memory()
+    with pytest.raises(OutOfDeviceMemory):
+        device.zeros(free, dtype=np.float32)
+    side = int((free / 28) ** 0.5) // 32 * 32
+    assert device_bytes(1, 1, side, side) > free
+
+
+_ITERATE = """
+import numpy as np
+from mlsolve_kernels.cuda.device import CupyDevice
+from mlsolve_kernels.objective.cuda import CudaWorkspace
+from mlsolve_kernels.objective.terms import Objective
+device = CupyDevice()
+rng = np.random.default_rng(0)
+for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 20)):
+    guides = rng.random((count, planes, height, width)).astype(np.float32)
+    work = CudaWorkspace(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
+    work.start(guides)
+    work.advance([0.03, 0.02])
+    print(work.layers.mean())
+"""
+
+
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck", "synccheck", "initcheck"])
+def test_compute_sanitizer(tool, tmp_path):
+    command = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
+    if command is None:
+        pytest.skip("needs compute-sanitizer: it comes with the CUDA toolkit")
+    script = tmp_path / "iterate.py"
+    script.write_text(_ITERATE)
+    done = subprocess.run(
+        [command, "--tool", tool, "--error-exitcode", "9", sys.executable, str(script)],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
