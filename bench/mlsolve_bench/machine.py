@@ -38,9 +38,13 @@ def _zen(family: int, model: int) -> str | None:
 
 def slug(model: str, cores: int) -> str:
     """Return a file's name for a machine: lower case, words joined by hyphens, "amd-epyc-zen-4-2-cores"."""
-    words = re.sub(r"\((?:R|TM|C)\)|\bCPU\b|\bProcessor\b|@.*|\d+-Core\b", " ", model, flags=re.IGNORECASE)
-    name = "-".join(re.findall(r"[a-z0-9]+", words.lower())) or "unknown"
-    return f"{name}-{cores}-core{'s' if cores > 1 else ''}"
+    shorter = re.sub(r"\((?:R|TM|C)\)|\bCPU\b|\bProcessor\b|@.*|\d+-Core\b", " ", model, flags=re.IGNORECASE)
+    return f"{words(shorter)}-{cores}-core{'s' if cores > 1 else ''}"
+
+
+def words(name: str) -> str:
+    """Return `name` in lower case, its words joined by hyphens: "nvidia-h100-80gb-hbm3"."""
+    return "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "unknown"
 
 
 def describe() -> dict[str, Any]:
@@ -55,7 +59,7 @@ def describe() -> dict[str, Any]:
         "memory GB": _memory(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: _version(name) for name in ("mlsolve", "numpy", "numba", "torch")},
+        **{name: version_of(name) for name in ("mlsolve", "numpy", "numba", "torch")},
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "commit": commit(),
     }
@@ -95,7 +99,8 @@ def _memory() -> float | None:
     return round(int(kibibytes) * 1024 / 1e9, 1)
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Return the version of a package, None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

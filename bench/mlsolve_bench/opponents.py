@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.backends import CpuBackend
+from mlsolve.backends import Backend, CpuBackend, CudaBackend
 from mlsolve_kernels.objective import reference
 
 from .problem import RATE, Problem, noise
@@ -23,7 +23,12 @@ DESCRIBED: Final = "torch as described"
 COMPILED: Final = "torch compiled"
 STRONGEST: Final = "torch strongest"
 NAMES: Final = (OURS, PUBLISHED, DESCRIBED, COMPILED, STRONGEST)
-"""All opponents, from the slowest to the fastest behind ours."""
+"""All opponents on the CPU, from the slowest to the fastest behind ours."""
+
+GRAPH: Final = "mlsolve, as a CUDA graph"
+FUSED: Final = "torch with fused-ssim"
+GPU_NAMES: Final = (OURS, GRAPH, DESCRIBED, COMPILED, STRONGEST, FUSED)
+"""All opponents on a GPU."""
 
 TOLERANCE: Final = 1e-4
 """How far loss (absolute) and gradient (relative L2) may be from the float64 reference."""
@@ -49,23 +54,31 @@ class Apart(NamedTuple):
 
 def missing(device: str = "cpu") -> dict[str, str]:
     """Return the opponents that cannot be had on `device` here, each with the reason in one line."""
-    torch_names = NAMES[1:]
+    torch_names = [name for name in names_on(device) if name not in (OURS, GRAPH)]
     if find_spec("torch") is None:
         return dict.fromkeys(torch_names, "torch is not installed: pip install 'mlsolve[bench]'")
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        return dict.fromkeys(torch_names, "torch finds no CUDA device: use device cpu")
+        return dict.fromkeys(torch_names, "torch finds no CUDA device: install a build of torch for CUDA")
     from .torch_settings import why_not_compiled
 
     reason = why_not_compiled(device)
-    return {} if reason is None else dict.fromkeys((COMPILED, STRONGEST), reason)
+    without = {} if reason is None else dict.fromkeys((COMPILED, STRONGEST), reason)
+    if device == "cuda" and find_spec("fused_ssim") is None:
+        without[FUSED] = "fused-ssim is not installed: it is built from its sources, with nvcc"
+    return without
+
+
+def names_on(device: str) -> tuple[str, ...]:
+    """Return the opponents on `device`."""
+    return GPU_NAMES if device == "cuda" else NAMES
 
 
 def available(device: str = "cpu") -> list[str]:
     """Return the names of the opponents that can be had on `device`, ours first."""
     without = missing(device)
-    return [name for name in NAMES if name not in without]
+    return [name for name in names_on(device) if name not in without]
 
 
 def left_out(device: str = "cpu") -> list[str]:
@@ -79,14 +92,13 @@ def left_out(device: str = "cpu") -> list[str]:
 
 
 def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") -> Any:
-    """Return the workspace of the opponent `name`, ready to `iterate(rate)` from the guides.
-
-    Ours computes on the CPU whatever `device` is, for as long as it has no other backend.
-    """
-    if name not in NAMES:
-        raise ValueError(f"opponent is {name!r}: use {', '.join(NAMES)}")
-    if name == OURS:
-        backend = CpuBackend(threads, problem.betas)
+    """Return the workspace of the opponent `name`, ready to `iterate(rate)` from the guides."""
+    if name not in names_on(device):
+        raise ValueError(f"opponent is {name!r}: use {', '.join(names_on(device))}")
+    if name in (OURS, GRAPH):
+        on_gpu = device == "cuda"
+        backend: Backend
+        backend = CudaBackend(problem.betas, graphs=name == GRAPH) if on_gpu else CpuBackend(threads, problem.betas)
         ours = backend.workspace(problem.target, problem.guides, problem.objective, problem.bounds)
         ours.start(problem.guides)
         return ours
@@ -96,6 +108,10 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
         return Strongest(problem, threads, device)
     from .torch_baselines import AsDescribed, AsPublished, Compiled
 
+    if name == FUSED:
+        from .torch_fused import WithFusedSsim
+
+        return WithFusedSsim(problem, threads, device)
     makers: dict[str, Callable[[Problem, int, str], Any]]
     makers = {PUBLISHED: AsPublished, DESCRIBED: AsDescribed, COMPILED: Compiled}
     return makers[name](problem, threads, device)
@@ -135,7 +151,7 @@ def check(side: int = 96, device: str = "cpu") -> dict[str, Apart]:
     for name in available(device):
         prepared = workspace(name, problem, 1, device)
         prepared.start(inner)
-        if name == OURS:
+        if name in (OURS, GRAPH):
             expected = problem.objective.loss(
                 reference.terms(inner, problem.target, problem.guides, problem.objective)
             )

@@ -81,7 +81,7 @@ def time_to_quality(
     compiled. load: makes target and guides of a size. The seconds are None if it ends without reaching them.
     """
     target, guides = load(side)
-    settings: dict[str, Any] = {"exposure": EXPOSURE, "threads": threads, "levels": levels}
+    settings: dict[str, Any] = {"exposure": EXPOSURE, "threads": threads, "levels": levels, "backend": device}
     seen: list[tuple[float, Step]] = []
 
     def reached(step: Step) -> bool:

@@ -191,7 +191,7 @@ def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
             target, guides, objective, printable_range(options.min_density, options.max_density)
         )
         workspace.start(guides)
-        yield lambda: workspace.advance([options.learning_rate])
+        yield lambda: workspace.advance([options.learning_rate])[0]
     finally:
         backend.close()
 

@@ -94,13 +94,13 @@ class CupyDevice:
         self._functions: dict[tuple[str, int], tuple[Any, Compiled]] = {}
         try:
             self._chip = chip_for(capability)
-            self._stream = cupy.cuda.Stream(non_blocking=True)
+            self.stream = cupy.cuda.Stream(non_blocking=True)
             self._function("terms", 1)
             from numba import cuda as numba_cuda
 
             from ..adam.cuda import THREADS, grid_for, update
 
-            self._numba_stream = numba_cuda.external_stream(self._stream.ptr)
+            self._numba_stream = numba_cuda.external_stream(self.stream.ptr)
             self._as_numba: Callable[[Any], Any] = lambda array: numba_cuda.as_cuda_array(array, sync=False)
             numba_cuda.current_context()
         except CompilerError as error:
@@ -128,19 +128,19 @@ class CupyDevice:
         with self._within():
             for plane, place in zip(planes, onto, strict=True):
                 place[..., : plane.shape[-1]] = self._cupy.asarray(np.ascontiguousarray(plane))
-            self._stream.synchronize()
+            self.stream.synchronize()
 
     def download(self, array: Any, width: int | None = None) -> npt.NDArray[Any]:
         """Return a copy of `array`, of its last axis the first `width`, once all that was asked for is done."""
         with self._within():
             if width is None or array.ndim < 3:
-                result = np.asarray(array.get(stream=self._stream))
-                self._stream.synchronize()
+                result = np.asarray(array.get(stream=self.stream))
+                self.stream.synchronize()
                 return result if width is None else result[..., :width].copy()
             flat = array.reshape(-1, *array.shape[-2:])
             result = np.empty((*array.shape[:-1], width), dtype=array.dtype)
             for plane, place in zip(flat, result.reshape(-1, array.shape[-2], width), strict=True):
-                place[...] = plane.get(stream=self._stream)[..., :width]
+                place[...] = plane.get(stream=self.stream)[..., :width]
             return result
 
     def resident(self, kernel: str, layers: int, threads: int) -> int:
@@ -154,7 +154,7 @@ class CupyDevice:
             np.int32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float | np.float32) else a
             for a in arguments
         )
-        with self._stream:
+        with self.stream:
             run, _ = self._function(kernel, layers)
             run(grid, (threads,), typed)
 
@@ -171,17 +171,17 @@ class CupyDevice:
         """Return `run`, or the CUDA graph of what it asks for."""
         if not self._graphs:
             return run
-        with self._stream:
-            self._stream.begin_capture()
+        with self.stream:
+            self.stream.begin_capture()
             try:
                 run()
             finally:
-                graph = self._stream.end_capture()
-        return lambda: graph.launch(stream=self._stream)
+                graph = self.stream.end_capture()
+        return lambda: graph.launch(stream=self.stream)
 
     def close(self) -> None:
         """Give memory back to the driver."""
-        self._stream.synchronize()
+        self.stream.synchronize()
         self._cupy.get_default_memory_pool().free_all_blocks()
 
     def free_memory(self) -> int:
@@ -205,7 +205,7 @@ class CupyDevice:
     def _within(self) -> Iterator[None]:
         """Do what follows on our stream; say in our words if memory runs out."""
         try:
-            with self._stream:
+            with self.stream:
                 yield
         except self._cupy.cuda.memory.OutOfMemoryError:
             raise OutOfDeviceMemory from None

@@ -1,0 +1,128 @@
+"""The benches for a GPU, with clocks and devices that are made up: what they measure and what they write."""
+
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from mlsolve_bench import machine, opponents, record_gpu
+from mlsolve_bench.opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
+from mlsolve_bench.problem import noise
+from mlsolve_kernels.objective.cuda import BATCH
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Everybody is there, an iteration is nothing, and what turns measure is made up."""
+    seconds = {OURS: 0.002, GRAPH: 0.001, DESCRIBED: 0.05, COMPILED: 0.03, STRONGEST: 0.01}
+
+    def take_turns(iterations, turns):
+        return {name: [seconds[name] * BATCH] * turns for name in iterations}
+
+    monkeypatch.setattr(record_gpu, "take_turns", take_turns)
+    monkeypatch.setattr(record_gpu, "_free", lambda: None)
+    monkeypatch.setattr(record_gpu, "_batch_of", lambda name, side: name)
+    monkeypatch.setattr(record_gpu.opponents, "available", lambda device: list(seconds))
+    monkeypatch.setattr(record_gpu.opponents, "missing", lambda device: {FUSED: "not installed"})
+    return seconds
+
+
+def test_iterations_by_opponent(fake):
+    found = record_gpu.iterations_section(None, (96,), quick=True)["sizes"]["96"]
+    assert found["milliseconds"] == pytest.approx({name: second * 1e3 for name, second in fake.items()})
+    assert found["times ours"][DESCRIBED] == pytest.approx(25)
+    assert found["times ours"][GRAPH] == pytest.approx(0.5)
+    assert "failed" not in found
+
+
+def test_who_does_not_fit_is_measured_by_itself_or_said_to_fail(fake, monkeypatch):
+    held = []
+
+    def batch_of(name, side):
+        if name == DESCRIBED:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+        if name == COMPILED:
+            raise RuntimeError("Inductor is unhappy\nand says why")
+        if name == STRONGEST and OURS in held:
+            held.clear()
+            raise RuntimeError("CUDA out of memory")
+        held.append(name)
+        return name
+
+    monkeypatch.setattr(record_gpu, "_batch_of", batch_of)
+    found = record_gpu.iterations_section(None, (7087,), quick=True)["sizes"]["7087"]
+    assert found["failed"] == {DESCRIBED: "out of device memory", COMPILED: "Inductor is unhappy"}
+    assert found["times ours"][STRONGEST] == pytest.approx(5)
+
+
+def test_the_floor_counts_the_bytes_that_are_said(fake, monkeypatch):
+    monkeypatch.setattr(record_gpu, "copy_rate", lambda size: 3e12)
+    monkeypatch.setattr(record_gpu, "kernel_times", lambda device, side: {"passes": 1.0})
+    found = record_gpu.floor_section(None, (1000,), quick=True)["sizes"]["1000"]
+    assert found["copying its bytes"] == pytest.approx(152 * 3e6 / 3e12 * 1e3)
+    assert found["times the copy"] == pytest.approx(2.0 / 0.152)
+    assert found["bytes a second"] == pytest.approx(152 * 3e6 / 0.002)
+
+
+def test_a_file_by_the_name_of_the_device(tmp_path, monkeypatch):
+    device = types.SimpleNamespace(name="NVIDIA H100 80GB HBM3")
+    monkeypatch.setattr(record_gpu, "open_device", lambda: device)
+    monkeypatch.setattr(record_gpu, "launches", lambda device, side: {})
+    monkeypatch.setattr(record_gpu, "_versions", lambda: {"cupy": "14"})
+    monkeypatch.setitem(record_gpu.SECTIONS, "floor", lambda device, sides, quick: {"copy": 1.0})
+    path = record_gpu.record(tmp_path, ["floor"], (96,), quick=False)
+    assert path.name == "nvidia-h100-80gb-hbm3.json"
+    written = json.loads(path.read_text())
+    assert written["machine"]["device"] == device.name
+    assert written["floor"]["copy"] == 1.0
+    record_gpu.record(tmp_path, [], (96,), quick=False)
+    assert json.loads(path.read_text())["floor"]["copy"] == 1.0
+
+
+def test_without_a_gpu_the_bench_refuses_in_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        record_gpu.main(["--quick"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "mlsolve_bench: error: backend is cuda: there is no NVIDIA driver on this machine: use --backend cpu\n"
+    )
+
+
+def test_names_of_devices():
+    assert machine.words("NVIDIA GeForce RTX 4090") == "nvidia-geforce-rtx-4090"
+
+
+def test_opponents_advance_as_they_iterate():
+    """A batch gives what its iterations give one by one, and the solver can use it."""
+    pytest.importorskip("torch", reason="needs the extra bench")
+    problem = noise(16)
+    rates = [0.03, 0.02, 0.01]
+    for name in (DESCRIBED,):
+        one, all_at_once = (opponents.workspace(name, problem, 1) for _ in range(2))
+        single = [one.iterate(rate) for rate in rates]
+        assert all_at_once.advance(rates) == single
+        np.testing.assert_array_equal(one.layers, all_at_once.layers)
+
+
+def test_the_fused_opponent_solves_the_same_problem(monkeypatch):
+    """With a fused_ssim of our own in place of the package, which needs a GPU."""
+    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    from mlsolve_bench.torch_baselines import dense_window, mean_ssim
+
+    def fused_ssim(first, second, padding):
+        assert padding == "same"
+        return mean_ssim(first, second, dense_window(first.shape[1], "cpu")).mean()
+
+    monkeypatch.setitem(sys.modules, "fused_ssim", types.SimpleNamespace(fused_ssim=fused_ssim))
+    monkeypatch.delitem(sys.modules, "mlsolve_bench.torch_fused", raising=False)
+    from mlsolve_bench.torch_fused import WithFusedSsim
+
+    problem = noise(24)
+    ours, theirs = opponents.workspace(OURS, problem, 1), WithFusedSsim(problem, 1)
+    for rate in (0.02, 0.01):
+        mine, yours = ours.iterate(rate), theirs.iterate(rate)
+        assert problem.objective.loss(mine) == pytest.approx(problem.objective.loss(yours), abs=1e-5)
+    assert torch.is_tensor(theirs.parameters)
+    monkeypatch.delitem(sys.modules, "mlsolve_bench.torch_fused")
