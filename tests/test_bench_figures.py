@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mlsolve_bench import machine, opponents, readme, record
-from mlsolve_bench.opponents import COMPILED, OURS, STRONGEST
+from mlsolve_bench.figures import duration
+from mlsolve_bench.opponents import COMPILED, DESCRIBED, GRAPH, OURS, STRONGEST
 
 BARE_EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -121,7 +122,7 @@ def test_sections_that_are_missing_are_left_out():
     [(8.314, "8.31 ms"), (26.04, "26 ms"), (206.4, "206 ms"), (19040.0, "19 s"), (3912.0, "3.91 s")],
 )
 def test_times_have_three_figures(milliseconds, text):
-    assert readme.duration(milliseconds) == text
+    assert duration(milliseconds) == text
 
 
 def test_figures_come_from_the_files(tmp_path):
@@ -138,7 +139,7 @@ def test_figures_stand_between_the_marks():
     after = readme.inserted(page, "new")
     assert after == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
     assert readme.inserted(after, "new") == after
-    with pytest.raises(ValueError, match=r"README.md needs these two lines"):
+    with pytest.raises(ValueError, match=r"the page needs these two lines"):
         readme.inserted("no marks", "new")
 
 
@@ -146,6 +147,42 @@ def test_readme_says_what_the_results_say():
     """If this fails, run `python -m mlsolve_bench.readme`: nobody writes figures by hand."""
     page = readme.README.read_text(encoding="utf-8")
     assert page == readme.inserted(page, readme.figures())
+
+
+def test_the_gpu_page_says_what_the_results_say():
+    page = readme.GPU_PAGE.read_text(encoding="utf-8")
+    assert page == readme.inserted(page, readme.gpu_figures())
+
+
+def test_figures_of_a_gpu(tmp_path):
+    """On their own page, with what failed said, and "not measured yet" where nothing was."""
+    assert readme.gpu_figures(tmp_path).count("not measured yet") == 12
+    entry = {
+        "milliseconds": {OURS: 0.08, GRAPH: 0.07, DESCRIBED: 4.0},
+        "ours in the same turns": {GRAPH: 0.08, DESCRIBED: 0.081},
+        "times ours": {GRAPH: 0.9, DESCRIBED: 49.4},
+        "failed": {STRONGEST: "out of device memory"},
+    }
+    results = {
+        "machine": {**RESULTS["machine"], "device": "Some GPU 900", "cupy": "14.2"},
+        "iterations": {"sizes": {"600": entry}},
+        "floor": {"copy": 3.0e12, "sizes": {"600": {"times the copy": 1.234}}},
+        "memory": {"bytes": {"600": {"counted": 1e9, OURS: 1.1e9, STRONGEST: None}}},
+        "quality": {
+            "side": 600,
+            "asked": {"target SSIM": 0.95, "mean guide SSIM": 0.7},
+            "reached": {OURS: {"default levels": {"seconds": 0.05}, "full size only": {"seconds": None}}},
+        },
+    }
+    (tmp_path / "gpu.json").write_text(json.dumps(results))
+    assert readme.figures(tmp_path) == readme.NOTHING
+    text = readme.gpu_figures(tmp_path)
+    assert "**Some GPU 900**" in text
+    assert "| 600×600 | 0.08 ms | 0.07 ms | out of device memory | 4 ms to 0.081 ms: 49× |" in text
+    assert "moves 3.00 TB/s" in text
+    assert "1.23 at 600²" in text
+    assert f"{OURS} 1.1 GB." in text
+    assert f"{OURS}, default levels: 50 ms; {OURS}, full size only: not reached" in text
 
 
 def test_recording_one_section_leaves_the_others(tmp_path, monkeypatch, capsys):

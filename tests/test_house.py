@@ -33,7 +33,7 @@ ONLY_IN = {
     "cv2": {"mlsolve"},
     "numba": {"mlsolve_kernels", "mlsolve_bench"},
     "torch": {"mlsolve_bench"},
-    "cupy": {"mlsolve_kernels"},
+    "cupy": {"mlsolve_kernels", "mlsolve_bench"},
     "cuda": {"mlsolve_kernels"},
 }
 """Which packages may import what."""

@@ -1,4 +1,4 @@
-"""Writes README's speed section from bench/results: python -m mlsolve_bench.readme.
+"""Writes README's speed section and that of docs/gpu.md from bench/results: python -m mlsolve_bench.readme.
 
 Nobody writes figures there by hand; a test compares.
 """
@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from . import gpu_page
+from .figures import duration, ratio
 from .opponents import COMPILED, DESCRIBED, OURS, PUBLISHED, STRONGEST
 from .record import RESULTS
 
 README: Final = Path(__file__).parents[2] / "README.md"
+GPU_PAGE: Final = Path(__file__).parents[2] / "docs" / "gpu.md"
 
 BEGIN: Final = "<!-- figures: written by python -m mlsolve_bench.readme from bench/results; do not edit -->"
 END: Final = "<!-- figures: end -->"
@@ -25,10 +28,21 @@ NOTHING: Final = (
 
 
 def figures(folder: Path = RESULTS) -> str:
-    """Return the text between the marks, from every result in `folder` but the quick ones, by file name."""
-    files = sorted(path for path in folder.glob("*.json") if not path.stem.endswith("-quick"))
-    parts = [machine_figures(json.loads(path.read_text(encoding="utf-8"))) for path in files]
+    """Return the text between the marks of README.md: every CPU's result in `folder`, by file name."""
+    parts = [machine_figures(found) for found in _results(folder) if "device" not in found["machine"]]
     return "\n\n".join(part for part in parts if part) or NOTHING
+
+
+def gpu_figures(folder: Path = RESULTS) -> str:
+    """Return the text between the marks of docs/gpu.md: every GPU's result in `folder`, by file name."""
+    parts = [gpu_page.device_figures(found) for found in _results(folder) if "device" in found["machine"]]
+    return "\n\n".join(parts) or gpu_page.NOTHING
+
+
+def _results(folder: Path) -> list[dict[str, Any]]:
+    """Return the results in `folder`, but for the quick ones."""
+    files = sorted(path for path in folder.glob("*.json") if not path.stem.endswith("-quick"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in files]
 
 
 def machine_figures(results: dict[str, Any]) -> str:
@@ -38,22 +52,12 @@ def machine_figures(results: dict[str, Any]) -> str:
 
 
 def inserted(readme: str, text: str) -> str:
-    """Return `readme` with `text` between its two marks; raises ValueError if they are not both there, once."""
+    """Return the page `readme` with `text` between its marks; raises ValueError if they are not both there, once."""
     if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise ValueError(f"README.md needs these two lines, once and in this order: {BEGIN} and {END}")
+        raise ValueError(f"the page needs these two lines, once and in this order: {BEGIN} and {END}")
     before, rest = readme.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
-def duration(milliseconds: float) -> str:
-    """Return a time to three figures at most: "8.31 ms", "206 ms", "3.91 s"."""
-    value, unit = (milliseconds, "ms") if milliseconds < 1000 else (milliseconds / 1000, "s")
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
 
 
 def _heading(machine: dict[str, Any]) -> str:
@@ -92,7 +96,7 @@ def _table(results: dict[str, Any]) -> str:
                 line.append("–")
             else:
                 beside = entry["ours in the same turns"][name]
-                line.append(f"{duration(taken)} to {duration(beside)}: {_times(entry['times ours'][name])}")
+                line.append(f"{duration(taken)} to {duration(beside)}: {ratio(entry['times ours'][name])}")
         lines.append(line)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -152,11 +156,12 @@ def _floor(section: dict[str, Any] | None) -> list[str]:
 
 
 def main() -> None:
-    """Rewrite README.md; say whether anything changed."""
-    before = README.read_text(encoding="utf-8")
-    after = inserted(before, figures())
-    README.write_text(after, encoding="utf-8")
-    print("README.md: as it was" if after == before else "README.md: figures written", file=sys.stdout)
+    """Rewrite both pages; say whether anything changed."""
+    for page, text in ((README, figures()), (GPU_PAGE, gpu_figures())):
+        before = page.read_text(encoding="utf-8")
+        after = inserted(before, text)
+        page.write_text(after, encoding="utf-8")
+        print(f"{page.name}: {'as it was' if after == before else 'figures written'}", file=sys.stdout)
 
 
 if __name__ == "__main__":
