@@ -75,7 +75,7 @@ def _lines(results: dict[str, Any]) -> str:
                 parts.append(f"{name}, {label}: {taken}")
         asked = quality["asked"]
         lines.append(
-            f"Time to SSIM {asked['target SSIM']:g} of the stack with {asked['mean guide SSIM']:.2f} of the layers, "
+            f"Time to SSIM {asked['target SSIM']:g} of the stack, {asked['mean guide SSIM']:.2f} of the layers, "
             f"the cat at {quality['side']}×{quality['side']}, compiled before: {'; '.join(parts)}."
         )
     return "\n".join(f"- {line}" for line in lines)

@@ -52,7 +52,7 @@ def machine_figures(results: dict[str, Any]) -> str:
 
 
 def inserted(readme: str, text: str) -> str:
-    """Return the page `readme` with `text` between its marks; raises ValueError if they are not both there, once."""
+    """Return the page `readme` with `text` between its marks; raises ValueError if not both are there once."""
     if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
         raise ValueError(f"the page needs these two lines, once and in this order: {BEGIN} and {END}")
     before, rest = readme.split(BEGIN)
