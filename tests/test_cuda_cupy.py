@@ -1,0 +1,270 @@
+"""CupyDevice itself, with a CuPy and a numba.cuda made of NumPy: copies, launches, streams, graphs, memory.
+
+What the real ones do with it only a GPU can show (test_cuda_device.py); that the names it calls exist is checked
+against them here.
+"""
+
+import contextlib
+import types
+
+import numpy as np
+import pytest
+
+from cuda_host.checks import assert_right, problem, workspace
+from cuda_host.device import HostDevice, _adam, compiler
+from mlsolve_kernels.adam.step import Rates
+from mlsolve_kernels.cuda import device as devices
+from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
+from mlsolve_kernels.objective.cuda import BATCH
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+
+
+class Array(np.ndarray):
+    """A device array, as far as it is used."""
+
+    def get(self, stream=None):
+        assert stream is Stream.current
+        assert not stream.recording, "a copy to the host while a graph is recorded"
+        return np.array(self)
+
+
+class Stream:
+    """Runs what it is given at once, or records it."""
+
+    current = None
+
+    def __init__(self, non_blocking):
+        assert non_blocking
+        self.ptr, self.recording, self.recorded, self.ran = 7, False, [], 0
+
+    def __enter__(self):
+        self.before, Stream.current = Stream.current, self
+        return self
+
+    def __exit__(self, *_):
+        Stream.current = self.before
+
+    def run(self, work):
+        if self.recording:
+            self.recorded.append(work)
+        else:
+            self.ran += 1
+            work()
+
+    def begin_capture(self):
+        self.recording, self.recorded = True, []
+
+    def end_capture(self):
+        self.recording = False
+        works = self.recorded
+
+        def launch(stream):
+            assert stream is self
+            for work in works:
+                work()
+
+        return types.SimpleNamespace(launch=launch)
+
+    def synchronize(self):
+        pass
+
+
+class FakeOutOfMemoryError(MemoryError):
+    pass
+
+
+def fake_cupy(folder, properties, free):
+    """A CuPy whose kernels run on the host."""
+    host = HostDevice(folder)
+
+    def zeros(shape, dtype):
+        assert Stream.current is not None
+        if np.prod(shape) * np.dtype(dtype).itemsize > free:
+            raise FakeOutOfMemoryError
+        return host.zeros(*shape, dtype=dtype).view(Array)
+
+    def get_function(module, name):
+        with open(module.path, "rb") as file:  # noqa: PTH123
+            assert file.read(4) == b"\x7fELF"
+
+        def run(grid, block, arguments):
+            assert all(isinstance(a, np.ndarray | np.int32 | np.float32) for a in arguments)
+            values = [int(a) if isinstance(a, np.int32) else a for a in arguments]
+            layers = values[0].shape[0] if name in ("target_pass", "layer_pass") else run.layers
+            run.layers = layers
+            Stream.current.run(lambda: host.launch(name, layers, grid, block[0], *values))
+
+        run.layers = 2
+        return run
+
+    module = type("RawModule", (), {"__init__": lambda self, path: setattr(self, "path", path)})
+    module.get_function = get_function
+    pool = types.SimpleNamespace(free_all_blocks=lambda: None, free_bytes=lambda: 100)
+    runtime = types.SimpleNamespace(
+        getDevice=lambda: 0,
+        getDeviceProperties=lambda number: properties,
+        memGetInfo=lambda: (free, 2 * free),
+    )
+    cuda = types.SimpleNamespace(
+        Stream=Stream, runtime=runtime, memory=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemoryError)
+    )
+    return types.SimpleNamespace(
+        zeros=zeros,
+        asarray=lambda array: np.array(array).view(Array),
+        RawModule=module,
+        cuda=cuda,
+        get_default_memory_pool=lambda: pool,
+    )
+
+
+H100 = {
+    "name": b"NVIDIA H100",
+    "major": 9,
+    "minor": 0,
+    "multiProcessorCount": 132,
+    "sharedMemPerMultiprocessor": 233472,
+}
+
+
+@pytest.fixture
+def opened(tmp_path_factory, monkeypatch):
+    """Open a CupyDevice on the fake."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    from numba import cuda as numba_cuda
+
+    from mlsolve_kernels.adam import cuda as adam
+
+    class Update:
+        def __getitem__(self, configuration):
+            grid, threads, stream = configuration
+            assert (threads, stream) == (adam.THREADS, 7)
+            assert len(grid) == 2
+
+            def launch(x, first, second, gradient, rates, turn, width):
+                Stream.made.run(lambda: _adam(x, first, second, gradient, Rates(*rates[turn[0]]), width))
+
+            return launch
+
+    monkeypatch.setattr(numba_cuda, "external_stream", lambda ptr: ptr)
+    monkeypatch.setattr(numba_cuda, "as_cuda_array", lambda array, sync: np.asarray(array))
+    monkeypatch.setattr(numba_cuda, "current_context", lambda: None)
+    monkeypatch.setattr(adam, "update", Update())
+
+    def open_device(graphs=False, properties=H100, free=10**9):
+        fake = fake_cupy(tmp_path_factory.mktemp("kernels"), properties, free)
+        monkeypatch.setattr(devices, "_cupy", lambda: fake)
+        device = CupyDevice(graphs)
+        Stream.made = device.stream
+        return device
+
+    return open_device
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 20, 33), (2, 1, 13, 7)])
+def test_terms_and_gradient(rng, opened, shape):
+    target, guides, layers = problem(rng, *shape)
+    device = opened()
+    assert device.name == "NVIDIA H100"
+    assert_right(workspace(target, guides, layers, device), target, guides, layers)
+
+
+def test_layers_come_back_as_they_were_put(rng, opened):
+    target, guides, layers = problem(rng, 2, 3, 12, 33)
+    work = workspace(target, guides, layers, opened())
+    found = work.layers
+    assert found.flags.owndata or found.base is not None
+    assert (found.shape, found.dtype) == (layers.shape, np.float32)
+    np.testing.assert_array_equal(found, np.clip(layers, np.float32(0.073), 1))
+
+
+def test_a_graph_repeats_the_iteration(rng, opened):
+    """The first iteration runs as it is, for it compiles; the others are replayed, and give the same bytes."""
+    target, guides, layers = problem(rng, 2, 1, 14, 20)
+    results = []
+    for graphs in (False, True):
+        device = opened(graphs)
+        work = workspace(target, guides, layers, device)
+        before = device.stream.ran
+        terms = work.advance([0.03 / (1 + t) for t in range(BATCH)])
+        results.append((work.layers.tobytes(), terms))
+        assert device.stream.ran - before == (4 if graphs else 4 * BATCH)
+    assert results[0] == results[1]
+
+
+def test_blocks_that_run_at_a_time(opened):
+    device = opened()
+    assert device.resident("layer_pass", 3, 64) >= 5 * 132
+
+
+def test_out_of_memory(opened):
+    device = opened(free=1000)
+    assert device.free_memory() == 1100
+    with pytest.raises(OutOfDeviceMemory):
+        device.zeros(1000)
+
+
+def test_an_old_gpu_is_refused(opened):
+    with pytest.raises(
+        NoDeviceError, match=r"^NVIDIA H100 has compute capability 6\.1, 7\.5 is needed: use another"
+    ):
+        opened(properties={**H100, "major": 6, "minor": 1})
+
+
+def test_a_driver_that_fails_is_told_in_one_line(opened, monkeypatch):
+    from numba import cuda as numba_cuda
+
+    def fail():
+        raise RuntimeError("driver too old\nand more lines")
+
+    monkeypatch.setattr(numba_cuda, "current_context", fail)
+    with pytest.raises(
+        NoDeviceError, match=r"^NVIDIA H100 does not work \(driver too old\): bring its driver"
+    ) as told:
+        opened()
+    assert "\n" not in str(told.value)
+
+
+def test_the_names_exist_in_cupy():
+    cupy = pytest.importorskip("cupy", reason="needs the extra cuda13 or cuda12")
+    for path in [
+        "zeros",
+        "asarray",
+        "empty_like",
+        "copyto",
+        "RawModule.get_function",
+        "get_default_memory_pool",
+        "ndarray.get",
+        "cuda.Event",
+        "cuda.Stream.begin_capture",
+        "cuda.Stream.end_capture",
+        "cuda.Stream.synchronize",
+        "cuda.Graph.launch",
+        "cuda.Stream.null",
+        "cuda.get_elapsed_time",
+        "cuda.memory.OutOfMemoryError",
+        "cuda.runtime.getDeviceProperties",
+        "cuda.runtime.memGetInfo",
+        "cuda.runtime.getDevice",
+        "cuda.runtime.getDeviceCount",
+        "cuda.runtime.driverGetVersion",
+        "cuda.MemoryPool.free_bytes",
+        "cuda.MemoryPool.free_all_blocks",
+        "cuda.MemoryPool.total_bytes",
+        "cuda.runtime.runtimeGetVersion",
+    ]:
+        found = cupy
+        for name in path.split("."):
+            found = getattr(found, name)
+    from numba import cuda as numba_cuda
+
+    for name in ("external_stream", "as_cuda_array", "current_context", "compile_ptx"):
+        assert hasattr(numba_cuda, name)
+
+
+def test_streams_are_left_as_they_were(opened):
+    device = opened()
+    with contextlib.suppress(OutOfDeviceMemory):
+        device.zeros(10**10)
+    assert Stream.current is None
+    device.close()
