@@ -37,13 +37,15 @@ class Stream:
     def __init__(self, non_blocking):
         assert non_blocking
         self.ptr, self.recording, self.recorded, self.ran = 7, False, [], 0
+        self.before = []
 
     def __enter__(self):
-        self.before, Stream.current = Stream.current, self
+        self.before.append(Stream.current)
+        Stream.current = self
         return self
 
     def __exit__(self, *_):
-        Stream.current = self.before
+        Stream.current = self.before.pop()
 
     def run(self, work):
         if self.recording:
@@ -205,9 +207,7 @@ def test_out_of_memory(opened):
 
 
 def test_an_old_gpu_is_refused(opened):
-    with pytest.raises(
-        NoDeviceError, match=r"^NVIDIA H100 has compute capability 6\.1, 7\.5 is needed: use another"
-    ):
+    with pytest.raises(NoDeviceError, match=r"^NVIDIA H100 has compute capability 6\.1, 7\.5 is needed"):
         opened(properties={**H100, "major": 6, "minor": 1})
 
 
@@ -225,34 +225,19 @@ def test_a_driver_that_fails_is_told_in_one_line(opened, monkeypatch):
     assert "\n" not in str(told.value)
 
 
+NAMES = """
+    RawModule.get_function asarray copyto empty_like get_default_memory_pool ndarray.get zeros
+    cuda.Event cuda.Graph.launch cuda.MemoryPool.free_all_blocks cuda.MemoryPool.free_bytes
+    cuda.MemoryPool.total_bytes cuda.Stream.begin_capture cuda.Stream.end_capture cuda.Stream.null
+    cuda.Stream.synchronize cuda.get_elapsed_time cuda.memory.OutOfMemoryError cuda.runtime.driverGetVersion
+    cuda.runtime.getDevice cuda.runtime.getDeviceCount cuda.runtime.getDeviceProperties
+    cuda.runtime.memGetInfo cuda.runtime.runtimeGetVersion
+"""
+
+
 def test_the_names_exist_in_cupy():
     cupy = pytest.importorskip("cupy", reason="needs the extra cuda13 or cuda12")
-    for path in [
-        "zeros",
-        "asarray",
-        "empty_like",
-        "copyto",
-        "RawModule.get_function",
-        "get_default_memory_pool",
-        "ndarray.get",
-        "cuda.Event",
-        "cuda.Stream.begin_capture",
-        "cuda.Stream.end_capture",
-        "cuda.Stream.synchronize",
-        "cuda.Graph.launch",
-        "cuda.Stream.null",
-        "cuda.get_elapsed_time",
-        "cuda.memory.OutOfMemoryError",
-        "cuda.runtime.getDeviceProperties",
-        "cuda.runtime.memGetInfo",
-        "cuda.runtime.getDevice",
-        "cuda.runtime.getDeviceCount",
-        "cuda.runtime.driverGetVersion",
-        "cuda.MemoryPool.free_bytes",
-        "cuda.MemoryPool.free_all_blocks",
-        "cuda.MemoryPool.total_bytes",
-        "cuda.runtime.runtimeGetVersion",
-    ]:
+    for path in NAMES.split():
         found = cupy
         for name in path.split("."):
             found = getattr(found, name)
