@@ -27,10 +27,10 @@ SHARED = 48 * 1024
 
 @pytest.fixture(scope="module")
 def compiled():
-    """Every kernel for every chip at some numbers of layers, and for sm_90 at all of them."""
+    """Every kernel for every chip at some numbers of layers, and for sm_90 at some more."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     jobs = [(name, layers, chip) for name in KERNELS for layers in LAYERS for chip in CHIPS]
-    jobs += [(name, layers, 90) for name in ("target_pass", "layer_pass") for layers in range(1, 17)]
+    jobs += [(name, layers, 90) for name in ("target_pass", "layer_pass") for layers in (2, 5, 8, 12)]
     with ThreadPoolExecutor(2) as pool:
         texts = pool.map(lambda job: compile_text(source(job[0], job[1]), job[0], job[2]), jobs)
         return dict(zip(jobs, texts, strict=True))

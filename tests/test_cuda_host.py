@@ -178,16 +178,16 @@ FAULTS = {
         "strip.first - 2 * REACH + step, x.value",
         "strip.first - 2 * REACH + step - 1, x.value",
     ),
-    "row below the image not zero": ("layer_pass", "row >= 0 && row < place.height", "row >= 0"),
+    "row below the image not zero": ("layer_pass", "within(row, place.height)", "row >= 0"),
     "partials beyond the left border": (
         "layer_pass",
-        "column + c >= 0 && column + c < width",
+        "within(column + c, width)",
         "column + c < width",
     ),
-    "partials beyond the right border": ("target_pass", "column + c >= 0 && column + c < width", "column + c >= 0"),
+    "partials beyond the right border": ("target_pass", "within(column + c, width)", "column + c >= 0"),
     "partials beyond the upper border": (
         "layer_pass",
-        "middle >= 0 && middle < strip.place.height",
+        "within(middle, strip.place.height)",
         "middle < strip.place.height",
     ),
     "sums of the neighbours' columns": (
@@ -282,11 +282,11 @@ print("clean")
 
 # Reads and writes out of range that go unseen on the numbers alone.
 OUT_OF_RANGE = {
-    "none": ("row >= 0 && row < place.height", "row >= 0 && row < place.height"),
-    "a row below the plane": ("row >= 0 && row < place.height", "row >= 0 && row <= place.height"),
+    "none": ("within(row, place.height)", "within(row, place.height)"),
+    "a row below the plane": ("within(row, place.height)", "within(row, place.height + 1)"),
     "columns behind the last": (
-        "fetches = column >= 0 && column < pitch",
-        "fetches = column >= 0 && column < pitch + 4",
+        "fetches = within(column, pitch)",
+        "fetches = within(column, pitch + 4)",
     ),
     "a window too wide": ("k < COLUMNS / 2 + MARGIN; ++k", "k < COLUMNS / 2 + MARGIN + 1; ++k"),
     "sums of one block too many": (

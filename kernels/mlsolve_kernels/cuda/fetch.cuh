@@ -6,6 +6,11 @@
 // the image arrives as zeros.
 #pragma once
 
+// 0 <= at < size, in one comparison.
+__device__ __forceinline__ bool within(int at, int size) {
+    return static_cast<unsigned>(at) < static_cast<unsigned>(size);
+}
+
 struct Place {
     int height, width, pitch;  // of a plane; pitch: floats from row to row, a multiple of 4, zeros from width on
     int column;                // image column of the sixteen bytes of a row that this thread fetches
@@ -14,18 +19,19 @@ struct Place {
     // left: image column of the first fetched one, a multiple of 4, may be negative.
     __device__ __forceinline__ Place(int height, int width, int pitch, int left)
         : height(height), width(width), pitch(pitch), column(left + 4 * static_cast<int>(threadIdx.x)) {
-        fetches = column >= 0 && column < pitch;
+        fetches = within(column, pitch);
     }
 };
 
-// What this thread fetches of one row, in any plane: how far from the beginning of the plane, and whether it is there.
+// What this thread fetches of one row, in any plane: how far from the beginning of the plane, and whether it is there
+// (if not, the offset is anything, and nothing is read).
 struct Piece {
     size_t offset;
     bool there;
 
     __device__ __forceinline__ Piece(const Place& place, int row) {
-        there = place.fetches && row >= 0 && row < place.height;
-        offset = there ? (size_t)row * place.pitch + place.column : 0;
+        there = place.fetches && within(row, place.height);
+        offset = (size_t) static_cast<unsigned>(row) * static_cast<unsigned>(place.pitch) + place.column;
     }
 };
 

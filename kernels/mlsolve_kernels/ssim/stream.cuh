@@ -26,10 +26,10 @@ struct Strip {
         first = blockIdx.z * rows;
         last = min(first + rows, height);
         column = own - MARGIN + at;
-        mine = at >= MARGIN && at < SPAN - MARGIN;
+        mine = within(at - MARGIN, OWN);
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
-            inside[c] = column + c >= 0 && column + c < width ? 1.0f : 0.0f;
+            inside[c] = within(column + c, width) ? 1.0f : 0.0f;
             counted[c] = mine ? inside[c] : 0.0f;
         }
     }
@@ -100,6 +100,7 @@ __device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossi
         pass.fetch(step);
         fetches_end();
     }
+#pragma unroll 2  // saves a tenth of the instructions: sums that move on need no copies at the end of a step
     for (int step = 0; step < steps; ++step) {
         fetches_arrived();
         __syncthreads();  // everybody's fetches are in, and nobody reads any more what is fetched over now
@@ -123,8 +124,8 @@ __device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossi
         if (step < REACH) continue;
 
         const int middle = strip.first - 3 * RADIUS + step;
-        const bool in_image = middle >= 0 && middle < strip.place.height;
-        const bool in_piece = middle >= strip.first && middle < strip.last;
+        const bool in_image = within(middle, strip.place.height);
+        const bool in_piece = within(middle - strip.first, strip.last - strip.first);
         const Own mean(pass.mean(step)), variance(pass.variance(step));
         float sums[3][COLUMNS];
 #pragma unroll
