@@ -16,7 +16,7 @@ test: $(VENV)/dev
 	$(BIN)/python -m pytest
 
 test-gpu: $(VENV)/dev
-	$(BIN)/python -m mlsolve_kernels.cuda.device
+	$(BIN)/python -m mlsolve_kernels.objective.cuda
 	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/dev
@@ -32,7 +32,7 @@ bench: $(VENV)/bench
 	$(BIN)/python -m pytest bench -o filterwarnings=default
 
 bench-gpu: $(VENV)/bench
-	$(BIN)/python -m mlsolve_kernels.cuda.device
+	$(BIN)/python -m mlsolve_kernels.objective.cuda
 	$(BIN)/python -m mlsolve_bench.record_gpu
 
 $(VENV)/bin/python:

@@ -26,6 +26,7 @@ def fake(monkeypatch):
     monkeypatch.setattr(record_gpu, "_batch_of", lambda name, side: name)
     monkeypatch.setattr(record_gpu.opponents, "available", lambda device: list(seconds))
     monkeypatch.setattr(record_gpu.opponents, "missing", lambda device: {FUSED: "not installed"})
+    monkeypatch.setattr(record_gpu.opponents, "check", lambda device, names: None)
     return seconds
 
 
@@ -57,6 +58,18 @@ def test_who_does_not_fit_is_measured_by_itself_or_said_to_fail(fake, monkeypatc
     assert found["times ours"][STRONGEST] == pytest.approx(5)
 
 
+def test_nobody_is_timed_who_solves_another_problem(fake, monkeypatch):
+    def check(device, names):
+        if COMPILED in names:
+            raise AssertionError("torch compiled does not solve the problem it should: Apart(1, 2, 3)")
+
+    monkeypatch.setattr(record_gpu.opponents, "check", check)
+    found = record_gpu.iterations_section(None, (96,), quick=True)["sizes"]["96"]
+    assert found["failed"][COMPILED].startswith("torch compiled does not solve the problem")
+    assert COMPILED not in found["milliseconds"]
+    assert DESCRIBED in found["milliseconds"]
+
+
 def test_the_floor_counts_the_bytes_that_are_said(fake, monkeypatch):
     monkeypatch.setattr(record_gpu, "copy_rate", lambda size: 3e12)
     monkeypatch.setattr(record_gpu, "kernel_times", lambda device, side: {"passes": 1.0})
@@ -86,7 +99,8 @@ def test_without_a_gpu_the_bench_refuses_in_one_line(capsys):
         record_gpu.main(["--quick"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "mlsolve_bench: error: backend is cuda: there is no NVIDIA driver on this machine: use --backend cpu\n"
+        "mlsolve_bench: error: backend is cuda: there is no NVIDIA driver here: use --backend cpu, or install one "
+        "and pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580\n"
     )
 
 
@@ -102,7 +116,9 @@ def test_opponents_advance_as_they_iterate():
     for name in (DESCRIBED,):
         one, all_at_once = (opponents.workspace(name, problem, 1) for _ in range(2))
         single = [one.iterate(rate) for rate in rates]
-        assert all_at_once.advance(rates) == single
+        for one_by_one, together in zip(single, all_at_once.advance(rates), strict=True):
+            np.testing.assert_allclose(together.guide_ssim, one_by_one.guide_ssim, rtol=1e-6)
+            np.testing.assert_allclose(together[:2], one_by_one[:2], rtol=1e-6)
         np.testing.assert_array_equal(one.layers, all_at_once.layers)
 
 

@@ -234,7 +234,7 @@ def bad_files(tmp_path, save, picture):
         "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu, cuda"),
         "cuda": (
             ("run", "good.png", "--backend", "cuda"),
-            "backend is cuda: there is no NVIDIA driver on this machine: use --backend cpu",
+            "backend is cuda: there is no NVIDIA driver here: use --backend cpu, or install one and pip",
         ),
         "out exists": (("run", "good.png", "--out", "there"), "there exists already"),
         "out under a file": (("run", "good.png", "--out", "notes.txt/o"), "cannot be written"),

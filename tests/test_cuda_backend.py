@@ -1,7 +1,9 @@
 """The CUDA backend as the solver sees it, on the host device; and what becomes of machines without a GPU."""
 
+import gc
 import re
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve import backends, solver
 from mlsolve.backends import CpuBackend, CudaBackend
+from mlsolve.history import Step
+from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
+from mlsolve_kernels.objective import cuda as cuda_objective
 from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace, device_bytes
 from mlsolve_kernels.objective.terms import Objective
 from mlsolve_kernels.window import REACH
@@ -106,6 +111,102 @@ def test_memory_that_is_gone_in_the_middle_of_a_solve(on_host, pictures, monkeyp
 
 
 @needs_compiler
+def test_a_solve_takes_no_more_than_is_said_and_gives_it_back(on_host, pictures, monkeypatch):
+    """One level's arrays at a time, none left when the backend is closed, without the garbage collector's help."""
+    held, peaks, at_close = {}, [0], []
+
+    def zeros(self, *shape, dtype=np.float32):
+        array = HostDevice.zeros(self, *shape, dtype=dtype)
+        held[id(array)] = array.nbytes
+        weakref.finalize(array, held.pop, id(array))
+        peaks.append(sum(held.values()))
+        return array
+
+    monkeypatch.setattr(on_host, "zeros", zeros)
+    monkeypatch.setattr(on_host, "close", lambda self: at_close.append(sum(held.values())))
+    gc.disable()
+    try:
+        mlsolve.solve(*pictures, mlsolve.Options(iterations=2, backend="cuda", levels=2))
+    finally:
+        gc.enable()
+    assert at_close == [0]
+    assert max(peaks) <= device_bytes(2, 3, 40, 48) + 100_000  # and the sums of the blocks
+
+
+@needs_compiler
+def test_what_an_attempt_took_does_not_count_as_taken(on_host, pictures, monkeypatch):
+    """Memory gives out in the middle of a workspace: what is free is asked once that is gone."""
+    held = {}
+
+    def zeros(self, *shape, dtype=np.float32):
+        if len(held) > 5:
+            raise OutOfDeviceMemory
+        array = HostDevice.zeros(self, *shape, dtype=dtype)
+        held[id(array)] = array.nbytes
+        weakref.finalize(array, held.pop, id(array))
+        return array
+
+    monkeypatch.setattr(on_host, "zeros", zeros)
+    monkeypatch.setattr(on_host, "free_memory", lambda self: 10**9 - 10**6 * len(held))
+    with pytest.raises(mlsolve.BackendError, match=r" 1 GB are free: use"):
+        mlsolve.solve(*pictures, mlsolve.Options(backend="cuda", levels=1))
+
+
+def test_auto_says_what_keeps_it_from_the_gpu(monkeypatch, pictures):
+    """A driver is here, so a GPU may be; what is missing can be installed."""
+    monkeypatch.setattr(devices, "driver_is_here", lambda: True)
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match=r"^not using the GPU: CuPy is not installed: pip install "):
+        assert mlsolve.solve(*pictures, mlsolve.Options(iterations=1)).backend == "cpu"
+
+
+@needs_compiler
+def test_a_gpu_that_fails_at_the_first_launch_is_not_used(monkeypatch, tmp_path, pictures):
+    """Opening it shows nothing yet; an iteration does."""
+
+    class Broken(HostDevice):
+        def __init__(self, graphs):
+            super().__init__(tmp_path)
+
+        def launch(self, *arguments):
+            raise RuntimeError("CUDA_ERROR_UNSUPPORTED_PTX_VERSION\nand more")
+
+    monkeypatch.setattr(cuda_objective, "CupyDevice", Broken)
+    with pytest.raises(mlsolve.BackendError, match=r"host does not work \(CUDA_ERROR_UNSUPPORTED_PTX"):
+        mlsolve.solve(*pictures, mlsolve.Options(backend="cuda"))
+    with pytest.warns(UserWarning, match="not using the GPU: host does not work"):
+        assert mlsolve.solve(*pictures, mlsolve.Options(iterations=1)).backend == "cpu"
+
+
+@needs_compiler
+def test_a_gpu_that_computes_wrongly_is_not_used(monkeypatch, tmp_path):
+    class Wrong(HostDevice):
+        def __init__(self, graphs):
+            super().__init__(tmp_path)
+
+        def download(self, array, width=None):
+            return super().download(array, width) * 0.5
+
+    monkeypatch.setattr(cuda_objective, "CupyDevice", Wrong)
+    with pytest.raises(NoDeviceError, match="an iteration gives"):
+        cuda_objective.open_gpu()
+    monkeypatch.setattr(Wrong, "download", HostDevice.download)
+    assert cuda_objective.open_gpu().name == "host"
+
+
+def test_pace_of_iterations_that_come_in_batches(monkeypatch, capsys):
+    """Ten steps at once every second are ten a second, not a million."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.Progress((64, 64), mlsolve.Options(iterations=40, levels=1)) as shown:
+        for iteration in range(1, 41):
+            now[0] += 1.0 if iteration % 10 == 1 else 1e-5
+            shown.show(Step(1, 1, iteration, 40, (64, 64), 1.0, 0.5, 0.1, (0.5,)))
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "40/40" in line]
+    assert re.search(r" (9\.99|10\.00|10) it/s 0 s left$", line)
+
+
+@needs_compiler
 def test_stopping_keeps_the_batch(on_host, pictures):
     """The callback sees every iteration that is in the result, and what it says holds at the end of the batch."""
     seen = []
@@ -146,7 +247,9 @@ def test_a_driver_without_a_gpu(monkeypatch):
 
     if cupy.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(NoDeviceError, match=r"^no NVIDIA GPU can be used \(.+\): use --backend cpu$"):
+    with pytest.raises(
+        NoDeviceError, match=r"^no NVIDIA GPU can be used \(.+\): bring the driver up to date, or pip install "
+    ):
         devices.CupyDevice()
 
 

@@ -14,7 +14,7 @@ from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.compiled import cache_folder
 from mlsolve_kernels.cuda import compiler
 from mlsolve_kernels.cuda.compiler import CompilerError, chip_for, compile_kernel, compile_text
-from mlsolve_kernels.cuda.geometry import SUMMING, THREADS, resident_blocks
+from mlsolve_kernels.cuda.geometry import AHEAD, SUMMING, THREADS, resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS, PACKAGE, source
 from mlsolve_kernels.window import C1, C2, taps
 
@@ -45,6 +45,51 @@ def test_no_spills_and_within_the_budget(compiled, name, chip):
             assert code.spilled == 0, layers
             assert 0 < code.registers <= 255, layers
             assert code.shared <= SHARED, layers
+
+
+def ptx_of(text):
+    """What NVRTC makes of `text` with the options of the kernels, before the assembler."""
+    from cuda.bindings import nvrtc
+
+    options = [b"--gpu-architecture=compute_80", *(o.encode() for o in compiler.OPTIONS if "ptxas" not in o)]
+    _, program = nvrtc.nvrtcCreateProgram(text.encode(), b"k.cu", 0, [], [])
+    (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+    assert result == nvrtc.nvrtcResult.NVRTC_SUCCESS
+    _, size = nvrtc.nvrtcGetPTXSize(program)
+    ptx = b" " * size
+    nvrtc.nvrtcGetPTX(program, ptx)
+    return ptx.decode()
+
+
+def test_arithmetic_is_strict():
+    """Nothing is contracted, approximated or flushed: on that rests that the host gives the device's bytes."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    text = 'extern "C" __global__ void k(float* x) { x[0] = x[1] * x[2] + x[3] / x[4]; }'
+    ptx = ptx_of(text)
+    assert "fma" not in ptx
+    for name in KERNELS:
+        ptx = ptx_of(source(name, 3))
+        assert not re.search(r"\.ftz|\.approx|div\.full", ptx), name
+
+
+def test_asynchronous_copies_are_as_the_host_has_them():
+    """What a GPU does by other lines than the host: sixteen bytes or zeros; all but one step have arrived."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    ptx = ptx_of(source("layer_pass", 3))
+    assert AHEAD == 2
+    assert set(re.findall(r"cp\.async\.wait_group (\d+)", ptx)) == {"1"}
+    copies = re.findall(r"cp\.async\.cg\.shared\.global \[%r\d+\], \[%rd\d+\], 16, (\S+);", ptx)
+    assert len(copies) > 6
+    assert all(re.fullmatch(r"%r\d+", bytes_read) for bytes_read in copies)
+    assert len(re.findall(r"cp\.async\.commit_group", ptx)) >= 2
+
+
+def test_no_offset_of_a_plane_is_computed_in_32_bits():
+    """A plane of 30000×20000 has more bytes than 32 bits count, and so have nine planes of 7087×7087 floats."""
+    for path in [*PACKAGE.rglob("*.cu"), *PACKAGE.rglob("*.cuh")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if re.search(r"\* *(\w+\.)*pitch|row\) \*|blockIdx\.x \* plane", line):
+                assert "size_t" in line, (path, line)
 
 
 def test_several_blocks_fit_a_multiprocessor(compiled):
@@ -132,14 +177,13 @@ def test_a_chip_newer_than_the_compiler_runs_what_is_made_for_its_generation():
 
 _SIMULATED = """
 import numpy as np
-from mlsolve_kernels.adam.cuda import grid_for, update
+from mlsolve_kernels.adam.cuda import THREADS, grid_for, update
 from mlsolve_kernels.adam.step import Rates
 rng = np.random.default_rng(3)
-arrays = [rng.random((9, 64), dtype=np.float32) for _ in range(4)]
+arrays = [rng.random((6, 352), dtype=np.float32) for _ in range(4)]
 lines = np.array([Rates.at(t, 0.03, (0.1, 0.9), (0.8, 0.95)) for t in (1, 2, 3)], dtype=np.float32)
 np.savez("before", *arrays)
-columns, rows = grid_for(9, 40)
-update[(columns, rows), 64](*arrays, lines, np.array([1], dtype=np.int32), 40)
+update[grid_for(6, 300), THREADS](*arrays, lines, np.array([1], dtype=np.int32), 300)
 np.savez("after", *arrays)
 """
 
@@ -152,12 +196,12 @@ def test_adam_in_the_simulator(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     before, after = (list(np.load(tmp_path / f"{name}.npz").values()) for name in ("before", "after"))
-    x, first, second, gradient = (array[:, :40].astype(np.float64) for array in before)
+    x, first, second, gradient = (array[:, :300].astype(np.float64) for array in before)
     moved, moments = reference.step(x, (first, second), gradient, 2, 0.03, (0.1, 0.9), (0.8, 0.95))
     for found, expected in zip(after, (moved, *moments, gradient), strict=True):
-        np.testing.assert_allclose(found[:, :40], expected, rtol=2e-6)
+        np.testing.assert_allclose(found[:, :300], expected, rtol=2e-6)
     for found, untouched in zip(after, before, strict=True):
-        np.testing.assert_array_equal(found[:, 40:], untouched[:, 40:])
+        np.testing.assert_array_equal(found[:, 300:], untouched[:, 300:])
 
 
 @pytest.mark.parametrize("capability", [(7, 5), (9, 0), (12, 0)])

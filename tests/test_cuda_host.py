@@ -15,9 +15,9 @@ import pytest
 from conftest import ROOT, environment
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, LaunchError, compiler
-from mlsolve_kernels.cuda.geometry import OWN, pitch_of
+from mlsolve_kernels.cuda.geometry import OWN, SUMMING, pitch_of
 from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cuda import CudaWorkspace
+from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
 from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.sweep.reference import iterate
 
@@ -81,6 +81,36 @@ def test_iterations(rng, folder):
     for t in (0, 7):
         at = iterate(clipped, target, guides, OBJECTIVE, rates[:t], BOUNDS, BETAS)
         assert losses[t] == pytest.approx(OBJECTIVE.loss(reference.terms(at, target, guides, OBJECTIVE)), rel=1e-4)
+
+
+def test_start_keeps_to_the_bounds(rng, folder):
+    target, guides, layers = problem(rng, 2, 1, 8, 9)
+    layers[0, 0, 0, :3] = (0.0, 1.5, -1.0)
+    work = workspace(target, guides, layers, HostDevice(folder))
+    np.testing.assert_array_equal(work.layers, np.clip(layers, *map(np.float32, BOUNDS)))
+
+
+def test_more_rates_than_a_batch_are_refused(rng, folder):
+    work = workspace(*problem(rng, 1, 1, 5, 5), HostDevice(folder))
+    with pytest.raises(ValueError, match="rates are 11: give 10 at the most"):
+        work.advance([0.01] * (BATCH + 1))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_terms_of_more_blocks_than_threads(rng, folder, mode):
+    """Every block's sum is counted once, in the line of its turn."""
+    device = HostDevice(folder, reverse=mode[0], early=mode[1])
+    ssim, error, guides = (device.zeros(n, dtype=np.float64) for n in (700, 700, 2 * 1300))
+    for sums in (ssim, error, guides):
+        sums[...] = rng.random(sums.size)
+    table, turn = device.zeros(3, 4, dtype=np.float64), device.zeros(1, dtype=np.int32)
+    turn[0] = 1
+    device.launch("terms", 2, (1,), SUMMING, ssim, error, 700, guides, 1300, table, turn)
+    np.testing.assert_allclose(
+        table[1], [ssim.sum(), error.sum(), guides[:1300].sum(), guides[1300:].sum()], rtol=1e-12
+    )
+    assert turn[0] == 2
+    assert not table[[0, 2]].any()
 
 
 def test_start_begins_anew(rng, folder):
@@ -213,13 +243,19 @@ FAULTS = {
     "guide weight": ("layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
     "squared error": ("target_pass", "fmaf(mse_weight, 2.0f * (x - y)", "fmaf(mse_weight, (x - y)"),
     "layer of the sums": ("terms", "(term - 2) * guide_blocks", "(term - 1) * guide_blocks"),
+    "row of the next plane": (
+        "layer_pass",
+        "strip.column < strip.place.width)",
+        "strip.column <= strip.place.width)",
+    ),
     "turn not counted": ("terms", "*turn += 1;", "*turn += 0;"),
 }
 
 
 def caught(rng, folder, edits):
     """Tell whether the checks above see that the kernels are not right."""
-    target, guides, layers = problem(rng, 2, 1, 30, OWN + 9)
+    target, guides, layers = problem(rng, 2, 1, 30, OWN + 12)
+    assert pitch_of(OWN + 12) == OWN + 12, "without padding a store too far hits the next row"
     try:
         for reverse, early in MODES:
             device = HostDevice(folder, reverse=reverse, early=early, edits=edits)
@@ -271,12 +307,17 @@ def plant(text):
     assert text.count({old!r}) == 1
     return text.replace({old!r}, {new!r})
 rng = np.random.default_rng(0)
-for height, width in ((13, 1), (1, {own} + 1), (30, 40)):
-    guides = rng.random((2, 1, height, width)).astype(np.float32)
-    device = HostDevice(Path({folder!r}), flags=SANITIZED, edits={{"layer_pass": plant}})
-    work = CudaWorkspace(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
-    work.start(guides)
-    work.evaluate()
+shapes = ((1, 13, 1), (1, 1, {own} + 1), (3, 30, 40), (1, 5, 32), (1, 12, {own}), (2, 11, 11))
+for planes, height, width in shapes:
+    for reverse in (False, True):
+        for early in (False, True):
+            guides = rng.random((2, planes, height, width)).astype(np.float32)
+            device = HostDevice(
+                Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits={{"layer_pass": plant}}
+            )
+            work = CudaWorkspace(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
+            work.start(guides)
+            work.evaluate()
 print("clean")
 """
 

@@ -247,7 +247,7 @@ def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatc
 def test_refused_options(pictures):
     with pytest.raises(mlsolve.OptionError, match="levels is 9"):
         mlsolve.solve(*pictures, mlsolve.Options(levels=9))
-    with pytest.raises(mlsolve.BackendError, match="backend is cuda: there is no NVIDIA driver"):
+    with pytest.raises(mlsolve.BackendError, match="backend is cuda: there is no NVIDIA driver here"):
         mlsolve.solve(*pictures, mlsolve.Options(backend="cuda"))
 
 

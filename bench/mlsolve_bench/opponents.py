@@ -137,8 +137,8 @@ def steps(
     return {name: iteration(name, problem, threads, device) for name in chosen}
 
 
-def check(side: int = 96, device: str = "cpu") -> dict[str, Apart]:
-    """Return how far every opponent that can be had is from what it should compute, by name.
+def check(side: int = 96, device: str = "cpu", names: Iterable[str] | None = None) -> dict[str, Apart]:
+    """Return how far every opponent that can be had is from what it should compute, by name; names: or only these.
 
     Raises AssertionError, naming the opponent, if it is too far: then it solves another problem, and its speed
     means nothing.
@@ -148,7 +148,7 @@ def check(side: int = 96, device: str = "cpu") -> dict[str, Apart]:
     inner = (0.1 + 0.8 * rng.random(problem.guides.shape)).astype(np.float32)  # within the bounds, off the guides
     found: dict[str, Apart] = {}
     ours = inner
-    for name in available(device):
+    for name in available(device) if names is None else names:
         prepared = workspace(name, problem, 1, device)
         prepared.start(inner)
         if name in (OURS, GRAPH):

@@ -55,6 +55,7 @@ def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict
         for name in opponents.available("cuda")[1:]:
             _free()
             try:
+                opponents.check(device="cuda", names=(OURS, name))
                 seconds = _in_turns((OURS, name), side, turns)
             except Exception as error:
                 entry.setdefault("failed", {})[name] = _reason(error)
@@ -129,7 +130,14 @@ def quality_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[st
 
 def check_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
     """How far everybody is from the float64 reference; nobody is timed who solves another problem."""
-    return {name: apart._asdict() for name, apart in opponents.check(device="cuda").items()}
+    found: dict[str, Any] = {}
+    for name in opponents.available("cuda"):
+        try:
+            found[name] = opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))[name]._asdict()
+        except Exception as error:
+            found[name] = _reason(error)
+        _say(f"check, {name}: {found[name]}")
+    return found
 
 
 SECTIONS: Final[dict[str, Callable[[Any, tuple[int, ...], bool], dict[str, Any]]]] = {
@@ -157,7 +165,13 @@ def kernel_times(device: Any, side: int) -> dict[str, float]:
     work = opponents.workspace(OURS, noise(side), THREADS_OF_TORCH, "cuda")
     work.iterate(RATE)
     with _events(work._device) as timed:
-        parts = {"passes": work._passes, "adam": work._update, "sums": work._sum_up, "all": work._iteration}
+        parts = {
+            "target pass": work._target_pass,
+            "layer pass": work._layer_pass,
+            "adam": work._update,
+            "sums": work._sum_up,
+            "all": work._iteration,
+        }
         found = {}
         for name, run in parts.items():
             device_seconds = []
@@ -188,12 +202,13 @@ def _events(device: Any = None) -> Iterator[Callable[[Callable[[], Any]], float]
 
 def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[float]]:
     """Let `names` take turns; if they do not fit beside each other, one after the other. Seconds an iteration."""
+    seconds: dict[str, list[float]] = {}
     try:
         seconds = take_turns({name: _batch_of(name, side) for name in names}, turns)
     except Exception as error:
         if len(names) == 1 or not _is_out_of_memory(error):
             raise
-        seconds = {}
+    if not seconds:  # not within the except, which holds what was made
         for name in reversed(names):
             _free()
             seconds |= take_turns({name: _batch_of(name, side)}, turns)

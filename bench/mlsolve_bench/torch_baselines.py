@@ -168,7 +168,7 @@ class AsDescribed:
 
     def advance(self, rates: Sequence[float]) -> list[Terms]:
         """Take a step at each of `rates`, and read the terms after the last, as ours does on a GPU."""
-        return [numbers(*terms) for terms in [self.step(rate) for rate in rates]]
+        return read_together([self.step(rate) for rate in rates])
 
 
 _TAPS = torch.from_numpy(taps().astype(np.float32))
@@ -222,6 +222,12 @@ class Compiled(AsDescribed):
 def numbers(ssim: torch.Tensor, error: torch.Tensor, guides: torch.Tensor) -> Terms:
     """Return the terms as numbers; reading them waits for a CUDA device to finish all it was given."""
     return Terms(ssim.item(), error.item(), tuple(guides.tolist()))
+
+
+def read_together(steps: Sequence[Sequence[torch.Tensor]]) -> list[Terms]:
+    """Return the terms of several steps, SSIM, squared error and SSIM of the layers each, in one reading."""
+    lines = torch.stack([torch.cat([part.reshape(-1) for part in terms]) for terms in steps]).tolist()
+    return [Terms(line[0], line[1], tuple(line[2:])) for line in lines]
 
 
 def gradient_of(parameters: torch.Tensor) -> FloatArray:

@@ -18,6 +18,7 @@ _M_MMAP_MAX: Final = -4
 def use_threads(threads: int) -> None:
     """Let torch compute with `threads` threads, and keep the memory that it frees."""
     torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = False  # ten bits of mantissa would be another problem, and fail the check
     keep_freed_memory()
 
 

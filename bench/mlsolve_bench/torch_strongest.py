@@ -20,6 +20,7 @@ from mlsolve_kernels.objective.terms import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, REACH, SIZE, taps
 
 from .problem import Problem
+from .torch_baselines import read_together
 from .torch_settings import batch_on, use_threads
 
 FloatArray = npt.NDArray[np.float32]
@@ -189,7 +190,8 @@ class Strongest:
 
     def advance(self, rates: Sequence[float]) -> list[Terms]:
         """Take a step at each of `rates`, and read the terms after the last, as ours does on a GPU."""
-        return [self._terms(sums) for sums in [self.step(rate) for rate in rates]]
+        steps = [self.step(rate) for rate in rates]
+        return read_together([[total / self.problem.target.size for total in sums] for sums in steps])
 
     def _terms(self, sums: list[torch.Tensor]) -> Terms:
         ssim, error, guides = (total / self.problem.target.size for total in sums)

@@ -16,6 +16,9 @@ from mlsolve.pyramid import level_shapes
 
 _SECONDS_BETWEEN_LINES: Final = 5.0
 
+_SAME_BATCH: Final = 1e-4
+"""Seconds from one step's showing to the next within which both belong to one batch: they were taken together."""
+
 
 class Progress:
     """Shows every `Step` on standard error; use it in a `with` block."""
@@ -27,7 +30,8 @@ class Progress:
         self._pixels = [height * width for height, width in shapes]
         self._work = sum(self._pixels) * options.iterations
         self._level = 0
-        self._level_began = self._last_line = time.monotonic()
+        self._level_began = self._last_line = self._shown = time.monotonic()
+        self._level_first, self._rate = 1, 0.0
         self._bar: Bar | None = None
         if sys.stderr.isatty():
             self._bar = Bar(
@@ -56,15 +60,18 @@ class Progress:
         """Show `step`."""
         now = time.monotonic()
         if step.level != self._level:
-            self._level, self._level_began = step.level, now
+            self._level, self._level_began, self._rate = step.level, now, 0.0
+            self._level_first = step.iteration
+        elif now - self._shown > _SAME_BATCH:
+            # The first iterations of a level compile or allocate; the pace is counted from their end. A GPU's come
+            # in batches: what counts is from the beginning of one to that of another.
+            self._rate = (step.iteration - self._level_first) / (now - self._level_began)
         done = sum(self._pixels[: step.level - 1]) * self._iterations
         done += self._pixels[step.level - 1] * step.iteration
         pace = ""
-        # The first iteration of a level compiles or allocates; the pace is counted from its end.
-        if step.iteration > 1 and now > self._level_began:
-            rate = (step.iteration - 1) / (now - self._level_began)
-            left = (self._work - done) / (rate * self._pixels[step.level - 1])
-            pace = f"{rate:.{0 if rate >= 10 else 2}f} it/s {duration(left)} left"
+        if self._rate > 0:
+            left = (self._work - done) / (self._rate * self._pixels[step.level - 1])
+            pace = f"{self._rate:.{0 if self._rate >= 10 else 2}f} it/s {duration(left)} left"
         if self._bar is not None:
             # All of it fits into the 80 columns of a plain terminal.
             words = (
@@ -82,6 +89,7 @@ class Progress:
             )
             with suppress(BrokenPipeError):  # whoever read along has gone: no reason to lose a solve
                 print(line.rstrip(), file=sys.stderr, flush=True)
+        self._shown = time.monotonic()
 
 
 def duration(seconds: float) -> str:

@@ -162,7 +162,7 @@ def _request(
 
 def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
     """Solve `job`, write the folder `out`, tell how it went."""
-    from mlsolve.backends import check_backend
+    from mlsolve.backends import check_backend, may_use_gpu
     from mlsolve.folder import check_output, write_solution
 
     from .progress import Progress
@@ -175,7 +175,7 @@ def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
 
     from mlsolve_kernels.compiled import is_cached
 
-    if job.options.backend != "cuda" and not is_cached():
+    if not may_use_gpu(job.options.backend) and not is_cached():
         with suppress(BrokenPipeError):
             typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -105,13 +106,14 @@ class CudaBackend:
         from mlsolve_kernels.cuda.device import OutOfDeviceMemory
         from mlsolve_kernels.objective.cuda import CudaWorkspace, device_bytes
 
-        try:
+        with suppress(OutOfDeviceMemory):
             return CudaWorkspace(target, guides, objective, bounds, self._betas, self._device)
-        except OutOfDeviceMemory:
-            count, planes, height, width = guides.shape
-            shape = count, planes, height, width
-            message = _too_little(self._device.name, shape, device_bytes(*shape), self._device.free_memory())
-            raise DeviceMemoryError(message) from None
+        # Only here is what the attempt had taken free again: an exception holds it.
+        count, planes, height, width = guides.shape
+        shape = count, planes, height, width
+        raise DeviceMemoryError(
+            _too_little(self._device.name, shape, device_bytes(*shape), self._device.free_memory())
+        )
 
     def close(self) -> None:
         """Give the device's memory back."""
@@ -128,12 +130,22 @@ def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
 
 def open_device(graphs: bool = False) -> Any:
     """Return this machine's GPU; raises BackendError, saying what is missing and what to do."""
-    from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError
+    from mlsolve_kernels.cuda.device import NoDeviceError
+    from mlsolve_kernels.objective.cuda import open_gpu
 
     try:
-        return CupyDevice(graphs)
+        return open_gpu(graphs)
     except NoDeviceError as error:
-        raise BackendError(f"backend is cuda: {error}") from None
+        refused = BackendError(f"backend is cuda: {error}")
+        refused.mendable = error.mendable
+        raise refused from None
+
+
+def may_use_gpu(name: str) -> bool:
+    """Tell, without asking the GPU, whether the backend `name` ("auto", "cpu" or "cuda") may turn out to be one."""
+    from mlsolve_kernels.cuda.device import driver_is_here
+
+    return name != "cpu" and driver_is_here()
 
 
 def check_backend(name: str) -> None:
@@ -157,13 +169,16 @@ def open_backend(options: Options, betas: tuple[float, float], shape: Shape) -> 
             if options.backend == "cuda":
                 raise
             warn_of_fallback(error)
-        except BackendError:
+        except BackendError as error:
             if options.backend == "cuda":
                 raise
+            if error.mendable:
+                reason = str(error).removeprefix("backend is cuda: ")
+                warnings.warn(f"not using the GPU: {reason}", stacklevel=4)
     return CpuBackend(options.threads, betas)
 
 
 def warn_of_fallback(error: DeviceMemoryError) -> None:
     """Say why a solve that might have run on the GPU runs on the CPU."""
     reason = str(error).split(": use")[0]
-    warnings.warn(f"{reason}: computing on the CPU", stacklevel=3)
+    warnings.warn(f"{reason}: computing on the CPU", stacklevel=4)

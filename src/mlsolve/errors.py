@@ -16,6 +16,9 @@ class OptionError(MlsolveError, ValueError):
 class BackendError(MlsolveError, RuntimeError):
     """A backend that this machine does not have."""
 
+    mendable = False
+    """Whether a GPU is here, or may be, and something that can be installed is missing."""
+
 
 class DeviceMemoryError(BackendError):
     """A GPU without room for the picture."""

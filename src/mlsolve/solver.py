@@ -53,7 +53,8 @@ def solve(
     target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
     laid over white. guides: 1 to 16 pictures of the same size, one per layer. If none of them has colour,
     one plane is solved. callback: called with a `Step` for every iteration; return True to stop there. On a GPU
-    iterations come in batches of ten: the whole batch is in the result when one of them is the last.
+    iterations come in batches of ten: the whole batch is in the result when one of them is the last. If a GPU's
+    memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all again.
 
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
     size, BackendError for a backend this machine does not have.
@@ -66,17 +67,22 @@ def solve(
     shapes = level_shapes(height, width, options.levels)
     problem = encode(planar(target_image)), encode(np.stack([planar(guide) for guide in guide_images]))
     backend = open_backend(options, BETAS, (len(guide_images), target_image.shape[2], height, width))
+    solved = None
     try:
-        layers, history, stop = _descend(*problem, shapes, options, backend, callback)
+        solved = _descend(*problem, shapes, options, backend, callback)
     except DeviceMemoryError as error:  # somebody else took the memory meanwhile
         if options.backend != "auto":
             raise
         warn_of_fallback(error)
-        backend.close()
-        backend = CpuBackend(options.threads, BETAS)
-        layers, history, stop = _descend(*problem, shapes, options, backend, callback)
     finally:
         backend.close()
+    if solved is None:
+        backend = CpuBackend(options.threads, BETAS)
+        try:
+            solved = _descend(*problem, shapes, options, backend, callback)
+        finally:
+            backend.close()
+    layers, history, stop = solved
     return Solution(
         layers=decode(np.ascontiguousarray(np.moveaxis(layers, 1, -1))),
         target=target_image,
@@ -153,6 +159,7 @@ def _descend(
         stop = _solve_level(workspace, objective, options, (level, shapes), steps, callback)
         if stop != "callback" or steps[-1].loss <= steps[before].loss:
             layers = np.array(workspace.layers)
+        del workspace  # before the next one takes its memory
         if stop == "callback":
             break
     if layers.shape[-2:] != shapes[-1]:

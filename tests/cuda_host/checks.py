@@ -11,8 +11,8 @@ OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
 BOUNDS = (0.073, 1.0)
 BETAS = (0.8, 0.95)
 
-# Layers, planes, height, width: smaller than the window, just as large; one pixel more and less than a strip is
-# wide, two strips and a bit, an odd width; 1 and 3 planes; 1, 2, 3 and 16 layers.
+# Layers, planes, height, width: smaller than the window, just as large; one pixel more and less than a strip,
+# two strips and a bit, an odd width, widths without padding (32, 64); 1 and 3 planes; 1 to 16 layers.
 CASES = [
     (1, 1, 1, 1),
     (3, 1, 1, 40),
@@ -22,6 +22,8 @@ CASES = [
     (2, 1, 12, OWN),
     (2, 1, 13, OWN + 1),
     (3, 1, 9, 2 * OWN + 5),
+    (4, 1, 9, 32),
+    (5, 3, 6, 64),
     (16, 1, 14, 21),
 ]
 

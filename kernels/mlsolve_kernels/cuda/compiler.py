@@ -125,7 +125,9 @@ def _cache_file(text: str, name: str, layers: int, chip: int) -> Path | None:
     folder = cache_folder()
     if folder is None:
         return None
-    digest = hashlib.sha256("\n".join([*OPTIONS, text]).encode()).hexdigest()[:16]
+    nvrtc = _nvrtc()
+    _, *version = nvrtc.nvrtcVersion()  # a driver may be too old for what a newer compiler made
+    digest = hashlib.sha256("\n".join([*map(str, version), *OPTIONS, text]).encode()).hexdigest()[:16]
     return folder / f"{name}-{layers}-sm{chip}-{digest}.cubin"
 
 

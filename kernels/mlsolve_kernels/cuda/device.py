@@ -25,9 +25,17 @@ INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for driver
 
 Blocks = tuple[int, ...]
 
+_loaded: dict[Any, tuple[Any, Compiled]] = {}
+"""Kernels that are loaded, by device, name and layers: once in a process, for a driver does not let go of them."""
+
 
 class NoDeviceError(Exception):
     """There is no GPU that works; the message says what is missing and what to do."""
+
+    def __init__(self, message: str, mendable: bool = False) -> None:
+        """mendable: a GPU is here, or may be, and something that can be installed is missing."""
+        super().__init__(message)
+        self.mendable = mendable
 
 
 class OutOfDeviceMemory(Exception):
@@ -62,8 +70,8 @@ class Device(Protocol):
     ) -> Callable[[], None]:
         """Return what runs adam.cuda.update on arrays (rows, pitch)."""
 
-    def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Return what does again what `run` asks of the device; `run` must have run before."""
+    def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
+        """Return what does at once all that `run` asks of the device, or None; `run` must have run before."""
 
     def free_memory(self) -> int:
         """Return the bytes that can still be had."""
@@ -76,39 +84,39 @@ class CupyDevice:
     """An NVIDIA GPU through CuPy and numba-cuda."""
 
     def __init__(self, graphs: bool = False) -> None:
-        """Open the current device and prove that it works.
+        """Open the current device; `objective.cuda.open_gpu` proves that it works.
 
         graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError.
         """
         self._cupy = cupy = _cupy()
         self._graphs = graphs
-        properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
-        self.name = str(properties["name"].decode())
-        capability = 10 * int(properties["major"]) + int(properties["minor"])
-        if capability < OLDEST:
-            raise NoDeviceError(
-                f"{self.name} has compute capability {capability / 10}, 7.5 is needed: use another GPU"
-            )
-        self._multiprocessors = int(properties["multiProcessorCount"])
-        self._shared = int(properties["sharedMemPerMultiprocessor"])
-        self._functions: dict[tuple[str, int], tuple[Any, Compiled]] = {}
+        self.name = "the GPU"
         try:
+            properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+            self.name = str(properties["name"].decode())
+            capability = 10 * int(properties["major"]) + int(properties["minor"])
+            if capability < OLDEST:
+                raise NoDeviceError(
+                    f"{self.name} has compute capability {capability / 10}, 7.5 is needed: use another GPU"
+                )
+            self._multiprocessors = int(properties["multiProcessorCount"])
+            self._shared = int(properties["sharedMemPerMultiprocessor"])
             self._chip = chip_for(capability)
             self.stream = cupy.cuda.Stream(non_blocking=True)
-            self._function("terms", 1)
             from numba import cuda as numba_cuda
 
             from ..adam.cuda import THREADS, grid_for, update
 
+            numba_cuda.current_context()
             self._numba_stream = numba_cuda.external_stream(self.stream.ptr)
             self._as_numba: Callable[[Any], Any] = lambda array: numba_cuda.as_cuda_array(array, sync=False)
-            numba_cuda.current_context()
         except CompilerError as error:
-            raise NoDeviceError(f"{error}: {INSTALL}") from None
+            raise NoDeviceError(f"{error}: {INSTALL}", mendable=True) from None
+        except NoDeviceError:
+            raise
         except Exception as error:  # whatever driver, CuPy or Numba raise where one of them is too old or missing
-            raise NoDeviceError(
-                f"{self.name} does not work ({_first_line(error)}): bring its driver up to date, or {INSTALL}"
-            ) from None
+            message = f"{self.name} does not work ({first_line(error)}): bring its driver up to date, or {INSTALL}"
+            raise NoDeviceError(message, mendable=True) from None
         self._update, self._update_grid, self._update_threads = update, grid_for, THREADS
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
@@ -126,6 +134,10 @@ class CupyDevice:
         planes = host.reshape(-1, *host.shape[-2:]) if host.ndim > 2 else host[np.newaxis]
         onto = to.reshape(-1, *to.shape[-2:]) if to.ndim > 2 else to[np.newaxis]
         with self._within():
+            if host.shape == to.shape:
+                to.set(np.ascontiguousarray(host), stream=self.stream)
+                self.stream.synchronize()  # the host's array may go away
+                return
             for plane, place in zip(planes, onto, strict=True):
                 place[..., : plane.shape[-1]] = self._cupy.asarray(np.ascontiguousarray(plane))
             self.stream.synchronize()
@@ -167,10 +179,10 @@ class CupyDevice:
         columns = np.int32(width)
         return lambda: launch(*arrays, columns)
 
-    def repeatable(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Return `run`, or the CUDA graph of what it asks for."""
+    def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
+        """Return the CUDA graph of what `run` asks for, or None where graphs are not wanted."""
         if not self._graphs:
-            return run
+            return None
         with self.stream:
             self.stream.begin_capture()
             try:
@@ -180,7 +192,7 @@ class CupyDevice:
         return lambda: graph.launch(stream=self.stream)
 
     def close(self) -> None:
-        """Give memory back to the driver."""
+        """Give memory that no workspace holds back to the driver."""
         self.stream.synchronize()
         self._cupy.get_default_memory_pool().free_all_blocks()
 
@@ -191,14 +203,17 @@ class CupyDevice:
 
     def _function(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
         """Return a kernel ready to launch, and what it was compiled to."""
-        known = self._functions.get((kernel, layers))
+        key = (self._cupy, self._cupy.cuda.runtime.getDevice(), kernel, layers)
+        known = _loaded.get(key)
         if known is None:
             compiled = compile_kernel(kernel, layers, self._chip)
             with tempfile.TemporaryDirectory() as folder:  # a module is loaded from a file, at the first question
                 file = Path(folder) / f"{kernel}.cubin"
                 file.write_bytes(compiled.code)
                 function = self._cupy.RawModule(path=str(file)).get_function(kernel)
-            known = self._functions[kernel, layers] = function, compiled
+            # A block keeps its rows in shared memory: as much of it as there is, and the rest for the L1 cache.
+            function.preferred_shared_memory_carveout = 100
+            known = _loaded[key] = function, compiled
         return known
 
     @contextmanager
@@ -222,9 +237,9 @@ def driver_is_here() -> bool:
 def _cupy() -> Any:
     """Return CuPy if it sees a device; raises NoDeviceError."""
     if not driver_is_here():
-        raise NoDeviceError("there is no NVIDIA driver on this machine: use --backend cpu")
+        raise NoDeviceError(f"there is no NVIDIA driver here: use --backend cpu, or install one and {INSTALL}")
     if find_spec("cupy") is None:
-        raise NoDeviceError(f"CuPy is not installed: {INSTALL}")
+        raise NoDeviceError(f"CuPy is not installed: {INSTALL}", mendable=True)
     try:
         import cupy
 
@@ -233,23 +248,12 @@ def _cupy() -> Any:
     except NoDeviceError:
         raise
     except Exception as error:  # an import of native code, and calls into it, can fail in many ways
-        raise NoDeviceError(f"no NVIDIA GPU can be used ({_first_line(error)}): use --backend cpu") from None
+        message = f"no NVIDIA GPU can be used ({first_line(error)}): bring the driver up to date, or {INSTALL}"
+        raise NoDeviceError(message, mendable="NoDevice" not in str(error)) from None
     return cupy
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def main() -> None:
-    """Say which GPU is here, or why none can be used: python -m mlsolve_kernels.cuda.device."""
-    try:
-        device = CupyDevice()
-    except NoDeviceError as error:
-        sys.exit(f"no GPU: {error}")
-    print(f"{device.name}, {device.free_memory() / 1e9:.3g} GB free")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,6 @@
 """The iteration on a GPU: target pass, layer pass, Adam, and the sums of the terms."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
-from ..cuda.device import Device
+from ..cuda.device import INSTALL, CupyDevice, Device, NoDeviceError, first_line
 from ..cuda.geometry import SUMMING, THREADS, Grid, grid_for, pitch_of
 from .terms import Objective, Terms, Weights
 
@@ -52,6 +53,7 @@ class CudaWorkspace:
         self._pixels = target.size
         self._step = 0
         self._pitch = pitch_of(self._width)
+        self._size = self._height, self._width, self._pitch
         self._of_target = self._grid("target_pass", planes)
         self._of_layers = self._grid("layer_pass", self._count * planes)
         self._target = self._constant(target)
@@ -71,7 +73,8 @@ class CudaWorkspace:
             array.reshape(rows) for array in (self._layers, self._first, self._second, self._gradient)
         )
         self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self._width)
-        self._again: Callable[[], None] | None = None
+        self._started = False
+        self._replay: Callable[[], None] | None = None
 
     @property
     def layers(self) -> FloatArray:
@@ -95,7 +98,8 @@ class CudaWorkspace:
     def evaluate(self) -> Terms:
         """Measure the terms at the present layers and leave the gradient there in `gradient`."""
         self._device.clear(self._turn)
-        self._passes()
+        self._target_pass()
+        self._layer_pass()
         self._sum_up()
         return self._terms(1)[0]
 
@@ -104,7 +108,12 @@ class CudaWorkspace:
         return self.advance([rate])[0]
 
     def advance(self, rates: Sequence[float]) -> list[Terms]:
-        """Take a step at each of `rates`, BATCH of them at the most; return the terms that each started from."""
+        """Take a step at each of `rates`; return the terms that each started from.
+
+        Raises ValueError for more than BATCH of them.
+        """
+        if len(rates) > BATCH:
+            raise ValueError(f"rates are {len(rates)}: give {BATCH} at the most")
         lines = np.zeros((BATCH, len(Rates._fields)), dtype=np.float32)
         for line, rate in zip(lines, rates, strict=False):
             self._step += 1
@@ -112,21 +121,23 @@ class CudaWorkspace:
         self._device.upload(lines, self._rates)
         self._device.clear(self._turn)
         for _ in rates:
-            if self._again is None:
-                self._iteration()  # the first one compiles, which cannot be recorded
-                self._again = self._device.repeatable(self._iteration)
-            else:
-                self._again()
+            if self._replay is not None:
+                self._replay()
+                continue
+            self._iteration()
+            if not self._started:  # the first one compiles, which cannot be recorded
+                self._started, self._replay = True, self._device.record(self._iteration)
         return self._terms(len(rates))
 
     def _iteration(self) -> None:
         """Ask the device for one iteration; everything that changes from one to the next lies in its memory."""
-        self._passes()
+        self._target_pass()
+        self._layer_pass()
         self._update()
         self._sum_up()
 
-    def _passes(self) -> None:
-        weights, size = self._weights, (self._height, self._width, self._pitch)
+    def _target_pass(self) -> None:
+        weights = self._weights
         self._launch(
             "target_pass",
             self._of_target,
@@ -135,12 +146,15 @@ class CudaWorkspace:
             self._by_seen,
             self._ssim_sums,
             self._error_sums,
-            *size,
+            *self._size,
             self._of_target.rows,
             weights.inverse_scale,
             weights.ssim,
             weights.mse,
         )
+
+    def _layer_pass(self) -> None:
+        weights = self._weights
         self._launch(
             "layer_pass",
             self._of_layers,
@@ -149,7 +163,7 @@ class CudaWorkspace:
             self._by_seen,
             self._gradient,
             self._guide_sums,
-            *size,
+            *self._size,
             self._of_layers.rows,
             weights.inverse_scale,
             weights.guide,
@@ -184,10 +198,44 @@ class CudaWorkspace:
         image, mean, variance = (self._device.zeros(*shape) for _ in range(3))
         self._device.upload(images.astype(np.float32, copy=False), image)
         grid = self._grid("statistics", images.size // (self._height * self._width))
-        self._launch("statistics", grid, image, mean, variance, self._height, self._width, self._pitch, grid.rows)
+        self._launch("statistics", grid, image, mean, variance, *self._size, grid.rows)
         return image, mean, variance
 
     def _terms(self, number: int) -> list[Terms]:
         """Fetch the first `number` lines of the table."""
         lines = self._device.download(self._table)[:number] / self._pixels
         return [Terms(float(line[0]), float(line[1]), tuple(map(float, line[2:]))) for line in lines]
+
+
+def open_gpu(graphs: bool = False) -> CupyDevice:
+    """Return this machine's GPU once it has shown that it works; raises NoDeviceError.
+
+    It takes an iteration: only then have all who have a part in it compiled and launched something. graphs: as
+    in `CupyDevice`.
+    """
+    device = CupyDevice(graphs)
+    try:
+        images = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
+        work = CudaWorkspace(images[0], images, Objective(1.0, 1.0, 1.0, 1.0), (0.1, 1.0), (0.9, 0.99), device)
+        work.start(images)
+        terms = work.iterate(0.01)
+        if not np.allclose([*terms.guide_ssim, work.layers.mean()], [1.0, 0.5], atol=0.02):
+            raise ArithmeticError(f"an iteration gives {terms}")
+    except Exception as error:  # whatever driver, CuPy, Numba or NVVM raise where one is too old or missing
+        device.close()
+        message = f"{device.name} does not work ({first_line(error)}): bring its driver up to date, or {INSTALL}"
+        raise NoDeviceError(message, mendable=True) from None
+    return device
+
+
+def main() -> None:
+    """Say which GPU is here, or why none can be used: python -m mlsolve_kernels.objective.cuda."""
+    try:
+        device = open_gpu()
+    except NoDeviceError as error:
+        sys.exit(f"no GPU: {error}")
+    print(f"{device.name}, {device.free_memory() / 1e9:.3g} GB free")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,8 @@ struct alignas(16) LayerMemory {
     Crossing crossing;
 };
 
+static_assert(alignof(LayerMemory) >= 16, "rows are fetched by sixteen bytes");
+
 struct LayerPass {
     LayerMemory& memory;
     const Strip& strip;

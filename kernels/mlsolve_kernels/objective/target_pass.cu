@@ -25,6 +25,8 @@ struct alignas(16) TargetMemory {
     Crossing crossing;
 };
 
+static_assert(alignof(TargetMemory) >= 16, "rows are fetched by sixteen bytes");
+
 struct TargetPass {
     TargetMemory& memory;
     const Strip& strip;
