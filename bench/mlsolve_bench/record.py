@@ -169,9 +169,14 @@ def record(folder: Path, names: list[str], quick: bool) -> Path:
             "load before": load,
             **SECTIONS[name](quick),
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(path, results)
     return path
+
+
+def write(path: Path, results: dict[str, Any]) -> None:
+    """Write `results` into `path`, the way all results are written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:

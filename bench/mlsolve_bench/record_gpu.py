@@ -29,7 +29,7 @@ from mlsolve_kernels.objective.cuda import BATCH, device_bytes
 from . import machine, opponents, quality
 from .opponents import DESCRIBED, GRAPH, OURS, STRONGEST
 from .problem import LAYERS, PLANES, RATE, noise
-from .record import RESULTS
+from .record import RESULTS, write
 from .turns import median_ratio, take_turns
 
 SIDES: Final = (600, 2048, 7087)
@@ -282,8 +282,7 @@ def record(folder: Path, names: list[str], sides: tuple[int, ...], quick: bool) 
         measured = SECTIONS[name](device, sides, quick)
         seconds = round(time.perf_counter() - began, 1)
         results[name] = {"date": here["date"], "commit": here["commit"], "took": seconds, **measured}
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(path, results)
     return path
 
 
