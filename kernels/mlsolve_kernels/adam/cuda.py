@@ -19,8 +19,7 @@ _MOST_BLOCKS: Final = 65535
 """Blocks that a grid may have beside each other in its second direction."""
 
 # numba-cuda (0.30) asks NumPy for this when it first compiles; NumPy has dropped the name in 2.5.
-if not hasattr(np, "row_stack"):
-    np.vstack = np.vstack  # type: ignore[attr-defined, unused-ignore]
+vars(np).setdefault("row_stack", np.vstack)
 
 # Numba warns of every launch that does not fill the device; at the coarse levels that is as it should be.
 numba.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
