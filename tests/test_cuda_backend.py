@@ -10,8 +10,7 @@ import pytest
 
 import mlsolve
 from cuda_host.device import HostDevice, compiler
-from mlsolve import backends, solver
-from mlsolve.backends import CpuBackend, CudaBackend
+from mlsolve import backends
 from mlsolve.history import Step
 from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
@@ -251,13 +250,6 @@ def test_a_driver_without_a_gpu(monkeypatch):
         NoDeviceError, match=r"^no NVIDIA GPU can be used \(.+\): bring the driver up to date, or pip install "
     ):
         devices.CupyDevice()
-
-
-def test_backends_have_one_interface():
-    for backend in (CpuBackend, CudaBackend):
-        assert {"workspace", "close"} <= set(vars(backend))
-    assert CudaWorkspace.batch == BATCH
-    assert solver.open_backend is backends.open_backend
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ import pytest
 import mlsolve
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, compiler
+from mlsolve.backends import CudaBackend
+from mlsolve.errors import DeviceMemoryError
 from mlsolve_kernels.adam.reference import step
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda.device import CupyDevice, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import OWN, pitch_of
 from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace, device_bytes
+from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
 from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.sweep.reference import iterate
 
@@ -133,9 +135,12 @@ def test_run_and_info(mlsolve, save, picture, device):
 def test_out_of_memory_is_told(device):
     free = device.free_memory()
     with pytest.raises(OutOfDeviceMemory):
-        device.zeros(free, dtype=np.float32)
-    side = int((free / 28) ** 0.5) // 32 * 32
-    assert device_bytes(1, 1, side, side) > free
+        device.zeros(free, dtype=np.float32)  # four bytes each
+    backend = CudaBackend(BETAS, device)
+    backend.check_memory((3, 3, 600, 600))
+    side = int((free / 4 / 12) ** 0.5) + 2000  # twelve float32 a pixel
+    with pytest.raises(DeviceMemoryError, match=rf"need .* GB of memory on the {device.name}, .* GB are free"):
+        backend.check_memory((1, 1, side, side))
 
 
 _ITERATE = """

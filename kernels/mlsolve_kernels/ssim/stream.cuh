@@ -10,6 +10,8 @@
 
 constexpr int REACH = 2 * RADIUS;
 
+static_assert(COLUMNS == 2, "a thread has its columns as float2");
+
 // Where a block works, and what of it belongs to this thread. Blocks: x plane, y strip, z piece of `rows` rows.
 struct Strip {
     Place place;
