@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 
+from mlsolve.errors import DeviceMemoryError
 from mlsolve_bench import machine, opponents, record_gpu
 from mlsolve_bench.opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
 from mlsolve_bench.problem import noise
@@ -46,7 +47,7 @@ def test_who_does_not_fit_is_measured_by_itself_or_said_to_fail(fake, monkeypatc
             raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
         if name == COMPILED:
             raise RuntimeError("Inductor is unhappy\nand says why")
-        if name == STRONGEST and OURS in held:
+        if name == STRONGEST and OURS in held[-1:]:
             held.clear()
             raise RuntimeError("CUDA out of memory")
         held.append(name)
@@ -56,6 +57,23 @@ def test_who_does_not_fit_is_measured_by_itself_or_said_to_fail(fake, monkeypatc
     found = record_gpu.iterations_section(None, (7087,), quick=True)["sizes"]["7087"]
     assert found["failed"] == {DESCRIBED: "out of device memory", COMPILED: "Inductor is unhappy"}
     assert found["times ours"][STRONGEST] == pytest.approx(5)
+
+
+def test_an_illegal_access_is_not_taken_for_too_little_memory():
+    assert record_gpu._reason(RuntimeError("CUDA error: an illegal memory access\nwas met")).startswith(
+        "CUDA error"
+    )
+    assert record_gpu._reason(DeviceMemoryError("3 layers need")) == "out of device memory"
+
+
+def test_ours_may_not_fit_either(fake, monkeypatch):
+    def batch_of(name, side):
+        raise DeviceMemoryError("3 layers of 7087×7087 pixels need 15.4 GB")
+
+    monkeypatch.setattr(record_gpu, "_batch_of", batch_of)
+    found = record_gpu.iterations_section(None, (7087,), quick=True)["sizes"]["7087"]
+    assert set(found["failed"].values()) == {"out of device memory"}
+    assert OURS in found["failed"]
 
 
 def test_nobody_is_timed_who_solves_another_problem(fake, monkeypatch):
@@ -72,7 +90,7 @@ def test_nobody_is_timed_who_solves_another_problem(fake, monkeypatch):
 
 def test_the_floor_counts_the_bytes_that_are_said(fake, monkeypatch):
     monkeypatch.setattr(record_gpu, "copy_rate", lambda size: 3e12)
-    monkeypatch.setattr(record_gpu, "kernel_times", lambda device, side: {"passes": 1.0})
+    monkeypatch.setattr(record_gpu, "kernel_times", lambda side: {"passes": 1.0})
     found = record_gpu.floor_section(None, (1000,), quick=True)["sizes"]["1000"]
     assert found["copying its bytes"] == pytest.approx(152 * 3e6 / 3e12 * 1e3)
     assert found["times the copy"] == pytest.approx(2.0 / 0.152)

@@ -16,13 +16,12 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from mlsolve.backends import open_device
-from mlsolve.errors import MlsolveError
+from mlsolve.errors import DeviceMemoryError, MlsolveError
 from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
 from mlsolve_kernels.objective.cuda import BATCH, device_bytes
 
@@ -49,20 +48,21 @@ def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict
     turns = 2 if quick else TURNS
     found: dict[str, Any] = {}
     for side in sides:
-        alone = statistics.median(_in_turns((OURS,), side, turns)[OURS]) * 1e3
-        entry: dict[str, Any] = {"milliseconds": {OURS: alone}, "ours in the same turns": {}, "times ours": {}}
-        _say(f"{side}×{side}: {OURS} {alone:.3f} ms")
-        for name in opponents.available("cuda")[1:]:
+        entry: dict[str, Any] = {"milliseconds": {}, "ours in the same turns": {}, "times ours": {}}
+        for name in opponents.available("cuda"):
             _free()
             try:
-                opponents.check(device="cuda", names=(OURS, name))
-                seconds = _in_turns((OURS, name), side, turns)
+                opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))
+                seconds = _in_turns(tuple(dict.fromkeys((OURS, name))), side, turns)
             except Exception as error:
                 entry.setdefault("failed", {})[name] = _reason(error)
                 _say(f"{side}×{side}: {name}: {_reason(error)}")
                 continue
             taken, ratio = statistics.median(seconds[name]) * 1e3, median_ratio(seconds, name)
             entry["milliseconds"][name] = taken
+            if name == OURS:
+                _say(f"{side}×{side}: {name} {taken:.3f} ms")
+                continue
             entry["ours in the same turns"][name] = statistics.median(seconds[OURS]) * 1e3
             entry["times ours"][name] = ratio
             _say(f"{side}×{side}: {name} {taken:.3f} ms, {ratio:.2f} times ours")
@@ -76,10 +76,10 @@ def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
     rate = copy_rate(1 << 26 if quick else 1 << 30)
     found: dict[str, Any] = {}
     for side in sides:
-        iterate = _batch_of(OURS, side)
-        milliseconds = statistics.median(take_turns({OURS: iterate}, 3)[OURS]) / BATCH * 1e3
+        milliseconds = statistics.median(take_turns({OURS: _batch_of(OURS, side)}, 3)[OURS]) / BATCH * 1e3
+        _free()
         copied = COPIED_BYTES * side**2 * PLANES / rate * 1e3
-        kernels = kernel_times(device, side)
+        kernels = kernel_times(side)
         found[str(side)] = {
             "milliseconds": milliseconds,
             "copying its bytes": copied,
@@ -88,7 +88,6 @@ def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
             "kernels": kernels,
         }
         _say(f"{side}×{side}: {milliseconds:.3f} ms, {milliseconds / copied:.2f} times the copy; {kernels}")
-        del iterate
         _free()
     return {"copy": rate, "sizes": found}
 
@@ -155,49 +154,41 @@ def copy_rate(size: int) -> float:
 
     source = cupy.ones(size // 4, dtype=cupy.float32)
     to = cupy.empty_like(source)
-    with _events() as timed:
-        times = [timed(lambda: cupy.copyto(to, source)) for _ in range(12)]
+    times = [_device_seconds(lambda: cupy.copyto(to, source), cupy.cuda.Stream.null) for _ in range(12)]
     return float(2 * source.nbytes / statistics.median(times[2:]))
 
 
-def kernel_times(device: Any, side: int) -> dict[str, float]:
+def kernel_times(side: int) -> dict[str, float]:
     """Return the milliseconds of each kernel of an iteration at `side`×`side` pixels, on the device's clock."""
     work = opponents.workspace(OURS, noise(side), THREADS_OF_TORCH, "cuda")
     work.iterate(RATE)
-    with _events(work._device) as timed:
-        parts = {
-            "target pass": work._target_pass,
-            "layer pass": work._layer_pass,
-            "adam": work._update,
-            "sums": work._sum_up,
-            "all": work._iteration,
-        }
-        found = {}
-        for name, run in parts.items():
-            device_seconds = []
-            for _ in range(7):
-                work._device.clear(work._turn)
-                device_seconds.append(timed(run))
-            found[name] = statistics.median(device_seconds[2:]) * 1e3
+    parts = {
+        "target pass": work._target_pass,
+        "layer pass": work._layer_pass,
+        "adam": work._update,
+        "sums": work._sum_up,
+        "all": work._iteration,
+    }
+    found = {}
+    for name, run in parts.items():
+        seconds = []
+        for _ in range(7):
+            work._device.clear(work._turn)
+            seconds.append(_device_seconds(run, work._device.stream))
+        found[name] = statistics.median(seconds[2:]) * 1e3
     return found
 
 
-@contextmanager
-def _events(device: Any = None) -> Iterator[Callable[[Callable[[], Any]], float]]:
-    """Give a function that returns the seconds of device time a call takes, on the device's stream."""
+def _device_seconds(run: Callable[[], Any], stream: Any) -> float:
+    """Return the seconds of device time that what `run` asks for takes on `stream`."""
     import cupy
 
-    stream = cupy.cuda.Stream.null if device is None else device.stream
-
-    def timed(run: Callable[[], Any]) -> float:
-        begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-        begin.record(stream)
-        run()
-        end.record(stream)
-        end.synchronize()
-        return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
-
-    yield timed
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+    begin.record(stream)
+    run()
+    end.record(stream)
+    end.synchronize()
+    return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
 
 
 def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[float]]:
@@ -238,7 +229,7 @@ def _peak_of(name: str, side: int) -> int:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return "memory" in f"{type(error).__name__} {error}".lower()
+    return isinstance(error, DeviceMemoryError) or "out of memory" in str(error).lower()
 
 
 def _reason(error: Exception) -> str:
