@@ -27,6 +27,7 @@ LANES: Final = 16
 
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
+_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _INDEX = ir.IntType(32)
 _FLOAT_BYTES: Final = 4
 
@@ -143,26 +144,44 @@ def masked(typing_context: Any, mask: Any, value: Any) -> Any:
     return _lanes(mask, value), build
 
 
+def _add_up(builder: Any, vector: Any) -> Any:
+    """Return the sum of a vector: halves are added to each other until one value is left."""
+    count = LANES
+    while count > 1:
+        count //= 2
+        nothing = ir.Constant(vector.type, ir.Undefined)
+        halves = (
+            builder.shuffle_vector(
+                vector, nothing, ir.Constant(ir.VectorType(_INDEX, count), list(range(start, start + count)))
+            )
+            for start in (0, count)
+        )
+        vector = builder.fadd(*halves)
+    return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+
+
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def total(typing_context: Any, values: Any) -> Any:
-    """Sum of the sixteen, a float32: halves are added to each other until one value is left."""
+    """Sum of the sixteen, a float64."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (vector,) = arguments
-        count = LANES
-        while count > 1:
-            count //= 2
-            nothing = ir.Constant(vector.type, ir.Undefined)
-            halves = (
-                builder.shuffle_vector(
-                    vector, nothing, ir.Constant(ir.VectorType(_INDEX, count), list(range(start, start + count)))
-                )
-                for start in (0, count)
-            )
-            vector = builder.fadd(*halves)
-        return builder.extract_element(vector, ir.Constant(_INDEX, 0))
+        return _add_up(builder, builder.fpext(arguments[0], _DOUBLES))
 
-    return types.float32(values), build
+    return types.float64(values), build
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def rounded_total(typing_context: Any, values: Any, rounder: Any) -> Any:
+    """Sum of the sixteen, a float64, each rounded by adding `rounder` (float64) and taking it away again."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = builder.fpext(arguments[0], _DOUBLES)
+        start = ir.Constant(_DOUBLES, ir.Undefined)
+        first = builder.insert_element(start, arguments[1], ir.Constant(_INDEX, 0))
+        everywhere = builder.shuffle_vector(first, start, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
+        return _add_up(builder, builder.fsub(builder.fadd(wide, everywhere), everywhere))
+
+    return types.float64(values, types.float64), build
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]

@@ -19,10 +19,12 @@ import numpy.typing as npt
 
 from .compiled import kernel
 from .lanes import LANES, Row, load_one, row, store_one
+from .region import Region
 from .threads import Team, share_of
 from .window import RADIUS, REACH
 
 FloatArray = npt.NDArray[np.float32]
+SumArray = npt.NDArray[np.float64]
 
 QUAD: Final = 4
 """Groups that are blurred along a row together; a strip has a multiple of it."""
@@ -77,6 +79,16 @@ def aligned_zeros(*shape: int) -> FloatArray:
     return memory[start : start + int(np.prod(shape))].reshape(shape)
 
 
+def put_plane(image: npt.NDArray[np.floating], strips: Strips, plane: FloatArray) -> None:
+    """Put `image` (H, W) into `plane` (across, H, groups·LANES), halos included; beyond the image it stays."""
+    _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane)
+
+
+def take_plane(plane: FloatArray, strips: Strips, image: FloatArray) -> None:
+    """Put the pixels of `plane` (across, H, groups·LANES) into `image` (H, W)."""
+    _gather(plane, strips, image)
+
+
 def to_strips(images: npt.NDArray[np.floating], strips: Strips) -> FloatArray:
     """Return `images` (P, H, W) as planes of strips (P, across, H, groups·LANES), halos included."""
     result = stored(strips, len(images))
@@ -107,15 +119,40 @@ class Masks(NamedTuple):
     """Pixels of the image, not what lies beyond its left or right border."""
     own: FloatArray
     """Pixels that the strip answers for."""
+    counted: FloatArray
+    """Those of them whose terms are summed."""
 
 
-def masks_of(strips: Strips) -> Masks:
-    """Return the masks of `strips`, both beginning at a cache line."""
-    masks = Masks(*(aligned_zeros(strips.across, strips.groups * LANES) for _ in range(2)))
+class Window(NamedTuple):
+    """Rows top … bottom - 1 of the strips left … right - 1: what an iteration brings up to date."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+@kernel
+def whole(strips: Strips) -> Window:
+    """Return the window of everything."""
+    return Window(0, strips.height, 0, strips.across)
+
+
+def window_around(strips: Strips, region: Region, margin: int) -> Window:
+    """Return the smallest window that holds `region` and `margin` pixels about it, as far as the image goes."""
+    grown = region.grown(margin, strips.height, strips.width)
+    return Window(grown.top, grown.bottom, grown.left // strips.own, -(-grown.right // strips.own))
+
+
+def masks_of(strips: Strips, counted: Region | None = None) -> Masks:
+    """Return the masks of `strips`, all beginning at a cache line; counted: the columns, None for all."""
+    masks = Masks(*(aligned_zeros(strips.across, strips.groups * LANES) for _ in range(3)))
     column = columns(strips)
     left = np.arange(strips.across)[:, None] * strips.own
     masks.inside[...] = (column >= 0) & (column < strips.width)
     masks.own[...] = (column >= left) & (column < np.minimum(left + strips.own, strips.width))
+    first, last = (0, strips.width) if counted is None else (counted.left, counted.right)
+    masks.counted[...] = masks.own * ((column >= first) & (column < last))
     return masks
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.terms import Objective, Terms
+from mlsolve_kernels.objective.terms import Objective, Sums
 
 from .errors import BackendError, DeviceMemoryError
 from .options import Options
@@ -31,8 +31,8 @@ class Workspace(Protocol):
     def start(self, layers: FloatArray) -> None:
         """Begin anew from `layers`."""
 
-    def advance(self, rates: Sequence[float]) -> list[Terms]:
-        """Take a step at each learning rate of `rates`; return the terms at the layers each started from."""
+    def advance(self, rates: Sequence[float]) -> list[Sums]:
+        """Take a step at each learning rate of `rates`; return the sums of the terms each started from."""
 
 
 class Backend(Protocol):

@@ -156,7 +156,7 @@ def _descend(
         workspace = backend.workspace(targets.pop(0), guide_levels.pop(0), objective, bounds)
         workspace.start(layers)
         before = len(steps)
-        stop = _solve_level(workspace, objective, options, (level, shapes), steps, callback)
+        stop = _solve_level(workspace, objective, options, (level, shapes), len(target), steps, callback)
         if stop != "callback" or steps[-1].loss <= steps[before].loss:
             layers = np.array(workspace.layers)
         del workspace  # before the next one takes its memory
@@ -193,18 +193,21 @@ def _solve_level(
     objective: Objective,
     options: Options,
     place: tuple[int, list[tuple[int, int]]],
+    planes: int,
     steps: list[Step],
     callback: Callback | None,
 ) -> Stop:
     """Iterate at one level, append to `steps`, return why it ended; place: the level's number, all shapes."""
     level, shapes = place
     best, best_iteration = math.inf, 0
+    pixels = planes * shapes[level - 1][0] * shapes[level - 1][1]
     for first in range(1, options.iterations + 1, workspace.batch):
         batch = range(first, min(first + workspace.batch, options.iterations + 1))
         stop: Stop | None = None
-        for iteration, terms in zip(
+        for iteration, sums in zip(
             batch, workspace.advance([_rate(options, iteration) for iteration in batch]), strict=True
         ):
+            terms = sums.terms(pixels)
             step = _step(terms, objective, level, shapes, iteration, options.iterations)
             steps.append(step)
             if step.loss < best * (1 - _LEAST_GAIN):

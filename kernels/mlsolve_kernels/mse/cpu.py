@@ -5,20 +5,20 @@ from typing import Final
 import numpy as np
 
 from ..compiled import kernel
-from ..lanes import LANES, Row, fma, load, store, total
+from ..exact import ERROR_ROUNDER
+from ..lanes import LANES, Row, load, masked, rounded_total, store
 
 _TWO: Final = np.float32(2.0)
-_ZERO: Final = np.float32(0.0)
 
 
 @kernel
-def squared_error_row(x: Row, y: Row, weight: Row, length: int) -> np.float32:
-    """Return the sum of weight · (x - y)² over a row, all (length)."""
-    result = load(weight, 0) * _ZERO
+def squared_error_row(x: Row, y: Row, counted: Row, length: int) -> float:
+    """Return the sum of (x - y)² over a row, all (length), where `counted` is not 0: exact.py."""
+    result = 0.0
     for at in range(0, length, LANES):
         difference = load(x, at) - load(y, at)
-        result = fma(load(weight, at) * difference, difference, result)
-    return np.float32(total(result))
+        result += rounded_total(masked(load(counted, at), difference * difference), ERROR_ROUNDER)
+    return result
 
 
 @kernel

@@ -4,15 +4,13 @@ Each pass reads what the one before has finished. `sweep` does the same in one p
 is for what comes between the product and the layers, and it leaves the gradient to be looked at.
 """
 
-from typing import Any
-
 import numpy as np
 
 from ..adam.cpu import adam_row
 from ..adam.step import Rates
 from ..compiled import kernel
 from ..lanes import ahead, row, store_one
-from ..layout import BLOCK, FloatArray, Masks, Strips, exchange_halos, from_strips
+from ..layout import BLOCK, FloatArray, Masks, Strips, SumArray, exchange_halos, from_strips
 from ..mse.cpu import blend_row, squared_error_row
 from ..product.cpu import chain_row, product_row
 from ..ssim.stream import (
@@ -30,7 +28,7 @@ from ..ssim.stream import (
 from ..threads import share_of
 from ..window import RADIUS, REACH
 from .state import State
-from .terms import Terms, Weights
+from .terms import Sums, Terms, Weights
 
 
 @kernel
@@ -57,7 +55,7 @@ def target_pass(
     strips: Strips,
     streams: Streams,
     by_seen: FloatArray,
-    sums: tuple[FloatArray, FloatArray],
+    sums: tuple[SumArray, SumArray],
     worker: int,
     workers: int,
 ) -> None:
@@ -87,7 +85,7 @@ def target_pass(
                     ahead(y.image, r * length),
                     ahead(gradient, (r - ready) * pitch),
                 )
-                store_one(error_sums, r, squared_error_row(x_row, y_row, mask.own, length))
+                store_one(error_sums, r, squared_error_row(x_row, y_row, mask.counted, length))
                 out = ahead(row(by_seen, at), r * length)
                 blend_row(weights.ssim, weights.mse, x_row, y_row, here, out, length)
         start += piece.last - piece.first
@@ -103,7 +101,7 @@ def layer_pass(
     strips: Strips,
     streams: Streams,
     out: FloatArray,
-    ssim_sums: FloatArray,
+    ssim_sums: SumArray,
     worker: int,
     workers: int,
 ) -> None:
@@ -171,9 +169,8 @@ def adam_pass(
 class StepwiseWorkspace(State):
     """The state of one level and the step-by-step iteration; allocates two planes and a gradient more."""
 
-    def __init__(self, *arguments: Any) -> None:
-        """Prepare as `State` does."""
-        super().__init__(*arguments)
+    def _allocate(self) -> None:
+        super()._allocate()
         self._seen, self._by_seen = np.zeros_like(self._target.image), np.zeros_like(self._target.image)
         self._gradient = np.zeros_like(self._layers)
 
@@ -184,6 +181,9 @@ class StepwiseWorkspace(State):
 
     def evaluate(self) -> Terms:
         """Measure the terms at the present layers and leave the gradient there in `gradient`."""
+        return self._evaluate().terms(self.pixels)
+
+    def _evaluate(self) -> Sums:
         run, weights = self._team.run, self._weights
         flat = self._layers.reshape(-1, *self._layers.shape[2:])
         common = (weights, self._masks, self._strips, self._streams)
@@ -198,13 +198,13 @@ class StepwiseWorkspace(State):
             self._gradient.reshape(flat.shape),
             self._guide_sums,
         )
-        return self._terms()
+        return self._sums()
 
-    def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        terms = self.evaluate()
+    def measure(self, rate: float) -> Sums:
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        sums = self._evaluate()
         flat = (self._layers.shape[0] * self._layers.shape[1], *self._layers.shape[2:])
         arrays = (self._layers, self._first, self._second, self._gradient)
         self._team.run(adam_pass, *(array.reshape(flat) for array in arrays), self._masks, self._next_rates(rate))
         exchange_halos(self._layers, self._strips, self._team)
-        return terms
+        return sums

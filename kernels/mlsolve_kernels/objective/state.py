@@ -1,23 +1,42 @@
 """What an iteration on the CPU works on, whichever path it takes."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
-from ..layout import FloatArray, from_strips, masks_of, stored, strips_for, to_strips
-from ..ssim.cpu import constant
-from ..ssim.stream import new_streams
+from ..exact import ERROR_BITS, SSIM_BITS, quanta
+from ..layout import (
+    FloatArray,
+    Window,
+    from_strips,
+    masks_of,
+    put_plane,
+    stored,
+    strips_for,
+    take_plane,
+    whole,
+    window_around,
+)
+from ..region import Region
+from ..ssim.cpu import find_statistics
+from ..ssim.stream import Constant, new_streams
 from ..threads import Team
-from .terms import Objective, Terms, Weights
+from ..window import REACH
+from .terms import Objective, Shape, Sums, Terms, Weights
+
+S = TypeVar("S", bound="State")
 
 
 class State:
-    """Layers, moments and constants of one size of image, allocated once.
+    """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
 
     Per pixel, plane and layer six float32: layer, two moments, guide and its two statistics; per pixel and
     plane three more for the target; and some per cent for the halos of the strips.
+
+    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `settle` says what of it counts.
     """
 
     batch: int = 1
@@ -37,20 +56,102 @@ class State:
         bounds: the printable range of encoded transmittance (low, high), 0 < low < high ≤ 1.
         betas: the decay rates of Adam's moments.
         """
-        count, planes, height, width = guides.shape
+        self._prepare(Shape(*guides.shape), objective, bounds, betas, team)
+        for plane, image in enumerate(target):
+            self.put_target(plane, image)
+        for layer, images in enumerate(guides):
+            for plane, image in enumerate(images):
+                self.put_guide(layer, plane, image)
+        self.settle()
+
+    @classmethod
+    def blank(
+        cls: type[S],
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        team: Team,
+    ) -> S:
+        """Return one of `shape` that is still to be filled."""
+        state = cls.__new__(cls)
+        state._prepare(shape, objective, bounds, betas, team)
+        return state
+
+    def _prepare(
+        self,
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        team: Team,
+    ) -> None:
+        self.shape = shape
+        self.pixels = shape.planes * shape.height * shape.width
         self._bounds = bounds
         self._betas = betas
         self._team = team
         self._step = 0
         self._weights = Weights.of(objective)
-        self._strips = strips = strips_for(height, width)
-        self._masks = masks_of(strips)
-        self._target = constant(target, strips, team)
-        self._guides = constant(guides.reshape(-1, height, width), strips, team)
+        self._strips = strips_for(shape.height, shape.width)
+        self._allocate()
+
+    def _allocate(self) -> None:
+        (count, planes, height, _), strips = self.shape, self._strips
+        self._target = Constant(*(stored(strips, planes) for _ in range(3)))
+        self._guides = Constant(*(stored(strips, count * planes) for _ in range(3)))
         self._layers, self._first, self._second = (stored(strips, count, planes) for _ in range(3))
-        self._streams = new_streams(team.workers, count + 1, strips)
-        self._target_sums = tuple(np.zeros((planes, strips.across, height), dtype=np.float32) for _ in range(2))
-        self._guide_sums = np.zeros((count * planes, strips.across, height), dtype=np.float32)
+        self._streams = new_streams(self._team.workers, count + 1, strips)
+        self._target_sums = tuple(np.zeros((planes, strips.across, height)) for _ in range(2))
+        self._guide_sums = np.zeros((count * planes, strips.across, height))
+
+    def put_target(self, plane: int, image: npt.NDArray[np.floating]) -> None:
+        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of the target."""
+        put_plane(image, self._strips, self._target.image[plane])
+
+    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating]) -> None:
+        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of a layer's guide."""
+        put_plane(image, self._strips, self._guides.image[layer * self.shape.planes + plane])
+
+    def put_layer(
+        self,
+        layer: int,
+        plane: int,
+        image: npt.NDArray[np.floating],
+        moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
+    ) -> None:
+        """Take `image` (H, W), clamped to the bounds, and its moments, None for zeros, as a plane of a layer."""
+        low, high = (np.float32(bound) for bound in self._bounds)
+        put_plane(np.clip(image, low, high), self._strips, self._layers[layer, plane])
+        for number, moment in enumerate((self._first, self._second)):
+            if moments is None:
+                moment[layer, plane].fill(0)
+            else:
+                put_plane(moments[number], self._strips, moment[layer, plane])
+
+    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+        """Make ready for `advance`: all planes are in, and `step` steps were taken before.
+
+        counted: the region whose terms are summed, None for all of it. iterations: so many will follow, and only
+        what `counted` depends on needs to be right after them; None: everything stays right, as it is for an image
+        that has nothing beyond its borders.
+        """
+        self._step = step
+        self._counted = counted or Region(0, self.shape.height, 0, self.shape.width)
+        self._to_come = iterations
+        self._masks = masks_of(self._strips, counted)
+        for sums in (*self._target_sums, self._guide_sums):
+            sums.fill(0)
+        for constant in (self._target, self._guides):
+            find_statistics(constant, self._strips, self._streams, self._team)
+
+    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
+        """Put a plane of a layer as it stands into `out` (H, W)."""
+        take_plane(self._layers[layer, plane], self._strips, out)
+
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
+        """Put the first (0) or second (1) moment of a plane of a layer into `out` (H, W)."""
+        take_plane((self._first, self._second)[moment][layer, plane], self._strips, out)
 
     @property
     def layers(self) -> FloatArray:
@@ -59,30 +160,41 @@ class State:
 
     def start(self, layers: npt.NDArray[np.floating]) -> None:
         """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
-        low, high = (np.float32(bound) for bound in self._bounds)
-        for images, planes in zip(layers, self._layers, strict=True):
-            planes[...] = to_strips(np.clip(images, low, high), self._strips)
-        self._first.fill(0)
-        self._second.fill(0)
+        for layer, images in enumerate(layers):
+            for plane, image in enumerate(images):
+                self.put_layer(layer, plane, image)
         self._step = 0
+
+    def measure(self, rate: float) -> Sums:
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        raise NotImplementedError("each path has its own")
 
     def iterate(self, rate: float) -> Terms:
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        raise NotImplementedError("each path has its own")
+        return self.measure(rate).terms(self.pixels)
 
-    def advance(self, rates: Sequence[float]) -> list[Terms]:
-        """Take a step at each of `rates`; return the terms at the layers each started from."""
-        return [self.iterate(rate) for rate in rates]
+    def advance(self, rates: Sequence[float]) -> list[Sums]:
+        """Take a step at each of `rates`; return the sums of the terms at the layers each started from."""
+        return [self.measure(rate) for rate in rates]
 
     def _next_rates(self, rate: float) -> Rates:
         """Count a step and return its constants."""
         self._step += 1
         return Rates.at(self._step, rate, self._bounds, self._betas)
 
-    def _terms(self) -> Terms:
-        """Add the row sums up in float64, in a fixed order."""
-        count, planes = self._layers.shape[:2]
-        size = planes * self._strips.height * self._strips.width
-        ssim, error = (float(sums.sum(dtype=np.float64)) / size for sums in self._target_sums)
-        by_layer = self._guide_sums.reshape(count, -1).sum(axis=1, dtype=np.float64) / size
-        return Terms(ssim, error, tuple(float(value) for value in by_layer))
+    def _next_window(self) -> Window:
+        """Return what has to be right after the next iteration."""
+        if self._to_come is None:
+            return whole(self._strips)
+        self._to_come -= 1
+        return window_around(self._strips, self._counted, REACH * self._to_come)
+
+    def _sums(self) -> Sums:
+        """Add the row sums up."""
+        rows = np.s_[..., self._counted.top : self._counted.bottom]
+        by_layer = self._guide_sums.reshape(self.shape.layers, -1, *self._guide_sums.shape[1:])
+        return Sums(
+            quanta(self._target_sums[0][rows], SSIM_BITS),
+            quanta(self._target_sums[1][rows], ERROR_BITS),
+            tuple(quanta(sums[rows], SSIM_BITS) for sums in by_layer),
+        )

@@ -5,6 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..exact import ERROR_BITS, SSIM_BITS, Exact
+
+
+class Shape(NamedTuple):
+    """How many layers of how many colour planes, and how large."""
+
+    layers: int
+    planes: int
+    height: int
+    width: int
+
 
 class Terms(NamedTuple):
     """What one evaluation of the objective measured."""
@@ -15,6 +26,28 @@ class Terms(NamedTuple):
     """Mean squared error of the stack as seen against the target."""
     guide_ssim: tuple[float, ...]
     """Mean SSIM of each layer to its guide, N values."""
+
+
+class Sums(NamedTuple):
+    """What one evaluation of a part of an image measured; parts add up, in any order, to the whole (exact.py)."""
+
+    target_ssim: Exact
+    """Sum of the SSIM of the stack as seen to the target, in 2^-SSIM_BITS."""
+    target_error: Exact
+    """Sum of the squared error of the same, in 2^-ERROR_BITS."""
+    guide_ssim: tuple[Exact, ...]
+    """Sums of the SSIM of each layer to its guide, N values, in 2^-SSIM_BITS."""
+
+    def plus(self, other: "Sums") -> "Sums":
+        """Return the sums of both parts."""
+        by_layer = tuple(a + b for a, b in zip(self.guide_ssim, other.guide_ssim, strict=True))
+        return Sums(self.target_ssim + other.target_ssim, self.target_error + other.target_error, by_layer)
+
+    def terms(self, pixels: int) -> Terms:
+        """Return the terms of an image that has so many pixels in all its planes together."""
+        similarity, error = pixels * 2.0**SSIM_BITS, pixels * 2.0**ERROR_BITS
+        by_layer = tuple(float(ssim / similarity) for ssim in self.guide_ssim)
+        return Terms(float(self.target_ssim / similarity), float(self.target_error / error), by_layer)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import numpy as np
 
 from ..blur.cpu import blur_along, wrap_margins
 from ..compiled import kernel
+from ..exact import SSIM_BITS, Exact, quanta
 from ..lanes import LANES, ahead, load, row, store
-from ..layout import BLOCK, FloatArray, Masks, Strips, masks_of, stored, strips_for, to_strips
+from ..layout import BLOCK, FloatArray, Masks, Strips, SumArray, masks_of, stored, strips_for, to_strips
+from ..region import Region
 from ..threads import Team, share_of
 from ..window import RADIUS, REACH
 from .stream import (
@@ -51,10 +53,15 @@ def _statistics(y: Constant, strips: Strips, streams: Streams, worker: int, work
         start += piece.last - piece.first
 
 
+def find_statistics(y: Constant, strips: Strips, streams: Streams, team: Team) -> None:
+    """Fill y.mean and y.variance from y.image, planes of strips (P, across, H, L)."""
+    team.run(_statistics, y, strips, streams)
+
+
 def constant(images: FloatArray, strips: Strips, team: Team) -> Constant:
     """Return `images` (P, H, W) in [0, 1] as the fixed side of an SSIM, its statistics computed once."""
     result = Constant(to_strips(images, strips), stored(strips, len(images)), stored(strips, len(images)))
-    team.run(_statistics, result, strips, new_streams(team.workers, 1, strips))
+    find_statistics(result, strips, new_streams(team.workers, 1, strips), team)
     return result
 
 
@@ -65,7 +72,7 @@ def _similarities(
     masks: Masks,
     strips: Strips,
     streams: Streams,
-    sums: FloatArray,
+    sums: SumArray,
     worker: int,
     workers: int,
 ) -> None:
@@ -83,12 +90,23 @@ def _similarities(
         start += piece.last - piece.first
 
 
-def ssim_means(x: FloatArray, y: FloatArray, team: Team) -> list[float]:
-    """Return the mean SSIM of every plane of `x` against that of `y`, both (P, H, W) in [0, 1]."""
+def ssim_sums(x: FloatArray, y: FloatArray, team: Team, counted: Region | None = None) -> list[Exact]:
+    """Return the sum of SSIM in every plane of `x` against that of `y`, in 2^-SSIM_BITS; both (P, H, W) in [0, 1].
+
+    counted: the region that is summed, None for all of it. Sums of regions add up to that of the whole, where x
+    and y hold RADIUS pixels about each of them.
+    """
     planes, height, width = x.shape
     strips = strips_for(height, width)
-    sums = np.zeros((planes, strips.across, height), dtype=np.float32)
+    sums = np.zeros((planes, strips.across, height))
     streams = new_streams(team.workers, 1, strips)
     fixed = constant(y, strips, team)
-    team.run(_similarities, to_strips(x, strips), fixed, masks_of(strips), strips, streams, sums)
-    return [float(total) / (height * width) for total in sums.sum(axis=(1, 2), dtype=np.float64)]
+    team.run(_similarities, to_strips(x, strips), fixed, masks_of(strips, counted), strips, streams, sums)
+    first, last = (0, height) if counted is None else (counted.top, counted.bottom)
+    return [quanta(plane[:, first:last], SSIM_BITS) for plane in sums]
+
+
+def ssim_means(x: FloatArray, y: FloatArray, team: Team) -> list[float]:
+    """Return the mean SSIM of every plane of `x` against that of `y`, both (P, H, W) in [0, 1]."""
+    pixels = x.shape[1] * x.shape[2]
+    return [total / (pixels * 2.0**SSIM_BITS) for total in ssim_sums(x, y, team)]

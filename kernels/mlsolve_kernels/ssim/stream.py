@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ..blur.cpu import MARGIN, PERIOD, blur_along, find_rows, sums_along, sums_down, wrap_margins
 from ..compiled import kernel
+from ..exact import SSIM_ROUNDER
 from ..lanes import LANES, Row, ahead, fma, load, load_one, masked, prefetch, row, store, store_one, total
-from ..layout import BLOCK, QUAD, FloatArray, Masks, Strips, aligned_zeros
+from ..layout import BLOCK, QUAD, FloatArray, Masks, Strips, Window, aligned_zeros, whole
 from ..window import RADIUS
 from .partials import ssim_partials
 
@@ -119,16 +120,23 @@ def stream_of(streams: Streams, worker: int, number: int) -> Stream:
 
 
 @kernel
-def piece_of(start: int, stop: int, strips: Strips) -> Piece:
-    """Return the piece of the work from row `start` on, but not past `stop`.
+def piece_within(start: int, stop: int, strips: Strips, window: Window) -> Piece:
+    """Return the piece of the work from row `start` on, but not past `stop`; rows outside `window` do not count.
 
     The rows of all strips of all planes are counted through, so that a worker's share is one range of
     numbers and every worker gets the same number of rows.
     """
-    height = strips.height
-    column, first = start // height, start % height
-    last = min(height, first + stop - start)
-    return Piece(column // strips.across, column % strips.across, first, last, height, strips.groups * LANES)
+    height, across = window.bottom - window.top, window.right - window.left
+    column, first = start // height, window.top + start % height
+    last = min(window.bottom, first + stop - start)
+    plane, strip = column // across, window.left + column % across
+    return Piece(plane, strip, first, last, strips.height, strips.groups * LANES)
+
+
+@kernel
+def piece_of(start: int, stop: int, strips: Strips) -> Piece:
+    """Return the piece of the work from row `start` on, but not past `stop`, of whole strips."""
+    return piece_within(start, stop, strips, whole(strips))
 
 
 @kernel
@@ -141,7 +149,7 @@ def constant_rows(constant: Constant, plane: int, strip: int) -> Constant:
 @kernel
 def mask_rows(masks: Masks, strip: int) -> Masks:
     """Return the Rows of the masks of one strip."""
-    return Masks(row(masks.inside, (strip,)), row(masks.own, (strip,)))
+    return Masks(row(masks.inside, (strip,)), row(masks.own, (strip,)), row(masks.counted, (strip,)))
 
 
 @kernel
@@ -203,8 +211,8 @@ def moments_down(stream: Stream, index: int, count: int, length: int) -> None:
 def derive(stream: Stream, y: Constant, masks: Masks, piece: Piece, index: int, ssim_sums: Row) -> None:
     """Form the partials of the rows index … index + BLOCK - 1, RADIUS rows after the last of them has entered.
 
-    y, masks: Rows of the strip. The sum of SSIM over the strip's own columns goes to ssim_sums[row], for the
-    rows of the piece.
+    y, masks: Rows of the strip. The sum of SSIM over the counted columns (exact.py) goes to ssim_sums[row], for
+    the rows of the piece.
     """
     length, pitch = piece.length, pitch_of(piece.length)
     partials = ahead(stream.rings, Q * PERIOD * pitch)
@@ -223,8 +231,8 @@ def derive(stream: Stream, y: Constant, masks: Masks, piece: Piece, index: int, 
 
 
 @kernel
-def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: int, length: int) -> np.float32:
-    """Put q, dS/dv and dS/dc of row `index` into stream.lines, return the sum of S over the own columns.
+def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: int, length: int) -> float:
+    """Put q, dS/dv and dS/dc of row `index` into stream.lines, return the sum of S over the counted columns.
 
     The moments blurred down are number `offset` in their blocks. There is no SSIM outside the image, so no
     gradient may come back from there: the weight `inside` sees to it.
@@ -241,7 +249,7 @@ def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: i
     wrap_margins(x, length)
     wrap_margins(xx, length)
     wrap_margins(xy, length)
-    similarity = load(masks.own, 0) * _ZERO
+    similarity = load(masks.counted, 0) * _ZERO
     for start in range(0, length, QUAD * LANES):
         mean_x, square_x, product_xy = sums_along(x, start), sums_along(xx, start), sums_along(xy, start)
         for group in range(QUAD):
@@ -259,9 +267,10 @@ def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: i
             store(q, at, q_at)
             store(by_variance, at, dv)
             store(by_covariance, at, dc)
-            # Beyond the own columns S may be anything, even no number.
-            similarity = similarity + masked(load(masks.own, at), s)
-    return np.float32(total(similarity))
+            # Beyond the counted columns S may be anything, even no number.
+            rounded = (s + SSIM_ROUNDER) - SSIM_ROUNDER
+            similarity = similarity + masked(load(masks.counted, at), rounded)
+    return float(total(similarity))
 
 
 @kernel

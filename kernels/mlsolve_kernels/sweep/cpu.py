@@ -13,19 +13,17 @@ workers' shares are copied before the sweep; and a strip's halo holds the old co
 all have been swept.
 """
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from ..adam.cpu import adam_row
 from ..adam.step import Rates
 from ..blur.cpu import PERIOD
 from ..compiled import kernel
 from ..lanes import LANES, Row, ahead, load, row, store, store_one
-from ..layout import BLOCK, FloatArray, Masks, Strips, aligned_zeros, exchange_halos
+from ..layout import BLOCK, FloatArray, Masks, Strips, SumArray, Window, aligned_zeros, exchange_halos
 from ..mse.cpu import blend_row, squared_error_row
 from ..objective.state import State
-from ..objective.terms import Terms, Weights
+from ..objective.terms import Sums, Weights
 from ..product.cpu import chain_row, product_row
 from ..ssim.stream import (
     RINGS,
@@ -39,7 +37,7 @@ from ..ssim.stream import (
     enter_nothing,
     gradient_rows,
     mask_rows,
-    piece_of,
+    piece_within,
     pitch_of,
     stream_of,
 )
@@ -86,26 +84,27 @@ class Settings(NamedTuple):
     weights: Weights
     rates: Rates
     mask: Masks
+    window: Window
 
 
 @kernel
-def save_borders(layers: FloatArray, strips: Strips, borders: FloatArray, workers: int) -> None:
+def save_borders(layers: FloatArray, strips: Strips, window: Window, borders: FloatArray, workers: int) -> None:
     """Copy the REACH rows above and below where each worker's share begins into borders[worker] (N, 2·REACH, L).
 
     It is little, and done by one thread: waking the others would take longer.
     """
     count, planes, _, height, length = layers.shape
-    rows = planes * strips.across * height
+    rows = planes * (window.right - window.left) * (window.bottom - window.top)
     for worker in range(workers):
         start, _ = share_of(rows, worker, workers)
         if start == rows:
             continue
-        column, first = start // height, start % height
+        piece = piece_within(start, rows, strips, window)
         for k in range(count):
             for slot in range(2 * REACH):
-                r = first - REACH + slot
+                r = piece.first - REACH + slot
                 if 0 <= r < height:
-                    here = row(layers, (k, column // strips.across, column % strips.across, r))
+                    here = row(layers, (k, piece.plane, piece.strip, r))
                     there = row(borders, (worker, k, slot))
                     for at in range(0, length, LANES):
                         store(there, at, load(here, at))
@@ -121,21 +120,23 @@ def sweep(
     rates: Rates,
     masks: Masks,
     strips: Strips,
+    window: Window,
     streams: Streams,
     borders: FloatArray,
-    sums: tuple[FloatArray, FloatArray, FloatArray],
+    sums: tuple[SumArray, SumArray, SumArray],
     worker: int,
     workers: int,
 ) -> None:
-    """Take one step: one worker's share of the rows.
+    """Take one step: one worker's share of the rows of `window`; nothing outside it changes.
 
     layers, moments: (N, C, across, H, L), changed in place; guides: planes N·C. sums: receive the row sums of the
     target's SSIM and squared error (C, across, H) and of the guides' SSIM (N·C, across, H).
     """
     count, planes, _, height, length = layers.shape
-    start, stop = share_of(planes * strips.across * height, worker, workers)
+    rows = planes * (window.right - window.left) * (window.bottom - window.top)
+    start, stop = share_of(rows, worker, workers)
     while start < stop:
-        piece = piece_of(start, stop, strips)
+        piece = piece_within(start, stop, strips, window)
         at = (piece.plane, piece.strip)
         sheets = Sheets(
             count,
@@ -159,11 +160,11 @@ def sweep(
             row(streams.rows, (worker, 0)),
             row(streams.rows, (worker, 1)),
         )
-        settings = Settings(weights, rates, mask_rows(masks, piece.strip))
+        settings = Settings(weights, rates, mask_rows(masks, piece.strip), window)
         gradient = row(streams.rows, (worker, 2))
         for index in range(piece.first - REACH, piece.last + REACH, BLOCK):
             for r in range(index, index + BLOCK):
-                _enter_row(sheets, stack, weights.inverse_scale, piece, r)
+                _enter_row(sheets, stack, settings, piece, r)
             if index >= piece.first:
                 _advance_stack(stack, settings, piece, index)
                 for k in range(count):
@@ -173,28 +174,29 @@ def sweep(
 
 
 @kernel
-def _enter_row(sheets: Sheets, stack: Stack, inverse_scale: np.float32, piece: Piece, r: int) -> None:
+def _enter_row(sheets: Sheets, stack: Stack, settings: Settings, piece: Piece, r: int) -> None:
     """Let row `r` of the layers and of their product into the streams.
 
-    Beyond the piece the layers come from the saved borders; beyond the image all is zero.
+    Beyond the piece, but within the window, the layers come from the saved borders, for somebody else changes
+    them; beyond the image all is zero.
     """
-    length = piece.length
+    length, window = piece.length, settings.window
     if not 0 <= r < piece.height or r >= piece.last + REACH:
         for stream in range(sheets.number + 1):
             enter_nothing(ahead(sheets.rings, stream * sheets.rings_stride), r, length)
         return
     for k in range(sheets.number):
         slot = k * 2 * REACH + REACH
-        if r < piece.first:
+        if window.top <= r < piece.first:
             x = ahead(sheets.above, (slot + r - piece.first) * length)
-        elif r >= piece.last:
+        elif piece.last <= r < window.bottom:
             x = ahead(sheets.below, (slot + r - piece.last) * length)
         else:
             x = ahead(sheets.x, k * sheets.stride + r * length)
         guide = ahead(sheets.guide.image, k * sheets.stride + r * length)
         enter(x, guide, ahead(sheets.rings, k * sheets.rings_stride), r, length)
     entered = ahead(sheets.rings, r % PERIOD * pitch_of(length))
-    product_row(entered, sheets.rings_stride, sheets.number, inverse_scale, stack.seen, length)
+    product_row(entered, sheets.rings_stride, sheets.number, settings.weights.inverse_scale, stack.seen, length)
     enter(stack.seen, ahead(stack.target.image, r * length), stack.stream.rings, r, length)
 
 
@@ -210,7 +212,7 @@ def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int) -
     for r in range(ready, min(ready + BLOCK, piece.last)):
         x, y = ahead(stack.stream.rings, r % PERIOD * pitch), ahead(stack.target.image, r * length)
         here = ahead(stack.by_seen, (r - ready) * pitch)
-        store_one(stack.error_sums, r, squared_error_row(x, y, settings.mask.own, length))
+        store_one(stack.error_sums, r, squared_error_row(x, y, settings.mask.counted, length))
         blend_row(weights.ssim, weights.mse, x, y, here, here, length)
 
 
@@ -261,17 +263,17 @@ def _advance_layer(
 
 
 class CpuWorkspace(State):
-    """The state of one level, and the iteration in one sweep."""
+    """The state of one image or tile, and the iteration in one sweep."""
 
-    def __init__(self, *arguments: Any) -> None:
-        """Prepare as `State` does."""
-        super().__init__(*arguments)
+    def _allocate(self) -> None:
+        super()._allocate()
         count, _, _, _, length = self._layers.shape
         self._borders = aligned_zeros(self._team.workers + 1, count, 2 * REACH, length)
 
-    def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        save_borders(self._layers, self._strips, self._borders, self._team.workers)
+    def measure(self, rate: float) -> Sums:
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        window = self._next_window()
+        save_borders(self._layers, self._strips, window, self._borders, self._team.workers)
         self._team.run(
             sweep,
             self._layers,
@@ -282,9 +284,10 @@ class CpuWorkspace(State):
             self._next_rates(rate),
             self._masks,
             self._strips,
+            window,
             self._streams,
             self._borders,
             (*self._target_sums, self._guide_sums),
         )
         exchange_halos(self._layers, self._strips, self._team)
-        return self._terms()
+        return self._sums()
