@@ -8,28 +8,41 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.terms import Objective, Sums
+from mlsolve_kernels.objective.terms import Objective, Shape, Sums
+
+from mlsolve_kernels.region import Region
 
 from .errors import BackendError, DeviceMemoryError
 from .options import Options
 
 FloatArray = npt.NDArray[np.float32]
-Shape = tuple[int, int, int, int]
-"""Layers, planes, height, width."""
 
 
 class Workspace(Protocol):
-    """The state of one level: layers, moments, constants, all allocated when it is made."""
+    """The state of one image or tile: layers, moments, constants, all allocated when it is made, filled later."""
 
     batch: int
     """How many iterations `advance` is best given at a time, and takes at the most."""
 
-    @property
-    def layers(self) -> FloatArray:
-        """The layers as they stand, (N, C, H, W) float32 encoded transmittance."""
+    def put_target(self, plane: int, image: FloatArray) -> None:
+        """Take `image` (H, W), encoded transmittance, as a plane of the target."""
 
-    def start(self, layers: FloatArray) -> None:
-        """Begin anew from `layers`."""
+    def put_guide(self, layer: int, plane: int, image: FloatArray) -> None:
+        """Take `image` (H, W), encoded transmittance, as a plane of a guide."""
+
+    def put_layer(
+        self, layer: int, plane: int, image: FloatArray, moments: tuple[FloatArray, FloatArray] | None = None
+    ) -> None:
+        """Take `image` (H, W) and its moments, None for zeros, as a plane of a layer."""
+
+    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+        """Make ready for so many iterations after `step`; counted: whose terms are summed, None for all."""
+
+    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
+        """Put a plane of a layer as it stands into `out` (H, W)."""
+
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
+        """Put the first (0) or second (1) moment of a plane of a layer into `out` (H, W)."""
 
     def advance(self, rates: Sequence[float]) -> list[Sums]:
         """Take a step at each learning rate of `rates`; return the sums of the terms each started from."""
@@ -42,10 +55,8 @@ class Backend(Protocol):
     device: str | None
     """What the device is called, None for the cores of this machine."""
 
-    def workspace(
-        self, target: FloatArray, guides: FloatArray, objective: Objective, bounds: tuple[float, float]
-    ) -> Workspace:
-        """Return a workspace for `target` (C, H, W) and `guides` (N, C, H, W)."""
+    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
+        """Return a workspace of `shape`."""
 
     def close(self) -> None:
         """End threads, free device memory."""
@@ -64,13 +75,11 @@ class CpuBackend:
         self._team = Team(threads)
         self._betas = betas
 
-    def workspace(
-        self, target: FloatArray, guides: FloatArray, objective: Objective, bounds: tuple[float, float]
-    ) -> Workspace:
+    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
         """Return a workspace in main memory."""
         from mlsolve_kernels.sweep.cpu import CpuWorkspace
 
-        return CpuWorkspace(target, guides, objective, bounds, self._betas, self._team)
+        return CpuWorkspace.blank(shape, objective, bounds, self._betas, self._team)
 
     def close(self) -> None:
         """End the threads."""
@@ -99,18 +108,14 @@ class CudaBackend:
         if needed > free:
             raise DeviceMemoryError(_too_little(self._device.name, shape, needed, free))
 
-    def workspace(
-        self, target: FloatArray, guides: FloatArray, objective: Objective, bounds: tuple[float, float]
-    ) -> Workspace:
+    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
         """Return a workspace in the device's memory; raises DeviceMemoryError."""
         from mlsolve_kernels.cuda.device import OutOfDeviceMemory
         from mlsolve_kernels.objective.cuda import CudaWorkspace, device_bytes
 
         with suppress(OutOfDeviceMemory):
-            return CudaWorkspace(target, guides, objective, bounds, self._betas, self._device)
+            return CudaWorkspace.blank(shape, objective, bounds, self._betas, self._device)
         # Only here is what the attempt had taken free again: an exception holds it.
-        count, planes, height, width = guides.shape
-        shape = count, planes, height, width
         raise DeviceMemoryError(
             _too_little(self._device.name, shape, device_bytes(*shape), self._device.free_memory())
         )

@@ -26,3 +26,7 @@ class DeviceMemoryError(BackendError):
 
 class OutputError(MlsolveError, OSError):
     """A place that cannot be written to."""
+
+
+class StoreError(MlsolveError):
+    """An unfinished run that is damaged, foreign, or changed under our hands."""

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from ..adam.step import Rates
 from ..exact import ERROR_BITS, SSIM_BITS, quanta
+from ..lanes import LANES
 from ..layout import (
+    BLOCK,
     FloatArray,
     Window,
     from_strips,
@@ -22,12 +24,22 @@ from ..layout import (
 )
 from ..region import Region
 from ..ssim.cpu import find_statistics
-from ..ssim.stream import Constant, new_streams
+from ..ssim.stream import Constant, new_streams, streams_bytes
 from ..threads import Team
 from ..window import REACH
 from .terms import Objective, Shape, Sums, Terms, Weights
 
 S = TypeVar("S", bound="State")
+
+
+def state_bytes(shape: Shape, workers: int) -> int:
+    """Return the memory that a workspace of `shape` for a team of so many workers takes."""
+    strips = strips_for(shape.height, shape.width)
+    length = strips.groups * LANES
+    rows = strips.across * strips.height + BLOCK
+    values = (6 * shape.layers + 3) * shape.planes
+    row_sums = (shape.layers + 2) * shape.planes * strips.across * strips.height
+    return 4 * values * rows * length + 8 * row_sums + streams_bytes(workers, shape.layers + 1, strips)
 
 
 class State:

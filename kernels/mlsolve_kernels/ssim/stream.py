@@ -108,6 +108,14 @@ def new_streams(workers: int, streams: int, strips: Strips) -> Streams:
     )
 
 
+def streams_bytes(workers: int, streams: int, strips: Strips) -> int:
+    """Return the memory that `new_streams` takes."""
+    pitch = strips.groups * LANES + LANES
+    rings = streams * RINGS * PERIOD * pitch
+    lines = (3 * BLOCK + 3) * (pitch + 2 * MARGIN) + 3 * BLOCK * pitch
+    return workers * (4 * (rings + lines) + 8 * 32)
+
+
 @kernel
 def stream_of(streams: Streams, worker: int, number: int) -> Stream:
     """Return stream `number` of `worker`."""

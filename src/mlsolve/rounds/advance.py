@@ -1,0 +1,167 @@
+"""The task of a round: bring one tile forward by so many iterations."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from mlsolve_kernels.objective.terms import Shape, Sums
+from mlsolve_kernels.window import REACH
+
+from ..backends import Workspace
+from ..options import Options
+from ..store import Store
+from .pictures import LevelPictures
+from .problem import Problem
+from .resources import current
+from .start import Doubled, Generation, Guides
+from .tiles import Tile, window_of
+
+Stop = Literal["iterations", "target_ssim", "patience", "callback"]
+"""Why a solve, or a level of it, ended."""
+
+Watch = Callable[[int, Sums], Stop | None]
+"""Hears the number of an iteration within the round, from 0, and its sums; returns why to stop after it, if so."""
+
+_WARM_UP: Final = 5
+"""Iterations over which the rate rises at the start of a level: Adam's first step moves every pixel by the
+whole rate whatever its gradient, which from a good start only does harm (bench/LOG.md #4)."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """So many iterations on every tile of a level; a document of the store."""
+
+    level: int
+    number: int
+    """From 1 in each level."""
+    first: int
+    """Iterations done before it at this level."""
+    iterations: int
+    source: Literal["guides", "coarser", "generation"]
+    """Where its layers come from: the guides, the level below, or the round before."""
+    origin: str
+    """The array they come from; "" for the guides."""
+    factor: float
+    """By what the guides are thinned, 1 where the layers come from elsewhere."""
+    moments: bool
+    """Whether moments are written; after the last round of a level nobody asks for them."""
+    sides: tuple[int, int]
+    """Height and width of a tile."""
+    window: tuple[int, int]
+    """Height and width of a tile with its halo."""
+    together: bool
+    """Whether a tile holds all planes, or one."""
+
+    @property
+    def name(self) -> str:
+        """The name of what it leaves."""
+        return f"level-{self.level}/round-{self.number}"
+
+    def save(self, store: Store) -> None:
+        """Put it into `store`."""
+        store.save(f"{self.name}/plan", asdict(self))
+
+    @classmethod
+    def load(cls, store: Store, level: int, number: int) -> "Round":
+        """Return a round that `store` holds."""
+        found: dict[str, Any] = store.load(f"level-{level}/round-{number}/plan")
+        for name in ("sides", "window"):
+            found[name] = tuple(found[name])
+        return cls(**found)
+
+
+def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Bring `tile` forward by the iterations of round `number` of `level`; return the sums of every iteration.
+
+    It reads the pictures and what the round starts from, and writes the tile into the array `ROUND/state`: layers
+    (and moments), (C, 1 or 3, N, H, W) float32. watch: may end it early. If somebody's callback does, the better of
+    where the level began and where it stands is written, for the first iterations of a level may lose a little.
+    """
+    problem, plan = Problem.load(store), Round.load(store, level, number)
+    shape = problem.shapes[level - 1]
+    outer = window_of(tile.region, shape, plan.window, REACH * plan.iterations)
+    inner = tile.region.within(outer)
+    here = current()
+    work = here.workspace(Shape(problem.layers, tile.last - tile.first, outer.height, outer.width), problem)
+    image = here.scratch(outer.height, outer.width)
+
+    pictures = LevelPictures(store, problem, level)
+    for plane in range(tile.first, tile.last):
+        work.put_target(plane - tile.first, pictures.read(0, plane, outer, image))
+        for layer in range(problem.layers):
+            guide = pictures.read(layer + 1, plane, outer, image)
+            work.put_guide(layer, plane - tile.first, guide)
+    source = _source(store, problem, plan)
+
+    def begin() -> None:
+        second = np.empty_like(image) if isinstance(source, Generation) and source.has_moments else None
+        third = None if second is None else np.empty_like(image)
+        for plane in range(tile.first, tile.last):
+            for layer in range(problem.layers):
+                moments = None
+                if isinstance(source, Generation) and second is not None and third is not None:
+                    moments = (
+                        source.read_kind(1, layer, plane, outer, second),
+                        source.read_kind(2, layer, plane, outer, third),
+                    )
+                work.put_layer(layer, plane - tile.first, source.read(layer, plane, outer, image), moments)
+
+    begin()
+    work.settle(plan.first, inner, plan.iterations)
+    sums, stop = _iterate(work, problem.options, plan, watch)
+    if stop == "callback" and plan.first == 0 and _lost(problem, level, sums):
+        begin()
+
+    state = store.open(f"{plan.name}/state")
+    rows, columns = slice(inner.top, inner.bottom), slice(inner.left, inner.right)
+    with state.tile(() if plan.together else (tile.first,), tile.region) as place:
+        for plane in range(tile.first, tile.last):
+            for layer in range(problem.layers):
+                work.take_layer(layer, plane - tile.first, image)
+                place.put((plane, 0, layer), image[rows, columns])
+                for moment in (0, 1) if plan.moments else ():
+                    work.take_moment(moment, layer, plane - tile.first, image)
+                    place.put((plane, 1 + moment, layer), image[rows, columns])
+    return sums
+
+
+def rate_of(options: Options, iteration: int) -> float:
+    """Return the learning rate of `iteration` (from 1): a short rise, then as the root of what is left to do."""
+    rising = min(1.0, iteration / _WARM_UP)
+    left = 1 - (iteration - 1) / options.iterations
+    return options.learning_rate * rising * math.sqrt(left)
+
+
+def _source(store: Store, problem: Problem, plan: Round) -> Guides | Doubled | Generation:
+    if plan.source == "guides":
+        return Guides(store, problem, plan.level, plan.factor)
+    if plan.source == "coarser":
+        return Doubled(store, problem, plan.level, plan.origin)
+    return Generation(store, plan.origin)
+
+
+def _iterate(
+    work: Workspace, options: Options, plan: Round, watch: Watch | None
+) -> tuple[list[Sums], Stop | None]:
+    """Take the iterations of `plan`, a batch at a time, until `watch` ends it."""
+    sums: list[Sums] = []
+    for start in range(0, plan.iterations, work.batch):
+        batch = range(start, min(start + work.batch, plan.iterations))
+        found = work.advance([rate_of(options, plan.first + at + 1) for at in batch])
+        sums += found
+        if watch is not None:
+            # Every one of them is told, even where the first ends it.
+            reasons = [watch(at, one) for at, one in zip(batch, found, strict=True)]
+            if stop := next((reason for reason in reasons if reason is not None), None):
+                return sums, stop
+    return sums, None
+
+
+def _lost(problem: Problem, level: int, sums: list[Sums]) -> bool:
+    """Tell whether the last iteration began with a higher loss than the first."""
+    pixels = problem.pixels(level)
+    first, last = (problem.objective.loss(one.terms(pixels)) for one in (sums[0], sums[-1]))
+    return last > first

@@ -1,0 +1,162 @@
+"""How a level is cut into tiles, and how many iterations a round has: the cheapest that memory and disk allow.
+
+A tile whose round has K iterations carries a halo of REACH·K pixels. Long rounds compute much of that twice, short
+ones read and write the state often. Costs are counted in iterations of one value (a pixel of a plane of a layer).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mlsolve_kernels.objective.state import state_bytes
+from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.window import REACH
+
+from ..errors import OptionError
+from ..store.zarr import CHUNK
+
+LOAD: Final = 3.0
+"""What it costs to read a value of a tile with its halo, pictures included, and to find the statistics."""
+SAVE: Final = 1.5
+"""What it costs to write a value."""
+MOMENTS: Final = 4.0
+"""What it costs besides to read and write its moments."""
+
+LONGEST: Final = 4e11
+"""Values times iterations of a round at the most, some ten minutes: what a killed run loses."""
+
+_PASSING: Final = 4
+"""Images of a tile's size that come and go while it is filled."""
+
+BYTES: Final = 4
+"""Of a float32."""
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """How a level is solved."""
+
+    sides: tuple[int, int]
+    """Height and width of a tile."""
+    window: tuple[int, int]
+    """Height and width of a tile with its halo."""
+    iterations: int
+    """Iterations of a round; the last one may have fewer."""
+    together: bool
+    """Whether a tile holds all planes, or one."""
+    cost: float
+    """Of an iteration of a value, against one in memory."""
+
+    @property
+    def planes(self) -> str:
+        """How planes are taken, in words."""
+        return "all planes" if self.together else "one plane"
+
+
+def tile_bytes(layers: int, planes: int, window: tuple[int, int], workers: int) -> int:
+    """Return the memory that advancing a tile takes at its peak; window: with its halo."""
+    height, width = window
+    shape = Shape(layers, planes, height, width)
+    return state_bytes(shape, workers) + _PASSING * BYTES * height * width
+
+
+def plan_level(
+    shape: tuple[int, int],
+    stack: tuple[int, int],
+    iterations: int,
+    memory: int | None,
+    threads: int,
+    disk: int | None = None,
+) -> LevelPlan:
+    """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
+
+    memory: bytes that a tile may take, None for as many as it likes. disk: bytes that states may take on disk.
+    Raises OptionError if there is no tile so small.
+    """
+    layers, planes = stack
+    height, width = shape
+    values = layers * planes * height * width
+    if memory is None or tile_bytes(layers, planes, shape, threads) <= memory:
+        rounds = -(-values * iterations // int(LONGEST))
+        longest = -(-iterations // rounds)
+        if disk is not None and longest < iterations and _state(values, True) > disk:
+            longest = iterations
+        return LevelPlan(shape, shape, longest, True, 1.0)
+    best: LevelPlan | None = None
+    for length in _lengths(iterations):
+        if length < iterations and disk is not None and _state(values, True) > disk:
+            continue
+        for sides, window in _cuts(shape, layers, length, memory, threads):
+            cost = _cost(shape, sides, window, length, iterations)
+            if best is None or cost < best.cost:
+                best = LevelPlan(sides, window, length, False, cost)
+    if best is None:
+        least = least_memory(shape, stack, iterations, threads, disk)
+        raise OptionError(f"a tile has {memory / 2**20:.3g} MiB of memory, {least / 2**20:.3g} MiB are needed")
+    return best
+
+
+def least_memory(
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, threads: int, disk: int | None = None
+) -> int:
+    """Return the memory that the smallest useful tile takes, of one inner chunk and with the shortest round."""
+    layers, planes = stack
+    height, width = shape
+    tight = disk is not None and _state(layers * planes * height * width, True) > disk
+    halo = 2 * REACH * (iterations if tight else 1)
+    window = min(height, CHUNK + halo), min(width, CHUNK + halo)
+    return min(tile_bytes(layers, 1, window, threads), tile_bytes(layers, planes, shape, threads))
+
+
+def state_on_disk(plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int) -> int:
+    """Return the bytes that the states of a level take on disk at the most, two generations of them."""
+    values = stack[0] * stack[1] * shape[0] * shape[1]
+    return _state(values, plan.iterations < iterations)
+
+
+def _state(values: int, moments: bool) -> int:
+    """Two generations with moments; or one without, which is the level's last."""
+    return values * BYTES * (6 if moments else 1)
+
+
+def _lengths(iterations: int) -> list[int]:
+    """Return the lengths of rounds that are worth a thought: those that divide the iterations into equal parts."""
+    return sorted({-(-iterations // rounds) for rounds in range(1, iterations + 1)})
+
+
+def _cuts(
+    shape: tuple[int, int], layers: int, length: int, memory: int, threads: int
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield (sides, window) of the tallest tiles that fit, for tiles as wide as the level and for narrower ones."""
+    halo = 2 * REACH * length
+    most = -(-shape[1] // CHUNK)
+    for across in sorted({-(-most // parts) for parts in range(1, most + 1)}):
+        width = min(shape[1], across * CHUNK)
+        wide = min(shape[1], width + halo) if width < shape[1] else width
+        low, high = 0, -(-shape[0] // CHUNK)
+        while low < high:  # the most chunks one above the other that fit
+            middle = (low + high + 1) // 2
+            tall = min(shape[0], middle * CHUNK + halo)
+            if tile_bytes(layers, 1, (tall, wide), threads) <= memory:
+                low = middle
+            else:
+                high = middle - 1
+        if low == 0:
+            continue
+        down = -(-(-(-shape[0] // CHUNK)) // (-(-(-(-shape[0] // CHUNK)) // low)))  # no last row of slivers
+        tall = min(shape[0], down * CHUNK + halo)
+        yield (min(down * CHUNK, shape[0]), width), (tall, wide)
+
+
+def _cost(
+    shape: tuple[int, int], sides: tuple[int, int], window: tuple[int, int], length: int, iterations: int
+) -> float:
+    """Return what an iteration of a value costs, against one in memory."""
+    tiles = -(-shape[0] // sides[0]) * -(-shape[1] // sides[1])
+    inner, outer = sides[0] * sides[1], window[0] * window[1]
+    # The halo shrinks from iteration to iteration; columns go by whole strips, so of theirs about half is saved.
+    extra = window[0] - sides[0], window[1] - sides[1]
+    shrinking = (sides[0] + 0.5 * extra[0]) * (sides[1] + 0.75 * extra[1])
+    moments = MOMENTS if length < iterations else 0.0
+    work = length * shrinking + (LOAD + moments / 2) * outer + (SAVE + moments / 2) * inner
+    return work * tiles / (length * shape[0] * shape[1])

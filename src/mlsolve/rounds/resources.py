@@ -1,0 +1,77 @@
+"""What a process keeps from one task to the next: threads or a GPU, and one workspace. It is never more than that:
+a task's result does not depend on it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.objective.terms import Shape
+
+from ..backends import Backend, CpuBackend, CudaBackend, Workspace
+from .problem import BETAS, Problem
+
+_here = threading.local()
+
+
+class Resources:
+    """Threads or a GPU, and the workspace that was used last."""
+
+    def __init__(self, backend: Backend) -> None:
+        """Use `backend`."""
+        self.backend = backend
+        self._key: Any = None
+        self._workspace: Workspace | None = None
+        self._scratch: npt.NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
+
+    def workspace(self, shape: Shape, problem: Problem) -> Workspace:
+        """Return a workspace of `shape`, filled with whatever it was filled with last."""
+        key = shape, problem.objective, problem.bounds
+        if self._workspace is None or key != self._key:
+            self._workspace = None  # before the next one takes its memory
+            self._workspace, self._key = self.backend.workspace(shape, problem.objective, problem.bounds), key
+        return self._workspace
+
+    def scratch(self, height: int, width: int) -> npt.NDArray[np.float32]:
+        """Return an image to put something into in passing."""
+        if self._scratch.shape != (height, width):
+            self._scratch = np.empty((height, width), dtype=np.float32)
+        return self._scratch
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._workspace, self._key = None, None
+        self._scratch = np.empty((0, 0), dtype=np.float32)
+        self.backend.close()
+
+
+def provide(backend: Backend) -> Resources:
+    """Let the tasks of this thread use `backend` from now on."""
+    _here.resources = Resources(backend)
+    return current()
+
+
+def current() -> Resources:
+    """Return the resources of this thread; `provide` must have been called."""
+    found: Resources = _here.resources
+    return found
+
+
+@contextmanager
+def provided(backend: Backend) -> Iterator[Resources]:
+    """Let the tasks of this thread use `backend` meanwhile; it is closed in the end."""
+    before = getattr(_here, "resources", None)
+    resources = provide(backend)
+    try:
+        yield resources
+    finally:
+        resources.close()
+        _here.resources = before
+
+
+def open_for(problem: Problem, threads: int | None) -> Backend:
+    """Return the backend that `problem` is solved by."""
+    return CudaBackend(BETAS) if problem.backend == "cuda" else CpuBackend(threads, BETAS)
