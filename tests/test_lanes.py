@@ -12,6 +12,8 @@ from mlsolve_kernels.lanes import (
     ahead,
     fma,
     load,
+    load_even,
+    load_odd,
     load_one,
     masked,
     prefetch,
@@ -54,6 +56,8 @@ def _places(cube, numbers, out):
     store(row(out, (1,)), 0, load(ahead(here, 5), 0))
     store_one(row(out, (2,)), 4, load_one(here, load_one(row(numbers, (2,)), 1)))
     store(row(out, (3,)), 0, _HALF)
+    store(row(out, (4,)), 0, load_even(here, 3))
+    store(row(out, (5,)), 0, load_odd(here, 3))
 
 
 @pytest.fixture
@@ -123,9 +127,11 @@ def test_total_adds_halves(rng):
 def test_places(rng):
     cube = rng.random((3, 4, 40), dtype=np.float32)
     numbers = np.array([[0, 0], [0, 0], [0, 11]], dtype=np.int64)
-    out = np.zeros((4, LANES), dtype=np.float32)
+    out = np.zeros((6, LANES), dtype=np.float32)
     _places(cube, numbers, out)
     np.testing.assert_array_equal(out[0], cube[1, 2, 3 : 3 + LANES])
     np.testing.assert_array_equal(out[1], cube[1, 2, 5 : 5 + LANES])
     assert out[2].tolist() == [0, 0, 0, 0, cube[1, 2, 11], *[0] * 11]
     assert out[3].tolist() == [0.5] * LANES
+    np.testing.assert_array_equal(out[4], cube[1, 2, 3 : 3 + 2 * LANES : 2])
+    np.testing.assert_array_equal(out[5], cube[1, 2, 4 : 4 + 2 * LANES : 2])

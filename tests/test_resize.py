@@ -4,7 +4,7 @@ import pytest
 from mlsolve import InputError, OptionError
 from mlsolve.colour import light_from_srgb
 from mlsolve.pyramid import level_shapes
-from mlsolve.resize import double, fit_image, halve, resize
+from mlsolve.resize import Geometry, double, fit_geometry, fit_image, halve, resize
 
 
 def marked(height, width):
@@ -79,6 +79,35 @@ def test_levels_of_planes():
     planes = np.full((2, 3, 21, 33), 0.4, np.float32)
     assert halve(planes, (11, 17)).shape == (2, 3, 11, 17)
     np.testing.assert_allclose(double(halve(planes, (11, 17)), (21, 33)), 0.4, atol=1e-6)
+
+
+def test_an_odd_side_is_halved_by_two(rng):
+    planes = rng.random((2, 21, 33), np.float32)
+    half = halve(planes, (11, 17))
+    np.testing.assert_allclose(half[:, 3, 5], planes[:, 6:8, 10:12].mean(axis=(1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(half[:, -1, 5], planes[:, -1, 10:12].mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(half[:, -1, -1], planes[:, -1, -1])
+
+
+def test_doubling_is_cut_off(rng):
+    planes = rng.random((2, 20, 20), np.float32)
+    np.testing.assert_array_equal(double(planes, (39, 39)), double(planes, (40, 40))[:, :39, :39])
+    ramp = np.arange(20, dtype=np.float32)[np.newaxis] + np.zeros((20, 1), np.float32)
+    at = (np.arange(39) + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(double(ramp, (39, 39))[9, 4:-4], at[4:-4], atol=0.05)  # nothing drifts
+
+
+def test_geometry():
+    assert fit_geometry((80, 40), (40, 40)) == Geometry((20, 0, 40, 40), (0, 0, 40, 40))
+    assert fit_geometry((80, 40), (40, 40)).identity
+    assert fit_geometry((80, 40), (41, 41), "contain") == Geometry((0, 0, 80, 40), (0, 10, 41, 20))
+    assert fit_geometry((80, 40), (41, 41), "contain").shrinks
+    stretched = fit_geometry((80, 40), (40, 41), "stretch")
+    assert stretched == Geometry((0, 0, 80, 40), (0, 0, 40, 41))
+    assert not stretched.shrinks
+    assert not stretched.identity
+    with pytest.raises(OptionError, match="fit is 'fill'"):
+        fit_geometry((80, 40), (40, 40), "fill")
 
 
 def test_level_shapes():

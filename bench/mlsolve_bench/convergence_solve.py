@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mlsolve.arrays import planar
 from mlsolve.colour import decode, encode, printable_range
 from mlsolve.job import Job
-from mlsolve.resize import double, halve
+from mlsolve.resize import average, double, halve, interpolate
 from mlsolve.scores import score
 from mlsolve.solver import objective_of, starting_layers
 from mlsolve_kernels.objective.cpu import StepwiseWorkspace
@@ -155,11 +155,11 @@ def balanced(layers: FloatArray, level: Level, rounds: int = 2) -> FloatArray:
     """
     shape = level.target.shape[-2:]
     small = (-(-shape[0] // 16), -(-shape[1] // 16))
-    wanted = np.log(np.maximum(halve(level.target, small), np.float32(0.01)))
+    wanted = np.log(np.maximum(average(level.target, small), np.float32(0.01)))
     for _ in range(rounds):
         stack = layers.prod(axis=0) / np.float32(level.objective.scale)
-        missing = wanted - np.log(np.maximum(halve(stack, small), np.float32(0.01)))
-        gain = np.exp(double(missing, shape) / np.float32(len(layers)))
+        missing = wanted - np.log(np.maximum(average(stack, small), np.float32(0.01)))
+        gain = np.exp(interpolate(missing, shape) / np.float32(len(layers)))
         layers = level.clip(np.asarray(layers * gain, dtype=np.float32))
     return layers
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.resize import double, halve
+from mlsolve.resize import average, interpolate
 from mlsolve_kernels.blur.reference import blur
 from mlsolve_kernels.objective.terms import Objective
 from mlsolve_kernels.window import C2
@@ -157,10 +157,10 @@ class BlockNewton:
         count = free.sum(axis=0).astype(np.float32)
         fit = np.float32(objective.ssim_weight) + np.float32(2 * objective.mse_weight) * stack**2
         bent = count * np.float32(objective.guide_weight) + count**2 * fit
-        curvature = halve(np.asarray(bent, dtype=np.float32), blocks)
-        slope = halve(np.asarray((gradient * x * free).sum(axis=0), dtype=np.float32), blocks)
+        curvature = average(np.asarray(bent, dtype=np.float32), blocks)
+        slope = average(np.asarray((gradient * x * free).sum(axis=0), dtype=np.float32), blocks)
         gain = np.asarray(self._gain_share * slope / np.maximum(curvature, 1e-3), dtype=np.float32)
-        return np.asarray(x * free * double(gain, shape), dtype=np.float32)
+        return np.asarray(x * free * interpolate(gain, shape), dtype=np.float32)
 
 
 class BarzilaiBorwein:

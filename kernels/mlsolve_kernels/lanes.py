@@ -229,6 +229,32 @@ def load(typing_context: Any, place: Any, offset: Any) -> Any:
     return _lanes(place, offset), build
 
 
+def _load_alternate(start: int) -> Callable[..., Any]:
+    """Return what emits the Lanes of every second value from `start` on, of 2·LANES float32."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        address = builder.bitcast(_address(context, builder, signature, values), _VECTOR.as_pointer())
+        pair = [
+            builder.load(builder.gep(address, [ir.Constant(_INDEX, half)]), align=_FLOAT_BYTES) for half in (0, 1)
+        ]
+        places = list(range(start, 2 * LANES, 2))
+        return builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INDEX, LANES), places))
+
+    return build
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def load_even(typing_context: Any, place: Any, offset: Any) -> Any:
+    """The 1st, 3rd, 5th … of the 2·LANES float32 that begin `offset` after the Row `place`."""
+    return _lanes(place, offset), _load_alternate(0)
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def load_odd(typing_context: Any, place: Any, offset: Any) -> Any:
+    """The 2nd, 4th, 6th … of the 2·LANES float32 that begin `offset` after the Row `place`."""
+    return _lanes(place, offset), _load_alternate(1)
+
+
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def store(typing_context: Any, place: Any, offset: Any, value: Any) -> Any:
     """Put Lanes, or a float32 sixteen times, `offset` float32 after the Row `place`."""
