@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve import memory, solver
+from mlsolve import memory
 from mlsolve.colour import encode, printable_range
-from mlsolve_kernels.objective.terms import Objective, Terms
+from mlsolve.rounds.advance import rate_of
+from mlsolve.rounds.descent import reason_to_stop
+from mlsolve.rounds.problem import BETAS, Problem
 
 FAST = mlsolve.Options(iterations=20, levels=2, exposure=0.1)
 
@@ -130,24 +132,16 @@ def test_stop_when_patience_runs_out(pictures):
 def test_patience_counts_gains_of_a_ten_thousandth():
     """A loss that creeps down by a hundred-thousandth a step tries the patience; by a thousandth it does not."""
 
-    class Creeping:
-        def __init__(self, share):
-            self.share, self.loss = share, 1.0
-
-        batch = 1
-
-        def advance(self, rates):
-            (_,) = rates
-            self.loss *= 1 - self.share
-            return [Terms(1.0, self.loss / 10, (1.0,))]
-
     options = mlsolve.Options(iterations=50, patience=5)
-    objective = Objective(1.0, 3.0, 10.0, 1.0)
-    for share, stop, count in ((1e-5, "patience", 6), (1e-3, "iterations", 50)):
-        steps = []
-        place = (1, [(20, 20), (40, 40)])
-        assert solver._solve_level(Creeping(share), objective, options, place, steps, None) == stop
-        assert len(steps) == count
+    problem = Problem(1, 1, ((20, 20), (40, 40)), (1, 1), options, "cpu")
+    for share, count in ((1e-5, 6), (1e-3, None)):
+        steps, reasons = [], []
+        for number in range(1, 51):
+            loss = (1 - share) ** number
+            steps.append(mlsolve.Step(1, 2, number, 50, (20, 20), loss, 1.0, loss / 10, (1.0,)))
+            reasons.append(reason_to_stop(problem, steps))
+        assert ("patience" in reasons) == (count is not None)
+        assert count is None or reasons.index("patience") == count - 1
 
 
 def test_an_interrupted_run_stays_in_the_printable_range(picture):
@@ -227,13 +221,13 @@ def test_guides_in_any_iterable(pictures):
 
 def test_the_rate_rises_then_falls_like_a_root():
     options = mlsolve.Options(iterations=101, learning_rate=0.1)
-    rates = [solver._rate(options, iteration) for iteration in range(1, 102)]
+    rates = [rate_of(options, iteration) for iteration in range(1, 102)]
     assert rates[0] == pytest.approx(0.02)
     assert rates.index(max(rates)) == 4
     assert rates[50] == pytest.approx(0.1 * math.sqrt(51 / 101))
     assert rates[-1] == pytest.approx(0.1 * math.sqrt(1 / 101))
     assert rates[4:] == sorted(rates[4:], reverse=True)
-    assert solver.BETAS == (0.8, 0.95)
+    assert BETAS == (0.8, 0.95)
 
 
 def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatch):

@@ -91,7 +91,10 @@ def test_tiles_are_the_whole(rng, rows, columns, threads):
 
 @pytest.mark.usefixtures("narrow_strips")
 def test_a_shorter_halo_is_not_enough(rng, monkeypatch):
-    """The reach is what it is said to be: the outermost four pixels weigh little, but with less the inside differs. Moments, for Adam's first step is a sign."""
+    """The reach is what it is said to be; its outermost pixels weigh little, but with four less the inside differs.
+
+    There are moments from the start, for Adam's first step is but a sign.
+    """
     target, guides, layers = problem(rng, 1, 1)
     monkeypatch.setattr(sys.modules[__name__], "RATES", [0.03])
     moments = rng.random((2, *layers.shape), dtype=np.float32)

@@ -12,8 +12,8 @@ from mlsolve.arrays import planar
 from mlsolve.colour import decode, encode, printable_range
 from mlsolve.job import Job
 from mlsolve.resize import average, double, halve, interpolate
+from mlsolve.rounds.problem import objective_of
 from mlsolve.scores import score
-from mlsolve.solver import objective_of, starting_layers
 from mlsolve_kernels.objective.cpu import StepwiseWorkspace
 from mlsolve_kernels.objective.terms import Objective, Terms
 from mlsolve_kernels.threads import Team
@@ -177,10 +177,19 @@ def _levels(
         levels.insert(0, replace(finest, target=halve(finest.target, shape), guides=halve(finest.guides, shape)))
 
 
+def thinned(level: Level) -> FloatArray:
+    """Return the guides with a little noise, thinned if their stack would be too dark, as rounds/start.py does."""
+    noise = np.random.default_rng(0).random(level.guides.shape, dtype=np.float32) - np.float32(0.5)
+    start = level.clip(level.guides + np.float32(1 / 255) * noise)
+    wanted = float(np.log(level.objective.scale * np.maximum(level.target, 0.1)).mean(dtype=np.float64))
+    stacked = float(np.log(start).sum(axis=0).mean(dtype=np.float64))
+    return start ** np.float32(wanted / stacked) if stacked < wanted < 0 else start
+
+
 def _start(recipe: Recipe, level: Level) -> FloatArray:
     if recipe.start == "guides":
         return level.clip(level.guides)
-    layers = starting_layers(level.target, level.guides, level.objective.scale, level.bounds, 0)
+    layers = thinned(level)
     if recipe.start == "projected":
         for _ in range(3):
             stack = np.maximum(layers.prod(axis=0) / np.float32(level.objective.scale), np.float32(0.02))

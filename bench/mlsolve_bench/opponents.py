@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.backends import Backend, CpuBackend, CudaBackend
+from mlsolve.backends import Backend, CpuBackend, CudaBackend, fill
 from mlsolve_kernels.objective import reference
+from mlsolve_kernels.objective.terms import Shape
 
 from .problem import RATE, Problem, noise
 from .published_reference import published_loss
@@ -99,8 +100,8 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
         on_gpu = device == "cuda"
         backend: Backend
         backend = CudaBackend(problem.betas, graphs=name == GRAPH) if on_gpu else CpuBackend(threads, problem.betas)
-        ours = backend.workspace(problem.target, problem.guides, problem.objective, problem.bounds)
-        ours.start(problem.guides)
+        ours = backend.workspace(Shape(*problem.guides.shape), problem.objective, problem.bounds)
+        fill(ours, problem.target, problem.guides, problem.guides)
         return ours
     if name == STRONGEST:
         from .torch_strongest import Strongest

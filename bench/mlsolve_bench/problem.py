@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlsolve.arrays import planar
 from mlsolve.colour import encode, exposure_scale, printable_range
 from mlsolve.errors import InputError
-from mlsolve.solver import BETAS
+from mlsolve.rounds.problem import BETAS
 from mlsolve_kernels.objective.terms import Objective
 
 FloatArray = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import mlsolve
 from mlsolve import Options, Step, solver
-from mlsolve.solver import BETAS
+from mlsolve.rounds.problem import BETAS
 from mlsolve_kernels.objective.terms import Objective
 
 from .opponents import OURS, workspace

@@ -176,9 +176,10 @@ def advise(asked: PrintForecast, stack: Stack, paces: Sequence[Pace]) -> PrintFo
 @contextmanager
 def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     """Give mlsolve's iteration on pictures of noise, `side` square, on the road that the solver takes."""
-    from mlsolve.backends import CpuBackend
+    from mlsolve.backends import CpuBackend, fill
     from mlsolve.colour import printable_range
-    from mlsolve.solver import BETAS, objective_of
+    from mlsolve.rounds.problem import BETAS, objective_of
+    from mlsolve_kernels.objective.terms import Shape
 
     options = Options(threads=threads)
     objective = objective_of(options, stack.layers)
@@ -187,10 +188,9 @@ def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     guides = rng.random((stack.layers, stack.planes, side, side), dtype=np.float32)
     backend = CpuBackend(options.threads, BETAS)
     try:
-        workspace = backend.workspace(
-            target, guides, objective, printable_range(options.min_density, options.max_density)
-        )
-        workspace.start(guides)
+        bounds = printable_range(options.min_density, options.max_density)
+        workspace = backend.workspace(Shape(stack.layers, stack.planes, side, side), objective, bounds)
+        fill(workspace, target, guides, guides)
         yield lambda: workspace.advance([options.learning_rate])[0]
     finally:
         backend.close()

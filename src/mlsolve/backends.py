@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.objective.terms import Objective, Shape, Sums
-
 from mlsolve_kernels.region import Region
 
 from .errors import BackendError, DeviceMemoryError
@@ -46,6 +45,17 @@ class Workspace(Protocol):
 
     def advance(self, rates: Sequence[float]) -> list[Sums]:
         """Take a step at each learning rate of `rates`; return the sums of the terms each started from."""
+
+
+def fill(workspace: Workspace, target: FloatArray, guides: FloatArray, layers: FloatArray) -> None:
+    """Put whole pictures into `workspace`: target (C, H, W), guides and layers (N, C, H, W)."""
+    for plane, image in enumerate(target):
+        workspace.put_target(plane, image)
+    for layer, (looks, starts) in enumerate(zip(guides, layers, strict=True)):
+        for plane, image in enumerate(looks):
+            workspace.put_guide(layer, plane, image)
+            workspace.put_layer(layer, plane, starts[plane])
+    workspace.settle()
 
 
 class Backend(Protocol):

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from .colour import compose
 from .history import History
 from .options import Options
+from .rounds.advance import Stop
 from .scores import Scores, score
 
 FloatArray = npt.NDArray[np.float32]
-Stop = Literal["iterations", "target_ssim", "patience", "callback"]
 
 
 @dataclass(frozen=True, eq=False)

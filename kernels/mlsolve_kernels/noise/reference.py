@@ -8,7 +8,7 @@ _MASK = 2**64 - 1
 
 
 def uniform_noise(seed: int, first: int, count: int) -> npt.NDArray[np.float64]:
-    """Return numbers first … first + count - 1 of the sequence of `seed`, (count,) float64 in [0, 1), 24 bits each."""
+    """Return numbers first … first + count - 1 of the sequence of `seed`, (count,) in [0, 1), 24 bits each."""
     result = np.empty(count)
     for number in range(count):
         z = (seed + (first + number + 1) * 0x9E3779B97F4A7C15) & _MASK

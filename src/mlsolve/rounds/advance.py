@@ -143,9 +143,7 @@ def _source(store: Store, problem: Problem, plan: Round) -> Guides | Doubled | G
     return Generation(store, plan.origin)
 
 
-def _iterate(
-    work: Workspace, options: Options, plan: Round, watch: Watch | None
-) -> tuple[list[Sums], Stop | None]:
+def _iterate(work: Workspace, options: Options, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
     """Take the iterations of `plan`, a batch at a time, until `watch` ends it."""
     sums: list[Sums] = []
     for start in range(0, plan.iterations, work.batch):

@@ -170,7 +170,7 @@ def tiles_of_round(problem: Problem, plan: Round) -> list[Tile]:
 def solve_tile(
     store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None
 ) -> tuple[list[Sums], bool]:
-    """Task: advance a tile and leave a document of its sums, unless that was done before; tell whether it was not."""
+    """Task: advance a tile and leave a document of its sums, unless that was done before; tell which of both."""
     name = f"level-{level}/round-{number}/tile-{tile.first}-{tile.region.top}-{tile.region.left}"
     plan = Round.load(store, level, number)
     if store.has(name):
@@ -178,10 +178,10 @@ def solve_tile(
             sums = [_sums(one) for one in store.load(name)["sums"]]
             state = store.open(f"{plan.name}/state")
             if len(sums) == plan.iterations and state.has_tile(() if plan.together else (tile.first,), tile.region):
-                return sums, False
+                return sums, True
     sums = advance_tile(store, level, number, tile, watch)
     store.save(name, {"sums": [list(one) for one in sums]})
-    return sums, True
+    return sums, False
 
 
 def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -> Round | None:
@@ -255,7 +255,7 @@ def _carry_out(
         """Tell of one more iteration of the whole image; return why to stop."""
         step = _step(problem, plan, plan.first + len(reasons), sums)
         before.append(step)
-        reason = _reason_to_stop(problem, before)
+        reason = reason_to_stop(problem, before)
         reasons.append("callback" if listener.step(step) and reason is None else reason)
         return reasons[-1]
 
@@ -284,9 +284,7 @@ def _carry_out(
     return sums, None
 
 
-def _all_tiles(
-    store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener
-) -> list[Sums]:
+def _all_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener) -> list[Sums]:
     """Carry out every tile of a round; return the sums over all of them."""
     listener.begin_round(plan, len(tiles), 0)
     calls: list[tuple[Any, ...]] = []
@@ -353,7 +351,7 @@ def _sums(values: Sequence[Any]) -> Sums:
     return Sums(ssim, error, tuple(guides))
 
 
-def _reason_to_stop(problem: Problem, steps: Sequence[Step]) -> Stop | None:
+def reason_to_stop(problem: Problem, steps: Sequence[Step]) -> Stop | None:
     """Return why a level should end after `steps`, all of it until now, None to go on."""
     options, last = problem.options, steps[-1]
     at_full_size = last.level == last.levels

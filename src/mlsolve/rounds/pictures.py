@@ -1,8 +1,8 @@
 """Target and guides as tasks read them: by level, plane and region, from sixteen-bit codes in the store.
 
 Picture 0 is the target, picture k the guide of layer k. At full size the codes are sRGB code values, exactly what
-files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a code is looked up in a
-table, so that a pixel's value depends on nothing but its code.
+files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a code is looked up in
+a table, so that a pixel's value depends on nothing but its code.
 """
 
 from functools import cache
@@ -56,9 +56,7 @@ class LevelPictures:
         """Put the encoded transmittance of a region into `out` (h, w) and return it."""
         return self.read_by(self._table, picture, plane, region, out)
 
-    def read_by(
-        self, table: FloatArray, picture: int, plane: int, region: Region, out: FloatArray
-    ) -> FloatArray:
+    def read_by(self, table: FloatArray, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Put what `table` says of the codes of a region into `out` (h, w) and return it."""
         at = min(plane, self._planes[picture] - 1)
         return self._arrays[picture].read((at,), region, out, table)  # type: ignore[no-any-return, unused-ignore]

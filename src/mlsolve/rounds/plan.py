@@ -129,11 +129,11 @@ def _cuts(
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yield (sides, window) of the tallest tiles that fit, for tiles as wide as the level and for narrower ones."""
     halo = 2 * REACH * length
-    most = -(-shape[1] // CHUNK)
-    for across in sorted({-(-most // parts) for parts in range(1, most + 1)}):
+    most = _parts(shape[1], CHUNK)
+    for across in sorted({_parts(most, parts) for parts in range(1, most + 1)}):
         width = min(shape[1], across * CHUNK)
         wide = min(shape[1], width + halo) if width < shape[1] else width
-        low, high = 0, -(-shape[0] // CHUNK)
+        low, high = 0, _parts(shape[0], CHUNK)
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
             tall = min(shape[0], middle * CHUNK + halo)
@@ -143,16 +143,22 @@ def _cuts(
                 high = middle - 1
         if low == 0:
             continue
-        down = -(-(-(-shape[0] // CHUNK)) // (-(-(-(-shape[0] // CHUNK)) // low)))  # no last row of slivers
+        chunks = _parts(shape[0], CHUNK)
+        down = _parts(chunks, _parts(chunks, low))  # no last row of slivers
         tall = min(shape[0], down * CHUNK + halo)
         yield (min(down * CHUNK, shape[0]), width), (tall, wide)
+
+
+def _parts(whole: int, part: int) -> int:
+    """Return how many parts there are, the last one perhaps smaller."""
+    return -(-whole // part)
 
 
 def _cost(
     shape: tuple[int, int], sides: tuple[int, int], window: tuple[int, int], length: int, iterations: int
 ) -> float:
     """Return what an iteration of a value costs, against one in memory."""
-    tiles = -(-shape[0] // sides[0]) * -(-shape[1] // sides[1])
+    tiles = _parts(shape[0], sides[0]) * _parts(shape[1], sides[1])
     inner, outer = sides[0] * sides[1], window[0] * window[1]
     # The halo shrinks from iteration to iteration; columns go by whole strips, so of theirs about half is saved.
     extra = window[0] - sides[0], window[1] - sides[1]

@@ -18,6 +18,16 @@ BETAS: Final = (0.8, 0.95)
 DOCUMENT: Final = "problem"
 
 
+def objective_of(options: Options, layers: int) -> Objective:
+    """Return the objective that `options` mean for so many layers."""
+    return Objective(
+        exposure_scale(options.exposure),
+        options.ssim_weight,
+        options.mse_weight,
+        options.guide_weight_for(layers),
+    )
+
+
 @dataclass(frozen=True)
 class Problem:
     """N layers of C planes, at sizes from coarse to fine."""
@@ -40,9 +50,7 @@ class Problem:
     @cached_property
     def objective(self) -> Objective:
         """What is minimised."""
-        options = self.options
-        guide_weight = options.guide_weight_for(self.layers)
-        return Objective(exposure_scale(options.exposure), options.ssim_weight, options.mse_weight, guide_weight)
+        return objective_of(self.options, self.layers)
 
     @cached_property
     def bounds(self) -> tuple[float, float]:

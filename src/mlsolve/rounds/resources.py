@@ -41,10 +41,14 @@ class Resources:
             self._scratch = np.empty((height, width), dtype=np.float32)
         return self._scratch
 
-    def close(self) -> None:
-        """Give everything back."""
+    def drop(self) -> None:
+        """Give the workspace's memory back."""
         self._workspace, self._key = None, None
         self._scratch = np.empty((0, 0), dtype=np.float32)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.drop()
         self.backend.close()
 
 

@@ -15,7 +15,7 @@ class Tile(NamedTuple):
 
 
 def tiles_of(shape: tuple[int, int], sides: tuple[int, int]) -> Iterator[Region]:
-    """Yield the regions of `shape` = (height, width) with `sides` = (height, width), the last ones smaller, in order."""
+    """Yield the regions of `shape` = (height, width) with `sides` = (height, width), in order."""
     height, width = shape
     for top in range(0, height, sides[0]):
         for left in range(0, width, sides[1]):

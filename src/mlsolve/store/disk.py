@@ -23,7 +23,7 @@ _SUFFIX: Final = ".json"
 class DiskStore:
     """Arrays and documents in the folder `path`; any number of processes may use it at a time.
 
-    What the file system refuses is raised as OutputError, what is missing or damaged as StoreError, both in one line.
+    What the file system refuses is raised as OutputError, what is missing or damaged as StoreError.
     """
 
     def __init__(self, path: Path) -> None:

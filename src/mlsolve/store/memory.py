@@ -32,12 +32,17 @@ class MemoryArray:
                 np.take(table, values, out=line, mode="clip")
         return out
 
+    def has_tile(self, index: Index, region: Region) -> bool:
+        """Memory does not tell who was here; whoever asks does it again."""
+        return False
+
     def tile(self, index: Index, region: Region) -> "_MemoryTile":
         """Return what takes the tile `region`."""
         return _MemoryTile(self, region)
 
     def _part(self, index: Index, region: Region) -> npt.NDArray[Any]:
-        return self.data[index][region.top : region.bottom, region.left : region.right]
+        plane: npt.NDArray[Any] = self.data[index]
+        return plane[region.top : region.bottom, region.left : region.right]
 
 
 class _MemoryTile:

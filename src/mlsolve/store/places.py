@@ -40,6 +40,9 @@ class Array(Protocol):
     def tile(self, index: Index, region: Region) -> TileWriter:
         """Return what takes the tile `region` of the planes that begin with `index`."""
 
+    def has_tile(self, index: Index, region: Region) -> bool:
+        """Tell whether that tile is there, whole and undamaged."""
+
 
 class Store(Protocol):
     """Holds arrays and documents under names like paths."""
