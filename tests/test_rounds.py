@@ -69,13 +69,13 @@ def finish(store, executor, limits, listener=None):
     return layers, history, stop
 
 
-def solved(store, limits=Limits(), executor=None, listener=None, **changes):
+def solved(store, limits=None, executor=None, listener=None, **changes):
     """Solve from the beginning."""
     executor = executor or Serial(CpuBackend(1, BETAS))
     try:
         prepared(store, **changes)
         halve_pictures(store, Problem.load(store), executor)
-        return finish(store, executor, limits, listener)
+        return finish(store, executor, limits or Limits(), listener)
     finally:
         executor.close()
 

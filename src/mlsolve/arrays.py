@@ -70,9 +70,9 @@ def planar(image: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.moveaxis(image, -1, 0))
 
 
-def code_values(image: FloatArray) -> npt.NDArray[np.uint8]:
-    """Return `image` (H, W, C) float32 in [0, 1] as (H, W, 3) uint8 code values, rounded to the nearest."""
-    coloured = np.repeat(image, 3 // image.shape[2], axis=2)
+def code_values(image: FloatArray, planes: int = 3) -> npt.NDArray[np.uint8]:
+    """Return `image` (H, W, C) float32 in [0, 1] as (H, W, planes) uint8 code values, rounded to the nearest."""
+    coloured = np.repeat(image, planes // image.shape[2], axis=2)
     return np.asarray(np.rint(coloured * np.float32(255)), dtype=np.uint8)
 
 

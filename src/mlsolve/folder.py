@@ -6,65 +6,126 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.threads import Team
 
 from . import __version__, images
+from .arrays import code_values
 from .errors import InputError, OutputError
+from .history import History
 from .job import Job, relative_name
-from .scores import Scores, score
+from .proof import Proof, same_planes_of
+from .rounds.pictures import as_codes
+from .scores import Scores
 from .sheet import draw_sheet
 
 if TYPE_CHECKING:
     from .solution import Solution
 
-_OURS: Final = re.compile(r"layer-\d+\.png|stack\.png|sheet\.png|history\.csv|job\.toml|result\.json")
+_LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
+_OURS: Final = re.compile(r"layer-\d+\.(?:png|tif)|stack\.png|sheet\.png|history\.csv|job\.toml|result\.json")
 """Names of the files mlsolve writes into a folder."""
 
 
-def write_solution(solution: "Solution", folder: Path, overwrite: bool = False, job: Job | None = None) -> Path:
-    """Write everything that belongs to `solution` into `folder` and return it; see `Solution.save`.
+@dataclass(frozen=True)
+class Summary:
+    """What result.json tells besides the scores."""
 
-    job: what it came from, written as job.toml.
-    """
+    exposure: float
+    history: History
+    stop: str
+    seconds: float
+    backend: str
+    device: str | None
+
+
+def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) -> Path:
+    """Write everything that belongs to `solution` into `folder` and return it; see `Solution.save`."""
+    summary = Summary(
+        solution.options.exposure,
+        solution.history,
+        solution.stop,
+        solution.seconds,
+        solution.backend,
+        solution.device,
+    )
+    pictures = [as_codes(picture) for picture in (solution.target, *solution.guides)]
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
             images.save_png(stage / f"layer-{number}.png", layer)
-        written = read_layers(stage)
-        scores = score(written, solution.target, solution.guides, solution.options.exposure)
-        images.save_png(stage / "stack.png", np.rint(solution.stack * np.float32(255)).astype(np.uint8))
-        images.save_png(stage / "sheet.png", draw_sheet(solution, scores))
-        images.write_bytes(stage / "history.csv", solution.history.csv().encode())
-        if job is not None:
-            images.write_bytes(stage / "job.toml", job.toml(folder).encode())
-        report = json.dumps(result(solution, scores, folder, job), indent=2, ensure_ascii=False)
-        images.write_bytes(stage / "result.json", (report + "\n").encode())
+        proof = prove(stage, solution.options.exposure, lambda number, rows: pictures[number][rows], None)
+        write_report(stage, folder, summary, proof)
     return folder
 
 
-def result(solution: "Solution", scores: Scores, folder: Path, job: Job | None) -> dict[str, Any]:
+def prove(
+    folder: Path,
+    exposure: float,
+    wanted: Callable[[int, slice], npt.NDArray[np.uint16]],
+    threads: int | None,
+    rows: int = 128,
+    tell: Callable[[float], None] = lambda share: None,
+) -> Proof:
+    """Score the layers in `folder` from their files, `rows` rows at a time.
+
+    wanted: returns rows of the target (0) or of the guide of layer k, (h, W, C) uint16 sRGB code values, of the
+    layers' size. tell: hears which share is done.
+    """
+    layers = [images.open_picture(path) for path in layer_files(folder)]
+    size = layers[0].size
+    team = Team(threads)
+    try:
+        proof, top = Proof(size, len(layers), exposure, team), 0
+        for bands in zip(*(layer.bands(rows) for layer in layers), strict=True):
+            here = slice(top, top + len(bands[0]))
+            everything = same_planes_of([*bands, *(wanted(k, here) for k in range(len(layers) + 1))])
+            sheets, (target, *guides) = everything[: len(layers)], everything[len(layers) :]
+            proof.feed(sheets, target, guides)
+            top = here.stop
+            tell(top / size[1])
+        return proof
+    finally:
+        team.close()
+
+
+def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
+    """Write all but the layers into `stage`, which is to become `folder`; job: what it came from."""
+    images.save_png(stage / "stack.png", code_values(proof.stack.image, proof.stack.image.shape[2]))
+    images.save_png(stage / "sheet.png", draw_sheet(proof, summary.exposure))
+    images.write_bytes(stage / "history.csv", summary.history.csv().encode())
+    if job is not None:
+        images.write_bytes(stage / "job.toml", job.toml(folder).encode())
+    report = json.dumps(result(summary, proof, folder, job), indent=2, ensure_ascii=False)
+    images.write_bytes(stage / "result.json", (report + "\n").encode())
+
+
+def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dict[str, Any]:
     """Return what result.json holds."""
-    height, width = solution.target.shape[:2]
+    scores = proof.scores
     return {
         "arrangements": [
             {
                 "target": None if job is None else relative_name(job.target, folder),
-                "exposure": solution.options.exposure,
+                "exposure": summary.exposure,
                 **target_report(scores),
             }
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
-        "size": [width, height],
-        "iterations": len(solution.history),
-        "stopped_by": solution.stop,
-        "seconds": round(solution.seconds, 3),
-        "backend": solution.backend,
-        "device": solution.device,
+        "size": list(proof.size),
+        "iterations": len(summary.history),
+        "stopped_by": summary.stop,
+        "seconds": round(summary.seconds, 3),
+        "backend": summary.backend,
+        "device": summary.device,
         "versions": versions(),
     }
 
@@ -86,22 +147,33 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_layers(folder: Path) -> list[images.FloatArray]:
-    """Return layer-1.png, layer-2.png, … of `folder`, each (H, W, C) float32 sRGB in [0, 1].
+def layer_files(folder: Path) -> list[Path]:
+    """Return layer-1, layer-2, … of `folder`, PNG or TIFF.
 
-    Raises InputError if there are none or one is missing in between.
+    Raises InputError if there are none, one is missing in between, or there twice, or they differ in size.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: give the folder that mlsolve run wrote")
-    numbers = sorted(
-        int(match[1]) for entry in folder.iterdir() if (match := re.fullmatch(r"layer-(\d+)\.png", entry.name))
-    )
-    if not numbers:
+    found: dict[int, Path] = {}
+    for entry in sorted(folder.iterdir()):
+        if match := _LAYER.fullmatch(entry.name):
+            other = found.setdefault(int(match[1]), entry)
+            if other != entry:
+                raise InputError(f"{folder} holds {other.name} and {entry.name}: remove one of them")
+    if not found:
         raise InputError(f"{folder} holds no layer-1.png: give the folder that mlsolve run wrote")
-    for expected, number in enumerate(numbers, start=1):
+    for expected, number in enumerate(sorted(found), start=1):
         if number != expected:
-            raise InputError(f"{folder} holds layer-{number}.png but no layer-{expected}.png: restore it")
-    return [images.load(folder / f"layer-{number}.png") for number in numbers]
+            name = f"layer-{expected}{found[number].suffix}"
+            raise InputError(f"{folder} holds {found[number].name} but no {name}: restore it")
+    files = [found[number] for number in sorted(found)]
+    sizes = [images.open_picture(path).size for path in files]
+    for path, size in zip(files, sizes, strict=True):
+        if size != sizes[0]:
+            raise InputError(
+                f"{path} is {size[0]}×{size[1]}, {files[0].name} is {sizes[0][0]}×{sizes[0][1]}: make them one size"
+            )
+    return files
 
 
 def check_output(folder: Path, overwrite: bool) -> None:

@@ -1,24 +1,19 @@
 """The contact sheet: guides, layers, target and stack side by side with their scores."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from .arrays import code_values
+from .proof import CELL, Proof
 from .resize import resize
-from .scores import Scores
-
-if TYPE_CHECKING:
-    from .solution import Solution
 
 FloatArray = npt.NDArray[np.float32]
 Cell = tuple[FloatArray, str, str]
 """A picture, its name, and what it scores."""
 
-_CELL: Final = 420
-"""Longer side of a picture on the sheet, in pixels, whatever the size of the print."""
 _GAP: Final = 28
 _MARGIN: Final = 56
 _CAPTION: Final = 44
@@ -31,26 +26,24 @@ _PAPER: Final = (246, 245, 241)
 _FAINT: Final = (112, 113, 118)
 
 
-def draw_sheet(solution: "Solution", scores: Scores) -> npt.NDArray[np.uint8]:
-    """Return the contact sheet of `solution`, (H, W, 3) uint8 sRGB; its size does not grow with the print.
+def draw_sheet(proof: Proof, exposure: float) -> npt.NDArray[np.uint8]:
+    """Return the contact sheet of what `proof` has seen, (H, W, 3) uint8 sRGB; it does not grow with the print.
 
     Above each layer stands its guide; target and stack stand to the right.
     """
-    columns = min(_COLUMNS, len(solution.layers))
+    scores, layers = proof.scores, len(proof.layers)
+    columns = min(_COLUMNS, layers)
     rows: list[list[Cell]] = []
-    for start in range(0, len(solution.layers), columns):
-        numbers = range(start, min(start + columns, len(solution.layers)))
-        rows.append([(solution.guides[k], f"guide {k + 1}", "") for k in numbers])
+    for start in range(0, layers, columns):
+        numbers = range(start, min(start + columns, layers))
+        rows.append([(proof.guides[k].image, f"guide {k + 1}", "") for k in numbers])
         rows.append(
-            [
-                (solution.printed[k] / np.float32(255), f"layer {k + 1}", f"SSIM {scores.guide_ssim[k]:.3f}")
-                for k in numbers
-            ]
+            [(proof.layers[k].image, f"layer {k + 1}", f"SSIM {scores.guide_ssim[k]:.3f}") for k in numbers]
         )
     seen = f"SSIM {scores.target_ssim:.3f}   {scores.target_psnr:.1f} dB"
-    right: list[Cell] = [(solution.target, "target", ""), (solution.stack, "stack", seen)]
+    right: list[Cell] = [(proof.target.image, "target", ""), (proof.stack_cell.image, "stack", seen)]
 
-    size = _cell_size(solution.target)
+    size = _cell_size(proof.size)
     across, down = max(size[0], _LEAST_COLUMN), size[1]
     left_width = columns * across + (columns - 1) * _GAP
     width = 2 * _MARGIN + left_width + 2 * _GAP + across
@@ -63,7 +56,7 @@ def draw_sheet(solution: "Solution", scores: Scores) -> npt.NDArray[np.uint8]:
     for number, cell in enumerate(right):
         left = _MARGIN + left_width + 2 * _GAP
         _paste(sheet, pen, cell, left, _top(number, down), size)
-    _sign(pen, solution, scores, (_MARGIN, height - _MARGIN // 2))
+    _sign(pen, proof, exposure, (_MARGIN, height - _MARGIN // 2))
     return np.asarray(sheet)
 
 
@@ -71,10 +64,10 @@ def _top(row: int, down: int) -> int:
     return _MARGIN + row * (down + _CAPTION + _GAP)
 
 
-def _cell_size(image: FloatArray) -> tuple[int, int]:
-    """Return width and height of a picture on the sheet."""
-    height, width = image.shape[:2]
-    scale = _CELL / max(width, height)
+def _cell_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height of a picture on the sheet, given those of the print."""
+    width, height = size
+    scale = CELL / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -94,13 +87,13 @@ def _paste(
         pen.text((left + max(size[0], _LEAST_COLUMN), baseline), value, fill=_FAINT, font=_font(20), anchor="ra")
 
 
-def _sign(pen: ImageDraw.ImageDraw, solution: "Solution", scores: Scores, place: tuple[int, int]) -> None:
+def _sign(pen: ImageDraw.ImageDraw, proof: Proof, exposure: float, place: tuple[int, int]) -> None:
     """Write below everything what was solved."""
-    height, width = solution.target.shape[:2]
-    layers = len(solution.layers)
+    width, height = proof.size
+    layers = len(proof.layers)
     line = (
         f"{layers} {'layer' if layers == 1 else 'layers'} of {width} by {height} pixels   ·   "
-        f"exposure {solution.options.exposure:g}   ·   mean guide SSIM {scores.mean_guide_ssim:.3f}"
+        f"exposure {exposure:g}   ·   mean guide SSIM {proof.scores.mean_guide_ssim:.3f}"
     )
     pen.text(place, line, fill=_FAINT, font=_font(18))
 
