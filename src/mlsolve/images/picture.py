@@ -1,0 +1,158 @@
+"""Pictures that are read in bands of rows, whatever their size."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import UnidentifiedImageError
+
+from ..errors import InputError
+from . import pillow, png_chunks, pnm, srgb, vips
+from .files import damaged, first_line, read_head
+from .stored import Stored
+
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
+"""Formats that are read, by content, whatever the file is called."""
+
+_SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"BM", "BMP"),
+    *((b"P%d" % number, "PPM") for number in range(1, 8)),
+)
+
+
+class Picture:
+    """A picture file whose header has been read.
+
+    size: (width, height) upright, that is after its EXIF `orientation`, 1 to 8. stored_size: as stored. planes:
+    1 for grey or 3. bits: 8 or 16, how fine the values are that `bands` gives.
+    """
+
+    def __init__(self, path: Path, stored: Stored) -> None:
+        """Tell of what the file `path` holds; `open_picture` makes these."""
+        self.path = path
+        self._stored = stored
+        self._transform = srgb.to_srgb(stored, path)
+        self.stored_size = stored.size
+        self.orientation = stored.orientation if stored.orientation in range(1, 9) else 1
+        self.size = stored.size[::-1] if self.orientation >= 5 else stored.size
+        self.planes: Literal[1, 3] = 1 if stored.mode == "L" else 3
+        coarse = self._transform is not None or stored.mode == "CMYK"
+        self.bits: Literal[8, 16] = 8 if coarse else stored.bits
+
+    def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
+        """Give the picture as it is stored, from the top, `rows` rows at a time: (h, width, planes) uint16 sRGB.
+
+        Code values 0 to 65535, those of 8 bits times 257; profiles and CMYK converted, palettes expanded, alpha
+        laid over white. Only the last band may have fewer rows. Raises InputError, naming the file, where it
+        turns out to be damaged.
+        """
+        if rows < 1:
+            raise ValueError(f"rows is {rows}: give 1 or more")
+        height = left = self.stored_size[1]
+        band, filled = self._empty(min(rows, left)), 0
+        for chunk in self._chunks():
+            start = 0
+            while start < len(chunk):
+                part = chunk[start : start + len(band) - filled]
+                band[filled : filled + len(part)] = part
+                filled += len(part)
+                start += len(part)
+                if filled == len(band):
+                    left -= filled
+                    yield band
+                    # A new one, for the old is the caller's now.
+                    band, filled = self._empty(min(rows, left)), 0
+        if left:
+            raise damaged(self.path, f"rows from {height - left} on are missing")
+
+    def peak_memory(self, rows: int) -> int:
+        """Return the most bytes that reading in bands of `rows` rows holds, the caller's band included.
+
+        An upper estimate. Pages of a file that is mapped are not counted: the system takes them back at will.
+        """
+        width, height = self.stored_size
+        chunk = min(self._stored.chunk_rows, height) * width
+        # While colours are converted: the chunk as it came, 16 bits of it, and the 32 of mixing with white.
+        working = chunk * self.planes * (2 + (12 if self._stored.alpha != "none" else 4)) + chunk * 8
+        return self._stored.held + working + 2 * min(rows, height) * width * self.planes * 2 + _LIBRARIES
+
+    def _empty(self, rows: int) -> npt.NDArray[np.uint16]:
+        return np.empty((rows, self.stored_size[0], self.planes), np.uint16)
+
+    def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
+        """Give the rows in sRGB, as many at a time as the decoder likes."""
+        try:
+            for chunk in self._stored.chunks():
+                yield srgb.in_srgb(chunk, self._stored, self._transform)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            # Decoders raise whatever they stumble over (pyvips.Error, OSError, SyntaxError, struct.error, …).
+            raise damaged(self.path, _reason(error)) from None
+
+
+_LIBRARIES: Final = 8 << 20
+"""Bytes of code and tables that come with the first file that is decoded."""
+
+
+def open_picture(path: Path) -> Picture:
+    """Return the picture in the file `path`, of which only the header is read.
+
+    PNG, JPEG, TIFF (the first page), WebP, BMP and PPM, known by their content. Raises InputError, naming the
+    file, if it is none of these or if its header is damaged.
+    """
+    kind = _kind(read_head(path))
+    if kind is None:
+        raise _no_picture(path)
+    try:
+        stored = _described(path, kind)
+    except (InputError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise _no_picture(path) from None
+    except Exception as error:
+        raise damaged(path, _reason(error)) from None
+    return Picture(path, stored)
+
+
+def _described(path: Path, kind: str) -> Stored:
+    """Return what the file `path` of `kind` holds, from whichever decoder knows it."""
+    if kind == "PPM" and read_head(path)[:2] in (b"P4", b"P5", b"P6"):
+        return pnm.describe(path)
+    if kind in ("BMP", "PPM"):
+        return pillow.describe(path, kind)
+    facts = png_chunks.facts(path) if kind == "PNG" else None
+    try:
+        stored = vips.describe(path, kind)
+    except InputError:
+        raise
+    except Exception:
+        # Pillow knows some kinds of TIFF that libvips does not, and its errors say more.
+        return pillow.describe(path, kind)
+    return stored if facts is None else replace(stored, orientation=facts[0], profile=facts[1])
+
+
+def _kind(head: bytes) -> str | None:
+    """Return which of FORMATS a file is that begins with `head`, or None."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), None)
+
+
+def _no_picture(path: Path) -> InputError:
+    return InputError(f"{path} is no picture mlsolve can read: give PNG, JPEG, TIFF, WebP, BMP or PPM")
+
+
+def _reason(error: Exception) -> str:
+    """Return what a decoder found; libvips says which operation failed, and then, in a line of its own, why."""
+    detail = str(getattr(error, "detail", "")).strip()
+    return detail or first_line(error)
