@@ -12,7 +12,7 @@ from PIL import UnidentifiedImageError
 from ..errors import InputError
 from . import pillow, png_chunks, pnm, srgb, vips
 from .files import damaged, first_line, read_head
-from .stored import Stored
+from .stored import Stored, rows_at_a_time
 
 FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
 """Formats that are read, by content, whatever the file is called."""
@@ -45,6 +45,7 @@ class Picture:
         self.orientation = stored.orientation if stored.orientation in range(1, 9) else 1
         self.size = stored.size[::-1] if self.orientation >= 5 else stored.size
         self.planes: Literal[1, 3] = 1 if stored.mode == "L" else 3
+        self._converted_rows = rows_at_a_time(stored.size[0] * self.planes, 1, stored.size[1])
         coarse = self._transform is not None or stored.mode == "CMYK"
         self.bits: Literal[8, 16] = 8 if coarse else stored.bits
 
@@ -80,19 +81,23 @@ class Picture:
         An upper estimate. Pages of a file that is mapped are not counted: the system takes them back at will.
         """
         width, height = self.stored_size
-        chunk = min(self._stored.chunk_rows, height) * width
-        # While colours are converted: the chunk as it came, 16 bits of it, and the 32 of mixing with white.
-        working = chunk * self.planes * (2 + (12 if self._stored.alpha != "none" else 4)) + chunk * 8
-        return self._stored.held + working + 2 * min(rows, height) * width * self.planes * 2 + _LIBRARIES
+        # While colours are converted: copies in 8 bits and 16 and, for mixing with white, in 32.
+        working = self._converted_rows * width * self.planes * (8 if self._stored.alpha == "none" else 20)
+        # The caller has one band while the next is filled.
+        bands = 2 * min(rows, height) * width * self.planes * 2
+        return self._stored.held + working + bands + _LIBRARIES
 
     def _empty(self, rows: int) -> npt.NDArray[np.uint16]:
         return np.empty((rows, self.stored_size[0], self.planes), np.uint16)
 
     def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
-        """Give the rows in sRGB, as many at a time as the decoder likes."""
+        """Give the rows in sRGB, a few at a time."""
         try:
             for chunk in self._stored.chunks():
-                yield srgb.in_srgb(chunk, self._stored, self._transform)
+                # A chunk may be a row of tiles; its colours need twice to eight times its bytes.
+                for top in range(0, len(chunk), self._converted_rows):
+                    part = chunk[top : top + self._converted_rows]
+                    yield srgb.in_srgb(part, self._stored, self._transform)
         except (InputError, MemoryError):
             raise
         except Exception as error:

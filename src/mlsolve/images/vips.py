@@ -80,7 +80,7 @@ def describe(path: Path, kind: str) -> Stored:
         profile=_field(image, "icc-profile-data", None),
         chunks=chunks,
         chunk_rows=chunk_rows,
-        held=_held(image, kind, tags, row_bytes, chunk_rows),
+        held=_held(image, kind, tags, row_bytes, step, chunk_rows),
     )
 
 
@@ -148,16 +148,17 @@ def _step(tags: dict[int, Any], height: int) -> int:
     return math.lcm(strip, STEP) if strip < STEP else strip
 
 
-def _held(image: Any, kind: str, tags: dict[int, Any], row_bytes: int, chunk_rows: int) -> int:
-    """Return the bytes that libvips and the library of the format hold, at most; rounded up from measurements."""
+def _held(image: Any, kind: str, tags: dict[int, Any], row_bytes: int, step: int, chunk_rows: int) -> int:
+    """Return the bytes that libvips and the library of the format hold, at most: measured, and rounded up."""
     whole = row_bytes * int(image.height)
     if kind == "WEBP":
         return 8 * int(image.width) * int(image.height)
-    buffers = 2 * row_bytes * chunk_rows + 16 * STEP * row_bytes
+    steps = 6 if _TILE_HEIGHT in tags else 40 if kind == "JPEG" else 12
+    buffers = steps * step * row_bytes + 2 * chunk_rows * row_bytes
     if kind == "TIFF":
-        strips = tags.get(_STRIP_BYTES, ())
+        strips = np.atleast_1d(tags.get(_STRIP_BYTES, 0))
         # A compressed strip is fetched as a whole, however large.
-        return buffers + (int(max(strips)) if strips and tags.get(_COMPRESSION, 1) != 1 else 0)
+        return buffers + (int(strips.max()) if tags.get(_COMPRESSION, 1) != 1 else 0)
     if _field(image, "interlaced", 0):
         # PNG holds the pixels, JPEG two bytes for each coefficient.
         return buffers + whole * (2 if kind == "JPEG" else 1)
