@@ -8,10 +8,10 @@ import pytest
 import mlsolve
 from mlsolve.backends import CpuBackend
 from mlsolve.rounds import descent
-from mlsolve.rounds.descent import Limits, Record, descend, enlarge, halve_pictures
+from mlsolve.rounds.descent import Record, descend, enlarge, halve_pictures
 from mlsolve.rounds.executors import Processes, Serial
 from mlsolve.rounds.pictures import as_codes, name_of
-from mlsolve.rounds.plan import LevelPlan
+from mlsolve.rounds.plan import LevelPlan, Limits
 from mlsolve.rounds.problem import BETAS, Problem
 from mlsolve.store import DiskStore, MemoryStore
 from mlsolve_kernels.region import Region
@@ -60,13 +60,13 @@ def prepared(store, options=OPTIONS, layers=2, planes=3, grey=()):
 def finish(store, executor, limits, listener=None):
     """Do what is left in `store`; return the layers (N, C, H, W) and the history."""
     problem = Problem.load(store)
-    history, stop = descend(store, executor, limits, listener or Silent())
-    state = store.open(enlarge(store, executor))
+    history, record = descend(store, executor, limits, listener or Silent())
+    state = store.open(enlarge(store, executor, record))
     height, width = SHAPES[-1]
     layers = np.empty((problem.layers, problem.planes, height, width), dtype=np.float32)
     for k, plane in np.ndindex(layers.shape[:2]):
         state.read((plane, 0, k), Region(0, height, 0, width), layers[k, plane])
-    return layers, history, stop
+    return layers, history, record.stop
 
 
 def solved(store, limits=None, executor=None, listener=None, **changes):

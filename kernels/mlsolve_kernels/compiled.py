@@ -42,13 +42,8 @@ def cache_folder() -> Path | None:
     constants it inlined: a changed tap or sign would go on running as it was. So the folder carries
     a digest of every source in this package.
     """
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for source in sorted([*package.rglob("*.py"), *package.rglob("*.cu"), *package.rglob("*.cuh")]):
-        digest.update(source.relative_to(package).as_posix().encode())
-        digest.update(source.read_bytes())
-    for parent in _cache_parents(package):
-        folder = parent / f"kernels-{digest.hexdigest()[:16]}"
+    for parent in _cache_parents(Path(__file__).parent):
+        folder = parent / f"kernels-{sources_digest()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -56,6 +51,17 @@ def cache_folder() -> Path | None:
         except OSError:
             continue
     return None
+
+
+@cache
+def sources_digest() -> str:
+    """Return a digest of every source in this package, 16 hexadecimal digits."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted([*package.rglob("*.py"), *package.rglob("*.cu"), *package.rglob("*.cuh")]):
+        digest.update(source.relative_to(package).as_posix().encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def is_cached() -> bool:

@@ -19,11 +19,10 @@ import numpy.typing as npt
 from mlsolve_kernels.threads import Team
 
 from . import __version__, images
-from .arrays import code_values
 from .errors import InputError, OutputError
 from .history import History
 from .job import Job, relative_name
-from .proof import Proof, same_planes_of
+from .proof import Proof, Sink, same_planes_of, shown
 from .rounds.pictures import as_codes
 from .scores import Scores
 from .sheet import draw_sheet
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
 _OURS: Final = re.compile(r"layer-\d+\.(?:png|tif)|stack\.png|sheet\.png|history\.csv|job\.toml|result\.json")
 """Names of the files mlsolve writes into a folder."""
+
+_SHEET_ROWS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) 
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
             images.save_png(stage / f"layer-{number}.png", layer)
-        proof = prove(stage, solution.options.exposure, lambda number, rows: pictures[number][rows], None)
+        proof = prove(stage, solution.options.exposure, lambda number, rows: pictures[number][rows])
         write_report(stage, folder, summary, proof)
     return folder
 
@@ -71,20 +72,24 @@ def prove(
     folder: Path,
     exposure: float,
     wanted: Callable[[int, slice], npt.NDArray[np.uint16]],
-    threads: int | None,
+    threads: int | None = None,
     rows: int = 128,
     tell: Callable[[float], None] = lambda share: None,
+    sink: Sink | None = None,
 ) -> Proof:
-    """Score the layers in `folder` from their files, `rows` rows at a time.
+    """Score the layers in `folder` from their files, `rows` rows at a time, and write stack.png beside them.
 
     wanted: returns rows of the target (0) or of the guide of layer k, (h, W, C) uint16 sRGB code values, of the
-    layers' size. tell: hears which share is done.
+    layers' size. sink: takes the rows of the stack instead of stack.png. tell: hears which share is done.
     """
     layers = [images.open_picture(path) for path in layer_files(folder)]
-    size = layers[0].size
-    team = Team(threads)
+    size, team = layers[0].size, Team(threads)
+    planes = max(layer.planes for layer in layers)
     try:
-        proof, top = Proof(size, len(layers), exposure, team), 0
+        if sink is None:
+            with images.PngWriter(folder / "stack.png", shown(size), planes, 8) as writer:
+                return prove(folder, exposure, wanted, threads, rows, tell, writer.write)
+        proof, top = Proof(size, len(layers), exposure, team, sink), 0
         for bands in zip(*(layer.bands(rows) for layer in layers), strict=True):
             here = slice(top, top + len(bands[0]))
             everything = same_planes_of([*bands, *(wanted(k, here) for k in range(len(layers) + 1))])
@@ -98,9 +103,12 @@ def prove(
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
-    """Write all but the layers into `stage`, which is to become `folder`; job: what it came from."""
-    images.save_png(stage / "stack.png", code_values(proof.stack.image, proof.stack.image.shape[2]))
-    images.save_png(stage / "sheet.png", draw_sheet(proof, summary.exposure))
+    """Write all but layers and stack into `stage`, which is to become `folder`; job: what it came from."""
+    sheet = draw_sheet(proof, summary.exposure)
+    with images.PngWriter(stage / "sheet.png", sheet.size, 3, 8) as writer:
+        for top in range(0, sheet.height, _SHEET_ROWS):  # Pillow's picture is large, a copy of it as well
+            bottom = min(top + _SHEET_ROWS, sheet.height)
+            writer.write(np.asarray(sheet.crop((0, top, sheet.width, bottom))))
     images.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:
         images.write_bytes(stage / "job.toml", job.toml(folder).encode())
@@ -187,6 +195,13 @@ def check_output(folder: Path, overwrite: bool) -> None:
             stage.rmdir()
         finally:
             _remove_empty(created)
+
+
+def replace_folder(stage: Path, folder: Path, overwrite: bool) -> None:
+    """Put `stage` in the place of `folder`, in one step if there is none; raises OutputError as `check_output`."""
+    with _guarded(folder):
+        _check_replaceable(folder, overwrite)
+        _swap(stage, folder)
 
 
 @contextmanager

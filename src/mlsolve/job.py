@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from mlsolve_kernels.window import SIZE
 from .errors import InputError, OptionError
 from .memory import check_memory
 from .options import MAX_LAYERS, Options
+from .printsize import DPI, parse_dpi, parse_print_size
 from .resize import Fit, fit_image
 
 if sys.version_info >= (3, 11):
@@ -26,13 +27,15 @@ else:
 
 FloatArray = npt.NDArray[np.float32]
 
-MAX_SIDE: Final = 32767
-"""Largest side of a sheet in pixels: OpenCV resamples no further."""
+MAX_SIDE: Final = 1_000_000
+"""Largest side of a sheet in pixels: beyond what anybody prints, well within all arithmetic."""
+
+FileFormat = Literal["png", "tiff"]
 
 _UNSAVED: Final = ("threads",)
 """Options that do not touch the result and depend on the machine."""
 _OPTION_KEYS: Final = tuple(f.name for f in dataclasses.fields(Options) if f.name not in _UNSAVED)
-_KEYS: Final = ("target", "guides", "size", "fit", *_OPTION_KEYS)
+_KEYS: Final = ("target", "guides", "size", "print", "dpi", "fit", "format", "bits", *_OPTION_KEYS)
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,21 @@ class Job:
     """How pictures of other proportions are brought to the size."""
     options: Options = field(default_factory=Options)
     """How to solve."""
+    dpi: float | None = None
+    """Pixels an inch, which the layers' files tell the printer; None: they do not."""
+    format: FileFormat = "png"
+    """What files the layers become; TIFF is tiled, and BigTIFF where it must be."""
+    bits: int = 8
+    """Of a channel in those files, 8 or 16."""
 
     def __post_init__(self) -> None:
         """Check what does not need the pictures."""
+        if self.format not in get_args(FileFormat):
+            raise OptionError(f"format is {self.format!r}: use {', '.join(get_args(FileFormat))}")
+        if self.bits not in (8, 16):
+            raise OptionError(f"bits is {self.bits!r}: use 8 or 16")
+        if self.dpi is not None:
+            object.__setattr__(self, "dpi", parse_dpi(self.dpi))
         if self.fit not in get_args(Fit):
             raise OptionError(f"fit is {self.fit!r}: use {', '.join(get_args(Fit))}")
         if not 1 <= len(self.guides) <= MAX_LAYERS:
@@ -98,7 +113,11 @@ class Job:
         }
         if self.size is not None:
             settings["size"] = list(self.size)
+        if self.dpi is not None:
+            settings["dpi"] = self.dpi
         settings["fit"] = self.fit
+        settings["format"] = self.format
+        settings["bits"] = self.bits
         for key in _OPTION_KEYS:
             value = getattr(self.options, key)
             if value is not None:
@@ -120,12 +139,22 @@ def load_job(path: Path) -> Job:
             raise OptionError(f"target is {target!r}: give the name of a picture file")
         if not isinstance(guides, list) or not all(isinstance(entry, str) for entry in guides):
             raise OptionError(f"guides is {guides!r}: give a list of names of picture files")
+        size = parse_size(settings["size"]) if "size" in settings else None
+        dpi = settings.get("dpi")
+        if "print" in settings:
+            if size is not None:
+                raise OptionError("size and print are both given: leave one of them out")
+            dpi = DPI if dpi is None else dpi
+            size = parse_print_size(str(settings["print"])).pixels(parse_dpi(dpi))
         return Job(
             path.parent / target,
             tuple(guide_entry(entry, path.parent) for entry in guides),
-            parse_size(settings["size"]) if "size" in settings else None,
+            size,
             settings.get("fit", "cover"),
             options,
+            dpi,
+            settings.get("format", "png"),
+            settings.get("bits", 8),
         )
     except KeyError as error:
         raise OptionError(f"{path}: {error.args[0]} is missing: add it") from None

@@ -1,16 +1,49 @@
-"""Whether a solve fits into this machine's memory, asked before anything large is allocated."""
+"""What memory there is, what this process holds of it, and whether a solve fits."""
 
+import ctypes
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from .errors import InputError
+from .errors import InputError, OptionError
 
 BYTES_PER_VALUE: Final = 65
-"""Peak memory of a run on the CPU for each pixel, plane and layer, measured by mlsolve_bench.memory, rounded up."""
+"""Peak memory of a solve of pictures in memory on the CPU for each pixel, plane and layer, measured by
+mlsolve_bench.memory, rounded up."""
+
+_UNITS: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
+_BINARY: Final = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+_RETURNED: Final = 1 << 20
+"""Arrays from this many bytes on go back to the system when they are freed."""
+
+
+def parse_memory(text: str, name: str = "memory") -> int:
+    """Return the bytes that `text` names: 4GiB, 500MB, 1.5g, 2000000. Raises OptionError for anything else."""
+    words = text.strip().lower().removesuffix("b")
+    digits = words.rstrip("kmgti")
+    unit = words[len(digits) :]
+    factor = (_UNITS | _BINARY).get(unit)
+    try:
+        number = float(digits)
+    except ValueError:
+        number = -1.0
+    if factor is None or not 0 < number < 1e15:
+        raise OptionError(f"{name} is {text!r}: give a size as 4GiB, 500MiB or 2GB")
+    return int(number * factor)
+
+
+def in_words(size: float) -> str:
+    """Return so many bytes as people read them: 24 MiB, 1.5 GiB."""
+    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size / 2**20:.2g} MiB"
 
 
 def check_memory(size: tuple[int, int], layers: int, planes: int) -> None:
-    """Raise InputError if solving `size` = (width, height) needs more memory than is free.
+    """Raise InputError if solving `size` = (width, height) in memory needs more than is free.
 
     Where the system does not tell what is free, nothing is checked.
     """
@@ -26,9 +59,42 @@ def check_memory(size: tuple[int, int], layers: int, planes: int) -> None:
 
 def available_memory() -> int | None:
     """Return the bytes that can be had without swapping, or None where the system does not tell; Linux does."""
+    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+
+
+def resident_memory() -> int | None:
+    """Return the bytes this process holds now, or None where the system does not tell."""
+    return _kilobytes(Path("/proc/self/status"), "VmRSS:")
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes this process has held, or None where the system does not tell."""
+    return _kilobytes(Path("/proc/self/status"), "VmHWM:")
+
+
+def forget_peak() -> None:
+    """Let `peak_memory` count from here on, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def return_memory_early() -> None:
+    """Tell the C library to give freed arrays back at once, where it can be told: glibc keeps up to 32 MiB each."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_M_MMAP_THRESHOLD, _RETURNED)
+            mallopt(_M_TRIM_THRESHOLD, _RETURNED)
+
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
+        for line in path.read_text(encoding="ascii").splitlines():
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError):
         return None

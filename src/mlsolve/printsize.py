@@ -17,6 +17,9 @@ FINEST_DPI: Final = 127
 
 MAX_DPI: Final = 10_000
 
+DPI: Final = 100
+"""Where a print has a size and no dpi: pixels of a quarter millimetre, which hands can align."""
+
 _LONGEST: Final = 1e6
 """Longest side of a print in millimetres, a kilometre: beyond what anybody prints, well within all arithmetic."""
 
@@ -45,8 +48,7 @@ class PrintSize:
         """
         from .job import MAX_SIDE  # here, for it brings OpenCV along
 
-        if not 1 <= dpi <= MAX_DPI:
-            raise OptionError(f"dpi is {dpi:g}: it must be from 1 to {MAX_DPI}")
+        parse_dpi(dpi)
         width, height = round(self.width / INCH * dpi), round(self.height / INCH * dpi)
         short, long = sorted((self.width, self.height))
         found = f"print is {self}, at {dpi:g} dpi {width}×{height} pixels"
@@ -57,6 +59,15 @@ class PrintSize:
             instead = _dpi_or(math.floor(MAX_SIDE * INCH / long)) + "a smaller print"
             raise OptionError(f"{found}: the largest side may be {MAX_SIDE} pixels, use {instead}")
         return width, height
+
+
+def parse_dpi(dpi: object) -> float:
+    """Return `dpi` as a number from 1 to MAX_DPI, or raise OptionError."""
+    if isinstance(dpi, bool) or not isinstance(dpi, int | float):
+        raise OptionError(f"dpi is {dpi!r}: it must be a number from 1 to {MAX_DPI}")
+    if not 1 <= dpi <= MAX_DPI:
+        raise OptionError(f"dpi is {dpi:g}: it must be from 1 to {MAX_DPI}")
+    return dpi
 
 
 def parse_print_size(text: str) -> PrintSize:

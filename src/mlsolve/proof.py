@@ -5,7 +5,7 @@ many rows come at a time.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,13 +18,15 @@ from mlsolve_kernels.ssim.cpu import ssim_sums
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
 
-from .arrays import planar
+from .arrays import code_values, planar
 from .colour import compose, light_from_srgb, srgb_from_light
 from .rounds.pictures import HIGHEST
 from .scores import Scores
 
 FloatArray = npt.NDArray[np.float32]
 CodeArray = npt.NDArray[np.uint16]
+
+Sink = Callable[[npt.NDArray[np.uint8]], None]
 
 CELL: Final = 420
 """Longer side of a picture on the contact sheet, in pixels."""
@@ -33,25 +35,34 @@ STACK: Final = 2048
 """Longer side of stack.png at the most, in pixels."""
 
 
+def shown(size: tuple[int, int], longest: int = STACK) -> tuple[int, int]:
+    """Return the (width, height) of the preview of a picture of `size`."""
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 class Preview:
     """A picture made smaller while its rows pass by: averages of light, as seen from further away."""
 
-    def __init__(self, size: tuple[int, int], longest: int) -> None:
-        """size: (width, height) of the picture; longest: the longer side of the preview at the most, in pixels."""
-        scale = min(1.0, longest / max(size))
+    def __init__(self, size: tuple[int, int], longest: int, sink: Sink | None = None) -> None:
+        """size: (width, height) of the picture; longest: the longer side of the preview at the most, in pixels.
+
+        sink: takes the rows of the preview as they come, (h, w, C) uint8 sRGB; None: they are kept.
+        """
         self._size = size
-        self.size = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+        self.size = shown(size, longest)
         self._same = self.size == size
         self._columns = area_taps(size[0], self.size[0], 0, self.size[0])
         self._rows = area_taps(size[1], self.size[1], 0, self.size[1])
-        self._images: list[FloatArray] = []
+        self._images: list[npt.NDArray[np.uint8]] = []
+        self._sink = self._images.append if sink is None else sink
         self._held: FloatArray | None = None
         self._top = self._made = 0
 
     def feed(self, rows: FloatArray) -> None:
         """Take the next rows, (h, W, C) sRGB in [0, 1]."""
         if self._same:
-            self._images.append(rows)
+            self._sink(code_values(rows, rows.shape[2]))
             return
         light = np.asarray(light_from_srgb(planar(rows)), dtype=np.float32)
         still = Taps(np.arange(light.shape[1]), np.ones((light.shape[1], 1), dtype=np.float32))
@@ -64,22 +75,23 @@ class Preview:
             taps = Taps(self._rows.first[self._made : ready], self._rows.weights[self._made : ready])
             still = Taps(np.arange(held.shape[2]), np.ones((held.shape[2], 1), dtype=np.float32))
             small = srgb_from_light(np.clip(resample(held, (self._top, 0), taps, still), 0, 1))
-            self._images.append(np.ascontiguousarray(np.moveaxis(small, 0, -1), dtype=np.float32))
+            shown = np.asarray(np.moveaxis(small, 0, -1), dtype=np.float32)
+            self._sink(code_values(shown, shown.shape[2]))
             self._made = ready
         wanted = int(self._rows.first[ready]) if ready < len(ends) else bottom
         self._held, self._top = held[:, wanted - self._top :], wanted
 
     @property
-    def image(self) -> FloatArray:
-        """The preview, (h, w, C) float32 sRGB in [0, 1], once all rows have passed."""
+    def image(self) -> npt.NDArray[np.uint8]:
+        """The preview, (h, w, C) uint8 sRGB, once all rows have passed; only where they were kept."""
         return np.concatenate(self._images)
 
 
 class Proof:
     """Scores and previews of a stack against its target and guides."""
 
-    def __init__(self, size: tuple[int, int], layers: int, exposure: float, team: Team) -> None:
-        """size: (width, height) in pixels."""
+    def __init__(self, size: tuple[int, int], layers: int, exposure: float, team: Team, sink: Sink) -> None:
+        """size: (width, height) in pixels. sink: takes the rows of the stack, of size `shown(size)`."""
         self.size, self._exposure, self._team = size, exposure, team
         self._similarity = [0] * (layers + 1)
         self._error = 0
@@ -89,7 +101,7 @@ class Proof:
         self.target, self.stack_cell = Preview(size, CELL), Preview(size, CELL)
         self.layers = [Preview(size, CELL) for _ in range(layers)]
         self.guides = [Preview(size, CELL) for _ in range(layers)]
-        self.stack = Preview(size, STACK)
+        self._stack = Preview(size, STACK, sink)
 
     def feed(self, layers: Sequence[CodeArray], target: CodeArray, guides: Sequence[CodeArray]) -> None:
         """Take the next rows of everything, each (h, W, C) uint16 sRGB code values, C the same for all."""
@@ -98,7 +110,7 @@ class Proof:
         seen = compose(sheets, self._exposure)
         for previews, rows in (
             ((self.target,), [wanted]),
-            ((self.stack, self.stack_cell), [seen, seen]),
+            ((self._stack, self.stack_cell), [seen, seen]),
             (self.layers, sheets),
             (self.guides, looks),
         ):
@@ -127,8 +139,8 @@ class Proof:
         pairs = [(seen, wanted), *zip(rest[:half], rest[half:], strict=True)]
         for number, (x, y) in enumerate(pairs):
             for channel in range(x.shape[2]):
-                planes = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
-                (total,) = ssim_sums(*planes, self._team, counted)
+                one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
+                (total,) = ssim_sums(one, other, self._team, counted)
                 self._similarity[number] += int(total)
         rows = slice(counted.top, counted.bottom)
         difference = seen[rows] - wanted[rows]

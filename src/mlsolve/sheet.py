@@ -10,8 +10,7 @@ from .arrays import code_values
 from .proof import CELL, Proof
 from .resize import resize
 
-FloatArray = npt.NDArray[np.float32]
-Cell = tuple[FloatArray, str, str]
+Cell = tuple[npt.NDArray[np.uint8], str, str]
 """A picture, its name, and what it scores."""
 
 _GAP: Final = 28
@@ -26,8 +25,8 @@ _PAPER: Final = (246, 245, 241)
 _FAINT: Final = (112, 113, 118)
 
 
-def draw_sheet(proof: Proof, exposure: float) -> npt.NDArray[np.uint8]:
-    """Return the contact sheet of what `proof` has seen, (H, W, 3) uint8 sRGB; it does not grow with the print.
+def draw_sheet(proof: Proof, exposure: float) -> Image.Image:
+    """Return the contact sheet of what `proof` has seen, RGB in sRGB; it does not grow with the print.
 
     Above each layer stands its guide; target and stack stand to the right.
     """
@@ -57,7 +56,7 @@ def draw_sheet(proof: Proof, exposure: float) -> npt.NDArray[np.uint8]:
         left = _MARGIN + left_width + 2 * _GAP
         _paste(sheet, pen, cell, left, _top(number, down), size)
     _sign(pen, proof, exposure, (_MARGIN, height - _MARGIN // 2))
-    return np.asarray(sheet)
+    return sheet
 
 
 def _top(row: int, down: int) -> int:
@@ -80,7 +79,9 @@ def _paste(
     size: tuple[int, int],
 ) -> None:
     picture, name, value = cell
-    sheet.paste(Image.fromarray(code_values(resize(picture, size))), (left, top))
+    if picture.shape[1::-1] != size:
+        picture = code_values(resize(np.asarray(picture / np.float32(255), dtype=np.float32), size))
+    sheet.paste(Image.fromarray(np.repeat(picture, 3 // picture.shape[2], axis=2)), (left, top))
     baseline = top + size[1] + 12
     pen.text((left, baseline), name, fill=_INK, font=_font(20))
     if value:

@@ -17,9 +17,10 @@ from .memory import check_memory
 from .options import MAX_LAYERS, Options
 from .pyramid import level_shapes
 from .rounds.advance import Round, Stop
-from .rounds.descent import Limits, descend, enlarge, halve_pictures
+from .rounds.descent import descend, enlarge, halve_pictures
 from .rounds.executors import Serial
 from .rounds.pictures import as_codes, name_of
+from .rounds.plan import Limits
 from .rounds.problem import BETAS, Problem
 from .rounds.tiles import Tile
 from .solution import Solution
@@ -137,9 +138,9 @@ def _solve(
     executor = Serial(backend)
     try:
         halve_pictures(store, problem, executor)
-        history, stop = descend(store, executor, Limits(), _Told(callback))
+        history, record = descend(store, executor, Limits(), _Told(callback))
         executor.drop()
-        layers = store.open(enlarge(store, executor)).data[:, 0]
+        layers = store.open(enlarge(store, executor, record)).data[:, 0]
     finally:
         executor.close()
-    return np.swapaxes(layers, 0, 1), history, stop
+    return np.swapaxes(layers, 0, 1), history, record.stop or "iterations"

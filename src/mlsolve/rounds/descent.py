@@ -6,6 +6,7 @@ that is killed goes on from there, and from the tiles that the round under way h
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol
@@ -22,7 +23,7 @@ from ..store import Store
 from .advance import Round, Stop, Watch, advance_tile
 from .executors import Executor
 from .pictures import halve_tile, name_of
-from .plan import LevelPlan, plan_level, tile_bytes
+from .plan import LevelPlan, Limits, plan_level
 from .problem import Problem
 from .start import Doubled, thinning
 from .tiles import Tile, tiles_of
@@ -34,18 +35,6 @@ _LEAST_GAIN: Final = 1e-4
 
 PICTURE_SIDE: Final = 1024
 """Side of the tiles in which pictures are stored."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a solve may take of this machine."""
-
-    memory: int | None = None
-    """Bytes for a tile; None: the whole image at once, whatever it takes."""
-    threads: int = 1
-    """Threads that advance a tile."""
-    disk: int | None = None
-    """Bytes for the states on disk; None: they are not on disk, or there is enough."""
 
 
 @dataclass
@@ -64,6 +53,8 @@ class Record:
     """The level of that generation."""
     stop: Stop | None = None
     """Why the whole of it ended; None: it has not."""
+    seconds: float = 0.0
+    """What it took until now."""
     sums: list[list[Any]] = field(default_factory=list)
     """For every iteration: its level and its sums."""
 
@@ -93,29 +84,28 @@ class Listener(Protocol):
         """An iteration is done on the whole image; return True to stop there."""
 
 
-def halve_pictures(store: Store, problem: Problem, executor: Executor) -> None:
-    """Make the pictures of every level but the finest from those above."""
+def halve_pictures(store: Store, problem: Problem, executor: Executor, side: int = PICTURE_SIDE) -> None:
+    """Make the pictures of every level but the finest from those above; side: of a tile."""
     for level in range(problem.levels - 1, 0, -1):
         shape = problem.shapes[level - 1]
         calls = []
         for picture, planes in enumerate(problem.picture_planes):
-            store.create(name_of(level, picture), (planes, *shape), np.uint16, _picture_tile(shape))
-            regions = tiles_of(shape, (PICTURE_SIDE, PICTURE_SIDE))
+            sides = min(side, shape[0]), min(side, shape[1])
+            store.create(name_of(level, picture), (planes, *shape), np.uint16, sides)
+            regions = tiles_of(shape, (side, side))
             calls += [(store, level, picture, region) for region in regions]
         for _ in executor.map(halve_tile, calls):
             pass
 
 
-def _picture_tile(shape: tuple[int, int]) -> tuple[int, int]:
-    return min(PICTURE_SIDE, shape[0]), min(PICTURE_SIDE, shape[1])
+def descend(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Record]:
+    """Do what is left of the solve in `store`, whose pictures are there; return its history, and where it ended.
 
-
-def descend(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Stop]:
-    """Do what is left of the solve in `store`, whose pictures are there; return its history, and why it ended.
-
-    The layers are then in the round `Record.load(store).state`, of level `state_level`.
+    Where the listener stopped it the store's own record stays as it was before the last round, and descending
+    again goes on from there.
     """
     problem, record = Problem.load(store), Record.load(store)
+    began = time.perf_counter() - record.seconds
     history = _history(problem, record)
     for step in history:
         listener.step(step)
@@ -124,18 +114,19 @@ def descend(store: Store, executor: Executor, limits: Limits, listener: Listener
         stack, total = (problem.layers, problem.planes), problem.options.iterations
         plan = _plan_left(store, problem, record, limits)
         if plan is None:
-            chosen = plan_level(shape, stack, total, limits.memory, limits.threads, limits.disk)
+            chosen = plan_level(shape, stack, total, limits)
             plan = _begin_round(store, problem, record, chosen)
         sums, stop = _carry_out(store, problem, plan, executor, history, listener)
         steps = _steps(problem, plan, sums)
         history += steps
+        record.seconds = time.perf_counter() - began
         _commit(store, problem, record, plan, sums, stop)
-    return History(history), record.stop
+    return History(history), record
 
 
-def enlarge(store: Store, executor: Executor) -> str:
+def enlarge(store: Store, executor: Executor, record: Record) -> str:
     """Bring the layers to full size if the solve ended at a coarser level; return the array that holds them."""
-    problem, record = Problem.load(store), Record.load(store)
+    problem = Problem.load(store)
     name = f"{record.state}/state"
     for level in range(record.state_level + 1, problem.levels + 1):
         shape = problem.shapes[level - 1]
@@ -192,10 +183,7 @@ def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -
     with contextlib.suppress(StoreError, KeyError, TypeError, ValueError):
         plan = Round.load(store, record.level, record.number + 1)
         planes = problem.planes if plan.together else 1
-        fits = (
-            limits.memory is None
-            or tile_bytes(problem.layers, planes, plan.window, limits.threads) <= limits.memory
-        )
+        fits = limits.memory is None or limits.tile_bytes(problem.layers, planes, plan.window) <= limits.memory
         store.open(f"{name}/state")
         if fits and plan.first == record.iteration:
             return plan
@@ -311,8 +299,10 @@ def _commit(
     record.state, record.state_level = plan.name, plan.level
     record.sums += [[plan.level, *one] for one in sums]
     record.iteration, record.number = record.iteration + len(sums), plan.number
-    at_full_size = plan.level == problem.levels
-    if stop == "callback" or (at_full_size and (stop or record.iteration == problem.options.iterations)):
+    if stop == "callback":
+        record.stop = stop
+        return
+    if plan.level == problem.levels and (stop or record.iteration == problem.options.iterations):
         record.stop = stop or "iterations"
     elif stop or record.iteration == problem.options.iterations:
         record.level, record.iteration, record.number = plan.level + 1, 0, 0

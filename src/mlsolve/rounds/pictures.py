@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import area_taps, resample, span
 
-from ..colour import encode
+from ..colour import GAMMA, light_from_srgb
 from ..store import Array, Store
 from .problem import Problem
 from .tiles import tiles_of
@@ -34,8 +34,9 @@ def name_of(level: int, picture: int) -> str:
 @cache
 def meaning(full_size: bool) -> FloatArray:
     """Return the encoded transmittance of every code, (65536,) float32."""
-    values = np.arange(CODES, dtype=np.float32) / HIGHEST
-    return encode(values) if full_size else values
+    values = np.arange(CODES) / float(HIGHEST)
+    # In float64, for what powers of float32 are in their last place depends on the processor.
+    return (light_from_srgb(values) ** (1 / GAMMA) if full_size else values).astype(np.float32)
 
 
 def table_of(problem: Problem, level: int) -> FloatArray:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.objective.state import state_bytes
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.window import REACH
@@ -33,6 +34,26 @@ BYTES: Final = 4
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a solve may take of this machine."""
+
+    memory: int | None = None
+    """Bytes for a tile, on the GPU if that computes; None: the whole image at once, whatever it takes."""
+    threads: int = 1
+    """Threads that advance a tile."""
+    disk: int | None = None
+    """Bytes for the states on disk; None: they are not on disk, or there is enough."""
+    gpu: bool = False
+    """Whether a GPU computes."""
+
+    def tile_bytes(self, layers: int, planes: int, window: tuple[int, int]) -> int:
+        """Return the memory that advancing a tile takes at its peak; window: height and width with its halo."""
+        if self.gpu:
+            return device_bytes(layers, planes, *window)
+        return state_bytes(Shape(layers, planes, *window), self.threads) + _PASSING * BYTES * window[0] * window[1]
+
+
+@dataclass(frozen=True)
 class LevelPlan:
     """How a level is solved."""
 
@@ -53,30 +74,16 @@ class LevelPlan:
         return "all planes" if self.together else "one plane"
 
 
-def tile_bytes(layers: int, planes: int, window: tuple[int, int], workers: int) -> int:
-    """Return the memory that advancing a tile takes at its peak; window: with its halo."""
-    height, width = window
-    shape = Shape(layers, planes, height, width)
-    return state_bytes(shape, workers) + _PASSING * BYTES * height * width
-
-
-def plan_level(
-    shape: tuple[int, int],
-    stack: tuple[int, int],
-    iterations: int,
-    memory: int | None,
-    threads: int,
-    disk: int | None = None,
-) -> LevelPlan:
+def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits) -> LevelPlan:
     """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
-    memory: bytes that a tile may take, None for as many as it likes. disk: bytes that states may take on disk.
     Raises OptionError if there is no tile so small.
     """
+    memory, disk = limits.memory, limits.disk
     layers, planes = stack
     height, width = shape
     values = layers * planes * height * width
-    if memory is None or tile_bytes(layers, planes, shape, threads) <= memory:
+    if memory is None or limits.tile_bytes(layers, planes, shape) <= memory:
         rounds = -(-values * iterations // int(LONGEST))
         longest = -(-iterations // rounds)
         if disk is not None and longest < iterations and _state(values, True) > disk:
@@ -86,26 +93,24 @@ def plan_level(
     for length in _lengths(iterations):
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
-        for sides, window in _cuts(shape, layers, length, memory, threads):
+        for sides, window in _cuts(shape, layers, length, memory, limits):
             cost = _cost(shape, sides, window, length, iterations)
             if best is None or cost < best.cost:
                 best = LevelPlan(sides, window, length, False, cost)
     if best is None:
-        least = least_memory(shape, stack, iterations, threads, disk)
+        least = least_memory(shape, stack, iterations, limits)
         raise OptionError(f"a tile has {memory / 2**20:.3g} MiB of memory, {least / 2**20:.3g} MiB are needed")
     return best
 
 
-def least_memory(
-    shape: tuple[int, int], stack: tuple[int, int], iterations: int, threads: int, disk: int | None = None
-) -> int:
+def least_memory(shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits) -> int:
     """Return the memory that the smallest useful tile takes, of one inner chunk and with the shortest round."""
     layers, planes = stack
     height, width = shape
-    tight = disk is not None and _state(layers * planes * height * width, True) > disk
+    tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
     halo = 2 * REACH * (iterations if tight else 1)
     window = min(height, CHUNK + halo), min(width, CHUNK + halo)
-    return min(tile_bytes(layers, 1, window, threads), tile_bytes(layers, planes, shape, threads))
+    return min(limits.tile_bytes(layers, 1, window), limits.tile_bytes(layers, planes, shape))
 
 
 def state_on_disk(plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int) -> int:
@@ -125,7 +130,7 @@ def _lengths(iterations: int) -> list[int]:
 
 
 def _cuts(
-    shape: tuple[int, int], layers: int, length: int, memory: int, threads: int
+    shape: tuple[int, int], layers: int, length: int, memory: int, limits: Limits
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yield (sides, window) of the tallest tiles that fit, for tiles as wide as the level and for narrower ones."""
     halo = 2 * REACH * length
@@ -137,7 +142,7 @@ def _cuts(
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
             tall = min(shape[0], middle * CHUNK + halo)
-            if tile_bytes(layers, 1, (tall, wide), threads) <= memory:
+            if limits.tile_bytes(layers, 1, (tall, wide)) <= memory:
                 low = middle
             else:
                 high = middle - 1

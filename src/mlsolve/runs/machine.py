@@ -1,0 +1,168 @@
+"""What a run may take of the machine, divided among its stages; and the least that would do."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlsolve_kernels.threads import available_cores
+
+from ..errors import OptionError, OutputError
+from ..images import Picture
+from ..job import Job
+from ..memory import available_memory, in_words
+from ..rounds.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
+from ..rounds.problem import Problem
+from ..store.zarr import CHUNK
+
+MAX_PROCESSES: Final = 256
+
+_RESERVE: Final = 7 << 20
+"""Bytes for all that is not an image: history, progress, documents, chunks in passing."""
+
+_REPORT: Final = 14 << 20
+"""Bytes for contact sheet and previews."""
+
+_TIFF_ROWS: Final = 256
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may take."""
+
+    memory: int | None = None
+    """Bytes beyond what the process holds when it begins; None: half of what is free."""
+    processes: int = 1
+    """Processes that advance tiles."""
+    threads: int | None = None
+    """Threads, of all processes together; None: one per core."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not 1 <= self.processes <= MAX_PROCESSES:
+            raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
+
+    @property
+    def threads_each(self) -> int:
+        """Threads of a process."""
+        return max(1, (self.threads or available_cores()) // self.processes)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the stages of a run may take."""
+
+    limits: Limits
+    """For the rounds."""
+    side: int
+    """Of the tiles of pictures, in pixels."""
+    rows: int
+    """Rows of layers that are written or scored at a time."""
+    writers: int
+    """Layers that are written at a time."""
+
+
+def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> Shares:
+    """Return what each stage may take; disk: bytes for the states.
+
+    Raises OptionError if the memory is too little, naming the least that would do.
+    """
+    memory = machine.memory
+    if memory is None:
+        free = available_memory()
+        if free is None:
+            limits = Limits(None, machine.threads_each, disk)
+            return Shares(limits, 1024, CHUNK, min(problem.layers, machine.threads_each))
+        memory = free // 2
+    least = _least(machine, problem, job, files, disk)
+    if memory < least:
+        # Rounded up, so that what is named will do.
+        advice = -(-least // 2**20)
+        raise OptionError(f"memory is {in_words(memory)}: this print needs {advice}MiB at least")
+    left = memory - _RESERVE
+    side = next(
+        side for side in (1024, 512, 256, CHUNK) if _side_bytes(side, problem, files) <= left or side == CHUNK
+    )
+    rows = next(
+        rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, files) <= left - _REPORT or rows == 8
+    )
+    writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
+    return Shares(Limits(left // machine.processes, machine.threads_each, disk), side, rows, writers)
+
+
+def plans(problem: Problem, limits: Limits) -> list[LevelPlan]:
+    """Return how each level will be solved."""
+    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    return [plan_level(shape, stack, iterations, limits) for shape in problem.shapes]
+
+
+def disk_bytes(problem: Problem, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
+    """Return the bytes that a run takes on disk at its peak, the written layers included."""
+    pictures = _pictures_bytes(problem)
+    spool = max((2 * p.planes * p.size[0] * p.size[1] for p in files), default=0)
+    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    states = [
+        state_on_disk(plan, stack, shape, iterations) for plan, shape in zip(levels, problem.shapes, strict=True)
+    ]
+    final = 4 * problem.layers * problem.pixels(problem.levels)
+    coarser = final // 4 if problem.levels > 1 else 0
+    written = problem.layers * problem.pixels(problem.levels) * job.bits // 8
+    return pictures + max(spool, states[-1] + coarser, final + written)
+
+
+def states_left(problem: Problem, folder: Path) -> int:
+    """Return the bytes that the disk of `folder` has for states, once the pictures are there."""
+    return max(0, shutil.disk_usage(folder).free - _pictures_bytes(problem))
+
+
+def check_disk(needed: int, folder: Path) -> None:
+    """Raise OutputError if the disk of `folder` has less than `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{folder} has {in_words(free)} free, the run needs {in_words(needed)}: "
+            "choose another --out, a smaller size, or free some space"
+        )
+
+
+def _pictures_bytes(problem: Problem) -> int:
+    """Codes of 16 bits at full size, and a third more for the levels below."""
+    height, width = problem.shapes[-1]
+    return 2 * sum(problem.picture_planes) * height * width * 4 // 3
+
+
+def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> int:
+    """Return the least memory with which the run can be done."""
+    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    limits = Limits(None, machine.threads_each, disk)
+    tile = max(least_memory(shape, stack, iterations, limits) for shape in problem.shapes)
+    return _RESERVE + max(
+        tile * machine.processes,
+        max((file.peak_memory(CHUNK) for file in files), default=0),
+        _side_bytes(CHUNK, problem, files),
+        _proof_bytes(8, problem, files) + _REPORT,
+        _writer_bytes(8, problem, job),
+    )
+
+
+def _side_bytes(side: int, problem: Problem, files: list[Picture]) -> int:
+    """Return the memory that making a tile of a picture takes, the part of the file that falls there included."""
+    height, width = problem.shapes[-1]
+    shrunk = max((max(1.0, p.size[0] / width, p.size[1] / height) for p in files), default=1.0)
+    return int((side * shrunk + 8) ** 2 * 30) + 24 * side * side
+
+
+def _proof_bytes(rows: int, problem: Problem, files: list[Picture]) -> int:
+    """Return the memory that scoring takes with so many rows at a time."""
+    width = problem.shapes[-1][1]
+    pictures = 2 * problem.layers + 2
+    # Code values and values of every picture, bands that wait, one plane's SSIM, what is being decoded.
+    values = width * problem.planes * pictures * 8 + width * 48
+    return (rows + 12) * values + problem.layers * 64 * width * problem.planes
+
+
+def _writer_bytes(rows: int, problem: Problem, job: Job) -> int:
+    """Return the memory that writing a layer takes with so many rows at a time."""
+    row = problem.shapes[-1][1] * problem.planes
+    held = _TIFF_ROWS * row * job.bits // 8 * 3 if job.format == "tiff" else 0
+    return rows * row * 20 + held + (2 << 20)
