@@ -1,11 +1,14 @@
 import hashlib
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from mlsolve import OptionError
-from mlsolve.guides import FAMILIES, PALETTES, canvas, generate, kaleidoscope, palette
+from mlsolve.guides import FAMILIES, PALETTES, canvas, generate, generated, kaleidoscope, palette
+
+kaleidoscopes = sys.modules["mlsolve.guides.kaleidoscope"]  # whose name in the package is the function
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -72,13 +75,85 @@ def test_kaleidoscopes_differ_by_part_of_the_photo(rng):
 
 
 @pytest.mark.parametrize("family", ["rosette", "mosaic"])
-def test_bands_leave_no_seam(monkeypatch, family):
-    """Drawn in one band or in several, all but a few pixels on edges near a seam are the same."""
-    banded = generate(family, (60, 700), 5).astype(int)
-    monkeypatch.setattr(canvas, "_BAND", 1000)
-    difference = np.abs(generate(family, (60, 700), 5) - banded).max(axis=2)
-    assert (difference > 0).mean() < 0.005
+def test_tiles_leave_no_seam(monkeypatch, family):
+    """Drawn in one tile or in several, all but a few pixels on edges that are cut are the same."""
+    tiled = [generate(family, (600, 700), 5).astype(int)]
+    monkeypatch.setattr(canvas, "_NARROW", 100)
+    tiled.append(generate(family, (600, 700), 5).astype(int))
+    monkeypatch.setattr(canvas, "_TILE", 1000)
+    difference = max(
+        (np.abs(picture - generate(family, (600, 700), 5)).max(axis=2) for picture in tiled), key=np.sum
+    )
+    assert difference.any()
+    assert (difference > 0).mean() < 0.02
     assert difference.max() < 64
+
+
+@pytest.mark.parametrize("family", ["rosette", "mosaic"])
+def test_what_is_not_seen_is_not_drawn(monkeypatch, family):
+    """Leaving out polygons that are covered, or elsewhere, changes no byte."""
+    monkeypatch.setattr(canvas, "_TILE", 50)
+    monkeypatch.setattr(canvas, "_NARROW", 50)
+    drawing = generated(family, (333, 401), 2)
+    found = drawing.whole()
+    seen = [
+        len(drawing._seen(np.array([x, y]) * 4.0, np.array([x, y]) * 4.0 + 200)[1]) for x, y in [(0, 0), (150, 150)]
+    ]
+    assert max(seen) < len(drawing._corners) / 4
+    monkeypatch.setattr(
+        canvas.Canvas, "_seen", lambda self, first, last: (self._background, list(range(len(self._corners))))
+    )
+    assert np.array_equal(generated(family, (333, 401), 2).whole(), found)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("size", [(301, 197), (97, 411), (900, 130)])
+@pytest.mark.parametrize("seed", [1, 6])
+def test_regions_are_the_whole_byte_for_byte(monkeypatch, rng, family, size, seed):
+    monkeypatch.setattr(canvas, "_NARROW", 250)
+    monkeypatch.setattr(kaleidoscopes, "_BLOCK", 70)
+    (width, height), whole = size, generate(family, size, seed)
+    for number in range(16):
+        if number == 8:
+            monkeypatch.setattr(kaleidoscopes, "_BLOCK", 512)
+        drawing = generated(family, size, seed)
+        top, left = int(rng.integers(height)), int(rng.integers(width))
+        bottom, right = int(rng.integers(top, height)) + 1, int(rng.integers(left, width)) + 1
+        assert np.array_equal(drawing.region(top, bottom, left, right), whole[top:bottom, left:right])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_regions_of_a_sheet_too_large_to_draw(family):
+    """Far inside of 45 gigabytes: regions agree where they overlap, and show what the small picture shows."""
+    drawing = generated(family, (150_000, 100_000), 4)
+    region = drawing.region(70_003, 70_403, 120_001, 120_501)
+    assert region.shape == (400, 500, 3)
+    again = generated(family, (150_000, 100_000), 4)
+    assert np.array_equal(again.region(70_203, 70_260, 120_101, 120_300), region[200:257, 100:299])
+    small = generate(family, (300, 200), 4).astype(int)
+    rows, columns = np.arange(4, 200, 16), np.arange(4, 300, 16)
+    far = 0
+    for row in rows:
+        for column in columns:
+            y, x = row * 500 + 250, column * 500 + 250
+            far += np.abs(drawing.region(y, y + 1, x, x + 1)[0, 0] - small[row, column]).max() > 32
+    assert far < 0.15 * rows.size * columns.size  # those on an edge
+
+
+def test_regions_that_are_not():
+    drawing = generated("mosaic", (60, 40))
+    for region in [(0, 41, 0, 60), (-1, 5, 0, 5), (5, 5, 0, 5), (0, 5, 0, 61)]:
+        with pytest.raises(ValueError, match="the picture is 60×40 pixels"):
+            drawing.region(*region)
+
+
+def test_kaleidoscope_of_a_photo_that_opencv_cannot_take(rng):
+    """Sides of 32768 pixels or more, of which the borders show mirrored."""
+    strip = rng.integers(0, 256, (40, 1, 3)).astype(np.uint8)
+    photo = np.broadcast_to(strip, (40, 40_000, 3))
+    picture = kaleidoscope(photo, (400, 30), 1, 5)
+    assert picture.std() > 20
+    assert set(range(0, 256, 64)) <= set((picture // 64 * 64).ravel().tolist())
 
 
 def test_refusals(rng):

@@ -7,27 +7,36 @@ The same family, size, seed and palette give the same picture.
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import OptionError
-from .kaleidoscope import kaleidoscope
+from .drawing import Drawing, Picture
+from .kaleidoscope import Kaleidoscope, kaleidoscope
 from .mosaic import mosaic
 from .palette import PALETTES, Palette, palette
 from .rosette import rosette
 
-__all__ = ["FAMILIES", "PALETTES", "Palette", "generate", "kaleidoscope", "mosaic", "palette", "rosette"]
+__all__ = [
+    "FAMILIES",
+    "PALETTES",
+    "Drawing",
+    "Palette",
+    "Picture",
+    "generate",
+    "generated",
+    "kaleidoscope",
+    "mosaic",
+    "palette",
+    "rosette",
+]
 
-Picture = npt.NDArray[np.uint8]
 
-
-def _mosaic_kaleidoscope(size: tuple[int, int], seed: int, colours: Palette) -> Picture:
+def _mosaic_kaleidoscope(size: tuple[int, int], seed: int, colours: Palette) -> Kaleidoscope:
     """A kaleidoscope of a mosaic, for those who have no photo at hand."""
     side = max(size)
-    return kaleidoscope(mosaic((side, side), seed, colours), size, seed, fold=4 + seed % 5)
+    photo = mosaic((side, side), seed, colours)
+    return Kaleidoscope(photo.region, photo.size, size, seed, fold=4 + seed % 5)
 
 
-FAMILIES: Final[dict[str, Callable[[tuple[int, int], int, Palette], Picture]]] = {
+FAMILIES: Final[dict[str, Callable[[tuple[int, int], int, Palette], Drawing]]] = {
     "rosette": rosette,
     "mosaic": mosaic,
     "kaleidoscope": _mosaic_kaleidoscope,
@@ -36,7 +45,12 @@ FAMILIES: Final[dict[str, Callable[[tuple[int, int], int, Palette], Picture]]] =
 
 
 def generate(family: str, size: tuple[int, int], seed: int = 0, palette_name: str | None = None) -> Picture:
-    """Return a guide, (H, W, 3) uint8 sRGB.
+    """Return a guide, (H, W, 3) uint8 sRGB; as `generated`, drawn whole."""
+    return generated(family, size, seed, palette_name).whole()
+
+
+def generated(family: str, size: tuple[int, int], seed: int = 0, palette_name: str | None = None) -> Drawing:
+    """Return a guide of which any region can be had, with the bytes of the whole.
 
     family: a key of FAMILIES. size: (width, height). seed: 0 or more. palette_name: a key of PALETTES or
     hexadecimal colours, "#112233,#ddeeff"; None: chosen by the seed. Raises OptionError for a family or a

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .canvas import Polygon, draw
+from .canvas import Canvas, Polygon
 from .palette import Palette, shade
 
 _ACROSS: Final = 16
 """Points along the short side."""
 
 
-def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> npt.NDArray[np.uint8]:
-    """Return a triangulated mosaic, (H, W, 3) uint8 sRGB, of `size` = (width, height)."""
+def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
+    """Return a triangulated mosaic of `size` = (width, height)."""
     width, height = size
     rng = np.random.default_rng([seed, 0x6D6F])
     cell = min(width, height) / _ACROSS
@@ -29,7 +29,7 @@ def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> npt.NDArray[np
     polygons: list[Polygon] = [
         (corners, shade(colours, float(at))) for corners, at in zip(triangles, position, strict=True)
     ]
-    return draw(polygons, size, shade(colours, 0.5))
+    return Canvas(polygons, size, shade(colours, 0.5))
 
 
 def _points(width: int, height: int, cell: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .canvas import Polygon, draw
+from .canvas import Canvas, Polygon
 from .palette import Palette, shade
 
 _RINGS: Final = 11
@@ -14,8 +14,8 @@ _OUTLINE: Final = 0.10
 """How much smaller a petal is drawn again within its own outline."""
 
 
-def rosette(size: tuple[int, int], seed: int, colours: Palette) -> npt.NDArray[np.uint8]:
-    """Return a rosette, (H, W, 3) uint8 sRGB, of `size` = (width, height)."""
+def rosette(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
+    """Return a rosette of `size` = (width, height)."""
     width, height = size
     rng = np.random.default_rng([seed, 0x726F])
     fold = int(rng.choice([8, 10, 12, 14, 16]))
@@ -40,7 +40,7 @@ def rosette(size: tuple[int, int], seed: int, colours: Palette) -> npt.NDArray[n
             ):
                 polygons.append((centre + _place(shape, scale, radius * 0.74, angle), shade(colours, at)))
     polygons.append((centre + _ellipse(radii[-1], radii[-1]) * 0.7, shade(colours, 0.95)))
-    return draw(polygons, size, shade(colours, 0.1))
+    return Canvas(polygons, size, shade(colours, 0.1))
 
 
 def _petal(kind: int, radius: float, fold: int) -> npt.NDArray[np.float64]:
