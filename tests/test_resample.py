@@ -10,7 +10,7 @@ from mlsolve_kernels.resample.reference import resample as reference_resample
 from mlsolve_kernels.threads import Team
 
 AREA = [(64, 32), (65, 33), (17, 17), (40, 13), (97, 60), (31, 1), (50, 49), (2, 1), (1, 1)]
-CUBIC = [(32, 64), (33, 65), (17, 17), (13, 40), (60, 97), (1, 9), (2, 5), (3, 7), (40, 13)]
+CUBIC = [(32, 64), (33, 65), (17, 17), (13, 40), (60, 97), (1, 9), (2, 5), (2, 40), (3, 7), (40, 13)]
 KINDS = {"area": (area_taps, area_matrix, AREA), "cubic": (cubic_taps, cubic_matrix, CUBIC)}
 CASES = [(kind, sizes) for kind, (_, _, all_sizes) in KINDS.items() for sizes in all_sizes]
 EXACT = [("area", (64, 32), 2.0), ("area", (65, 33), 2.0), ("cubic", (33, 65), 0.5), ("cubic", (33, 66), 0.5)]
@@ -65,6 +65,15 @@ def test_against_the_reference(rng, kind, sizes, across):
     found = resample(source, (0, 0), taps(*sizes, 0, sizes[1]), taps(*wide, 0, wide[1]))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, reference_resample(source, matrix(*sizes), matrix(*wide)), atol=2e-6)
+
+
+@pytest.mark.parametrize(("source", "target"), [(63, 32), (64, 32), (95, 48), (70, 35), (65, 33), (9, 5)])
+def test_halving_against_the_reference(rng, source, target):
+    """Whole vectors of pairs, and what is left; an odd side, whose last sample goes alone."""
+    image, taps = rng.random((1, 7, source), np.float32), area_taps(source, target, 0, target, 0, 2.0)
+    found = resample(image, (0, 0), area_taps(7, 4, 0, 4, 0, 2.0), taps)
+    expected = reference_resample(image, area_matrix(7, 4, 2.0), area_matrix(source, target, 2.0))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
