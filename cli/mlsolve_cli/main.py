@@ -17,9 +17,11 @@ from mlsolve import __version__
 from mlsolve.errors import MlsolveError
 
 from .bench import bench
+from .estimate import estimate
 from .guide import guide
 from .info import info
-from .run import Interrupted, run
+from .resume import resume
+from .run import run
 from .verify import verify
 
 # Typer carries its own copy of Click or uses the installed one, depending on its version; either way
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (run, verify, guide, info, bench):
+for verb in (run, resume, estimate, verify, guide, info, bench):
     app.command()(verb)
 
 
@@ -71,9 +73,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(_refuse(error.format_message()) if error.format_message() else 2)
     except (KeyboardInterrupt, _ABORT):
         status = INTERRUPTED
-    except Interrupted as interrupted:
-        typer.echo(f"mlsolve: {interrupted}", err=True)
-        sys.exit(INTERRUPTED)
     except MlsolveError as error:
         sys.exit(_refuse(str(error)))
     except MemoryError:
@@ -81,6 +80,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(_refuse(f"{where}{error.strerror or error}"))
+    except Exception as error:
+        if type(error).__name__ != "Interrupted":  # whose module is not loaded for every verb
+            raise
+        typer.echo(f"mlsolve: {error}", err=True)
+        sys.exit(INTERRUPTED)
     if status == INTERRUPTED:  # some versions of Typer turn Ctrl-C into a status of their own
         typer.echo("mlsolve: interrupted: nothing was written", err=True)
     sys.exit(status if isinstance(status, int) else 0)

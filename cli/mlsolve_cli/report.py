@@ -2,25 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-if TYPE_CHECKING:
-    from mlsolve.job import Job
 
-
-def print_result(report: dict[str, Any], folder: Path, job: "Job") -> None:
-    """Print what `mlsolve run` wrote into `folder`; `report` is its result.json."""
+def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> None:
+    """Print what `mlsolve run` wrote into `folder`; `report` is its result.json, `names` are those of the guides."""
     width, height = report["size"]
     count = len(report["guides"])
     typer.echo(
         f"{count} {'layer' if count == 1 else 'layers'} of {width}×{height} pixels, {report['iterations']} "
         f"iterations in {report['seconds']:.1f} s on the {report['device'] or 'cpu backend'}"
     )
-    print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in job.guides])
-    last = f" … {folder / f'layer-{count}.png'}" if count > 1 else ""
-    typer.echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / 'layer-1.png'}{last}")
+    print_scores(report["arrangements"], report["guides"], names)
+    suffix = "png" if (folder / "layer-1.png").exists() else "tif"
+    last = f" … {folder / f'layer-{count}.{suffix}'}" if count > 1 else ""
+    typer.echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / f'layer-1.{suffix}'}{last}")
 
 
 def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float], names: Sequence[str]) -> None:

@@ -1,12 +1,7 @@
 """`mlsolve run`: from pictures to a folder of layers."""
 
 import dataclasses
-import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +10,6 @@ from mlsolve.errors import InputError, OptionError
 from mlsolve.options import MAX_LAYERS, Options
 
 if TYPE_CHECKING:
-    from mlsolve.history import Step
     from mlsolve.job import Job
 
 
@@ -47,6 +41,18 @@ def run(
     layers: Annotated[int | None, typer.Option(help="How many guides to generate, 1 to 16. [default: 3]")] = None,
     size: Annotated[
         str | None, typer.Option(metavar="N|WxH", help="Pixels of the sheets. [default: the target's]")
+    ] = None,
+    print_size: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="WxH(mm|cm|in)|A3",
+            help="Size of the print instead of --size: 600x900mm, 24x36in, A2-landscape.",
+        ),
+    ] = None,
+    dpi: Annotated[
+        float | None,
+        typer.Option(help="Pixels an inch, written into the layers. [default: 100 with --print, else none]"),
     ] = None,
     fit: Annotated[
         str | None,
@@ -106,35 +112,70 @@ def run(
         typer.Option(help="End a level after so many iterations without gain. [default: never]"),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory to use, as 4GiB. [default: half of what is free]")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="png|tiff", help="Files of the layers; tiff is tiled. [default: png]"),
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(metavar="8|16", help="Bits a channel of the layers. [default: 8]")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what an earlier run wrote into the folder.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, and progress as JSON lines on standard error.")
+    ] = False,
 ) -> None:
     """Compute layers that multiply to TARGET and write them.
 
     The folder holds layer-1.png … layer-N.png to print, stack.png as seen on the light box, sheet.png to
-    look at, result.json with the scores, and job.toml, which repeats the run.
+    look at, result.json with the scores, and job.toml, which repeats the run. Any size fits into any --memory:
+    larger ones are solved in tiles, to the same bytes. An interrupted run is taken up by **mlsolve resume**.
 
     Example: **mlsolve run portrait.jpg --guide leaves.png --guide waves.png --out prints --size 1200**
     """
+    from mlsolve.memory import parse_memory
+    from mlsolve.runs.machine import Machine
+    from mlsolve.runs.run import begin
+
+    from .carry_out import carry_out
+
     names = {field.name for field in dataclasses.fields(Options)}
     settings = {name: value for name, value in context.params.items() if name in names and value is not None}
-    request = _request(job, target, guide, layers, size, fit, settings)
-    _carry_out(request, out or Path(f"{request.target.stem}-layers"), overwrite, as_json)
+    changes = {"fit": fit, "format": file_format, "bits": bits, "dpi": dpi}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    request = request_of(job, target, guide, layers, (size, print_size), changes, settings)
+    machine = Machine(None if memory is None else parse_memory(memory), processes, request.options.threads)
+    folder = out or Path(f"{request.target.stem}-layers")
+    guides = [Path(entry).name for entry in request.guides]
+    carry_out(
+        lambda listener: begin(request, folder, machine, listener, overwrite), folder, as_json, lambda: guides
+    )
 
 
-def _request(
+def request_of(
     job: Path | None,
     target: Path | None,
     guide: list[str] | None,
     layers: int | None,
-    size: str | None,
-    fit: str | None,
+    size: tuple[str | None, str | None],
+    changes: dict[str, Any],
     settings: dict[str, Any],
 ) -> "Job":
-    """Return the job that the command line asks for: what the job file says, changed by the options given."""
+    """Return the job that the command line asks for: what the job file says, changed by the options given.
+
+    size: what --size and --print say. changes: other fields of the job; settings: of its options.
+    """
     from mlsolve.job import Job, guide_entry, load_job, own_guides, parse_size
+    from mlsolve.printsize import DPI, parse_dpi, parse_print_size
+
+    pixels, print_size = size
+    if pixels is not None and print_size is not None:
+        raise OptionError("--size and --print are both given: leave one of them out")
 
     if layers is not None and not 1 <= layers <= MAX_LAYERS:
         raise OptionError(f"--layers is {layers}: it must be from 1 to {MAX_LAYERS}")
@@ -150,81 +191,12 @@ def _request(
         guides = base.guides
     else:
         guides = own_guides(layers or 3, options.seed)
-    changes: dict[str, Any] = {"guides": guides, "options": options}
+    changes = {**changes, "guides": guides, "options": options}
     if target is not None:
         changes["target"] = target
-    if size is not None:
-        changes["size"] = parse_size(size)
-    if fit is not None:
-        changes["fit"] = fit
+    if pixels is not None:
+        changes["size"] = parse_size(pixels)
+    if print_size is not None:
+        dpi = changes.setdefault("dpi", DPI if base is None or base.dpi is None else base.dpi)
+        changes["size"] = parse_print_size(print_size).pixels(parse_dpi(dpi))
     return Job(**changes) if base is None else dataclasses.replace(base, **changes)
-
-
-def _carry_out(job: "Job", out: Path, overwrite: bool, as_json: bool) -> None:
-    """Solve `job`, write the folder `out`, tell how it went."""
-    from mlsolve.backends import check_backend, may_use_gpu
-    from mlsolve.folder import check_output, write_solution
-
-    from .progress import Progress
-    from .report import print_result
-
-    check_backend(job.options.backend)
-    check_output(out, overwrite)
-    target, guides = job.pictures()
-    height, width = target.shape[:2]
-
-    from mlsolve_kernels.compiled import is_cached
-
-    if not may_use_gpu(job.options.backend) and not is_cached():
-        with suppress(BrokenPipeError):
-            typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
-
-    from mlsolve.solver import solve
-
-    with _interruptible() as marks:
-        with Progress((height, width), job.options) as progress:
-
-            def watch(step: "Step") -> bool:
-                progress.show(step)
-                return bool(marks)
-
-            solution = solve(target, guides, job.options, watch)
-        weight = job.options.guide_weight_for(len(guides))
-        levels = solution.history[-1].levels
-        options = dataclasses.replace(job.options, backend=solution.backend, levels=levels, guide_weight=weight)
-        write_solution(solution, out, overwrite, job.resolved((width, height), options))
-        interrupted = bool(marks)
-    report = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    if as_json:
-        typer.echo(json.dumps({"folder": str(out), **report}, indent=2, ensure_ascii=False))
-    else:
-        print_result(report, out, job)
-    if interrupted and solution.stop == "callback":
-        last = solution.history[-1]
-        raise Interrupted(
-            f"interrupted in level {last.level} of {last.levels}, iteration {last.iteration} of "
-            f"{last.iterations}: the best so far is in {out}"
-        )
-    if interrupted:
-        raise Interrupted(f"interrupted after the last iteration: the whole result is in {out}")
-
-
-class Interrupted(Exception):
-    """Ctrl-C came, and what there was has been written; the message tells where."""
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Let the first Ctrl-C put a mark into the list that is given; the second one ends the program."""
-    marks: list[int] = []
-
-    def mark(number: int, frame: FrameType | None) -> None:
-        if marks:
-            raise KeyboardInterrupt
-        marks.append(number)
-
-    before = signal.signal(signal.SIGINT, mark)
-    try:
-        yield marks
-    finally:
-        signal.signal(signal.SIGINT, before)

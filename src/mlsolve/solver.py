@@ -100,22 +100,24 @@ def _accept(target: npt.ArrayLike, guides: Iterable[npt.ArrayLike]) -> tuple[Flo
     return target_image, guide_images
 
 
-class _Told:
-    """Tells the callback of every step; of nothing else."""
+class Silent:
+    """Tells a callback of every step, if there is one, and of nothing else."""
 
-    def __init__(self, callback: Callback | None) -> None:
+    def __init__(self, callback: Callback | None = None) -> None:
+        """callback: as for `solve`."""
         self._callback = callback
 
     def begin_round(self, plan: Round, tiles: int, done: int) -> None:
-        pass
+        """A round begins."""
 
     def iteration(self, plan: Round, tile: Tile, at: int) -> None:
-        pass
+        """An iteration of a tile is done."""
 
     def tile(self, plan: Round, tile: Tile) -> None:
-        pass
+        """A tile is done."""
 
     def step(self, step: Step) -> bool:
+        """Tell the callback."""
         return self._callback is not None and bool(self._callback(step))
 
 
@@ -138,7 +140,7 @@ def _solve(
     executor = Serial(backend)
     try:
         halve_pictures(store, problem, executor)
-        history, record = descend(store, executor, Limits(), _Told(callback))
+        history, record = descend(store, executor, Limits(), Silent(callback))
         executor.drop()
         layers = store.open(enlarge(store, executor, record)).data[:, 0]
     finally:

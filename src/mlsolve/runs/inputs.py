@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from mlsolve_kernels.resample.cpu import area_taps, cubic_taps, resample, span
 
 from ..colour import light_from_srgb, srgb_from_light
 from ..errors import InputError
-from ..guides import generated
+from ..guides import Drawing, generated
 from ..images import open_picture
 from ..images.picture import Picture
 from ..job import Job, parse_generated
@@ -70,10 +71,16 @@ def draw_tile(store: Store, number: int, guide: str, region: Region) -> None:
     problem = Problem.load(store)
     height, width = problem.shapes[-1]
     family, seed, palette = parse_generated(guide)
-    drawn = generated(family, (width, height), seed, palette).region(*region)
+    drawn = _drawing(family, (width, height), seed, palette).region(*region)
     with store.open(name_of(problem.levels, number)).tile((), region) as tile:
         for plane in range(drawn.shape[2]):
             tile.put((plane,), drawn[..., plane].astype(np.uint16) * _OF_EIGHT_BITS)
+
+
+@lru_cache(1)
+def _drawing(family: str, size: tuple[int, int], seed: int, palette: str | None) -> Drawing:
+    """Return a generated guide; the last one is kept, for its next tile."""
+    return generated(family, size, seed, palette)
 
 
 def make_pictures(
@@ -103,6 +110,7 @@ def make_pictures(
             task, calls = draw_tile, [(store, number, entry, region) for region in regions]
         for count, _ in enumerate(executor.map(task, calls), start=1):
             tell(number, 0.3 + 0.7 * count / len(calls))
+        _drawing.cache_clear()
         store.remove(_SPOOL.format(number))
         store.remove(_SPOOL.format(number) + "-facts")
         store.flush()

@@ -149,6 +149,12 @@ def resume(folder: Path, machine: Machine, listener: Listener) -> Outcome:
         return _carry_on(store, job, folder, machine, parts, listener)
 
 
+def guides_of(folder: Path) -> list[str]:
+    """Return what the guides of the unfinished run of `folder` are called, none if there is no such run."""
+    store = DiskStore(unfinished(folder))
+    return [Path(entry).name for entry in _job(store.load(_RUN)["job"]).guides] if store.has(_RUN) else []
+
+
 def _problem(job: Job) -> tuple[Problem, list[Picture], str | None]:
     """Return what `job` asks for, its picture files, and what the GPU is called, if one computes."""
     files = {path: open_picture(path) for path in _files(job)}

@@ -1,0 +1,44 @@
+"""A small run of everything, so that all is loaded and compiled before memory or time is counted."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ..backends import CpuBackend
+from ..folder import prove
+from ..images import PngWriter
+from ..options import Options
+from ..rounds.descent import descend, enlarge, halve_pictures
+from ..rounds.executors import Serial
+from ..rounds.pictures import as_codes, name_of
+from ..rounds.plan import Limits
+from ..rounds.problem import BETAS, Problem
+from ..solver import Silent
+from ..store import MemoryStore
+
+_SIDE = 24
+
+
+def run_everything_once() -> None:
+    """Solve, write and score a picture of a few pixels."""
+    store = MemoryStore()
+    picture = np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE)
+    options = Options(iterations=2, levels=2)
+    problem = Problem(1, 1, ((_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)), (1, 1), options, "cpu")
+    problem.save(store)
+    for number in (0, 1):
+        store.create(name_of(2, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE)).data[0] = as_codes(picture)
+    executor = Serial(CpuBackend(1, BETAS))
+    try:
+        halve_pictures(store, problem, executor)
+        _, record = descend(store, executor, Limits(), Silent())
+        layer = store.open(enlarge(store, executor, record)).data[0, 0, 0]
+    finally:
+        executor.close()
+    codes = as_codes(layer)[..., np.newaxis]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
+            writer.write((codes >> 8).astype(np.uint8))
+        prove(folder, 1.0, lambda _, rows: codes[rows], 1)
