@@ -26,9 +26,7 @@ def as_image(array: npt.ArrayLike, name: str) -> FloatArray:
         picture = picture[..., np.newaxis]
     if picture.ndim != 3 or picture.shape[2] not in (1, 2, 3, 4):
         raise InputError(f"{name} has shape {np.shape(array)}: give (H, W), (H, W, 3) or (H, W, 4)")
-    height, width = picture.shape[:2]
-    if min(height, width) < SIZE:
-        raise InputError(f"{name} is {width}×{height} pixels: the smallest side must be {SIZE} or more")
+    check_size((picture.shape[1], picture.shape[0]), name)
     if picture.dtype.kind == "u" and picture.dtype.itemsize <= 2:
         picture = picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
     elif np.issubdtype(picture.dtype, np.floating):
@@ -40,6 +38,12 @@ def as_image(array: npt.ArrayLike, name: str) -> FloatArray:
         colour, alpha = picture[..., :-1], picture[..., -1:]
         picture = colour * alpha + (1 - alpha)
     return np.ascontiguousarray(picture, dtype=np.float32)
+
+
+def check_size(size: tuple[int, int], name: str) -> None:
+    """Raise InputError if a picture of `size` (width, height), called `name`, is smaller than the SSIM window."""
+    if min(size) < SIZE:
+        raise InputError(f"{name} is {size[0]}×{size[1]} pixels: the smallest side must be {SIZE} or more")
 
 
 def same_planes(arrays: Sequence[npt.ArrayLike], name: str) -> list[FloatArray]:

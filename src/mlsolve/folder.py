@@ -147,7 +147,7 @@ def target_report(scores: Scores) -> dict[str, float | None]:
 def versions() -> dict[str, str]:
     """Return the versions of everything that has a say in the result."""
     found = {"mlsolve": __version__, "python": platform.python_version()}
-    for package in ("numpy", "numba", "opencv-python-headless", "pillow"):
+    for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

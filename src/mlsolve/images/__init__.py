@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import FloatArray, as_image
+from ..arrays import FloatArray, check_size
 from .files import write_bytes
 from .picture import FORMATS, Picture, open_picture
 from .png import PngWriter
@@ -37,6 +37,7 @@ def load(path: Path) -> FloatArray:
     white, CMYK converted. Raises InputError, naming the file, if there is no whole picture in it.
     """
     picture = open_picture(path)
+    check_size(picture.size, str(path))
     width, height = picture.size
     image = np.empty((height, width, picture.planes), np.float32)
     stored = _as_stored(image, picture.orientation)
@@ -44,7 +45,7 @@ def load(path: Path) -> FloatArray:
     for band in picture.bands(max(1, _BAND_BYTES // (2 * stored[0].size))):
         np.divide(band, np.float32(65535), out=stored[top : top + len(band)], dtype=np.float32)
         top += len(band)
-    return as_image(image, str(path))
+    return image
 
 
 def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:

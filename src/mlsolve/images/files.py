@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -71,10 +71,10 @@ class Partial:
 
     def discard(self) -> None:
         """Remove the file, unless it was kept."""
-        try:
+        # What a full disc did not take, closing tries to write once more.
+        with suppress(OSError):
             self.file.close()
-        finally:
-            self._partial.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
 
 
 @contextmanager

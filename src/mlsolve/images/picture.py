@@ -82,7 +82,7 @@ class Picture:
         """
         width, height = self.stored_size
         # While colours are converted: copies in 8 bits and 16 and, for mixing with white, in 32.
-        working = self._converted_rows * width * self.planes * (8 if self._stored.alpha == "none" else 20)
+        working = self._converted_rows * width * self.planes * (20 if self._stored.alpha else 8)
         # The caller has one band while the next is filled.
         bands = 2 * min(rows, height) * width * self.planes * 2
         return self._stored.held + working + bands + _LIBRARIES

@@ -30,12 +30,12 @@ def describe(path: Path, kind: str) -> Stored:
             raise InputError(f"{path} holds pixels of type {picture.mode}: save it as 8- or 16-bit PNG or TIFF")
         grey = picture.mode in ("1", "L", "LA") or deep
         mode: Mode = "CMYK" if picture.mode == "CMYK" else "L" if grey else "RGB"
-        alpha: Literal["none", "straight"] = "straight" if picture.has_transparency_data else "none"
+        alpha = picture.has_transparency_data
         size, profile = picture.size, picture.info.get("icc_profile")
         orientation = picture.getexif().get(_ORIENTATION, 1)
-    wanted = mode if alpha == "none" else mode + "A"
+    wanted = mode + "A" if alpha else mode
     width, height = size
-    row_bytes = width * (BANDS[mode] + (alpha != "none")) * (2 if deep else 1)
+    row_bytes = width * (BANDS[mode] + alpha) * (2 if deep else 1)
     chunk_rows = rows_at_a_time(row_bytes, 1, height)
 
     def chunks() -> Iterator[npt.NDArray[Any]]:

@@ -58,4 +58,4 @@ def describe(path: Path) -> Stored:
     mode: Mode = "RGB" if colour else "L"
     depth: Literal[8, 16] = 16 if deep else 8
     held = chunk_rows * width * planes * 8
-    return Stored((width, height), mode, "none", depth, 1, None, chunks, chunk_rows, held)
+    return Stored((width, height), mode, False, depth, 1, None, chunks, chunk_rows, held)

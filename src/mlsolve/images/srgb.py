@@ -43,9 +43,9 @@ def in_srgb(chunk: npt.NDArray[Any], stored: Stored, transform: Transform | None
             colours = (colours >> 8).astype(np.uint8)
         colours = _converted(colours, stored.mode, transform)
     codes = _sixteen_bits(colours)
-    if stored.alpha == "none":
+    if not stored.alpha:
         return np.ascontiguousarray(codes)
-    return _over_white(codes, _sixteen_bits(alpha), stored.alpha == "premultiplied")
+    return _over_white(codes, _sixteen_bits(alpha))
 
 
 def _converted(colours: npt.NDArray[np.uint8], mode: Mode, transform: Transform | None) -> npt.NDArray[np.uint8]:
@@ -63,13 +63,9 @@ def _sixteen_bits(codes: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
 _WHITE: Final = np.uint32(65535)
 
 
-def _over_white(
-    codes: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16], premultiplied: bool
-) -> npt.NDArray[np.uint16]:
+def _over_white(codes: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
     """Return `codes` (h, w, planes) under `alpha` (h, w, 1) over white, rounded to the nearest."""
     through = alpha.astype(np.uint32)
-    if premultiplied:
-        return np.minimum(codes + (_WHITE - through), _WHITE).astype(np.uint16)
     # The largest sum is 65535² + 32767, which just fits.
     mixed = codes * through + _WHITE * (_WHITE - through) + np.uint32(32767)
     return np.asarray(mixed // _WHITE, dtype=np.uint16)

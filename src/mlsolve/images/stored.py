@@ -27,7 +27,7 @@ class Stored:
 
     size: tuple[int, int]
     mode: Mode
-    alpha: Literal["none", "straight", "premultiplied"]
+    alpha: bool
     bits: Literal[8, 16]
     orientation: int
     profile: bytes | None

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import TiffImagePlugin
 
 from ..errors import InputError
+from . import tiff_tags
 from .stored import BANDS, Mode, Stored, rows_at_a_time
 
 STEP: Final = 16
@@ -40,6 +40,18 @@ _EXTRA_SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _TILE_HEIGHT = 338, 278, 279, 323
 _PHOTOMETRIC, _PLANAR, _COMPRESSION = 262, 284, 259
 """Tags (TIFF 6.0, Appendix A)."""
 
+_WANTED: Final = (
+    _EXTRA_SAMPLES,
+    _ROWS_PER_STRIP,
+    _STRIP_BYTES,
+    _TILE_HEIGHT,
+    _PHOTOMETRIC,
+    _PLANAR,
+    _COMPRESSION,
+)
+
+Tags = dict[int, npt.NDArray[np.uint64]]
+
 _YCBCR: Final = 6
 
 
@@ -48,7 +60,7 @@ def describe(path: Path, kind: str) -> Stored:
 
     Raises InputError for pixels that are neither 8 nor 16 bits, and whatever libvips and Pillow raise.
     """
-    tags = _tiff_tags(path) if kind == "TIFF" else {}
+    tags = tiff_tags.read(path, _WANTED) if kind == "TIFF" else {}
     image = _open(path, kind)
     width, height = image.width, image.height
     if image.format not in ("uchar", "ushort"):
@@ -57,7 +69,7 @@ def describe(path: Path, kind: str) -> Stored:
     bits: Literal[8, 16] = 16 if image.format == "ushort" else 8
     mode = _MODES.get(image.interpretation, "RGB" if image.bands >= 3 else "L")
     alpha = _alpha(image.bands - BANDS[mode], tags)
-    channels = BANDS[mode] + (alpha != "none")
+    channels = BANDS[mode] + alpha
     row_bytes = width * image.bands * bits // 8
     step = _step(tags, height) if kind == "TIFF" else STEP
     chunk_rows = rows_at_a_time(row_bytes, step, height)
@@ -114,41 +126,33 @@ def _field(image: Any, name: str, default: Any) -> Any:
     return image.get(name) if image.get_typeof(name) else default
 
 
-def _tiff_tags(path: Path) -> dict[int, Any]:
-    """Return the tags of the first page that libvips does not tell of."""
-    with path.open("rb") as file:
-        head = file.read(8)
-        if head[2:4] in (b"\x2b\0", b"\0\x2b"):
-            head += file.read(8)
-        directory = TiffImagePlugin.ImageFileDirectory_v2(head)
-        file.seek(directory.next)
-        directory.load(file)
-    wanted = (_EXTRA_SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _TILE_HEIGHT, _PHOTOMETRIC, _PLANAR, _COMPRESSION)
-    return {tag: directory[tag] for tag in wanted if tag in directory}
-
-
-def _alpha(extra: int, tags: dict[int, Any]) -> Literal["none", "straight", "premultiplied"]:
-    """Return what the first of `extra` channels beyond the colours is."""
+def _alpha(extra: int, tags: Tags) -> bool:
+    """Return whether the first of `extra` channels beyond the colours is alpha."""
     if extra < 1:
-        return "none"
-    # Unless a TIFF says otherwise, of a channel too many everybody makes alpha.
-    told = tags.get(_EXTRA_SAMPLES, (2,))
-    first = told[0] if isinstance(told, tuple) and told else told
-    return "none" if first == 0 else "premultiplied" if first == 1 else "straight"
+        return False
+    # Unless a TIFF says otherwise (0: something else), of a channel too many everybody makes alpha. Colours that
+    # are multiplied by it (1) libvips divides again.
+    told = tags.get(_EXTRA_SAMPLES)
+    return told is None or not len(told) or bool(told[0])
 
 
-def _step(tags: dict[int, Any], height: int) -> int:
+def _step(tags: Tags, height: int) -> int:
     """Return the rows that libvips decodes at a time from a TIFF: a row of tiles, a strip, or STEP."""
     if _TILE_HEIGHT in tags:
-        return int(tags[_TILE_HEIGHT])
-    strip = min(int(tags.get(_ROWS_PER_STRIP, height)), height)
-    row_by_row = strip > LARGEST_STRIP and tags.get(_PLANAR, 1) == 1 and tags.get(_PHOTOMETRIC) != _YCBCR
+        return _first(tags, _TILE_HEIGHT, STEP)
+    strip = max(1, min(_first(tags, _ROWS_PER_STRIP, height), height))
+    in_one_plane = _first(tags, _PLANAR, 1) == 1
+    row_by_row = strip > LARGEST_STRIP and in_one_plane and _first(tags, _PHOTOMETRIC, 0) != _YCBCR
     if row_by_row:
         return STEP
     return math.lcm(strip, STEP) if strip < STEP else strip
 
 
-def _held(image: Any, kind: str, tags: dict[int, Any], row_bytes: int, step: int, chunk_rows: int) -> int:
+def _first(tags: Tags, tag: int, default: int) -> int:
+    return int(tags[tag][0]) if tag in tags and len(tags[tag]) else default
+
+
+def _held(image: Any, kind: str, tags: Tags, row_bytes: int, step: int, chunk_rows: int) -> int:
     """Return the bytes that libvips and the library of the format hold, at most: measured, and rounded up."""
     whole = row_bytes * int(image.height)
     if kind == "WEBP":
@@ -156,9 +160,9 @@ def _held(image: Any, kind: str, tags: dict[int, Any], row_bytes: int, step: int
     steps = 6 if _TILE_HEIGHT in tags else 40 if kind == "JPEG" else 12
     buffers = steps * step * row_bytes + 2 * chunk_rows * row_bytes
     if kind == "TIFF":
-        strips = np.atleast_1d(tags.get(_STRIP_BYTES, 0))
         # A compressed strip is fetched as a whole, however large.
-        return buffers + (int(strips.max()) if tags.get(_COMPRESSION, 1) != 1 else 0)
+        compressed = _first(tags, _COMPRESSION, 1) != 1
+        return buffers + (int(tags[_STRIP_BYTES].max()) if compressed and _STRIP_BYTES in tags else 0)
     if _field(image, "interlaced", 0):
         # PNG holds the pixels, JPEG two bytes for each coefficient.
         return buffers + whole * (2 if kind == "JPEG" else 1)
