@@ -105,7 +105,7 @@ class Picture:
             raise damaged(self.path, _reason(error)) from None
 
 
-_LIBRARIES: Final = 8 << 20
+_LIBRARIES: Final = 16 << 20
 """Bytes of code and tables that come with the first file that is decoded."""
 
 
