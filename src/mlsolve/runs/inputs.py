@@ -16,7 +16,6 @@ from ..colour import light_from_srgb, srgb_from_light
 from ..errors import InputError
 from ..guides import Drawing, generated
 from ..images import open_picture
-from ..images.picture import Picture
 from ..job import Job, parse_generated
 from ..resize import Geometry, fit_geometry
 from ..rounds.executors import Executor
@@ -117,11 +116,6 @@ def make_pictures(
         store.save(done, {})
 
 
-def planes_of(entry: Path | str) -> int:
-    """Return the planes that a picture has: 1 for grey, 3."""
-    return open_picture(entry).planes if isinstance(entry, Path) else 3
-
-
 def digest_of(path: Path) -> dict[str, Any]:
     """Return what tells the content of a file: its size in bytes, and its SHA-256."""
     try:
@@ -197,13 +191,3 @@ def _fitted(source: _Upright, plane: int, geometry: Geometry, region: Region) ->
     found = resample(values[np.newaxis], (first_row, first_column), rows, columns)[0]
     inside[...] = as_codes(srgb_from_light(np.clip(found, 0, 1)) if geometry.shrinks else found)
     return result
-
-
-def size_of(job: Job) -> tuple[int, int]:
-    """Return width and height of the print in pixels: the job's, or those of the target."""
-    return job.size or _sized(open_picture(job.target))
-
-
-def _sized(picture: Picture) -> tuple[int, int]:
-    width, height = picture.size
-    return width, height

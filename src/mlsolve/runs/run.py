@@ -26,7 +26,7 @@ from ..rounds.plan import LevelPlan
 from ..rounds.problem import BETAS, Problem
 from ..rounds.tiles import Tile
 from ..store import DiskStore
-from .inputs import digest_of, make_pictures, planes_of, size_of
+from .inputs import digest_of, make_pictures
 from .lock import locked
 from .machine import Machine, Shares, check_disk, disk_bytes, plans, shares, states_left
 from .output import codes_of, write_layers
@@ -101,7 +101,7 @@ def begin(job: Job, folder: Path, machine: Machine, listener: Listener, overwrit
         "format": _FORMAT,
         "bytes depend on": _versions(problem, device),
         "job": _plain(job),
-        "inputs": {str(path.absolute()): digest_of(path) for path in _files(job)},
+        "inputs": {str(path.absolute()): digest_of(path) for path in files_of(job)},
         "overwrite": overwrite,
         "device": device,
     }
@@ -144,7 +144,7 @@ def resume(folder: Path, machine: Machine, listener: Listener) -> Outcome:
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
                 raise InputError(f"{name} is not what it was when the run began: bring it back, or run anew")
-        files = [open_picture(path) for path in _files(job)]
+        files = [open_picture(path) for path in files_of(job)]
         parts = shares(machine, problem, job, files, states_left(problem, root))
         return _carry_on(store, job, folder, machine, parts, listener)
 
@@ -157,11 +157,9 @@ def guides_of(folder: Path) -> list[str]:
 
 def _problem(job: Job) -> tuple[Problem, list[Picture], str | None]:
     """Return what `job` asks for, its picture files, and what the GPU is called, if one computes."""
-    files = {path: open_picture(path) for path in _files(job)}
-    width, height = size_of(job)
-    picture_planes = tuple(
-        files[entry].planes if isinstance(entry, Path) else planes_of(entry) for entry in (job.target, *job.guides)
-    )
+    files = {path: open_picture(path) for path in files_of(job)}
+    width, height = job.size or files[job.target].size
+    picture_planes = planes_of_pictures(job, files)
     layers, planes = len(job.guides), max(picture_planes)
     shapes = tuple(level_shapes(height, width, job.options.levels))
     backend = open_backend(job.options, BETAS, Shape(layers, planes, *shapes[-1]))
@@ -288,8 +286,14 @@ def _check_versions(root: Path, then: dict[str, str | None], now: dict[str, str 
             )
 
 
-def _files(job: Job) -> list[Path]:
+def files_of(job: Job) -> list[Path]:
+    """Return the picture files of `job`, each once."""
     return [entry for entry in dict.fromkeys((job.target, *job.guides)) if isinstance(entry, Path)]
+
+
+def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:
+    """Return the planes of target and guides, 1 or 3; generated guides have colour."""
+    return tuple(files[entry].planes if isinstance(entry, Path) else 3 for entry in (job.target, *job.guides))
 
 
 def _plain(job: Job) -> dict[str, Any]:
