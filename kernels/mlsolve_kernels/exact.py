@@ -21,7 +21,20 @@ and float32 adds multiples of 2⁻¹⁸ exactly below 64."""
 ERROR_BITS: Final = 30
 """Squared errors are counted in 2^-ERROR_BITS, in float64: exact to 2²² for a row."""
 
-SSIM_ROUNDER: Final = np.float32(1.5 * 2.0 ** (23 - SSIM_BITS))
+COARSE_BITS: Final = ERROR_BITS - 22
+"""float32 has not the digits for that: a GPU first counts squared errors in 2^-COARSE_BITS, up to 2¹⁴ each, and what
+is left in 2^-ERROR_BITS. Together they are the same quanta. (At the least exposure a squared error is 4330.)"""
+
+NONE: Final = -(2**63)
+"""What a GPU returns for a sum that is no number."""
+
+
+def rounder(bits: int) -> np.float32:
+    """Return the float32 that rounds to 2^-bits when it is added and taken away again."""
+    return np.float32(1.5 * 2.0 ** (23 - bits))
+
+
+SSIM_ROUNDER: Final = rounder(SSIM_BITS)
 ERROR_ROUNDER: Final = 1.5 * 2.0 ** (52 - ERROR_BITS)
 
 Exact = int | float

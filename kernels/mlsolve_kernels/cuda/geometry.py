@@ -35,8 +35,9 @@ ALIGNMENT: Final = 32
 """Rows of device images begin at multiples of so many float32: 128 bytes, a line of the L2 cache."""
 
 LONGEST_PIECE: Final = 256
-"""Rows of a piece at the most: 8 % of its steps go into rows above and below it; float32 sums stay exact enough."""
+"""Rows of a piece at the most: 8 % of its steps go into rows above and below it."""
 
+assert COLUMNS * LONGEST_PIECE <= 2**9, "a thread's sum of so many values of 2²² quanta fits 32 bits"
 assert OWN % 4 == 0, "strips begin at multiples of sixteen bytes"
 assert FETCHED % 4 == 0, "rows are fetched by sixteen bytes"
 assert 2 * MARGIN >= REACH, "an iteration looks REACH far"

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..window import C1, C2, RADIUS, SIZE, taps
 from .geometry import AHEAD, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMMING, THREADS
 
@@ -33,7 +34,7 @@ def source(name: str, layers: int) -> str:
 
 
 def _constants(layers: int) -> str:
-    """Return what the sources take from window.py and geometry.py, as C++."""
+    """Return what the sources take from window.py, exact.py and geometry.py, as C++."""
     whole = {
         "LAYERS": layers,
         "RADIUS": RADIUS,
@@ -48,7 +49,15 @@ def _constants(layers: int) -> str:
         "SUMMING": SUMMING,
     }
     lines = [f"constexpr int {name} = {value};" for name, value in whole.items()]
-    lines += [f"constexpr float {name} = {_literal(value)};" for name, value in (("C1", C1), ("C2", C2))]
+    floats = {
+        "C1": C1,
+        "C2": C2,
+        "SSIM_ROUNDER": rounder(SSIM_BITS),
+        "COARSE_ROUNDER": rounder(COARSE_BITS),
+        "FINE_ROUNDER": rounder(ERROR_BITS),
+    }
+    lines += [f"constexpr float {name} = {_literal(value)};" for name, value in floats.items()]
+    lines.append(f"constexpr long long NONE = {NONE + 1}LL - 1;")
     lines.append(f"__device__ constexpr float TAPS[] = {{{', '.join(_literal(tap) for tap in taps())}}};")
     return "\n".join([*lines, ""])
 

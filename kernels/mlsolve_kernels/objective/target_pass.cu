@@ -2,11 +2,12 @@
 //
 //   seen    = inverse_scale · product of the layers                                     (never stored)
 //   by_seen = gradient by seen of ssim_weight·(1 - SSIM) + mse_weight·MSE, in the per-pixel measure
-//   sums    = a block's sums of SSIM and of squared error
+//   sums    = a block's sums over the counted pixels: SSIM in 2^-SSIM_BITS; squared error in 2^-COARSE_BITS, and what
+//             that leaves of it in 2^-ERROR_BITS, for float32 has not the digits for both
 //
 // Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. layers (LAYERS, planes,
-// height, pitch); target, its means and variances, by_seen (planes, height, pitch); ssim_sums, error_sums
-// (planes, pieces, strips) float64.
+// height, pitch); target, its means and variances, by_seen (planes, height, pitch); sums (3, planes, pieces, strips)
+// int64, a block's or NONE (sum.cuh). Counted: rows top ... bottom - 1, columns left ... right - 1.
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
 // Shared memory: rings of fetched rows, (LAYERS + 2)·(AHEAD + 1) + (AHEAD + 11) + 11 + 3 of FETCHED floats; static.
 // Twin of target_pass in cpu.py. Constants and headers come from cuda/source.py.
@@ -30,11 +31,13 @@ static_assert(alignof(TargetMemory) >= 16, "rows are fetched by sixteen bytes");
 struct TargetPass {
     TargetMemory& memory;
     const Strip& strip;
+    const Counted& counted;
     const float *layers, *target, *mean_of_target, *variance_of_target;  // at the plane
     size_t layer_stride;
     float inverse_scale, ssim_weight, mse_weight;
     float* by_seen;
-    float error;
+    Tally coarse;  // squared error
+    unsigned fine;  // two's complement
 
     __device__ __forceinline__ void fetch(int step) {
         const int row = strip.first - REACH + step;
@@ -77,9 +80,13 @@ struct TargetPass {
     __device__ __forceinline__ void leave(int, int row, const float (&x)[COLUMNS], const float (&y)[COLUMNS],
                                           const float (&by_ssim)[COLUMNS]) {
         float blended[COLUMNS];
+        const bool counts = counted.row(row);
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
-            error = fmaf(strip.counted[c], squared_error(x[c], y[c]), error);
+            const float error = squared_error(x[c], y[c]), rounded = error + COARSE_ROUNDER;
+            const float rest = error - (rounded - COARSE_ROUNDER);  // exact
+            coarse.add(rounded, COARSE_ROUNDER, counts && counted.column[c]);
+            fine += counts && counted.column[c] ? quanta_of(rest + FINE_ROUNDER, FINE_ROUNDER) : 0;
             blended[c] = blend(ssim_weight, mse_weight, x[c], y[c], by_ssim[c]);
         }
         store_own(by_seen, row, strip, blended);
@@ -88,19 +95,33 @@ struct TargetPass {
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 target_pass(const float* __restrict__ layers, const float* __restrict__ target, const float* __restrict__ means,
-            const float* __restrict__ variances, float* __restrict__ by_seen, double* __restrict__ ssim_sums,
-            double* __restrict__ error_sums, int height, int width, int pitch, int rows, float inverse_scale,
+            const float* __restrict__ variances, float* __restrict__ by_seen, long long* __restrict__ sums, int height,
+            int width, int pitch, int rows, int top, int bottom, int left, int right, float inverse_scale,
             float ssim_weight, float mse_weight) {
     __shared__ TargetMemory memory;
     const Strip strip(height, width, pitch, rows);
+    const Counted counted(strip, top, bottom, left, right);
     const size_t plane = (size_t)height * pitch, at = blockIdx.x * plane;
-    TargetPass pass = {memory,        strip,       layers + at, target + at,  means + at, variances + at,
-                       gridDim.x * plane, inverse_scale, ssim_weight, mse_weight, by_seen + at, 0.0f};
-    const float ssim = ssim_march(strip, memory.crossing, pass);
-    const double ssim_sum = block_sum<THREADS>(ssim), error_sum = block_sum<THREADS>(pass.error);
+    TargetPass pass = {memory,
+                       strip,
+                       counted,
+                       layers + at,
+                       target + at,
+                       means + at,
+                       variances + at,
+                       gridDim.x * plane,
+                       inverse_scale,
+                       ssim_weight,
+                       mse_weight,
+                       by_seen + at,
+                       {0, 0},
+                       0};
+    const Tally ssim = ssim_march(strip, counted, memory.crossing, pass);
+    const long long block[] = {block_sum<THREADS>(ssim.total()), block_sum<THREADS>(pass.coarse.total()),
+                               block_sum<THREADS>(static_cast<int>(pass.fine))};
     if (threadIdx.x == 0) {
-        const size_t block = ((size_t)blockIdx.x * gridDim.z + blockIdx.z) * gridDim.y + blockIdx.y;
-        ssim_sums[block] = ssim_sum;
-        error_sums[block] = error_sum;
+        const size_t blocks = (size_t)gridDim.x * gridDim.y * gridDim.z;
+        const size_t number = ((size_t)blockIdx.x * gridDim.z + blockIdx.z) * gridDim.y + blockIdx.y;
+        for (int term = 0; term < 3; ++term) sums[term * blocks + number] = block[term];
     }
 }

@@ -7,6 +7,7 @@
 // Twin of `statistics` in reference.py. Constants and headers come from cuda/source.py.
 #include "blur/blur.cuh"
 #include "cuda/fetch.cuh"
+#include "cuda/sum.cuh"
 #include "ssim/partials.cuh"
 #include "ssim/stream.cuh"
 

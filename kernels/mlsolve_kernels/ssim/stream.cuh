@@ -19,7 +19,6 @@ struct Strip {
     int column;             // image column of the thread's first own column
     bool mine;              // the thread's columns are among the OWN inner ones
     float inside[COLUMNS];  // 1 within the image, 0 beyond
-    float counted[COLUMNS]; // 1 where the block's sums count this column
 
     __device__ __forceinline__ Strip(int height, int width, int pitch, int rows)
         : place(height, width, pitch, static_cast<int>(blockIdx.y) * OWN - 2 * MARGIN) {
@@ -30,13 +29,29 @@ struct Strip {
         column = own - MARGIN + at;
         mine = within(at - MARGIN, OWN);
 #pragma unroll
-        for (int c = 0; c < COLUMNS; ++c) {
-            inside[c] = within(column + c, width) ? 1.0f : 0.0f;
-            counted[c] = mine ? inside[c] : 0.0f;
-        }
+        for (int c = 0; c < COLUMNS; ++c) inside[c] = within(column + c, width) ? 1.0f : 0.0f;
     }
 
     __device__ __forceinline__ int steps() const { return last - first + 2 * REACH; }
+};
+
+// The pixels that the thread adds to the block's sums: its own, in rows top ... bottom - 1 and columns
+// left ... right - 1 of the image.
+struct Counted {
+    int first, rows;  // of the piece
+    bool column[COLUMNS];
+
+    __device__ __forceinline__ Counted(const Strip& strip, int top, int bottom, int left, int right) {
+        first = max(strip.first, top);
+        rows = max(0, min(strip.last, bottom) - first);
+#pragma unroll
+        for (int c = 0; c < COLUMNS; ++c) {
+            const int at = strip.column + c;
+            column[c] = strip.mine && left <= at && at < right;
+        }
+    }
+
+    __device__ __forceinline__ bool row(int row) const { return within(row - first, rows); }
 };
 
 // The thread's own columns of a fetched row.
@@ -75,7 +90,7 @@ struct Crossing {
     }
 };
 
-// Marches down the strip; returns the thread's share of the sum of SSIM over the strip's own pixels.
+// Marches down the strip; returns the thread's share of the sum of SSIM over the counted pixels.
 //
 // Pass says what is compared and what becomes of the gradient:
 //   fetch(step)          fetch what `step` needs: the entering row of x and y, statistics RADIUS rows above it,
@@ -85,7 +100,8 @@ struct Crossing {
 //   mean(step), variance(step)   of y, in the row of the partials
 //   leave(step, row, x, y, by_ssim)   the gradient of the sum of SSIM by x, own columns
 template <class Pass>
-__device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossing, Pass& pass) {
+__device__ __forceinline__ Tally ssim_march(const Strip& strip, const Counted& counted, Crossing& crossing,
+                                            Pass& pass) {
     Down moments[3][COLUMNS], partials[3][COLUMNS];
 #pragma unroll
     for (int map = 0; map < 3; ++map) {
@@ -96,7 +112,8 @@ __device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossi
         }
     }
     crossing.clear_margins();
-    float total = 0.0f;
+    Tally tally;
+    tally.clear();
     const int steps = strip.steps();
     for (int step = 0; step < AHEAD; ++step) {
         pass.fetch(step);
@@ -127,14 +144,14 @@ __device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossi
 
         const int middle = strip.first - 3 * RADIUS + step;
         const bool in_image = within(middle, strip.place.height);
-        const bool in_piece = within(middle - strip.first, strip.last - strip.first);
+        const bool counts = counted.row(middle);
         const Own mean(pass.mean(step)), variance(pass.variance(step));
         float sums[3][COLUMNS];
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             const SsimPartials at = ssim_partials(down[0][c], down[1][c], down[2][c], mean.value[c], variance.value[c],
                                                   in_image ? strip.inside[c] : 0.0f);
-            total = fmaf(in_piece ? strip.counted[c] : 0.0f, at.value, total);
+            tally.add(at.value + SSIM_ROUNDER, SSIM_ROUNDER, counts && counted.column[c]);
             sums[0][c] = partials[0][c].push(at.by_mean);
             sums[1][c] = partials[1][c].push(at.by_variance);
             sums[2][c] = partials[2][c].push(at.by_covariance);
@@ -160,5 +177,5 @@ __device__ __forceinline__ float ssim_march(const Strip& strip, Crossing& crossi
         }
         pass.leave(step, strip.first - 2 * REACH + step, x.value, y.value, by_ssim);
     }
-    return total;
+    return tally;
 }
