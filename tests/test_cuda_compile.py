@@ -14,8 +14,9 @@ from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.compiled import cache_folder
 from mlsolve_kernels.cuda import compiler
 from mlsolve_kernels.cuda.compiler import CompilerError, chip_for, compile_kernel, compile_text
-from mlsolve_kernels.cuda.geometry import AHEAD, SUMMING, THREADS, resident_blocks
+from mlsolve_kernels.cuda.geometry import AHEAD, COLUMNS, LONGEST_PIECE, SUMMING, THREADS, resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS, PACKAGE, source
+from mlsolve_kernels.exact import COARSE_BITS, ERROR_BITS, SSIM_BITS, rounder
 from mlsolve_kernels.window import C1, C2, taps
 
 CHIPS = (75, 80, 86, 89, 90, 100, 120)
@@ -115,12 +116,35 @@ def test_a_spill_is_noticed():
     assert compile_text(text, "many", 90).spilled > 0
 
 
-def test_no_float64_in_the_passes_but_for_the_sums():
-    """Double arithmetic is sixty times slower on most chips; it belongs to the sums of a block alone."""
-    for name in ("statistics", "target_pass", "layer_pass"):
-        text = source(name, 3)
-        march = text[text.index("float ssim_march") :] if "float ssim_march" in text else text
-        assert "double" not in march[: march.index('extern "C"')]
+def test_no_float64_and_no_conversions_to_whole_numbers():
+    """Both are sixty times slower on most chips: sums take the quanta from the bits of a float32."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    for name in KERNELS:
+        assert not re.search(r"\.f64|cvt\.rni", ptx_of(source(name, 3))), name
+
+
+def test_rounding_to_quanta_is_not_folded_away():
+    """Two columns, in a loop of two steps and in what is left of it: added, and of errors taken away again."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    for name, bits, taken_away in (
+        ("layer_pass", SSIM_BITS, 0),
+        ("target_pass", SSIM_BITS, 0),
+        ("target_pass", COARSE_BITS, 1),
+        ("target_pass", ERROR_BITS, 0),
+    ):
+        number = int(rounder(bits).view(np.uint32))
+        ptx = ptx_of(source(name, 3))
+        added = len(re.findall(rf"add\.(?:rn\.)?f32 .*, 0f{number:08X};", ptx))
+        assert added >= 2, (name, bits)
+        assert len(re.findall(rf"add\.(?:rn\.)?f32 .*, 0f{number | 1 << 31:08X};", ptx)) == taken_away * added
+
+
+def test_sums_of_a_thread_fit_32_bits():
+    """As geometry.py asserts: no value counts more than 2^22 quanta, of which float32 has 23 bits."""
+    for bits in (SSIM_BITS, COARSE_BITS, ERROR_BITS):
+        highest = np.nextafter(np.float32(2.0 ** (24 - bits)), np.float32(0))
+        assert int(highest.view(np.uint32)) - int(rounder(bits).view(np.uint32)) < 2**22
+    assert COLUMNS * LONGEST_PIECE * 2**22 <= 2**31
 
 
 def test_constants_are_those_of_the_window():

@@ -5,7 +5,10 @@ against them here.
 """
 
 import contextlib
+import threading
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.objective.cuda import BATCH
+from mlsolve_kernels.region import Region
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
@@ -53,6 +57,7 @@ class Stream:
         Stream.current = self.before.pop()
 
     def run(self, work):
+        assert Current.now
         if self.recording:
             self.recorded.append(work)
         else:
@@ -68,6 +73,7 @@ class Stream:
 
         def launch(stream):
             assert stream is self
+            assert Current.now
             for work in works:
                 work()
 
@@ -75,6 +81,24 @@ class Stream:
 
     def synchronize(self):
         pass
+
+
+class Current:
+    """Makes a device current."""
+
+    entered = 0
+    now: list[int] = []  # noqa: RUF012
+
+    def __init__(self, number):
+        assert number == 3
+        self.number = number
+
+    def __enter__(self):
+        Current.entered += 1
+        self.now.append(self.number)
+
+    def __exit__(self, *_):
+        self.now.pop()
 
 
 class FakeOutOfMemoryError(MemoryError):
@@ -116,12 +140,15 @@ def fake_cupy(folder, properties, free):
     module.get_function = get_function
     pool = types.SimpleNamespace(free_all_blocks=lambda: None, free_bytes=lambda: 100)
     runtime = types.SimpleNamespace(
-        getDevice=lambda: 0,
+        getDevice=lambda: 3,
         getDeviceProperties=lambda number: properties,
         memGetInfo=lambda: (free, 2 * free),
     )
     cuda = types.SimpleNamespace(
-        Stream=Stream, runtime=runtime, memory=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemoryError)
+        Device=Current,
+        Stream=Stream,
+        runtime=runtime,
+        memory=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemoryError),
     )
     return Cupy(
         zeros=zeros,
@@ -204,9 +231,52 @@ def test_a_graph_repeats_the_iteration(rng, opened, tmp_path):
         terms = work.advance(rates)
         assert device.stream.ran - before == (4 if graphs else 4 * BATCH)
         results.append((terms, work.layers.tobytes()))
-    # Sums are added up by as many blocks as the device runs at a time, so the terms may differ in the last bit.
-    assert results[0][1] == results[1][1] == results[2][1]
-    assert results[1] == results[2]
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_graph_is_recorded_anew_where_another_region_counts(rng, opened):
+    target, guides, layers = problem(rng, 2, 1, 14, 20)
+    results = []
+    for graphs in (False, True):
+        work = workspace(target, guides, layers, opened(graphs))
+        found = work.advance([0.03, 0.02, 0.01])
+        for step, counted in ((3, Region(2, 9, 3, 17)), (5, Region(2, 9, 3, 17)), (7, None)):
+            work.settle(step, counted)
+            found += work.advance([0.02, 0.01])
+        results.append((found, work.layers.tobytes()))
+    assert results[0] == results[1]
+
+
+def test_two_threads_load_a_kernel_once(opened, monkeypatch):
+    """Loading takes its time, and both ask for it at once."""
+    device, started, loaded = opened(), threading.Barrier(2), []
+    load = CupyDevice._load
+
+    def slowly(self, kernel, layers):
+        loaded.append((kernel, layers))
+        time.sleep(0.05)
+        return load(self, kernel, layers)
+
+    def ask():
+        started.wait()
+        return device.resident("terms", 4, 256)
+
+    monkeypatch.setattr(CupyDevice, "_load", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(ask) for _ in range(2)]
+        assert len({answer.result() for answer in answers}) == 1
+    assert loaded == [("terms", 4)]
+
+
+def test_every_call_makes_the_device_current(rng, opened):
+    """In whatever thread: there another device may be current, or none."""
+    target, guides, layers = problem(rng, 2, 1, 14, 20)
+    work = workspace(target, guides, layers, opened(True))
+    before = Current.entered
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work.advance, [0.03] * 3).result()
+    assert Current.entered > before + 5
+    assert Current.now == []
 
 
 def test_blocks_that_run_at_a_time(opened):
@@ -242,7 +312,7 @@ def test_a_driver_that_fails_is_told_in_one_line(opened, monkeypatch):
 
 NAMES = """
     RawModule.get_function asarray copyto empty_like get_default_memory_pool ndarray.get zeros
-    cuda.Event cuda.Graph.launch cuda.MemoryPool.free_all_blocks cuda.MemoryPool.free_bytes
+    cuda.Device.__enter__ cuda.Event cuda.Graph.launch cuda.MemoryPool.free_all_blocks cuda.MemoryPool.free_bytes
     cuda.MemoryPool.total_bytes cuda.Stream.begin_capture cuda.Stream.end_capture cuda.Stream.null
     cuda.Stream.synchronize cuda.get_elapsed_time cuda.memory.OutOfMemoryError cuda.runtime.driverGetVersion
     cuda.runtime.getDevice cuda.runtime.getDeviceCount cuda.runtime.getDeviceProperties

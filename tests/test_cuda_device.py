@@ -61,7 +61,7 @@ def test_the_host_gives_the_same_bytes(rng, device, tmp_path, shape):
     here, there = (workspace(target, guides, layers, on) for on in (device, HostDevice(tmp_path)))
     found, expected = here.evaluate(), there.evaluate()
     assert here.gradient.tobytes() == there.gradient.tobytes()
-    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, rtol=1e-6)
+    assert found == expected
 
 
 def test_statistics(rng, device):
@@ -102,7 +102,7 @@ def test_iterations(rng, device):
     assert np.abs(work.layers - expected).mean() < 1e-5
     at = iterate(clipped, target, guides, OBJECTIVE, rates[:7], BOUNDS, BETAS)
     right = OBJECTIVE.loss(reference.terms(at, target, guides, OBJECTIVE))
-    assert OBJECTIVE.loss(terms[7]) == pytest.approx(right, rel=1e-4)
+    assert OBJECTIVE.loss(terms[7].terms(work.pixels)) == pytest.approx(right, rel=1e-4)
 
 
 def test_a_graph_gives_the_same_bytes(rng, device):

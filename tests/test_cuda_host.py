@@ -16,6 +16,7 @@ from conftest import ROOT, environment
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, LaunchError, compiler
 from mlsolve_kernels.cuda.geometry import OWN, SUMMING, pitch_of
+from mlsolve_kernels.exact import NONE
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
 from mlsolve_kernels.ssim.reference import statistics
@@ -76,7 +77,7 @@ def test_iterations(rng, folder):
     found, expected = work.layers, iterate(clipped, target, guides, OBJECTIVE, rates, BOUNDS, BETAS)
     # Where a gradient is next to nothing its sign is chance, and Adam first takes the whole rate by the sign.
     assert np.abs(found - expected).mean() < 1e-5
-    losses = [OBJECTIVE.loss(at) for at in terms]
+    losses = [OBJECTIVE.loss(sums.terms(work.pixels)) for sums in terms]
     assert losses[-1] < losses[0]
     for t in (0, 7):
         at = iterate(clipped, target, guides, OBJECTIVE, rates[:t], BOUNDS, BETAS)
@@ -100,17 +101,21 @@ def test_more_rates_than_a_batch_are_refused(rng, folder):
 def test_terms_of_more_blocks_than_threads(rng, folder, mode):
     """Every block's sum is counted once, in the line of its turn."""
     device = HostDevice(folder, reverse=mode[0], early=mode[1])
-    ssim, error, guides = (device.zeros(n, dtype=np.float64) for n in (700, 700, 2 * 1300))
-    for sums in (ssim, error, guides):
-        sums[...] = rng.random(sums.size)
-    table, turn = device.zeros(3, 4, dtype=np.float64), device.zeros(1, dtype=np.int32)
-    turn[0] = 1
-    device.launch("terms", 2, (1,), SUMMING, ssim, error, 700, guides, 1300, table, turn)
-    np.testing.assert_allclose(
-        table[1], [ssim.sum(), error.sum(), guides[:1300].sum(), guides[1300:].sum()], rtol=1e-12
-    )
-    assert turn[0] == 2
-    assert not table[[0, 2]].any()
+    target, guides = (device.zeros(*shape, dtype=np.int64) for shape in ((3, 700), (2, 1300)))
+    for sums in (target, guides):
+        sums[...] = rng.integers(-(2**40), 2**50, sums.shape)
+    for none in (None, 0, 699):
+        table, turn = device.zeros(3, 5, dtype=np.int64), device.zeros(1, dtype=np.int32)
+        turn[0] = 1
+        expected = [*target.sum(axis=1), *guides.sum(axis=1)]
+        kept = target[1].copy()
+        if none is not None:  # two of them, which must not cancel
+            target[1, [none, 300]], expected[1] = NONE, NONE
+        device.launch("terms", 2, (1,), SUMMING, target, 700, guides, 1300, table, turn)
+        target[1] = kept
+        np.testing.assert_array_equal(table[1], expected)
+        assert turn[0] == 2
+        assert not table[[0, 2]].any()
 
 
 def test_start_begins_anew(rng, folder):
@@ -165,7 +170,6 @@ FAULTS = {
         "crossing.put(map, sums[map]);\n        __syncthreads();",
         "crossing.put(map, sums[map]);",
     ),
-    "barrier in the sum of a block": ("terms", "= value;\n    __syncthreads();", "= value;"),
     "barrier after the sum of a block": ("target_pass", "__syncthreads();  // the next call may write", ""),
     "barrier in statistics": ("statistics", "fetches_arrived();\n        __syncthreads();", "fetches_arrived();"),
     "barrier that some do not reach": (
@@ -222,8 +226,8 @@ FAULTS = {
     ),
     "sums of the neighbours' columns": (
         "layer_pass",
-        "counted[c] = mine ? inside[c] : 0.0f",
-        "counted[c] = inside[c]",
+        "column[c] = strip.mine && left",
+        "column[c] = left",
     ),
     "constant C2": ("layer_pass", "constexpr float C2 = ", "constexpr float C2 = 2.0f * "),
     "constant C1": ("target_pass", "constexpr float C1 = ", "constexpr float C1 = 2.0f * "),
@@ -242,7 +246,7 @@ FAULTS = {
     "exposure left out": ("layer_pass", "float product = inverse_scale * value[0]", "float product = value[0]"),
     "guide weight": ("layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
     "squared error": ("target_pass", "fmaf(mse_weight, 2.0f * (x - y)", "fmaf(mse_weight, (x - y)"),
-    "layer of the sums": ("terms", "(term - 2) * guide_blocks", "(term - 1) * guide_blocks"),
+    "layer of the sums": ("terms", "(term - 3) * guide_blocks", "(term - 2) * guide_blocks"),
     "row of the next plane": (
         "layer_pass",
         "strip.column < strip.place.width)",

@@ -1,4 +1,4 @@
-"""How a run shows where it is: a bar on a terminal, a line now and then elsewhere, JSON for a program that watches."""
+"""How a run shows where it is: a bar on a terminal, a line now and then elsewhere, or JSON lines."""
 
 import json
 import sys

@@ -8,7 +8,7 @@ import typer
 
 
 def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> None:
-    """Print what `mlsolve run` wrote into `folder`; `report` is its result.json, `names` are those of the guides."""
+    """Print what `mlsolve run` wrote into `folder`; names: of the guides."""
     width, height = report["size"]
     count = len(report["guides"])
     typer.echo(

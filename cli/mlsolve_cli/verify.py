@@ -30,15 +30,16 @@ def verify(
 
     Example: **mlsolve verify prints**
     """
-    from mlsolve.folder import read_layers, target_report
+    from mlsolve.folder import layer_files, target_report
+    from mlsolve.images import open_picture
     from mlsolve.job import Job, guide_entry, load_job
     from mlsolve.options import Options
-    from mlsolve.scores import score
+    from mlsolve.runs.verify import score_folder
 
     from .report import print_scores
 
-    sheets = read_layers(folder)
-    height, width = sheets[0].shape[:2]
+    sheets = layer_files(folder)
+    size = open_picture(sheets[0]).size
     described = load_job(folder / "job.toml") if (folder / "job.toml").exists() else None
     guides = tuple(guide_entry(text, Path()) for text in guide or ())
     if described is not None:
@@ -53,12 +54,11 @@ def verify(
         target,
         # Without guides the target stands in for them, so that one road serves both; it is not reported.
         guides or (target,) * len(sheets),
-        (width, height),
+        size,
         "cover" if described is None else described.fit,
         Options(exposure=1.0 if exposure is None else exposure),
     )
-    wanted, looks = job.pictures()
-    scores = score(sheets, wanted, looks, job.options.exposure)
+    scores = score_folder(folder, job)
     report: dict[str, Any] = {
         "arrangements": [
             {"target": str(target), "exposure": job.options.exposure, **target_report(scores)},

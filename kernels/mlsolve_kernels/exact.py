@@ -22,8 +22,8 @@ ERROR_BITS: Final = 30
 """Squared errors are counted in 2^-ERROR_BITS, in float64: exact to 2²² for a row."""
 
 COARSE_BITS: Final = ERROR_BITS - 22
-"""float32 has not the digits for that: a GPU first counts squared errors in 2^-COARSE_BITS, up to 2¹⁴ each, and what
-is left in 2^-ERROR_BITS. Together they are the same quanta. (At the least exposure a squared error is 4330.)"""
+"""float32 has not the digits for that: a GPU first counts squared errors in 2^-COARSE_BITS, and what is left of
+them in 2^-ERROR_BITS. Together they are the same quanta, up to 2¹⁴ a pixel; the least exposure makes 4330."""
 
 NONE: Final = -(2**63)
 """What a GPU returns for a sum that is no number."""

@@ -50,7 +50,8 @@ def relative_error(found, expected):
 def assert_right(work, target, guides, layers):
     """Assert that terms and gradient at `layers` are those of the float64 reference."""
     found, expected = work.evaluate(), reference.terms(layers, target, guides, OBJECTIVE)
-    np.testing.assert_allclose(found.target_ssim, expected.target_ssim, atol=2e-6)
-    np.testing.assert_allclose(found.target_mse, expected.target_mse, rtol=2e-6)
-    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, atol=2e-6)
+    rounded = 2e-6 + 2.0**-19  # and every pixel to 2^-18
+    np.testing.assert_allclose(found.target_ssim, expected.target_ssim, atol=rounded)
+    np.testing.assert_allclose(found.target_mse, expected.target_mse, rtol=2e-6, atol=2.0**-31)
+    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, atol=rounded)
     assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-5

@@ -6,6 +6,7 @@
 import ctypes
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -27,6 +28,10 @@ Blocks = tuple[int, ...]
 
 _loaded: dict[Any, tuple[Any, Compiled]] = {}
 """Kernels that are loaded, by device, name and layers: once in a process, for a driver does not let go of them."""
+
+_one_at_a_time = threading.RLock()
+"""Held while a kernel is compiled and loaded, and while Numba launches: its dispatcher, one for all devices, compiles
+at the first launch."""
 
 
 class NoDeviceError(Exception):
@@ -81,7 +86,10 @@ class Device(Protocol):
 
 
 class CupyDevice:
-    """An NVIDIA GPU through CuPy and numba-cuda."""
+    """An NVIDIA GPU through CuPy and numba-cuda, on a stream of its own.
+
+    Any thread may use it, one at a time; which device is current in that thread does not matter, and stays.
+    """
 
     def __init__(self, graphs: bool = False) -> None:
         """Open the current device; `objective.cuda.open_gpu` proves that it works.
@@ -92,7 +100,8 @@ class CupyDevice:
         self._graphs = graphs
         self.name = "the GPU"
         try:
-            properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+            self._number = int(cupy.cuda.runtime.getDevice())
+            properties = cupy.cuda.runtime.getDeviceProperties(self._number)
             self.name = str(properties["name"].decode())
             capability = 10 * int(properties["major"]) + int(properties["minor"])
             if capability < OLDEST:
@@ -166,7 +175,7 @@ class CupyDevice:
             np.int32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float | np.float32) else a
             for a in arguments
         )
-        with self.stream:
+        with self._current():
             run, _ = self._function(kernel, layers)
             run(grid, (threads,), typed)
 
@@ -174,53 +183,76 @@ class CupyDevice:
         self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
     ) -> Callable[[], None]:
         """Return what runs adam.cuda.update on arrays (rows, pitch); to Numba they are handed once."""
-        arrays = [self._as_numba(array) for array in (x, *moments, gradient, rates, turn)]
-        launch = self._update[self._update_grid(x.shape[0], width), self._update_threads, self._numba_stream]
+        with self._current(), _one_at_a_time:
+            arrays = [self._as_numba(array) for array in (x, *moments, gradient, rates, turn)]
+            launch = self._update[self._update_grid(x.shape[0], width), self._update_threads, self._numba_stream]
         columns = np.int32(width)
-        return lambda: launch(*arrays, columns)
+
+        def update() -> None:
+            with self._current(), _one_at_a_time:  # Numba takes the context that CuPy made current
+                launch(*arrays, columns)
+
+        return update
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """Return the CUDA graph of what `run` asks for, or None where graphs are not wanted."""
         if not self._graphs:
             return None
-        with self.stream:
+        with self._current():
             self.stream.begin_capture()
             try:
                 run()
             finally:
                 graph = self.stream.end_capture()
-        return lambda: graph.launch(stream=self.stream)
+
+        def replay() -> None:
+            with self._current():
+                graph.launch(stream=self.stream)
+
+        return replay
 
     def close(self) -> None:
         """Give memory that no workspace holds back to the driver."""
-        self.stream.synchronize()
-        self._cupy.get_default_memory_pool().free_all_blocks()
+        with self._current():
+            self.stream.synchronize()
+            self._cupy.get_default_memory_pool().free_all_blocks()
 
     def free_memory(self) -> int:
         """Return the free bytes of the device, those that CuPy keeps for reuse among them."""
-        free, _ = self._cupy.cuda.runtime.memGetInfo()
-        return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+        with self._current():
+            free, _ = self._cupy.cuda.runtime.memGetInfo()
+            return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
 
     def _function(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
         """Return a kernel ready to launch, and what it was compiled to."""
-        key = (self._cupy, self._cupy.cuda.runtime.getDevice(), kernel, layers)
-        known = _loaded.get(key)
-        if known is None:
-            compiled = compile_kernel(kernel, layers, self._chip)
-            with tempfile.TemporaryDirectory() as folder:  # a module is loaded from a file, at the first question
-                file = Path(folder) / f"{kernel}.cubin"
-                file.write_bytes(compiled.code)
-                function = self._cupy.RawModule(path=str(file)).get_function(kernel)
+        key = (self._cupy, self._number, kernel, layers)
+        with _one_at_a_time:
+            if key not in _loaded:
+                _loaded[key] = self._load(kernel, layers)
+            return _loaded[key]
+
+    def _load(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
+        """Compile a kernel and load it."""
+        compiled = compile_kernel(kernel, layers, self._chip)
+        with self._current(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{kernel}.cubin"  # a module is loaded from a file, at the first question
+            file.write_bytes(compiled.code)
+            function = self._cupy.RawModule(path=str(file)).get_function(kernel)
             # A block keeps its rows in shared memory: as much of it as there is, and the rest for the L1 cache.
             function.preferred_shared_memory_carveout = 100
-            known = _loaded[key] = function, compiled
-        return known
+        return function, compiled
+
+    @contextmanager
+    def _current(self) -> Iterator[None]:
+        """Do what follows on our device and stream."""
+        with self._cupy.cuda.Device(self._number), self.stream:
+            yield
 
     @contextmanager
     def _within(self) -> Iterator[None]:
         """Do what follows on our stream; say in our words if memory runs out."""
         try:
-            with self.stream:
+            with self._current():
                 yield
         except self._cupy.cuda.memory.OutOfMemoryError:
             raise OutOfDeviceMemory from None

@@ -49,7 +49,7 @@ def _constants(layers: int) -> str:
         "SUMMING": SUMMING,
     }
     lines = [f"constexpr int {name} = {value};" for name, value in whole.items()]
-    floats = {
+    floats: dict[str, float | np.float32] = {
         "C1": C1,
         "C2": C2,
         "SSIM_ROUNDER": rounder(SSIM_BITS),
@@ -62,7 +62,7 @@ def _constants(layers: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _literal(value: float) -> str:
+def _literal(value: float | np.float32) -> str:
     """Return the float32 nearest to `value` as a C++ literal, to the last bit."""
     return f"{float(np.float32(value)).hex()}f"
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,12 @@ import numpy.typing as npt
 from ..adam.step import Rates
 from ..cuda.device import INSTALL, CupyDevice, Device, NoDeviceError, first_line
 from ..cuda.geometry import SUMMING, THREADS, Grid, grid_for, pitch_of
-from .terms import Objective, Terms, Weights
+from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
+from ..region import Region
+from .terms import Objective, Shape, Sums, Terms, Weights
 
 FloatArray = npt.NDArray[np.float32]
+W = TypeVar("W", bound="CudaWorkspace")
 
 BATCH: Final = 10
 """Iterations asked of the device before the terms are fetched: the bus is crossed once for all of them."""
@@ -28,10 +31,14 @@ def device_bytes(count: int, planes: int, height: int, width: int) -> int:
 
 
 class CudaWorkspace:
-    """Layers, moments and constants of one size of image on a device, allocated once."""
+    """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
+
+    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `settle` says what of it counts.
+    One thread at a time uses it; workspaces on devices of their own may be used side by side.
+    """
 
     batch: int = BATCH
-    """Iterations that `advance` is best given at a time."""
+    """Iterations that `advance` is best given at a time, and takes at the most."""
 
     def __init__(
         self,
@@ -47,52 +54,133 @@ class CudaWorkspace:
         bounds: the printable range of encoded transmittance (low, high), 0 < low < high ≤ 1.
         betas: the decay rates of Adam's moments. Raises OutOfDeviceMemory.
         """
-        self._count, planes, self._height, self._width = guides.shape
+        self._prepare(Shape(*guides.shape), objective, bounds, betas, device)
+        for plane, image in enumerate(target):
+            self.put_target(plane, image)
+        for layer, images in enumerate(guides):
+            for plane, image in enumerate(images):
+                self.put_guide(layer, plane, image)
+        self.settle()
+
+    @classmethod
+    def blank(
+        cls: type[W],
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        device: Device,
+    ) -> W:
+        """Return one of `shape` that is still to be filled; raises OutOfDeviceMemory."""
+        workspace = cls.__new__(cls)
+        workspace._prepare(shape, objective, bounds, betas, device)
+        return workspace
+
+    def _prepare(
+        self,
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        device: Device,
+    ) -> None:
+        self.shape = shape
+        self.pixels = shape.planes * shape.height * shape.width
         self._bounds, self._betas, self._device = bounds, betas, device
         self._weights = Weights.of(objective)
-        self._pixels = target.size
         self._step = 0
-        self._pitch = pitch_of(self._width)
-        self._size = self._height, self._width, self._pitch
+        self._counted = Region(0, shape.height, 0, shape.width)
+        self._pitch = pitch_of(shape.width)
+        self._size = shape.height, shape.width, self._pitch
+        self._allocate()
+        # An iteration is recorded once it has run as it is, for then all is compiled, and again when what it is
+        # given has changed.
+        self._recorded = False
+        self._replay: Callable[[], None] | None = None
+
+    def _allocate(self) -> None:
+        (count, planes, height, _), device = self.shape, self._device
         self._of_target = self._grid("target_pass", planes)
-        self._of_layers = self._grid("layer_pass", self._count * planes)
-        self._target = self._constant(target)
-        self._guides = self._constant(guides)
-        whole = (self._count, planes, self._height, self._pitch)
-        self._layers, self._first, self._second, self._gradient = (device.zeros(*whole) for _ in range(4))
-        self._by_seen = device.zeros(*whole[1:])
-        self._ssim_sums, self._error_sums = (
-            device.zeros(self._of_target.blocks, dtype=np.float64) for _ in range(2)
-        )
-        self._guide_sums = device.zeros(self._of_layers.blocks, dtype=np.float64)
-        self._table = device.zeros(BATCH, self._count + 2, dtype=np.float64)
+        self._of_layers = self._grid("layer_pass", count * planes)
+        stack, sheets = (planes, height, self._pitch), (count, planes, height, self._pitch)
+        self._target = tuple(device.zeros(*stack) for _ in range(3))
+        self._guides = tuple(device.zeros(*sheets) for _ in range(3))
+        self._layers, self._first, self._second, self._gradient = (device.zeros(*sheets) for _ in range(4))
+        self._by_seen = device.zeros(*stack)
+        self._target_sums = device.zeros(3, self._of_target.blocks, dtype=np.int64)
+        self._guide_sums = device.zeros(count, self._of_layers.blocks // count, dtype=np.int64)
+        self._table = device.zeros(BATCH, count + 3, dtype=np.int64)
         self._rates = device.zeros(BATCH, len(Rates._fields))
         self._turn = device.zeros(1, dtype=np.int32)
-        rows = (self._layers.size // self._pitch, self._pitch)
+        rows = (count * planes * height, self._pitch)
         x, first, second, gradient = (
             array.reshape(rows) for array in (self._layers, self._first, self._second, self._gradient)
         )
-        self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self._width)
-        self._started = False
-        self._replay: Callable[[], None] | None = None
+        self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
+
+    def put_target(self, plane: int, image: npt.NDArray[np.floating]) -> None:
+        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of the target."""
+        self._put(image, self._target[0][plane])
+
+    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating]) -> None:
+        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of a layer's guide."""
+        self._put(image, self._guides[0][layer, plane])
+
+    def put_layer(
+        self,
+        layer: int,
+        plane: int,
+        image: npt.NDArray[np.floating],
+        moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
+    ) -> None:
+        """Take `image` (H, W), clamped to the bounds, and its moments, None for zeros, as a plane of a layer."""
+        low, high = (np.float32(bound) for bound in self._bounds)
+        self._put(np.clip(image, low, high), self._layers[layer, plane])
+        for number, moment in enumerate((self._first, self._second)):
+            if moments is None:
+                self._device.clear(moment[layer, plane])
+            else:
+                self._put(moments[number], moment[layer, plane])
+
+    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+        """Make ready for `advance`: all planes are in, and `step` steps were taken before.
+
+        counted: the region whose terms are summed, None for all of it. iterations: so many will follow; of no use
+        here. A window that shrinks to `counted` would change the grids, and an iteration could not be replayed; so
+        all of a tile is brought up to date, and right it is where the caller's halo reaches.
+        """
+        self._step = step
+        counted = counted or Region(0, self.shape.height, 0, self.shape.width)
+        if counted != self._counted:
+            self._counted, self._recorded, self._replay = counted, False, None
+        for constant in (self._target, self._guides):
+            grid = self._grid("statistics", constant[0].size // (self.shape.height * self._pitch))
+            self._launch("statistics", grid, *constant, *self._size, grid.rows)
+
+    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
+        """Put a plane of a layer as it stands into `out` (H, W)."""
+        out[...] = self._device.download(self._layers[layer, plane], self.shape.width)
+
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
+        """Put the first (0) or second (1) moment of a plane of a layer into `out` (H, W)."""
+        of_all = (self._first, self._second)[moment]
+        out[...] = self._device.download(of_all[layer, plane], self.shape.width)
 
     @property
     def layers(self) -> FloatArray:
         """The layers as they stand, (N, C, H, W) float32: a copy."""
-        return self._device.download(self._layers, self._width)
+        return self._device.download(self._layers, self.shape.width)
 
     @property
     def gradient(self) -> FloatArray:
         """The gradient of the last evaluation in the per-pixel measure, (N, C, H, W) float32: a copy."""
-        return self._device.download(self._gradient, self._width)
+        return self._device.download(self._gradient, self.shape.width)
 
     def start(self, layers: npt.NDArray[np.floating]) -> None:
         """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
-        low, high = (np.float32(bound) for bound in self._bounds)
-        for images, planes in zip(layers, self._layers, strict=True):
-            self._device.upload(np.clip(images, low, high).astype(np.float32, copy=False), planes)
-        for moment in (self._first, self._second):
-            self._device.clear(moment)
+        for layer, images in enumerate(layers):
+            for plane, image in enumerate(images):
+                self.put_layer(layer, plane, image)
         self._step = 0
 
     def evaluate(self) -> Terms:
@@ -101,14 +189,14 @@ class CudaWorkspace:
         self._target_pass()
         self._layer_pass()
         self._sum_up()
-        return self._terms(1)[0]
+        return self._sums(1)[0].terms(self.pixels)
 
     def iterate(self, rate: float) -> Terms:
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        return self.advance([rate])[0]
+        return self.advance([rate])[0].terms(self.pixels)
 
-    def advance(self, rates: Sequence[float]) -> list[Terms]:
-        """Take a step at each of `rates`; return the terms that each started from.
+    def advance(self, rates: Sequence[float]) -> list[Sums]:
+        """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
 
         Raises ValueError for more than BATCH of them.
         """
@@ -125,9 +213,9 @@ class CudaWorkspace:
                 self._replay()
                 continue
             self._iteration()
-            if not self._started:  # the first one compiles, which cannot be recorded
-                self._started, self._replay = True, self._device.record(self._iteration)
-        return self._terms(len(rates))
+            if not self._recorded:
+                self._recorded, self._replay = True, self._device.record(self._iteration)
+        return self._sums(len(rates))
 
     def _iteration(self) -> None:
         """Ask the device for one iteration; everything that changes from one to the next lies in its memory."""
@@ -144,10 +232,10 @@ class CudaWorkspace:
             self._layers,
             *self._target,
             self._by_seen,
-            self._ssim_sums,
-            self._error_sums,
+            self._target_sums,
             *self._size,
             self._of_target.rows,
+            *self._counted,
             weights.inverse_scale,
             weights.ssim,
             weights.mse,
@@ -165,6 +253,7 @@ class CudaWorkspace:
             self._guide_sums,
             *self._size,
             self._of_layers.rows,
+            *self._counted,
             weights.inverse_scale,
             weights.guide,
         )
@@ -172,39 +261,40 @@ class CudaWorkspace:
     def _sum_up(self) -> None:
         self._device.launch(
             "terms",
-            self._count,
+            self.shape.layers,
             (1,),
             SUMMING,
-            self._ssim_sums,
-            self._error_sums,
+            self._target_sums,
             self._of_target.blocks,
             self._guide_sums,
-            self._of_layers.blocks // self._count,
+            self._of_layers.blocks // self.shape.layers,
             self._table,
             self._turn,
         )
 
     def _launch(self, kernel: str, grid: Grid, *arguments: Any) -> None:
         blocks = (grid.planes, grid.strips, grid.pieces)
-        self._device.launch(kernel, self._count, blocks, THREADS, *arguments)
+        self._device.launch(kernel, self.shape.layers, blocks, THREADS, *arguments)
 
     def _grid(self, kernel: str, planes: int) -> Grid:
-        resident = self._device.resident(kernel, self._count, THREADS)
-        return grid_for(planes, self._height, self._width, resident)
+        resident = self._device.resident(kernel, self.shape.layers, THREADS)
+        return grid_for(planes, self.shape.height, self.shape.width, resident)
 
-    def _constant(self, images: npt.NDArray[np.floating]) -> tuple[Any, Any, Any]:
-        """Return `images` (..., H, W) on the device, their windowed means and variances."""
-        shape = (*images.shape[:-1], self._pitch)
-        image, mean, variance = (self._device.zeros(*shape) for _ in range(3))
-        self._device.upload(images.astype(np.float32, copy=False), image)
-        grid = self._grid("statistics", images.size // (self._height * self._width))
-        self._launch("statistics", grid, image, mean, variance, *self._size, grid.rows)
-        return image, mean, variance
+    def _put(self, image: npt.NDArray[np.floating], plane: Any) -> None:
+        """Put `image` (H, W) into `plane` (H, pitch) on the device."""
+        self._device.upload(np.asarray(image, dtype=np.float32), plane)
 
-    def _terms(self, number: int) -> list[Terms]:
+    def _sums(self, number: int) -> list[Sums]:
         """Fetch the first `number` lines of the table."""
-        lines = self._device.download(self._table)[:number] / self._pixels
-        return [Terms(float(line[0]), float(line[1]), tuple(map(float, line[2:]))) for line in lines]
+        lines = self._device.download(self._table)[:number].tolist()
+        return [_sums_of(line) for line in lines]
+
+
+def _sums_of(line: list[int]) -> Sums:
+    """Return the sums that a line of the table holds: terms.cu."""
+    ssim, coarse, fine, *guides = (float("nan") if value == NONE else value for value in line)
+    error: Exact = coarse * 2 ** (ERROR_BITS - COARSE_BITS) + fine
+    return Sums(ssim, error, tuple(guides))
 
 
 def open_gpu(graphs: bool = False) -> CupyDevice:

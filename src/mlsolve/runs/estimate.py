@@ -14,13 +14,13 @@ from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.threads import available_cores
 
 from ..backends import CpuBackend, fill
-from ..images import Picture, open_picture
+from ..images import Picture
 from ..job import Job
 from ..memory import BYTES_PER_VALUE, available_memory
 from ..pyramid import level_shapes
 from ..rounds.problem import BETAS, Problem
 from .machine import Machine, disk_bytes, plans, shares, states_left
-from .run import files_of, planes_of_pictures
+from .run import opened, planes_of_pictures
 
 _SIDE: Final = 600
 _TURNS: Final = 12
@@ -105,8 +105,7 @@ def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) 
 
 def _described(job: Job, colour: bool | None) -> tuple[Problem, list[Picture]]:
     if colour is None:
-        paths = files_of(job)
-        files = {path: open_picture(path) for path in paths}
+        files = opened(job)
         width, height = job.size or files[job.target].size
         planes = planes_of_pictures(job, files)
     else:

@@ -157,7 +157,7 @@ def guides_of(folder: Path) -> list[str]:
 
 def _problem(job: Job) -> tuple[Problem, list[Picture], str | None]:
     """Return what `job` asks for, its picture files, and what the GPU is called, if one computes."""
-    files = {path: open_picture(path) for path in files_of(job)}
+    files = opened(job)
     width, height = job.size or files[job.target].size
     picture_planes = planes_of_pictures(job, files)
     layers, planes = len(job.guides), max(picture_planes)
@@ -289,6 +289,11 @@ def _check_versions(root: Path, then: dict[str, str | None], now: dict[str, str 
 def files_of(job: Job) -> list[Path]:
     """Return the picture files of `job`, each once."""
     return [entry for entry in dict.fromkeys((job.target, *job.guides)) if isinstance(entry, Path)]
+
+
+def opened(job: Job) -> dict[Path, Picture]:
+    """Return the picture files of `job`, their headers read."""
+    return {path: open_picture(path) for path in files_of(job)}
 
 
 def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:

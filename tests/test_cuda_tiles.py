@@ -1,0 +1,291 @@
+"""Sums and tiles of the CUDA kernels, on the host: a tile with its halo gives, to the byte, what the whole does."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import test_tiles_of_kernels as tiles
+from cuda_host.checks import BETAS, BOUNDS, OBJECTIVE, problem, workspace
+from cuda_host.device import HostDevice, compiler
+from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN
+from mlsolve_kernels.exact import ERROR_BITS
+from mlsolve_kernels.objective.cuda import CudaWorkspace
+from mlsolve_kernels.objective.terms import Objective, Shape
+from mlsolve_kernels.region import Region
+from mlsolve_kernels.sweep.cpu import CpuWorkspace
+from mlsolve_kernels.threads import Team
+from test_tiles_of_kernels import advance_tile, cut
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+
+RATES = [0.03, 0.02]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the kernels are compiled, once for the module."""
+    return tmp_path_factory.mktemp("cuda_tiles")
+
+
+@pytest.fixture
+def two_steps(monkeypatch):
+    """Halos of 20 pixels instead of 40."""
+    monkeypatch.setattr(tiles, "RATES", RATES)
+
+
+def state_of(work):
+    """Layers and moments, (3, N, C, H, W)."""
+    found = np.empty((3, *work.shape), dtype=np.float32)
+    for k, plane in np.ndindex(work.shape[:2]):
+        work.take_layer(k, plane, found[0, k, plane])
+        for moment in (0, 1):
+            work.take_moment(moment, k, plane, found[1 + moment, k, plane])
+    return found
+
+
+def tiles_differ(rng, device, planes=2, size=(47, OWN + 30), tile=(24, 80), path=CudaWorkspace):
+    """Take two rounds of RATES by tiles and as a whole; say what is not the same."""
+    target, guides, layers = tiles.problem(rng, 2, planes, *size)
+    whole = CudaWorkspace(target, guides, tiles.OBJECTIVE, tiles.BOUNDS, tiles.BETAS, device)
+    whole.start(layers)
+    start, moments = whole.layers, None
+    for steps in (0, len(RATES)):
+        expected_sums, expected = whole.advance(RATES), state_of(whole)
+        found, found_sums = np.empty_like(expected), [None] * len(RATES)
+        for top, left in itertools.product(range(0, size[0], tile[0]), range(0, size[1], tile[1])):
+            inner = Region(top, min(top + tile[0], size[0]), left, min(left + tile[1], size[1]))
+            for plane in range(planes):
+                state, sums = advance_tile((target, guides, start), moments, inner, plane, steps, device, path)
+                cut(found[:, :, plane], inner)[...] = state
+                found_sums = [s if t is None else t.plus(s) for t, s in zip(found_sums, sums, strict=True)]
+        if found.tobytes() != expected.tobytes():
+            return f"state after {steps} steps"
+        if found_sums != expected_sums:
+            return f"sums after {steps} steps"
+        assert all(type(value) is int for sums in found_sums for value in (*sums[:2], *sums.guide_ssim))
+        start, moments = found[0], (found[1], found[2])
+    return None
+
+
+@pytest.mark.usefixtures("two_steps")
+@pytest.mark.parametrize(("tile", "resident"), [((24, 80), 8), ((47, 31), 1), ((16, OWN + 30), 1000)])
+def test_tiles_are_the_whole(rng, folder, tile, resident):
+    assert tiles_differ(rng, HostDevice(folder, resident=resident), tile=tile) is None
+
+
+class MomentsNotLoaded(CudaWorkspace):
+    def put_layer(self, layer, plane, image, moments=None):
+        super().put_layer(layer, plane, image)
+
+
+class FirstForBothMoments(CudaWorkspace):
+    def put_layer(self, layer, plane, image, moments=None):
+        super().put_layer(layer, plane, image, None if moments is None else (moments[0], moments[0]))
+
+
+class StepNotRestored(CudaWorkspace):
+    def settle(self, step=0, counted=None, iterations=None):
+        super().settle(0, counted, iterations)
+
+
+class HaloCounted(CudaWorkspace):
+    def settle(self, step=0, counted=None, iterations=None):
+        super().settle(step, None, iterations)
+
+
+class NotSettled(CudaWorkspace):
+    def settle(self, step=0, counted=None, iterations=None):
+        self._step, self._counted = step, counted
+
+
+@pytest.mark.usefixtures("two_steps")
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        (MomentsNotLoaded, "state after 2 steps"),
+        (FirstForBothMoments, "state after 2 steps"),
+        (StepNotRestored, "state after 2 steps"),
+        (HaloCounted, "sums after 0 steps"),
+        (NotSettled, "state after 0 steps"),
+    ],
+)
+def test_faults_of_a_tile_are_caught(rng, folder, path, what):
+    assert tiles_differ(rng, HostDevice(folder), 1, (30, 90), (30, 45), path) == what
+
+
+@pytest.mark.usefixtures("two_steps")
+def test_a_workspace_is_filled_again_and_nothing_is_allocated(rng, folder, monkeypatch):
+    """What the tile before left, statistics, moments and counted region, has no part in the next."""
+    device = HostDevice(folder)
+    used = CudaWorkspace.blank(Shape(2, 1, 30, 40), tiles.OBJECTIVE, tiles.BOUNDS, tiles.BETAS, device)
+    monkeypatch.setattr(device, "zeros", lambda *_, **__: pytest.fail("allocated"))
+    moments = rng.random((2, 2, 1, 30, 40), dtype=np.float32)
+
+    class Used(CudaWorkspace):
+        @classmethod
+        def blank(cls, *_):
+            return used
+
+    for inner, before in (
+        (Region(3, 30, 0, 40), moments),
+        (Region(0, 9, 7, 33), None),
+        (Region(0, 30, 0, 40), None),
+    ):
+        pictures = tiles.problem(rng, 2, 1, 30, 40)
+        state, sums = advance_tile(pictures, before, inner, 0, 2, device, Used)
+        fresh, right = advance_tile(pictures, before, inner, 0, 2, HostDevice(folder))
+        assert state.tobytes() == fresh.tobytes()
+        assert sums == right
+    assert device.intact()
+
+
+def errors_of(target, layers, counted):
+    """The sum of squared errors in quanta, as exact.py would have it, in float32 and float64."""
+    seen = np.float32(1 / OBJECTIVE.scale) * layers[0]
+    for layer in layers[1:]:
+        seen = seen * layer
+    squared = cut((seen - target) * (seen - target), counted).astype(np.float64)
+    return int(np.rint(squared * 2.0**ERROR_BITS).astype(np.int64).sum())
+
+
+def assert_sums_are_right(device, target, guides, layers, team):
+    """Errors to the quantum, SSIM as on the CPU but for single quanta, regions add up, no numbers are seen."""
+    height, width = target.shape[1:]
+    rows, columns = (0, height // 3, height), (0, 1, width // 2 + 1, OWN, width)
+    work = workspace(target, guides, layers, device)
+    layers = work.layers
+    parts = []
+    for (top, bottom), (left, right) in itertools.product(itertools.pairwise(rows), itertools.pairwise(columns)):
+        work.settle(0, Region(top, bottom, left, right))
+        work.evaluate()
+        parts.append(work._sums(1)[0])
+        assert parts[-1].target_error == errors_of(target, layers, work._counted)
+        on_cpu = CpuWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, team)
+        on_cpu.start(layers)
+        on_cpu.settle(0, work._counted)
+        expected = on_cpu.advance([0.0])[0]
+        far = 0.3 * target.shape[0] * (bottom - top) * (right - left) + 3
+        found = (parts[-1].target_ssim, *parts[-1].guide_ssim)
+        for sum_of, right_sum in zip(found, (expected.target_ssim, *expected.guide_ssim), strict=True):
+            assert abs(sum_of - right_sum) < far
+    work.settle()
+    work.evaluate()
+    whole, total = work._sums(1)[0], parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
+    assert total == whole
+    for line, blocks in zip(work._table[0], (*work._target_sums, *work._guide_sums), strict=True):
+        assert line == blocks.sum()
+    assert device.intact()
+    layers = layers.copy()
+    layers[0, 0, 5, 7] = np.nan
+    work.start(layers)
+    for counted, seen in (
+        (Region(5, 6, 7, 8), True),
+        (Region(5, 6, 9, 10), False),
+        (Region(11, height, 0, width), None),
+    ):
+        work.settle(0, counted)
+        work.evaluate()
+        sums = work._sums(1)[0]
+        assert np.isnan(sums.target_ssim) == np.isnan(sums.guide_ssim[0]) == (seen is not None)
+        assert np.isnan(sums.target_error) == (seen is True)
+        assert not np.isnan(sums.guide_ssim[1])
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 30, OWN + 12), (3, 2, 40, 2 * OWN + 1)])
+def test_sums_are_exact(rng, folder, shape):
+    team = Team(1)
+    for reverse, early in itertools.product((False, True), repeat=2):
+        device = HostDevice(folder, reverse=reverse, early=early)
+        assert_sums_are_right(device, *problem(rng, *shape), team)
+    team.close()
+
+
+@pytest.mark.parametrize("exposure", [0.0001, 1.0])
+def test_long_pieces_and_large_errors(folder, exposure):
+    """One thread sums the longest piece there is, of the largest and the smallest errors, in 32 bits."""
+    scale = exposure ** (1 / 2.2)
+    layers = np.ones((1, 1, LONGEST_PIECE, 5), dtype=np.float32)
+    target = np.full(layers.shape[1:], 0.0 if exposure < 1 else 1 - 1e-4, dtype=np.float32)
+    work = CudaWorkspace(target, layers, Objective(scale, 1, 1, 1), BOUNDS, BETAS, HostDevice(folder, resident=1))
+    work.start(layers)
+    assert work._of_target.pieces == 1
+    (sums,) = work.advance([0.01])
+    error = (np.float32(1 / scale) - target[0, 0, 0]) ** 2
+    assert sums.target_error == layers.size * int(np.rint(np.float64(error) * 2.0**ERROR_BITS))
+    assert sums.guide_ssim == pytest.approx((layers.size * 2**18,), abs=layers.size)
+
+
+def test_two_devices_from_two_threads(rng, tmp_path):
+    """Each with libraries of its own, for a library has one shared memory."""
+    problems = [problem(rng, 2, 1, 30, 50), problem(rng, 2, 1, 26, 70)]
+
+    def solve(number, folder):
+        folder.mkdir()
+        work = workspace(*problems[number], HostDevice(folder, reverse=bool(number)))
+        found = [work.advance(RATES) for _ in range(4)]
+        return found, work.layers.tobytes()
+
+    alone = [solve(number, tmp_path / f"alone {number}") for number in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(solve, (0, 1), (tmp_path / "a", tmp_path / "b")))
+    assert together == alone
+
+
+# As in test_cuda_host.py: a kernel, text that occurs once, and what it becomes.
+FAULTS = {
+    "counts from a row too late": ("layer_pass", "max(strip.first, top)", "max(strip.first, top + 1)"),
+    "counts from a row too early": ("layer_pass", "max(strip.first, top)", "max(strip.first, top - 1)"),
+    "counts to a row too early": ("target_pass", "min(strip.last, bottom)", "min(strip.last, bottom - 1)"),
+    "counts to a row too late": ("target_pass", "min(strip.last, bottom)", "min(strip.last, bottom + 1)"),
+    "counts from a column too late": ("layer_pass", "left <= at", "left < at"),
+    "counts from a column too early": ("target_pass", "left <= at", "left - 1 <= at"),
+    "counts to a column too early": ("target_pass", "at < right", "at < right - 1"),
+    "counts to a column too late": ("layer_pass", "at < right", "at <= right"),
+    "pieces without counted rows count": ("layer_pass", "rows = max(0, min(", "rows = ((min("),
+    "all rows of the error": ("target_pass", "counts = counted.row(row)", "counts = true"),
+    "rows of the neighbours": ("layer_pass", "counts = counted.row(middle)", "counts = in_image"),
+    "sums of the neighbours' columns": ("target_pass", "strip.mine && left", "left"),
+    "a quantum missing": ("layer_pass", " - __float_as_uint(rounder);", " - __float_as_uint(rounder) - 1;"),
+    "fine quanta without sign": ("target_pass", "static_cast<int>(pass.fine)", "pass.fine"),
+    "fine quanta not of the rest": ("target_pass", "fine += counts", "fine += 0 && counts"),
+    "no number goes unseen": ("layer_pass", "wrong >> 23 ? NONE :", ""),
+    "no number of the error goes unseen": ("target_pass", "wrong >> 23 ? NONE :", ""),
+    "no numbers cancel in a block": ("layer_pass", "a == NONE || b == NONE ? NONE : a + b", "a + b"),
+    "no numbers cancel in the terms": ("terms", "a == NONE || b == NONE ? NONE : a + b", "a + b"),
+    "barrier in the sum of a block": ("terms", "= value;\n    __syncthreads();", "= value;"),
+    "a warp of the block": ("target_pass", "warp < COUNT / 32", "warp < COUNT / 32 - 1"),
+}
+
+
+def caught(rng, folder, edits):
+    target, guides, layers = problem(rng, 2, 1, 30, OWN + 12)
+    team = Team(1)
+    try:
+        for reverse in (False, True):
+            device = HostDevice(folder, reverse=reverse, resident=20, edits=edits)
+            assert_sums_are_right(device, target, guides, layers, team)
+    except AssertionError:
+        return True
+    finally:
+        team.close()
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_caught(rng, folder, fault):
+    name, old, new = FAULTS[fault]
+
+    def plant(text):
+        assert text.count(old) == 1, f"the fault {fault!r} does not fit the source any more"
+        return text.replace(old, new)
+
+    plant(HostDevice and __import__("mlsolve_kernels.cuda.source", fromlist=["source"]).source(name, 2))
+    assert caught(rng, folder, {name: plant})
+
+
+def test_nothing_is_caught_in_what_is_right(rng, folder):
+    assert not caught(rng, folder, {})
