@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mlsolve
+import test_tiles_of_kernels
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, compiler
 from mlsolve.backends import CudaBackend
@@ -25,6 +27,7 @@ from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
 from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.sweep.reference import iterate
+from test_cuda_tiles import RATES, tiles_differ
 
 pytestmark = pytest.mark.gpu
 
@@ -113,6 +116,29 @@ def test_a_graph_gives_the_same_bytes(rng, device):
         terms = [work.advance([0.03 / (1 + t) for t in range(BATCH)]) for _ in range(3)]
         results.append((work.layers.tobytes(), terms))
     assert results[0] == results[1] == results[2]
+
+
+def test_tiles_are_the_whole(rng, device, monkeypatch):
+    monkeypatch.setattr(test_tiles_of_kernels, "RATES", RATES)
+    assert tiles_differ(rng, device, size=(150, 2 * OWN + 30), tile=(64, 97)) is None
+
+
+def test_two_devices_from_two_threads(rng):
+    """Two streams; of two GPUs where there are as many. What each gives is what it gives alone."""
+    import cupy
+
+    problems = [problem(rng, 3, 1, 300, 500), problem(rng, 2, 3, 260, 700)]
+
+    def solve(number):
+        with cupy.cuda.Device(number % cupy.cuda.runtime.getDeviceCount()):
+            device = CupyDevice()
+        work = workspace(*problems[number], device)
+        found = [work.advance(RATES) for _ in range(20)]
+        return found, work.layers.tobytes()
+
+    alone = [solve(number) for number in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(solve, (0, 1))) == alone
 
 
 def test_a_whole_solve_is_that_of_the_cpu(picture):

@@ -80,13 +80,14 @@ struct TargetPass {
     __device__ __forceinline__ void leave(int, int row, const float (&x)[COLUMNS], const float (&y)[COLUMNS],
                                           const float (&by_ssim)[COLUMNS]) {
         float blended[COLUMNS];
-        const bool counts = counted.row(row);
+        const unsigned counts = counted.row(row);
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
-            const float error = squared_error(x[c], y[c]), rounded = error + COARSE_ROUNDER;
+            const float error = masked(squared_error(x[c], y[c]), counts, counted.column[c]);
+            const float rounded = error + COARSE_ROUNDER;
             const float rest = error - (rounded - COARSE_ROUNDER);  // exact
-            coarse.add(rounded, COARSE_ROUNDER, counts && counted.column[c]);
-            fine += counts && counted.column[c] ? quanta_of(rest + FINE_ROUNDER, FINE_ROUNDER) : 0;
+            coarse.add(rounded, COARSE_ROUNDER);
+            fine += quanta_of(rest + FINE_ROUNDER, FINE_ROUNDER);
             blended[c] = blend(ssim_weight, mse_weight, x[c], y[c], by_ssim[c]);
         }
         store_own(by_seen, row, strip, blended);

@@ -39,7 +39,7 @@ struct Strip {
 // left ... right - 1 of the image.
 struct Counted {
     int first, rows;  // of the piece
-    bool column[COLUMNS];
+    unsigned column[COLUMNS];  // masks, as `row` returns one
 
     __device__ __forceinline__ Counted(const Strip& strip, int top, int bottom, int left, int right) {
         first = max(strip.first, top);
@@ -47,11 +47,11 @@ struct Counted {
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             const int at = strip.column + c;
-            column[c] = strip.mine && left <= at && at < right;
+            column[c] = strip.mine && left <= at && at < right ? ~0u : 0u;
         }
     }
 
-    __device__ __forceinline__ bool row(int row) const { return within(row - first, rows); }
+    __device__ __forceinline__ unsigned row(int row) const { return within(row - first, rows) ? ~0u : 0u; }
 };
 
 // The thread's own columns of a fetched row.
@@ -144,14 +144,14 @@ __device__ __forceinline__ Tally ssim_march(const Strip& strip, const Counted& c
 
         const int middle = strip.first - 3 * RADIUS + step;
         const bool in_image = within(middle, strip.place.height);
-        const bool counts = counted.row(middle);
+        const unsigned counts = counted.row(middle);
         const Own mean(pass.mean(step)), variance(pass.variance(step));
         float sums[3][COLUMNS];
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             const SsimPartials at = ssim_partials(down[0][c], down[1][c], down[2][c], mean.value[c], variance.value[c],
                                                   in_image ? strip.inside[c] : 0.0f);
-            tally.add(at.value + SSIM_ROUNDER, SSIM_ROUNDER, counts && counted.column[c]);
+            tally.add(masked(at.value, counts, counted.column[c]) + SSIM_ROUNDER, SSIM_ROUNDER);
             sums[0][c] = partials[0][c].push(at.by_mean);
             sums[1][c] = partials[1][c].push(at.by_variance);
             sums[2][c] = partials[2][c].push(at.by_covariance);
