@@ -16,6 +16,7 @@ from conftest import ROOT, environment
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, LaunchError, compiler
 from mlsolve_kernels.cuda.geometry import OWN, SUMMING, pitch_of
+from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import NONE
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
@@ -171,7 +172,11 @@ FAULTS = {
         "crossing.put(map, sums[map]);",
     ),
     "barrier after the sum of a block": ("target_pass", "__syncthreads();  // the next call may write", ""),
-    "barrier in statistics": ("statistics", "fetches_arrived();\n        __syncthreads();", "fetches_arrived();"),
+    "barrier in statistics": (
+        "statistics",
+        "fetches_arrived();\n        __syncthreads();\n",
+        "fetches_arrived();\n",
+    ),
     "barrier that some do not reach": (
         "layer_pass",
         "__syncthreads();  // everybody's fetches",
@@ -280,6 +285,7 @@ def test_planted_faults_are_caught(rng, folder, fault):
         assert text.count(old) == 1, f"the fault {fault!r} does not fit the source any more"
         return text.replace(old, new)
 
+    plant(source(name, 2))
     assert caught(rng, folder, {name: plant})
 
 

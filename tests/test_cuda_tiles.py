@@ -1,4 +1,4 @@
-"""Sums and tiles of the CUDA kernels, on the host: a tile with its halo gives, to the byte, what the whole does."""
+"""Sums and tiles of the CUDA kernels, on the host: a tile with its halo gives the bytes that the whole gives."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,7 @@ import test_tiles_of_kernels as tiles
 from cuda_host.checks import BETAS, BOUNDS, OBJECTIVE, problem, workspace
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN
+from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import ERROR_BITS
 from mlsolve_kernels.objective.cuda import CudaWorkspace
 from mlsolve_kernels.objective.terms import Objective, Shape
@@ -130,12 +131,12 @@ def test_a_workspace_is_filled_again_and_nothing_is_allocated(rng, folder, monke
 
     for inner, before in (
         (Region(3, 30, 0, 40), moments),
-        (Region(0, 9, 7, 33), None),
+        (Region(0, 12, 7, 33), None),
         (Region(0, 30, 0, 40), None),
     ):
         pictures = tiles.problem(rng, 2, 1, 30, 40)
         state, sums = advance_tile(pictures, before, inner, 0, 2, device, Used)
-        fresh, right = advance_tile(pictures, before, inner, 0, 2, HostDevice(folder))
+        fresh, right = advance_tile(pictures, before, inner, 0, 2, HostDevice(folder), CudaWorkspace)
         assert state.tobytes() == fresh.tobytes()
         assert sums == right
     assert device.intact()
@@ -151,9 +152,9 @@ def errors_of(target, layers, counted):
 
 
 def assert_sums_are_right(device, target, guides, layers, team):
-    """Errors to the quantum, SSIM as on the CPU but for single quanta, regions add up, no numbers are seen."""
+    """Errors to the quantum, SSIM as on the CPU or a quantum beside; regions add up; what is no number is seen."""
     height, width = target.shape[1:]
-    rows, columns = (0, height // 3, height), (0, 1, width // 2 + 1, OWN, width)
+    rows, columns = (0, height // 3, height), sorted((0, 1, width // 2 + 1, OWN, width))
     work = workspace(target, guides, layers, device)
     layers = work.layers
     parts = []
@@ -182,16 +183,17 @@ def assert_sums_are_right(device, target, guides, layers, team):
     layers = layers.copy()
     layers[0, 0, 5, 7] = np.nan
     work.start(layers)
-    for counted, seen in (
-        (Region(5, 6, 7, 8), True),
-        (Region(5, 6, 9, 10), False),
-        (Region(11, height, 0, width), None),
+    for counted, of_ssim, of_error in (
+        (Region(5, 6, 7, 8), True, True),
+        (Region(0, 20, 0, width), True, True),
+        (Region(5, 6, 9, 12), True, False),
+        (Region(11, height, 0, width), False, False),
     ):
         work.settle(0, counted)
         work.evaluate()
         sums = work._sums(1)[0]
-        assert np.isnan(sums.target_ssim) == np.isnan(sums.guide_ssim[0]) == (seen is not None)
-        assert np.isnan(sums.target_error) == (seen is True)
+        assert np.isnan(sums.target_ssim) == np.isnan(sums.guide_ssim[0]) == of_ssim
+        assert np.isnan(sums.target_error) == of_error
         assert not np.isnan(sums.guide_ssim[1])
 
 
@@ -283,7 +285,7 @@ def test_planted_faults_are_caught(rng, folder, fault):
         assert text.count(old) == 1, f"the fault {fault!r} does not fit the source any more"
         return text.replace(old, new)
 
-    plant(HostDevice and __import__("mlsolve_kernels.cuda.source", fromlist=["source"]).source(name, 2))
+    plant(source(name, 2))
     assert caught(rng, folder, {name: plant})
 
 

@@ -30,8 +30,8 @@ _loaded: dict[Any, tuple[Any, Compiled]] = {}
 """Kernels that are loaded, by device, name and layers: once in a process, for a driver does not let go of them."""
 
 _one_at_a_time = threading.RLock()
-"""Held while a kernel is compiled and loaded, and while Numba launches: its dispatcher, one for all devices, compiles
-at the first launch."""
+"""Held while a kernel is compiled and loaded, and while Numba launches, which compiles at the first launch: its
+dispatcher is one for all devices."""
 
 
 class NoDeviceError(Exception):
