@@ -250,6 +250,7 @@ PEAK = """
 import re, sys
 from pathlib import Path
 from mlsolve import images
+from mlsolve.images.picture import LIBRARIES
 
 def peak():  # what getrusage tells may be the parent's
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
@@ -258,7 +259,7 @@ before = peak()
 picture = images.open_picture(Path(sys.argv[1]))
 rows = sum(len(band) for band in picture.bands(16))
 assert rows == picture.stored_size[1]
-print(peak() - before, picture.peak_memory(16))
+print(peak() - before, picture.peak_memory(16) + LIBRARIES)
 """
 
 

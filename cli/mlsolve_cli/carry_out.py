@@ -34,11 +34,13 @@ def carry_out(
     act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool, names: Callable[[], list[str]]
 ) -> None:
     """Call `act` with something that shows how it goes; print the result. names: of the guides."""
-    from mlsolve.memory import forget_peak, peak_memory, resident_memory
+    from mlsolve.memory import forget_peak, peak_memory, resident_memory, return_memory_early, trim
 
     from .report import print_result
 
+    return_memory_early()
     warm_up()
+    trim()
     before = resident_memory()
     forget_peak()
     with _interruptible() as marks:

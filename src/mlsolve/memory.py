@@ -87,6 +87,13 @@ def return_memory_early() -> None:
             mallopt(_M_TRIM_THRESHOLD, _RETURNED)
 
 
+def trim() -> None:
+    """Give back what the C library has kept for the next allocation, where it can be told to."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 

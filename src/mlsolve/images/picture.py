@@ -78,14 +78,15 @@ class Picture:
     def peak_memory(self, rows: int) -> int:
         """Return the most bytes that reading in bands of `rows` rows holds, the caller's band included.
 
-        An upper estimate. Pages of a file that is mapped are not counted: the system takes them back at will.
+        An upper estimate, of images alone: the first file brings some LIBRARIES of code and tables besides. Pages
+        of a file that is mapped are not counted: the system takes them back at will.
         """
         width, height = self.stored_size
         # While colours are converted: copies in 8 bits and 16 and, for mixing with white, in 32.
         working = self._converted_rows * width * self.planes * (20 if self._stored.alpha else 8)
         # The caller has one band while the next is filled.
         bands = 2 * min(rows, height) * width * self.planes * 2
-        return self._stored.held + working + bands + _LIBRARIES
+        return self._stored.held + working + bands
 
     def _empty(self, rows: int) -> npt.NDArray[np.uint16]:
         return np.empty((rows, self.stored_size[0], self.planes), np.uint16)
@@ -105,7 +106,7 @@ class Picture:
             raise damaged(self.path, _reason(error)) from None
 
 
-_LIBRARIES: Final = 16 << 20
+LIBRARIES: Final = 16 << 20
 """Bytes of code and tables that come with the first file that is decoded."""
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import numpy.typing as npt
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 18
 """Bytes that decoders give at a time, about: less costs time for every call, more costs memory."""
 
 Mode = Literal["L", "RGB", "CMYK"]

@@ -20,7 +20,7 @@ MAX_PROCESSES: Final = 256
 _RESERVE: Final = 7 << 20
 """Bytes for all that is not an image: history, progress, documents, chunks in passing."""
 
-_REPORT: Final = 14 << 20
+_REPORT: Final = 12 << 20
 """Bytes for contact sheet and previews."""
 
 _TIFF_ROWS: Final = 256

@@ -17,6 +17,7 @@ from ..folder import Summary, check_output, prove, replace_folder, versions, wri
 from ..history import Step
 from ..images import Picture, open_picture
 from ..job import Job
+from ..memory import trim
 from ..options import Options
 from ..pyramid import level_shapes
 from ..rounds.advance import Round, Stop
@@ -212,11 +213,13 @@ def _stages(
         name = enlarge(store, executor, record)
     finally:
         executor.close()
+    trim()
     stop = record.stop or "iterations"
     stage = store.path / _RESULT
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     write_layers(store, name, job, stage, parts, listener)
+    trim()
     proof = prove(
         stage,
         problem.options.exposure,
@@ -225,6 +228,7 @@ def _stages(
         parts.rows,
         lambda share: listener.stage("scoring", share),
     )
+    trim()
     exposure, seconds = problem.options.exposure, record.seconds + prepared
     summary = Summary(exposure, history, stop, seconds, problem.backend, run["device"])
     options = dataclasses.replace(problem.options, backend=problem.backend)

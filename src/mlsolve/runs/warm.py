@@ -4,10 +4,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ..backends import CpuBackend
 from ..folder import prove
-from ..images import PngWriter
+from ..images import PngWriter, load
 from ..options import Options
 from ..rounds.descent import descend, enlarge, halve_pictures
 from ..rounds.executors import Serial
@@ -42,3 +43,6 @@ def run_everything_once() -> None:
         with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
             writer.write((codes >> 8).astype(np.uint8))
         prove(folder, 1.0, lambda _, rows: codes[rows], 1)
+        for suffix in ("jpg", "tif"):
+            Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
+            load(folder / f"other.{suffix}")
