@@ -167,21 +167,71 @@ def small_pictures(side):
     return np.moveaxis(problem.target, 0, -1), list(np.moveaxis(problem.guides, 1, -1))
 
 
-def test_an_opponent_computes_the_iterations_of_mlsolves_own_loop(monkeypatch):
+class AsTorchHasIt:
+    """Our iteration behind what a workspace in torch offers, and nothing else: terms, layers as a whole."""
+
+    batch = 1
+
+    def __init__(self, problem, threads):
+        self.ours = opponents.workspace(OURS, problem, threads)
+
+    def start(self, layers):
+        self.ours.start(layers)
+
+    def advance(self, rates):
+        return [self.ours.iterate(rate) for rate in rates]
+
+    @property
+    def layers(self):
+        return self.ours.layers
+
+
+@pytest.fixture
+def computed_by_ours(monkeypatch):
+    """The opponent computes what we do; what it was made for, in order."""
     made = []
 
     def fake(name, problem, threads, device):
         made.append((name, problem.target.shape[1:], threads, device))
-        return opponents.workspace(OURS, problem, threads)
+        return AsTorchHasIt(problem, threads)
 
     monkeypatch.setattr(quality, "workspace", fake)
+    return made
+
+
+@pytest.mark.parametrize("ends_at", [None, 1, 3])
+def test_an_opponent_computes_the_iterations_of_mlsolves_own_loop(computed_by_ours, ends_at):
+    """Also where a callback ends it: the solver may then begin anew from where the level began."""
     target, guides = small_pictures(40)
     options = Options(iterations=4, levels=2, threads=1)
+
+    def ends(step):
+        return step.level == 2 and step.iteration == ends_at
+
     with quality.computed_by(STRONGEST, 1, "cpu"):
-        theirs = package.solve(target, guides, options)
-    assert made == [(STRONGEST, (20, 20), 1, "cpu"), (STRONGEST, (40, 40), 1, "cpu")]
-    ours = package.solve(target, guides, options)
-    assert len(made) == 2
+        theirs = package.solve(target, guides, options, ends)
+    assert computed_by_ours == [(STRONGEST, (20, 20), 1, "cpu"), (STRONGEST, (40, 40), 1, "cpu")]
+    ours = package.solve(target, guides, options, ends)
+    assert len(computed_by_ours) == 2
+    assert theirs.layers.tobytes() == ours.layers.tobytes()
+    assert len(theirs.history) == len(ours.history) == (8 if ends_at is None else 4 + ends_at)
+    for their_step, our_step in zip(theirs.history, ours.history, strict=True):
+        assert their_step.loss == pytest.approx(our_step.loss, rel=1e-12)
+        assert their_step.guide_ssim == pytest.approx(our_step.guide_ssim, rel=1e-12)
+
+
+def test_a_solve_that_lost_keeps_where_the_level_began(computed_by_ours):
+    """With an opponent as without: layers that the solver puts back are the ones it takes."""
+    _, (guide, *_) = small_pictures(40)
+    options = Options(iterations=4, levels=1, threads=1, exposure=1, learning_rate=1.0)
+
+    def ends(step):
+        return step.iteration == 2
+
+    with quality.computed_by(STRONGEST, 1, "cpu"):
+        theirs = package.solve(guide, [guide], options, ends)
+    assert theirs.history[1].loss > theirs.history[0].loss  # nothing is better than the guide itself
+    ours = package.solve(guide, [guide], options, ends)
     assert theirs.layers.tobytes() == ours.layers.tobytes()
 
 

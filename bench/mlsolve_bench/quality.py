@@ -5,7 +5,7 @@ levels, schedule and stopping are the same, and only who computes the iteration 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 from unittest.mock import patch
@@ -16,10 +16,14 @@ import numpy.typing as npt
 import mlsolve
 from mlsolve import Options, Step, solver
 from mlsolve.rounds.problem import BETAS
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
+from mlsolve_kernels.objective.terms import Objective, Shape, Sums, Terms
+from mlsolve_kernels.region import Region
 
 from .opponents import OURS, workspace
 from .problem import EXPOSURE, LAYERS, PLANES, RATE, Problem, cat, pictures
+
+FloatArray = npt.NDArray[np.float32]
 
 TARGET_SSIM: Final = 0.95
 """SSIM of the stack as seen to the target that is asked for, in encoded transmittance, at full size."""
@@ -28,6 +32,77 @@ GUIDE_SSIM: Final = 0.70
 """Mean SSIM of the layers to their guides that is asked for along with it."""
 
 PARITY_STEPS: Final = 20
+
+
+class OpponentWorkspace:
+    """An opponent's workspace as the solver sees one: filled plane by plane, and made once everything is in.
+
+    In memory a level is one round of one tile, so there are no moments to take over or to hand on.
+    """
+
+    def __init__(self, shape: Shape, make: Callable[[FloatArray, FloatArray], Any]) -> None:
+        """make: returns what computes, given target (C, H, W) and guides (N, C, H, W), encoded transmittance."""
+        self._make = make
+        self._pixels = shape.planes * shape.height * shape.width
+        self._target = np.empty(shape[1:], dtype=np.float32)
+        self._guides, self._layers = (np.empty(shape, dtype=np.float32) for _ in range(2))
+        self._solving: Any = None
+        self._moved = False
+
+    @property
+    def batch(self) -> int:
+        """How many iterations `advance` is best given at a time."""
+        return int(self._solving.batch)
+
+    def put_target(self, plane: int, image: FloatArray) -> None:
+        """Take `image` (H, W) as a plane of the target."""
+        self._target[plane] = image
+
+    def put_guide(self, layer: int, plane: int, image: FloatArray) -> None:
+        """Take `image` (H, W) as a plane of a guide."""
+        self._guides[layer, plane] = image
+
+    def put_layer(
+        self, layer: int, plane: int, image: FloatArray, moments: tuple[FloatArray, FloatArray] | None = None
+    ) -> None:
+        """Take `image` (H, W) as a plane of a layer."""
+        assert moments is None, "opponents start a level with moments of zero"
+        self._bring_back()
+        self._layers[layer, plane] = image
+
+    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+        """Make the opponent's workspace; `counted` must be all of the image."""
+        assert step == 0, "opponents start a level with its first step"
+        _, height, width = self._target.shape
+        assert counted in (None, Region(0, height, 0, width)), "opponents know no tiles"
+        # Copies, for an opponent may go on looking at what it is given.
+        self._solving = self._make(self._target.copy(), self._guides.copy())
+        self._solving.start(self._layers)
+
+    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
+        """Put a plane of a layer as it stands into `out` (H, W)."""
+        self._bring_back()
+        out[...] = self._layers[layer, plane]
+
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
+        """Refuse: the solver asks for moments where another round follows, and in memory none does."""
+        raise NotImplementedError("opponents hand no moments on")
+
+    def advance(self, rates: Sequence[float]) -> list[Sums]:
+        """Take a step at each of `rates`; return the sums of the terms each started from, no whole numbers here."""
+        self._moved = True
+        return [self._sums(terms) for terms in self._solving.advance(rates)]
+
+    def _sums(self, terms: Terms) -> Sums:
+        similarity, error = self._pixels * 2.0**SSIM_BITS, self._pixels * 2.0**ERROR_BITS
+        by_layer = tuple(ssim * similarity for ssim in terms.guide_ssim)
+        return Sums(terms.target_ssim * similarity, terms.target_mse * error, by_layer)
+
+    def _bring_back(self) -> None:
+        """Take over the layers as the opponent has them, if it has moved them."""
+        if self._moved:
+            self._layers[...] = self._solving.layers
+            self._moved = False
 
 
 class OpponentBackend:
@@ -40,17 +115,14 @@ class OpponentBackend:
         """Let `opponent` compute with `threads` threads on `device`."""
         self._made = (opponent, threads, device)
 
-    def workspace(
-        self,
-        target: npt.NDArray[np.float32],
-        guides: npt.NDArray[np.float32],
-        objective: Objective,
-        bounds: tuple[float, float],
-    ) -> Any:
-        """Return the opponent's workspace for `target` (C, H, W) and `guides` (N, C, H, W)."""
+    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> OpponentWorkspace:
+        """Return a workspace of `shape` that is the opponent's, once it is filled."""
         opponent, threads, device = self._made
-        problem = Problem(np.ascontiguousarray(target), np.ascontiguousarray(guides), objective, bounds, BETAS)
-        return workspace(opponent, problem, threads, device)
+
+        def make(target: FloatArray, guides: FloatArray) -> Any:
+            return workspace(opponent, Problem(target, guides, objective, bounds, BETAS), threads, device)
+
+        return OpponentWorkspace(shape, make)
 
     def close(self) -> None:
         """Nothing is shared among the workspaces."""
