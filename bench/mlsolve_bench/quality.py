@@ -89,7 +89,7 @@ class OpponentWorkspace:
         raise NotImplementedError("opponents hand no moments on")
 
     def advance(self, rates: Sequence[float]) -> list[Sums]:
-        """Take a step at each of `rates`; return the sums of the terms each started from, no whole numbers here."""
+        """Take a step at each of `rates`; return the sums of the terms each started from, as floats."""
         self._moved = True
         return [self._sums(terms) for terms in self._solving.advance(rates)]
 
