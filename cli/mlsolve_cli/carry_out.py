@@ -1,5 +1,6 @@
 """What `mlsolve run` and `mlsolve resume` have in common: the run, its progress, Ctrl-C, and what is printed."""
 
+import gc
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from mlsolve.rounds.advance import Round
     from mlsolve.rounds.tiles import Tile
     from mlsolve.runs.run import Listener, Outcome
+
+_BETWEEN_COLLECTIONS: Final = (700, 10, 10)
+"""Python's own thresholds; `main` raises them for the time in which modules are loaded."""
 
 _SMALL: Final = 20_000_000
 """Pixels up to which a stopped run is written out as it stands: it takes but seconds."""
@@ -80,6 +84,10 @@ def warm_up() -> None:
     from mlsolve.runs.warm import run_everything_once
 
     run_everything_once()
+    # What is loaded stays and need not be looked through for garbage again, which from here on is looked for often:
+    # what a round leaves in cycles would otherwise count against its memory.
+    gc.freeze()
+    gc.set_threshold(*_BETWEEN_COLLECTIONS)
 
 
 class _Watched(Progress):

@@ -25,7 +25,7 @@ from .job import Job, relative_name
 from .proof import Proof, Sink, same_planes_of, shown
 from .rounds.pictures import as_codes
 from .scores import Scores
-from .sheet import draw_sheet
+from .sheet import sheet_bands, sheet_size
 
 if TYPE_CHECKING:
     from .solution import Solution
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
 _OURS: Final = re.compile(r"layer-\d+\.(?:png|tif)|stack\.png|sheet\.png|history\.csv|job\.toml|result\.json")
 """Names of the files mlsolve writes into a folder."""
-
-_SHEET_ROWS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,9 @@ def prove(
 
 def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
     """Write all but layers and stack into `stage`, which is to become `folder`; job: what it came from."""
-    sheet = draw_sheet(proof, summary.exposure)
-    with images.PngWriter(stage / "sheet.png", sheet.size, 3, 8) as writer:
-        for top in range(0, sheet.height, _SHEET_ROWS):  # Pillow's picture is large, a copy of it as well
-            bottom = min(top + _SHEET_ROWS, sheet.height)
-            writer.write(np.asarray(sheet.crop((0, top, sheet.width, bottom))))
+    with images.PngWriter(stage / "sheet.png", sheet_size(proof), 3, 8) as writer:
+        for band in sheet_bands(proof, summary.exposure):
+            writer.write(band)
     images.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:
         images.write_bytes(stage / "job.toml", job.toml(folder).encode())

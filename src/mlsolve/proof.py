@@ -35,9 +35,11 @@ STACK: Final = 2048
 """Longer side of stack.png at the most, in pixels."""
 
 
-def shown(size: tuple[int, int], longest: int = STACK) -> tuple[int, int]:
-    """Return the (width, height) of the preview of a picture of `size`."""
-    scale = min(1.0, longest / max(size))
+def shown(size: tuple[int, int], longest: int = STACK, enlarge: bool = False) -> tuple[int, int]:
+    """Return the (width, height) of the preview of a picture of `size`, larger than it only if `enlarge` is set."""
+    scale = longest / max(size)
+    if not enlarge:
+        scale = min(1.0, scale)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 

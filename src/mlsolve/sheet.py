@@ -1,5 +1,7 @@
 """The contact sheet: guides, layers, target and stack side by side with their scores."""
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from .arrays import code_values
-from .proof import CELL, Proof
+from .proof import CELL, Preview, Proof, shown
 from .resize import resize
 
 Cell = tuple[npt.NDArray[np.uint8], str, str]
@@ -16,6 +18,9 @@ Cell = tuple[npt.NDArray[np.uint8], str, str]
 _GAP: Final = 28
 _MARGIN: Final = 56
 _CAPTION: Final = 44
+_BASELINE: Final = 12
+_BAND: Final = 64
+"""Rows of pixels that are put together at a time."""
 _LEAST_COLUMN: Final = 300
 """Least width of a column, in pixels: the longest caption must find room below a narrow picture."""
 _COLUMNS: Final = 4
@@ -25,67 +30,96 @@ _PAPER: Final = (246, 245, 241)
 _FAINT: Final = (112, 113, 118)
 
 
-def draw_sheet(proof: Proof, exposure: float) -> Image.Image:
-    """Return the contact sheet of what `proof` has seen, RGB in sRGB; it does not grow with the print.
+def sheet_size(proof: Proof) -> tuple[int, int]:
+    """Return (width, height) of the contact sheet in pixels; it does not grow with the print."""
+    across, down = _cell_room(proof)
+    columns, rows = _grid(len(proof.layers))
+    width = 2 * _MARGIN + columns * across + (columns - 1) * _GAP + 2 * _GAP + across
+    return width, _MARGIN + rows * (down + _CAPTION + _GAP) - _GAP + _MARGIN + _CAPTION
 
-    Above each layer stands its guide; target and stack stand to the right.
+
+def sheet_bands(proof: Proof, exposure: float) -> Iterator[npt.NDArray[np.uint8]]:
+    """Give the contact sheet of what `proof` has seen from the top, some rows at a time, (h, width, 3) uint8 sRGB.
+
+    Above each layer stands its guide; target and stack stand to the right. All of it at once would be the largest
+    thing in the memory of a small run.
     """
-    scores, layers = proof.scores, len(proof.layers)
+    width, _ = sheet_size(proof)
+    across, _ = _cell_room(proof)
+    columns, count = _grid(len(proof.layers))
+    lefts = [_MARGIN + column * (across + _GAP) for column in range(columns)]
+    lefts.append(lefts[-1] + across + 2 * _GAP)  # target and stack stand a little apart
+    yield _paper(width, _MARGIN)
+    for number, cells in enumerate(_rows(proof)):
+        placed = [(left, cell) for left, cell in zip(lefts, cells, strict=True) if cell is not None]
+        yield from _pictures(width, [(left, picture) for left, (picture, _, _) in placed])
+        yield _captions(width, _GAP if number < count - 1 else 0, placed)
+    foot = Image.fromarray(_paper(width, _MARGIN + _CAPTION))
+    _sign(ImageDraw.Draw(foot), proof, exposure, (_MARGIN, _MARGIN // 2))
+    yield np.asarray(foot)
+
+
+def _grid(layers: int) -> tuple[int, int]:
+    """Return columns of layers, and rows of guides and layers."""
     columns = min(_COLUMNS, layers)
-    rows: list[list[Cell]] = []
+    return columns, 2 * -(-layers // columns)
+
+
+def _cell_room(proof: Proof) -> tuple[int, int]:
+    """Return width and height of the room for a picture, which is wider than a narrow one."""
+    width, height = shown(proof.size, CELL, enlarge=True)
+    return max(width, _LEAST_COLUMN), height
+
+
+def _rows(proof: Proof) -> Iterator[list[Cell | None]]:
+    """Give the cells of every row, a place for every column; the last is that of target and stack."""
+    scores, layers = proof.scores, len(proof.layers)
+    size = shown(proof.size, CELL, enlarge=True)
+    columns, _ = _grid(layers)
+
+    def cell(preview: Preview, name: str, value: str) -> Cell:
+        picture = preview.image
+        if picture.shape[1::-1] != size:
+            picture = code_values(resize(np.asarray(picture / np.float32(255), dtype=np.float32), size))
+        return picture, name, value
+
     for start in range(0, layers, columns):
         numbers = range(start, min(start + columns, layers))
-        rows.append([(proof.guides[k].image, f"guide {k + 1}", "") for k in numbers])
-        rows.append(
-            [(proof.layers[k].image, f"layer {k + 1}", f"SSIM {scores.guide_ssim[k]:.3f}") for k in numbers]
-        )
-    seen = f"SSIM {scores.target_ssim:.3f}   {scores.target_psnr:.1f} dB"
-    right: list[Cell] = [(proof.target.image, "target", ""), (proof.stack_cell.image, "stack", seen)]
-
-    size = _cell_size(proof.size)
-    across, down = max(size[0], _LEAST_COLUMN), size[1]
-    left_width = columns * across + (columns - 1) * _GAP
-    width = 2 * _MARGIN + left_width + 2 * _GAP + across
-    height = 2 * _MARGIN + len(rows) * (down + _CAPTION) + (len(rows) - 1) * _GAP
-    sheet = Image.new("RGB", (width, height + _CAPTION), _PAPER)
-    pen = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            _paste(sheet, pen, cell, _MARGIN + column * (across + _GAP), _top(number, down), size)
-    for number, cell in enumerate(right):
-        left = _MARGIN + left_width + 2 * _GAP
-        _paste(sheet, pen, cell, left, _top(number, down), size)
-    _sign(pen, proof, exposure, (_MARGIN, height - _MARGIN // 2))
-    return sheet
+        nothing = [None] * (columns - len(numbers))
+        last = None if start else cell(proof.target, "target", "")
+        yield [*(cell(proof.guides[k], f"guide {k + 1}", "") for k in numbers), *nothing, last]
+        seen = f"SSIM {scores.target_ssim:.3f}   {scores.target_psnr:.1f} dB"
+        last = None if start else cell(proof.stack_cell, "stack", seen)
+        similar = (f"SSIM {value:.3f}" for value in scores.guide_ssim[start:])
+        sheets = (cell(proof.layers[k], f"layer {k + 1}", next(similar)) for k in numbers)
+        yield [*sheets, *nothing, last]
 
 
-def _top(row: int, down: int) -> int:
-    return _MARGIN + row * (down + _CAPTION + _GAP)
+def _paper(width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Return an empty part of the sheet, (height, width, 3)."""
+    return np.full((height, width, 3), _PAPER, dtype=np.uint8)
 
 
-def _cell_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height of a picture on the sheet, given those of the print."""
-    width, height = size
-    scale = CELL / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def _pictures(width: int, placed: list[tuple[int, npt.NDArray[np.uint8]]]) -> Iterator[npt.NDArray[np.uint8]]:
+    """Give a row of pictures, each with its left edge, some rows of pixels at a time."""
+    height = placed[0][1].shape[0]
+    for top in range(0, height, _BAND):
+        band = _paper(width, min(_BAND, height - top))
+        for left, picture in placed:
+            band[:, left : left + picture.shape[1]] = picture[top : top + len(band)]
+        yield band
 
 
-def _paste(
-    sheet: Image.Image,
-    pen: ImageDraw.ImageDraw,
-    cell: Cell,
-    left: int,
-    top: int,
-    size: tuple[int, int],
-) -> None:
-    picture, name, value = cell
-    if picture.shape[1::-1] != size:
-        picture = code_values(resize(np.asarray(picture / np.float32(255), dtype=np.float32), size))
-    sheet.paste(Image.fromarray(np.repeat(picture, 3 // picture.shape[2], axis=2)), (left, top))
-    baseline = top + size[1] + 12
-    pen.text((left, baseline), name, fill=_INK, font=_font(20))
-    if value:
-        pen.text((left + max(size[0], _LEAST_COLUMN), baseline), value, fill=_FAINT, font=_font(20), anchor="ra")
+def _captions(width: int, below: int, placed: list[tuple[int, Cell]]) -> npt.NDArray[np.uint8]:
+    """Return what stands below a row of pictures, and as much paper again as `below` says."""
+    strip = Image.fromarray(_paper(width, _CAPTION + below))
+    pen = ImageDraw.Draw(strip)
+    for left, (picture, name, value) in placed:
+        pen.text((left, _BASELINE), name, fill=_INK, font=_font(20))
+        if value:
+            right = left + max(picture.shape[1], _LEAST_COLUMN)
+            pen.text((right, _BASELINE), value, fill=_FAINT, font=_font(20), anchor="ra")
+    return np.asarray(strip)
 
 
 def _sign(pen: ImageDraw.ImageDraw, proof: Proof, exposure: float, place: tuple[int, int]) -> None:
@@ -99,6 +133,7 @@ def _sign(pen: ImageDraw.ImageDraw, proof: Proof, exposure: float, place: tuple[
     pen.text(place, line, fill=_FAINT, font=_font(18))
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return the font that Pillow carries with it, so that a sheet looks the same everywhere."""
     return ImageFont.load_default(size)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ..backends import CpuBackend
-from ..folder import prove
+from ..folder import Summary, prove, write_report
 from ..images import PngWriter, load
 from ..options import Options
 from ..rounds.descent import descend, enlarge, halve_pictures
@@ -33,7 +33,7 @@ def run_everything_once() -> None:
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, problem, executor)
-        _, record = descend(store, executor, Limits(), Silent())
+        history, record = descend(store, executor, Limits(), Silent())
         layer = store.open(enlarge(store, executor, record)).data[0, 0, 0]
     finally:
         executor.close()
@@ -42,7 +42,8 @@ def run_everything_once() -> None:
         folder = Path(name)
         with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
             writer.write((codes >> 8).astype(np.uint8))
-        prove(folder, 1.0, lambda _, rows: codes[rows], 1)
+        proof = prove(folder, 1.0, lambda _, rows: codes[rows], 1)
+        write_report(folder, folder, Summary(1.0, history, "iterations", 0.0, "cpu", None), proof)
         for suffix in ("jpg", "tif"):
             Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
             load(folder / f"other.{suffix}")
