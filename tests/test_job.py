@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlsolve import InputError, OptionError, Options
-from mlsolve.job import Job, guide_entry, load_job, own_guides, parse_generated, parse_size
+from mlsolve.job import MAX_SIDE, Job, guide_entry, load_job, own_guides, parse_generated, parse_size
 
 
 def write(path, text):
@@ -53,7 +53,7 @@ def test_a_short_job_is_enough(tmp_path):
         ('target = "t"\nguides = ["g"]\nfit = "fill"', "fit is 'fill': use cover, contain, stretch"),
         ('target = "t"\nguides = ["g"]\nseed = ' + "9" * 5000, "is no TOML file"),
         ('target = "t"\nguides = ["g"]\nssim_weight = ' + "9" * 400, "ssim_weight is inf"),
-        ('target = "t"\nguides = ["g"]\nsize = [40000, 600]', "the largest side may be 32767"),
+        ('target = "t"\nguides = ["g"]\nsize = [1000001, 600]', "the largest side may be 1000000"),
         ('target = "t"\nguides = ["mosaic:x"]', "guide is 'mosaic:x': use FAMILY:SEED"),
     ],
 )
@@ -83,6 +83,8 @@ def test_refused_files(tmp_path):
         ("640x480", (640, 480)),
         ("640X480", (640, 480)),
         ([64, 48], (64, 48)),
+        # Larger than OpenCV can draw and than fits any memory: solved in tiles.
+        ([MAX_SIDE, 11], (1_000_000, 11)),
     ],
 )
 def test_sizes(value, size):
@@ -91,7 +93,7 @@ def test_sizes(value, size):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "x", "10", "-600", "600x", "1x2x3", "60.5", "9" * 5000, 99999, 5.5, True, None, [1, 2, 3], "600mm"],
+    ["", "x", "10", "-600", "600x", "1x2x3", "60.5", "9" * 5000, MAX_SIDE + 1, 5.5, True, None, [1, 2, 3], "600mm"],
 )
 def test_refused_sizes(value):
     with pytest.raises(OptionError, match="size is"):

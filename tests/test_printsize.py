@@ -71,16 +71,26 @@ def test_dpi_out_of_range(dpi):
 
 def test_what_cannot_be_solved_is_told_what_could():
     """The remedy in the message works, and the next whole dpi beyond it does not."""
-    small, large = PrintSize(5, 900), PrintSize(2000, 3000)
+    small, large = PrintSize(5, 900), PrintSize(60_000, 90_000)
     with pytest.raises(OptionError, match=r"5×900 mm, at 30 dpi 6×1063 pixels: .* use 56 dpi or a larger print"):
         small.pixels(30)
     assert small.pixels(56)[0] == 11
     with pytest.raises(OptionError, match="11 pixels or more"):
         small.pixels(50)
-    with pytest.raises(OptionError, match=r"35433 pixels: the largest side may be 32767 pixels, use 277 dpi"):
+    with pytest.raises(OptionError, match=r"1062992 pixels: the largest side may be 1000000 pixels, use 282 dpi"):
         large.pixels(300)
-    assert large.pixels(277)[1] <= MAX_SIDE
+    assert large.pixels(282)[1] <= MAX_SIDE
     with pytest.raises(OptionError, match=f"{MAX_SIDE}"):
-        large.pixels(278)
-    with pytest.raises(OptionError, match=r"32767 pixels, use a smaller print$"):
-        PrintSize(1e6, 1e6).pixels(1)
+        large.pixels(283)
+
+
+def test_what_no_dpi_can_mend_is_told_to_change_size():
+    with pytest.raises(OptionError, match=r"11 pixels or more, use a larger print$"):
+        PrintSize(0.02, 900).pixels(300)
+    with pytest.raises(OptionError, match=r"1000000 pixels, use a smaller print$"):
+        PrintSize(1e8, 1e8).pixels(1)
+
+
+def test_what_is_too_large_for_memory_has_pixels_all_the_same():
+    """A print that needs tiles is no error here."""
+    assert parse_print_size("3x3m").pixels(300) == (35433, 35433)
