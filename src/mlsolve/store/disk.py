@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OutputError, StoreError
-from .zarr import REMEDY, ZarrArray, first_line
+from .zarr import REMEDY, ZarrArray, first_line, unwritable
 
 _SUFFIX: Final = ".json"
 
@@ -107,7 +107,7 @@ class DiskStore:
         except OutputError:
             raise
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}") from None
+            raise unwritable(self.path, error) from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -39,7 +40,7 @@ REMEDY: Final = "delete the folder of the run and run anew"
 
 
 class ZarrArray:
-    """One array in a folder of its own."""
+    """One array in a folder of its own. Of those who use it each opens it for itself, threads as well as processes."""
 
     def __init__(
         self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
@@ -114,6 +115,11 @@ class ZarrArray:
             return False
         return True
 
+    def forget(self, place: Index) -> None:
+        """Close the file of a tile: another is there now."""
+        if place in self._shards:
+            os.close(self._shards.pop(place)[0])
+
     def close(self) -> None:
         """Close the files that reading opened."""
         for descriptor, _ in self._shards.values():
@@ -123,6 +129,10 @@ class ZarrArray:
     def __del__(self) -> None:
         """Close them at the latest now."""
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy, or send to another process, all but the open files: their numbers mean nothing there."""
+        return ZarrArray, (self.folder, self.shape, self.dtype, self._tile, self._apart)
 
     @property
     def inner(self) -> tuple[int, ...]:
@@ -155,7 +165,7 @@ class ZarrArray:
         try:
             data = _read_at(descriptor, length, offset)
         except (OSError, OverflowError) as error:
-            raise StoreError(f"{self.path(place)} cannot be read: {first_line(error)}") from None
+            raise _unreadable(self.path(place), error) from None
         if len(data) != length or _crc(data[:-_CRC_BYTES]) != data[-_CRC_BYTES:]:
             raise StoreError(f"{self.path(place)} is damaged (a checksum is wrong): {REMEDY}")
         return memoryview(data)[:-_CRC_BYTES]
@@ -172,15 +182,17 @@ class ZarrArray:
         except FileNotFoundError:
             raise StoreError(f"{path} is missing: {REMEDY}") from None
         except OSError as error:
-            raise StoreError(f"{path} cannot be read: {first_line(error)}") from None
+            raise _unreadable(path, error) from None
         try:
             at = os.fstat(descriptor).st_size - size
             data = _read_at(descriptor, size, at) if at >= 0 else b""
             if len(data) != size or _crc(data[:-_CRC_BYTES]) != data[-_CRC_BYTES:]:
                 raise StoreError(f"{path} is damaged (the checksum of its index is wrong): {REMEDY}")
             entries = np.frombuffer(data[:-_CRC_BYTES], dtype="<u8").reshape(*self.inner, 2)
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError):  # a folder, for one: opening it is allowed
+                raise _unreadable(path, error) from None
             raise
         if len(self._shards) >= _MOST_OPEN:
             self.close()
@@ -241,7 +253,7 @@ class _ZarrTile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._partial.open("wb", buffering=0)
         except OSError as error:
-            raise self._refused(error) from None
+            raise unwritable(self._path, error) from None
         return self
 
     def __exit__(
@@ -253,22 +265,35 @@ class _ZarrTile:
                 self._write(index + _crc(index))
                 self._file.close()
                 self._partial.replace(self._path)
+                self._array.forget(self._place)
+        except OutputError:
+            raise
         except OSError as refused:
-            raise self._refused(refused) from None
+            raise unwritable(self._path, refused) from None
         finally:
-            self._file.close()
-            self._partial.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong before is what is told
+                self._file.close()
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)
 
     def _write(self, data: bytes) -> None:
         try:
             written = self._file.write(data)
         except OSError as error:
-            raise self._refused(error) from None
+            raise unwritable(self._path, error) from None
         if written != len(data):  # what is left of a disk that is all but full
-            raise self._refused(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            raise unwritable(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._path} cannot be written: {error.strerror or error}")
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """Return what tells that `path` cannot be written, and what to do."""
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    remedy = "free some space" if full else "let it be written, or choose another --out"
+    return OutputError(f"{path} cannot be written: {first_line(error)}: {remedy}")
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} cannot be read ({first_line(error)}): let it be read, or {REMEDY}")
 
 
 def first_line(error: BaseException) -> str:
