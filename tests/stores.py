@@ -1,0 +1,102 @@
+"""What tests of the store share: values and where they go, disks that fill, bits that flip."""
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mlsolve.errors import StoreError
+from mlsolve.rounds.tiles import tiles_of
+from mlsolve.store import DiskStore, MemoryStore
+from mlsolve.store.zarr import CHUNK
+from mlsolve_kernels.region import Region
+
+STORES = [lambda folder: DiskStore(folder / "store"), lambda _: MemoryStore()]
+
+
+def values(rng, shape, dtype):
+    """Values of any bits, of floats as well."""
+    return np.frombuffer(rng.bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize), dtype).reshape(shape)
+
+
+def write(array, data, tile, apart, regions=None):
+    """Write `data` into `array`, all its tiles or those of `regions`."""
+    sides = tuple(-(-side // CHUNK) * CHUNK for side in tile)
+    for region in regions or tiles_of(data.shape[-2:], sides):
+        for own in np.ndindex(data.shape[:apart]):
+            with array.tile(own, region) as place:
+                for rest in np.ndindex(data.shape[apart:-2]):
+                    place.put((*own, *rest), part(data[own + rest], region))
+
+
+def part(plane, region):
+    return plane[region.top : region.bottom, region.left : region.right]
+
+
+def everything(array):
+    """All values of an array."""
+    out = np.empty(array.shape, dtype=array.dtype)
+    height, width = array.shape[-2:]
+    for index in np.ndindex(array.shape[:-2]):
+        array.read(index, Region(0, height, 0, width), out[index])
+    return out
+
+
+def words(error, *parts):
+    """The message of an error: one line in which all of `parts` stand, each once."""
+    message = str(error.value)
+    assert "\n" not in message
+    for one in parts:
+        assert message.count(str(one)) == 1, message
+    return message
+
+
+def or_refused(read, words):
+    """What `read` returns; None where it raises StoreError, in one line with `words`."""
+    try:
+        return read()
+    except StoreError as error:
+        found = str(error)
+    assert words in found
+    assert "\n" not in found
+    return None
+
+
+def filling(monkeypatch):
+    """A function that lets files take so many bytes more: what is beyond is written in part, then refused."""
+    room = [None]
+
+    class Filling(io.FileIO):
+        def write(self, data):
+            if room[0] is None:
+                return super().write(data)
+            if room[0] == 0 < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = super().write(bytes(data)[: room[0]])
+            room[0] -= written
+            return written
+
+    def opened(path, mode="r", buffering=-1, **rest):
+        if mode != "wb":
+            return plain(path, mode, buffering, **rest)
+        raw = Filling(path, "w")
+        return raw if buffering == 0 else io.BufferedWriter(raw)
+
+    plain = Path.open
+    monkeypatch.setattr(Path, "open", opened)
+    return lambda size: room.__setitem__(0, size)
+
+
+def flipped(path, flips):
+    """Flip bits of a byte of the file, for each (place, bits) in turn; yield when it is so, and mend it."""
+    right = path.read_bytes()
+    for place, bits in flips:
+        for byte in (right[place] ^ bits, right[place]):
+            with path.open("r+b") as file:
+                file.seek(place)
+                file.write(bytes([byte]))
+            if byte != right[place]:
+                yield
+    assert path.read_bytes() == right
