@@ -40,7 +40,7 @@ REMEDY: Final = "delete the folder of the run and run anew"
 
 
 class ZarrArray:
-    """One array in a folder of its own. Of those who use it each opens it for itself, threads as well as processes."""
+    """One array in a folder of its own. Each thread and each process that reads opens it for itself."""
 
     def __init__(
         self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
