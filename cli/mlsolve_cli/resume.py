@@ -27,8 +27,9 @@ def resume(
     from mlsolve.memory import parse_memory
     from mlsolve.options import Options
     from mlsolve.runs.machine import Machine
-    from mlsolve.runs.run import guides_of, unfinished
+    from mlsolve.runs.run import guides_of
     from mlsolve.runs.run import resume as go_on
+    from mlsolve.runs.unfinished import unfinished
 
     from .carry_out import carry_out
 

@@ -68,6 +68,9 @@ class Backend(Protocol):
     def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
         """Return a workspace of `shape`."""
 
+    def free_memory(self) -> int | None:
+        """Return the free bytes of a memory of its own, None if it computes in main memory."""
+
     def close(self) -> None:
         """End threads, free device memory."""
 
@@ -90,6 +93,10 @@ class CpuBackend:
         from mlsolve_kernels.sweep.cpu import CpuWorkspace
 
         return CpuWorkspace.blank(shape, objective, bounds, self._betas, self._team)
+
+    def free_memory(self) -> int | None:
+        """Return None: it computes in main memory."""
+        return None
 
     def close(self) -> None:
         """End the threads."""
@@ -129,6 +136,10 @@ class CudaBackend:
         raise DeviceMemoryError(
             _too_little(self._device.name, shape, device_bytes(*shape), self._device.free_memory())
         )
+
+    def free_memory(self) -> int | None:
+        """Return the free bytes on the device."""
+        return int(self._device.free_memory())
 
     def close(self) -> None:
         """Give the device's memory back."""

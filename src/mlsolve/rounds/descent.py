@@ -127,7 +127,7 @@ def descend(store: Store, executor: Executor, limits: Limits, listener: Listener
 def enlarge(store: Store, executor: Executor, record: Record) -> str:
     """Bring the layers to full size if the solve ended at a coarser level; return the array that holds them."""
     problem = Problem.load(store)
-    name = f"{record.state}/state"
+    name = _origin(record)
     for level in range(record.state_level + 1, problem.levels + 1):
         shape = problem.shapes[level - 1]
         larger = f"level-{level}/enlarged"
@@ -183,9 +183,10 @@ def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -
     with contextlib.suppress(StoreError, KeyError, TypeError, ValueError):
         plan = Round.load(store, record.level, record.number + 1)
         planes = problem.planes if plan.together else 1
-        fits = limits.memory is None or limits.tile_bytes(problem.layers, planes, plan.window) <= limits.memory
         store.open(f"{name}/state")
-        if fits and plan.first == record.iteration:
+        # With other limits than before the generation it was to start from may have another name.
+        same = plan.first == record.iteration and plan.origin == _origin(record)
+        if same and limits.fit(problem.layers, planes, plan.window):
             return plan
     return None
 
@@ -204,7 +205,7 @@ def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPl
         record.iteration,
         iterations,
         "generation" if record.iteration else "coarser" if record.level > 1 else "guides",
-        f"{record.state}/state" if record.state else "",
+        _origin(record),
         thinning(store, problem, 1) if record.level == 1 and record.iteration == 0 else 1.0,
         not last,
         chosen.sides,
@@ -215,6 +216,11 @@ def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPl
     _make_room(store, problem, plan)
     plan.save(store)
     return plan
+
+
+def _origin(record: Record) -> str:
+    """Return the array that the next round starts from, "" for the guides."""
+    return f"{record.state}/state" if record.state else ""
 
 
 def _make_room(store: Store, problem: Problem, plan: Round) -> None:

@@ -13,7 +13,7 @@ from mlsolve_kernels.objective.state import state_bytes
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.window import REACH
 
-from ..errors import OptionError
+from ..errors import DeviceMemoryError, OptionError
 from ..store.zarr import CHUNK
 
 LOAD: Final = 3.0
@@ -38,19 +38,26 @@ class Limits:
     """What a solve may take of this machine."""
 
     memory: int | None = None
-    """Bytes for a tile, on the GPU if that computes; None: the whole image at once, whatever it takes."""
+    """Bytes of main memory for a tile; None: whatever it takes."""
     threads: int = 1
     """Threads that advance a tile."""
     disk: int | None = None
     """Bytes for the states on disk; None: they are not on disk, or there is enough."""
-    gpu: bool = False
-    """Whether a GPU computes."""
+    device: int | None = None
+    """Bytes of a GPU's memory for a tile; None: no GPU computes."""
 
     def tile_bytes(self, layers: int, planes: int, window: tuple[int, int]) -> int:
-        """Return the memory that advancing a tile takes at its peak; window: height and width with its halo."""
-        if self.gpu:
-            return device_bytes(layers, planes, *window)
-        return state_bytes(Shape(layers, planes, *window), self.threads) + _PASSING * BYTES * window[0] * window[1]
+        """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
+        passing = _PASSING * BYTES * window[0] * window[1]
+        if self.device is not None:
+            return passing
+        return state_bytes(Shape(layers, planes, *window), self.threads) + passing
+
+    def fit(self, layers: int, planes: int, window: tuple[int, int]) -> bool:
+        """Tell whether there is memory for such a tile."""
+        if self.device is not None and device_bytes(layers, planes, *window) > self.device:
+            return False
+        return self.memory is None or self.tile_bytes(layers, planes, window) <= self.memory
 
 
 @dataclass(frozen=True)
@@ -77,13 +84,13 @@ class LevelPlan:
 def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits) -> LevelPlan:
     """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
-    Raises OptionError if there is no tile so small.
+    Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU that is too small.
     """
-    memory, disk = limits.memory, limits.disk
+    disk = limits.disk
     layers, planes = stack
     height, width = shape
     values = layers * planes * height * width
-    if memory is None or limits.tile_bytes(layers, planes, shape) <= memory:
+    if limits.fit(layers, planes, shape):
         rounds = -(-values * iterations // int(LONGEST))
         longest = -(-iterations // rounds)
         if disk is not None and longest < iterations and _state(values, True) > disk:
@@ -93,12 +100,14 @@ def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, 
     for length in _lengths(iterations):
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
-        for sides, window in _cuts(shape, layers, length, memory, limits):
+        for sides, window in _cuts(shape, layers, length, limits):
             cost = _cost(shape, sides, window, length, iterations)
             if best is None or cost < best.cost:
                 best = LevelPlan(sides, window, length, False, cost)
     if best is None:
-        least = least_memory(shape, stack, iterations, limits)
+        least, memory = least_memory(shape, stack, iterations, limits), limits.memory
+        if memory is None or memory >= least:
+            raise DeviceMemoryError("the GPU has too little free memory for a tile: use --backend cpu")
         raise OptionError(f"a tile has {memory / 2**20:.3g} MiB of memory, {least / 2**20:.3g} MiB are needed")
     return best
 
@@ -130,7 +139,7 @@ def _lengths(iterations: int) -> list[int]:
 
 
 def _cuts(
-    shape: tuple[int, int], layers: int, length: int, memory: int, limits: Limits
+    shape: tuple[int, int], layers: int, length: int, limits: Limits
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yield (sides, window) of the tallest tiles that fit, for tiles as wide as the level and for narrower ones."""
     halo = 2 * REACH * length
@@ -142,7 +151,7 @@ def _cuts(
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
             tall = min(shape[0], middle * CHUNK + halo)
-            if limits.tile_bytes(layers, 1, (tall, wide)) <= memory:
+            if limits.fit(layers, 1, (tall, wide)):
                 low = middle
             else:
                 high = middle - 1

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.threads import available_cores
 
 from ..errors import OptionError, OutputError
 from ..images import Picture
 from ..job import Job
 from ..memory import available_memory, in_words
+from ..rounds.executors import Devices
 from ..rounds.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..rounds.problem import Problem
 from ..store.zarr import CHUNK
@@ -22,6 +24,9 @@ _RESERVE: Final = 7 << 20
 
 _REPORT: Final = 12 << 20
 """Bytes for contact sheet and previews."""
+
+_USABLE: Final = 0.95
+"""Share of a GPU's free memory that is counted on: the rest goes to what its allocator cuts off."""
 
 _TIFF_ROWS: Final = 256
 
@@ -36,11 +41,18 @@ class Machine:
     """Processes that advance tiles."""
     threads: int | None = None
     """Threads, of all processes together; None: one per core."""
+    device: int | None = None
+    """Free bytes on the GPU, if one computes."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         if not 1 <= self.processes <= MAX_PROCESSES:
             raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
+
+    @property
+    def workers(self) -> int:
+        """How many tiles are under way at a time: one in every process, two where a GPU takes them in turns."""
+        return self.processes if self.device is None else Devices.workers
 
     @property
     def threads_each(self) -> int:
@@ -67,11 +79,11 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
 
     Raises OptionError if the memory is too little, naming the least that would do.
     """
-    memory = machine.memory
+    memory, device = machine.memory, _device_share(machine, problem)
     if memory is None:
         free = available_memory()
         if free is None:
-            limits = Limits(None, machine.threads_each, disk)
+            limits = Limits(None, machine.threads_each, disk, device)
             return Shares(limits, 1024, CHUNK, min(problem.layers, machine.threads_each))
         memory = free // 2
     least = _least(machine, problem, job, files, disk)
@@ -87,7 +99,17 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
         rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, files) <= left - _REPORT or rows == 8
     )
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
-    return Shares(Limits(left // machine.processes, machine.threads_each, disk), side, rows, writers)
+    limits = Limits(left // machine.workers, machine.threads_each, disk, device)
+    return Shares(limits, side, rows, writers)
+
+
+def _device_share(machine: Machine, problem: Problem) -> int | None:
+    """Return the bytes on the GPU for a tile: all that is free if the whole image fits there, else half of it."""
+    if machine.device is None:
+        return None
+    usable = int(machine.device * _USABLE)
+    whole = device_bytes(problem.layers, problem.planes, *problem.shapes[-1])
+    return usable if whole <= usable else usable // machine.workers
 
 
 def plans(problem: Problem, limits: Limits) -> list[LevelPlan]:
@@ -134,10 +156,10 @@ def _pictures_bytes(problem: Problem) -> int:
 def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> int:
     """Return the least memory with which the run can be done."""
     stack, iterations = (problem.layers, problem.planes), problem.options.iterations
-    limits = Limits(None, machine.threads_each, disk)
+    limits = Limits(None, machine.threads_each, disk, machine.device)
     tile = max(least_memory(shape, stack, iterations, limits) for shape in problem.shapes)
     return _RESERVE + max(
-        tile * machine.processes,
+        tile * machine.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
         _side_bytes(CHUNK, problem, files),
         _proof_bytes(8, problem, files) + _REPORT,

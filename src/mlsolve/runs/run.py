@@ -1,27 +1,23 @@
 """A run from beginning to end, or from wherever it was left to the end."""
 
 import dataclasses
-import os
-import platform
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from mlsolve_kernels.compiled import sources_digest
 from mlsolve_kernels.objective.terms import Shape
 
 from ..backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
 from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, StoreError
-from ..folder import Summary, check_output, prove, replace_folder, versions, write_report
+from ..folder import Summary, check_output, prove, replace_folder, write_report
 from ..history import Step
 from ..images import Picture, open_picture
 from ..job import Job
 from ..memory import trim
-from ..options import Options
 from ..pyramid import level_shapes
 from ..rounds.advance import Round, Stop
-from ..rounds.descent import Record, descend, enlarge, halve_pictures
+from ..rounds.descent import descend, enlarge, halve_pictures
 from ..rounds.executors import Devices, Executor, Processes, Serial
 from ..rounds.plan import LevelPlan
 from ..rounds.problem import BETAS, Problem
@@ -31,16 +27,29 @@ from .inputs import digest_of, make_pictures
 from .lock import locked
 from .machine import Machine, Shares, check_disk, disk_bytes, plans, shares, states_left
 from .output import codes_of, write_layers
-
-SUFFIX: Final = ".unfinished"
-"""What is added to the name of a run's folder while it is not finished."""
+from .unfinished import (
+    RESULT,
+    RUN,
+    WRITTEN,
+    check_dependencies,
+    check_free,
+    clear,
+    dependencies,
+    finished,
+    is_run,
+    job_of,
+    plain,
+    sweep,
+    unfinished,
+)
 
 _FORMAT: Final = 1
-_RUN: Final = "run"
+"""Of a run's state; another number for whatever an older mlsolve could not go on with."""
+
 _DONE: Final = "pictures/done"
-_WRITTEN: Final = "written"
-_RESULT: Final = "result"
-"""Folder in which the result is put together."""
+
+_TILE_ON_GPU: Final = 2048
+"""Side of a tile, in pixels, for one plane of which a GPU must have room to be worth its while."""
 
 
 class Listener(Protocol):
@@ -76,12 +85,6 @@ class Outcome:
     """Where it can be resumed, if it was stopped."""
 
 
-def unfinished(folder: Path) -> Path:
-    """Return where the run that is to become `folder` keeps its state; either name may be given."""
-    absolute = Path(os.path.abspath(folder))  # noqa: PTH100  a link is not followed
-    return absolute if absolute.name.endswith(SUFFIX) else absolute.with_name(absolute.name + SUFFIX)
-
-
 def begin(job: Job, folder: Path, machine: Machine, listener: Listener, overwrite: bool = False) -> Outcome:
     """Solve `job` into `folder`, by region, within what `machine` allows.
 
@@ -90,29 +93,26 @@ def begin(job: Job, folder: Path, machine: Machine, listener: Listener, overwrit
     """
     check_output(folder, overwrite)
     root = unfinished(folder)
-    if os.path.lexists(root) and not overwrite:
-        raise OutputError(
-            f"{root} holds an unfinished run: mlsolve resume {folder} goes on with it, --overwrite discards it"
-        )
-    problem, files, device = _problem(job)
+    check_free(root, overwrite)
+    files = opened(job)
+    problem, device, memory = _problem(job, files)
+    machine = dataclasses.replace(machine, device=memory)
     parent = _existing(root)
-    parts = shares(machine, problem, job, files, states_left(problem, parent))
-    check_disk(disk_bytes(problem, job, files, plans(problem, parts.limits)), parent)
+    parts = shares(machine, problem, job, list(files.values()), states_left(problem, parent))
+    check_disk(disk_bytes(problem, job, list(files.values()), plans(problem, parts.limits)), parent)
     document = {
         "format": _FORMAT,
-        "bytes depend on": _versions(problem, device),
-        "job": _plain(job),
+        "bytes depend on": dependencies(problem, device),
+        "job": plain(job),
         "inputs": {str(path.absolute()): digest_of(path) for path in files_of(job)},
         "overwrite": overwrite,
         "device": device,
     }
     with locked(root, new=True):
+        clear(root)
         store = DiskStore(root)
-        for entry in root.iterdir():
-            if entry.name != "lock":
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        store.save(_RUN, document)
         problem.save(store)
+        store.save(RUN, document)
         return _carry_on(store, job, folder, machine, parts, listener)
 
 
@@ -122,53 +122,69 @@ def resume(folder: Path, machine: Machine, listener: Listener) -> Outcome:
     Raises StoreError if its state is damaged or foreign, InputError if a picture is not what it was.
     """
     root = unfinished(folder)
-    folder = root.with_name(root.name.removesuffix(SUFFIX))
-    if not (root / f"{_RUN}.json").is_file():
+    folder = finished(root)
+    if not is_run(root):
         why = "its run was finished" if (folder / "result.json").is_file() else "no run was begun there"
         raise InputError(f"{folder} cannot be resumed, {why}: see mlsolve run --help")
     with locked(root):
+        sweep(root)
         store = DiskStore(root)
-        document = store.load(_RUN)
+        document = store.load(RUN)
         try:
             if document["format"] != _FORMAT:
                 raise StoreError(
                     f"{root} is of format {document['format']}: resume it with the mlsolve that began it"
                 )
-            job = _job(document["job"])
+            job, inputs, overwrite = job_of(document["job"]), document["inputs"], document["overwrite"]
+            then = document["bytes depend on"]
             problem = Problem.load(store)
-            _check_versions(root, document["bytes depend on"], _versions(problem, document["device"]))
-            inputs = document["inputs"]
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, MlsolveError):
                 raise
-            raise StoreError(f"{root} is no run of mlsolve: delete it, and run anew") from None
+            raise StoreError(f"{root} is no run of this mlsolve: delete it, and run anew") from None
+        check_output(folder, overwrite or store.has(WRITTEN))
+        device, memory = _gpu(problem)
+        check_dependencies(root, then, dependencies(problem, device))
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
                 raise InputError(f"{name} is not what it was when the run began: bring it back, or run anew")
         files = [open_picture(path) for path in files_of(job)]
+        machine = dataclasses.replace(machine, device=memory)
         parts = shares(machine, problem, job, files, states_left(problem, root))
         return _carry_on(store, job, folder, machine, parts, listener)
 
 
 def guides_of(folder: Path) -> list[str]:
     """Return what the guides of the unfinished run of `folder` are called, none if there is no such run."""
-    store = DiskStore(unfinished(folder))
-    return [Path(entry).name for entry in _job(store.load(_RUN)["job"]).guides] if store.has(_RUN) else []
+    root = unfinished(folder)
+    return [Path(entry).name for entry in job_of(DiskStore(root).load(RUN)["job"]).guides] if is_run(root) else []
 
 
-def _problem(job: Job) -> tuple[Problem, list[Picture], str | None]:
-    """Return what `job` asks for, its picture files, and what the GPU is called, if one computes."""
-    files = opened(job)
+def _problem(job: Job, files: dict[Path, Picture]) -> tuple[Problem, str | None, int | None]:
+    """Return what `job` asks for, and what the GPU is called and has of free memory, if one computes."""
     width, height = job.size or files[job.target].size
     picture_planes = planes_of_pictures(job, files)
     layers, planes = len(job.guides), max(picture_planes)
     shapes = tuple(level_shapes(height, width, job.options.levels))
-    backend = open_backend(job.options, BETAS, Shape(layers, planes, *shapes[-1]))
-    name, device = backend.name, backend.device
+    # The least that must find room on a GPU: of what is larger, tiles are made.
+    side = min(_TILE_ON_GPU, max(shapes[-1]))
+    backend = open_backend(job.options, BETAS, Shape(layers, 1, side, side))
+    name, device, memory = backend.name, backend.device, backend.free_memory()
     backend.close()
     weight = job.options.guide_weight_for(layers)
     options = dataclasses.replace(job.options, levels=len(shapes), guide_weight=weight, threads=None)
-    return Problem(layers, planes, shapes, picture_planes, options, name), list(files.values()), device
+    return Problem(layers, planes, shapes, picture_planes, options, name), device, memory
+
+
+def _gpu(problem: Problem) -> tuple[str | None, int | None]:
+    """Return name and free memory of the GPU that a run was begun with; raises BackendError if there is none."""
+    if problem.backend == "cpu":
+        return None, None
+    backend = CudaBackend(BETAS)
+    try:
+        return backend.device, backend.free_memory()
+    finally:
+        backend.close()
 
 
 def _carry_on(
@@ -183,16 +199,25 @@ def _carry_on(
                 raise
             warn_of_fallback(error)
         # What a GPU has done cannot be gone on with by a CPU: the last places differ.
-        for level in range(1, Problem.load(store).levels + 1):
+        problem = dataclasses.replace(Problem.load(store), backend="cpu")
+        store.remove("progress")
+        for level in range(1, problem.levels + 1):
             store.remove(f"level-{level}")
-        Record().save(store)
-        dataclasses.replace(Problem.load(store), backend="cpu").save(store)
-        store.save(_RUN, {**store.load(_RUN), "device": None})
-        parts = dataclasses.replace(parts, limits=dataclasses.replace(parts.limits, gpu=False))
+        problem.save(store)
+        document = {**store.load(RUN), "bytes depend on": dependencies(problem, None), "device": None}
+        store.save(RUN, document)
+        machine = dataclasses.replace(machine, device=None)
+        files = [open_picture(path) for path in files_of(job)]
+        parts = shares(machine, problem, job, files, states_left(problem, store.path))
         return _stages(store, job, folder, machine, parts, listener)
-    except BaseException:
+    except InputError:  # a picture turned out to be damaged: this run comes to nothing
+        clear(store.path)
+        raise
+    except BaseException as error:
         if not any(store.path.glob("pictures/picture-*-done.json")):
-            shutil.rmtree(store.path, ignore_errors=True)
+            clear(store.path)
+        elif isinstance(error, OutputError):
+            raise OutputError(f"{error}: make room, then mlsolve resume {folder} goes on") from None
         raise
 
 
@@ -201,7 +226,7 @@ def _stages(
 ) -> Outcome:
     """Prepare the pictures, solve, write, score, and put the result in its place."""
     began = time.perf_counter()
-    problem, run = Problem.load(store), store.load(_RUN)
+    problem, run = Problem.load(store), store.load(RUN)
     levels = plans(problem, parts.limits)
     executor = _executor(problem, machine, levels)
     try:
@@ -215,7 +240,7 @@ def _stages(
         executor.close()
     trim()
     stop = record.stop or "iterations"
-    stage = store.path / _RESULT
+    stage = store.path / RESULT
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     write_layers(store, name, job, stage, parts, listener)
@@ -235,11 +260,11 @@ def _stages(
     height, width = problem.shapes[-1]
     write_report(stage, folder, summary, proof, job.resolved((width, height), options))
     store.flush()
-    overwrite = run["overwrite"] or store.has(_WRITTEN)
-    store.save(_WRITTEN, {})
+    overwrite = run["overwrite"] or store.has(WRITTEN)
+    store.save(WRITTEN, {})
     replace_folder(stage, folder, overwrite)
     if stop != "callback":
-        shutil.rmtree(store.path)
+        clear(store.path)
     return Outcome(folder, stop, history[-1], store.path if stop == "callback" else None)
 
 
@@ -269,27 +294,6 @@ def _executor(problem: Problem, machine: Machine, levels: list[LevelPlan]) -> Ex
     return Serial(CpuBackend(machine.threads, BETAS))
 
 
-def _versions(problem: Problem, device: str | None) -> dict[str, str | None]:
-    """Return all on which the last places of a result depend."""
-    packages = {name: value for name, value in versions().items() if name not in ("python", "pillow")}
-    return {
-        **packages,
-        "kernels": sources_digest(),
-        "machine": platform.machine(),
-        "backend": problem.backend,
-        "device": device,
-    }
-
-
-def _check_versions(root: Path, then: dict[str, str | None], now: dict[str, str | None]) -> None:
-    for name in sorted(then.keys() | now.keys()):
-        if then.get(name) != now.get(name):
-            raise StoreError(
-                f"{root} was begun with {name} {then.get(name)}, here it is {now.get(name)}: its bytes would "
-                "differ, resume it where it was begun, or run anew"
-            )
-
-
 def files_of(job: Job) -> list[Path]:
     """Return the picture files of `job`, each once."""
     return [entry for entry in dict.fromkeys((job.target, *job.guides)) if isinstance(entry, Path)]
@@ -303,30 +307,6 @@ def opened(job: Job) -> dict[Path, Picture]:
 def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:
     """Return the planes of target and guides, 1 or 3; generated guides have colour."""
     return tuple(files[entry].planes if isinstance(entry, Path) else 3 for entry in (job.target, *job.guides))
-
-
-def _plain(job: Job) -> dict[str, Any]:
-    """Return `job` as plain values, its files by whole names."""
-    guides = [
-        {"file": str(entry.absolute())} if isinstance(entry, Path) else {"generated": entry} for entry in job.guides
-    ]
-    fields = {name: getattr(job, name) for name in ("size", "fit", "dpi", "format", "bits")}
-    options = dataclasses.asdict(job.options)
-    return {"target": str(job.target.absolute()), "guides": guides, "options": options, **fields}
-
-
-def _job(plain: dict[str, Any]) -> Job:
-    """Return the job that `_plain` made plain."""
-    return Job(
-        Path(plain["target"]),
-        tuple(Path(entry["file"]) if "file" in entry else entry["generated"] for entry in plain["guides"]),
-        None if plain["size"] is None else (plain["size"][0], plain["size"][1]),
-        plain["fit"],
-        Options(**plain["options"]),
-        plain["dpi"],
-        plain["format"],
-        plain["bits"],
-    )
 
 
 def _existing(path: Path) -> Path:
