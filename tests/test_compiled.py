@@ -1,14 +1,17 @@
-"""How the kernels are compiled: no float64, no allocation, no fast-math, and never stale."""
+"""How the kernels are compiled: float64 in two sums and nowhere else, no allocation, no fast-math, never stale."""
 
 import re
+import struct
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import mlsolve_kernels
 from conftest import environment
+from mlsolve_kernels.exact import ERROR_ROUNDER
 
 _ITERATE = """
 import numpy as np
@@ -56,12 +59,114 @@ def compiled(tmp_path_factory):
     return folder
 
 
+WIDENED = "fpext <16 x float> to <16 x double>"
+ROUNDED = (f"fadd <16 x double> {ERROR_ROUNDER}", f"fadd <16 x double> {-ERROR_ROUNDER}")
+HALVES = ("fadd <8 x double>", "fadd <4 x double>", "fadd <2 x double>", "fadd <1 x double>")
+
+ERROR = (WIDENED, *ROUNDED, *HALVES, "fadd double")
+"""All that sixteen squared errors take in float64: rounded to quanta, added up, added to those before them."""
+
+SIMILARITY = (WIDENED, *HALVES)
+"""All that a row's SSIM takes: it has come together in sixteen lanes of float32, which are added up."""
+
+SUMS = {
+    "product_pass": (0, 0),
+    "target_pass": (1, 1),
+    "layer_pass": (0, 1),
+    "adam_pass": (0, 0),
+    "sweep": (1, 1),
+}
+"""How many places in the source of each pass take one and the other."""
+
+DOOR = {"call double @PyFloat_AsDouble", "fptrunc double to float"}
+"""How Python's numbers are taken apart where it calls a kernel."""
+
+MOVES = "load|store|phi|select|freeze|alloca|getelementptr|bitcast|shufflevector|extractelement|insertelement"
+"""Instructions that only carry values about."""
+
+
+def float64_in(function):
+    """What a function in LLVM's text computes in float64: (register, instruction without registers, operands)."""
+    for line in function.splitlines()[1:]:
+        if not re.search(r"\bdouble\b|f64\b", line):
+            continue
+        register, what, rest = re.match(r"\s*(?:(%\S+) = )?(?:(?:tail|musttail) )?(\w+)(.*)", line).groups()
+        if re.fullmatch(MOVES, what):
+            continue
+        operands = re.findall(r"%[\w.]+", rest)
+        text = re.sub(r"\(.*", "", rest) if what == "call" else re.sub(r",? *%[\w.]+", "", rest)
+        constants = {float64(number) for number in re.findall(r"double (0x[0-9A-F]{16}|-?[\d.]+e[+-]\d+)", text)}
+        text = re.sub(r", *(splat \(|<).*", "", text)
+        if what == "fsub" and len(constants) == 1:  # LLVM writes x - c as x + (-c), or not, as it likes
+            what, constants = "fadd", {-number for number in constants}
+        yield register, " ".join([what, text.strip(), *map(str, sorted(constants))]).strip(), operands
+
+
+def float64(text):
+    """The number that LLVM writes as `text`."""
+    return struct.unpack(">d", bytes.fromhex(text[2:]))[0] if text.startswith("0x") else float(text)
+
+
+def check_float64(name, code):
+    """Raise AssertionError unless the pass `name`, LLVM's `code`, has the float64 that SUMS grants and no more."""
+    places = set(), set()
+    for function in re.findall(r"^define[^\n]*\{\n.*?^\}", code, re.M | re.S):
+        found = list(float64_in(function))
+        instructions = Counter(instruction for _, instruction, _ in found)
+        if re.search(r"@_ZN7cpython", function.splitlines()[0]):
+            assert set(instructions) <= DOOR
+            continue
+        widened = {register for register, instruction, _ in found if instruction == WIDENED}
+        errors = {operands[0] for _, instruction, operands in found if instruction == ROUNDED[0]} & widened
+        granted = Counter(ERROR * len(errors) + SIMILARITY * len(widened - errors))
+        assert instructions == granted, function.splitlines()[0]
+        for place, registers in zip(places, (errors, widened - errors), strict=True):
+            # A loop unrolled or a function inlined: %.152.i, %.152.1.i, %.152.epil.i come from one place.
+            place |= {re.match(r"%\.?\w+", register).group() for register in registers}
+    assert tuple(map(len, places)) == SUMS[name], "sums at other places"
+
+
 @pytest.mark.parametrize("name", PASSES)
-def test_no_float64_no_allocation_no_fast_math(compiled, name):
+def test_float64_in_two_sums_and_nowhere_else(compiled, name):
+    check_float64(name, (compiled / f"{name}.ll").read_text())
+
+
+@pytest.mark.parametrize(
+    ("after", "planted"),
+    [
+        # Single numbers, a vector that nobody sums, a call, a comparison, half of a sum, something before rounding.
+        (r"= fmul <16 x float> .*", "  %.9990 = fmul double %.9991, %.9992"),
+        (r"= fmul <16 x float> .*", "  %.9990 = fadd double %.9991, 1.000000e+00"),
+        (r"= fmul <16 x float> .*", "  %.9990 = fpext float %.9991 to double"),
+        (r"= fmul <16 x float> .*", "  %.9990 = sitofp i64 %.9991 to double"),
+        (r"= fmul <16 x float> .*", "  %.9990 = fpext <16 x float> %.9991 to <16 x double>"),
+        (r"= fmul <16 x float> .*", "  %.9990 = tail call double @llvm.sqrt.f64(double %.9991)"),
+        (r"= fmul <16 x float> .*", "  %.9990 = fcmp olt double %.9991, %.9992"),
+        (r"= fadd <8 x double> .*", "  %.9990 = fadd <8 x double> %.9991, %.9992"),
+        (r"= fpext <16 x float> .*", "  %.9990 = fmul <16 x double> %.9991, splat (double 2.000000e+00)"),
+    ],
+)
+def test_a_float64_that_slips_in_is_found(compiled, after, planted):
+    code = (compiled / "sweep.ll").read_text()
+    slipped = re.sub(f"({after})", rf"\1\n{planted}", code, count=1)
+    assert slipped != code
+    with pytest.raises(AssertionError):
+        check_float64("sweep", slipped)
+
+
+def test_a_third_sum_is_found(compiled):
+    """A sum like those that are granted, at another place."""
+    code = (compiled / "sweep.ll").read_text()
+    (one,) = re.findall(r"(?m)^.*fpext <16 x float> %similarity.*\n(?:.*<\d+ x double>.*\n)+", code)
+    again = re.sub(r"%\.(\d)", r"%.999\1", one)
+    with pytest.raises(AssertionError, match="sums at other places"):
+        check_float64("sweep", code.replace(one, one + again))
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_no_allocation_no_fast_math(compiled, name):
     code = (compiled / f"{name}.ll").read_text()
     assert re.search(r"= fmul <16 x float>", code), "the loops are not vectors"
-    # fptrunc is left out: it takes a Python float apart at the door.
-    assert not re.findall(r"= f(?:add|sub|mul|div|neg|pext|cmp)\b[^\n]*\bdouble\b[^\n]*", code)
     assert "NRT_Allocate" not in code
     assert not re.findall(r"= f(?:add|sub|mul|div|neg) (?:fast|reassoc|nnan|ninf|nsz|arcp|contract|afn)", code)
 
