@@ -68,20 +68,38 @@ def test_references_import_nothing_fast():
         assert not re.search(r"import.*(numba|\bcpu\b|\bcuda\b|compiled|layout|partials|adam_step)", text), source
 
 
+BEFORE_THE_ITERATION = {"noise", "resample"}
+"""Operations that a level starts from: done on the CPU while pictures are read and layers brought up, a region at a
+time, so they have no CUDA twin; and nothing is differentiated by what goes in, so they have no gradient."""
+
+TWIN_ELSEWHERE = {"sweep"}
+"""An iteration of the CPU alone: that of a GPU is objective/cuda.py."""
+
+
 def test_every_operation_has_its_companions():
-    """A folder of kernels has a reference and a CPU twin, and the tests import both."""
+    """A folder of kernels has a reference, a CPU twin and a CUDA twin, and the tests import the first two.
+
+    What is no part of an iteration has no CUDA twin, and a bench of its own.
+    """
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    benches = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("test_*.py"))
     package = Path(mlsolve_kernels.__file__).parent
     operations = [
         folder for folder in package.iterdir() if (folder / "__init__.py").exists() and folder.name != "cuda"
     ]
     assert {folder.name for folder in operations} >= {"blur", "ssim", "mse", "product", "adam", "objective"}
+    without = set()
     for folder in operations:
         assert (folder / "reference.py").exists(), folder
         assert (folder / "cpu.py").exists(), folder
         for twin in ("reference", "cpu"):
             pattern = rf"{folder.name}\.{twin} import|{folder.name} import .*{twin}"
             assert re.search(pattern, tests), f"no test imports {folder.name}.{twin}"
+        if not [*folder.glob("*.cu"), *folder.glob("*.cuh"), *folder.glob("cuda.py")]:
+            without.add(folder.name)
+    assert without == BEFORE_THE_ITERATION | TWIN_ELSEWHERE
+    for name in BEFORE_THE_ITERATION:
+        assert re.search(rf"{name}\.cpu import", benches), f"no bench imports {name}.cpu"
 
 
 def test_cuda_sources_are_all_used():

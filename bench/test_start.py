@@ -1,0 +1,46 @@
+"""`make bench`: what a level starts from, for a plane of 2048×2048: halved, doubled, and given its noise."""
+
+import numpy as np
+import pytest
+
+from mlsolve_kernels.noise.cpu import add_noise
+from mlsolve_kernels.resample.cpu import area_taps, cubic_taps, resample
+
+SIDE = 2048
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).random((1, SIDE, SIDE), dtype=np.float32)
+
+
+def measure(benchmark, work, pixels):
+    benchmark.pedantic(work, rounds=9, warmup_rounds=1)
+    benchmark.extra_info["ns per pixel"] = benchmark.stats.stats.median * 1e9 / pixels
+
+
+def test_noise(benchmark, image):
+    copy = image[0].copy()
+    seed, first, pitch = (np.uint64(number) for number in (1, 0, SIDE))
+    measure(benchmark, lambda: add_noise(copy, seed, first, pitch, np.float32(1e-9)), SIDE**2)
+
+
+def test_halving(benchmark, image):
+    """From 2048×2048; pixels of the larger one count."""
+    taps = area_taps(SIDE, SIDE // 2, 0, SIDE // 2, factor=2.0)
+    measure(benchmark, lambda: resample(image, (0, 0), taps, taps), SIDE**2)
+
+
+def test_doubling(benchmark, image):
+    """From 1024×1024; pixels of the larger one count."""
+    taps = cubic_taps(SIDE // 2, SIDE, 0, SIDE, factor=0.5)
+    small = np.ascontiguousarray(image[:, : SIDE // 2, : SIDE // 2])
+    measure(benchmark, lambda: resample(small, (0, 0), taps, taps), SIDE**2)
+
+
+@pytest.mark.parametrize("factor", [1.7, 5.3])
+def test_fitting(benchmark, image, factor):
+    """A picture made smaller by no whole number, as a file is when it is brought to the print's size."""
+    target = round(SIDE / factor)
+    taps = area_taps(SIDE, target, 0, target)
+    measure(benchmark, lambda: resample(image, (0, 0), taps, taps), SIDE**2)
