@@ -1,6 +1,7 @@
 """The CUDA backend as the solver sees it, on the host device; and what becomes of machines without a GPU."""
 
 import gc
+import json
 import re
 import warnings
 import weakref
@@ -12,6 +13,8 @@ import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve import backends
 from mlsolve.history import Step
+from mlsolve.rounds.advance import Round
+from mlsolve.rounds.problem import Problem
 from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
@@ -194,15 +197,24 @@ def test_a_gpu_that_computes_wrongly_is_not_used(monkeypatch, tmp_path):
 
 
 def test_pace_of_iterations_that_come_in_batches(monkeypatch, capsys):
-    """Ten steps at once every second are ten a second, not a million."""
+    """Ten steps at once every second are ten a second, not a million, and not thirteen."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with progress.Progress((64, 64), mlsolve.Options(iterations=40, levels=1)) as shown:
+    options = mlsolve.Options(iterations=40, levels=1)
+    problem = Problem(1, 1, ((64, 64),), (1, 1), options, "cuda")
+    plan = Round(1, 1, 0, 40, "guides", "", 1.0, False, (64, 64), (64, 64), True)
+    with progress.Progress(as_json=True) as shown:
+        shown.begin_solve(problem, [1.0])
+        shown.begin_round(plan, 1, 0)
         for iteration in range(1, 41):
             now[0] += 1.0 if iteration % 10 == 1 else 1e-5
-            shown.show(Step(1, 1, iteration, 40, (64, 64), 1.0, 0.5, 0.1, (0.5,)))
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "40/40" in line]
-    assert re.search(r" (9\.99|10\.00|10) it/s 0 s left$", line)
+            shown.step(Step(1, 1, iteration, 40, (64, 64), 1.0, 0.5, 0.1, (0.5,)))
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [event["iteration"] for event in events] == [1, 11, 21, 31, 40]
+    after = progress.STAGES["writing"] + progress.STAGES["scoring"]  # these come on top, in iterations
+    assert events[0]["seconds_left"] is None
+    for event in events[1:]:
+        assert event["seconds_left"] == pytest.approx((40 - event["iteration"] + after) / 10, abs=0.1)
 
 
 @needs_compiler
