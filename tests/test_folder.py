@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 
@@ -8,7 +9,8 @@ import mlsolve
 from conftest import tree
 from mlsolve import OutputError, folder, images
 from mlsolve.images.files import Partial
-from mlsolve.sheet import draw_sheet
+from mlsolve.proof import CELL
+from mlsolve.rounds.pictures import as_codes
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +37,33 @@ def test_what_is_saved(tmp_path, solution):
     for number, layer in enumerate(solution.printed, start=1):
         np.testing.assert_array_equal(np.rint(images.load(out / f"layer-{number}.png") * 255), layer)
     report = json.loads((out / "result.json").read_text())
-    assert report["arrangements"][0]["ssim"] == pytest.approx(solution.scores.target_ssim, abs=1e-6)
-    assert report["arrangements"][0]["psnr"] == pytest.approx(solution.scores.target_psnr, abs=1e-3)
+    # Against what was solved for, pictures of 16 bits; written are six decimals of SSIM and three of PSNR.
+    target, *guides = (as_codes(picture) for picture in (solution.target, *solution.guides))
+    expected = mlsolve.score(solution.printed, target, guides, 0.2)
+    assert report["arrangements"][0]["ssim"] == pytest.approx(expected.target_ssim, abs=1e-6)
+    assert report["arrangements"][0]["psnr"] == pytest.approx(expected.target_psnr, abs=1e-3)
     assert report["arrangements"][0]["exposure"] == 0.2
-    assert report["guides"] == pytest.approx(solution.scores.guide_ssim, abs=1e-6)
+    assert report["guides"] == pytest.approx(expected.guide_ssim, abs=1e-6)
+    # Pictures of floats differ from these by half a code at the most.
+    assert solution.scores.guide_ssim == pytest.approx(expected.guide_ssim, abs=3e-6)
     assert report["size"] == [48, 40]
     assert report["iterations"] == 10
     assert report["backend"] == "cpu"
     assert set(report["versions"]) >= {"mlsolve", "python", "numpy", "numba"}
     assert len((out / "history.csv").read_text().splitlines()) == 11
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_scores_of_pictures_of_whole_numbers(tmp_path, kind):
+    """8 and 16 bits are solved for as they are: what is written is what `Solution.scores` says."""
+    rng = np.random.default_rng(2)
+    coarse = rng.integers(0, np.iinfo(kind).max, (4, 6, 5, 3), endpoint=True).astype(kind)
+    pictures = np.kron(coarse, np.ones((1, 8, 8, 1), kind))
+    solution = mlsolve.solve(pictures[0], list(pictures[1:]), mlsolve.Options(iterations=5, levels=1))
+    report = json.loads((solution.save(tmp_path / "prints") / "result.json").read_text())
+    assert report["arrangements"][0]["ssim"] == pytest.approx(solution.scores.target_ssim, abs=1e-6)
+    assert report["arrangements"][0]["psnr"] == pytest.approx(solution.scores.target_psnr, abs=1e-3)
+    assert report["guides"] == pytest.approx(solution.scores.guide_ssim, abs=1e-6)
 
 
 def test_stack_is_what_the_files_show(tmp_path, solution):
@@ -126,7 +146,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, solution, writ
 
 
 def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch, solution):
-    monkeypatch.setattr(folder, "draw_sheet", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(folder, "write_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         solution.save(tmp_path / "a" / "prints")
     assert list(tmp_path.iterdir()) == []
@@ -138,34 +158,75 @@ def test_a_place_that_is_a_file(tmp_path, solution):
         solution.save(tmp_path / "file" / "prints")
 
 
-def test_reading_layers_back(tmp_path, solution):
+def test_which_files_are_the_layers(tmp_path, solution):
     out = solution.save(tmp_path / "prints")
-    assert len(folder.read_layers(out)) == 3
+    assert folder.layer_files(out) == [out / f"layer-{number}.png" for number in (1, 2, 3)]
     (out / "layer-2.png").unlink()
-    with pytest.raises(mlsolve.InputError, match=r"holds layer-3\.png but no layer-2\.png"):
-        folder.read_layers(out)
+    with pytest.raises(mlsolve.InputError, match=r"holds layer-3\.png but no layer-2\.png: restore it"):
+        folder.layer_files(out)
     with pytest.raises(mlsolve.InputError, match=r"holds no layer-1\.png"):
-        folder.read_layers(tmp_path)
+        folder.layer_files(tmp_path)
     with pytest.raises(mlsolve.InputError, match="is no folder"):
-        folder.read_layers(tmp_path / "nowhere")
+        folder.layer_files(tmp_path / "nowhere")
 
 
-def test_the_sheet_shows_every_picture(solution):
-    """Each picture stands somewhere on the sheet; the sheet is as large for small prints as for large ones."""
-    sheet = draw_sheet(solution, solution.scores)
-    assert sheet.dtype == np.uint8
+def test_layers_are_counted_not_spelled(tmp_path):
+    """Ten follows nine, and a layer may be a TIFF."""
+    sheet = np.zeros((12, 20, 1), np.uint8)
+    names = [f"layer-{number}.png" for number in range(1, 11)] + ["layer-11.tif"]
+    for name in names:
+        images.save_png(tmp_path / name, sheet)
+    assert [path.name for path in folder.layer_files(tmp_path)] == names
+
+
+def test_layers_that_are_no_stack(tmp_path):
+    for name, shape in (("layer-1.png", (12, 20)), ("layer-2.png", (12, 21))):
+        images.save_png(tmp_path / name, np.zeros(shape, np.uint8))
+    with pytest.raises(
+        mlsolve.InputError, match=r"layer-2\.png is 21×12, layer-1\.png is 20×12: make them one size"
+    ):
+        folder.layer_files(tmp_path)
+    images.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))
+    with pytest.raises(mlsolve.InputError, match=r"holds layer-2\.png and layer-2\.tif: remove one of them"):
+        folder.layer_files(tmp_path)
+
+
+def sheet_of(solution, out):
+    """The contact sheet as it is written, (H, W, 3) in 8 bits."""
+    return np.rint(images.load(solution.save(out) / "sheet.png") * 255).astype(int)
+
+
+@pytest.mark.parametrize("scale", [1, 21])
+def test_the_sheet_shows_every_picture(tmp_path, solution, scale):
+    """Pictures of one colour: every one fills a cell, a layer below its guide; cells do not grow with the print."""
+    height, width = 40 * scale, 48 * scale
+    colours = np.random.default_rng(3).integers(60, 256, (7, 1, 1, 3))
+    flat = np.broadcast_to(colours / np.float32(255), (7, height, width, 3)).astype(np.float32)
+    shown = dataclasses.replace(solution, target=flat[0], guides=flat[1:4], layers=flat[4:])
+    sheet = sheet_of(shown, tmp_path / "prints")
     assert 1500 < sheet.shape[1] < 2200
-    colours = {tuple(colour) for colour in sheet[::3, ::3].reshape(-1, 3)}
-    target = np.rint(solution.target[4, 4] * 255).astype(int)
-    assert min(np.abs(np.array(colour, int) - target).max() for colour in colours) <= 2
+    tops, lefts = [], []
+    for colour in (*colours[:, 0, 0], np.rint(shown.stack[0, 0] * 255)):
+        alike = (np.abs(sheet - colour) <= 1).all(axis=2)
+        rows, columns = (np.flatnonzero(alike.any(axis=axis)) for axis in (1, 0))
+        assert (len(rows), len(columns), alike.sum()) == (CELL * 5 // 6, CELL, CELL * CELL * 5 // 6)
+        tops.append(rows[0])
+        lefts.append(columns[0])
+    target, *guides, first, second, third, stack = zip(tops, lefts, strict=True)
+    layers = (first, second, third)
+    assert [left for _, left in guides] == [left for _, left in layers] == sorted(left for _, left in layers)
+    assert {top for top, _ in guides} == {target[0]}
+    assert {top for top, _ in layers} == {stack[0]}
+    assert target[0] < stack[0]
+    assert target[1] == stack[1] > third[1]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 16])
-def test_the_sheet_of_any_number_of_layers(count, picture):
+def test_the_sheet_of_any_number_of_layers(tmp_path, count, picture):
     options = mlsolve.Options(iterations=1, levels=1)
     grey = picture(60, 20, 0, 1)
     solution = mlsolve.solve(grey, [picture(60, 20, k, 1) for k in range(count)], options)
-    sheet = draw_sheet(solution, solution.scores)
+    sheet = sheet_of(solution, tmp_path / "prints")
     # Columns are as wide as their captions, however narrow the pictures.
     assert (min(count, 4) + 1) * 300 < sheet.shape[1] < 2600
     assert sheet.shape[2] == 3
