@@ -15,7 +15,7 @@ from PIL import Image
 
 from conftest import environment, on_a_terminal, tree
 from mlsolve import images
-from mlsolve.folder import read_layers
+from mlsolve.folder import layer_files
 from mlsolve_cli import progress
 
 FAST = ("--iterations", 8, "--levels", 2)
@@ -88,7 +88,7 @@ def test_every_setting_is_resolved_in_the_job(mlsolve, tmp_path, pictures):
 def test_without_guides_it_makes_three(mlsolve, tmp_path, pictures):
     done = mlsolve("run", pictures[0], "--iterations", 2)
     assert done.status == 0
-    assert len(read_layers(tmp_path / "t-layers")) == 3
+    assert len(layer_files(tmp_path / "t-layers")) == 3
     assert "rosette:0" in done.out
 
 
@@ -96,6 +96,7 @@ def test_json(mlsolve, tmp_path, pictures):
     done = mlsolve(*run_arguments(pictures, "--out", "o", "--json"))
     report = json.loads(done.out)
     assert report.pop("folder") == "o"
+    assert 0 < report.pop("peak_memory") < 100e6
     assert report == json.loads((tmp_path / "o" / "result.json").read_text())
 
 
@@ -215,8 +216,18 @@ def bad_files(tmp_path, save, picture):
         "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the smallest side must be 11 or more"),
         "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is cut off"),
         "size": (("run", "good.png", "--size", 5), "size is 5×5"),
-        "no such size": (("run", "good.png", "--size", 1000000), "the largest side may be 32767"),
-        "no memory": (("run", "good.png", "--size", 32767), "GB are free: use a smaller size"),
+        "no such size": (("run", "good.png", "--size", 1000001), "the largest side may be 1000000"),
+        "no disk": (("run", "good.png", "--size", 1000000), "choose another --out, a smaller size, or free some"),
+        "little memory": (("run", "good.png", "--memory", "1MiB"), "memory is 1 MiB: this print needs"),
+        "no memory": (("run", "good.png", "--memory", "much"), "memory is 'much': give a size as 4GiB"),
+        "processes": (("run", "good.png", "--processes", 0), "processes is 0: it must be from 1 to 256"),
+        "format": (("run", "good.png", "--format", "gif"), "format is 'gif': use png, tiff"),
+        "bits": (("run", "good.png", "--bits", 12), "bits is 12: use 8 or 16"),
+        "two sizes": (("run", "good.png", "--size", 30, "--print", "A5"), "--size and --print are both given"),
+        "print": (("run", "good.png", "--print", "600x900"), "600x900"),
+        "dpi": (("run", "good.png", "--print", "A6", "--dpi", 0), "dpi is 0"),
+        "nothing to resume": (("resume", "o"), "o cannot be resumed, no run was begun there"),
+        "nothing to estimate": (("estimate",), "there is no size: give --print"),
         "no size": (("run", "good.png", "--size", "big"), "size is 'big'"),
         "exposure": (("run", "good.png", "--exposure", 2), "exposure is 2"),
         "NaN": (("run", "good.png", "--exposure", "nan"), "exposure is nan"),
@@ -275,32 +286,58 @@ def test_an_unwritable_place(mlsolve, tmp_path, pictures, monkeypatch):
     assert tree(tmp_path) == before
 
 
-def test_a_full_disk(mlsolve, tmp_path, pictures):
-    """A real limit of the system on the size of files: the run is refused late, and nothing stays."""
+def limited(tmp_path, arguments, size):
+    """Run the command line where no file may be larger than `size` bytes, a real limit of the system."""
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}));"
+        "from mlsolve_cli.main import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", script, *(str(a) for a in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
+
+
+def test_a_disk_that_is_full_before_there_is_anything(mlsolve, tmp_path, pictures):
+    """The run is refused, and nothing stays."""
     # Once without the limit, so that what the compiled kernels need is on the disk.
     mlsolve(*run_arguments(pictures, "--out", "first"))
     before = tree(tmp_path)
-    script = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
-        "from mlsolve_cli.main import main; main(sys.argv[1:])"
-    )
-    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    done = limited(tmp_path, run_arguments(pictures, "--out", "o"), 3000)
     assert done.returncode == 2, done.stderr
-    lines = done.stderr.splitlines()
-    assert lines[-1].endswith("o/layer-1.png cannot be written: File too large")
-    assert not any("Traceback" in line for line in lines)
+    assert "cannot be written: File too large" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
     assert tree(tmp_path) == before
 
 
-def test_ctrl_c_keeps_the_best_so_far(tmp_path, pictures):
-    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
-    arguments[arguments.index("--iterations") + 1] = "1000000"
+def test_a_disk_that_fills_later_loses_nothing(mlsolve, tmp_path, pictures):
+    """The run is refused and goes on when there is room, to the bytes of one that always had it."""
+    mlsolve(*run_arguments(pictures, "--out", "first"))
+    done = limited(tmp_path, run_arguments(pictures, "--out", "o"), 700_000)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "cannot be written: File too large: make room, then mlsolve resume o goes on" in last.replace(
+        str(tmp_path) + "/", ""
+    )
+    assert not (tmp_path / "o").exists()
+    assert (
+        "o.unfinished holds an unfinished run: mlsolve resume"
+        in mlsolve(*run_arguments(pictures, "--out", "o")).refusal
+    )
+    assert mlsolve("resume", "o").status == 0
+    assert not (tmp_path / "o.unfinished").exists()
+    same_but_for_seconds(tmp_path / "first", tmp_path / "o")
+
+
+def same_but_for_seconds(one, other):
+    first, again = tree(one), tree(other)
+    assert first.keys() == again.keys()
+    assert {key for key in first if first[key] != again[key]} <= {"result.json"}
+
+
+def started(tmp_path, *arguments):
+    """Start the command line and wait for its first step."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlsolve_cli", *arguments],
+        [sys.executable, "-m", "mlsolve_cli", *(str(a) for a in arguments), "--json"],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -308,31 +345,44 @@ def test_ctrl_c_keeps_the_best_so_far(tmp_path, pictures):
         text=True,
     )
     assert process.stderr is not None
-    line = ""
-    while "iteration" not in line:
-        line = process.stderr.readline()
-        assert line, "it ended before it was interrupted"
+    for line in process.stderr:
+        if '"loss"' in line:
+            return process
+    raise AssertionError("it ended before it was interrupted")
+
+
+def endless(pictures):
+    arguments = list(run_arguments(pictures, "--out", "o"))
+    arguments[arguments.index("--iterations") + 1] = 1_000_000
+    return arguments
+
+
+def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures):
+    process = started(tmp_path, *endless(pictures))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert re.search(r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o", err)
-    assert "2 layers of 52×40 pixels" in out
-    report = json.loads((tmp_path / "o" / "result.json").read_text())
+    words = (
+        r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o, mlsolve resume o goes on"
+    )
+    assert re.search(words, err)
+    report = json.loads(out)
     assert report["stopped_by"] == "callback"
-    assert read_layers(tmp_path / "o")[0].shape == (40, 52, 3)
+    assert images.load(layer_files(tmp_path / "o")[0]).shape == (40, 52, 3)
+    assert "o exists already" in mlsolve(*endless(pictures)).refusal
 
 
 def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
     """A finished result is not thrown away; the first Ctrl-C ends it once it is whole."""
     script = (
         "import os, signal, sys\n"
-        "from mlsolve import folder\n"
+        "from mlsolve.runs import run\n"
         "from mlsolve_cli.main import main\n"
-        "draw = folder.draw_sheet\n"
+        "write = run.write_report\n"
         "def interrupted(*arguments):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return draw(*arguments)\n"
-        "folder.draw_sheet = interrupted\n"
+        "    return write(*arguments)\n"
+        "run.write_report = interrupted\n"
         "main(sys.argv[1:])\n"
     )
     arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
@@ -346,17 +396,30 @@ def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
     assert (tmp_path / "o" / "result.json").exists()
 
 
-@pytest.mark.parametrize("target", ["mlsolve.job.Job.pictures", "mlsolve.folder.draw_sheet"])
-def test_ctrl_c_before_there_is_anything_or_twice(mlsolve, tmp_path, pictures, monkeypatch, target):
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("mlsolve.runs.run.make_pictures", "interrupted: nothing was written"),
+        ("mlsolve.runs.run.write_report", "interrupted: mlsolve resume o goes on"),
+    ],
+)
+def test_ctrl_c_twice(mlsolve, tmp_path, pictures, monkeypatch, target, words):
+    """Nothing is in the folder; what there is to go on with, is gone on with."""
+
     def interrupt(*_):
         raise KeyboardInterrupt
 
     before = tree(tmp_path)
-    monkeypatch.setattr(target, interrupt)
-    done = mlsolve(*run_arguments(pictures, "--out", "o"))
+    with monkeypatch.context() as patch:
+        patch.setattr(target, interrupt)
+        done = mlsolve(*run_arguments(pictures, "--out", "o"))
     assert done.status == 130
-    assert done.err.splitlines()[-1] == "mlsolve: interrupted: nothing was written"
-    assert tree(tmp_path) == before
+    assert done.err.splitlines()[-1] == f"mlsolve: {words}"
+    assert not (tmp_path / "o").exists()
+    if "resume" in words:
+        assert mlsolve("resume", "o").status == 0
+    else:
+        assert tree(tmp_path) == before
 
 
 def test_a_terminal_that_knows_few_letters(tmp_path, pictures):
@@ -401,17 +464,18 @@ def test_plain_lines_where_there_is_no_terminal(mlsolve, pictures):
     done = mlsolve(*run_arguments(pictures, "--out", "o"))
     lines = [line for line in done.err.splitlines() if line.startswith("level")]
     assert len(lines) == 2
-    pattern = r"level 2/2  iteration 8/8  loss [\d.]+  target SSIM [\d.]+  guides [\d.]+  [\d.]+ it/s \d+ s left"
+    pattern = r"level 2/2  8/8 loss [\d.]+ SSIM [\d.]+ guides [\d.]+  \d+%(, \d+ s left)?"
     assert re.fullmatch(pattern, lines[1])
     assert "\x1b" not in done.err
 
 
 def test_a_bar_on_a_terminal(tmp_path, pictures):
-    arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
+    # Long enough for the bar to be seen: it is drawn ten times a second.
+    arguments = [str(a) for a in run_arguments(pictures, "--out", "o", "--iterations", 1500)]
     status, _, text = on_a_terminal([sys.executable, "-m", "mlsolve_cli", *arguments], tmp_path)
     assert status == 0
     assert "━" in text
-    words = r"\d/8 loss [\d.]+ SSIM [\d.]+ guides [\d.]+ [\d.]+ it/s \d+ s left"
+    words = r"\d+/1500 loss [\d.]+ SSIM [\d.]+ guides [\d.]+ \d+ s left"
     assert re.search(rf"level \d/2 ━+ *\S* *{words}", _plain(text))
 
 

@@ -39,6 +39,7 @@ def carry_out(
 ) -> None:
     """Call `act` with something that shows how it goes; print the result. names: of the guides."""
     from mlsolve.memory import forget_peak, peak_memory, resident_memory, return_memory_early, trim
+    from mlsolve.runs.unfinished import is_run, unfinished
 
     from .report import print_result
 
@@ -54,6 +55,10 @@ def carry_out(
                 outcome = act(watched)
         except Stopped as stopped:
             raise Interrupted(f"{stopped}: mlsolve resume {folder} goes on") from None
+        except KeyboardInterrupt:  # the second one: whatever was being done is dropped
+            if not is_run(unfinished(folder)):
+                raise
+            raise Interrupted(f"interrupted: mlsolve resume {folder} goes on") from None
         interrupted = bool(marks)
     peak = peak_memory()
     report: dict[str, Any] = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))

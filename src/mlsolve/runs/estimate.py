@@ -20,7 +20,7 @@ from ..memory import BYTES_PER_VALUE, available_memory
 from ..pyramid import level_shapes
 from ..rounds.problem import BETAS, Problem
 from .machine import Machine, disk_bytes, plans, shares, states_left
-from .run import opened, planes_of_pictures
+from .run import opened, planes_of_pictures, size_of
 
 _SIDE: Final = 600
 _TURNS: Final = 12
@@ -106,7 +106,7 @@ def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) 
 def _described(job: Job, colour: bool | None) -> tuple[Problem, list[Picture]]:
     if colour is None:
         files = opened(job)
-        width, height = job.size or files[job.target].size
+        width, height = size_of(job, files)
         planes = planes_of_pictures(job, files)
     else:
         assert job.size is not None

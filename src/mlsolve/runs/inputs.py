@@ -15,7 +15,7 @@ from mlsolve_kernels.resample.cpu import area_taps, cubic_taps, resample, span
 from ..colour import light_from_srgb, srgb_from_light
 from ..errors import InputError
 from ..guides import Drawing, generated
-from ..images import open_picture
+from ..images import Picture
 from ..job import Job, parse_generated
 from ..resize import Geometry, fit_geometry
 from ..rounds.executors import Executor
@@ -35,20 +35,19 @@ _OF_EIGHT_BITS: Final = np.uint16(257)
 _SPOOL: Final = "pictures/file-{}"
 
 
-def spool(store: Store, number: int, path: Path) -> None:
-    """Put the picture in the file `path`, as it is stored there, into `store`, a band of rows at a time."""
-    with_rows = open_picture(path)
-    width, height = with_rows.stored_size
+def spool(store: Store, number: int, picture: Picture) -> None:
+    """Put `picture`, as it is stored in its file, into `store`, a band of rows at a time."""
+    width, height = picture.stored_size
     name = _SPOOL.format(number)
-    array = store.create(name, (with_rows.planes, height, width), np.uint16, (CHUNK, width))
+    array = store.create(name, (picture.planes, height, width), np.uint16, (CHUNK, width))
     top = 0
-    for band in with_rows.bands(CHUNK):
+    for band in picture.bands(CHUNK):
         region = Region(top, top + len(band), 0, width)
         with array.tile((), region) as tile:
-            for plane in range(with_rows.planes):
+            for plane in range(picture.planes):
                 tile.put((plane,), band[..., plane])
         top = region.bottom
-    document = {"planes": with_rows.planes, "stored": [width, height], "orientation": with_rows.orientation}
+    document = {"planes": picture.planes, "stored": [width, height], "orientation": picture.orientation}
     store.save(name + "-facts", document)
 
 
@@ -83,12 +82,19 @@ def _drawing(family: str, size: tuple[int, int], seed: int, palette: str | None)
 
 
 def make_pictures(
-    store: Store, problem: Problem, job: Job, executor: Executor, side: int, tell: Callable[[int, float], None]
+    store: Store,
+    job: Job,
+    files: dict[Path, Picture],
+    executor: Executor,
+    side: int,
+    tell: Callable[[int, float], None],
 ) -> None:
-    """Put target and guides at full size into `store`, those that are not there yet.
+    """Put target and guides at full size into `store`, which holds the problem; those that are not there yet.
 
-    side: of the tiles. tell: hears the number of a picture and which share of it is done.
+    files: the pictures that `job` names. side: of the tiles. tell: hears the number of a picture and which share of
+    it is done.
     """
+    problem = Problem.load(store)
     shape = problem.shapes[-1]
     regions = list(tiles_of(shape, (side, side)))
     for number, entry in enumerate((job.target, *job.guides)):
@@ -101,7 +107,7 @@ def make_pictures(
         store.create(name_of(problem.levels, number), (planes, *shape), np.uint16, sides)
         calls: list[tuple[Any, ...]]
         if isinstance(entry, Path):
-            spool(store, number, entry)
+            spool(store, number, files[entry])
             tell(number, 0.3)
             task: Callable[..., None] = fit_tile
             calls = [(store, number, job.fit, region) for region in regions]

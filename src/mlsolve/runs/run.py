@@ -8,12 +8,13 @@ from typing import Final, Protocol
 
 from mlsolve_kernels.objective.terms import Shape
 
+from ..arrays import check_size
 from ..backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
 from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, StoreError
 from ..folder import Summary, check_output, prove, replace_folder, write_report
 from ..history import Step
 from ..images import Picture, open_picture
-from ..job import Job
+from ..job import MAX_SIDE, Job
 from ..memory import trim
 from ..pyramid import level_shapes
 from ..rounds.advance import Round, Stop
@@ -113,7 +114,7 @@ def begin(job: Job, folder: Path, machine: Machine, listener: Listener, overwrit
         store = DiskStore(root)
         problem.save(store)
         store.save(RUN, document)
-        return _carry_on(store, job, folder, machine, parts, listener)
+        return _carry_on(_Work(store, job, files, folder, machine, parts, listener))
 
 
 def resume(folder: Path, machine: Machine, listener: Listener) -> Outcome:
@@ -148,10 +149,10 @@ def resume(folder: Path, machine: Machine, listener: Listener) -> Outcome:
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
                 raise InputError(f"{name} is not what it was when the run began: bring it back, or run anew")
-        files = [open_picture(path) for path in files_of(job)]
+        files = opened(job)
         machine = dataclasses.replace(machine, device=memory)
-        parts = shares(machine, problem, job, files, states_left(problem, root))
-        return _carry_on(store, job, folder, machine, parts, listener)
+        parts = shares(machine, problem, job, list(files.values()), states_left(problem, root))
+        return _carry_on(_Work(store, job, files, folder, machine, parts, listener))
 
 
 def guides_of(folder: Path) -> list[str]:
@@ -162,7 +163,7 @@ def guides_of(folder: Path) -> list[str]:
 
 def _problem(job: Job, files: dict[Path, Picture]) -> tuple[Problem, str | None, int | None]:
     """Return what `job` asks for, and what the GPU is called and has of free memory, if one computes."""
-    width, height = job.size or files[job.target].size
+    width, height = size_of(job, files)
     picture_planes = planes_of_pictures(job, files)
     layers, planes = len(job.guides), max(picture_planes)
     shapes = tuple(level_shapes(height, width, job.options.levels))
@@ -187,29 +188,30 @@ def _gpu(problem: Problem) -> tuple[str | None, int | None]:
         backend.close()
 
 
-def _carry_on(
-    store: DiskStore, job: Job, folder: Path, machine: Machine, parts: Shares, listener: Listener
-) -> Outcome:
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """A run under way: what it is of, where it goes, and what it may take."""
+
+    store: DiskStore
+    job: Job
+    files: dict[Path, Picture]
+    folder: Path
+    machine: Machine
+    parts: Shares
+    listener: Listener
+
+
+def _carry_on(work: _Work) -> Outcome:
     """Do what is left of a run; remove its state if nothing of it is worth keeping."""
+    store = work.store
     try:
         try:
-            return _stages(store, job, folder, machine, parts, listener)
+            return _stages(work)
         except DeviceMemoryError as error:  # somebody else took the memory meanwhile
-            if job.options.backend != "auto":
+            if work.job.options.backend != "auto":
                 raise
             warn_of_fallback(error)
-        # What a GPU has done cannot be gone on with by a CPU: the last places differ.
-        problem = dataclasses.replace(Problem.load(store), backend="cpu")
-        store.remove("progress")
-        for level in range(1, problem.levels + 1):
-            store.remove(f"level-{level}")
-        problem.save(store)
-        document = {**store.load(RUN), "bytes depend on": dependencies(problem, None), "device": None}
-        store.save(RUN, document)
-        machine = dataclasses.replace(machine, device=None)
-        files = [open_picture(path) for path in files_of(job)]
-        parts = shares(machine, problem, job, files, states_left(problem, store.path))
-        return _stages(store, job, folder, machine, parts, listener)
+        return _stages(_without_gpu(work))
     except InputError:  # a picture turned out to be damaged: this run comes to nothing
         clear(store.path)
         raise
@@ -217,21 +219,34 @@ def _carry_on(
         if not any(store.path.glob("pictures/picture-*-done.json")):
             clear(store.path)
         elif isinstance(error, OutputError):
-            raise OutputError(f"{error}: make room, then mlsolve resume {folder} goes on") from None
+            raise OutputError(f"{error}: make room, then mlsolve resume {work.folder} goes on") from None
         raise
 
 
-def _stages(
-    store: DiskStore, job: Job, folder: Path, machine: Machine, parts: Shares, listener: Listener
-) -> Outcome:
+def _without_gpu(work: _Work) -> _Work:
+    """Return what is left to do on the CPU: all but the pictures, for a CPU's last places differ from a GPU's."""
+    store = work.store
+    problem = dataclasses.replace(Problem.load(store), backend="cpu")
+    store.remove("progress")
+    for level in range(1, problem.levels + 1):
+        store.remove(f"level-{level}")
+    problem.save(store)
+    store.save(RUN, {**store.load(RUN), "bytes depend on": dependencies(problem, None), "device": None})
+    machine = dataclasses.replace(work.machine, device=None)
+    parts = shares(machine, problem, work.job, list(work.files.values()), states_left(problem, store.path))
+    return dataclasses.replace(work, machine=machine, parts=parts)
+
+
+def _stages(work: _Work) -> Outcome:
     """Prepare the pictures, solve, write, score, and put the result in its place."""
     began = time.perf_counter()
+    store, job, folder, parts, listener = work.store, work.job, work.folder, work.parts, work.listener
     problem, run = Problem.load(store), store.load(RUN)
     levels = plans(problem, parts.limits)
-    executor = _executor(problem, machine, levels)
+    executor = _executor(problem, work.machine, levels)
     try:
         if not store.has(_DONE):
-            _make_pictures(store, problem, job, executor, parts, listener)
+            _make_pictures(work, problem, executor)
         prepared = time.perf_counter() - began
         listener.begin_solve(problem, [plan.cost for plan in levels])
         history, record = descend(store, executor, parts.limits, listener)
@@ -249,7 +264,7 @@ def _stages(
         stage,
         problem.options.exposure,
         codes_of(store, problem),
-        machine.threads,
+        work.machine.threads,
         parts.rows,
         lambda share: listener.stage("scoring", share),
     )
@@ -268,17 +283,16 @@ def _stages(
     return Outcome(folder, stop, history[-1], store.path if stop == "callback" else None)
 
 
-def _make_pictures(
-    store: DiskStore, problem: Problem, job: Job, executor: Executor, parts: Shares, listener: Listener
-) -> None:
+def _make_pictures(work: _Work, problem: Problem, executor: Executor) -> None:
     """Bring target and guides to every level's size."""
+    store, side, listener = work.store, work.parts.side, work.listener
     count = len(problem.picture_planes)
 
     def tell(number: int, share: float) -> None:
         listener.stage("pictures", 0.9 * (number + share) / count)
 
-    make_pictures(store, problem, job, executor, parts.side, tell)
-    halve_pictures(store, problem, executor, parts.side)
+    make_pictures(store, work.job, work.files, executor, side, tell)
+    halve_pictures(store, problem, executor, side)
     store.flush()
     store.save(_DONE, {})
     listener.stage("pictures", 1.0)
@@ -302,6 +316,20 @@ def files_of(job: Job) -> list[Path]:
 def opened(job: Job) -> dict[Path, Picture]:
     """Return the picture files of `job`, their headers read."""
     return {path: open_picture(path) for path in files_of(job)}
+
+
+def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
+    """Return (width, height) of the sheets in pixels, the target's if the job names none.
+
+    Raises InputError if that cannot be solved.
+    """
+    if job.size is not None:
+        return job.size
+    width, height = files[job.target].size
+    check_size((width, height), str(job.target))
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"{job.target} is {width}×{height} pixels: give a --size of {MAX_SIDE} pixels at the most")
+    return width, height
 
 
 def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def score_folder(folder: Path, job: Job) -> Scores:
         store, executor = DiskStore(Path(name)), Serial(CpuBackend(1, BETAS))
         try:
             problem.save(store)
-            make_pictures(store, problem, job, executor, parts.side, lambda number, share: None)
+            make_pictures(store, job, files, executor, parts.side, lambda number, share: None)
         finally:
             executor.close()
         rows = parts.rows
