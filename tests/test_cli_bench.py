@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -10,11 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
+import mlsolve_cli.bench
 from conftest import environment, on_a_terminal
 from mlsolve.errors import OptionError
 from mlsolve.memory import BYTES_PER_VALUE
 from mlsolve.options import Options
-from mlsolve.printsize import PrintSize
+from mlsolve.printsize import DPI, PrintSize, parse_print_size
 from mlsolve_bench import report
 from mlsolve_bench.report import Comparison, Forecast, Pace, Stack
 
@@ -127,7 +129,7 @@ def test_the_iteration_is_the_solvers():
             for _ in range(20):
                 last = iterate()
         assert len(first.guide_ssim) == stack.layers
-        assert last.target_mse < first.target_mse
+        assert last.target_error < first.target_error
 
 
 def test_a_solve_is_the_sum_of_its_levels():
@@ -159,41 +161,29 @@ def test_the_cost_of_a_value_is_interpolated_and_never_extrapolated():
     assert cost_at_full_size(4096) == pytest.approx(20e-9)
 
 
-def planned(print_size, dpi, free):
-    paces = [pace(600)]
-    found = report.forecast_print(print_size, dpi, RGB, paces, free)
-    return found, report.advise(found, RGB, paces)
-
-
-def test_a_print_that_is_well_needs_no_advice():
-    found, advice = planned(PrintSize(300, 200), 100, free=10**10)
-    assert found.solve.size == (1181, 787)
-    assert (found.fits, found.alignable, advice) == (True, True, None)
+def test_a_print_takes_what_its_pixels_take():
+    paces = [pace(600), pace(1024, 12e-9)]
+    found = report.forecast_print(PrintSize(300, 200), 100, RGB, paces)
+    same = report.forecast((1181, 787), RGB, paces)
+    assert (found.size, found.levels, found.seconds) == (same.size, same.levels, same.seconds)
     assert found.pixel_pitch == pytest.approx(0.254)
-    unknown, advice = planned(PrintSize(300, 200), 100, free=None)
-    assert (unknown.fits, advice) == (None, None)
 
 
-def test_advice_is_the_highest_dpi_that_will_do():
-    poster = PrintSize(600, 900)
-    fine, advice = planned(poster, 300, free=10**11)
-    assert (fine.fits, fine.alignable) == (True, False)
-    assert advice.dpi == 127
-    assert advice.alignable
-    assert planned(poster, 127, free=10**11)[1] is None
+@pytest.mark.parametrize(("dpi", "alignable"), [(100, True), (127, True), (128, False), (300, False)])
+def test_pixels_that_hands_can_align(dpi, alignable):
+    assert report.forecast_print(PrintSize(600, 900), dpi, RGB, [pace(600)]).alignable == alignable
 
-    large, advice = planned(poster, 100, free=10**9)
-    assert (large.fits, large.alignable) == (False, True)
-    assert advice.fits
-    assert not planned(poster, advice.dpi + 1, free=10**9)[0].fits
 
-    _, hopeless = planned(poster, 300, free=1000)
-    assert hopeless is None
+def test_a_print_of_any_memory_is_foretold():
+    """2×3 m at 300 dpi would take 489 GB in memory; in tiles it takes any."""
+    assert report.forecast_print(PrintSize(2000, 3000), 300, RGB, [pace(600)]).size == (23622, 35433)
 
 
 def test_a_print_that_cannot_be_solved_is_refused():
-    with pytest.raises(OptionError, match="use 277 dpi or a smaller print"):
-        planned(PrintSize(2000, 3000), 300, free=None)
+    with pytest.raises(OptionError, match="use 282 dpi or a smaller print"):
+        report.forecast_print(PrintSize(60_000, 90_000), 300, RGB, [pace(600)])
+    with pytest.raises(OptionError, match="use 56 dpi or a larger print"):
+        report.forecast_print(PrintSize(5, 900), 30, RGB, [pace(600)])
 
 
 @pytest.fixture
@@ -299,37 +289,61 @@ def last_paragraphs(done, count):
     return done.out.rstrip("\n").split("\n\n")[-count:]
 
 
-def test_a_print_that_does_not_fit(mlsolve, measured):
+def test_a_print(mlsolve, measured):
+    """What it takes of memory is not told here, whether or not this machine has as much."""
     figures, words = last_paragraphs(mlsolve("bench", "--print", "600x900mm", "--dpi", 300), 2)
     assert figures.splitlines() == [
         "600×900 mm at 300 dpi",
         "  pixels   7087×10630 of 0.085 mm",
-        "  solving  15 min, 6 sizes from coarse to fine",
-        "  memory   44.1 GB at the peak, only 24 GB are free",
+        "  solving  15 min all in memory, 6 sizes from coarse to fine",
     ]
-    assert " ".join(words.split()) == (
-        "This does not fit into the memory of this machine. Its pixels are smaller than the 0.2 mm that hands can "
-        "align; one pixel off ruins a stack. Better: --dpi 127, with 3000×4500 of 0.2 mm in 3 min and 7.9 GB."
-    )
+    assert words.splitlines() == [
+        "Its pixels are smaller than the 0.2 mm that hands can align, which is 127 dpi;",
+        "one pixel off ruins a stack.",
+        "Memory, disk and tiles, and how long it takes in these:",
+        "  mlsolve estimate --print 600x900mm --dpi 300",
+    ]
 
 
-def test_a_print_that_is_well(mlsolve, measured):
+def test_a_print_whose_pixels_hands_can_align(mlsolve, measured):
     figures, words = last_paragraphs(mlsolve("bench", "--print", "A3"), 2)
     assert "297×420 mm at 100 dpi" in figures
-    assert "1.13 GB at the peak, 24 GB are free" in figures
-    assert words == "It fits, and its pixels are large enough to be aligned by hand."
+    assert "align" not in words
+    assert words.splitlines()[-1] == "  mlsolve estimate --print A3 --dpi 100"
+    assert mlsolve_cli.bench._DPI == DPI
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--print", "24 x 36in"), "--print '24 x 36in' --dpi 100"),
+        (("--print", '8.5"x11"', "--dpi", 72.5), "--print '8.5\"x11\"' --dpi 72.5"),
+        (("--print", "A3", "--grey", "--layers", 5, "--threads", 1), "--dpi 100 --layers 5 --grey --threads 1"),
+    ],
+)
+def test_the_command_that_tells_the_rest(mlsolve, measured, monkeypatch, arguments, expected):
+    """It asks for the same print of the same stack, and it works."""
+    (command,) = re.findall(r"^  (mlsolve estimate .*)$", mlsolve("bench", *arguments).out, re.MULTILINE)
+    assert command.endswith(expected)
+    seen = []
+
+    def estimate(job, machine, folder, colour):
+        seen.append((job.size, len(job.guides), colour, machine.threads))
+        raise OptionError("seen enough")
+
+    monkeypatch.setattr("mlsolve.runs.estimate.estimate_job", estimate)
+    assert mlsolve(*shlex.split(command)[1:]).refusal == "seen enough"
+    given = dict(zip(arguments, (*arguments[1:], None), strict=True))
+    size = parse_print_size(given["--print"]).pixels(given.get("--dpi", DPI))
+    assert seen == [(size, given.get("--layers", 3), "--grey" not in given, given.get("--threads"))]
 
 
 def test_a_system_that_does_not_tell_its_memory(mlsolve, measured, monkeypatch):
     monkeypatch.setattr("mlsolve.memory.available_memory", lambda: None)
     monkeypatch.setattr("mlsolve_cli.bench._memory", lambda: None)
-    done = mlsolve("bench", "--print", "A3", "--grey", "--layers", 1, "--threads", 1)
+    done = mlsolve("bench", "--grey", "--layers", 1, "--threads", 1)
     assert done.out.splitlines()[:2] == ["Abacus 3000, 2 cores", "1 layer in grey, on 1 thread"]
-    figures, words = last_paragraphs(done, 2)
-    assert figures.endswith("memory   126 MB at the peak")
-    assert "does not tell" in words
-    assert "fits" not in words
-    assert json.loads(mlsolve("bench", "--print", "A3", "--json").out)["print"]["fits"] is None
+    assert json.loads(mlsolve("bench", "--json").out)["machine"]["free"] is None
 
 
 def test_a_busy_machine_is_told_of(mlsolve, measured):
@@ -362,12 +376,16 @@ def test_json(mlsolve, measured):
     assert first["solve_seconds"] == pytest.approx(4.32)
     assert first["memory"] == 210_600_000
     assert found["torch"]["ratio"] == pytest.approx(20)
-    assert found["print"]["size"] == [7087, 10630]
-    assert (found["print"]["fits"], found["print"]["alignable"]) == (False, False)
-    assert (found["better"]["dpi"], found["better"]["fits"]) == (127, True)
-    bare = json.loads(mlsolve("bench", "--json").out)
-    assert bare["print"] is None
-    assert bare["better"] is None
+    assert found["print"] == {
+        "millimetres": [600, 900],
+        "dpi": 300,
+        "pixel_millimetres": pytest.approx(25.4 / 300),
+        "alignable": False,
+        "size": [7087, 10630],
+        "levels": 6,
+        "seconds": pytest.approx(100 * 4 / 3 * 10e-9 * 9 * 7087 * 10630),
+    }
+    assert json.loads(mlsolve("bench", "--json").out)["print"] is None
 
 
 def test_without_torch(mlsolve, measured, monkeypatch):
@@ -402,7 +420,7 @@ def test_the_first_time_it_says_that_it_compiles(mlsolve, measured, monkeypatch)
         (("--dpi", 300), "--dpi belongs to --print: add the size"),
         (("--print", "600x900"), "print is '600x900': add its unit"),
         (("--print", "A3", "--dpi", 0), "dpi is 0: it must be from 1 to 10000"),
-        (("--print", "3x3m", "--dpi", 300), "use 277 dpi or a smaller print"),
+        (("--print", "60x90m", "--dpi", 300), "use 282 dpi or a smaller print"),
     ],
 )
 def test_it_refuses_before_it_measures(mlsolve, monkeypatch, arguments, words):

@@ -1,4 +1,4 @@
-"""What this machine does in a minute, and what a print will need of it.
+"""What this machine does in a minute, and how long a print would take it.
 
 `measure` times mlsolve's iteration at a few sizes, `compare` lets it take turns with torch; all else is
 arithmetic on what they return. Sizes are (width, height) in pixels, times are seconds, memory is bytes. A
@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 
-from mlsolve.errors import OptionError
 from mlsolve.memory import BYTES_PER_VALUE
 from mlsolve.options import Options
 from mlsolve.printsize import FINEST_DPI, PrintSize, pixel_pitch
@@ -57,7 +56,7 @@ class Stack:
         return self.layers * self.planes * size[0] * size[1]
 
     def peak_memory(self, size: Size) -> int:
-        """Return the bytes a solve at `size` takes at its peak."""
+        """Return the bytes a solve at `size` takes at its peak where all of it is in memory."""
         return BYTES_PER_VALUE * self.values(size)
 
 
@@ -76,7 +75,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a solve with the default settings will take."""
+    """What a solve with the default settings takes, all of it in memory."""
 
     size: Size
     levels: int
@@ -89,18 +88,18 @@ class Forecast:
 
 @dataclass(frozen=True)
 class PrintForecast:
-    """What a print will take."""
+    """How large a print is, and how long solving it takes all in memory.
+
+    What it takes in tiles, of memory, disk and time, is for mlsolve.runs.estimate to say.
+    """
 
     print_size: PrintSize
     dpi: float
-    solve: Forecast
-    free: int | None
-    """Memory that can be had, in bytes; None where the system does not tell."""
-
-    @property
-    def fits(self) -> bool | None:
-        """Whether the memory suffices, None if that is not known; `mlsolve run` refuses what does not fit."""
-        return None if self.free is None else self.solve.memory <= self.free
+    size: Size
+    levels: int
+    """Sizes from coarse to fine."""
+    seconds: float
+    """As in `Forecast`."""
 
     @property
     def pixel_pitch(self) -> float:
@@ -129,7 +128,7 @@ class Comparison:
 
 
 def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
-    """Return what solving `size` takes with default settings, from the `paces` measured, in any order.
+    """Return what solving `size` in memory takes with default settings, from the `paces` measured, in any order.
 
     Between the sizes measured the cost of a value is interpolated over the logarithm of the pixels, and beyond
     them it is that of the nearest.
@@ -145,32 +144,10 @@ def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
     return Forecast(size, len(shapes), seconds * options.iterations, stack.peak_memory(size))
 
 
-def forecast_print(
-    print_size: PrintSize, dpi: float, stack: Stack, paces: Sequence[Pace], free: int | None
-) -> PrintForecast:
+def forecast_print(print_size: PrintSize, dpi: float, stack: Stack, paces: Sequence[Pace]) -> PrintForecast:
     """Return what a print takes; raises OptionError if it has too few or too many pixels, or for a bad dpi."""
-    return PrintForecast(print_size, dpi, forecast(print_size.pixels(dpi), stack, paces), free)
-
-
-def advise(asked: PrintForecast, stack: Stack, paces: Sequence[Pace]) -> PrintForecast | None:
-    """Return the same print at the highest whole dpi that fits into memory and can be aligned.
-
-    None if it does already, or if no dpi does.
-    """
-    if asked.fits is not False and asked.alignable:
-        return None
-    dpi = min(asked.dpi, FINEST_DPI)
-    if asked.free is not None:
-        dpi = min(dpi, asked.dpi * math.sqrt(asked.free / asked.solve.memory))
-    # Rounding to pixels may go against the estimate, by far less than one dpi.
-    for candidate in (math.floor(dpi), math.floor(dpi) - 1):
-        try:
-            advised = forecast_print(asked.print_size, candidate, stack, paces, asked.free)
-        except OptionError:
-            return None
-        if advised.fits is not False:
-            return advised
-    return None
+    solve = forecast(print_size.pixels(dpi), stack, paces)
+    return PrintForecast(print_size, dpi, solve.size, solve.levels, solve.seconds)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""`mlsolve bench`: what this machine does, and what a print will need of it."""
+"""`mlsolve bench`: what this machine does, and how long a print would take it."""
 
 import json
 import os
 import platform
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from mlsolve_bench.report import Comparison, Forecast, Pace, PrintForecast, Stack, Tell
 
 _DPI: Final = 100
-"""Where only --print is given: pixels of a quarter millimetre, which hands can align."""
+"""mlsolve.printsize.DPI, which is not asked at the start, for it would bring NumPy along."""
+
+_LAYERS: Final = 3
+"""As many as `mlsolve estimate` takes where it is not told."""
 
 _NO_TORCH: Final = "torch is not installed: pip install 'mlsolve[bench]' brings it for a comparison"
 
@@ -37,27 +41,28 @@ def bench(
         typer.Option(
             "--print",
             metavar="WxH(mm|cm|in)|A3",
-            help="Tell what a print of this size will need, as 600x900mm, 24x36in, A2-landscape.",
+            help="Tell how long a print of this size takes, as 600x900mm, 24x36in, A2-landscape.",
         ),
     ] = None,
     dpi: Annotated[
         float | None, typer.Option(help=f"Pixels an inch of that print. [default: {_DPI}]", show_default=False)
     ] = None,
-    layers: Annotated[int, typer.Option(help=f"Layers of the stack, 1 to {MAX_LAYERS}.")] = 3,
+    layers: Annotated[int, typer.Option(help=f"Layers of the stack, 1 to {MAX_LAYERS}.")] = _LAYERS,
     colour: Annotated[bool, typer.Option("--colour/--grey", help="Three planes a layer, or one.")] = True,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Measure this machine, in under a minute: speed at a few sizes, against torch if that is installed.
 
-    With --print it also tells how long that print will take to solve, whether it fits into memory, and
-    whether its pixels are large enough to be aligned by hand.
+    With --print it also tells the pixels of that print, whether they are large enough to be aligned by hand,
+    and how long it takes to solve all in memory. What memory, disk and tiles it needs, and how long it takes in
+    these, **mlsolve estimate** tells.
 
     Example: **mlsolve bench --print 600x900mm --dpi 300**
     """
     from mlsolve.memory import available_memory
     from mlsolve.printsize import parse_print_size
-    from mlsolve_bench.report import Stack, advise, forecast, forecast_print, iteration, measure
+    from mlsolve_bench.report import Stack, forecast, forecast_print, iteration, measure
 
     if not 1 <= layers <= MAX_LAYERS:
         raise OptionError(f"--layers is {layers}: it must be from 1 to {MAX_LAYERS}")
@@ -79,18 +84,15 @@ def bench(
         paces = measure(stack, free, lambda side: iteration(side, stack, threads), tell)
         comparison = _compared(machine.threads, tell)
     solves = [forecast(pace.size, stack, paces) for pace in paces]
-    planned = advised = None
-    if wanted is not None:
-        planned = forecast_print(wanted, dpi, stack, paces, free)
-        advised = advise(planned, stack, paces)
+    planned = None if wanted is None else forecast_print(wanted, dpi, stack, paces)
     if as_json:
-        report = _as_json(machine, stack, paces, solves, comparison, planned, advised)
+        report = _as_json(machine, stack, paces, solves, comparison, planned)
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
     _print_table(paces, solves)
     _print_comparison(comparison)
-    if planned is not None:
-        _print_forecast(planned, advised)
+    if print_size is not None and planned is not None:
+        _print_forecast(planned, _estimate_command(print_size, dpi, stack, threads))
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _print_table(paces: Sequence["Pace"], solves: Sequence["Forecast"]) -> None:
     _print_wrapped(
         "A value is one pixel of one colour plane of one layer. A whole solve is "
         f"{Options.iterations} iterations at each of {_few([solve.levels for solve in solves])} sizes, from "
-        "coarse to fine; reading and writing the files comes on top.",
+        "coarse to fine, all in memory; reading and writing the files comes on top.",
         dim=True,
     )
     unrest = max(pace.seconds / pace.fastest for pace in paces)
@@ -217,35 +219,35 @@ def _print_comparison(comparison: "Comparison | str") -> None:
     )
 
 
-def _print_forecast(planned: "PrintForecast", advised: "PrintForecast | None") -> None:
-    solve, free = planned.solve, planned.free
-    memory = f"{_bytes(solve.memory)} at the peak"
-    if free is not None:
-        memory += f", {'' if planned.fits else 'only '}{_bytes(free)} are free"
+def _print_forecast(planned: "PrintForecast", command: str) -> None:
+    """command: tells the rest."""
+    from mlsolve.printsize import FINEST_DPI, pixel_pitch
+
+    width, height = planned.size
+    levels = _counted(planned.levels, "size")
     typer.echo()
     typer.echo(typer.style(f"{planned.print_size} at {planned.dpi:g} dpi", bold=True))
-    typer.echo(f"  pixels   {_pixels(planned)}")
-    typer.echo(f"  solving  {_seconds(solve.seconds)}, {_counted(solve.levels, 'size')} from coarse to fine")
-    typer.echo(f"  memory   {memory}\n")
-    words = []
-    if planned.fits is False:
-        words.append("This does not fit into the memory of this machine.")
+    typer.echo(f"  pixels   {width}×{height} of {planned.pixel_pitch:.2g} mm")
+    typer.echo(f"  solving  {_seconds(planned.seconds)} all in memory, {levels} from coarse to fine\n")
     if not planned.alignable:
-        words.append("Its pixels are smaller than the 0.2 mm that hands can align; one pixel off ruins a stack.")
-    if not words:
-        words.append("It fits, and" if planned.fits else "How much memory is free this system does not tell;")
-        words.append("its pixels are large enough to be aligned by hand.")
-    if advised is not None:
-        words.append(
-            f"Better: --dpi {advised.dpi:g}, with {_pixels(advised)} in {_seconds(advised.solve.seconds)} and "
-            f"{_bytes(advised.solve.memory)}."
+        _print_wrapped(
+            f"Its pixels are smaller than the {pixel_pitch(FINEST_DPI):.2g} mm that hands can align, which is "
+            f"{FINEST_DPI} dpi; one pixel off ruins a stack."
         )
-    _print_wrapped(" ".join(words))
+    typer.echo("Memory, disk and tiles, and how long it takes in these:")
+    typer.echo(f"  {command}")
 
 
-def _pixels(forecast: "PrintForecast") -> str:
-    width, height = forecast.solve.size
-    return f"{width}×{height} of {forecast.pixel_pitch:.2g} mm"
+def _estimate_command(print_size: str, dpi: float, stack: "Stack", threads: int | None) -> str:
+    """Return the command that estimates the same print of the same stack."""
+    words = ["mlsolve", "estimate", "--print", print_size, "--dpi", f"{dpi:g}"]
+    if stack.layers != _LAYERS:
+        words += ["--layers", str(stack.layers)]
+    if stack.planes == 1:
+        words.append("--grey")
+    if threads is not None:
+        words += ["--threads", str(threads)]
+    return shlex.join(words)
 
 
 def _print_wrapped(text: str, dim: bool = False) -> None:
@@ -282,23 +284,21 @@ def _as_json(
     solves: Sequence["Forecast"],
     comparison: "Comparison | str",
     planned: "PrintForecast | None",
-    advised: "PrintForecast | None",
 ) -> dict[str, Any]:
     """Return all of it: times in seconds, memory in bytes, sizes as (width, height) in pixels."""
     from mlsolve import __version__
 
-    def of_print(forecast: "PrintForecast | None") -> dict[str, Any] | None:
-        if forecast is None:
-            return None
-        return {
-            "millimetres": [forecast.print_size.width, forecast.print_size.height],
-            "dpi": forecast.dpi,
-            "pixel_millimetres": forecast.pixel_pitch,
-            **vars(forecast.solve),
-            "fits": forecast.fits,
-            "alignable": forecast.alignable,
+    of_print = None
+    if planned is not None:
+        of_print = {
+            "millimetres": [planned.print_size.width, planned.print_size.height],
+            "dpi": planned.dpi,
+            "pixel_millimetres": planned.pixel_pitch,
+            "alignable": planned.alignable,
+            "size": planned.size,
+            "levels": planned.levels,
+            "seconds": planned.seconds,
         }
-
     return {
         "version": __version__,
         "machine": vars(machine),
@@ -317,6 +317,5 @@ def _as_json(
             for pace, solve in zip(paces, solves, strict=True)
         ],
         "torch": None if isinstance(comparison, str) else {**vars(comparison), "ratio": comparison.ratio},
-        "print": of_print(planned),
-        "better": of_print(advised),
+        "print": of_print,
     }
