@@ -7,10 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from concurrent.futures import Executor as Pool
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from ..backends import Backend
+from ..errors import MlsolveError
 from .resources import provide, provided
 
 Task = Callable[..., Any]
@@ -70,8 +81,18 @@ class Processes:
         self._pool = ProcessPoolExecutor(workers, context, _begin_process, (threads, os.getpid()))
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call task(*call) for each of `calls`, as processes come free."""
-        yield from _in_order_of_completion([self._pool.submit(task, *call) for call in calls])
+        """Call task(*call) for each of `calls`, as processes come free.
+
+        Raises MlsolveError if a process is killed.
+        """
+        try:
+            yield from _carried_out(self._pool, self.workers, task, calls)
+        except BrokenProcessPool:
+            self._pool.shutdown()  # returns once the other processes are killed as well
+            raise MlsolveError(
+                f"a process of --processes {self.workers} ended unexpectedly, most likely for want of memory: "
+                "use fewer --processes or a smaller --memory; mlsolve resume goes on"
+            ) from None
 
     def close(self) -> None:
         """End the processes, once they have finished what they are at."""
@@ -88,29 +109,49 @@ class Devices:
 
     def __init__(self, open_backend: Callable[[], Backend]) -> None:
         """open_backend: opens the GPU, once for each stream."""
-        self._backends = [open_backend() for _ in range(self.workers)]
+        self._backends: list[Backend] = []
+        try:
+            for _ in range(self.workers):
+                self._backends.append(open_backend())
+        except BaseException:  # the second cannot be had: the first is given back
+            self._close_backends()
+            raise
         waiting = list(self._backends)
         self._pool = ThreadPoolExecutor(self.workers, "mlsolve-gpu", lambda: provide(waiting.pop()))
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Call task(*call) for each of `calls`, two at a time."""
-        yield from _in_order_of_completion([self._pool.submit(task, *call) for call in calls])
+        yield from _carried_out(self._pool, self.workers, task, calls)
 
     def close(self) -> None:
         """Give the device's memory back."""
         self._pool.shutdown(cancel_futures=True)
+        self._close_backends()
+
+    def _close_backends(self) -> None:
         for backend in self._backends:
             backend.close()
 
 
-def _in_order_of_completion(futures: list[Future[Any]]) -> Iterator[tuple[int, Any]]:
-    numbers = {future: number for number, future in enumerate(futures)}
+def _carried_out(
+    pool: Pool, workers: int, task: Task, calls: Sequence[tuple[Any, ...]]
+) -> Iterator[tuple[int, Any]]:
+    """Give `pool` the calls, one more at a time than it has workers: what it was given it may not give back."""
+    waiting, under_way = iter(enumerate(calls)), dict[Future[Any], int]()
     try:
-        for future in as_completed(futures):
-            yield numbers[future], future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+        while True:
+            for number, call in islice(waiting, workers + 1 - len(under_way)):
+                under_way[pool.submit(task, *call)] = number
+            if not under_way:
+                return
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                yield under_way.pop(future), future.result()
+    except BrokenExecutor:
+        raise  # it ends the others itself, and stumbles over those that are cancelled meanwhile
+    except BaseException:
+        # Whoever cleans up after this must not have others write meanwhile.
+        wait([future for future in under_way if not future.cancel()])
+        raise
 
 
 def _begin_process(threads: int, parent: int) -> None:

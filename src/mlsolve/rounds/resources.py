@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from mlsolve_kernels.objective.terms import Shape
 
-from ..backends import Backend, CpuBackend, CudaBackend, Workspace
-from .problem import BETAS, Problem
+from ..backends import Backend, Workspace
+from .problem import Problem
 
 _here = threading.local()
 
@@ -74,8 +74,3 @@ def provided(backend: Backend) -> Iterator[Resources]:
     finally:
         resources.close()
         _here.resources = before
-
-
-def open_for(problem: Problem, threads: int | None) -> Backend:
-    """Return the backend that `problem` is solved by."""
-    return CudaBackend(BETAS) if problem.backend == "cuda" else CpuBackend(threads, BETAS)
