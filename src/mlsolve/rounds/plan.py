@@ -4,6 +4,7 @@ A tile whose round has K iterations carries a halo of REACH·K pixels. Long roun
 ones read and write the state often. Costs are counted in iterations of one value (a pixel of a plane of a layer).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +25,7 @@ MOMENTS: Final = 4.0
 """What it costs besides to read and write its moments."""
 
 LONGEST: Final = 4e11
-"""Values times iterations of a round at the most, some ten minutes: what a killed run loses."""
+"""Values times iterations of a task at the most, some ten minutes: what a killed run loses of each process."""
 
 _PASSING: Final = 4
 """Images of a tile's size that come and go while it is filled."""
@@ -91,24 +92,26 @@ def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, 
     height, width = shape
     values = layers * planes * height * width
     if limits.fit(layers, planes, shape):
-        rounds = -(-values * iterations // int(LONGEST))
-        longest = -(-iterations // rounds)
+        rounds = _parts(iterations, max(1, int(LONGEST) // values))
+        longest = _parts(iterations, rounds)
         if disk is not None and longest < iterations and _state(values, True) > disk:
             longest = iterations
         return LevelPlan(shape, shape, longest, True, 1.0)
-    best: LevelPlan | None = None
+    best, key = None, (True, math.inf)
     for length in _lengths(iterations):
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
         for sides, window in _cuts(shape, layers, length, limits):
             cost = _cost(shape, sides, window, length, iterations)
-            if best is None or cost < best.cost:
-                best = LevelPlan(sides, window, length, False, cost)
+            long = layers * window[0] * window[1] * length > LONGEST
+            if (long, cost) < key:
+                best, key = LevelPlan(sides, window, length, False, cost), (long, cost)
     if best is None:
         least, memory = least_memory(shape, stack, iterations, limits), limits.memory
         if memory is None or memory >= least:
             raise DeviceMemoryError("the GPU has too little free memory for a tile: use --backend cpu")
-        raise OptionError(f"a tile has {memory / 2**20:.3g} MiB of memory, {least / 2**20:.3g} MiB are needed")
+        advice = -(-least // 2**20)  # rounded up, so that it will do
+        raise OptionError(f"memory is {memory / 2**20:.3g} MiB for a tile: give it {advice} MiB or more")
     return best
 
 
@@ -141,13 +144,14 @@ def _lengths(iterations: int) -> list[int]:
 def _cuts(
     shape: tuple[int, int], layers: int, length: int, limits: Limits
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield (sides, window) of the tallest tiles that fit, for tiles as wide as the level and for narrower ones."""
+    """Yield (sides, window) of tiles that fit, the last row and column about as large as the others."""
     halo = 2 * REACH * length
     most = _parts(shape[1], CHUNK)
     for across in sorted({_parts(most, parts) for parts in range(1, most + 1)}):
         width = min(shape[1], across * CHUNK)
         wide = min(shape[1], width + halo) if width < shape[1] else width
-        low, high = 0, _parts(shape[0], CHUNK)
+        chunks = _parts(shape[0], CHUNK)
+        low, high = 0, chunks
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
             tall = min(shape[0], middle * CHUNK + halo)
@@ -157,10 +161,10 @@ def _cuts(
                 high = middle - 1
         if low == 0:
             continue
-        chunks = _parts(shape[0], CHUNK)
-        down = _parts(chunks, _parts(chunks, low))  # no last row of slivers
-        tall = min(shape[0], down * CHUNK + halo)
-        yield (min(down * CHUNK, shape[0]), width), (tall, wide)
+        # Not the tallest alone: where the last row is all but empty, lower tiles may come to less.
+        for down in sorted({_parts(chunks, parts) for parts in range(_parts(chunks, low), chunks + 1)}):
+            tall = min(shape[0], down * CHUNK + halo)
+            yield (min(down * CHUNK, shape[0]), width), (tall, wide)
 
 
 def _parts(whole: int, part: int) -> int:
