@@ -1,0 +1,215 @@
+"""How a level is cut: tiles cover it, windows reach far enough, and there is the memory and the disk for it."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from mlsolve.errors import DeviceMemoryError, OptionError
+from mlsolve.rounds import plan as planning
+from mlsolve.rounds.plan import LOAD, MOMENTS, SAVE, Limits, least_memory, plan_level, state_on_disk
+from mlsolve.rounds.tiles import tiles_of, window_of
+from mlsolve.store.zarr import CHUNK
+from mlsolve_kernels.objective.cuda import device_bytes
+from mlsolve_kernels.window import REACH
+
+EDGES = [11, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 2 * REACH, 2 * CHUNK, 1000]
+
+
+def problems(rng, count):
+    """Levels of many sizes with so many layers, planes and iterations; limits of main memory, GPU and disk."""
+    for number in range(count):
+        height, width = (int(rng.choice([*EDGES, rng.integers(11, 3000)])) for _ in range(2))
+        layers, planes = int(rng.integers(1, 5)), int(rng.choice([1, 3]))
+        iterations = int(rng.choice([1, 2, 7, 60]))
+        state = 24 * layers * planes * height * width
+        limits = Limits(
+            threads=int(rng.integers(1, 4)),
+            disk=(None, None, state - 1, state)[number % 4],
+            device=device_bytes(layers, 1, height, width) if number % 3 == 0 else None,
+        )
+        yield (height, width), (layers, planes), iterations, limits
+
+
+def one_round(limits):
+    """Whether the disk, as `problems` chooses it, is too small for two generations."""
+    return limits.disk is not None and limits.disk % 24 != 0
+
+
+def with_memory(limits, memory):
+    return dataclasses.replace(limits, memory=memory)
+
+
+def planned(rng, count):
+    """Plans of such levels with random memory, from what just suffices to what is more than enough."""
+    for shape, stack, iterations, limits in problems(rng, count):
+        least, whole = least_memory(shape, stack, iterations, limits), limits.tile_bytes(*stack, shape)
+        for memory in {least, whole, *(int(least * (whole / least) ** share) for share in rng.random(3))}:
+            bounded = with_memory(limits, max(memory, least))
+            yield shape, stack, iterations, bounded, plan_level(shape, stack, iterations, bounded)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sides"), [((7, 9), (3, 4)), ((6, 8), (3, 4)), ((5, 5), (9, 9)), ((1, 4), (1, 1))]
+)
+def test_tiles_cover_an_image_once(shape, sides):
+    count, regions = np.zeros(shape, dtype=int), list(tiles_of(shape, sides))
+    for region in regions:
+        assert 0 < region.height <= sides[0]
+        assert 0 < region.width <= sides[1]
+        count[region.top : region.bottom, region.left : region.right] += 1
+    assert (count == 1).all()
+    assert regions == sorted(regions)
+    assert all(region.top % sides[0] == region.left % sides[1] == 0 for region in regions)
+
+
+def test_windows_hold_their_tiles_and_halos_and_are_of_one_size(rng):
+    several = 0
+    for shape, _, _, _, plan in planned(rng, 60):
+        halo = REACH * plan.iterations
+        regions = list(tiles_of(shape, plan.sides))
+        several += len(regions) > 1
+        for region in regions:
+            window = window_of(region, shape, plan.window, halo)
+            needed = region.grown(halo, *shape)
+            assert (window.height, window.width) == plan.window
+            assert 0 <= window.top <= needed.top
+            assert needed.bottom <= window.bottom <= shape[0]
+            assert 0 <= window.left <= needed.left
+            assert needed.right <= window.right <= shape[1]
+        assert plan.window == tuple(min(a, b + 2 * halo) for a, b in zip(shape, plan.sides, strict=True))
+    assert several > 50
+
+
+def test_a_plan_keeps_within_memory_and_disk(rng):
+    """Tiles are whole chunks of the store, or as large as the level."""
+    for shape, stack, iterations, limits, plan in planned(rng, 100):
+        planes = stack[1] if plan.together else 1
+        assert limits.tile_bytes(stack[0], planes, plan.window) <= limits.memory
+        assert limits.fit(stack[0], planes, plan.window)
+        if limits.device is not None:
+            assert device_bytes(stack[0], planes, *plan.window) <= limits.device
+        if plan.iterations < iterations and limits.disk is not None:
+            assert state_on_disk(plan, stack, shape, iterations) <= limits.disk
+        assert all(side == own or own % CHUNK == 0 for side, own in zip(shape, plan.sides, strict=True))
+
+
+def test_rounds_are_of_about_equal_length(rng):
+    """No shorter ones would be as few: so many iterations are never left that a round is all but empty."""
+    lengths = set()
+    for _, _, iterations, _, plan in planned(rng, 60):
+        rounds = math.ceil(iterations / plan.iterations)
+        assert 1 <= plan.iterations <= iterations
+        assert plan.iterations == math.ceil(iterations / rounds)
+        lengths.add(plan.iterations)
+    assert len(lengths) > 5
+
+
+def test_the_least_memory_is_the_least(rng):
+    for shape, stack, iterations, limits in problems(rng, 120):
+        least = least_memory(shape, stack, iterations, limits)
+        plan = plan_level(shape, stack, iterations, with_memory(limits, least))
+        assert plan.iterations == iterations or not one_round(limits)
+        with pytest.raises(OptionError) as error:
+            plan_level(shape, stack, iterations, with_memory(limits, least - 1))
+        message = str(error.value)
+        assert message.startswith(f"memory is {(least - 1) / 2**20:.3g} MiB for a tile: give it ")
+        assert "\n" not in message
+        named = int(message.split()[-4]) * 2**20
+        assert least <= named < least + 2**20
+
+
+def test_a_gpu_without_room_for_a_tile_is_told_of():
+    shape, stack = (700, 900), (3, 3)
+    side = CHUNK + 2 * REACH
+    least = device_bytes(3, 1, side, side)
+    assert plan_level(shape, stack, 20, Limits(device=least)).sides == (CHUNK, CHUNK)
+    with pytest.raises(DeviceMemoryError, match="too little free memory for a tile: use --backend cpu"):
+        plan_level(shape, stack, 20, Limits(device=least - 1))
+    assert plan_level(shape, stack, 20, Limits(device=device_bytes(3, 3, *shape))).together
+
+
+@pytest.mark.parametrize("memory", [None, 40 << 20])
+def test_a_disk_too_small_for_two_generations_has_one_round(monkeypatch, memory):
+    """One without moments is all that is written then; a byte more than two take, and there are several again."""
+    shape, stack, iterations = (1500, 1300), (3, 3), 60
+    two = 2 * 3 * 4 * 9 * 1500 * 1300
+    monkeypatch.setattr(planning, "LONGEST", 1e9)
+    roomy = plan_level(shape, stack, iterations, Limits(memory, disk=two))
+    assert roomy.iterations < iterations
+    assert roomy == plan_level(shape, stack, iterations, Limits(memory))
+    assert state_on_disk(roomy, stack, shape, iterations) == two
+    needed = least_memory(shape, stack, iterations, Limits(disk=two - 1))
+    enough = None if memory is None else max(memory, needed)
+    tight = plan_level(shape, stack, iterations, Limits(enough, disk=two - 1))
+    assert tight.iterations == iterations
+    assert state_on_disk(tight, stack, shape, iterations) == two // 6
+
+
+def test_what_fits_is_solved_whole_at_a_cost_of_one():
+    shape, stack = (600, 700), (3, 3)
+    needed = Limits().tile_bytes(*stack, shape)
+    for memory in (None, needed, 1 << 40):
+        plan = plan_level(shape, stack, 60, Limits(memory))
+        assert plan == planning.LevelPlan(shape, shape, 60, True, 1.0)
+    assert not plan_level(shape, stack, 60, Limits(needed - 1)).together
+
+
+def test_a_plane_at_a_time_costs_what_loading_and_saving_cost():
+    shape, stack = (600, 700), (3, 3)
+    limits = Limits(Limits().tile_bytes(3, 1, shape))
+    plan = plan_level(shape, stack, 60, limits)
+    assert (plan.sides, plan.window, plan.iterations, plan.together) == (shape, shape, 60, False)
+    assert plan.cost == pytest.approx(1 + (LOAD + SAVE) / 60)
+    rounds = planning._cost(shape, shape, shape, 20, 60)
+    assert rounds == pytest.approx(1 + (LOAD + SAVE + MOMENTS) / 20)
+    halo = planning._cost(shape, (300, 700), (400, 700), 5, 60)
+    outer, inner = 400 * 700, 300 * 700
+    expected = 5 * 350 * 700 + (LOAD + MOMENTS / 2) * outer + (SAVE + MOMENTS / 2) * inner
+    assert halo == pytest.approx(2 * expected / (5 * 600 * 700))
+
+
+def test_no_task_works_longer_than_the_longest(monkeypatch, rng):
+    """Whole levels by shorter rounds, tiles by being smaller as well; but where the disk allows no second round."""
+    shorter = 0
+    for shape, stack, iterations, limits, plan in planned(rng, 60):
+        longest = float(10 ** rng.uniform(5, 8))
+        with monkeypatch.context() as patch:
+            patch.setattr(planning, "LONGEST", longest)
+            bounded = plan_level(shape, stack, iterations, limits)
+        layers = math.prod(stack) if bounded.together else stack[0]
+        work = layers * math.prod(bounded.window)
+        shortest = iterations if one_round(limits) else 1
+        if bounded.together:
+            assert work * bounded.iterations <= longest or bounded.iterations == shortest
+        elif work * bounded.iterations > longest:
+            smallest = [min(side, CHUNK + 2 * REACH * shortest) for side in shape]
+            assert stack[0] * math.prod(smallest) * shortest > longest
+        shorter += bounded.iterations < plan.iterations
+    assert shorter > 20
+    assert plan_level((100, 100), (1, 1), 60, Limits()).iterations == 60
+
+
+def test_more_memory_never_costs_more(rng):
+    for shape, stack, iterations, limits in problems(rng, 60):
+        least, whole = least_memory(shape, stack, iterations, limits), limits.tile_bytes(*stack, shape)
+        memories = sorted(rng.integers(least, whole, 8, endpoint=True).tolist())
+        costs = [plan_level(shape, stack, iterations, with_memory(limits, memory)).cost for memory in memories]
+        assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize("shape", [(700, 900), (640, 130), (127, 1500)])
+def test_no_other_cut_into_chunks_is_cheaper(shape):
+    stack, iterations = (2, 3), 12
+    for memory in (3 << 20, 5 << 20, 9 << 20):
+        limits, best = Limits(memory), math.inf
+        grid = itertools.product(*(range(CHUNK, side + CHUNK, CHUNK) for side in shape), (1, 2, 3, 4, 6, 12))
+        for height, width, length in grid:
+            sides = min(height, shape[0]), min(width, shape[1])
+            window = tuple(min(a, b + 2 * REACH * length) for a, b in zip(shape, sides, strict=True))
+            if limits.fit(stack[0], 1, window):
+                best = min(best, planning._cost(shape, sides, window, length, iterations))
+        if best < math.inf:
+            assert plan_level(shape, stack, iterations, limits).cost == pytest.approx(best)
