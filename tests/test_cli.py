@@ -297,6 +297,30 @@ def limited(tmp_path, arguments, size):
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells what a process held at the most: run it there"
+)
+def test_the_memory_that_is_given_is_not_exceeded(tmp_path, save, picture):
+    """In a process of its own, as it is for a user: what other tests left would count as held before."""
+    target = save("t.png", picture(420, 500))
+    options = ("--iterations", 12, "--exposure", 0.1, "--json")
+    held = {}
+    for name, memory in (("little", "21MiB"), ("much", "200MiB")):
+        command = [*("run", target, "-g", target, "-g", "mosaic:3"), *options, "--memory", memory, "--out", name]
+        done = subprocess.run(
+            [sys.executable, "-m", "mlsolve_cli", *map(str, command)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        held[name] = json.loads(done.stdout)["peak_memory"]
+    assert held["little"] <= 21 * 2**20 < 30 * 2**20 < held["much"] <= 200 * 2**20
+    same_but_for_seconds(tmp_path / "little", tmp_path / "much")
+
+
 def test_a_disk_that_is_full_before_there_is_anything(mlsolve, tmp_path, pictures):
     """The run is refused, and nothing stays."""
     # Once without the limit, so that what the compiled kernels need is on the disk.

@@ -71,7 +71,12 @@ def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float =
     encoded again. Raises InputError for pictures that do not fit together, OptionError for the exposure.
     """
     check_exposure(exposure)
+    return seen(same_planes(list(layers), "layer"), exposure)  # type: ignore[arg-type]
+
+
+def seen(images: "Sequence[FloatArray]", exposure: float) -> FloatArray:
+    """Return what `compose` returns of `images`, each (h, W, C) float32 sRGB in [0, 1], which may be a few rows."""
     light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
-    for layer in same_planes(list(layers), "layer"):  # type: ignore[arg-type]
-        light = light * light_from_srgb(layer)
+    for image in images:
+        light = light * light_from_srgb(image)
     return np.asarray(srgb_from_light(np.clip(light / exposure, 0, 1)), dtype=np.float32)

@@ -19,7 +19,7 @@ from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
 
 from .arrays import code_values, planar
-from .colour import compose, light_from_srgb, srgb_from_light
+from .colour import light_from_srgb, seen, srgb_from_light
 from .rounds.pictures import HIGHEST
 from .scores import Scores
 
@@ -109,16 +109,16 @@ class Proof:
         """Take the next rows of everything, each (h, W, C) uint16 sRGB code values, C the same for all."""
         sheets = [_values(rows) for rows in layers]
         wanted, looks = _values(target), [_values(rows) for rows in guides]
-        seen = compose(sheets, self._exposure)
+        stack = seen(sheets, self._exposure)
         for previews, rows in (
             ((self.target,), [wanted]),
-            ((self._stack, self.stack_cell), [seen, seen]),
+            ((self._stack, self.stack_cell), [stack, stack]),
             (self.layers, sheets),
             (self.guides, looks),
         ):
             for preview, image in zip(previews, rows, strict=True):
                 preview.feed(image)
-        now = [seen, wanted, *sheets, *looks]
+        now = [stack, wanted, *sheets, *looks]
         self._held = [np.concatenate(pair) for pair in zip(self._held, now, strict=True)] if self._held else now
         self._count()
 
@@ -136,16 +136,16 @@ class Proof:
         if last <= self._done:
             return
         counted = Region(self._done - self._top, last - self._top, 0, self.size[0])
-        seen, wanted, *rest = self._held
+        stack, wanted, *rest = self._held
         half = len(rest) // 2
-        pairs = [(seen, wanted), *zip(rest[:half], rest[half:], strict=True)]
+        pairs = [(stack, wanted), *zip(rest[:half], rest[half:], strict=True)]
         for number, (x, y) in enumerate(pairs):
             for channel in range(x.shape[2]):
                 one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
                 (total,) = ssim_sums(one, other, self._team, counted)
                 self._similarity[number] += int(total)
         rows = slice(counted.top, counted.bottom)
-        difference = seen[rows] - wanted[rows]
+        difference = stack[rows] - wanted[rows]
         squares = np.rint(np.square(difference, dtype=np.float64) * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
         self._error += int(quanta(squares, ERROR_BITS))
         self._values += difference.size

@@ -23,7 +23,7 @@ _BAND: Final = 64
 """Rows of pixels that are put together at a time."""
 _LEAST_COLUMN: Final = 300
 """Least width of a column, in pixels: the longest caption must find room below a narrow picture."""
-_COLUMNS: Final = 4
+COLUMNS: Final = 4
 """Most layers in a row."""
 _INK: Final = (24, 25, 29)
 _PAPER: Final = (246, 245, 241)
@@ -61,7 +61,7 @@ def sheet_bands(proof: Proof, exposure: float) -> Iterator[npt.NDArray[np.uint8]
 
 def _grid(layers: int) -> tuple[int, int]:
     """Return columns of layers, and rows of guides and layers."""
-    columns = min(_COLUMNS, layers)
+    columns = min(COLUMNS, layers)
     return columns, 2 * -(-layers // columns)
 
 

@@ -12,9 +12,11 @@ from ..errors import OptionError, OutputError
 from ..images import Picture
 from ..job import Job
 from ..memory import available_memory, in_words
+from ..proof import CELL
 from ..rounds.executors import Devices
 from ..rounds.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..rounds.problem import Problem
+from ..sheet import COLUMNS
 from ..store.zarr import CHUNK
 
 MAX_PROCESSES: Final = 256
@@ -22,8 +24,11 @@ MAX_PROCESSES: Final = 256
 _RESERVE: Final = 7 << 20
 """Bytes for all that is not an image: history, progress, documents, chunks in passing."""
 
-_REPORT: Final = 12 << 20
-"""Bytes for contact sheet and previews."""
+_REPORT: Final = 4 << 20
+"""Bytes for encoding contact sheet and previews, besides the pictures on them."""
+
+_DOCUMENTS: Final = 1 << 20
+"""Bytes on disk for all that is not pixels."""
 
 _USABLE: Final = 0.95
 """Share of a GPU's free memory that is counted on: the rest goes to what its allocator cuts off."""
@@ -95,9 +100,7 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     side = next(
         side for side in (1024, 512, 256, CHUNK) if _side_bytes(side, problem, files) <= left or side == CHUNK
     )
-    rows = next(
-        rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, files) <= left - _REPORT or rows == 8
-    )
+    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem) <= left or rows == 8)
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
     limits = Limits(left // machine.workers, machine.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
@@ -120,16 +123,14 @@ def plans(problem: Problem, limits: Limits) -> list[LevelPlan]:
 
 def disk_bytes(problem: Problem, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
     """Return the bytes that a run takes on disk at its peak, the written layers included."""
-    pictures = _pictures_bytes(problem)
-    spool = max((2 * p.planes * p.size[0] * p.size[1] for p in files), default=0)
+    spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
     stack, iterations = (problem.layers, problem.planes), problem.options.iterations
-    states = [
-        state_on_disk(plan, stack, shape, iterations) for plan, shape in zip(levels, problem.shapes, strict=True)
-    ]
-    final = 4 * problem.layers * problem.pixels(problem.levels)
+    full = stored_pixels(*problem.shapes[-1])
+    final = 4 * problem.layers * problem.planes * full
+    states = state_on_disk(levels[-1], stack, (1, full), iterations)
     coarser = final // 4 if problem.levels > 1 else 0
     written = problem.layers * problem.pixels(problem.levels) * job.bits // 8
-    return pictures + max(spool, states[-1] + coarser, final + written)
+    return _pictures_bytes(problem) + max(spool, states + coarser, final + written) + _DOCUMENTS
 
 
 def states_left(problem: Problem, folder: Path) -> int:
@@ -147,10 +148,14 @@ def check_disk(needed: int, folder: Path) -> None:
         )
 
 
+def stored_pixels(height: int, width: int) -> int:
+    """Return the pixels that a plane takes in the store: whole inner chunks."""
+    return -(-height // CHUNK) * -(-width // CHUNK) * CHUNK * CHUNK
+
+
 def _pictures_bytes(problem: Problem) -> int:
-    """Codes of 16 bits at full size, and a third more for the levels below."""
-    height, width = problem.shapes[-1]
-    return 2 * sum(problem.picture_planes) * height * width * 4 // 3
+    """Return what target and guides take in the store, codes of 16 bits at every level."""
+    return 2 * sum(problem.picture_planes) * sum(stored_pixels(*shape) for shape in problem.shapes)
 
 
 def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> int:
@@ -162,7 +167,7 @@ def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
         tile * machine.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
         _side_bytes(CHUNK, problem, files),
-        _proof_bytes(8, problem, files) + _REPORT,
+        _proof_bytes(8, problem),
         _writer_bytes(8, problem, job),
     )
 
@@ -174,13 +179,15 @@ def _side_bytes(side: int, problem: Problem, files: list[Picture]) -> int:
     return int((side * shrunk + 8) ** 2 * 30) + 24 * side * side
 
 
-def _proof_bytes(rows: int, problem: Problem, files: list[Picture]) -> int:
-    """Return the memory that scoring takes with so many rows at a time."""
+def _proof_bytes(rows: int, problem: Problem) -> int:
+    """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
     width = problem.shapes[-1][1]
     pictures = 2 * problem.layers + 2
     # Code values and values of every picture, bands that wait, one plane's SSIM, what is being decoded.
     values = width * problem.planes * pictures * 8 + width * 48
-    return (rows + 12) * values + problem.layers * 64 * width * problem.planes
+    bands = (rows + 12) * values + problem.layers * 64 * width * problem.planes
+    # All pictures of the sheet, and a row of them once more.
+    return bands + (pictures + COLUMNS + 1) * CELL * CELL * problem.planes + _REPORT
 
 
 def _writer_bytes(rows: int, problem: Problem, job: Job) -> int:
