@@ -10,7 +10,6 @@ import time
 import weakref
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import tasks
@@ -261,8 +260,8 @@ def test_one_workspace_is_kept_and_goes_before_the_next_is_made():
         for other in (
             (larger, problem()),
             (shape, problem()),
-            (shape, problem(exposure=0.5)),
             (shape, problem(max_density=1.5)),
+            (shape, problem(exposure=0.5, max_density=1.5)),
         ):
             before = len(backend.made)
             assert resources.workspace(*other).key == (other[0], other[1].objective, other[1].bounds)
@@ -286,16 +285,6 @@ def test_a_workspace_that_could_not_be_made_is_asked_for_again(monkeypatch):
     assert not backend.alive
     assert resources.workspace(shape, problem()).key[0] == shape
     assert resources.workspace(Shape(2, 1, 20, 31), problem()).key[0].width == 31
-
-
-def test_images_in_passing_are_kept_by_their_size():
-    resources = provide(StandIn())
-    image = resources.scratch(5, 7)
-    assert (image.shape, image.dtype) == ((5, 7), np.float32)
-    assert resources.scratch(5, 7) is image
-    assert resources.scratch(7, 5).shape == (7, 5)
-    resources.drop()
-    assert resources.scratch(5, 7) is not image
 
 
 def test_resources_are_a_thread_s_own_and_those_before_come_back():

@@ -42,6 +42,8 @@ def fed(size, target, layers, guides, heights, exposure=EXPOSURE, threads=1):
         rows = slice(top, top + heights[turn % len(heights)])
         proof.feed([layer[rows] for layer in layers], target[rows], [guide[rows] for guide in guides])
         assert len(proof._held[0]) <= max(heights) + 2 * RADIUS
+        for preview in (proof.target, proof._stack):
+            assert preview._held is None or preview._held.shape[1] <= preview._rows.weights.shape[1]
         top, turn = rows.stop, turn + 1
     team.close()
     return proof, np.concatenate(stack)
@@ -94,6 +96,17 @@ def test_scores_are_what_anybody_would_measure(pictures, planes):
     assert scores.target_psnr == pytest.approx(-10 * np.log10(error), abs=1e-5)
     expected = [by_planes(a / 65535, b / 65535) for a, b in zip(layers, guides, strict=True)]
     assert scores.guide_ssim == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_ratio_is_right_where_little_is_wrong(pictures):
+    """Rounded to eight bits: squared errors are counted in whole quanta, to the nearest."""
+    size = 90, 60
+    _, layers, guides = pictures(size)
+    stack = as_seen(layers)
+    target = np.rint(255 * stack).astype(np.uint16) * np.uint16(257)
+    found = fed(size, target, layers, guides, [13])[0].scores.target_psnr
+    assert found == pytest.approx(-10 * np.log10(np.mean((stack - target / 65535) ** 2)), abs=1e-4)
+    assert found > 58
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -94,7 +94,10 @@ def crc32c(data, table=[]):  # noqa: B006  filled at the first call
 
 
 def read_as_the_specification_says(folder):
-    """Zarr 3 with the codecs sharding_indexed, bytes and crc32c, written from zarr-specs and nothing else."""
+    """Zarr 3 with the codecs sharding_indexed, bytes and crc32c, written from zarr-specs and nothing else.
+
+    Beyond the array its chunks hold zeros, so that the same values are the same bytes.
+    """
     description = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
     assert (description["zarr_format"], description["node_type"]) == (3, "array")
     assert description["chunk_key_encoding"] == {"name": "default", "configuration": {"separator": "/"}}
@@ -124,7 +127,11 @@ def read_as_the_specification_says(folder):
             start = np.array(place) * outer + np.array(inside) * inner
             here = tuple(slice(at, at + side) for at, side in zip(start, inner, strict=True))
             whole[here] = np.frombuffer(chunk[:-4], dtype).reshape(inner)
-    return whole[tuple(map(slice, shape))]
+    inside = tuple(map(slice, shape))
+    found = whole[inside].copy()
+    whole[inside] = 0
+    assert not whole.view(np.uint8).any()
+    return found
 
 
 @pytest.mark.parametrize(("shape", "dtype", "tile", "apart"), [*CASES[:2], ((2, 3, 1, 140, 131), *CASES[3][1:])])
@@ -299,6 +306,12 @@ def test_what_cannot_be_read_is_refused(small, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, fails)
             assert "Input/output error" in refusal(store)
+    array, out = store.open("a"), np.empty((140, 90), np.uint16)
+    array.read((0,), Region(0, 140, 0, 90), out)
+    monkeypatch.setattr(os, reads, fails)
+    with pytest.raises(StoreError) as error:
+        array.read((1,), Region(0, 140, 0, 90), out)
+    words(error, store.path / "a/c/0/0/0", "Input/output error", "run anew")
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files in /proc: run it on Linux")
@@ -318,6 +331,11 @@ def test_many_tiles_do_not_use_up_the_open_files(tmp_path, rng):
     assert before < most <= before + _MOST_OPEN + 1
     array.close()
     assert count() == before
+    for index in (3, 4):
+        array.path((index, 0, 0)).write_bytes(b"damaged")
+        assert not array.has_tile((index,), Region(0, 5, 0, 4))
+    assert count() == before
+    write(array, data, (5, 4), 1)
     assert everything(array).tobytes() == data.tobytes()
     del array
     assert count() == before

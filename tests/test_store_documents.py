@@ -1,6 +1,7 @@
 """Documents of the store, and the store itself: whole or not at all, and refused in one line where damaged."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +102,10 @@ def disk(monkeypatch):
     return filling(monkeypatch)
 
 
+def refused(*_):
+    raise PermissionError
+
+
 def test_a_document_is_replaced_whole_or_not_at_all(tmp_path, disk, monkeypatch):
     store = DiskStore(tmp_path)
     store.save("d", {"old": 1})
@@ -112,6 +117,11 @@ def test_a_document_is_replaced_whole_or_not_at_all(tmp_path, disk, monkeypatch)
         words(error, tmp_path, "No space left on device", "free some space")
         assert tree(tmp_path) == before
     disk(None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refused)
+        with pytest.raises(OutputError):
+            store.save("d", DOCUMENT)
+    assert tree(tmp_path) == before
     synced = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(tree(tmp_path)["d.json"] == before["d.json"]))
     store.save("d", DOCUMENT)
