@@ -42,7 +42,7 @@ class OpponentWorkspace:
 
     def __init__(self, shape: Shape, make: Callable[[FloatArray, FloatArray], Any]) -> None:
         """make: returns what computes, given target (C, H, W) and guides (N, C, H, W), encoded transmittance."""
-        self._make = make
+        self.shape, self._make = shape, make
         self._pixels = shape.planes * shape.height * shape.width
         self._target = np.empty(shape[1:], dtype=np.float32)
         self._guides, self._layers = (np.empty(shape, dtype=np.float32) for _ in range(2))
@@ -54,21 +54,26 @@ class OpponentWorkspace:
         """How many iterations `advance` is best given at a time."""
         return int(self._solving.batch)
 
-    def put_target(self, plane: int, image: FloatArray) -> None:
-        """Take `image` (H, W) as a plane of the target."""
-        self._target[plane] = image
+    def put_target(self, plane: int, image: FloatArray, top: int = 0) -> None:
+        """Take `image` (h, W) as rows from `top` on of a plane of the target."""
+        self._target[plane, top : top + len(image)] = image
 
-    def put_guide(self, layer: int, plane: int, image: FloatArray) -> None:
-        """Take `image` (H, W) as a plane of a guide."""
-        self._guides[layer, plane] = image
+    def put_guide(self, layer: int, plane: int, image: FloatArray, top: int = 0) -> None:
+        """Take `image` (h, W) as rows from `top` on of a plane of a guide."""
+        self._guides[layer, plane, top : top + len(image)] = image
 
     def put_layer(
-        self, layer: int, plane: int, image: FloatArray, moments: tuple[FloatArray, FloatArray] | None = None
+        self,
+        layer: int,
+        plane: int,
+        image: FloatArray,
+        moments: tuple[FloatArray, FloatArray] | None = None,
+        top: int = 0,
     ) -> None:
-        """Take `image` (H, W) as a plane of a layer."""
+        """Take `image` (h, W) as rows from `top` on of a plane of a layer."""
         assert moments is None, "opponents start a level with moments of zero"
         self._bring_back()
-        self._layers[layer, plane] = image
+        self._layers[layer, plane, top : top + len(image)] = image
 
     def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
         """Make the opponent's workspace; `counted` must be all of the image."""
@@ -79,12 +84,12 @@ class OpponentWorkspace:
         self._solving = self._make(self._target.copy(), self._guides.copy())
         self._solving.start(self._layers)
 
-    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
-        """Put a plane of a layer as it stands into `out` (H, W)."""
+    def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
         self._bring_back()
-        out[...] = self._layers[layer, plane]
+        out[...] = self._layers[layer, plane, top : top + len(out)]
 
-    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Refuse: the solver asks for moments where another round follows, and in memory none does."""
         raise NotImplementedError("opponents hand no moments on")
 
@@ -110,10 +115,15 @@ class OpponentBackend:
 
     name: Literal["cpu", "cuda"] = "cpu"
     device: str | None = None
+    loaders = 1
 
     def __init__(self, opponent: str, threads: int, device: str) -> None:
         """Let `opponent` compute with `threads` threads on `device`."""
         self._made = (opponent, threads, device)
+
+    def free_memory(self) -> int | None:
+        """Return None: nobody asks an opponent for tiles."""
+        return None
 
     def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> OpponentWorkspace:
         """Return a workspace of `shape` that is the opponent's, once it is filled."""

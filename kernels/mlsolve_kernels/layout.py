@@ -38,6 +38,10 @@ BLOCK: Final = RADIUS
 """Rows that kernels take together: the window's radius, so that the rows a window needs come in whole blocks."""
 
 
+ROWS: Final = 16
+"""Rows that are rearranged together: a strip of them stays in the cache while its lanes are filled one by one."""
+
+
 class Strips(NamedTuple):
     """How planes of height × width pixels are cut; stored, a plane is (across, height, groups·LANES) float32."""
 
@@ -79,21 +83,24 @@ def aligned_zeros(*shape: int) -> FloatArray:
     return memory[start : start + int(np.prod(shape))].reshape(shape)
 
 
-def put_plane(image: npt.NDArray[np.floating], strips: Strips, plane: FloatArray) -> None:
-    """Put `image` (H, W) into `plane` (across, H, groups·LANES), halos included; beyond the image it stays."""
-    _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane)
+def put_plane(image: npt.NDArray[np.floating], strips: Strips, plane: FloatArray, top: int = 0) -> None:
+    """Put `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on, halos included.
+
+    Beyond the image it stays.
+    """
+    _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane, top)
 
 
-def take_plane(plane: FloatArray, strips: Strips, image: FloatArray) -> None:
-    """Put the pixels of `plane` (across, H, groups·LANES) into `image` (H, W)."""
-    _gather(plane, strips, image)
+def take_plane(plane: FloatArray, strips: Strips, image: FloatArray, top: int = 0) -> None:
+    """Put the pixels of `plane` (across, H, groups·LANES) from row `top` on into `image` (h, W)."""
+    _gather(plane, strips, image, top)
 
 
 def to_strips(images: npt.NDArray[np.floating], strips: Strips) -> FloatArray:
     """Return `images` (P, H, W) as planes of strips (P, across, H, groups·LANES), halos included."""
     result = stored(strips, len(images))
     for image, plane in zip(images, result, strict=True):
-        _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane)
+        put_plane(image, strips, plane)
     return result
 
 
@@ -102,7 +109,7 @@ def from_strips(planes: FloatArray, strips: Strips) -> FloatArray:
     flat = planes.reshape(-1, *planes.shape[-3:])
     result = np.empty((len(flat), strips.height, strips.width), dtype=np.float32)
     for plane, image in zip(flat, result, strict=True):
-        _gather(plane, strips, image)
+        take_plane(plane, strips, image)
     return result.reshape(*planes.shape[:-3], strips.height, strips.width)
 
 
@@ -157,29 +164,31 @@ def masks_of(strips: Strips, counted: Region | None = None) -> Masks:
 
 
 @kernel
-def _spread(image: FloatArray, strips: Strips, plane: FloatArray) -> None:
-    """Put `image` (H, W) into `plane` (across, H, groups·LANES)."""
-    for strip in range(strips.across):
-        for lane in range(LANES):
-            left = strip * strips.own - REACH + lane * strips.groups
-            first, last = max(0, -left), min(strips.groups, strips.width - left)
-            for y in range(strips.height):
-                for group in range(first, last):
-                    plane[strip, y, group * LANES + lane] = image[y, left + group]
+def _spread(image: FloatArray, strips: Strips, plane: FloatArray, top: int) -> None:
+    """Put `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on."""
+    for start in range(0, image.shape[0], ROWS):
+        for strip in range(strips.across):
+            for lane in range(LANES):
+                left = strip * strips.own - REACH + lane * strips.groups
+                first, last = max(0, -left), min(strips.groups, strips.width - left)
+                for y in range(start, min(start + ROWS, image.shape[0])):
+                    for group in range(first, last):
+                        plane[strip, top + y, group * LANES + lane] = image[y, left + group]
 
 
 @kernel
-def _gather(plane: FloatArray, strips: Strips, image: FloatArray) -> None:
-    """Put the strips' own columns of `plane` (across, H, groups·LANES) into `image` (H, W)."""
-    for strip in range(strips.across):
-        own = min(strips.own, strips.width - strip * strips.own)
-        for lane in range(LANES):
-            start = lane * strips.groups - REACH
-            first, last = max(0, -start), min(strips.groups, own - start)
-            left = strip * strips.own + start
-            for y in range(strips.height):
-                for group in range(first, last):
-                    image[y, left + group] = plane[strip, y, group * LANES + lane]
+def _gather(plane: FloatArray, strips: Strips, image: FloatArray, top: int) -> None:
+    """Put the strips' own columns of `plane` (across, H, groups·LANES) from row `top` on into `image` (h, W)."""
+    for start in range(0, image.shape[0], ROWS):
+        for strip in range(strips.across):
+            own = min(strips.own, strips.width - strip * strips.own)
+            for lane in range(LANES):
+                begin = lane * strips.groups - REACH
+                first, last = max(0, -begin), min(strips.groups, own - begin)
+                left = strip * strips.own + begin
+                for y in range(start, min(start + ROWS, image.shape[0])):
+                    for group in range(first, last):
+                        image[y, left + group] = plane[strip, top + y, group * LANES + lane]
 
 
 @kernel

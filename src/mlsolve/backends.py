@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,31 +17,42 @@ from .options import Options
 FloatArray = npt.NDArray[np.float32]
 
 
+MOST_LOADERS: Final = 4
+"""Threads that fill a workspace: more would wait for the disk, and each holds some bands of rows."""
+
+
 class Workspace(Protocol):
     """The state of one image or tile: layers, moments, constants, all allocated when it is made, filled later."""
 
+    shape: Shape
+    """Layers, planes, height, width."""
     batch: int
     """How many iterations `advance` is best given at a time, and takes at the most."""
 
-    def put_target(self, plane: int, image: FloatArray) -> None:
-        """Take `image` (H, W), encoded transmittance, as a plane of the target."""
+    def put_target(self, plane: int, image: FloatArray, top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of the target."""
 
-    def put_guide(self, layer: int, plane: int, image: FloatArray) -> None:
-        """Take `image` (H, W), encoded transmittance, as a plane of a guide."""
+    def put_guide(self, layer: int, plane: int, image: FloatArray, top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of a guide."""
 
     def put_layer(
-        self, layer: int, plane: int, image: FloatArray, moments: tuple[FloatArray, FloatArray] | None = None
+        self,
+        layer: int,
+        plane: int,
+        image: FloatArray,
+        moments: tuple[FloatArray, FloatArray] | None = None,
+        top: int = 0,
     ) -> None:
-        """Take `image` (H, W) and its moments, None for zeros, as a plane of a layer."""
+        """Take `image` (h, W) and its moments, None for zeros, as rows from `top` on of a plane of a layer."""
 
     def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
         """Make ready for so many iterations after `step`; counted: whose terms are summed, None for all."""
 
-    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
-        """Put a plane of a layer as it stands into `out` (H, W)."""
+    def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
 
-    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
-        """Put the first (0) or second (1) moment of a plane of a layer into `out` (H, W)."""
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
 
     def advance(self, rates: Sequence[float]) -> list[Sums]:
         """Take a step at each learning rate of `rates`; return the sums of the terms each started from."""
@@ -64,6 +75,8 @@ class Backend(Protocol):
     name: Literal["cpu", "cuda"]
     device: str | None
     """What the device is called, None for the cores of this machine."""
+    loaders: int
+    """Threads that may fill one of its workspaces at a time."""
 
     def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
         """Return a workspace of `shape`."""
@@ -87,6 +100,7 @@ class CpuBackend:
 
         self._team = Team(threads)
         self._betas = betas
+        self.loaders = min(self._team.workers, MOST_LOADERS)
 
     def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
         """Return a workspace in main memory."""
@@ -107,6 +121,7 @@ class CudaBackend:
     """CUDA kernels on an NVIDIA GPU (docs/gpu.md)."""
 
     name: Literal["cpu", "cuda"] = "cuda"
+    loaders = 1
 
     def __init__(self, betas: tuple[float, float], device: Any = None, graphs: bool = False) -> None:
         """Open the GPU, or take `device`, a mlsolve_kernels.cuda.device.Device, which tests bring.

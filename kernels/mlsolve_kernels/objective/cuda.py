@@ -118,13 +118,16 @@ class CudaWorkspace:
         )
         self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
 
-    def put_target(self, plane: int, image: npt.NDArray[np.floating]) -> None:
-        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of the target."""
-        self._put(image, self._target[0][plane])
+    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of the target.
 
-    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating]) -> None:
-        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of a layer's guide."""
-        self._put(image, self._guides[0][layer, plane])
+        top: the first of them; without it `image` is the whole plane.
+        """
+        self._put(image, self._target[0][plane], top)
+
+    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
+        self._put(image, self._guides[0][layer, plane], top)
 
     def put_layer(
         self,
@@ -132,15 +135,16 @@ class CudaWorkspace:
         plane: int,
         image: npt.NDArray[np.floating],
         moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
+        top: int = 0,
     ) -> None:
-        """Take `image` (H, W), clamped to the bounds, and its moments, None for zeros, as a plane of a layer."""
+        """Take `image` (h, W), clamped to the bounds, and its moments, None for zeros, as rows of a layer."""
         low, high = (np.float32(bound) for bound in self._bounds)
-        self._put(np.clip(image, low, high), self._layers[layer, plane])
+        self._put(np.clip(image, low, high), self._layers[layer, plane], top)
         for number, moment in enumerate((self._first, self._second)):
             if moments is None:
-                self._device.clear(moment[layer, plane])
+                self._device.clear(moment[layer, plane, top : top + len(image)])
             else:
-                self._put(moments[number], moment[layer, plane])
+                self._put(moments[number], moment[layer, plane], top)
 
     def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
         """Make ready for `advance`: all planes are in, and `step` steps were taken before.
@@ -157,14 +161,15 @@ class CudaWorkspace:
             grid = self._grid("statistics", constant[0].size // (self.shape.height * self._pitch))
             self._launch("statistics", grid, *constant, *self._size, grid.rows)
 
-    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
-        """Put a plane of a layer as it stands into `out` (H, W)."""
-        out[...] = self._device.download(self._layers[layer, plane], self.shape.width)
+    def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        rows = self._layers[layer, plane, top : top + len(out)]
+        out[...] = self._device.download(rows, self.shape.width)
 
-    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
-        """Put the first (0) or second (1) moment of a plane of a layer into `out` (H, W)."""
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
         of_all = (self._first, self._second)[moment]
-        out[...] = self._device.download(of_all[layer, plane], self.shape.width)
+        out[...] = self._device.download(of_all[layer, plane, top : top + len(out)], self.shape.width)
 
     @property
     def layers(self) -> FloatArray:
@@ -280,9 +285,9 @@ class CudaWorkspace:
         resident = self._device.resident(kernel, self.shape.layers, THREADS)
         return grid_for(planes, self.shape.height, self.shape.width, resident)
 
-    def _put(self, image: npt.NDArray[np.floating], plane: Any) -> None:
-        """Put `image` (H, W) into `plane` (H, pitch) on the device."""
-        self._device.upload(np.asarray(image, dtype=np.float32), plane)
+    def _put(self, image: npt.NDArray[np.floating], plane: Any, top: int = 0) -> None:
+        """Put `image` (h, W) into `plane` (H, pitch) on the device from row `top` on."""
+        self._device.upload(np.asarray(image, dtype=np.float32), plane[top : top + len(image)])
 
     def _sums(self, number: int) -> list[Sums]:
         """Fetch the first `number` lines of the table."""

@@ -117,13 +117,17 @@ class State:
         self._target_sums = tuple(np.zeros((planes, strips.across, height)) for _ in range(2))
         self._guide_sums = np.zeros((count * planes, strips.across, height))
 
-    def put_target(self, plane: int, image: npt.NDArray[np.floating]) -> None:
-        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of the target."""
-        put_plane(image, self._strips, self._target.image[plane])
+    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of the target.
 
-    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating]) -> None:
-        """Take `image` (H, W), encoded transmittance in [0, 1], as plane `plane` of a layer's guide."""
-        put_plane(image, self._strips, self._guides.image[layer * self.shape.planes + plane])
+        top: the first of them; without it `image` is the whole plane. Here as elsewhere several threads may put
+        rows of their own at a time.
+        """
+        put_plane(image, self._strips, self._target.image[plane], top)
+
+    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
+        put_plane(image, self._strips, self._guides.image[layer * self.shape.planes + plane], top)
 
     def put_layer(
         self,
@@ -131,15 +135,16 @@ class State:
         plane: int,
         image: npt.NDArray[np.floating],
         moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
+        top: int = 0,
     ) -> None:
-        """Take `image` (H, W), clamped to the bounds, and its moments, None for zeros, as a plane of a layer."""
+        """Take `image` (h, W), clamped to the bounds, and its moments, None for zeros, as rows of a layer."""
         low, high = (np.float32(bound) for bound in self._bounds)
-        put_plane(np.clip(image, low, high), self._strips, self._layers[layer, plane])
+        put_plane(np.clip(image, low, high), self._strips, self._layers[layer, plane], top)
         for number, moment in enumerate((self._first, self._second)):
             if moments is None:
-                moment[layer, plane].fill(0)
+                moment[layer, plane, :, top : top + len(image)] = 0
             else:
-                put_plane(moments[number], self._strips, moment[layer, plane])
+                put_plane(moments[number], self._strips, moment[layer, plane], top)
 
     def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
         """Make ready for `advance`: all planes are in, and `step` steps were taken before.
@@ -157,13 +162,13 @@ class State:
         for constant in (self._target, self._guides):
             find_statistics(constant, self._strips, self._streams, self._team)
 
-    def take_layer(self, layer: int, plane: int, out: FloatArray) -> None:
-        """Put a plane of a layer as it stands into `out` (H, W)."""
-        take_plane(self._layers[layer, plane], self._strips, out)
+    def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        take_plane(self._layers[layer, plane], self._strips, out, top)
 
-    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray) -> None:
-        """Put the first (0) or second (1) moment of a plane of a layer into `out` (H, W)."""
-        take_plane((self._first, self._second)[moment][layer, plane], self._strips, out)
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
+        take_plane((self._first, self._second)[moment][layer, plane], self._strips, out, top)
 
     @property
     def layers(self) -> FloatArray:

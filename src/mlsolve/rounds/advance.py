@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from mlsolve_kernels.objective.terms import Shape, Sums
 from mlsolve_kernels.window import REACH
 
 from ..backends import Workspace
 from ..options import Options
 from ..store import Store
+from .loading import Source, load_layers, load_pictures, save
 from .pictures import LevelPictures
 from .problem import Problem
 from .resources import current
@@ -86,45 +85,19 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     inner = tile.region.within(outer)
     here = current()
     work = here.workspace(Shape(problem.layers, tile.last - tile.first, outer.height, outer.width), problem)
-    image = here.scratch(outer.height, outer.width)
-
-    pictures = LevelPictures(store, problem, level)
-    for plane in range(tile.first, tile.last):
-        work.put_target(plane - tile.first, pictures.read(0, plane, outer, image))
-        for layer in range(problem.layers):
-            guide = pictures.read(layer + 1, plane, outer, image)
-            work.put_guide(layer, plane - tile.first, guide)
-    source = _source(store, problem, plan)
+    threads = here.backend.loaders
 
     def begin() -> None:
-        second = np.empty_like(image) if isinstance(source, Generation) and source.has_moments else None
-        third = None if second is None else np.empty_like(image)
-        for plane in range(tile.first, tile.last):
-            for layer in range(problem.layers):
-                moments = None
-                if isinstance(source, Generation) and second is not None and third is not None:
-                    moments = (
-                        source.read_kind(1, layer, plane, outer, second),
-                        source.read_kind(2, layer, plane, outer, third),
-                    )
-                work.put_layer(layer, plane - tile.first, source.read(layer, plane, outer, image), moments)
+        load_layers(work, lambda: _source(store, problem, plan), tile, problem.layers, outer, threads)
 
+    load_pictures(work, lambda: LevelPictures(store, problem, level), tile, outer, threads)
     begin()
     work.settle(plan.first, inner, plan.iterations)
     sums, stop = _iterate(work, problem.options, plan, watch)
     if stop == "callback" and plan.first == 0 and _lost(problem, level, sums):
         begin()
-
-    state = store.open(f"{plan.name}/state")
-    rows, columns = slice(inner.top, inner.bottom), slice(inner.left, inner.right)
-    with state.tile(() if plan.together else (tile.first,), tile.region) as place:
-        for plane in range(tile.first, tile.last):
-            for layer in range(problem.layers):
-                work.take_layer(layer, plane - tile.first, image)
-                place.put((plane, 0, layer), image[rows, columns])
-                for moment in (0, 1) if plan.moments else ():
-                    work.take_moment(moment, layer, plane - tile.first, image)
-                    place.put((plane, 1 + moment, layer), image[rows, columns])
+    with store.open(f"{plan.name}/state").tile(() if plan.together else (tile.first,), tile.region) as place:
+        save(work, place, tile, problem.layers, inner, plan.moments)
     return sums
 
 
@@ -135,7 +108,7 @@ def rate_of(options: Options, iteration: int) -> float:
     return options.learning_rate * rising * math.sqrt(left)
 
 
-def _source(store: Store, problem: Problem, plan: Round) -> Guides | Doubled | Generation:
+def _source(store: Store, problem: Problem, plan: Round) -> Source:
     if plan.source == "guides":
         return Guides(store, problem, plan.level, plan.factor)
     if plan.source == "coarser":

@@ -49,6 +49,7 @@ class LevelPictures:
 
     def __init__(self, store: Store, problem: Problem, level: int) -> None:
         """Open the pictures of `level`."""
+        self.layers = problem.layers
         self._planes = problem.picture_planes
         self._arrays: list[Array] = [store.open(name_of(level, k)) for k in range(problem.layers + 1)]
         self._table = table_of(problem, level)

@@ -14,8 +14,10 @@ from mlsolve_kernels.objective.state import state_bytes
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.window import REACH
 
+from ..backends import MOST_LOADERS
 from ..errors import DeviceMemoryError, OptionError
 from ..store.zarr import CHUNK
+from .loading import ARRAYS, band_rows
 
 LOAD: Final = 3.0
 """What it costs to read a value of a tile with its halo, pictures included, and to find the statistics."""
@@ -26,9 +28,6 @@ MOMENTS: Final = 4.0
 
 LONGEST: Final = 4e11
 """Values times iterations of a task at the most, some ten minutes: what a killed run loses of each process."""
-
-_PASSING: Final = 4
-"""Images of a tile's size that come and go while it is filled."""
 
 BYTES: Final = 4
 """Of a float32."""
@@ -49,7 +48,8 @@ class Limits:
 
     def tile_bytes(self, layers: int, planes: int, window: tuple[int, int]) -> int:
         """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
-        passing = _PASSING * BYTES * window[0] * window[1]
+        loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
+        passing = loaders * ARRAYS * BYTES * min(band_rows(window[1]), window[0]) * window[1]
         if self.device is not None:
             return passing
         return state_bytes(Shape(layers, planes, *window), self.threads) + passing

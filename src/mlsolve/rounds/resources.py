@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from mlsolve_kernels.objective.terms import Shape
 
 from ..backends import Backend, Workspace
@@ -25,7 +22,6 @@ class Resources:
         self.backend = backend
         self._key: Any = None
         self._workspace: Workspace | None = None
-        self._scratch: npt.NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
 
     def workspace(self, shape: Shape, problem: Problem) -> Workspace:
         """Return a workspace of `shape`, filled with whatever it was filled with last."""
@@ -35,16 +31,9 @@ class Resources:
             self._workspace, self._key = self.backend.workspace(shape, problem.objective, problem.bounds), key
         return self._workspace
 
-    def scratch(self, height: int, width: int) -> npt.NDArray[np.float32]:
-        """Return an image to put something into in passing."""
-        if self._scratch.shape != (height, width):
-            self._scratch = np.empty((height, width), dtype=np.float32)
-        return self._scratch
-
     def drop(self) -> None:
         """Give the workspace's memory back."""
         self._workspace, self._key = None, None
-        self._scratch = np.empty((0, 0), dtype=np.float32)
 
     def close(self) -> None:
         """Give everything back."""

@@ -49,8 +49,8 @@ class _MemoryTile:
     def __init__(self, array: MemoryArray, region: Region) -> None:
         self._array, self._region = array, region
 
-    def put(self, index: Index, image: npt.NDArray[Any]) -> None:
-        self._array._part(index, self._region)[...] = image
+    def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
+        self._array._part(index, self._region)[top : top + len(image)] = image
 
     def __enter__(self) -> "_MemoryTile":
         return self

@@ -14,8 +14,11 @@ Index = tuple[int, ...]
 class TileWriter(Protocol):
     """Takes one tile of an array, image by image; in a `with` block, at whose end it is there as a whole."""
 
-    def put(self, index: Index, image: npt.NDArray[Any]) -> None:
-        """Take `image` (h, w), the tile's part of the plane `index` of the array."""
+    def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
+        """Take `image` (h, w), the tile's part of the plane `index` of the array, or rows of it.
+
+        top: the first of them, a multiple of the store's inner chunks.
+        """
 
     def __enter__(self) -> "TileWriter":
         """Begin."""

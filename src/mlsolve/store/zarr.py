@@ -235,8 +235,9 @@ class _ZarrTile:
         self._entries = np.full((*array.inner, 2), _ABSENT, dtype="<u8")
         self._at = 0
 
-    def put(self, index: Index, image: npt.NDArray[Any]) -> None:
-        """Take `image` (h, w), the tile's part of the plane `index`; beyond it a chunk is filled up with zeros."""
+    def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
+        """Take `image` (h, w), the tile's part of a plane or rows of it; zeros fill chunks up beyond it."""
+        first = top // CHUNK
         inside = (*(0,) * self._array._apart, *index[self._array._apart :])
         for down in range(0, image.shape[0], CHUNK):
             for across in range(0, image.shape[1], CHUNK):
@@ -245,7 +246,10 @@ class _ZarrTile:
                 chunk[: part.shape[0], : part.shape[1]] = part
                 data = chunk.tobytes()
                 self._write(data + _crc(data))
-                self._entries[(*inside, down // CHUNK, across // CHUNK)] = (self._at, len(data) + _CRC_BYTES)
+                self._entries[(*inside, first + down // CHUNK, across // CHUNK)] = (
+                    self._at,
+                    len(data) + _CRC_BYTES,
+                )
                 self._at += len(data) + _CRC_BYTES
 
     def __enter__(self) -> "_ZarrTile":
