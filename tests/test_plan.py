@@ -19,6 +19,8 @@ from mlsolve.rounds.tiles import Tile, tiles_of, window_of
 from mlsolve.store import DiskStore
 from mlsolve.store.zarr import CHUNK
 from mlsolve_kernels.objective.cuda import device_bytes
+from mlsolve_kernels.objective.state import state_bytes
+from mlsolve_kernels.objective.terms import Objective, Shape
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.window import REACH
 from test_rounds import SHAPES, prepared
@@ -141,6 +143,23 @@ def test_a_gpu_without_room_for_a_tile_is_told_of():
     assert plan_level(shape, stack, 20, Limits(device=device_bytes(3, 3, *shape))).together
 
 
+@pytest.mark.parametrize(("threads", "window"), [(1, (148, 300)), (4, (40, 700))])
+def test_a_workspace_takes_the_memory_that_is_told(threads, window):
+    backend, shape = CpuBackend(threads, BETAS), Shape(3, 2, *window)
+    what = shape, Objective(1.0, 1.0, 1.0, 1.0), (0.1, 1.0)
+    backend.workspace(*what)  # what this loads stays
+    tracemalloc.start()
+    try:
+        work = backend.workspace(*what)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        backend.close()
+    assert work.shape == shape
+    assert held == pytest.approx(state_bytes(shape, threads), rel=0.04)
+    assert held < Limits(threads=threads).tile_bytes(3, 2, window)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_advancing_a_tile_takes_the_memory_that_is_told(tmp_path, threads):
     """Measured, at its peak; the second time, for the first one compiles."""
@@ -161,7 +180,7 @@ def test_advancing_a_tile_takes_the_memory_that_is_told(tmp_path, threads):
         finally:
             tracemalloc.stop()
     tables = 5 << 17  # of what codes mean, and chunks in passing: they are counted apart
-    assert 0.7 * told < peak <= told + tables
+    assert 0.5 * told < peak <= told + tables  # threads seldom hold the most all at once
     assert Limits(device=1).tile_bytes(2, 1, window) < 0.5 * told
 
 
