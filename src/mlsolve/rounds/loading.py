@@ -20,22 +20,19 @@ Source = Guides | Doubled | Generation
 _BAND: Final = 1 << 20
 """Pixels of a band, about: enough for most of the time to go into pixels."""
 
-ARRAYS: Final = 6
+ARRAYS: Final = 5
 """Images of a band's size that a thread holds: layer and moments, what they are made from, what is made of them."""
 
 
-def band_rows(width: int) -> int:
-    """Return the rows of a band `width` pixels wide, whole inner chunks."""
-    return max(1, _BAND // (width * CHUNK)) * CHUNK
+def band_rows(height: int, width: int, threads: int = 1) -> int:
+    """Return the rows of the bands of an image, whole inner chunks; there is one for each of `threads` or more."""
+    share = -(-height // (threads * CHUNK)) * CHUNK
+    return min(max(1, _BAND // (width * CHUNK)) * CHUNK, share)
 
 
 def bands_of(region: Region, threads: int) -> Iterator[Region]:
-    """Yield `region` from the top in bands, one for each of `threads` or more.
-
-    They end where inner chunks of the store end, so that none of these is read twice.
-    """
-    share = -(-region.height // (threads * CHUNK)) * CHUNK
-    rows, top = min(band_rows(region.width), share), region.top
+    """Yield `region` from the top in bands that end where inner chunks of the store end: none is read twice."""
+    rows, top = band_rows(region.height, region.width, threads), region.top
     while top < region.bottom:
         bottom = min((top // rows + 1) * rows, region.bottom)
         yield Region(top, bottom, region.left, region.right)
@@ -84,7 +81,7 @@ def load_layers(
 def save(work: Workspace, place: TileWriter, tile: Tile, layers: int, inner: Region, moments: bool) -> None:
     """Write the tile: `inner` of layers, and moments if so, of `work`; inner: within its window."""
     width = work.shape.width
-    columns, rows = slice(inner.left, inner.right), band_rows(width)
+    columns, rows = slice(inner.left, inner.right), band_rows(inner.height, width)
     image = np.empty((min(rows, inner.height), width), dtype=np.float32)
     for plane in range(tile.first, tile.last):
         for layer in range(layers):

@@ -49,7 +49,8 @@ class Limits:
     def tile_bytes(self, layers: int, planes: int, window: tuple[int, int]) -> int:
         """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
         loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
-        passing = loaders * ARRAYS * BYTES * min(band_rows(window[1]), window[0]) * window[1]
+        rows = min(band_rows(*window, loaders), window[0])
+        passing = loaders * ARRAYS * BYTES * rows * window[1]
         if self.device is not None:
             return passing
         return state_bytes(Shape(layers, planes, *window), self.threads) + passing
