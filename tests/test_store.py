@@ -16,6 +16,7 @@ import pytest
 
 from conftest import tree
 from mlsolve.errors import OutputError, StoreError
+from mlsolve.rounds.tiles import tiles_of
 from mlsolve.store import DiskStore, MemoryStore
 from mlsolve.store.zarr import _MOST_OPEN, CHUNK
 from mlsolve_kernels.region import Region
@@ -69,6 +70,20 @@ def test_what_is_written_by_tile_is_read_by_region(tmp_path, rng, make, shape, d
         assert array.read(index, region, out[1:-1, 1:-2]).tobytes() == part(data[index], region).tobytes()
         assert (out[[0, -1]] == 7).all()
         assert (out[:, [0, -2, -1]] == 7).all()
+
+
+@pytest.mark.parametrize("make", STORES, ids=["disk", "memory"])
+@pytest.mark.parametrize("rows", [CHUNK, 2 * CHUNK, 1024])
+def test_a_tile_may_be_put_in_bands_of_rows(tmp_path, rng, make, rows):
+    """Whole inner chunks high but for the last, one plane's after the other's, in any order."""
+    store, data = make(tmp_path), values(rng, (2, 700, 150), np.uint16)
+    array = store.create("a", data.shape, np.uint16, (512, 256))
+    for region in tiles_of((700, 150), (512, 256)):
+        bands = [(plane, top) for top in range(0, region.height, rows) for plane in (0, 1)]
+        with array.tile((), region) as tile:
+            for plane, top in rng.permutation(bands).tolist():
+                tile.put((plane,), part(data[plane], region)[top : top + rows], top)
+    assert everything(store.open("a")).tobytes() == data.tobytes()
 
 
 @pytest.mark.parametrize("make", STORES, ids=["disk", "memory"])
