@@ -8,7 +8,7 @@ from typing import Final
 
 from .errors import InputError, OptionError
 
-BYTES_PER_VALUE: Final = 65
+BYTES_PER_VALUE: Final = 55
 """Peak memory of a solve of pictures in memory on the CPU for each pixel, plane and layer, measured by
 mlsolve_bench.memory, rounded up."""
 
