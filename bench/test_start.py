@@ -1,8 +1,9 @@
-"""`make bench`: what a level starts from, for a plane of 2048×2048: halved, doubled, and given its noise."""
+"""`make bench`: what a level starts from, for a plane of 2048×2048: looked up, halved, doubled, given its noise."""
 
 import numpy as np
 import pytest
 
+from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.noise.cpu import add_noise
 from mlsolve_kernels.resample.cpu import area_taps, cubic_taps, resample
 
@@ -17,6 +18,19 @@ def image():
 def measure(benchmark, work, pixels):
     benchmark.pedantic(work, rounds=9, warmup_rounds=1)
     benchmark.extra_info["ns per pixel"] = benchmark.stats.stats.median * 1e9 / pixels
+
+
+def test_looking_up(benchmark, image):
+    """By inner chunks of the store, one after the other in the same place."""
+    table, out = np.linspace(0, 1, 65536, dtype=np.float32), np.empty((SIDE, SIDE), dtype=np.float32)
+    codes = np.random.default_rng(1).integers(0, 65536, (128, 130), dtype=np.uint16)[:, 1:129]
+
+    def work():
+        for top in range(0, SIDE, 128):
+            for left in range(0, SIDE, 128):
+                look_up(table, codes, out, top, left)
+
+    measure(benchmark, work, SIDE**2)
 
 
 def test_noise(benchmark, image):

@@ -316,14 +316,15 @@ def test_what_cannot_be_read_is_refused(small, monkeypatch):
     def fails(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    reads = "pread" if hasattr(os, "pread") else "read"
-    for name in (reads, "open"):
+    # The index of a tile and its chunks are read by different calls, where there are several.
+    index, chunks = ("pread", "preadv") if hasattr(os, "preadv") else ("read", "read")
+    for name in (index, chunks, "open"):
         with monkeypatch.context() as patch:
             patch.setattr(os, name, fails)
             assert "Input/output error" in refusal(store)
     array, out = store.open("a"), np.empty((140, 90), np.uint16)
     array.read((0,), Region(0, 140, 0, 90), out)
-    monkeypatch.setattr(os, reads, fails)
+    monkeypatch.setattr(os, chunks, fails)
     with pytest.raises(StoreError) as error:
         array.read((1,), Region(0, 140, 0, 90), out)
     words(error, store.path / "a/c/0/0/0", "Input/output error", "run anew")

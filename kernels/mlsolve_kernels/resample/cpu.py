@@ -82,13 +82,19 @@ def span(taps: Taps) -> tuple[int, int]:
 
 
 def resample(
-    source: FloatArray, origin: tuple[int, int], rows: Taps, columns: Taps, team: Team | None = None
+    source: FloatArray,
+    origin: tuple[int, int],
+    rows: Taps,
+    columns: Taps,
+    team: Team | None = None,
+    out: FloatArray | None = None,
 ) -> FloatArray:
     """Return `source` (P, h, w) float32 resampled, (P, len(rows), len(columns)) float32.
 
     source: the region of a picture that begins at `origin` = (top, left) and holds what `rows` (down) and
-    `columns` (across) read. team: None for the calling thread alone. Beside the result, every worker takes
-    memory for as many of its rows as there are taps down. Raises ValueError if the source holds too little.
+    `columns` (across) read. team: None for the calling thread alone. out: takes the result, contiguous; None for
+    a new array. Beside it, every worker takes memory for as many of its rows as there are taps down. Raises
+    ValueError if the source holds too little.
     """
     for axis, taps, begin, length in (
         ("rows", rows, origin[0], source.shape[1]),
@@ -99,7 +105,10 @@ def resample(
             raise ValueError(f"source holds {axis} {begin} to {begin + length}: {first} to {last} are read")
     if source.dtype != np.float32 or source.strides[-1] != source.itemsize:
         source = np.ascontiguousarray(source, dtype=np.float32)
-    result = np.empty((len(source), len(rows.first), len(columns.first)), dtype=np.float32)
+    shape = len(source), len(rows.first), len(columns.first)
+    result = np.empty(shape, dtype=np.float32) if out is None else out
+    if result.shape != shape or result.dtype != np.float32 or not result.flags.c_contiguous:
+        raise ValueError(f"out is {result.shape} {result.dtype}: give a contiguous array {shape} float32")
     workers = 1 if team is None else team.workers
     ring = aligned_zeros(workers, rows.weights.shape[1], -(-result.shape[2] // LANES) * LANES)
     arguments = (

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mlsolve_kernels.region import Region
 
@@ -46,8 +47,9 @@ def load_pictures(
 
     def share(first: int) -> None:
         opened = pictures()
+        whole = _image(outer, threads)
         for band in list(bands_of(outer, threads))[first::threads]:
-            image, top = _empty(band), band.top - outer.top
+            image, top = whole[: band.height], band.top - outer.top
             for plane in range(tile.first, tile.last):
                 work.put_target(plane - tile.first, opened.read(0, plane, band, image), top)
                 for layer in range(opened.layers):
@@ -64,16 +66,17 @@ def load_layers(
     def share(first: int) -> None:
         opened = source()
         carried = isinstance(opened, Generation) and opened.has_moments
+        whole = [_image(outer, threads) for _ in range(3 if carried else 1)]
         for band in list(bands_of(outer, threads))[first::threads]:
-            image, top = _empty(band), band.top - outer.top
-            kept = (_empty(band), _empty(band)) if carried else None
+            (image, *moments), top = (image[: band.height] for image in whole), band.top - outer.top
             for plane in range(tile.first, tile.last):
                 for layer in range(layers):
-                    if kept is not None and isinstance(opened, Generation):
-                        for number, moment in enumerate(kept, start=1):
+                    if isinstance(opened, Generation):
+                        for number, moment in enumerate(moments, start=1):
                             opened.read_kind(number, layer, plane, band, moment)
                     opened.read(layer, plane, band, image)
-                    work.put_layer(layer, plane - tile.first, image, kept, top)
+                    both = (moments[0], moments[1]) if moments else None
+                    work.put_layer(layer, plane - tile.first, image, both, top)
 
     _by(threads, share)
 
@@ -95,8 +98,9 @@ def save(work: Workspace, place: TileWriter, tile: Tile, layers: int, inner: Reg
                     place.put((plane, kind, layer), part[:, columns], top)
 
 
-def _empty(band: Region) -> Any:
-    return np.empty((band.height, band.width), dtype=np.float32)
+def _image(region: Region, threads: int) -> npt.NDArray[np.float32]:
+    """Return an image for one band of `region` after the other: new memory costs as much as reading does."""
+    return np.empty((band_rows(region.height, region.width, threads), region.width), dtype=np.float32)
 
 
 def _by(threads: int, share: Callable[[int], None]) -> None:

@@ -16,7 +16,7 @@ from mlsolve_kernels.window import REACH
 
 from ..backends import MOST_LOADERS
 from ..errors import DeviceMemoryError, OptionError
-from ..store.zarr import CHUNK
+from ..store.zarr import CHUNK, RUN_BYTES
 from .loading import ARRAYS, band_rows
 
 LOAD: Final = 3.0
@@ -50,7 +50,7 @@ class Limits:
         """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
         loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
         rows = min(band_rows(*window, loaders), window[0])
-        passing = loaders * ARRAYS * BYTES * rows * window[1]
+        passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
         if self.device is not None:
             return passing
         return state_bytes(Shape(layers, planes, *window), self.threads) + passing

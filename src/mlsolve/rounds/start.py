@@ -77,7 +77,7 @@ class Doubled:
         (top, bottom), (left, right) = span(rows), span(columns)
         coarse = np.empty((1, bottom - top, right - left), dtype=np.float32)
         self._layers.read((plane, 0, layer), Region(top, bottom, left, right), coarse[0])
-        out[...] = resample(coarse, (top, left), rows, columns)[0]
+        resample(coarse, (top, left), rows, columns, out=out[np.newaxis])
         return out
 
 

@@ -219,7 +219,7 @@ def _carry_on(work: _Work) -> Outcome:
         if not any(store.path.glob("pictures/picture-*-done.json")):
             clear(store.path)
         elif isinstance(error, OutputError):
-            raise OutputError(f"{error}: make room, then mlsolve resume {work.folder} goes on") from None
+            raise OutputError(f"{error}; mlsolve resume {work.folder} goes on") from None
         raise
 
 

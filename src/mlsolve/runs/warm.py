@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mlsolve_kernels.region import Region
+
 from ..backends import CpuBackend
 from ..folder import Summary, prove, write_report
 from ..images import PngWriter, load
@@ -16,34 +18,39 @@ from ..rounds.pictures import as_codes, name_of
 from ..rounds.plan import Limits
 from ..rounds.problem import BETAS, Problem
 from ..solver import Silent
-from ..store import MemoryStore
+from ..store import DiskStore
 
 _SIDE = 24
 
 
 def run_everything_once() -> None:
-    """Solve, write and score a picture of a few pixels."""
-    store = MemoryStore()
-    picture = np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE)
+    """Solve, write and score a picture of a few pixels, in a temporary folder."""
+    with tempfile.TemporaryDirectory() as name:
+        _run(Path(name))
+
+
+def _run(folder: Path) -> None:
+    store, whole = DiskStore(folder / "store"), Region(0, _SIDE, 0, _SIDE)
+    codes = as_codes(np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE))
     options = Options(iterations=2, levels=2)
     problem = Problem(1, 1, ((_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)), (1, 1), options, "cpu")
     problem.save(store)
     for number in (0, 1):
-        store.create(name_of(2, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE)).data[0] = as_codes(picture)
+        picture = store.create(name_of(2, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE))
+        with picture.tile((), whole) as tile:
+            tile.put((0,), codes)
+    layer = np.empty((_SIDE, _SIDE), dtype=np.float32)
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, problem, executor)
         history, record = descend(store, executor, Limits(), Silent())
-        layer = store.open(enlarge(store, executor, record)).data[0, 0, 0]
+        store.open(enlarge(store, executor, record)).read((0, 0, 0), whole, layer)
     finally:
         executor.close()
-    codes = as_codes(layer)[..., np.newaxis]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
-            writer.write((codes >> 8).astype(np.uint8))
-        proof = prove(folder, 1.0, lambda _, rows: codes[rows], 1)
-        write_report(folder, folder, Summary(1.0, history, "iterations", 0.0, "cpu", None), proof)
-        for suffix in ("jpg", "tif"):
-            Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
-            load(folder / f"other.{suffix}")
+    with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
+        writer.write((as_codes(layer)[..., np.newaxis] >> 8).astype(np.uint8))
+    proof = prove(folder, 1.0, lambda _, rows: codes[rows, :, np.newaxis], 1)
+    write_report(folder, folder, Summary(1.0, history, "iterations", 0.0, "cpu", None), proof)
+    for suffix in ("jpg", "tif"):
+        Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
+        load(folder / f"other.{suffix}")

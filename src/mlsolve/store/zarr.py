@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
 from ..errors import OutputError, StoreError
@@ -30,6 +32,14 @@ CHUNK: Final = 128
 _CRC_BYTES: Final = 4
 _ABSENT: Final = 2**64 - 1
 """Offset and length of a chunk that lies wholly beyond the array."""
+
+_RUN: Final = 8
+"""Inner chunks that are read or written at a time, where they lie one behind the other."""
+
+RUN_BYTES: Final = _RUN * (CHUNK * CHUNK * 4 + _CRC_BYTES)
+"""Memory for that, for every thread that reads or writes."""
+
+_here = threading.local()
 
 _MOST_OPEN: Final = 64
 """Tiles whose files are held open for reading."""
@@ -87,16 +97,22 @@ class ZarrArray:
     ) -> npt.NDArray[Any]:
         """Put `region` of the plane `index` into `out` (h, w) and return it; table: for each value what it means.
 
+        With a table values are uint16 and `out` is contiguous float32.
+
         Raises StoreError for what is missing or damaged.
         """
         for down, top, bottom in _pieces(region.top, region.bottom):
-            for across, left, right in _pieces(region.left, region.right):
-                chunk = self._chunk(index, down, across)
-                here = chunk[
-                    top - down * CHUNK : bottom - down * CHUNK, left - across * CHUNK : right - across * CHUNK
-                ]
-                place = out[top - region.top : bottom - region.top, left - region.left : right - region.left]
-                place[...] = here if table is None else np.take(table, here)
+            rows = slice(top - region.top, bottom - region.top)
+            inside = slice(top - down * CHUNK, bottom - down * CHUNK)
+            pieces = _pieces(region.left, region.right)
+            for run in self._runs(pieces):
+                chunks = self._chunks(index, down, run[0][0], len(run))
+                for (across, left, right), chunk in zip(run, chunks, strict=True):
+                    here = chunk[inside, left - across * CHUNK : right - across * CHUNK]
+                    if table is None:
+                        out[rows, left - region.left : right - region.left] = here
+                    else:
+                        look_up(table, here, out, rows.start, left - region.left)
         return out
 
     def tile(self, index: Index, region: Region) -> "_ZarrTile":
@@ -106,11 +122,13 @@ class ZarrArray:
     def has_tile(self, index: Index, region: Region) -> bool:
         """Tell whether the tile is there, whole and undamaged."""
         place = self._place(index, region.top, region.left)
+        across = self.inner[-1]
         try:
             descriptor, entries = self._shard(place)
-            for offset, length in entries.reshape(-1, 2).tolist():
-                if offset != _ABSENT:
-                    self._fetch(place, descriptor, offset, length)
+            for row in entries.reshape(-1, across, 2):
+                present = row[row[:, 0] != _ABSENT]
+                for start in range(0, len(present), _RUN):
+                    self._fetch(place, descriptor, present[start : start + _RUN])
         except StoreError:
             return False
         return True
@@ -148,27 +166,43 @@ class ZarrArray:
         together = len(self.shape) - 2 - self._apart
         return (*index[: self._apart], *(0,) * together, top // self._tile[0], left // self._tile[1])
 
-    def _chunk(self, index: Index, down: int, across: int) -> npt.NDArray[Any]:
-        """Return one inner chunk, (CHUNK, CHUNK)."""
+    def _runs(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+        """Divide what `_pieces` returned of columns into runs of one tile, not too long."""
+        across, run = self.inner[-1], 0
+        for number in range(1, len(pieces) + 1):
+            if number == len(pieces) or pieces[number][0] % across == 0 or number - run == _RUN:
+                yield pieces[run:number]
+                run = number
+
+    def _chunks(self, index: Index, down: int, across: int, count: int) -> npt.NDArray[Any]:
+        """Return `count` inner chunks of one tile beside each other, (count, CHUNK, CHUNK)."""
         place = self._place(index, down * CHUNK, across * CHUNK)
         descriptor, entries = self._shard(place)
-        inside = (*(0,) * self._apart, *index[self._apart :], down % self.inner[-2], across % self.inner[-1])
-        offset, length = entries[inside].tolist()
-        data = self._fetch(place, descriptor, offset, length)
-        return np.frombuffer(data, dtype=self.dtype).reshape(CHUNK, CHUNK)
+        first = across % self.inner[-1]
+        row = entries[(*(0,) * self._apart, *index[self._apart :], down % self.inner[-2])]
+        return self._fetch(place, descriptor, row[first : first + count])
 
-    def _fetch(self, place: Index, descriptor: int, offset: int, length: int) -> memoryview:
-        """Return the bytes of an inner chunk once its checksum has been found right."""
-        expected = CHUNK * CHUNK * self.dtype.itemsize + _CRC_BYTES
-        if length != expected or offset == _ABSENT:
+    def _fetch(self, place: Index, descriptor: int, entries: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
+        """Return inner chunks once their checksums have been found right; entries: (n, 2) of the tile's index.
+
+        They lie in a buffer that is used again for the next ones: new memory would cost more than reading.
+        """
+        content = CHUNK * CHUNK * self.dtype.itemsize
+        length = content + _CRC_BYTES
+        (offset, _), count = entries[0].tolist(), len(entries)
+        if (entries[:, 1] != length).any() or (entries[:, 0] == _ABSENT).any():
             raise StoreError(f"{self.path(place)} is damaged (its index is wrong): {REMEDY}")
+        behind = entries[:, 0] == entries[0, 0] + np.arange(count, dtype=np.uint64) * np.uint64(length)
+        data = _run()[: count * length]
+        runs = [(offset, data)] if behind.all() else zip(entries[:, 0].tolist(), np.split(data, count), strict=True)
         try:
-            data = _read_at(descriptor, length, offset)
+            whole = all(_read_into(descriptor, part.data, at) == part.size for at, part in runs)
         except (OSError, OverflowError) as error:
             raise _unreadable(self.path(place), error) from None
-        if len(data) != length or _crc(data[:-_CRC_BYTES]) != data[-_CRC_BYTES:]:
-            raise StoreError(f"{self.path(place)} is damaged (a checksum is wrong): {REMEDY}")
-        return memoryview(data)[:-_CRC_BYTES]
+        for chunk in data.reshape(count, length):
+            if not whole or _crc(chunk[:content].tobytes()) != chunk[content:].tobytes():
+                raise StoreError(f"{self.path(place)} is damaged (a checksum is wrong): {REMEDY}")
+        return data.reshape(count, length)[:, :content].view(self.dtype).reshape(count, CHUNK, CHUNK)
 
     def _shard(self, place: Index) -> tuple[int, npt.NDArray[np.uint64]]:
         """Return the open file of a tile and its index, (*inner, 2): offset and length of every inner chunk."""
@@ -237,20 +271,26 @@ class _ZarrTile:
 
     def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
         """Take `image` (h, w), the tile's part of a plane or rows of it; zeros fill chunks up beyond it."""
-        first = top // CHUNK
         inside = (*(0,) * self._array._apart, *index[self._array._apart :])
+        content = CHUNK * CHUNK * self._array.dtype.itemsize
+        width = image.shape[1]
         for down in range(0, image.shape[0], CHUNK):
-            for across in range(0, image.shape[1], CHUNK):
-                part = image[down : down + CHUNK, across : across + CHUNK]
-                chunk = np.zeros((CHUNK, CHUNK), dtype=self._array.dtype)
-                chunk[: part.shape[0], : part.shape[1]] = part
-                data = chunk.tobytes()
-                self._write(data + _crc(data))
-                self._entries[(*inside, first + down // CHUNK, across // CHUNK)] = (
-                    self._at,
-                    len(data) + _CRC_BYTES,
-                )
-                self._at += len(data) + _CRC_BYTES
+            for left in range(0, width, _RUN * CHUNK):
+                part = image[down : down + CHUNK, left : left + _RUN * CHUNK]
+                count = -(-part.shape[1] // CHUNK)
+                run = _run()[: count * (content + _CRC_BYTES)].reshape(count, -1)
+                for number, chunk in enumerate(run):
+                    here = part[:, number * CHUNK : (number + 1) * CHUNK]
+                    pixels = chunk[:content].view(self._array.dtype).reshape(CHUNK, CHUNK)
+                    pixels[: here.shape[0], : here.shape[1]] = here
+                    pixels[here.shape[0] :] = 0
+                    pixels[:, here.shape[1] :] = 0
+                    chunk[content:] = np.frombuffer(_crc(chunk[:content].tobytes()), dtype=np.uint8)
+                self._write(run.data)
+                first = left // CHUNK
+                entries = self._entries[(*inside, (top + down) // CHUNK)][first : first + count]
+                entries[:, 0], entries[:, 1] = self._at + np.arange(count) * run.shape[1], run.shape[1]
+                self._at += run.size
 
     def __enter__(self) -> "_ZarrTile":
         try:
@@ -280,12 +320,12 @@ class _ZarrTile:
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         try:
             written = self._file.write(data)
         except OSError as error:
             raise unwritable(self._path, error) from None
-        if written != len(data):  # what is left of a disk that is all but full
+        if written != memoryview(data).nbytes:  # what is left of a disk that is all but full
             raise unwritable(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
@@ -312,6 +352,23 @@ def _read_at(descriptor: int, length: int, offset: int) -> bytes:
         return os.pread(descriptor, length, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, length)
+
+
+def _run() -> npt.NDArray[np.uint8]:
+    """Return this thread's RUN_BYTES for chunks in passing."""
+    if not hasattr(_here, "run"):
+        _here.run = np.empty(RUN_BYTES, dtype=np.uint8)
+    found: npt.NDArray[np.uint8] = _here.run
+    return found
+
+
+def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+    """Fill `buffer` with bytes from `offset` on; return how many there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], offset)
+    data = _read_at(descriptor, len(buffer), offset)
+    buffer[: len(data)] = data
+    return len(data)
 
 
 def _crc(data: bytes) -> bytes:

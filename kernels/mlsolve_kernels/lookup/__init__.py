@@ -1,0 +1,1 @@
+"""What codes mean, looked up in a table; as one reads pictures, on the CPU alone."""
