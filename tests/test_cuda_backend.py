@@ -81,6 +81,44 @@ def test_auto_takes_the_gpu_and_the_report_names_it(on_host, mlsolve, save, pict
 
 
 @needs_compiler
+def test_what_a_gpu_cannot_hold_comes_to_it_in_tiles(on_host, mlsolve, save, picture, tmp_path):
+    """Two tiles at a time, of one plane and less than its height; the bytes are those of the whole."""
+    target, guide = save("t.png", picture(300, 40)), save("g.png", picture(300, 40, 1))
+    command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 1, "--backend", "cuda")
+    assert mlsolve(*command, "--out", "whole").status == 0
+    opened = len(on_host.made)
+    on_host.memory = int(1.5 * device_bytes(2, 1, 300, 40))
+    assert mlsolve(*command, "--out", "tiles").status == 0
+    assert len(on_host.made) == opened + 3  # one to ask what there is, two that compute
+    for name in ("layer-1.png", "layer-2.png", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "tiles" / name).read_bytes()
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("default")
+def test_a_run_whose_gpu_is_taken_away_is_solved_on_the_cpu(on_host, mlsolve, save, picture, tmp_path, monkeypatch):
+    target, guide = save("t.png", picture(30, 40)), save("g.png", picture(30, 40, 1))
+    command = ("run", target, "-g", guide, "--iterations", 3, "--levels", 2)
+    assert mlsolve(*command, "--backend", "cpu", "--out", "cpu").status == 0
+    zeros = on_host.zeros
+
+    def taken(self, *shape, dtype=np.float32):
+        if shape[-2:] == (30, pitch_of(40)):  # at the second level
+            raise OutOfDeviceMemory
+        return zeros(self, *shape, dtype=dtype)
+
+    monkeypatch.setattr(on_host, "zeros", taken)
+    done = mlsolve(*command, "--out", "auto")
+    assert done.status == 0
+    assert "computing on the CPU" in done.err
+    assert json.loads((tmp_path / "auto" / "result.json").read_text())["backend"] == "cpu"
+    assert (tmp_path / "cpu" / "layer-1.png").read_bytes() == (tmp_path / "auto" / "layer-1.png").read_bytes()
+    refused = mlsolve(*command, "--backend", "cuda", "--out", "cuda")
+    assert refused.status == 2
+    assert "GB of memory on the host" in refused.err.splitlines()[-1]
+
+
+@needs_compiler
 def test_info_names_the_gpu(on_host, mlsolve):
     assert re.search(r"^devices +host, 1 GB free$", mlsolve("info").out, re.M)
 

@@ -168,8 +168,8 @@ def _problem(job: Job, files: dict[Path, Picture]) -> tuple[Problem, str | None,
     layers, planes = len(job.guides), max(picture_planes)
     shapes = tuple(level_shapes(height, width, job.options.levels))
     # The least that must find room on a GPU: of what is larger, tiles are made.
-    side = min(_TILE_ON_GPU, max(shapes[-1]))
-    backend = open_backend(job.options, BETAS, Shape(layers, 1, side, side))
+    sides = (min(_TILE_ON_GPU, side) for side in shapes[-1])
+    backend = open_backend(job.options, BETAS, Shape(layers, 1, *sides))
     name, device, memory = backend.name, backend.device, backend.free_memory()
     backend.close()
     weight = job.options.guide_weight_for(layers)
