@@ -22,13 +22,15 @@ from mlsolve.store.zarr import _MOST_OPEN, CHUNK
 from mlsolve_kernels.region import Region
 from stores import STORES, everything, filling, flipped, or_refused, part, values, words, write
 
-# Shape, type, tile, axes apart: several tiles, several chunks to a tile, a tile larger than the image, odd sizes.
+# Shape, type, tile, axes apart: several tiles, several chunks to a tile and more than are read together, a tile
+# larger than the image, odd sizes.
 CASES = [
     ((2, 301, 339), np.uint16, (128, 256), 0),
     ((2, 257, 128), np.uint16, (256, 128), 1),
     ((1, 11, 13), np.uint16, (11, 13), 0),
     ((3, 3, 2, 150, 131), np.float32, (128, 128), 1),
     ((2, 1, 2, 129, 260), np.float32, (1024, 1024), 0),
+    ((1, 30, 4500), np.uint16, (128, 4352), 0),
 ]
 
 
@@ -181,6 +183,20 @@ def test_a_tile_that_the_disk_does_not_take_is_not_there(small, disk, room):
         words(error, path, "No space left on device", "free some space")
         assert store.open("a").has_tile((), region) == there
         assert tree(store.path) == {name: was for name, was in before.items() if there or name != "a/c/0/0/0"}
+
+
+def test_chunks_may_lie_in_any_order(tmp_path, rng):
+    """As another program may have written them."""
+    store, data = DiskStore(tmp_path), values(rng, (2, 140, 300), np.uint16)
+    write(store.create("a", data.shape, np.uint16, (256, 384)), data, (256, 384), 0)
+    path, size = tmp_path / "a/c/0/0/0", 2 * CHUNK * CHUNK + 4
+    order, whole = rng.permutation(12), path.read_bytes()
+    places = np.frombuffer(whole[12 * size : -4], "<u8").reshape(-1, 2).copy()
+    chunks = [whole[at * size : (at + 1) * size] for at in order]
+    places[:, 0] = np.argsort(order)[places[:, 0] // size] * size
+    path.write_bytes(b"".join(chunks) + places.tobytes() + crc32c(places.tobytes()))
+    assert everything(store.open("a")).tobytes() == data.tobytes()
+    assert store.open("a").has_tile((), Region(0, 140, 0, 300))
 
 
 def test_a_tile_whose_task_fails_is_not_there(small):
