@@ -328,7 +328,7 @@ def test_a_disk_that_is_full_before_there_is_anything(mlsolve, tmp_path, picture
     before = tree(tmp_path)
     done = limited(tmp_path, run_arguments(pictures, "--out", "o"), 3000)
     assert done.returncode == 2, done.stderr
-    assert "cannot be written: File too large" in done.stderr.splitlines()[-1]
+    assert re.search("cannot be written: (File too large|No space left)", done.stderr.splitlines()[-1])
     assert "Traceback" not in done.stderr
     assert tree(tmp_path) == before
 
@@ -339,10 +339,7 @@ def test_a_disk_that_fills_later_loses_nothing(mlsolve, tmp_path, pictures):
     done = limited(tmp_path, run_arguments(pictures, "--out", "o"), 700_000)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert (
-        "cannot be written: File too large: let it be written, or choose another --out; mlsolve resume o goes on"
-        in last.replace(str(tmp_path) + "/", "")
-    )
+    assert "cannot be written: File too large; mlsolve resume o goes on" in last.replace(str(tmp_path) + "/", "")
     assert not (tmp_path / "o").exists()
     assert (
         "o.unfinished holds an unfinished run: mlsolve resume"
@@ -489,7 +486,7 @@ def test_plain_lines_where_there_is_no_terminal(mlsolve, pictures):
     done = mlsolve(*run_arguments(pictures, "--out", "o"))
     lines = [line for line in done.err.splitlines() if line.startswith("level")]
     assert len(lines) == 2
-    pattern = r"level 2/2  8/8 loss [\d.]+ SSIM [\d.]+ guides [\d.]+  \d+%(, \d+ s left)?"
+    pattern = r"level 2/2  8/8 loss [\d.]+ SSIM [\d.]+ guides [\d.]+  \d+% of all(, \d+ s left)?"
     assert re.fullmatch(pattern, lines[1])
     assert "\x1b" not in done.err
 

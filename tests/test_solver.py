@@ -232,7 +232,7 @@ def test_the_rate_rises_then_falls_like_a_root():
 
 def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
-    with pytest.raises(mlsolve.InputError, match=r"3 layers of 61×48 pixels need about 0\.00171 GB of memory"):
+    with pytest.raises(mlsolve.InputError, match=r"3 layers of 61×48 pixels need about 0\.00145 GB of memory"):
         mlsolve.solve(*pictures, FAST)
     monkeypatch.setattr(memory, "available_memory", lambda: None)
     assert mlsolve.solve(*pictures, FAST).layers.size

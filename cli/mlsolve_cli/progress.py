@@ -198,7 +198,8 @@ class Progress:
             self._bar.update(self._task, completed=share, where=where, words=words + remaining)
         elif (last and self._tiles <= 1) or now - self._last_line >= _BETWEEN_LINES:
             self._last_line = now
-            self._print(f"{where}  {words}  {share:.0%}{',' if remaining else ''}{remaining}".strip())
+            whole = f"  {share:.0%} of all" if self._total else ""
+            self._print(f"{where}  {words}{whole}{',' if remaining else ''}{remaining}".strip())
 
     def _print(self, line: str) -> None:
         with suppress(BrokenPipeError):  # whoever read along has gone: no reason to lose a solve

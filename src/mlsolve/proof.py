@@ -35,6 +35,10 @@ STACK: Final = 2048
 """Longer side of stack.png at the most, in pixels."""
 
 
+_SQUARED: Final = 16
+"""Rows of which squares are taken at a time, in float64."""
+
+
 def shown(size: tuple[int, int], longest: int = STACK, enlarge: bool = False) -> tuple[int, int]:
     """Return the (width, height) of the preview of a picture of `size`, larger than it only if `enlarge` is set."""
     scale = longest / max(size)
@@ -119,8 +123,8 @@ class Proof:
             for preview, image in zip(previews, rows, strict=True):
                 preview.feed(image)
         now = [stack, wanted, *sheets, *looks]
-        self._held = [np.concatenate(pair) for pair in zip(self._held, now, strict=True)] if self._held else now
-        self._count()
+        del stack, wanted, sheets, looks, previews, rows, preview, image  # `_count` lets go of them one by one
+        self._count(now)
 
     @property
     def scores(self) -> Scores:
@@ -129,29 +133,38 @@ class Proof:
         ssim = [total / 2.0**SSIM_BITS / self._values for total in self._similarity]
         return Scores(ssim[0], math.inf if error == 0 else -10 * math.log10(error), tuple(ssim[1:]))
 
-    def _count(self) -> None:
-        """Add up the rows whose window is there, and forget those that no window needs any more."""
-        bottom = self._top + len(self._held[0])
-        last = self.size[1] if bottom == self.size[1] else bottom - RADIUS
-        if last <= self._done:
+    def _count(self, now: list[FloatArray]) -> None:
+        """Add up the rows whose window is there, and keep those that windows to come need; empties `now`."""
+        top, half = self._top, len(self.layers)
+        bottom = top + len(now[0]) + (len(self._held[0]) if self._held else 0)
+        last = max(self._done, self.size[1] if bottom == self.size[1] else bottom - RADIUS)
+        first = max(top, last - RADIUS)
+        counted = Region(self._done - top, last - top, 0, self.size[0])
+        kept: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(now)
+        for number in range(half + 1):
+            pair = (0, 1) if number == 0 else (number + 1, number + 1 + half)
+            # Joined to what was kept one pair after the other, for all of them at once would be held twice.
+            x, y = (np.concatenate([self._held[at], now[at]]) if self._held else now[at] for at in pair)
+            for at, image in zip(pair, (x, y), strict=True):
+                now[at], kept[at] = image[:0], image[first - top :].copy()
+            if last > self._done:
+                self._add(number, x, y, counted)
+        self._held, self._top, self._done = kept, first, last
+
+    def _add(self, number: int, x: FloatArray, y: FloatArray, counted: Region) -> None:
+        """Add what is `counted` of a pair of pictures (h, W, C); the first pair is that of stack and target."""
+        for channel in range(x.shape[2]):
+            one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
+            (total,) = ssim_sums(one, other, self._team, counted)
+            self._similarity[number] += int(total)
+        if number > 0:
             return
-        counted = Region(self._done - self._top, last - self._top, 0, self.size[0])
-        stack, wanted, *rest = self._held
-        half = len(rest) // 2
-        pairs = [(stack, wanted), *zip(rest[:half], rest[half:], strict=True)]
-        for number, (x, y) in enumerate(pairs):
-            for channel in range(x.shape[2]):
-                one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
-                (total,) = ssim_sums(one, other, self._team, counted)
-                self._similarity[number] += int(total)
-        rows = slice(counted.top, counted.bottom)
-        difference = stack[rows] - wanted[rows]
-        squares = np.rint(np.square(difference, dtype=np.float64) * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
-        self._error += int(quanta(squares, ERROR_BITS))
-        self._values += difference.size
-        first = max(self._top, last - RADIUS)
-        self._held = [image[first - self._top :] for image in self._held]
-        self._top, self._done = first, last
+        for top in range(counted.top, counted.bottom, _SQUARED):
+            rows = slice(top, min(top + _SQUARED, counted.bottom))
+            difference = x[rows] - y[rows]
+            squares = np.rint(np.square(difference, dtype=np.float64) * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
+            self._error += int(quanta(squares, ERROR_BITS))
+            self._values += difference.size
 
 
 def same_planes_of(rows: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:

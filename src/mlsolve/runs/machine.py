@@ -21,7 +21,7 @@ from ..store.zarr import CHUNK
 
 MAX_PROCESSES: Final = 256
 
-_RESERVE: Final = 7 << 20
+_RESERVE: Final = 8 << 20
 """Bytes for all that is not an image: history, progress, documents, chunks in passing."""
 
 _REPORT: Final = 4 << 20
