@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mlsolve.errors import StoreError
 from mlsolve.rounds.tiles import tiles_of
@@ -100,3 +101,21 @@ def flipped(path, flips):
             if byte != right[place]:
                 yield
     assert path.read_bytes() == right
+
+
+def small_store(folder, rng):
+    """A store with an array of four inner chunks, two of them in each of two planes, and its values."""
+    store, data = DiskStore(folder / "store"), values(rng, (2, 140, 90), np.uint16)
+    write(store.create("a", data.shape, np.uint16, (256, 128)), data, (256, 128), 0)
+    return store, data
+
+
+TILE_BYTES = 4 * (2 * CHUNK * CHUNK + 4) + 16 * 4 + 4
+"""Of its one tile: chunks, each with its checksum, and the index with its own."""
+
+
+def refusal(store, path="a/c/0/0/0"):
+    """Read all of the array, which must be refused in one line with a path and a remedy; return the line."""
+    with pytest.raises(StoreError) as error:
+        everything(store.open("a"))
+    return words(error, store.path / path, "run anew")
