@@ -157,7 +157,9 @@ def test_a_workspace_takes_the_memory_that_is_told(threads, window):
         backend.close()
     assert work.shape == shape
     assert held == pytest.approx(state_bytes(shape, threads), rel=0.04)
-    assert held < Limits(threads=threads).tile_bytes(3, 2, window)
+    few, many = (Limits(threads=count).tile_bytes(3, 2, window) for count in (threads + 60, threads + 90))
+    assert held < few
+    assert many - few == pytest.approx(state_bytes(shape, 90) - state_bytes(shape, 60))
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -180,7 +182,8 @@ def test_advancing_a_tile_takes_the_memory_that_is_told(tmp_path, threads):
         finally:
             tracemalloc.stop()
     tables = 5 << 17  # of what codes mean, and chunks in passing: they are counted apart
-    assert 0.5 * told < peak <= told + tables  # threads seldom hold the most all at once
+    seldom_at_once = 0.8 if threads == 1 else 0.5
+    assert seldom_at_once * told < peak <= told + tables
     assert Limits(device=1).tile_bytes(2, 1, window) < 0.5 * told
 
 
