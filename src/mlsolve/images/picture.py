@@ -78,7 +78,7 @@ class Picture:
     def peak_memory(self, rows: int) -> int:
         """Return the most bytes that reading in bands of `rows` rows holds, the caller's band included.
 
-        An upper estimate, of images alone: the first file brings some LIBRARIES of code and tables besides. Pages
+        An upper estimate, of images alone: the first file brings some 16 MB of code and tables besides. Pages
         of a file that is mapped are not counted: the system takes them back at will.
         """
         width, height = self.stored_size
@@ -104,10 +104,6 @@ class Picture:
         except Exception as error:
             # Decoders raise whatever they stumble over (pyvips.Error, OSError, SyntaxError, struct.error, …).
             raise damaged(self.path, _reason(error)) from None
-
-
-LIBRARIES: Final = 16 << 20
-"""Bytes of code and tables that come with the first file that is decoded."""
 
 
 def open_picture(path: Path) -> Picture:
