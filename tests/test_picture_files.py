@@ -276,7 +276,8 @@ def test_reading_holds_little(tmp_path, suffix):
     command = [sys.executable, "-c", PEAK, path, tmp_path / f"small.{suffix}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, estimate = map(int, done.stdout.split())
-    assert grown <= estimate + (4 << 20) < 64 << 20
+    # Small things are not in the estimate; a run keeps 8 MiB for them.
+    assert grown <= estimate + (8 << 20) < 64 << 20
 
 
 def parts(height):
