@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
 from ..backends import CpuBackend
@@ -14,13 +15,15 @@ from ..errors import MlsolveError
 from ..folder import Summary, prove, write_report
 from ..images import PngWriter, load
 from ..options import Options
+from ..proof import Preview
 from ..rounds.descent import descend, enlarge, halve_pictures
 from ..rounds.executors import Serial
-from ..rounds.pictures import as_codes, name_of
+from ..rounds.pictures import as_codes, meaning, name_of
 from ..rounds.plan import Limits
 from ..rounds.problem import BETAS, Problem
 from ..solver import Silent
 from ..store import DiskStore
+from ..store.zarr import CHUNK
 
 _SIDE = 24
 
@@ -56,6 +59,16 @@ def _run(folder: Path) -> None:
         writer.write((as_codes(layer)[..., np.newaxis] >> 8).astype(np.uint8))
     proof = prove(folder, 1.0, lambda _, rows: codes[rows, :, np.newaxis], 1)
     write_report(folder, folder, Summary(1.0, history, "iterations", 0.0, "cpu", None), proof)
+    # Chunks of the store whole, and in part: Numba compiles for each.
+    for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):
+        look_up(meaning(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
+        look_up(meaning(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
+    # What is shown smaller than it is, in two portions, of one plane and of three.
+    for planes in (1, 3):
+        preview = Preview((_SIDE, _SIDE), _SIDE // 3)
+        rows = np.full((_SIDE // 2 + 1, _SIDE, planes), 0.5, dtype=np.float32)
+        preview.feed(rows)
+        preview.feed(rows[2:])
     for suffix in ("jpg", "tif"):
         Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
         load(folder / f"other.{suffix}")
