@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections import namedtuple
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 
 from conftest import tree
 from mlsolve import Options, images
-from mlsolve.errors import InputError, OptionError, OutputError, StoreError
+from mlsolve.errors import InputError, OptionError, OutputError, ProcessError, StoreError
 from mlsolve.job import Job
 from mlsolve.memory import parse_memory
+from mlsolve.rounds import executors
 from mlsolve.runs import machine as machines
 from mlsolve.runs import run as runs
 from mlsolve.runs import unfinished as states
@@ -147,6 +149,28 @@ def test_struck_again_and_again(job, alone, tmp_path):
                 call = lambda listener: resume(unfinished(folder), TIGHT, listener)  # noqa: E731
     assert strikes > 3
     assert result(folder) == alone
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
+    """What is told of resuming is so: with a picture done it can be, before that nothing is left."""
+    calls, carry_out = [], executors._carried_out
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) > after:
+            raise BrokenProcessPool
+        return carry_out(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executors, "_carried_out", killed)
+        with pytest.raises(ProcessError, match="a process of --processes 2 ended unexpectedly") as error:
+            begin(job, tmp_path / "o", Machine(parse_memory("60MiB"), 2), Listener())
+    assert str(error.value).endswith(f"; mlsolve resume {tmp_path / 'o'} goes on") == (after > 0)
+    assert states.is_run(unfinished(tmp_path / "o")) == (after > 0)
+    if after:
+        resume(tmp_path / "o", Machine(), Listener())
+        assert result(tmp_path / "o") == alone
 
 
 def test_what_was_done_is_not_done_again(job, tmp_path, monkeypatch):

@@ -28,5 +28,9 @@ class OutputError(MlsolveError, OSError):
     """A place that cannot be written to."""
 
 
+class ProcessError(MlsolveError):
+    """A process of several that ended before its work did."""
+
+
 class StoreError(MlsolveError):
     """An unfinished run that is damaged, foreign, or changed under our hands."""

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from ..backends import Backend
-from ..errors import MlsolveError
+from ..errors import ProcessError
 from .resources import provide, provided
 
 Task = Callable[..., Any]
@@ -89,9 +89,9 @@ class Processes:
             yield from _carried_out(self._pool, self.workers, task, calls)
         except BrokenProcessPool:
             self._pool.shutdown()  # returns once the other processes are killed as well
-            raise MlsolveError(
+            raise ProcessError(
                 f"a process of --processes {self.workers} ended unexpectedly, most likely for want of memory: "
-                "use fewer --processes or a smaller --memory; mlsolve resume goes on"
+                "use fewer --processes or a smaller --memory"
             ) from None
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from mlsolve_kernels.objective.terms import Shape
 
 from ..arrays import check_size
 from ..backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
-from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, StoreError
+from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
 from ..folder import Summary, check_output, prove, replace_folder, write_report
 from ..history import Step
 from ..images import Picture, open_picture
@@ -218,8 +218,8 @@ def _carry_on(work: _Work) -> Outcome:
     except BaseException as error:
         if not any(store.path.glob("pictures/picture-*-done.json")):
             clear(store.path)
-        elif isinstance(error, OutputError):
-            raise OutputError(f"{error}; mlsolve resume {work.folder} goes on") from None
+        elif isinstance(error, OutputError | ProcessError):
+            raise type(error)(f"{error}; mlsolve resume {work.folder} goes on") from None
         raise
 
 
