@@ -243,7 +243,7 @@ def test_pace_of_iterations_that_come_in_batches(monkeypatch, capsys):
     plan = Round(1, 1, 0, 40, "guides", "", 1.0, False, (64, 64), (64, 64), True)
     with progress.Progress(as_json=True) as shown:
         shown.begin_solve(problem, [1.0])
-        shown.begin_round(plan, 1, 0)
+        shown.begin_round(plan, 1)
         for iteration in range(1, 41):
             now[0] += 1.0 if iteration % 10 == 1 else 1e-5
             shown.step(Step(1, 1, iteration, 40, (64, 64), 1.0, 0.5, 0.1, (0.5,)))

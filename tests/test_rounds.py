@@ -26,7 +26,7 @@ class Silent:
     def __init__(self, stop=None):
         self.steps, self.rounds, self.tiles, self.stop = [], [], 0, stop
 
-    def begin_round(self, plan, tiles, done):
+    def begin_round(self, plan, tiles):
         self.rounds.append((plan.level, plan.first, plan.iterations, tiles))
 
     def iteration(self, plan, tile, at):

@@ -46,7 +46,7 @@ class Listener(Silent):
     def begin_solve(self, problem, cost):
         self._happens("solve")
 
-    def begin_round(self, plan, tiles, done):
+    def begin_round(self, plan, tiles):
         self.tiles[plan.level, plan.number] = tiles
         self._happens(f"round {plan.level}")
 
@@ -378,10 +378,12 @@ def test_a_disk_too_small_is_refused_before_anything_is_done(job, tmp_path, monk
 
 def test_a_disk_without_room_for_moments_is_solved_in_one_round(job, alone, tmp_path, monkeypatch):
     """Two generations of layers and moments do not fit, the layers do: then halos are long."""
-    values = 2 * 3 * SIZE[0] * SIZE[1]
+    values, machine = 2 * SIZE[0] * SIZE[1], Machine(parse_memory("22MiB"), threads=2)
+    roomy, listener = Listener(), Listener()
+    begin(job, tmp_path / "roomy", machine, roomy)
+    assert len([number for level, number in roomy.tiles if level == 2]) > 1
     monkeypatch.setattr(runs, "states_left", lambda *_: values * 4 * 5)
-    listener = Listener()
-    begin(job, tmp_path / "o", Machine(parse_memory("24MiB"), threads=2), listener)
+    begin(job, tmp_path / "o", machine, listener)
     assert result(tmp_path / "o") == alone
     assert [number for level, number in listener.tiles if level == 2] == [1]
     assert listener.tiles[2, 1] > 1

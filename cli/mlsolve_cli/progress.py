@@ -39,12 +39,10 @@ class Progress:
         self._as_json = as_json
         self._began = self._last_line = self._last_event = time.monotonic()
         self._fields: dict[str, Any] = {"stage": "starting"}
-        self._words = "starting"
         self._total, self._done = 0.0, 0.0
         self._costs: list[float] = []
         self._pixels: list[int] = []
         self._iterations = 1
-        self._level_done = 0.0
         self._tiles = self._tile = 0
         self._pace: deque[tuple[float, float]] = deque()
         self.tiled = False
@@ -95,7 +93,7 @@ class Progress:
         self._done = 0.0
         self._pace.clear()
 
-    def begin_round(self, plan: Round, tiles: int, done: int) -> None:
+    def begin_round(self, plan: Round, tiles: int) -> None:
         """Show that a round begins."""
         left = self._iterations - plan.first
         self._fields = {

@@ -107,7 +107,7 @@ class Silent:
         """callback: as for `solve`."""
         self._callback = callback
 
-    def begin_round(self, plan: Round, tiles: int, done: int) -> None:
+    def begin_round(self, plan: Round, tiles: int) -> None:
         """A round begins."""
 
     def iteration(self, plan: Round, tile: Tile, at: int) -> None:

@@ -33,7 +33,7 @@ S = TypeVar("S", bound="State")
 
 
 def state_bytes(shape: Shape, workers: int) -> int:
-    """Return the memory that a workspace of `shape` for a team of so many workers takes."""
+    """Return the memory that a state of `shape` for a team of so many workers takes."""
     strips = strips_for(shape.height, shape.width)
     length = strips.groups * LANES
     rows = strips.across * strips.height + BLOCK

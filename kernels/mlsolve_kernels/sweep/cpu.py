@@ -20,10 +20,20 @@ from ..adam.step import Rates
 from ..blur.cpu import PERIOD
 from ..compiled import kernel
 from ..lanes import LANES, Row, ahead, load, row, store, store_one
-from ..layout import BLOCK, FloatArray, Masks, Strips, SumArray, Window, aligned_zeros, exchange_halos
+from ..layout import (
+    BLOCK,
+    FloatArray,
+    Masks,
+    Strips,
+    SumArray,
+    Window,
+    aligned_zeros,
+    exchange_halos,
+    strips_for,
+)
 from ..mse.cpu import blend_row, squared_error_row
-from ..objective.state import State
-from ..objective.terms import Sums, Weights
+from ..objective.state import State, state_bytes
+from ..objective.terms import Shape, Sums, Weights
 from ..product.cpu import chain_row, product_row
 from ..ssim.stream import (
     RINGS,
@@ -260,6 +270,12 @@ def _advance_layer(
             settings.rates,
             length,
         )
+
+
+def workspace_bytes(shape: Shape, workers: int) -> int:
+    """Return the memory that a `CpuWorkspace` of `shape` for a team of so many workers takes."""
+    length = strips_for(shape.height, shape.width).groups * LANES
+    return state_bytes(shape, workers) + 4 * (workers + 1) * shape.layers * 2 * REACH * length
 
 
 class CpuWorkspace(State):

@@ -71,8 +71,8 @@ class Record:
 class Listener(Protocol):
     """Hears of everything as it happens; may raise an exception to end it at once."""
 
-    def begin_round(self, plan: Round, tiles: int, done: int) -> None:
-        """A round begins; `done` of its tiles are there already."""
+    def begin_round(self, plan: Round, tiles: int) -> None:
+        """A round of so many tiles begins."""
 
     def iteration(self, plan: Round, tile: Tile, at: int) -> None:
         """Iteration `at` of the round, from 0, is done on a tile; heard only where tasks run in this process."""
@@ -158,10 +158,8 @@ def tiles_of_round(problem: Problem, plan: Round) -> list[Tile]:
     return [Tile(*both, region) for both in planes for region in tiles_of(shape, plan.sides)]
 
 
-def solve_tile(
-    store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None
-) -> tuple[list[Sums], bool]:
-    """Task: advance a tile and leave a document of its sums, unless that was done before; tell which of both."""
+def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Task: advance a tile and leave a document of its sums, which are returned, unless that was done before."""
     name = f"level-{level}/round-{number}/tile-{tile.first}-{tile.region.top}-{tile.region.left}"
     plan = Round.load(store, level, number)
     if store.has(name):
@@ -169,10 +167,10 @@ def solve_tile(
             sums = [_sums(one) for one in store.load(name)["sums"]]
             state = store.open(f"{plan.name}/state")
             if len(sums) == plan.iterations and state.has_tile(() if plan.together else (tile.first,), tile.region):
-                return sums, True
+                return sums
     sums = advance_tile(store, level, number, tile, watch)
     store.save(name, {"sums": [list(one) for one in sums]})
-    return sums, False
+    return sums
 
 
 def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -> Round | None:
@@ -259,7 +257,7 @@ def _carry_out(
             listener.iteration(plan, tiles[0], at)
             return judge(sums)
 
-        listener.begin_round(plan, 1, 0)
+        listener.begin_round(plan, 1)
         found = advance_tile(store, plan.level, plan.number, tiles[0], watch)
         listener.tile(plan, tiles[0])
         return found, next((reason for reason in reasons if reason is not None), None)
@@ -280,13 +278,13 @@ def _carry_out(
 
 def _all_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener) -> list[Sums]:
     """Carry out every tile of a round; return the sums over all of them."""
-    listener.begin_round(plan, len(tiles), 0)
+    listener.begin_round(plan, len(tiles))
     calls: list[tuple[Any, ...]] = []
     for tile in tiles:
         call = (store, plan.level, plan.number, tile)
         calls.append((*call, _hearing(plan, tile, listener)) if executor.workers == 1 else call)
     totals: list[Sums] = []
-    for number, (sums, _) in executor.map(solve_tile, calls):
+    for number, sums in executor.map(solve_tile, calls):
         totals = [a.plus(b) for a, b in zip(totals, sums, strict=True)] if totals else sums
         listener.tile(plan, tiles[number])
     return totals

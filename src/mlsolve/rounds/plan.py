@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlsolve_kernels.objective.cuda import device_bytes
-from mlsolve_kernels.objective.state import state_bytes
 from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.sweep.cpu import workspace_bytes
 from mlsolve_kernels.window import REACH
 
 from ..backends import MOST_LOADERS
@@ -53,7 +53,7 @@ class Limits:
         passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
         if self.device is not None:
             return passing
-        return state_bytes(Shape(layers, planes, *window), self.threads) + passing
+        return workspace_bytes(Shape(layers, planes, *window), self.threads) + passing
 
     def fit(self, layers: int, planes: int, window: tuple[int, int]) -> bool:
         """Tell whether there is memory for such a tile."""
@@ -76,11 +76,6 @@ class LevelPlan:
     """Whether a tile holds all planes, or one."""
     cost: float
     """Of an iteration of a value, against one in memory."""
-
-    @property
-    def planes(self) -> str:
-        """How planes are taken, in words."""
-        return "all planes" if self.together else "one plane"
 
 
 def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits) -> LevelPlan:

@@ -62,7 +62,7 @@ class Listener(Protocol):
     def begin_solve(self, problem: Problem, cost: list[float]) -> None:
         """The solve begins; cost: of an iteration of a value at each level, against one in memory."""
 
-    def begin_round(self, plan: Round, tiles: int, done: int) -> None:
+    def begin_round(self, plan: Round, tiles: int) -> None:
         """A round begins."""
 
     def iteration(self, plan: Round, tile: Tile, at: int) -> None:
