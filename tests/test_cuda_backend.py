@@ -242,7 +242,7 @@ def test_pace_of_iterations_that_come_in_batches(monkeypatch, capsys):
     problem = Problem(1, 1, ((64, 64),), (1, 1), options, "cuda")
     plan = Round(1, 1, 0, 40, "guides", "", 1.0, False, (64, 64), (64, 64), True)
     with progress.Progress(as_json=True) as shown:
-        shown.begin_solve(problem, [1.0])
+        shown.begin(problem, [1.0])
         shown.begin_round(plan, 1)
         for iteration in range(1, 41):
             now[0] += 1.0 if iteration % 10 == 1 else 1e-5

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import os
 import struct
 import subprocess
 import sys
@@ -263,7 +262,9 @@ print(peak() - before, picture.peak_memory(16))
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux")  # noqa: PTH110
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux tells what a process held at the most"
+)
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_reading_holds_little(tmp_path, suffix):
     """91 MB of pixels, never held, too few for libvips to put them on disc; the estimate is not too low."""
@@ -372,7 +373,9 @@ def test_whole_or_nothing(tmp_path, writer, codes):
         writer(path, (2**31, 1), 3, 8)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")  # noqa: PTH110
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="no /dev/full here, which is a disk without room: run it on Linux"
+)
 @pytest.mark.parametrize("writer", [images.PngWriter, images.TiffWriter])
 def test_a_full_disc_is_told_in_one_line(tmp_path, rng, writer, monkeypatch):
     noise = rng.integers(0, 256, (600, 2000, 3)).astype(np.uint8)

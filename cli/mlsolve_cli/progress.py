@@ -27,7 +27,7 @@ _SAME_BATCH: Final = 1e-4
 _REMEMBERED: Final = 20.0
 """Seconds over which the pace is taken."""
 
-STAGES: Final = {"pictures": 15.0, "writing": 30.0, "scoring": 25.0}
+STAGES: Final = {"pictures": 10.0, "writing": 5.0, "scoring": 30.0}
 """What the stages besides the solve cost, in iterations of the whole picture in memory (bench/LOG.md #53)."""
 
 
@@ -77,19 +77,17 @@ class Progress:
         if self._fields["stage"] != name:
             self._pace.clear()
         self._fields = {"stage": name, "share": round(share, 4)}
-        if name != "pictures" and self._total:
-            solved = self._total - self._unit() * (STAGES["writing"] + STAGES["scoring"])
-            before = STAGES["writing"] if name == "scoring" else 0.0
-            self._done = solved + self._unit() * (before + share * STAGES[name])
+        after = {"pictures": self._total / self._unit() - STAGES["pictures"], "writing": STAGES["scoring"]}
+        self._done = self._total - self._unit() * (after.get(name, 0.0) + (1 - share) * STAGES[name])
         self._show(f"{name} {share:.0%}", last=share == 1.0)
 
-    def begin_solve(self, problem: Problem, cost: list[float]) -> None:
+    def begin(self, problem: Problem, cost: list[float]) -> None:
         """Take in what there is to do; cost: of an iteration of a value at each level, against one in memory."""
         self._costs = cost
         self._pixels = [height * width for height, width in problem.shapes]
         self._iterations = problem.options.iterations
         work = sum(pixels * each for pixels, each in zip(self._pixels, cost, strict=True)) * self._iterations
-        self._total = work + self._unit() * (STAGES["writing"] + STAGES["scoring"])
+        self._total = work + self._unit() * sum(STAGES.values())
         self._done = 0.0
         self._pace.clear()
 
@@ -156,7 +154,8 @@ class Progress:
     def _level_share(self, level: int, iterations: float) -> None:
         """Take in that so many iterations of a level are done."""
         works = [pixels * cost for pixels, cost in zip(self._pixels, self._costs, strict=True)]
-        self._done = sum(works[: level - 1]) * self._iterations + works[level - 1] * iterations
+        solved = sum(works[: level - 1]) * self._iterations + works[level - 1] * iterations
+        self._done = self._unit() * STAGES["pictures"] + solved
 
     def _where_in_tiles(self, words: str) -> str:
         found = f"tile {min(self._tile + 1, self._tiles)}/{self._tiles} {words}"
@@ -196,8 +195,7 @@ class Progress:
             self._bar.update(self._task, completed=share, where=where, words=words + remaining)
         elif (last and self._tiles <= 1) or now - self._last_line >= _BETWEEN_LINES:
             self._last_line = now
-            whole = f"  {share:.0%} of all" if self._total else ""
-            self._print(f"{where}  {words}{whole}{',' if remaining else ''}{remaining}".strip())
+            self._print(f"{where}  {words}  {share:.0%} of all{',' if remaining else ''}{remaining}".strip())
 
     def _print(self, line: str) -> None:
         with suppress(BrokenPipeError):  # whoever read along has gone: no reason to lose a solve

@@ -25,7 +25,7 @@ from .run import opened, planes_of_pictures, size_of
 _SIDE: Final = 600
 _TURNS: Final = 12
 
-OTHER_STAGES: Final = 70.0
+OTHER_STAGES: Final = 45.0
 """What preparing, writing and scoring cost, in iterations of the whole picture (bench/LOG.md #53)."""
 
 

@@ -59,8 +59,8 @@ class Listener(Protocol):
     def stage(self, name: str, share: float) -> None:
         """So much of "pictures", "writing" or "scoring" is done, 0 to 1."""
 
-    def begin_solve(self, problem: Problem, cost: list[float]) -> None:
-        """The solve begins; cost: of an iteration of a value at each level, against one in memory."""
+    def begin(self, problem: Problem, cost: list[float]) -> None:
+        """What there is to do; cost: of an iteration of a value at each level, against one in memory."""
 
     def begin_round(self, plan: Round, tiles: int) -> None:
         """A round begins."""
@@ -243,12 +243,12 @@ def _stages(work: _Work) -> Outcome:
     store, job, folder, parts, listener = work.store, work.job, work.folder, work.parts, work.listener
     problem, run = Problem.load(store), store.load(RUN)
     levels = plans(problem, parts.limits)
+    listener.begin(problem, [plan.cost for plan in levels])
     executor = _executor(problem, work.machine, levels)
     try:
         if not store.has(_DONE):
             _make_pictures(work, problem, executor)
         prepared = time.perf_counter() - began
-        listener.begin_solve(problem, [plan.cost for plan in levels])
         history, record = descend(store, executor, parts.limits, listener)
         name = enlarge(store, executor, record)
     finally:
