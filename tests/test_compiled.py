@@ -17,11 +17,11 @@ _ITERATE = """
 import numpy as np
 from mlsolve_kernels.objective import cpu as steps
 from mlsolve_kernels.sweep import cpu as sweeps
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 from mlsolve_kernels.threads import Team
 guides = np.random.default_rng(0).random((2, 1, 16, 16))
 for path in (steps.StepwiseWorkspace, sweeps.CpuWorkspace):
-    work = path(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1), (0.9, 0.99), Team(1))
+    work = path(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1), (0.9, 0.99), Team(1))
     work.start(guides)
     work.iterate(0.03)
     print(work.layers.tobytes().hex())

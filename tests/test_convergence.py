@@ -5,11 +5,11 @@ import pytest
 
 from mlsolve_bench.convergence_solve import Recipe
 from mlsolve_bench.convergence_steps import BlockNewton, Level
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 
 
 def a_level(rng, layers=3):
-    objective = Objective(0.5, 3.0, 10.0, 1.0)
+    objective = one_stack(0.5, 3.0, 10.0, 1.0)
     target = rng.random((1, 12, 13), dtype=np.float32)
     guides = rng.uniform(0.2, 0.9, (layers, 1, 12, 13)).astype(np.float32)
     return Level(target, guides, objective, (0.1, 1.0))

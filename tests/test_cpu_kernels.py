@@ -16,7 +16,7 @@ from mlsolve_kernels.mse.cpu import blend_row, squared_error_row
 from mlsolve_kernels.mse.reference import squared_error, squared_error_gradient
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 from mlsolve_kernels.product.cpu import chain_row, product_row
 from mlsolve_kernels.product.reference import product, product_gradient
 from mlsolve_kernels.ssim.cpu import constant, ssim_means
@@ -27,7 +27,7 @@ from mlsolve_kernels.sweep.reference import iterate
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import SIZE
 
-OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 1.0)
+OBJECTIVE = one_stack(0.1 ** (1 / 2.2), 3.0, 10.0, 1.0)
 BOUNDS = (0.073, 1.0)
 BETAS = (0.9, 0.99)
 
@@ -316,7 +316,7 @@ def test_nan_stays_visible(rng, team, path):
     found.start(guides)
     terms = found.iterate(0.03)
     assert np.isnan(found.layers).any()
-    assert np.isnan(terms.target_ssim)
+    assert np.isnan(terms.target_ssim[0])
 
 
 @pytest.mark.parametrize("path", [StepwiseWorkspace, CpuWorkspace])

@@ -21,7 +21,7 @@ from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
 from mlsolve_kernels.objective import cuda as cuda_objective
 from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace, device_bytes
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 from mlsolve_kernels.window import REACH
 
 needs_compiler = pytest.mark.skipif(
@@ -342,7 +342,7 @@ def test_device_memory_is_what_is_said(tmp_path):
             return array
 
     guides = np.zeros((3, 3, 64, 96), dtype=np.float32)
-    CudaWorkspace(guides[0], guides, Objective(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
+    CudaWorkspace(guides[0], guides, one_stack(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
     plane = 4 * 64 * pitch_of(96)
     said = device_bytes(3, 3, 64, 96)
     assert said - plane <= sum(taken) <= said

@@ -105,7 +105,7 @@ def test_iterations(rng, device):
     assert np.abs(work.layers - expected).mean() < 1e-5
     at = iterate(clipped, target, guides, OBJECTIVE, rates[:7], BOUNDS, BETAS)
     right = OBJECTIVE.loss(reference.terms(at, target, guides, OBJECTIVE))
-    assert OBJECTIVE.loss(terms[7].terms(work.pixels)) == pytest.approx(right, rel=1e-4)
+    assert OBJECTIVE.loss(terms[7].terms(work.pixels, OBJECTIVE)) == pytest.approx(right, rel=1e-4)
 
 
 def test_a_graph_gives_the_same_bytes(rng, device):
@@ -173,12 +173,12 @@ _ITERATE = """
 import numpy as np
 from mlsolve_kernels.cuda.device import CupyDevice
 from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 device = CupyDevice()
 rng = np.random.default_rng(0)
 for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 20)):
     guides = rng.random((count, planes, height, width)).astype(np.float32)
-    work = CudaWorkspace(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
+    work = CudaWorkspace(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
     work.start(guides)
     work.advance([0.03, 0.02])
     print(work.layers.mean())

@@ -78,7 +78,7 @@ def test_iterations(rng, folder):
     found, expected = work.layers, iterate(clipped, target, guides, OBJECTIVE, rates, BOUNDS, BETAS)
     # Where a gradient is next to nothing its sign is chance, and Adam first takes the whole rate by the sign.
     assert np.abs(found - expected).mean() < 1e-5
-    losses = [OBJECTIVE.loss(sums.terms(work.pixels)) for sums in terms]
+    losses = [OBJECTIVE.loss(sums.terms(work.pixels, OBJECTIVE)) for sums in terms]
     assert losses[-1] < losses[0]
     for t in (0, 7):
         at = iterate(clipped, target, guides, OBJECTIVE, rates[:t], BOUNDS, BETAS)
@@ -312,7 +312,7 @@ import numpy as np
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import SANITIZED, HostDevice
 from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 def plant(text):
     assert text.count({old!r}) == 1
     return text.replace({old!r}, {new!r})
@@ -325,7 +325,7 @@ for planes, height, width in shapes:
             device = HostDevice(
                 Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits={{"layer_pass": plant}}
             )
-            work = CudaWorkspace(guides[0], guides, Objective(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
+            work = CudaWorkspace(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
             work.start(guides)
             work.evaluate()
 print("clean")

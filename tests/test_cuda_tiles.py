@@ -13,7 +13,7 @@ from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN
 from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import ERROR_BITS
 from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import Objective, Shape
+from mlsolve_kernels.objective.terms import Shape, one_stack
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.sweep.cpu import CpuWorkspace
 from mlsolve_kernels.threads import Team
@@ -87,17 +87,17 @@ class FirstForBothMoments(CudaWorkspace):
 
 
 class StepNotRestored(CudaWorkspace):
-    def settle(self, step=0, counted=None, iterations=None):
-        super().settle(0, counted, iterations)
+    def settle(self, step=0, counted=None, iterations=None, **others):
+        super().settle(0, counted, iterations, **others)
 
 
 class HaloCounted(CudaWorkspace):
-    def settle(self, step=0, counted=None, iterations=None):
-        super().settle(step, None, iterations)
+    def settle(self, step=0, counted=None, iterations=None, **others):
+        super().settle(step, None, iterations, **others)
 
 
 class NotSettled(CudaWorkspace):
-    def settle(self, step=0, counted=None, iterations=None):
+    def settle(self, step=0, counted=None, iterations=None, **others):
         self._step, self._counted = step, counted
 
 
@@ -159,13 +159,13 @@ def assert_sums_are_right(device, target, guides, layers, team):
     layers = work.layers
     parts = []
     for (top, bottom), (left, right) in itertools.product(itertools.pairwise(rows), itertools.pairwise(columns)):
-        work.settle(0, Region(top, bottom, left, right))
+        work.settle(0, (Region(top, bottom, left, right),))
         work.evaluate()
         parts.append(work._sums(1)[0])
         assert parts[-1].target_error == errors_of(target, layers, work._counted)
         on_cpu = CpuWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, team)
         on_cpu.start(layers)
-        on_cpu.settle(0, work._counted)
+        on_cpu.settle(0, (work._counted,))
         expected = on_cpu.advance([0.0])[0]
         far = 0.3 * target.shape[0] * (bottom - top) * (right - left) + 3
         found = (parts[-1].target_ssim, *parts[-1].guide_ssim)
@@ -189,7 +189,7 @@ def assert_sums_are_right(device, target, guides, layers, team):
         (Region(5, 6, 9, 12), True, False),
         (Region(11, height, 0, width), False, False),
     ):
-        work.settle(0, counted)
+        work.settle(0, (counted,))
         work.evaluate()
         sums = work._sums(1)[0]
         assert np.isnan(sums.target_ssim) == np.isnan(sums.guide_ssim[0]) == of_ssim
@@ -212,7 +212,7 @@ def test_long_pieces_and_large_errors(folder, exposure):
     scale = exposure ** (1 / 2.2)
     layers = np.ones((1, 1, LONGEST_PIECE, 5), dtype=np.float32)
     target = np.full(layers.shape[1:], 0.0 if exposure < 1 else 1 - 1e-4, dtype=np.float32)
-    work = CudaWorkspace(target, layers, Objective(scale, 1, 1, 1), BOUNDS, BETAS, HostDevice(folder, resident=1))
+    work = CudaWorkspace(target, layers, one_stack(scale, 1, 1, 1), BOUNDS, BETAS, HostDevice(folder, resident=1))
     work.start(layers)
     assert work._of_target.pieces == 1
     (sums,) = work.advance([0.01])

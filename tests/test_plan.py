@@ -19,7 +19,7 @@ from mlsolve.rounds.tiles import Tile, tiles_of, window_of
 from mlsolve.store import DiskStore
 from mlsolve.store.zarr import CHUNK
 from mlsolve_kernels.objective.cuda import device_bytes
-from mlsolve_kernels.objective.terms import Objective, Shape
+from mlsolve_kernels.objective.terms import Shape, one_stack
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.sweep.cpu import workspace_bytes
 from mlsolve_kernels.window import REACH
@@ -146,7 +146,7 @@ def test_a_gpu_without_room_for_a_tile_is_told_of():
 @pytest.mark.parametrize(("threads", "window"), [(1, (148, 300)), (4, (40, 700))])
 def test_a_workspace_takes_the_memory_that_is_told(threads, window):
     backend, shape = CpuBackend(threads, BETAS), Shape(3, 2, *window)
-    what = shape, Objective(1.0, 1.0, 1.0, 1.0), (0.1, 1.0)
+    what = shape, one_stack(1.0, 1.0, 1.0, 1.0), (0.1, 1.0)
     backend.workspace(*what)  # what this loads stays
     tracemalloc.start()
     try:

@@ -6,7 +6,7 @@ import pytest
 from mlsolve_kernels.blur.reference import blur
 from mlsolve_kernels.mse.reference import squared_error, squared_error_gradient
 from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 from mlsolve_kernels.product.reference import product, product_gradient
 from mlsolve_kernels.ssim.reference import ssim_gradient, ssim_map
 from oracle import blur as dense_blur
@@ -71,7 +71,7 @@ def test_product_gradient_against_central_differences(rng):
 def test_objective_and_gradient(rng, count, planes):
     shape = (count, planes, 12, 11)
     layers, guides, target = 0.2 + 0.8 * rng.random(shape), rng.random(shape), rng.random(shape[1:])
-    objective = Objective(0.35, 3.0, 10.0, 0.7)
+    objective = one_stack(0.35, 3.0, 10.0, 0.7)
 
     def loss(x):
         return objective.loss(reference.terms(x, target, guides, objective))

@@ -7,14 +7,14 @@ import pytest
 
 from mlsolve_kernels import layout
 from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.terms import Objective, Shape, Sums
+from mlsolve_kernels.objective.terms import Shape, Sums, one_stack
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.ssim.cpu import ssim_sums
 from mlsolve_kernels.sweep.cpu import CpuWorkspace
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS, REACH
 
-OBJECTIVE = Objective(0.3, 3.0, 10.0, 1.0)
+OBJECTIVE = one_stack(0.3, 3.0, 10.0, 1.0)
 BOUNDS, BETAS = (0.073, 1.0), (0.8, 0.95)
 RATES = [0.03, 0.02, 0.025, 0.01]
 
@@ -45,7 +45,7 @@ def advance_tile(problem, moments, inner, plane, steps, team, path=CpuWorkspace)
         work.put_guide(k, 0, cut(guide[plane], outer))
         first_second = None if moments is None else tuple(cut(m[k, plane], outer) for m in moments)
         work.put_layer(k, 0, cut(layers[k, plane], outer), first_second)
-    work.settle(steps, inner.within(outer), len(RATES))
+    work.settle(steps, (inner.within(outer),), len(RATES))
     sums = work.advance(RATES)
     found = np.empty((3, len(layers), outer.height, outer.width), dtype=np.float32)
     for k in range(len(layers)):
@@ -84,7 +84,7 @@ def test_tiles_are_the_whole(rng, rows, columns, threads):
                     found_sums = [s if t is None else t.plus(s) for t, s in zip(found_sums, sums, strict=True)]
         assert found.tobytes() == expected.tobytes()
         assert found_sums == expected_sums
-        assert all(isinstance(value, int) for value in (found_sums[0].target_ssim, *found_sums[0].guide_ssim))
+        assert all(isinstance(value, int) for value in (*found_sums[0].target_ssim, *found_sums[0].guide_ssim))
         start, moments = found[0], (found[1], found[2])
     team.close()
 
@@ -113,7 +113,7 @@ def test_step_by_step_counts_what_the_sweep_counts(rng):
     for path in (CpuWorkspace, StepwiseWorkspace):
         work = path(target, guides, OBJECTIVE, BOUNDS, BETAS, team)
         work.start(layers)
-        work.settle(0, counted)
+        work.settle(0, (counted,))
         sums.append(work.advance(RATES))
     assert sums[0] == sums[1]
     team.close()
@@ -140,4 +140,4 @@ def test_sums_beyond_64_bits_and_no_numbers():
     assert quanta(rows, ERROR_BITS) == 160_000 * 2**51
     rows[2, 7] = np.nan
     assert np.isnan(quanta(rows, ERROR_BITS))
-    assert np.isnan(Sums(1, 2, (3,)).plus(Sums(float("nan"), 1, (1,))).terms(10).target_ssim)
+    assert np.isnan(Sums((1,), (2,), (3,)).plus(Sums((float("nan"),), (1,), (1,))).terms(10, OBJECTIVE).target_ssim[0])

@@ -11,7 +11,7 @@ from mlsolve.arrays import planar
 from mlsolve.colour import encode, exposure_scale, printable_range
 from mlsolve.errors import InputError
 from mlsolve.rounds.problem import BETAS
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import Objective, one_stack
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -21,7 +21,7 @@ PLANES: Final = 3
 EXPOSURE: Final = 0.1
 """Share of the backlight that the white of the stack lets through."""
 
-OBJECTIVE: Final = Objective(exposure_scale(EXPOSURE), 3.0, 10.0, 1.0)
+OBJECTIVE: Final = one_stack(exposure_scale(EXPOSURE), 3.0, 10.0, 1.0)
 BOUNDS: Final = printable_range(0.0, 2.5)
 RATE: Final = 0.01
 """Learning rate of the iterations that are timed; what it is does not change what they cost."""

@@ -5,9 +5,9 @@ import numpy as np
 from mlsolve_kernels.cuda.geometry import OWN
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import one_stack
 
-OBJECTIVE = Objective(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
+OBJECTIVE = one_stack(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
 BOUNDS = (0.073, 1.0)
 BETAS = (0.8, 0.95)
 

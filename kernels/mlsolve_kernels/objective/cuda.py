@@ -11,8 +11,10 @@ from ..adam.step import Rates
 from ..cuda.device import INSTALL, CupyDevice, Device, NoDeviceError, first_line
 from ..cuda.geometry import SUMMING, THREADS, Grid, grid_for, pitch_of
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
+from ..placement.frames import WHOLE, Frame
+from ..placement.move import Moves
 from ..region import Region
-from .terms import Objective, Shape, Sums, Terms, Weights
+from .terms import Objective, Shape, Sums, Terms, Weights, one_stack
 
 FloatArray = npt.NDArray[np.float32]
 W = TypeVar("W", bound="CudaWorkspace")
@@ -87,6 +89,7 @@ class CudaWorkspace:
         self.shape = shape
         self.pixels = shape.planes * shape.height * shape.width
         self._bounds, self._betas, self._device = bounds, betas, device
+        self._objective = objective
         self._weights = Weights.of(objective)
         self._step = 0
         self._counted = Region(0, shape.height, 0, shape.width)
@@ -146,7 +149,14 @@ class CudaWorkspace:
             else:
                 self._put(moments[number], moment[layer, plane], top)
 
-    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+    def settle(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
         """Make ready for `advance`: all planes are in, and `step` steps were taken before.
 
         counted: the region whose terms are summed, None for all of it. iterations: so many will follow; of no use
@@ -154,9 +164,9 @@ class CudaWorkspace:
         all of a tile is brought up to date, and right it is where the caller's halo reaches.
         """
         self._step = step
-        counted = counted or Region(0, self.shape.height, 0, self.shape.width)
-        if counted != self._counted:
-            self._counted, self._recorded, self._replay = counted, False, None
+        region = counted[0] if counted else Region(0, self.shape.height, 0, self.shape.width)
+        if region != self._counted:
+            self._counted, self._recorded, self._replay = region, False, None
         for constant in (self._target, self._guides):
             grid = self._grid("statistics", constant[0].size // (self.shape.height * self._pitch))
             self._launch("statistics", grid, *constant, *self._size, grid.rows)
@@ -194,13 +204,13 @@ class CudaWorkspace:
         self._target_pass()
         self._layer_pass()
         self._sum_up()
-        return self._sums(1)[0].terms(self.pixels)
+        return self._sums(1)[0].terms(self.pixels, self._objective)
 
     def iterate(self, rate: float) -> Terms:
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        return self.advance([rate])[0].terms(self.pixels)
+        return self.advance([rate])[0].terms(self.pixels, self._objective)
 
-    def advance(self, rates: Sequence[float]) -> list[Sums]:
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
         """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
 
         Raises ValueError for more than BATCH of them.
@@ -299,7 +309,7 @@ def _sums_of(line: list[int]) -> Sums:
     """Return the sums that a line of the table holds: terms.cu."""
     ssim, coarse, fine, *guides = (float("nan") if value == NONE else value for value in line)
     error: Exact = coarse * 2 ** (ERROR_BITS - COARSE_BITS) + fine
-    return Sums(ssim, error, tuple(guides))
+    return Sums((ssim,), (error,), tuple(guides))
 
 
 def open_gpu(graphs: bool = False) -> CupyDevice:
@@ -311,7 +321,7 @@ def open_gpu(graphs: bool = False) -> CupyDevice:
     device = CupyDevice(graphs)
     try:
         images = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
-        work = CudaWorkspace(images[0], images, Objective(1.0, 1.0, 1.0, 1.0), (0.1, 1.0), (0.9, 0.99), device)
+        work = CudaWorkspace(images[0], images, one_stack(1.0, 1.0, 1.0, 1.0), (0.1, 1.0), (0.9, 0.99), device)
         work.start(images)
         terms = work.iterate(0.01)
         if not np.allclose([*terms.guide_ssim, work.layers.mean()], [1.0, 0.5], atol=0.02):

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
-from ..exact import ERROR_BITS, SSIM_BITS, quanta
+from ..exact import ERROR_BITS, SSIM_BITS, Exact, quanta
 from ..lanes import LANES
 from ..layout import (
     BLOCK,
     FloatArray,
+    SumArray,
     Window,
     from_strips,
     masks_of,
@@ -22,6 +23,8 @@ from ..layout import (
     whole,
     window_around,
 )
+from ..placement.frames import WHOLE, Frame
+from ..placement.move import Moves
 from ..region import Region
 from ..ssim.cpu import find_statistics
 from ..ssim.stream import Constant, new_streams, streams_bytes
@@ -32,27 +35,31 @@ from .terms import Objective, Shape, Sums, Terms, Weights
 S = TypeVar("S", bound="State")
 
 
-def state_bytes(shape: Shape, workers: int) -> int:
-    """Return the memory that a state of `shape` for a team of so many workers takes."""
+def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
+    """Return the memory that a state of `shape` with so many targets, for a team of so many workers, takes."""
     strips = strips_for(shape.height, shape.width)
     length = strips.groups * LANES
     rows = strips.across * strips.height + BLOCK
-    values = (6 * shape.layers + 3) * shape.planes
-    row_sums = (shape.layers + 2) * shape.planes * strips.across * strips.height
+    values = (6 * shape.layers + 3 * stacks) * shape.planes
+    row_sums = (shape.layers + 2 * stacks) * shape.planes * strips.across * strips.height
     return 4 * values * rows * length + 8 * row_sums + streams_bytes(workers, shape.layers + 1, strips)
 
 
 class State:
     """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
 
-    Per pixel, plane and layer six float32: layer, two moments, guide and its two statistics; per pixel and
-    plane three more for the target; and some per cent for the halos of the strips.
+    Per pixel, plane and layer six float32: layer, two moments, guide and its two statistics; per pixel, plane and
+    stack three more for the target; and some per cent for the halos of the strips.
 
     It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `settle` says what of it counts.
+    Several windows of one image (placement/frames.py) lie in it like so many planes, window by window.
     """
 
     batch: int = 1
     """Iterations that `advance` is best given at a time: the terms of each are at hand when it ends."""
+
+    windows: int = 1
+    """Windows of one image that its planes hold."""
 
     def __init__(
         self,
@@ -84,9 +91,11 @@ class State:
         bounds: tuple[float, float],
         betas: tuple[float, float],
         team: Team,
+        windows: int = 1,
     ) -> S:
-        """Return one of `shape` that is still to be filled."""
+        """Return one of `shape` that is still to be filled; shape.planes: those of all windows together."""
         state = cls.__new__(cls)
+        state.windows = windows
         state._prepare(shape, objective, bounds, betas, team)
         return state
 
@@ -104,26 +113,28 @@ class State:
         self._betas = betas
         self._team = team
         self._step = 0
+        self._objective = objective
         self._weights = Weights.of(objective)
         self._strips = strips_for(shape.height, shape.width)
         self._allocate()
 
     def _allocate(self) -> None:
         (count, planes, height, _), strips = self.shape, self._strips
-        self._target = Constant(*(stored(strips, planes) for _ in range(3)))
+        targets = len(self._objective.stacks) * planes
+        self._target = Constant(*(stored(strips, targets) for _ in range(3)))
         self._guides = Constant(*(stored(strips, count * planes) for _ in range(3)))
         self._layers, self._first, self._second = (stored(strips, count, planes) for _ in range(3))
         self._streams = new_streams(self._team.workers, count + 1, strips)
-        self._target_sums = tuple(np.zeros((planes, strips.across, height)) for _ in range(2))
+        self._target_sums = tuple(np.zeros((targets, strips.across, height)) for _ in range(2))
         self._guide_sums = np.zeros((count * planes, strips.across, height))
 
-    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of the target.
+    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of a stack's target.
 
         top: the first of them; without it `image` is the whole plane. Here as elsewhere several threads may put
         rows of their own at a time.
         """
-        put_plane(image, self._strips, self._target.image[plane], top)
+        put_plane(image, self._strips, self._target.image[stack * self.shape.planes + plane], top)
 
     def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
         """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
@@ -146,17 +157,26 @@ class State:
             else:
                 put_plane(moments[number], self._strips, moment[layer, plane], top)
 
-    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+    def settle(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
         """Make ready for `advance`: all planes are in, and `step` steps were taken before.
 
-        counted: the region whose terms are summed, None for all of it. iterations: so many will follow, and only
-        what `counted` depends on needs to be right after them; None: everything stays right, as it is for an image
-        that has nothing beyond its borders.
+        counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
+        follow, and only what `counted` depends on needs to be right after them; None: everything stays right, as it
+        is for an image that has nothing beyond its borders. frames: where the windows lie in the image, whose height
+        and width are `image`; None: as this is.
         """
         self._step = step
-        self._counted = counted or Region(0, self.shape.height, 0, self.shape.width)
+        whole_of = Region(0, self.shape.height, 0, self.shape.width)
+        self._counted = tuple(counted) if counted is not None else (whole_of,) * self.windows
         self._to_come = iterations
-        self._masks = masks_of(self._strips, counted)
+        self._masks = masks_of(self._strips, None if counted is None else self._counted[0])
         for sums in (*self._target_sums, self._guide_sums):
             sums.fill(0)
         for constant in (self._target, self._guides):
@@ -188,10 +208,13 @@ class State:
 
     def iterate(self, rate: float) -> Terms:
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        return self.measure(rate).terms(self.pixels)
+        return self.measure(rate).terms(self.pixels, self._objective)
 
-    def advance(self, rates: Sequence[float]) -> list[Sums]:
-        """Take a step at each of `rates`; return the sums of the terms at the layers each started from."""
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+        """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
+
+        moves: how the sheets of every stack lie at each of these steps; None: unmoved.
+        """
         return [self.measure(rate) for rate in rates]
 
     def _next_rates(self, rate: float) -> Rates:
@@ -204,14 +227,19 @@ class State:
         if self._to_come is None:
             return whole(self._strips)
         self._to_come -= 1
-        return window_around(self._strips, self._counted, REACH * self._to_come)
+        return window_around(self._strips, self._counted[0], REACH * self._to_come)
 
     def _sums(self) -> Sums:
         """Add the row sums up."""
-        rows = np.s_[..., self._counted.top : self._counted.bottom]
-        by_layer = self._guide_sums.reshape(self.shape.layers, -1, *self._guide_sums.shape[1:])
+        stacks, layers = len(self._objective.stacks), self.shape.layers
         return Sums(
-            quanta(self._target_sums[0][rows], SSIM_BITS),
-            quanta(self._target_sums[1][rows], ERROR_BITS),
-            tuple(quanta(sums[rows], SSIM_BITS) for sums in by_layer),
+            self._by_group(self._target_sums[0], stacks, SSIM_BITS),
+            self._by_group(self._target_sums[1], stacks, ERROR_BITS),
+            self._by_group(self._guide_sums, layers, SSIM_BITS),
         )
+
+    def _by_group(self, sums: SumArray, groups: int, bits: int) -> tuple[Exact, ...]:
+        """Return the totals of row sums (groups·planes, across, H) by group, of the rows that count."""
+        by_window = sums.reshape(groups, self.windows, -1, *sums.shape[1:])
+        rows = [by_window[:, w, ..., one.top : one.bottom] for w, one in enumerate(self._counted)]
+        return tuple(sum(quanta(part[group], bits) for part in rows) for group in range(groups))

@@ -18,70 +18,121 @@ class Shape(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What one evaluation of the objective measured."""
+    """What one evaluation of the objective measured, of M stacks and N layers."""
 
-    target_ssim: float
-    """Mean SSIM of the stack as seen to the target."""
-    target_mse: float
-    """Mean squared error of the stack as seen against the target."""
+    target_ssim: tuple[float, ...]
+    """Mean SSIM of every stack as seen to its target, M values."""
+    target_mse: tuple[float, ...]
+    """Mean squared error of the same."""
     guide_ssim: tuple[float, ...]
     """Mean SSIM of each layer to its guide, N values."""
+    likeness: tuple[float, ...] = ()
+    """Of every sheet of every stack in whose objective it counts: the mean of max(0, SSIM)² of the sheet, as it
+    lies there, to the target."""
 
 
 class Sums(NamedTuple):
     """What one evaluation of a part of an image measured; parts add up, in any order, to the whole (exact.py)."""
 
-    target_ssim: Exact
-    """Sum of the SSIM of the stack as seen to the target, in 2^-SSIM_BITS."""
-    target_error: Exact
-    """Sum of the squared error of the same, in 2^-ERROR_BITS."""
+    target_ssim: tuple[Exact, ...]
+    """Sums of the SSIM of every stack as seen to its target, in 2^-SSIM_BITS."""
+    target_error: tuple[Exact, ...]
+    """Sums of the squared error of the same, in 2^-ERROR_BITS."""
     guide_ssim: tuple[Exact, ...]
-    """Sums of the SSIM of each layer to its guide, N values, in 2^-SSIM_BITS."""
+    """Sums of the SSIM of each layer to its guide, in 2^-SSIM_BITS."""
+    likeness: tuple[Exact, ...] = ()
+    """Sums of max(0, SSIM)² of sheets to targets, in 2^-SSIM_BITS."""
 
     def plus(self, other: "Sums") -> "Sums":
         """Return the sums of both parts."""
-        by_layer = tuple(a + b for a, b in zip(self.guide_ssim, other.guide_ssim, strict=True))
-        return Sums(self.target_ssim + other.target_ssim, self.target_error + other.target_error, by_layer)
+        return Sums(*(tuple(a + b for a, b in zip(*both, strict=True)) for both in zip(self, other, strict=True)))
 
-    def terms(self, pixels: int) -> Terms:
+    def terms(self, pixels: int, objective: "Objective") -> Terms:
         """Return the terms of an image that has so many pixels in all its planes together."""
         similarity, error = pixels * 2.0**SSIM_BITS, pixels * 2.0**ERROR_BITS
-        by_layer = tuple(float(ssim / similarity) for ssim in self.guide_ssim)
-        return Terms(float(self.target_ssim / similarity), float(self.target_error / error), by_layer)
+        shares = [stack.share for stack in objective.stacks]
+        of_sheets = [stack.share for stack in objective.stacks if stack.hide_weight for _ in stack.layers or ()]
+        return Terms(
+            tuple(float(ssim / (similarity * share)) for ssim, share in zip(self.target_ssim, shares, strict=True)),
+            tuple(float(one / (error * share)) for one, share in zip(self.target_error, shares, strict=True)),
+            tuple(float(ssim / (similarity * objective.share)) for ssim in self.guide_ssim),
+            tuple(float(one / (similarity * share)) for one, share in zip(self.likeness, of_sheets, strict=True)),
+        )
+
+
+class Stack(NamedTuple):
+    """What is asked of one arrangement of the layers: to look like a target."""
+
+    scale: float
+    """The encoded exposure e^(1/2.2), by which the product of the sheets is divided."""
+    ssim_weight: float
+    mse_weight: float
+    layers: tuple[int, ...] | None = None
+    """The layers that lie there, counted from 0; None: all of them, and none is moved."""
+    hide_weight: float = 0.0
+    """Weight of max(0, SSIM)² of each sheet to the target: what it gives away."""
+    share: float = 1.0
+    """Mean weight of the target's pixels; their terms are divided by it."""
+    weighted: bool = False
+    """Whether its pixels have weights of their own."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """loss = ssim_weight (1 - SSIM(p, T)) + mse_weight MSE(p, T) + guide_weight Σ (1 - SSIM(x_k, G_k)).
+    """loss = Σ_a [ ssim_weight (1 - SSIM(p_a, T_a)) + mse_weight MSE(p_a, T_a) + hide_weight Σ_k max(0, SSIM)² ]
+    + guide_weight Σ_k (1 - SSIM(x_k, G_k)).
 
-    p is the product of the layers x_k divided by `scale`, the encoded exposure e^(1/2.2).
+    p_a is the product of the layers of stack a, placed, divided by its scale.
     """
 
-    scale: float
-    ssim_weight: float
-    mse_weight: float
+    stacks: tuple[Stack, ...]
     guide_weight: float
+    disc: bool = False
+    """Whether nothing counts outside the largest circle, where the sheets are clear."""
+    share: float = 1.0
+    """Which part of the pixels lies in it."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one stack of all layers, none of them moved, and all pixels count alike."""
+        one = self.stacks[0]
+        return len(self.stacks) == 1 and one.layers is None and not (one.hide_weight or one.weighted or self.disc)
 
     def loss(self, terms: Terms) -> float:
         """Return the loss that `terms` amount to."""
-        return (
-            self.ssim_weight * (1 - terms.target_ssim)
-            + self.mse_weight * terms.target_mse
-            + self.guide_weight * sum(1 - ssim for ssim in terms.guide_ssim)
+        of_stacks = sum(
+            stack.ssim_weight * (1 - ssim) + stack.mse_weight * mse
+            for stack, ssim, mse in zip(self.stacks, terms.target_ssim, terms.target_mse, strict=True)
         )
+        weights = [stack.hide_weight for stack in self.stacks if stack.hide_weight for _ in stack.layers or ()]
+        hidden = sum(weight * likeness for weight, likeness in zip(weights, terms.likeness, strict=True))
+        return of_stacks + hidden + self.guide_weight * sum(1 - ssim for ssim in terms.guide_ssim)
+
+
+def one_stack(scale: float, ssim_weight: float, mse_weight: float, guide_weight: float) -> Objective:
+    """Return the objective of a single target for a stack of all layers as they are."""
+    return Objective((Stack(scale, ssim_weight, mse_weight),), guide_weight)
 
 
 class Weights(NamedTuple):
-    """The constants of an objective as kernels take them, float32."""
+    """The constants of a stack as kernels take them, float32."""
 
     ssim: np.float32
     mse: np.float32
     guide: np.float32
     inverse_scale: np.float32
     """1 / scale."""
+    hide: np.float32
 
     @classmethod
-    def of(cls, objective: Objective) -> "Weights":
-        """Return those of `objective`."""
-        values = (objective.ssim_weight, objective.mse_weight, objective.guide_weight, 1 / objective.scale)
+    def of(cls, objective: Objective, number: int = 0) -> "Weights":
+        """Return those of stack `number` of `objective`; the terms' shares are in them."""
+        stack = objective.stacks[number]
+        values = (
+            stack.ssim_weight / stack.share,
+            stack.mse_weight / stack.share,
+            objective.guide_weight / objective.share,
+            1 / stack.scale,
+            stack.hide_weight / stack.share,
+        )
         return cls(*(np.float32(value) for value in values))

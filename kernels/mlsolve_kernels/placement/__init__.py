@@ -1,1 +1,1 @@
-"""Sheets turned, flipped and shifted: how a placed sheet looks in the stack, and the way back (docs/maths.md §9)."""
+"""Sheets turned, flipped and shifted: how a sheet looks in the stack, and the way back (docs/maths.md §9)."""

@@ -48,10 +48,8 @@ class Move(NamedTuple):
     def inverse(self) -> "Move":
         """The map from the sheet to the stack."""
         a, b, c, d, e, f = self
-        if self.exact:  # its own inverse but for the order; whole numbers stay whole numbers
-            scale = a * e - b * d  # 1 or -1
-        else:
-            scale = 1 / (a * e - b * d)
+        # 1 or -1 of what is exact, whose whole numbers so stay whole numbers.
+        scale = 1 / (a * e - b * d)
         p, q, s, t = e * scale, -b * scale, -d * scale, a * scale
         return Move(p, q, -(p * c + q * f), s, t, -(s * c + t * f))
 
@@ -70,6 +68,9 @@ class Move(NamedTuple):
         ]
         return max(map(abs, rows + columns))
 
+
+Moves = tuple[tuple[Move, ...], ...]
+"""Of every stack, of every sheet that lies there: how."""
 
 STILL = Move(1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """A sheet that lies as it was solved."""

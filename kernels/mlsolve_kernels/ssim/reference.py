@@ -38,8 +38,10 @@ def ssim_map(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Array:
     return luminance * structure
 
 
-def ssim_gradient(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Array:
-    """Return the gradient of the SUM of `ssim_map(x, y)` with respect to `x`, (..., H, W)."""
+def ssim_gradient(
+    x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], weights: npt.NDArray[np.floating] | float = 1.0
+) -> Array:
+    """Return the gradient of the SUM of `weights · ssim_map(x, y)` with respect to `x`, (..., H, W)."""
     s = statistics(x, y)
     a1, a2 = 2 * s.mean_x * s.mean_y + C1, 2 * s.covariance + C2
     d1, d2 = s.mean_x**2 + s.mean_y**2 + C1, s.variance_x + s.variance_y + C2
@@ -48,4 +50,4 @@ def ssim_gradient(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> A
     by_covariance = 2 * a1 / (d1 * d2)
     by_mean = 2 * s.mean_y * a2 / (d1 * d2) - 2 * s.mean_x * value / d1
     through_mean = by_mean - 2 * s.mean_x * by_variance - s.mean_y * by_covariance
-    return blur(through_mean) + 2 * x * blur(by_variance) + y * blur(by_covariance)
+    return blur(weights * through_mean) + 2 * x * blur(weights * by_variance) + y * blur(weights * by_covariance)

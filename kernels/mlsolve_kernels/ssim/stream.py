@@ -76,6 +76,17 @@ class Stream(NamedTuple):
     places: Row
 
 
+class Weighting(NamedTuple):
+    """How much the SSIM of each pixel of a strip counts, where not all count alike."""
+
+    weights: Row
+    """Those of row 0, float32."""
+    step: int
+    """From row to row, in float32; 0 if all rows are alike."""
+    squared: bool
+    """Whether it is max(0, SSIM)² that counts."""
+
+
 class Piece(NamedTuple):
     """A worker's part of one strip of one plane: rows first … last - 1 of `height`, each `length` wide."""
 
@@ -216,7 +227,15 @@ def moments_down(stream: Stream, index: int, count: int, length: int) -> None:
 
 
 @kernel
-def derive(stream: Stream, y: Constant, masks: Masks, piece: Piece, index: int, ssim_sums: Row) -> None:
+def derive(
+    stream: Stream,
+    y: Constant,
+    masks: Masks,
+    piece: Piece,
+    index: int,
+    ssim_sums: Row,
+    weighting: Weighting | None = None,
+) -> None:
     """Form the partials of the rows index … index + BLOCK - 1, RADIUS rows after the last of them has entered.
 
     y, masks: Rows of the strip. The sum of SSIM over the counted columns (exact.py) goes to ssim_sums[row], for
@@ -229,7 +248,7 @@ def derive(stream: Stream, y: Constant, masks: Masks, piece: Piece, index: int, 
         if not 0 <= r < piece.height:
             enter_nothing(partials, r, length)
             continue
-        similarity = _derive_row(stream, y, masks, r, r - index, length)
+        similarity = _derive_row(stream, y, masks, r, r - index, length, weighting)
         if piece.first <= r < piece.last:
             store_one(ssim_sums, r, similarity)
         for partial in range(3):
@@ -239,7 +258,15 @@ def derive(stream: Stream, y: Constant, masks: Masks, piece: Piece, index: int, 
 
 
 @kernel
-def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: int, length: int) -> float:
+def _derive_row(
+    stream: Stream,
+    y: Constant,
+    masks: Masks,
+    index: int,
+    offset: int,
+    length: int,
+    weighting: Weighting | None,
+) -> float:
     """Put q, dS/dv and dS/dc of row `index` into stream.lines, return the sum of S over the counted columns.
 
     The moments blurred down are number `offset` in their blocks. There is no SSIM outside the image, so no
@@ -272,6 +299,14 @@ def _derive_row(stream: Stream, y: Constant, masks: Masks, index: int, offset: i
                 load(variance_y, at),
                 load(masks.inside, at),
             )
+            if weighting is not None:  # known when it is compiled: without weights nothing is left of this
+                factor = load(weighting.weights, index * weighting.step + at)
+                if weighting.squared:
+                    s = max(s, _ZERO)
+                    # d(S²) = 2 S dS
+                    q_at, dv, dc = (s + s) * q_at, (s + s) * dv, (s + s) * dc
+                    s = s * s
+                s, q_at, dv, dc = factor * s, factor * q_at, factor * dv, factor * dc
             store(q, at, q_at)
             store(by_variance, at, dv)
             store(by_covariance, at, dc)

@@ -134,5 +134,5 @@ def _iterate(work: Workspace, options: Options, plan: Round, watch: Watch | None
 def _lost(problem: Problem, level: int, sums: list[Sums]) -> bool:
     """Tell whether the last iteration began with a higher loss than the first."""
     pixels = problem.pixels(level)
-    first, last = (problem.objective.loss(one.terms(pixels)) for one in (sums[0], sums[-1]))
+    first, last = (problem.objective.loss(one.terms(pixels, problem.objective)) for one in (sums[0], sums[-1]))
     return last > first

@@ -335,7 +335,7 @@ def _step(problem: Problem, plan: Round, before: int, sums: Sums) -> Step:
 
 def _step_of(problem: Problem, level: int, before: int, sums: Sums) -> Step:
     """Return the step that follows `before` others at `level`."""
-    terms = sums.terms(problem.pixels(level))
+    terms = sums.terms(problem.pixels(level), problem.objective)
     total, shape = problem.options.iterations, problem.shapes[level - 1]
     return Step(level, problem.levels, before + 1, total, shape, problem.objective.loss(terms), *terms)
 

@@ -1,0 +1,90 @@
+"""What stands below the picture, and the numbers of the sheets."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from ..model import Arrangement
+from .table import Table
+
+Mask = npt.NDArray[np.float32]
+Frame = npt.NDArray[np.uint8]
+
+_LIGHT: Final = (232, 231, 226)
+_INK: Final = (70, 71, 76)
+_STRONG, _FAINT = 255, 150
+"""How much of a letter covers what is below it, of 255."""
+
+
+class Caption:
+    """Letters of one colour that are laid over a frame, more or less of them."""
+
+    def __init__(self, image: Image.Image, colour: tuple[int, int, int]) -> None:
+        """image: of a frame's size, mode L, 255 where the letters cover all."""
+        mask = np.asarray(image, dtype=np.float32) / 255
+        rows = np.flatnonzero(mask.any(axis=1))
+        self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+        self._mask = mask[self._rows, :, np.newaxis].copy()
+        self._colour = np.array(colour, dtype=np.float32)
+
+    def lay(self, frame: Frame, share: float) -> None:
+        """Write it into `frame`, (h, w, 3) uint8, to a `share` in [0, 1]."""
+        below = frame[self._rows].astype(np.float32)
+        frame[self._rows] = np.rint(below + share * self._mask * (self._colour - below)).astype(np.uint8)
+
+
+def numerals(table: Table) -> Caption:
+    """Return the numbers of the sheets, below each where it lies by itself; none where they would be too small."""
+    image = Image.new("L", table.frame)
+    pen = ImageDraw.Draw(image)
+    zoom = table.zoom(0.0)
+    height = round(0.55 * table.gap * zoom)
+    if height >= 7:
+        for number, (x, y) in enumerate(table.places, start=1):
+            place = (table.focus[0] + zoom * x, table.focus[1] + zoom * (y + (table.picture[1] + table.gap) / 2))
+            pen.text(place, str(number), fill=_STRONG, font=_font(height), anchor="mm")
+    return Caption(image, _INK)
+
+
+def signature(table: Table, title: str, detail: str) -> Caption:
+    """Return two lines below the picture, each cut off if it is too long."""
+    image = Image.new("L", table.frame)
+    pen = ImageDraw.Draw(image)
+    width, height = table.frame
+    bottom = table.corner[1] + table.picture[1]
+    room = height - bottom
+    for text, share, size, fill in ((title, 0.44, 0.030, _STRONG), (detail, 0.74, 0.022, _FAINT)):
+        font = _font(max(8, round(size * max(table.frame))))
+        while text and pen.textlength(text, font=font) > 0.92 * width:
+            text = text.removesuffix("…")[:-1].rstrip(" ,·") + "…"
+        pen.text((table.focus[0], bottom + share * room), text, fill=fill, font=font, anchor="mm")
+    return Caption(image, _LIGHT)
+
+
+def laid(arrangement: Arrangement, sheets: int) -> str:
+    """Return how the sheets lie, in a line."""
+    words = [one.words() for one in arrangement.placed(sheets)]
+    return ("sheet " if len(words) == 1 else "sheets ") + "  ·  ".join(words)
+
+
+def counted(sheets: int) -> tuple[str, str]:
+    """Return what is to be said of so many sheets that lie side by side."""
+    return ("1 sheet", "") if sheets == 1 else (f"{sheets} sheets", "each by itself")
+
+
+def captions(table: Table, arrangements: Sequence[Arrangement], names: Sequence[str]) -> list[list[Caption]]:
+    """Return what is written where the sheets lie apart, and at every arrangement."""
+    sheets = len(table.places)
+    apart = [signature(table, *counted(sheets)), numerals(table)]
+    stacks = zip(arrangements, names, strict=True)
+    return [apart, *([signature(table, name, laid(one, sheets))] for one, name in stacks)]
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font that Pillow carries with it, so that a film looks the same everywhere."""
+    return ImageFont.load_default(size)

@@ -1,0 +1,136 @@
+"""A scene → the light that comes from it → a frame."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..colour import light_from_srgb, srgb_from_light
+from .poses import Matrix, Pose, lying
+from .script import Scene
+from .table import Table
+
+FloatArray = npt.NDArray[np.float32]
+Frame = npt.NDArray[np.uint8]
+
+_LEVELS: Final = 65535
+"""Light is looked up in so many steps: a twentieth of a code value where the curve is steepest."""
+_SMALLEST: Final = 8
+_EDGE_ON: Final = 1e-3
+"""A sheet turned so far that it is squeezed to this share is not seen."""
+_GROUND: Final = (0.0052, 0.0054, 0.0062)
+"""Light of the dark table, red, green, blue."""
+_GLOW: Final = (1.0, 0.975, 0.93)
+_NEAR_GLOW, _FAR_GLOW = 0.020, 0.10
+"""How far the glow around the box reaches, in longer sides of the frame: what is sharp of it, and what is soft."""
+
+
+class Projector:
+    """Makes frames of one table; holds the sheets, each in light at its size, half, a quarter …, and the stacks."""
+
+    def __init__(self, table: Table, layers: Sequence[Frame], stacks: Sequence[Frame] | None) -> None:
+        """layers, stacks: (h, w, 3) uint8 sRGB of the table's picture size; stacks: as they are to look at last."""
+        self._table = table
+        codes = np.arange(256, dtype=np.float64) / 255
+        self._light = np.asarray(light_from_srgb(codes), dtype=np.float32)
+        steps = srgb_from_light(np.arange(_LEVELS + 1) / _LEVELS)
+        self._codes = np.rint(255 * steps).astype(np.uint8)
+        self._sheets = [_halved(self._light[layer]) for layer in layers]
+        self._stacks = None if stacks is None else [self._light[stack] for stack in stacks]
+        x, y = (np.arange(side, dtype=np.float32) for side in table.frame)
+        self._across, self._down = np.abs(x - table.focus[0]), np.abs(y - table.focus[1])[:, np.newaxis]
+        fall = 1 - 0.45 * np.hypot(self._across / table.frame[0], self._down / table.frame[1])[..., np.newaxis]
+        self._ground = np.asarray(fall * np.array(_GROUND), dtype=np.float32)
+
+    def frame(self, scene: Scene) -> Frame:
+        """Return what the camera sees, (height, width, 3) uint8 sRGB."""
+        zoom = self._table.zoom(scene.nearness)
+        through = np.ones((*self._table.frame[::-1], 3), dtype=np.float32)
+        for sheet, pose in zip(self._sheets, scene.poses, strict=True):
+            self._lay(through, sheet, pose, zoom)
+        lit, around = self._box(scene, zoom)
+        seen = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
+        self._register(seen, scene, zoom)
+        light = lit * seen + (1 - lit) * (through * around)
+        return self._codes[np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)]
+
+    def _lay(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
+        """Multiply what comes `through`, light of a whole frame, by what a sheet lets through; beside it, all."""
+        linear = zoom * pose.linear
+        scales = np.linalg.svd(linear, compute_uv=False)
+        if scales[1] < _EDGE_ON * scales[0]:
+            return
+        level = min(len(levels) - 1, max(0, math.floor(-math.log2(math.sqrt(scales[0] * scales[1])) + 1e-6)))
+        warped = self._seen(levels[level], linear, zoom * pose.middle, (1.0, 1.0, 1.0))
+        if warped is not None:
+            window, image = warped
+            through[window] *= image
+
+    def _register(self, seen: FloatArray, scene: Scene, zoom: float) -> None:
+        """Let the picture come up that sheets in register show: the product of averages is not that of the sheets."""
+        number, share = scene.register
+        if self._stacks is None or share == 0 or number == 0:
+            return
+        pose, stack = lying(0, 0), self._stacks[number - 1]
+        warped = self._seen(stack, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
+        covered = self._seen(np.ones_like(stack), zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
+        if warped is not None and covered is not None:
+            window, image = warped
+            seen[window] += np.float32(share) * (image - covered[1] * seen[window])
+
+    def _seen(
+        self, image: FloatArray, linear: Matrix, middle: Matrix, beside: tuple[float, ...]
+    ) -> tuple[tuple[slice, slice], FloatArray] | None:
+        """Return the rows and columns of the frame in which `image` is seen, and it there; None if nowhere.
+
+        image: (h, w, 3) of a sheet at any size. linear, middle: from the sheet, at the picture's size, to the frame,
+        both from the middle. beside: what is seen beside it.
+        """
+        size = np.array(self._table.picture, dtype=np.float64)
+        there = np.array(self._table.focus) + middle
+        reach = np.abs(linear) @ size / 2 + 1
+        low = np.clip(np.floor(there - reach), 0, self._table.frame).astype(int)
+        high = np.clip(np.ceil(there + reach) + 1, 0, self._table.frame).astype(int)
+        if np.any(low >= high):
+            return None
+        # From the middles of the image's pixels to those of the picture, then into the part of the frame.
+        ratio = size / image.shape[1::-1]
+        matrix = np.empty((2, 3))
+        matrix[:, :2] = linear * ratio
+        matrix[:, 2] = linear @ (ratio / 2 - size / 2) + there - low
+        warped: Any = cv2.warpAffine(
+            image,
+            matrix,
+            (int(high[0] - low[0]), int(high[1] - low[1])),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=beside,
+        )
+        return (slice(low[1], high[1]), slice(low[0], high[0])), warped
+
+    def _box(self, scene: Scene, zoom: float) -> tuple[FloatArray, FloatArray]:
+        """Return how much of every pixel is lit by the box, (h, w, 1), and the light beside it, (h, w, 3)."""
+        half_x, half_y, radius = (zoom * length for length in self._table.box(scene.nearness))
+        x, y = self._across - np.float32(half_x - radius), self._down - np.float32(half_y - radius)
+        distance = np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - np.float32(radius)
+        distance = distance[..., np.newaxis]
+        lit = np.clip(0.5 - distance, 0, 1)
+        beyond, longest = np.maximum(distance, 0), max(self._table.frame)
+        strength = 0.03 + 0.028 * scene.stops
+        glow = 0.6 * np.exp(-beyond / np.float32(_NEAR_GLOW * longest))
+        glow += 0.4 * np.exp(-beyond / np.float32(_FAR_GLOW * longest))
+        around = self._ground + np.float32(strength) * glow * np.array(_GLOW, dtype=np.float32)
+        return lit, np.minimum(around, 1)
+
+
+def _halved(light: FloatArray) -> list[FloatArray]:
+    """Return an image and its averages at half the size, a quarter …"""
+    levels = [np.ascontiguousarray(light)]
+    while min(levels[-1].shape[:2]) >= 2 * _SMALLEST:
+        height, width = levels[-1].shape[:2]
+        size = (max(1, width // 2), max(1, height // 2))
+        levels.append(np.asarray(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA), dtype=np.float32))
+    return levels
