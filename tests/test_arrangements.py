@@ -166,7 +166,8 @@ def filled(objective, arranged, guides, layers, team):
 
 @pytest.mark.usefixtures("_narrow_strips")
 @pytest.mark.parametrize(
-    ("hide", "weighted", "round_"), [(0.0, False, False), (0.8, False, False), (0.5, True, False), (0.3, True, True)]
+    ("hide", "weighted", "round_"),
+    [(0.0, False, False), (0.8, False, False), (0.5, True, False), (0.3, True, True)],
 )
 @pytest.mark.parametrize("shape", SHAPES)
 def test_terms_and_gradient(rng, team, shape, hide, weighted, round_):
@@ -236,8 +237,16 @@ FOUR = ((0, None, (0, 0)), (90, None, (2, 1)), (180, None, (0, 0))), ((270, None
     [
         ((150, 150), FOUR, 16),
         ((151, 151), FOUR, 16),
-        ((150, 150), (((0, None, (0, 0)), (90, "h", (0, 0)), (180, "v", (0, 0))), ((0, "h", (0.4, 0)), (90, "v", (0, 0)))), 14),
-        ((150, 113), (((0, None, (0, 0)), (180, "h", (1, 2)), (0, "v", (0, 0))), ((180, None, (0, 0)), (0, "h", (0, 0)))), 14),
+        (
+            (150, 150),
+            (((0, None, (0, 0)), (90, "h", (0, 0)), (180, "v", (0, 0))), ((0, "h", (0.4, 0)), (90, "v", (0, 0)))),
+            14,
+        ),
+        (
+            (150, 113),
+            (((0, None, (0, 0)), (180, "h", (1, 2)), (0, "v", (0, 0))), ((180, None, (0, 0)), (0, "h", (0, 0)))),
+            14,
+        ),
     ],
 )
 def test_windows_that_go_together_are_the_whole(rng, team, shape, turns, reach):
@@ -257,7 +266,9 @@ def test_windows_that_go_together_are_the_whole(rng, team, shape, turns, reach):
         halo, parts = reach * count, [tile_of(shape, cell) for cell in cells]
         outer = [window_of(part, shape, halo) for part in parts]
         height, width = outer[0].height, outer[0].width
-        work = StepwiseWorkspace.blank(Shape(3, len(cells), height, width), objective, BOUNDS, BETAS, team, len(cells))
+        work = StepwiseWorkspace.blank(
+            Shape(3, len(cells), height, width), objective, BOUNDS, BETAS, team, len(cells)
+        )
         for w, region in enumerate(outer):
             at = np.s_[region.top : region.bottom, region.left : region.right]
             for k in range(3):

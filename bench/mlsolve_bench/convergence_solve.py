@@ -240,4 +240,4 @@ def _evaluate(workspace: StepwiseWorkspace, layers: FloatArray) -> tuple[Terms, 
 
 def _point(terms: Terms, objective: Objective, level: int, iteration: int, cost: float) -> Point:
     mean_guide = sum(terms.guide_ssim) / len(terms.guide_ssim)
-    return Point(level, iteration, cost, objective.loss(terms), terms.target_ssim, mean_guide)
+    return Point(level, iteration, cost, objective.loss(terms), terms.target_ssim[0], mean_guide)

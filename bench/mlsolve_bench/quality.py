@@ -18,6 +18,8 @@ from mlsolve import Options, Step, solver
 from mlsolve.rounds.problem import BETAS
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
 from mlsolve_kernels.objective.terms import Objective, Shape, Sums, Terms
+from mlsolve_kernels.placement.frames import WHOLE, Frame
+from mlsolve_kernels.placement.move import Moves
 from mlsolve_kernels.region import Region
 
 from .opponents import OURS, workspace
@@ -54,7 +56,7 @@ class OpponentWorkspace:
         """How many iterations `advance` is best given at a time."""
         return int(self._solving.batch)
 
-    def put_target(self, plane: int, image: FloatArray, top: int = 0) -> None:
+    def put_target(self, plane: int, image: FloatArray, top: int = 0, stack: int = 0) -> None:
         """Take `image` (h, W) as rows from `top` on of a plane of the target."""
         self._target[plane, top : top + len(image)] = image
 
@@ -75,11 +77,18 @@ class OpponentWorkspace:
         self._bring_back()
         self._layers[layer, plane, top : top + len(image)] = image
 
-    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
+    def settle(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
         """Make the opponent's workspace; `counted` must be all of the image."""
         assert step == 0, "opponents start a level with its first step"
         _, height, width = self._target.shape
-        assert counted in (None, Region(0, height, 0, width)), "opponents know no tiles"
+        assert counted is None or list(counted) == [Region(0, height, 0, width)], "opponents know no tiles"
         # Copies, for an opponent may go on looking at what it is given.
         self._solving = self._make(self._target.copy(), self._guides.copy())
         self._solving.start(self._layers)
@@ -93,15 +102,16 @@ class OpponentWorkspace:
         """Refuse: the solver asks for moments where another round follows, and in memory none does."""
         raise NotImplementedError("opponents hand no moments on")
 
-    def advance(self, rates: Sequence[float]) -> list[Sums]:
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
         """Take a step at each of `rates`; return the sums of the terms each started from, as floats."""
+        assert moves is None, "opponents know one stack of unmoved layers"
         self._moved = True
         return [self._sums(terms) for terms in self._solving.advance(rates)]
 
     def _sums(self, terms: Terms) -> Sums:
         similarity, error = self._pixels * 2.0**SSIM_BITS, self._pixels * 2.0**ERROR_BITS
         by_layer = tuple(ssim * similarity for ssim in terms.guide_ssim)
-        return Sums(terms.target_ssim * similarity, terms.target_mse * error, by_layer)
+        return Sums((terms.target_ssim[0] * similarity,), (terms.target_mse[0] * error,), by_layer)
 
     def _bring_back(self) -> None:
         """Take over the layers as the opponent has them, if it has moved them."""
@@ -125,7 +135,9 @@ class OpponentBackend:
         """Return None: nobody asks an opponent for tiles."""
         return None
 
-    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> OpponentWorkspace:
+    def workspace(
+        self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
+    ) -> OpponentWorkspace:
         """Return a workspace of `shape` that is the opponent's, once it is filled."""
         opponent, threads, device = self._made
 

@@ -221,13 +221,13 @@ class Compiled(AsDescribed):
 
 def numbers(ssim: torch.Tensor, error: torch.Tensor, guides: torch.Tensor) -> Terms:
     """Return the terms as numbers; reading them waits for a CUDA device to finish all it was given."""
-    return Terms(ssim.item(), error.item(), tuple(guides.tolist()))
+    return Terms((ssim.item(),), (error.item(),), tuple(guides.tolist()))
 
 
 def read_together(steps: Sequence[Sequence[torch.Tensor]]) -> list[Terms]:
     """Return the terms of several steps, SSIM, squared error and SSIM of the layers each, in one reading."""
     lines = torch.stack([torch.cat([part.reshape(-1) for part in terms]) for terms in steps]).tolist()
-    return [Terms(line[0], line[1], tuple(line[2:])) for line in lines]
+    return [Terms((line[0],), (line[1],), tuple(line[2:])) for line in lines]
 
 
 def gradient_of(parameters: torch.Tensor) -> FloatArray:

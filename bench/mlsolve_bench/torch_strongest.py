@@ -195,4 +195,4 @@ class Strongest:
 
     def _terms(self, sums: list[torch.Tensor]) -> Terms:
         ssim, error, guides = (total / self.problem.target.size for total in sums)
-        return Terms(ssim.item(), error.item(), tuple(guides.tolist()))
+        return Terms((ssim.item(),), (error.item(),), tuple(guides.tolist()))

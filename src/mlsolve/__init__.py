@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .colour import compose
     from .errors import BackendError, InputError, MlsolveError, OptionError, OutputError
     from .history import History, Step
+    from .model import Arrangement, Placement, Problem
     from .options import Options
     from .resize import fit_image
     from .scores import Scores, psnr, score, ssim
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .solver import solve
 
 _HOMES = {
+    "Arrangement": "model",
+    "Placement": "model",
+    "Problem": "model",
     "compose": "colour",
     "BackendError": "errors",
     "InputError": "errors",
@@ -42,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Arrangement",
     "BackendError",
     "History",
     "InputError",
@@ -49,6 +54,8 @@ __all__ = [
     "OptionError",
     "Options",
     "OutputError",
+    "Placement",
+    "Problem",
     "Scores",
     "Solution",
     "Step",

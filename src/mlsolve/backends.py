@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.objective.terms import Objective, Shape, Sums
+from mlsolve_kernels.placement.frames import WHOLE, Frame
+from mlsolve_kernels.placement.move import Moves
 from mlsolve_kernels.region import Region
 
 from .errors import BackendError, DeviceMemoryError
@@ -29,8 +31,8 @@ class Workspace(Protocol):
     batch: int
     """How many iterations `advance` is best given at a time, and takes at the most."""
 
-    def put_target(self, plane: int, image: FloatArray, top: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of the target."""
+    def put_target(self, plane: int, image: FloatArray, top: int = 0, stack: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of a stack's target."""
 
     def put_guide(self, layer: int, plane: int, image: FloatArray, top: int = 0) -> None:
         """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of a guide."""
@@ -45,8 +47,19 @@ class Workspace(Protocol):
     ) -> None:
         """Take `image` (h, W) and its moments, None for zeros, as rows from `top` on of a plane of a layer."""
 
-    def settle(self, step: int = 0, counted: Region | None = None, iterations: int | None = None) -> None:
-        """Make ready for so many iterations after `step`; counted: whose terms are summed, None for all."""
+    def settle(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
+        """Make ready for so many iterations after `step`.
+
+        counted: the regions whose terms are summed, one of each window, None for all. frames: where the windows lie
+        in the image, whose height and width are `image`.
+        """
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
@@ -54,8 +67,18 @@ class Workspace(Protocol):
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
 
-    def advance(self, rates: Sequence[float]) -> list[Sums]:
-        """Take a step at each learning rate of `rates`; return the sums of the terms each started from."""
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+        """Take a step at each learning rate of `rates`; return the sums of the terms each started from.
+
+        moves: how the sheets lie at each of them, None for unmoved.
+        """
+
+
+class ArrangedWorkspace(Workspace, Protocol):
+    """One whose objective is not plain."""
+
+    def put_weights(self, stack: int, window: int, image: FloatArray, top: int = 0) -> None:
+        """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
 
 
 def fill(workspace: Workspace, target: FloatArray, guides: FloatArray, layers: FloatArray) -> None:
@@ -78,8 +101,10 @@ class Backend(Protocol):
     loaders: int
     """Threads that may fill one of its workspaces at a time."""
 
-    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
-        """Return a workspace of `shape`."""
+    def workspace(
+        self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
+    ) -> Workspace:
+        """Return a workspace of `shape`, whose planes are those of so many windows of an image."""
 
     def free_memory(self) -> int | None:
         """Return the free bytes of a memory of its own, None if it computes in main memory."""
@@ -102,11 +127,15 @@ class CpuBackend:
         self._betas = betas
         self.loaders = min(self._team.workers, MOST_LOADERS)
 
-    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
-        """Return a workspace in main memory."""
+    def workspace(
+        self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
+    ) -> Workspace:
+        """Return a workspace in main memory: one sweep over it does where the objective is plain."""
+        from mlsolve_kernels.objective.cpu import StepwiseWorkspace
         from mlsolve_kernels.sweep.cpu import CpuWorkspace
 
-        return CpuWorkspace.blank(shape, objective, bounds, self._betas, self._team)
+        path = CpuWorkspace if objective.plain else StepwiseWorkspace
+        return path.blank(shape, objective, bounds, self._betas, self._team, windows)
 
     def free_memory(self) -> int | None:
         """Return None: it computes in main memory."""
@@ -140,7 +169,9 @@ class CudaBackend:
         if needed > free:
             raise DeviceMemoryError(_too_little(self._device.name, shape, needed, free))
 
-    def workspace(self, shape: Shape, objective: Objective, bounds: tuple[float, float]) -> Workspace:
+    def workspace(
+        self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
+    ) -> Workspace:
         """Return a workspace in the device's memory; raises DeviceMemoryError."""
         from mlsolve_kernels.cuda.device import OutOfDeviceMemory
         from mlsolve_kernels.objective.cuda import CudaWorkspace, device_bytes

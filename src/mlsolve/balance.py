@@ -135,8 +135,7 @@ def balance_exposures(
     for group in _groups(lies):
         layers = np.flatnonzero(lies[group].any(axis=0))
         asked = lies[np.ix_(group, layers)], wanted[group], densities[layers]
-        bounds = low[group], high[group]
-        densities[layers], exponents[group] = _solve(*asked, limits, bounds, anchored=not named[group].any())
+        densities[layers], exponents[group] = _solve(*asked, limits, low[group], high[group])
     found = np.where(exponents - low < _ROUNDING, largest, 10**-exponents)
     found[high - exponents < _ROUNDING] = MIN_EXPOSURE
     found[named] = given
@@ -154,37 +153,30 @@ def _groups(lies: Array) -> list[npt.NDArray[np.intp]]:
 
 
 def _solve(
-    lies: Array,
-    wanted: Array,
-    guides: Array,
-    limits: tuple[float, float],
-    bounds: tuple[Array, Array],
-    anchored: bool,
+    lies: Array, wanted: Array, guides: Array, limits: tuple[float, float], least: Array, most: Array
 ) -> tuple[Array, Array]:
     """Return the densities (N, C) of the layers and the exponents E (M,) of the exposures 10^-E of one group.
 
-    bounds: of E, (M,) each. anchored: whether one E must be at its least.
+    least, most: bounds of E, (M,). One E stays at its least, as one that is given does in any case.
     """
-    least, most = bounds
     (stacks, _), planes, unknown = lies.shape, wanted.shape[1], guides.size
     matrix = np.hstack([np.kron(lies, np.eye(planes)), -np.kron(np.eye(stacks), np.ones((planes, 1)))])
     point = np.concatenate([guides.ravel(), least])
     weights = np.where(np.arange(point.size) < unknown, _SECONDARY, 1.0)
     low = np.concatenate([np.full(unknown, limits[0]), least])
 
-    def best(most: Array) -> tuple[float, float, Array]:
-        """Return the sum of squares, that of what the exposures are lowered by, and the unknowns."""
+    def best(most: Array) -> tuple[float, Array]:
+        """Return the sum of squares and the unknowns."""
         high = np.concatenate([np.full(unknown, limits[1]), most])
         fitted = matrix @ _bounded(matrix, wanted.ravel(), low, high, point)
         found = _nearest(point, weights, matrix, fitted, low, high)
-        lowered = found[unknown:] - least
-        return float(np.square(fitted - wanted.ravel()).sum()), float(lowered @ lowered), found
+        return float(np.square(fitted - wanted.ravel()).sum()), found
 
-    _, _, found = best(most)
-    if anchored and np.all(found[unknown:] - least > _ROUNDING):
-        # That one must stay is no convex condition: every one is tried.
+    _, found = best(most)
+    if np.all(found[unknown:] - least > _ROUNDING):
+        # That one stays is no convex condition: each is tried. Equal sums must not be told apart by their rounding.
         tried = [best(np.where(np.arange(stacks) == a, least, most)) for a in range(stacks)]
-        _, _, found = min(tried, key=lambda one: (round(one[0], 9), round(one[1], 6)))
+        _, found = min(tried, key=lambda one: round(one[0], 9))
     return found[:unknown].reshape(guides.shape), found[unknown:]
 
 

@@ -21,12 +21,25 @@ class Step(NamedTuple):
     """Height and width of the level in pixels."""
     loss: float
     """The weighted sum of the terms below."""
-    target_ssim: float
-    """Mean SSIM of the stack as seen to the target, in encoded transmittance."""
-    target_mse: float
+    stack_ssim: tuple[float, ...]
+    """Mean SSIM of every stack as seen to its target, in encoded transmittance."""
+    stack_mse: tuple[float, ...]
     """Mean squared error of the same."""
     guide_ssim: tuple[float, ...]
     """Mean SSIM of each layer to its guide."""
+    likeness: tuple[float, ...] = ()
+    """What every sheet of every stack gives away, the mean of max(0, SSIM)² to the target; where that counts."""
+
+    @property
+    def target_ssim(self) -> float:
+        """The lowest of `stack_ssim`."""
+        # Not min(), which lets a NaN pass.
+        return float(np.min(self.stack_ssim))
+
+    @property
+    def target_mse(self) -> float:
+        """The highest of `stack_mse`."""
+        return float(np.max(self.stack_mse))
 
     @property
     def mean_guide_ssim(self) -> float:
@@ -46,12 +59,12 @@ class History(tuple[Step, ...]):
 
     @property
     def target_ssim(self) -> npt.NDArray[np.float64]:
-        """SSIM to the target, (steps,)."""
+        """SSIM to the target, of several the lowest, (steps,)."""
         return np.array([step.target_ssim for step in self])
 
     @property
     def target_mse(self) -> npt.NDArray[np.float64]:
-        """Squared error against the target, (steps,)."""
+        """Squared error against the target, of several the highest, (steps,)."""
         return np.array([step.target_mse for step in self])
 
     @property
@@ -66,10 +79,15 @@ class History(tuple[Step, ...]):
 
     def csv(self) -> str:
         """Return the history as comma-separated text with a heading, one line a step."""
-        layers = len(self[0].guide_ssim) if self else 0
-        guides = [f"guide_ssim_{k}" for k in range(1, layers + 1)]
-        lines = [",".join(["level", "iteration", "loss", "target_ssim", "target_mse", *guides])]
+        columns = ["target_ssim", "target_mse"]
+        if self:
+            stacks, layers, sheets = len(self[0].stack_ssim), len(self[0].guide_ssim), len(self[0].likeness)
+            if stacks > 1:
+                columns = [f"{name}_{a}" for name in columns for a in range(1, stacks + 1)]
+            columns += [f"guide_ssim_{k}" for k in range(1, layers + 1)]
+            columns += [f"likeness_{number}" for number in range(1, sheets + 1)]
+        lines = [",".join(["level", "iteration", "loss", *columns])]
         for step in self:
-            values = (step.loss, step.target_ssim, step.target_mse, *step.guide_ssim)
+            values = (step.loss, *step.stack_ssim, *step.stack_mse, *step.guide_ssim, *step.likeness)
             lines.append(",".join([str(step.level), str(step.iteration), *(f"{v:.7g}" for v in values)]))
         return "\n".join(lines) + "\n"

@@ -170,6 +170,7 @@ def number(name: str, value: object, low: float, high: float) -> float:
     """Return `value` as a float from `low` to `high`, or raise OptionError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise OptionError(f"{name} is {value!r}: it must be a number from {low:g} to {high:g}")
-    if not low <= value <= high:
-        raise OptionError(f"{name} is {float(value):g}: it must be from {low:g} to {high:g}")
-    return float(value)
+    result = float(value)
+    if not low <= result <= high:
+        raise OptionError(f"{name} is {result:g}: it must be from {low:g} to {high:g}")
+    return result

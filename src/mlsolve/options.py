@@ -17,6 +17,8 @@ MIN_EXPOSURE: Final = 1e-4
 
 MAX_WEIGHT: Final = 1e6
 MAX_DENSITY: Final = 6.0
+MAX_REGISTRATION: Final = 1000.0
+"""Farthest that sheets may lie off, in pixels."""
 MAX_COUNT: Final = 2**31 - 1
 MAX_THREADS: Final = 1024
 
@@ -35,6 +37,9 @@ _NUMBERS: Final = (
     ("guide_weight", 0.0, MAX_WEIGHT),
     ("min_density", 0.0, MAX_DENSITY),
     ("max_density", 0.0, MAX_DENSITY),
+    ("hide_weight", 0.0, MAX_WEIGHT),
+    ("registration", 0.0, MAX_REGISTRATION),
+    ("registration_turn", 0.0, 5.0),
     ("learning_rate", 1e-6, 1.0),
     ("target_ssim", 1e-6, 1.0),
 )
@@ -54,7 +59,8 @@ class Options:
     as keep the short side of the coarsest at 32 pixels or more."""
     exposure: float = 0.25
     """Share of the backlight that the white of the stack lets through, 0.0001 to 1: the box is 1/exposure
-    brighter than a white sheet, the eye adapts. The lower, the freer the layers to look like their guides."""
+    brighter than a white sheet, the eye adapts. The lower, the freer the layers to look like their guides. Of
+    several arrangements it is the largest one; the others are balanced against it (docs/maths.md §10)."""
     backend: Backend = "auto"
     """What computes: "cpu", "cuda", or "auto" for the best that works here."""
     seed: int = 0
@@ -66,6 +72,13 @@ class Options:
     guide_weight: float | None = None
     """Weight of 1 - SSIM of each layer to its guide, 0 or more. None: 1, but 3/N where N layers are more
     than three, so that many guides do not outvote the target."""
+    hide_weight: float = 0.0
+    """Weight of what each sheet alone shows of a target, the mean of max(0, SSIM)² to it as it lies there, 0 or
+    more; 0 does not mind."""
+    registration: float = 0.0
+    """How far, in pixels along either axis, sheets may lie off and the picture shall still be seen, 0 or more."""
+    registration_turn: float = 0.0
+    """How far, in degrees, they may be turned off besides, 0 to 5."""
     min_density: float = 0.0
     """Optical density of the clearest a sheet can be, 0 or more; 0 counts densities from clear film."""
     max_density: float = 2.5

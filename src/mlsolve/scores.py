@@ -14,15 +14,47 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Scores:
+class Off:
+    """What a stack scores whose sheets lie off by so many pixels, the first excepted."""
+
+    pixels: float
+    """How far every other sheet is shifted, one to the right, the next down, and so on around."""
+    ssim: float
+    psnr: float
+
+
+@dataclass(frozen=True)
+class StackScores:
     """What a stack scores."""
 
-    target_ssim: float
-    """Mean SSIM of the stack as seen to the target, sRGB code values."""
-    target_psnr: float
+    ssim: float
+    """Mean SSIM of the stack as seen to its target, sRGB code values."""
+    psnr: float
     """Peak signal-to-noise ratio of the same, in decibels."""
+    gives_away: tuple[float, ...] = ()
+    """Mean SSIM of each of its sheets alone, as it lies there, to the target: what it gives away of the picture."""
+    off: tuple[Off, ...] = ()
+    """What it scores with its sheets off."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What stacks and layers score."""
+
+    stacks: tuple[StackScores, ...]
+    """Of every arrangement."""
     guide_ssim: tuple[float, ...]
     """Mean SSIM of each layer to its guide, sRGB code values."""
+
+    @property
+    def target_ssim(self) -> float:
+        """SSIM of the stack to its target; of several the lowest."""
+        return min(stack.ssim for stack in self.stacks)
+
+    @property
+    def target_psnr(self) -> float:
+        """Peak signal-to-noise ratio of the same, in decibels; of several the lowest."""
+        return min(stack.psnr for stack in self.stacks)
 
     @property
     def mean_guide_ssim(self) -> float:
@@ -69,9 +101,9 @@ def score(layers: npt.ArrayLike, target: npt.ArrayLike, guides: npt.ArrayLike, e
     if len(sheets) != len(wanted):
         raise InputError(f"there are {len(sheets)} layers and {len(wanted)} guides: give one guide per layer")
     stack = compose(sheets, exposure)
+    away = tuple(ssim(sheet, target) for sheet in sheets)
     return Scores(
-        ssim(stack, target),
-        psnr(stack, target),
+        (StackScores(ssim(stack, target), psnr(stack, target), away),),
         tuple(ssim(sheet, guide) for sheet, guide in zip(sheets, wanted, strict=True)),
     )
 

@@ -9,11 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .colour import compose
+from .balance import Balance
+from .colour import seen
 from .history import History
+from .lay import lay, stack_of
+from .model import Placement
 from .options import Options
 from .rounds.advance import Stop
-from .scores import Scores, score
+from .scores import Scores, StackScores, psnr, ssim
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -24,10 +27,14 @@ class Solution:
 
     layers: FloatArray
     """(N, H, W, C), what to print; C is 1 or 3."""
-    target: FloatArray
-    """(H, W, C), what the stack shall show."""
+    targets: FloatArray
+    """(M, H, W, C), what the stacks shall show; of round sheets white outside the circle, and so are guides."""
     guides: FloatArray
     """(N, H, W, C), what each layer shall look like."""
+    arrangements: tuple[tuple[Placement, ...], ...]
+    """How the sheets of each stack lie."""
+    balance: Balance
+    """The exposures of the stacks, and what no solver can give."""
     options: Options
     """The settings."""
     history: History
@@ -41,27 +48,57 @@ class Solution:
     device: str | None = None
     """What the GPU is called, None if there was none."""
 
+    @property
+    def target(self) -> FloatArray:
+        """The first target, (H, W, C)."""
+        return self.targets[0]
+
+    @property
+    def exposures(self) -> tuple[float, ...]:
+        """The exposure of every stack."""
+        return self.balance.exposures
+
     @cached_property
     def printed(self) -> npt.NDArray[np.uint8]:
         """The layers as they are written: (N, H, W, C) uint8, rounded to the nearest code value."""
         return np.asarray(np.rint(self.layers * np.float32(255)), dtype=np.uint8)
 
     @cached_property
+    def stacks(self) -> FloatArray:
+        """The written layers laid over each other as seen on the light box, (M, H, W, C) sRGB in [0, 1]."""
+        layers = self._written
+        both = zip(self.arrangements, self.exposures, strict=True)
+        return np.stack([stack_of(layers, place, exposure) for place, exposure in both])
+
+    @property
     def stack(self) -> FloatArray:
-        """The written layers laid over each other as seen on the light box, (H, W, C) sRGB in [0, 1]."""
-        return compose(self.printed, self.options.exposure)
+        """The first stack, (H, W, C)."""
+        return np.asarray(self.stacks[0])
 
     @cached_property
     def scores(self) -> Scores:
         """What the written layers score: 8-bit rounding included."""
-        return score(self.printed, self.target, self.guides, self.options.exposure)
+        layers = self._written
+        stacks = []
+        for place, target, exposure in zip(self.arrangements, self.targets, self.exposures, strict=True):
+            sheets = [lay(layers[one.layer - 1], one) for one in place]
+            stack = seen(sheets, exposure)
+            away = tuple(ssim(sheet, target) for sheet in sheets)
+            stacks.append(StackScores(ssim(stack, target), psnr(stack, target), away))
+        guides = zip(layers, self.guides, strict=True)
+        return Scores(tuple(stacks), tuple(ssim(layer, guide) for layer, guide in guides))
+
+    @property
+    def _written(self) -> list[FloatArray]:
+        return [np.asarray(layer / np.float32(255)) for layer in self.printed]
 
     def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
         """Write the layers and what belongs to them into `folder`, all of it or nothing; return the folder.
 
-        layer-1.png … layer-N.png, stack.png, sheet.png, history.csv and result.json, whose scores are
-        taken from the files as written. Raises OutputError if the folder exists (unless `overwrite`, and
-        then only if mlsolve wrote all that is in it), cannot be written to, or the disk is full.
+        layer-1.png … layer-N.png, stack.png (of several arrangements stack-1.png …), sheet.png, history.csv and
+        result.json, whose scores are taken from the files as written. Raises OutputError if the folder exists
+        (unless `overwrite`, and then only if mlsolve wrote all that is in it), cannot be written to, or the disk is
+        full.
         """
         from .folder import write_solution
 

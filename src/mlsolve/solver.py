@@ -2,26 +2,33 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.objective.cpu import disc
 from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.placement.frames import Frame
 
 from .arrays import as_image, planar, spread_grey
 from .backends import Backend, CpuBackend, open_backend, warn_of_fallback
+from .balance import Balance
 from .colour import decode
 from .errors import DeviceMemoryError, InputError
 from .history import History, Step
 from .memory import check_memory
+from .model import Arrangement, Problem, check_arrangements
 from .options import MAX_LAYERS, Options
 from .pyramid import level_shapes
 from .rounds.advance import Round, Stop
+from .rounds.balancing import balanced
 from .rounds.descent import descend, enlarge, halve_pictures
 from .rounds.executors import Serial
 from .rounds.pictures import as_codes, name_of
 from .rounds.plan import Limits
-from .rounds.problem import BETAS, Problem
+from .rounds.problem import BETAS, stacks_of
+from .rounds.problem import Problem as Prepared
 from .rounds.tiles import Tile
 from .solution import Solution
 from .store import MemoryStore
@@ -31,45 +38,49 @@ Callback = Callable[[Step], bool | None]
 
 
 def solve(
-    target: npt.ArrayLike,
-    guides: Iterable[npt.ArrayLike],
+    target: "npt.ArrayLike | Problem",
+    guides: Iterable[npt.ArrayLike] | None = None,
     options: Options | None = None,
     callback: Callback | None = None,
 ) -> Solution:
     """Compute layers that multiply to `target` while each alone looks like its guide (docs/maths.md).
 
     target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
-    laid over white. guides: 1 to 16 pictures of the same size, one per layer. Pictures are taken to 16 bits. If
-    none of them has colour, one plane is solved. callback: called with a `Step` for every iteration; return True to
+    laid over white. guides: 1 to 16 pictures of the same size, one per layer. Or instead of both a `Problem`, whose
+    arrangements of the layers show a picture each. Pictures are taken to 16 bits. If none of them has colour, one
+    plane is solved. callback: called with a `Step` for every iteration; return True to
     stop there. On a GPU iterations come in batches of ten: the whole batch is in the result when the callback ends
     it. If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all
     again.
 
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
-    size, BackendError for a backend this machine does not have.
+    size and arrangements that cannot be laid, BackendError for a backend this machine does not have.
     """
     began = time.perf_counter()
     options = options or Options()
-    target_image, guide_images = _accept(target, guides)
-    height, width, planes = target_image.shape
-    check_memory((width, height), len(guide_images), planes)
+    asked = _accept(_asked(target, guides))
+    height, width, planes = asked.targets[0].shape
+    check_memory((width, height), len(asked.guides), planes)
     shapes = level_shapes(height, width, options.levels)
-    backend = open_backend(options, BETAS, Shape(len(guide_images), planes, height, width))
+    shape = Shape(len(asked.guides), planes, height, width)
+    backend = open_backend(options, BETAS, shape)
     solved = None
     try:
-        solved = _solve(target_image, guide_images, shapes, options, backend, callback)
+        solved = _solve(asked, shapes, options, backend, callback)
     except DeviceMemoryError as error:  # somebody else took the memory meanwhile
         if options.backend != "auto":
             raise
         warn_of_fallback(error)
     if solved is None:
         backend = CpuBackend(options.threads, BETAS)
-        solved = _solve(target_image, guide_images, shapes, options, backend, callback)
-    layers, history, stop = solved
+        solved = _solve(asked, shapes, options, backend, callback)
+    layers, history, stop, balance = solved
     return Solution(
         layers=decode(np.ascontiguousarray(np.moveaxis(layers, 1, -1))),
-        target=target_image,
-        guides=np.stack(guide_images),
+        targets=np.stack([asked.shown(target) for target in asked.targets]),
+        guides=np.stack([asked.shown(guide) for guide in asked.guides]),
+        arrangements=tuple(one.placed(len(asked.guides)) for one in asked.arrangements),
+        balance=balance,
         options=options,
         history=history,
         backend=backend.name,
@@ -79,25 +90,68 @@ def solve(
     )
 
 
-def _accept(target: npt.ArrayLike, guides: Iterable[npt.ArrayLike]) -> tuple[FloatArray, list[FloatArray]]:
-    """Return target and guides as images of one size with one number of planes."""
-    target_image = as_image(target, "target")
-    try:
-        guides = list(guides)
-    except TypeError:
-        raise InputError(f"guides is {guides!r}: give a sequence of pictures, one per layer") from None
+@dataclass(frozen=True)
+class _Asked:
+    """Pictures of one size with one number of planes, and what is to be done with them."""
+
+    targets: list[FloatArray]
+    guides: list[FloatArray]
+    masks: list[FloatArray]
+    """(H, W, 1) each, of the arrangements that have one."""
+    arrangements: tuple[Arrangement, ...]
+    disc: bool
+
+    def shown(self, picture: FloatArray) -> FloatArray:
+        """Return `picture` as a sheet shows it: round ones are clear outside the circle."""
+        if not self.disc:
+            return picture
+        shape = picture.shape[:2]
+        return np.where(disc(shape, Frame(0, 0), shape)[..., np.newaxis] != 0, picture, np.float32(1))
+
+
+def _asked(target: "npt.ArrayLike | Problem", guides: Iterable[npt.ArrayLike] | None) -> Problem:
+    if not isinstance(target, Problem):
+        try:
+            return Problem(list(guides), [Arrangement(target)])  # type: ignore[arg-type]
+        except TypeError:
+            raise InputError(f"guides is {guides!r}: give a sequence of pictures, one per layer") from None
+    if guides is not None:
+        raise InputError("guides are given beside a Problem, which holds its own: leave them out")
+    return target
+
+
+def _accept(problem: Problem) -> _Asked:
+    """Return targets, guides and masks as images of one size, targets and guides with one number of planes."""
+    guides, arrangements = list(problem.guides), tuple(problem.arrangements)
     if not 1 <= len(guides) <= MAX_LAYERS:
         raise InputError(f"there are {len(guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
-    guide_images = [as_image(guide, f"guide {k}") for k, guide in enumerate(guides, start=1)]
-    for k, guide in enumerate(guide_images, start=1):
-        if guide.shape[:2] != target_image.shape[:2]:
+    if not all(isinstance(one, Arrangement) for one in arrangements):
+        raise InputError("arrangements hold something else: give mlsolve.Arrangement objects")
+    check_arrangements(arrangements, len(guides), None, problem.outline)
+    several = len(arrangements) > 1
+    named = [f"target {a}" if several else "target" for a in range(1, len(arrangements) + 1)]
+    targets = [as_image(one.target, name) for one, name in zip(arrangements, named, strict=True)]  # type: ignore[arg-type]
+    others = [(as_image(guide, f"guide {k}"), f"guide {k}") for k, guide in enumerate(guides, start=1)]
+    masks = [
+        (as_image(one.mask, f"mask of {name}"), f"mask of {name}")  # type: ignore[arg-type]
+        for one, name in zip(arrangements, named, strict=True)
+        if one.mask is not None
+    ]
+    height, width = targets[0].shape[:2]
+    for image, name in [*zip(targets[1:], named[1:], strict=True), *others, *masks]:
+        if image.shape[:2] != (height, width):
             raise InputError(
-                f"guide {k} is {guide.shape[1]}×{guide.shape[0]}, the target is "
-                f"{target_image.shape[1]}×{target_image.shape[0]}: bring it to that size, "
-                "for example by mlsolve.fit_image"
+                f"{name} is {image.shape[1]}×{image.shape[0]}, the {named[0]} is "
+                f"{width}×{height}: bring it to that size, for example by mlsolve.fit_image"
             )
-    target_image, *guide_images = spread_grey([target_image, *guide_images])
-    return target_image, guide_images
+    check_arrangements(arrangements, len(guides), (width, height), problem.outline)
+    spread = spread_grey([*targets, *(image for image, _ in others)])
+    weights = [image.mean(axis=2, keepdims=True, dtype=np.float32) for image, _ in masks]
+    for weight, (_, name) in zip(weights, masks, strict=True):
+        if not weight.any():
+            raise InputError(f"{name} is black everywhere: nothing of the target would count")
+    count = len(targets)
+    return _Asked(spread[:count], spread[count:], weights, arrangements, problem.outline == "disc")
 
 
 class Silent:
@@ -122,27 +176,40 @@ class Silent:
 
 
 def _solve(
-    target: FloatArray,
-    guides: list[FloatArray],
+    asked: _Asked,
     shapes: list[tuple[int, int]],
     options: Options,
     backend: Backend,
     callback: Callback | None,
-) -> tuple[FloatArray, History, Stop]:
+) -> tuple[FloatArray, History, Stop, Balance]:
     """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended; close it."""
-    planes, store = target.shape[2], MemoryStore()
-    problem = Problem(len(guides), planes, tuple(shapes), (planes,) * (1 + len(guides)), options, backend.name)
+    planes, store = asked.targets[0].shape[2], MemoryStore()
+    pictures = [*asked.targets, *asked.guides, *asked.masks]
+    problem = Prepared(
+        len(asked.guides),
+        planes,
+        tuple(shapes),
+        tuple(picture.shape[2] for picture in pictures),
+        options,
+        backend.name,
+        stacks_of(asked.arrangements),
+        asked.disc,
+    )
     problem.save(store)
-    for number, picture in enumerate((target, *guides)):
-        array = store.create(name_of(problem.levels, number), (planes, *shapes[-1]), np.uint16, shapes[-1])
+    for number, picture in enumerate(pictures):
+        array = store.create(
+            name_of(problem.levels, number), (picture.shape[2], *shapes[-1]), np.uint16, shapes[-1]
+        )
         for codes, image in zip(array.data, planar(picture), strict=True):
             codes[...] = as_codes(image)
     executor = Serial(backend)
     try:
         halve_pictures(store, problem, executor)
+        problem, balance = balanced(store, problem)
+        problem.save(store)
         history, record = descend(store, executor, Limits(), Silent(callback))
         executor.drop()
         layers = store.open(enlarge(store, executor, record)).data[:, 0]
     finally:
         executor.close()
-    return np.swapaxes(layers, 0, 1), history, record.stop or "iterations"
+    return np.swapaxes(layers, 0, 1), history, record.stop or "iterations", balance

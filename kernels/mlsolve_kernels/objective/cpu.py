@@ -55,9 +55,7 @@ class StepwiseWorkspace(State):
         hiding = [len(s) for s, one in zip(self._stacked, objective.stacks, strict=True) if one.hide_weight]
         self._by_sheet = stored(strips, max(hiding), planes) if hiding else None
         self._likeness_sums = np.zeros((sum(hiding), planes, strips.across, height))
-        self._pixel_weights = [
-            stored(strips, self.windows) if one.weighted else None for one in objective.stacks
-        ]
+        self._pixel_weights = [stored(strips, self.windows) if one.weighted else None for one in objective.stacks]
         self._disc = stored(strips, self.windows) if objective.disc else None
 
     def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:

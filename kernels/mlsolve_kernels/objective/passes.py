@@ -6,8 +6,8 @@ A pass reads what the one before has finished. Windows of one image lie in the p
 
 from typing import Any
 
+import numba
 import numpy as np
-from numba.core import types
 from numba.extending import overload
 
 from ..adam.cpu import adam_row
@@ -66,7 +66,7 @@ def weighting_at(weights: FloatArray | None, window: int, strip: int) -> Weighti
 
 @overload(weighting_at, strict=False)  # type: ignore[untyped-decorator, unused-ignore]
 def _weighting_at(weights: Any, window: Any, strip: Any) -> Any:
-    if isinstance(weights, types.NoneType):
+    if isinstance(weights, numba.types.NoneType):
         return lambda weights, window, strip: None
     return lambda weights, window, strip: Weighting(row(weights, (window, strip)), weights.shape[3], False)
 
@@ -78,7 +78,7 @@ def weights_of_row(weighting: Weighting | None, r: int) -> Any:
 
 @overload(weights_of_row, strict=False)  # type: ignore[untyped-decorator, unused-ignore]
 def _weights_of_row(weighting: Any, r: Any) -> Any:
-    if isinstance(weighting, types.NoneType):
+    if isinstance(weighting, numba.types.NoneType):
         return lambda weighting, r: None
     return lambda weighting, r: ahead(weighting.weights, r * weighting.step)
 
@@ -90,7 +90,7 @@ def row_or_none(planes: FloatArray | None, at: tuple[int, ...], offset: int) -> 
 
 @overload(row_or_none, strict=False)  # type: ignore[untyped-decorator, unused-ignore]
 def _row_or_none(planes: Any, at: Any, offset: Any) -> Any:
-    if isinstance(planes, types.NoneType):
+    if isinstance(planes, numba.types.NoneType):
         return lambda planes, at, offset: None
     return lambda planes, at, offset: ahead(row(planes, at), offset)
 

@@ -98,6 +98,21 @@ class Objective:
         one = self.stacks[0]
         return len(self.stacks) == 1 and one.layers is None and not (one.hide_weight or one.weighted or self.disc)
 
+    @property
+    def scale(self) -> float:
+        """That of the first stack, which is all there is of a plain one."""
+        return self.stacks[0].scale
+
+    @property
+    def ssim_weight(self) -> float:
+        """Likewise."""
+        return self.stacks[0].ssim_weight
+
+    @property
+    def mse_weight(self) -> float:
+        """Likewise."""
+        return self.stacks[0].mse_weight
+
     def loss(self, terms: Terms) -> float:
         """Return the loss that `terms` amount to."""
         of_stacks = sum(

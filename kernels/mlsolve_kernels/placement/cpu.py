@@ -94,7 +94,9 @@ def carry(
             else:
                 back = ways.back[k, window]
                 add = adds[k]
-                _unwarp(there, here, map_, back, place, column, tables.offsets, strips, piece.first, piece.last, add)
+                _unwarp(
+                    there, here, map_, back, place, column, tables.offsets, strips, piece.first, piece.last, add
+                )
         elif place[5] == TURNED:
             for at in range(length):
                 x, address = load_one(column, at), _BEYOND
@@ -221,7 +223,9 @@ def _unwarp(
                 whole_y, whole_x = y + place[1], x + place[2]
                 middle_r = map_[0] * whole_y + map_[1] * whole_x + map_[2]
                 middle_c = map_[3] * whole_y + map_[4] * whole_x + map_[5]
-                for r in range(np.int64(math.ceil(middle_r - _FARTHEST)), np.int64(math.floor(middle_r + _FARTHEST)) + 1):
+                for r in range(
+                    np.int64(math.ceil(middle_r - _FARTHEST)), np.int64(math.floor(middle_r + _FARTHEST)) + 1
+                ):
                     for c in range(
                         np.int64(math.ceil(middle_c - _FARTHEST)), np.int64(math.floor(middle_c + _FARTHEST)) + 1
                     ):

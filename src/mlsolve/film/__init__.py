@@ -1,8 +1,8 @@
-"""A film of the sheets: they come together on the light box, show one picture after the other, and go apart again.
+"""A film of the sheets: they come together on the light box, show one picture after the other, and go apart.
 
 script.py says what happens when, table.py where things lie and what the camera sees of them, poses.py how a sheet
-moves; projector.py turns a scene into a frame, captions.py writes below it, files.py makes a film of the frames, and
-folder.py finds all of it in the folder of a run.
+gets from one place to another; projector.py turns a scene into a frame, captions.py writes below it, files.py makes a
+film of the frames, and folder.py finds all of it in the folder of a run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class Film:
             )
         self._table = Table(picture, self.size, len(sheets), names is not None, outline)
         self._script = Script(self._table, arrangements, exposures, scale, fps, seconds)
-        self._projector = Projector(self._table, sheets, seen)
+        self._projector = Projector(self._table, sheets, exposures, seen)
         self._captions = None if names is None else captions(self._table, arrangements, names)
 
     def __len__(self) -> int:
@@ -112,17 +112,17 @@ def frames(
 ) -> Iterator[Frame]:
     """Give the frames of a film, each (h, w, 3) uint8 sRGB with even h and w; the last is like the first.
 
-    layers: the sheets as they are to be seen, N pictures of one size, as `mlsolve.compose` takes them; exposures: one
-    of every arrangement. names: what stands below each picture; None: nothing does.
+    layers: the sheets as they are to be seen, N pictures of one size, as `mlsolve.compose` takes them; exposures:
+    one of every arrangement. names: what stands below each picture; None: nothing does.
 
     settings: fps, frames a second, 25. seconds: how long the film lasts; None: as long as looks well. size: (width,
-    height) of a frame, even; None: what suits the layers. scale: pixels of these layers for one at full size, in which
-    shifts count. stacks: what each stack shows, of the layers' size, where these were made smaller: averages multiply
-    to something else; None: what they multiply to. outline: "sheet" or "disc".
+    height) of a frame, even; None: what suits the layers. scale: pixels of these layers for one at full size, in
+    which shifts count. stacks: what each stack shows, of the layers' size, where these were made smaller: averages
+    multiply to something else; None: what they multiply to. outline: "sheet" or "disc".
 
     The same arguments give the same bytes. Raises InputError and OptionError.
     """
-    yield from Film(layers, arrangements, exposures, names, **settings)
+    return iter(Film(layers, arrangements, exposures, names, **settings))
 
 
 def _pictures(pictures: "Sequence[npt.ArrayLike]", name: str) -> list[Frame]:
@@ -133,7 +133,7 @@ def _pictures(pictures: "Sequence[npt.ArrayLike]", name: str) -> list[Frame]:
 def _frame_around(picture: Size) -> Size:
     """Return the size of the smallest frame with room for a `picture`, both (width, height)."""
     longest = max(picture)
-    while picture_size(picture, frame_size(picture, longest)) < picture:
+    while max(picture_size(picture, frame_size(picture, longest))) < max(picture):
         longest += 2
     return frame_size(picture, longest)
 

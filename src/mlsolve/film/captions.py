@@ -50,18 +50,17 @@ def numerals(table: Table) -> Caption:
     return Caption(image, _INK)
 
 
-def signature(table: Table, title: str, detail: str) -> Caption:
-    """Return two lines below the picture, each cut off if it is too long."""
+def signature(table: Table, nearness: float, title: str, detail: str) -> Caption:
+    """Return two lines below the box as it is seen from so near, each cut off if it is too long."""
     image = Image.new("L", table.frame)
     pen = ImageDraw.Draw(image)
-    width, height = table.frame
-    bottom = table.corner[1] + table.picture[1]
-    room = height - bottom
-    for text, share, size, fill in ((title, 0.44, 0.030, _STRONG), (detail, 0.74, 0.022, _FAINT)):
-        font = _font(max(8, round(size * max(table.frame))))
-        while text and pen.textlength(text, font=font) > 0.92 * width:
+    longest = max(table.frame)
+    bottom = table.focus[1] + table.zoom(nearness) * table.box(nearness)[1]
+    for text, share, size, fill in ((title, 0.038, 0.030, _STRONG), (detail, 0.073, 0.022, _FAINT)):
+        font = _font(max(8, round(size * longest)))
+        while text and pen.textlength(text, font=font) > 0.92 * table.frame[0]:
             text = text.removesuffix("…")[:-1].rstrip(" ,·") + "…"
-        pen.text((table.focus[0], bottom + share * room), text, fill=fill, font=font, anchor="mm")
+        pen.text((table.focus[0], bottom + share * longest), text, fill=fill, font=font, anchor="mm")
     return Caption(image, _LIGHT)
 
 
@@ -79,9 +78,9 @@ def counted(sheets: int) -> tuple[str, str]:
 def captions(table: Table, arrangements: Sequence[Arrangement], names: Sequence[str]) -> list[list[Caption]]:
     """Return what is written where the sheets lie apart, and at every arrangement."""
     sheets = len(table.places)
-    apart = [signature(table, *counted(sheets)), numerals(table)]
+    apart = [signature(table, 0.0, *counted(sheets)), numerals(table)]
     stacks = zip(arrangements, names, strict=True)
-    return [apart, *([signature(table, name, laid(one, sheets))] for one, name in stacks)]
+    return [apart, *([signature(table, 1.0, name, laid(one, sheets))] for one, name in stacks)]
 
 
 @cache

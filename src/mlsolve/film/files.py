@@ -22,14 +22,16 @@ Frame = npt.NDArray[np.uint8]
 SUFFIXES: Final = (".mp4", ".gif")
 MOST_OF_A_GIF: Final = 50.0
 """Frames a second: whoever shows GIFs takes two hundredths of a second as the least."""
-_DITHERED: Final = 8
-"""Finest quantisation that cv2 has, with the error spread."""
-_COPIES: Final = 2
-"""How often the frames of a GIF are held while it is made."""
+_COLOURS: Final = 8
+_DITHER: Final = 2
+_OWN_TABLE: Final = 1
+"""What cv2 calls 256 colours, every frame's its own, and as much dither as hides the steps and no more."""
+_COPIES: Final = 3
+"""How often the frames of a GIF are held while it is made, at the most."""
 
 
 def check_film(path: Path, fps: float, overwrite: bool = False) -> None:
-    """Raise OptionError or OutputError, in one line, if no film of `fps` frames a second can be written to `path`."""
+    """Raise OptionError or OutputError, in one line, if no film of `fps` frames a second can go to `path`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise OptionError(f"{path} does not end in {' or '.join(SUFFIXES)}: films are written as MP4 and as GIF")
@@ -58,11 +60,11 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float, overwrite: bool 
     Raises OptionError for what cannot be written like that, OutputError where the file system refuses.
     """
     check_film(path, fps, overwrite)
-    first, *rest = itertools.islice(iter_frames := iter(frames), 1) or [None]
-    del rest
+    coming = iter(frames)
+    first = next(coming, None)
     if first is None:
         raise OptionError("there are no frames: give one or more")
-    every = itertools.chain([first], iter_frames)
+    every = itertools.chain([first], coming)
     if path.suffix.lower() == ".gif":
         write_bytes(path, _gif(path, every, fps))
     else:
@@ -135,7 +137,15 @@ def _gif(path: Path, frames: Iterator[Frame], fps: float) -> bytes:
     moments = [round(100 * end / fps) for end in [0, *ends]]
     animation.durations = [10 * (end - begin) for begin, end in itertools.pairwise(moments)]
     animation.loop_count = 0
-    done, data = cv2.imencodeanimation(".gif", animation, [cv2.IMWRITE_GIF_QUALITY, _DITHERED])
+    how = [
+        cv2.IMWRITE_GIF_QUALITY,
+        _COLOURS,
+        cv2.IMWRITE_GIF_DITHER,
+        _DITHER,
+        cv2.IMWRITE_GIF_COLORTABLE,
+        _OWN_TABLE,
+    ]
+    done, data = cv2.imencodeanimation(".gif", animation, how)
     if not done:
         raise OutputError(f"{path} cannot be written: OpenCV made no GIF of {len(held)} frames, write .mp4")
     return bytes(data)

@@ -38,8 +38,8 @@ def placed(placement: Placement, shape: tuple[int, int], scale: float) -> Pose:
 def between(start: Pose, end: Pose, share: float) -> Pose:
     """Return the pose at `share`, in [0, 1], of the way: straight, turning the shorter way round, slightly lifted.
 
-    A sheet that lies the other way up at the end turns over about whichever axis in the table makes that enough: its
-    shadow is squeezed through a line.
+    A sheet that lies the other way up at the end turns over, about the axis on the table that makes this enough:
+    what is seen of it is squeezed through a line.
     """
     if share <= 0 or share >= 1:
         return start if share <= 0 else end
@@ -57,7 +57,7 @@ def between(start: Pose, end: Pose, share: float) -> Pose:
 
 
 def apart(one: Pose, other: Pose, shape: tuple[int, int]) -> float:
-    """Return how many pixels the corners of a sheet of `shape` are moved by from one pose to the other, at the most."""
+    """Return by how many pixels the corners of a sheet of `shape` differ between two poses, at the most."""
     middle = np.linalg.norm(other.middle - one.middle)
     turned = np.linalg.norm(other.linear - one.linear, ord=2) * math.hypot(*shape) / 2
     return float(middle + turned)

@@ -23,6 +23,8 @@ _EDGE_ON: Final = 1e-3
 """A sheet turned so far that it is squeezed to this share is not seen."""
 _GROUND: Final = (0.0052, 0.0054, 0.0062)
 """Light of the dark table, red, green, blue."""
+_GRAIN: Final = 0.07
+"""How much the light of the table differs from pixel to pixel: a code value where it is darkest."""
 _GLOW: Final = (1.0, 0.975, 0.93)
 _NEAR_GLOW, _FAR_GLOW = 0.020, 0.10
 """How far the glow around the box reaches, in longer sides of the frame: what is sharp of it, and what is soft."""
@@ -31,31 +33,38 @@ _NEAR_GLOW, _FAR_GLOW = 0.020, 0.10
 class Projector:
     """Makes frames of one table; holds the sheets, each in light at its size, half, a quarter …, and the stacks."""
 
-    def __init__(self, table: Table, layers: Sequence[Frame], stacks: Sequence[Frame] | None) -> None:
-        """layers, stacks: (h, w, 3) uint8 sRGB of the table's picture size; stacks: as they are to look at last."""
+    def __init__(
+        self, table: Table, layers: Sequence[Frame], exposures: Sequence[float], stacks: Sequence[Frame] | None
+    ) -> None:
+        """layers, stacks: (h, w, 3) uint8 sRGB of the table's picture size; stacks: as seen at these exposures."""
         self._table = table
         codes = np.arange(256, dtype=np.float64) / 255
         self._light = np.asarray(light_from_srgb(codes), dtype=np.float32)
         steps = srgb_from_light(np.arange(_LEVELS + 1) / _LEVELS)
         self._codes = np.rint(255 * steps).astype(np.uint8)
         self._sheets = [_halved(self._light[layer]) for layer in layers]
-        self._stacks = None if stacks is None else [self._light[stack] for stack in stacks]
+        self._stacks = [
+            self._light[stack] * np.float32(exposure)
+            for stack, exposure in zip(stacks or (), exposures, strict=False)
+        ]
         x, y = (np.arange(side, dtype=np.float32) for side in table.frame)
         self._across, self._down = np.abs(x - table.focus[0]), np.abs(y - table.focus[1])[:, np.newaxis]
         fall = 1 - 0.45 * np.hypot(self._across / table.frame[0], self._down / table.frame[1])[..., np.newaxis]
         self._ground = np.asarray(fall * np.array(_GROUND), dtype=np.float32)
+        self._grain = _grain(table.frame)
 
     def frame(self, scene: Scene) -> Frame:
         """Return what the camera sees, (height, width, 3) uint8 sRGB."""
-        zoom = self._table.zoom(scene.nearness)
+        zoom = self._table.zoom(scene.nearness, scene.back)
         through = np.ones((*self._table.frame[::-1], 3), dtype=np.float32)
         for sheet, pose in zip(self._sheets, scene.poses, strict=True):
             self._lay(through, sheet, pose, zoom)
+        self._register(through, scene, zoom)
         lit, around = self._box(scene, zoom)
         seen = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
-        self._register(seen, scene, zoom)
         light = lit * seen + (1 - lit) * (through * around)
-        return self._codes[np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)]
+        steps = np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)
+        return np.asarray(self._codes[steps], dtype=np.uint8)
 
     def _lay(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
         """Multiply what comes `through`, light of a whole frame, by what a sheet lets through; beside it, all."""
@@ -63,31 +72,32 @@ class Projector:
         scales = np.linalg.svd(linear, compute_uv=False)
         if scales[1] < _EDGE_ON * scales[0]:
             return
-        level = min(len(levels) - 1, max(0, math.floor(-math.log2(math.sqrt(scales[0] * scales[1])) + 1e-6)))
+        halvings = math.floor(1e-6 - math.log2(scales[0] * scales[1]) / 2)
+        level = min(len(levels) - 1, max(0, halvings))
         warped = self._seen(levels[level], linear, zoom * pose.middle, (1.0, 1.0, 1.0))
         if warped is not None:
             window, image = warped
             through[window] *= image
 
-    def _register(self, seen: FloatArray, scene: Scene, zoom: float) -> None:
-        """Let the picture come up that sheets in register show: the product of averages is not that of the sheets."""
+    def _register(self, through: FloatArray, scene: Scene, zoom: float) -> None:
+        """Let come `through` what does in register: averages of sheets do not multiply to that of the stack."""
         number, share = scene.register
-        if self._stacks is None or share == 0 or number == 0:
+        if not self._stacks or share == 0:
             return
         pose, stack = lying(0, 0), self._stacks[number - 1]
         warped = self._seen(stack, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
         covered = self._seen(np.ones_like(stack), zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
         if warped is not None and covered is not None:
             window, image = warped
-            seen[window] += np.float32(share) * (image - covered[1] * seen[window])
+            through[window] += np.float32(share) * (image - covered[1] * through[window])
 
     def _seen(
         self, image: FloatArray, linear: Matrix, middle: Matrix, beside: tuple[float, ...]
     ) -> tuple[tuple[slice, slice], FloatArray] | None:
         """Return the rows and columns of the frame in which `image` is seen, and it there; None if nowhere.
 
-        image: (h, w, 3) of a sheet at any size. linear, middle: from the sheet, at the picture's size, to the frame,
-        both from the middle. beside: what is seen beside it.
+        image: (h, w, 3) of a sheet at any size. linear, middle: from the sheet, at the picture's size, to the
+        frame, both from the middle. beside: what is seen beside it.
         """
         size = np.array(self._table.picture, dtype=np.float64)
         there = np.array(self._table.focus) + middle
@@ -113,9 +123,11 @@ class Projector:
 
     def _box(self, scene: Scene, zoom: float) -> tuple[FloatArray, FloatArray]:
         """Return how much of every pixel is lit by the box, (h, w, 1), and the light beside it, (h, w, 3)."""
-        half_x, half_y, radius = (zoom * length for length in self._table.box(scene.nearness))
+        half_x, half_y, radius = (zoom * length for length in self._table.box(scene.nearness, scene.back))
         x, y = self._across - np.float32(half_x - radius), self._down - np.float32(half_y - radius)
-        distance = np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - np.float32(radius)
+        distance = (
+            np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - np.float32(radius)
+        )
         distance = distance[..., np.newaxis]
         lit = np.clip(0.5 - distance, 0, 1)
         beyond, longest = np.maximum(distance, 0), max(self._table.frame)
@@ -123,7 +135,7 @@ class Projector:
         glow = 0.6 * np.exp(-beyond / np.float32(_NEAR_GLOW * longest))
         glow += 0.4 * np.exp(-beyond / np.float32(_FAR_GLOW * longest))
         around = self._ground + np.float32(strength) * glow * np.array(_GLOW, dtype=np.float32)
-        return lit, np.minimum(around, 1)
+        return lit, np.minimum(around * self._grain, 1)
 
 
 def _halved(light: FloatArray) -> list[FloatArray]:
@@ -134,3 +146,16 @@ def _halved(light: FloatArray) -> list[FloatArray]:
         size = (max(1, width // 2), max(1, height // 2))
         levels.append(np.asarray(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA), dtype=np.float32))
     return levels
+
+
+def _grain(frame: tuple[int, int]) -> FloatArray:
+    """Return by what light is multiplied, (h, w, 1) about 1, so that what fades in the dark shows no steps.
+
+    The ordered pattern of 8×8 pixels: it stands still, which takes less room in a film than noise.
+    """
+    cell = np.zeros((1, 1))
+    for _ in range(3):
+        cell = np.block([[4 * cell, 4 * cell + 2], [4 * cell + 3, 4 * cell + 1]])
+    cell = 1 + _GRAIN * ((cell + 0.5) / cell.size - 0.5)
+    across, down = -(-frame[0] // 8), -(-frame[1] // 8)
+    return np.asarray(np.tile(cell, (down, across))[: frame[1], : frame[0], np.newaxis], dtype=np.float32)

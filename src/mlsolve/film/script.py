@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from ..errors import OptionError
@@ -20,15 +20,14 @@ _PART: Final = (1.2, 0.4, 5.0)
 
 _SHEETS: Final = (0.07, 0.82)
 _CAMERA: Final = (0.3, 0.96)
-_EYE: Final = (0.6, 1.0)
+_EYE: Final = (0.68, 1.0)
 """When, as shares of a movement, sheets move, the camera comes near, and the eye adapts to the dark stack."""
 _ONE_BY_ONE, _TOGETHER = 0.55, 0.2
 """A sheet starts when its predecessor has come so far: where they come together, and where they change."""
 _CAPTION: Final = 0.07
 """Share of a movement in which a caption goes, and one comes."""
-_BACK: Final = 0.3
 _DIMMER: Final = 0.85
-"""How far, half-way between arrangements, the camera goes back and the light falls, as shares of the whole way."""
+"""How far the light falls half-way between arrangements, as a share of its stops."""
 _REGISTER: Final = 1.5
 """Pixels within which sheets are in register, so that what is finer than a pixel of the film multiplies as well."""
 
@@ -39,11 +38,12 @@ class Scene(NamedTuple):
     poses: tuple[Pose, ...]
     """Of every sheet."""
     nearness: float
+    back: float
     """Of the camera; see Table."""
     stops: float
     """Natural logarithm of how much brighter the box is than white."""
     caption: tuple[int, float]
-    """Number of the caption, 0 where the sheets lie apart, k at arrangement k; and how much of it is seen, 0 to 1."""
+    """Number of the caption, 0 where the sheets lie apart, k at arrangement k; how much of it is seen, 0 to 1."""
     register: tuple[int, float]
     """Number of the arrangement in whose register the sheets are, from 1, and how much, 0 to 1."""
 
@@ -64,13 +64,13 @@ class Script:
         sheets = len(table.places)
         self._shape = table.picture[::-1]
         self.still = [
-            Scene(tuple(lying(*place) for place in table.places), 0.0, 0.0, (0, 1.0), (0, 0.0)),
+            Scene(tuple(lying(*place) for place in table.places), 0.0, 0.0, 0.0, (0, 1.0), (0, 0.0)),
         ]
         self._order: list[list[int]] = [[]]
         for k, (arrangement, exposure) in enumerate(zip(arrangements, exposures, strict=True), start=1):
             lies = {one.layer - 1: placed(one, self._shape, scale) for one in arrangement.placed(sheets)}
             poses = tuple(lies.get(sheet) or lying(*table.aside(sheet)) for sheet in range(sheets))
-            self.still.append(Scene(poses, 1.0, -math.log(exposure), (k, 1.0), (k, 1.0)))
+            self.still.append(Scene(poses, 1.0, 0.0, -math.log(exposure), (k, 1.0), (k, 1.0)))
             # Those that are not wanted make room first.
             self._order.append([*(sheet for sheet in range(sheets) if sheet not in lies), *lies])
         self.still.append(self.still[0])
@@ -96,10 +96,9 @@ class Script:
     def _moving(self, before: int, share: float) -> Scene:
         """Return what is seen at `share`, in (0, 1), of the way from scene `before` to the next."""
         last = len(self.still) - 2
-        if before == last:  # as they come together, so they go apart
-            scene = self._between(0, last, 1 - share)
-        else:
-            scene = self._between(before, before + 1, share)
+        # As they come together, so they go apart.
+        way = (0, last, 1 - share) if before == last else (before, before + 1, share)
+        scene = self._between(*way)
         seen = max(1 - share / _CAPTION, (share - 1) / _CAPTION + 1, 0.0)
         return scene._replace(caption=(before if share < 0.5 else before + 1, seen))
 
@@ -108,15 +107,16 @@ class Script:
         one, other = self.still[before], self.still[after]
         poses = self._on_the_way(before, after, share)
         if before == 0:
-            nearness = _eased(share, _CAMERA)
+            nearness, back = _eased(share, _CAMERA), 0.0
             stops = _eased(share, _EYE) * other.stops
         else:
-            bump = math.sin(math.pi * _eased(share, (0.0, 1.0))) ** 2
-            nearness = 1 - _BACK * bump
-            stops = (one.stops + share * (other.stops - one.stops)) * (1 - _DIMMER * bump)
-        near = [(self._distance(scene.poses, poses), number_of) for scene, number_of in ((one, before), (other, after))]
+            nearness, back = 1.0, math.sin(math.pi * share) ** 2
+            stops = (one.stops + share * (other.stops - one.stops)) * (1 - _DIMMER * back)
+        near = [
+            (self._distance(scene.poses, poses), number_of) for scene, number_of in ((one, before), (other, after))
+        ]
         distance, number_of = min(near if before else near[1:])
-        return Scene(poses, nearness, stops, (0, 0.0), (number_of, 1 - _smooth(distance / _REGISTER)))
+        return Scene(poses, nearness, back, stops, (0, 0.0), (number_of, 1 - _smooth(distance / _REGISTER)))
 
     def _on_the_way(self, before: int, after: int, share: float) -> tuple[Pose, ...]:
         """Return the poses of all sheets, which start one after the other."""
@@ -138,8 +138,8 @@ class Script:
 def cuts(sheets: int, arrangements: int, fps: float, seconds: float | None) -> list[int]:
     """Return the frames at which the parts of a film begin, still and moving in turn, and the last frame.
 
-    There are round(fps · seconds) frames. seconds: None for as long as looks well. Raises OptionError for numbers out
-    of range, or if a part would not have a frame of its own.
+    There are round(fps · seconds) frames. seconds: None for as long as looks well. Raises OptionError for numbers
+    out of range, or if a part would not have a frame of its own.
     """
     number("fps", fps, 1.0, MOST_FRAMES_A_SECOND)
     gather, part = (min(most, base + each * sheets) for base, each, most in (_GATHER, _PART))
@@ -148,10 +148,10 @@ def cuts(sheets: int, arrangements: int, fps: float, seconds: float | None) -> l
     length = total if seconds is None else number("seconds", seconds, 0.0, MOST_SECONDS)
     last = round(fps * length) - 1
     starts = [round(end / total * last) for end in accumulate(parts, initial=0.0)]
-    if any(end <= begin for begin, end in zip(starts, starts[1:], strict=False)):
+    if any(end <= begin for begin, end in pairwise(starts)):
         least = (total / min(parts) + 1.5) / fps
         raise OptionError(
-            f"seconds is {length:g}: at {fps:g} frames a second this film needs {math.ceil(10 * least) / 10:g} or more"
+            f"seconds is {length:g}: at {fps:g} frames a second give {math.ceil(10 * least) / 10:g} or more"
         )
     return starts
 

@@ -5,10 +5,12 @@ from typing import Final
 
 from ..proof import shown
 
-_ROOM: Final = (0.88, 0.79)
-"""Share of a frame's width and height that the picture may fill; captions stand below it."""
-_CAPTION: Final = 0.085
-"""Share of a frame's height that the picture is lifted by half of, where there are captions."""
+_ACROSS: Final = 0.88
+"""Share of a frame's width that the picture may fill."""
+_DOWN: Final = 0.175
+"""What is left of its height above and below the picture, as a share of the frame's longer side."""
+_CAPTION: Final = 0.035
+"""How much of that the picture is lifted by where there are captions below it, likewise."""
 _WIDER: Final = 1.2
 _LEAST_ASPECT: Final = 3 / 4
 _MOST_ASPECT: Final = 16 / 9
@@ -22,6 +24,8 @@ _SEEN: Final = 0.93
 """Share of a frame that they fill at the most."""
 _FARTHEST_NEAR: Final = 0.8
 """The camera is at least so far away at first that coming near is seen."""
+_BACK, _OPEN = 0.3, 0.38
+"""How much farther the camera goes, and how much larger the box becomes, where sheets turn: they need room."""
 _ASIDE: Final = 1.12
 """Where sheets that are not used are put, in sheets from the middle."""
 
@@ -29,7 +33,7 @@ Size = tuple[int, int]
 
 
 def frame_size(sheet: Size, longest: int) -> Size:
-    """Return (width, height), both even, of frames with `longest` pixels on the longer side, for sheets like `sheet`."""
+    """Return (width, height), both even, of frames for sheets like `sheet`; longest: pixels of the longer side."""
     aspect = min(_MOST_ASPECT, max(_LEAST_ASPECT, _WIDER * sheet[0] / sheet[1]))
     width, height = (longest, longest / aspect) if aspect >= 1 else (longest * aspect, longest)
     return 2 * max(1, round(width / 2)), 2 * max(1, round(height / 2))
@@ -37,15 +41,15 @@ def frame_size(sheet: Size, longest: int) -> Size:
 
 def picture_size(sheet: Size, frame: Size) -> Size:
     """Return (width, height) of the picture in a `frame`, for sheets like `sheet`, both (width, height)."""
-    scale = min(_ROOM[0] * frame[0] / sheet[0], _ROOM[1] * frame[1] / sheet[1])
+    scale = min(_ACROSS * frame[0] / sheet[0], (frame[1] - _DOWN * max(frame)) / sheet[1])
     return shown(sheet, max(1, math.floor(scale * max(sheet))), enlarge=True)
 
 
 class Table:
     """A dark table with a light box, sheets of `picture` = (width, height) pixels, and a camera above it.
 
-    Lengths are in pixels of the picture, from its middle. nearness: 0 where the camera sees all sheets side by side,
-    1 where the picture is seen pixel for pixel.
+    Lengths are in pixels of the picture, from its middle. nearness: 0 where the camera sees all sheets at once,
+    1 where the picture is seen pixel for pixel. back: 1 where camera and box make room for sheets that turn.
     """
 
     def __init__(self, picture: Size, frame: Size, sheets: int, captions: bool, outline: str = "sheet") -> None:
@@ -54,16 +58,18 @@ class Table:
         left = (frame[0] - picture[0]) // 2
         top = (frame[1] - picture[1]) // 2
         if captions:
-            top = max(0, top - round(_CAPTION * frame[1] / 2))
+            top = max(0, top - round(_CAPTION * max(frame)))
         self.corner = (left, top)
         """x, y of the picture's first pixel in the frame, seen from near."""
         self.focus = (left + (picture[0] - 1) / 2, top + (picture[1] - 1) / 2)
         """x, y in the frame of the picture's middle; there the camera points, whatever its height."""
         self._rim, self.gap = _RIM * max(picture), _GAP * max(picture)
         self._round = outline == "disc"
-        grids = [self._grid(sheets, columns) for columns in range(1, sheets + 1)]
-        # Bare box dazzles: a row that is full counts more than sheets that are large.
-        self._far, self._wide, self.places = max(grids, key=lambda grid: grid[0] / (grid[1][0] * grid[1][1]))
+        # Bare box dazzles: large sheets count for as much as the share of the grid that sheets fill.
+        columns = max(
+            range(1, sheets + 1), key=lambda across: self._grid(sheets, across)[0] / (across * -(-sheets // across))
+        )
+        self._far, self._wide, self.places = self._grid(sheets, columns)
 
     def _grid(self, sheets: int, columns: int) -> tuple[float, tuple[float, float], list[tuple[float, float]]]:
         """Return zoom, half the box, and the places of all sheets in so many columns; the last row is centred."""
@@ -89,14 +95,14 @@ class Table:
         left = x < 0 if x else sheet % 2 == 0
         return (-1 if left else 1) * _ASIDE * self.picture[0], 0.0
 
-    def zoom(self, nearness: float) -> float:
+    def zoom(self, nearness: float, back: float = 0.0) -> float:
         """Return pixels of the frame for one of the picture."""
-        return 1.0 if nearness == 1 else float(self._far ** (1 - nearness))
+        return 1.0 if (nearness, back) == (1, 0) else float(self._far ** (1 - nearness) / (1 + _BACK * back))
 
-    def box(self, nearness: float) -> tuple[float, float, float]:
+    def box(self, nearness: float, back: float = 0.0) -> tuple[float, float, float]:
         """Return half the width, half the height, and the radius of the corners of the lit part of the box."""
         x, y = (
-            wide + nearness * (side / 2 + self._rim - wide)
+            (wide + nearness * (side / 2 + self._rim - wide)) * (1 + _OPEN * back)
             for wide, side in zip(self._wide, self.picture, strict=True)
         )
         radius = self._rim

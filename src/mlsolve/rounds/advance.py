@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from mlsolve_kernels.objective.terms import Shape, Sums
-from mlsolve_kernels.window import REACH
 
 from ..backends import Workspace
 from ..options import Options
 from ..store import Store
 from .loading import Source, load_layers, load_pictures, save
+from .lying import lying_at, moves_of
 from .pictures import LevelPictures
 from .problem import Problem
 from .resources import current
 from .start import Doubled, Generation, Guides
-from .tiles import Tile, window_of
+from .tiles import Tile, frame_of, window_of
 
 Stop = Literal["iterations", "target_ssim", "patience", "callback"]
 """Why a solve, or a level of it, ended."""
@@ -81,10 +81,15 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     """
     problem, plan = Problem.load(store), Round.load(store, level, number)
     shape = problem.shapes[level - 1]
-    outer = window_of(tile.region, shape, plan.window, REACH * plan.iterations)
-    inner = tile.region.within(outer)
-    here = current()
-    work = here.workspace(Shape(problem.layers, tile.last - tile.first, outer.height, outer.width), problem)
+    halo = lying_at(problem, level).reach * plan.iterations
+    outer = [window_of(region, shape, plan.window, halo) for region in tile.regions]
+    inner = [region.within(window) for region, window in zip(tile.regions, outer, strict=True)]
+    frames = [
+        frame_of(region, window, shape, plan.sides) for region, window in zip(tile.regions, outer, strict=True)
+    ]
+    here, windows = current(), len(outer)
+    planes = (tile.last - tile.first) * windows
+    work = here.workspace(Shape(problem.layers, planes, outer[0].height, outer[0].width), problem, windows)
     threads = here.backend.loaders
 
     def begin() -> None:
@@ -92,12 +97,14 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
 
     load_pictures(work, lambda: LevelPictures(store, problem, level), tile, outer, threads)
     begin()
-    work.settle(plan.first, inner, plan.iterations)
-    sums, stop = _iterate(work, problem.options, plan, watch)
+    work.settle(plan.first, inner, plan.iterations, frames, shape)
+    sums, stop = _iterate(work, problem, plan, watch)
     if stop == "callback" and plan.first == 0 and _lost(problem, level, sums):
         begin()
-    with store.open(f"{plan.name}/state").tile(() if plan.together else (tile.first,), tile.region) as place:
-        save(work, place, tile, problem.layers, inner, plan.moments)
+    state, prefix = store.open(f"{plan.name}/state"), () if plan.together else (tile.first,)
+    for window, (region, own) in enumerate(zip(tile.regions, inner, strict=True)):
+        with state.tile(prefix, region) as place:
+            save(work, place, tile, problem.layers, own, plan.moments, window)
     return sums
 
 
@@ -116,12 +123,14 @@ def _source(store: Store, problem: Problem, plan: Round) -> Source:
     return Generation(store, plan.origin)
 
 
-def _iterate(work: Workspace, options: Options, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
+def _iterate(work: Workspace, problem: Problem, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
     """Take the iterations of `plan`, a batch at a time, until `watch` ends it."""
     sums: list[Sums] = []
     for start in range(0, plan.iterations, work.batch):
         batch = range(start, min(start + work.batch, plan.iterations))
-        found = work.advance([rate_of(options, plan.first + at + 1) for at in batch])
+        numbers = range(plan.first + batch.start + 1, plan.first + batch.stop + 1)
+        rates = [rate_of(problem.options, number) for number in numbers]
+        found = work.advance(rates, moves_of(problem, plan.level, numbers))
         sums += found
         if watch is not None:
             # Every one of them is told, even where the first ends it.

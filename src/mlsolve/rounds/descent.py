@@ -15,18 +15,18 @@ import numpy as np
 
 from mlsolve_kernels.objective.terms import Sums
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.window import REACH
 
 from ..errors import StoreError
 from ..history import History, Step
 from ..store import Store
 from .advance import Round, Stop, Watch, advance_tile
 from .executors import Executor
+from .lying import lying_at
 from .pictures import halve_tile, name_of
-from .plan import LevelPlan, Limits, plan_level
+from .plan import LevelPlan, Limits, plan_level, window_sides
 from .problem import Problem
 from .start import Doubled, thinning
-from .tiles import Tile, tiles_of
+from .tiles import Tile, groups_of, tiles_of
 
 _RECORD: Final = "progress"
 
@@ -114,7 +114,7 @@ def descend(store: Store, executor: Executor, limits: Limits, listener: Listener
         stack, total = (problem.layers, problem.planes), problem.options.iterations
         plan = _plan_left(store, problem, record, limits)
         if plan is None:
-            chosen = plan_level(shape, stack, total, limits)
+            chosen = plan_level(shape, stack, total, limits, lying_at(problem, record.level))
             plan = _begin_round(store, problem, record, chosen)
         sums, stop = _carry_out(store, problem, plan, executor, history, listener)
         steps = _steps(problem, plan, sums)
@@ -155,7 +155,10 @@ def tiles_of_round(problem: Problem, plan: Round) -> list[Tile]:
     """Return the tiles of a round, in the order in which they are carried out."""
     shape = problem.shapes[plan.level - 1]
     planes = [(0, problem.planes)] if plan.together else [(plane, plane + 1) for plane in range(problem.planes)]
-    return [Tile(*both, region) for both in planes for region in tiles_of(shape, plan.sides)]
+    if plan.together:
+        return [Tile(*both, (region,)) for both in planes for region in tiles_of(shape, plan.sides)]
+    facings = lying_at(problem, plan.level).facings
+    return [Tile(*both, group) for both in planes for group in groups_of(shape, plan.sides, facings)]
 
 
 def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
@@ -166,7 +169,9 @@ def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch |
         with contextlib.suppress(StoreError, KeyError, TypeError):
             sums = [_sums(one) for one in store.load(name)["sums"]]
             state = store.open(f"{plan.name}/state")
-            if len(sums) == plan.iterations and state.has_tile(() if plan.together else (tile.first,), tile.region):
+            prefix = () if plan.together else (tile.first,)
+            written = all(state.has_tile(prefix, region) for region in tile.regions)
+            if len(sums) == plan.iterations and written:
                 return sums
     sums = advance_tile(store, level, number, tile, watch)
     store.save(name, {"sums": [list(one) for one in sums]})
@@ -184,7 +189,8 @@ def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -
         store.open(f"{name}/state")
         # With other limits than before the generation it was to start from may have another name.
         same = plan.first == record.iteration and plan.origin == _origin(record)
-        if same and limits.fit(problem.layers, planes, plan.window):
+        lying = lying_at(problem, plan.level)
+        if same and limits.fit(problem.layers, planes, plan.window, lying.whole if plan.together else lying):
             return plan
     return None
 
@@ -195,8 +201,7 @@ def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPl
     iterations = min(chosen.iterations, left)
     last = iterations == left
     shape = problem.shapes[record.level - 1]
-    halo = 2 * REACH * iterations
-    window = tuple(min(side, own + halo) for side, own in zip(shape, chosen.sides, strict=True))
+    window = window_sides(shape, chosen.sides, iterations, lying_at(problem, record.level))
     plan = Round(
         record.level,
         record.number + 1,
@@ -207,7 +212,7 @@ def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPl
         thinning(store, problem, 1) if record.level == 1 and record.iteration == 0 else 1.0,
         not last,
         chosen.sides,
-        (window[0], window[1]),
+        window,
         chosen.together,
     )
     store.remove(plan.name)
@@ -341,8 +346,7 @@ def _step_of(problem: Problem, level: int, before: int, sums: Sums) -> Step:
 
 
 def _sums(values: Sequence[Any]) -> Sums:
-    ssim, error, guides = values
-    return Sums(ssim, error, tuple(guides))
+    return Sums(*(tuple(one) for one in values))
 
 
 def reason_to_stop(problem: Problem, steps: Sequence[Step]) -> Stop | None:

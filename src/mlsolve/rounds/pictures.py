@@ -1,6 +1,6 @@
 """Target and guides as tasks read them: by level, plane and region, from sixteen-bit codes in the store.
 
-Picture 0 is the target, picture k the guide of layer k. At full size the codes are sRGB code values, exactly what
+Pictures are counted: targets, guides, weights of targets' pixels (problem.py). At full size the codes are sRGB code values, exactly what
 files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a code is looked up in
 a table, so that a pixel's value depends on nothing but its code.
 """
@@ -39,24 +39,25 @@ def meaning(full_size: bool) -> FloatArray:
     return (light_from_srgb(values) ** (1 / GAMMA) if full_size else values).astype(np.float32)
 
 
-def table_of(problem: Problem, level: int) -> FloatArray:
-    """Return the encoded transmittance of every code at `level`."""
-    return meaning(level == problem.levels)
+def table_of(problem: Problem, level: int, picture: int = 0) -> FloatArray:
+    """Return what every code of a picture means at `level`: encoded transmittance, or a weight in [0, 1]."""
+    weights = picture >= len(problem.stacks) + problem.layers
+    return meaning(level == problem.levels and not weights)
 
 
 class LevelPictures:
-    """Target and guides of one level."""
+    """The pictures of one level."""
 
     def __init__(self, store: Store, problem: Problem, level: int) -> None:
         """Open the pictures of `level`."""
-        self.layers = problem.layers
+        self.problem = problem
         self._planes = problem.picture_planes
-        self._arrays: list[Array] = [store.open(name_of(level, k)) for k in range(problem.layers + 1)]
-        self._table = table_of(problem, level)
+        self._arrays: list[Array] = [store.open(name_of(level, k)) for k in range(len(self._planes))]
+        self._tables = [table_of(problem, level, k) for k in range(len(self._planes))]
 
     def read(self, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put the encoded transmittance of a region into `out` (h, w) and return it."""
-        return self.read_by(self._table, picture, plane, region, out)
+        """Put the encoded transmittance of a region, or the weights there, into `out` (h, w) and return it."""
+        return self.read_by(self._tables[picture], picture, plane, region, out)
 
     def read_by(self, table: FloatArray, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Put what `table` says of the codes of a region into `out` (h, w) and return it."""
@@ -75,7 +76,8 @@ def halve_tile(store: Store, level: int, picture: int, region: Region) -> None:
     fine = np.empty((1, bottom - top, right - left), dtype=np.float32)
     with target.tile((), region) as tile:
         for plane in range(problem.picture_planes[picture]):
-            source.read((plane,), Region(top, bottom, left, right), fine[0], table_of(problem, level + 1))
+            table = table_of(problem, level + 1, picture)
+            source.read((plane,), Region(top, bottom, left, right), fine[0], table)
             tile.put((plane,), as_codes(resample(fine, (top, left), rows, columns)[0]))
 
 

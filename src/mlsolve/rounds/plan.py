@@ -1,6 +1,6 @@
 """How a level is cut into tiles, and how many iterations a round has: the cheapest that memory and disk allow.
 
-A tile whose round has K iterations carries a halo of REACH·K pixels. Long rounds compute much of that twice, short
+A tile whose round has K iterations carries a halo of K times what an iteration reaches. Long rounds compute much of that twice, short
 ones read and write the state often. Costs are counted in iterations of one value (a pixel of a plane of a layer).
 """
 
@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from mlsolve_kernels.objective.cpu import stepwise_bytes
 from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.sweep.cpu import workspace_bytes
-from mlsolve_kernels.window import REACH
-
 from ..backends import MOST_LOADERS
 from ..errors import DeviceMemoryError, OptionError
 from ..store.zarr import CHUNK, RUN_BYTES
 from .loading import ARRAYS, band_rows
+from .lying import Lying
+from .tiles import overhang
 
 LOAD: Final = 3.0
 """What it costs to read a value of a tile with its halo, pictures included, and to find the statistics."""
@@ -33,6 +34,14 @@ BYTES: Final = 4
 """Of a float32."""
 
 
+PLAIN: Final = Lying()
+
+
+def device_need(layers: int, planes: int, window: tuple[int, int], lying: Lying) -> int:
+    """Return the memory of a GPU that a tile takes."""
+    return device_bytes(layers, planes * lying.windows, *window)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a solve may take of this machine."""
@@ -46,20 +55,23 @@ class Limits:
     device: int | None = None
     """Bytes of a GPU's memory for a tile; None: no GPU computes."""
 
-    def tile_bytes(self, layers: int, planes: int, window: tuple[int, int]) -> int:
+    def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> int:
         """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
         loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
         rows = min(band_rows(*window, loaders), window[0])
         passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
         if self.device is not None:
             return passing
-        return workspace_bytes(Shape(layers, planes, *window), self.threads) + passing
+        shape = Shape(layers, planes * lying.windows, *window)
+        if lying.objective is None:
+            return workspace_bytes(shape, self.threads) + passing
+        return stepwise_bytes(shape, self.threads, lying.objective, lying.windows) + passing
 
-    def fit(self, layers: int, planes: int, window: tuple[int, int]) -> bool:
+    def fit(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> bool:
         """Tell whether there is memory for such a tile."""
-        if self.device is not None and device_bytes(layers, planes, *window) > self.device:
+        if self.device is not None and device_need(layers, planes, window, lying) > self.device:
             return False
-        return self.memory is None or self.tile_bytes(layers, planes, window) <= self.memory
+        return self.memory is None or self.tile_bytes(layers, planes, window, lying) <= self.memory
 
 
 @dataclass(frozen=True)
@@ -78,16 +90,18 @@ class LevelPlan:
     """Of an iteration of a value, against one in memory."""
 
 
-def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits) -> LevelPlan:
+def plan_level(
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, lying: Lying = PLAIN
+) -> LevelPlan:
     """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
-    Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU that is too small.
+    lying: how the sheets lie. Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU that is too small.
     """
     disk = limits.disk
     layers, planes = stack
     height, width = shape
     values = layers * planes * height * width
-    if limits.fit(layers, planes, shape):
+    if limits.fit(layers, planes, shape, lying.whole):
         rounds = _parts(iterations, max(1, int(LONGEST) // values))
         longest = _parts(iterations, rounds)
         if disk is not None and longest < iterations and _state(values, True) > disk:
@@ -97,13 +111,13 @@ def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, 
     for length in _lengths(iterations):
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
-        for sides, window in _cuts(shape, layers, length, limits):
+        for sides, window in _cuts(shape, layers, length, limits, lying):
             cost = _cost(shape, sides, window, length, iterations)
-            long = layers * window[0] * window[1] * length > LONGEST
+            long = layers * lying.windows * window[0] * window[1] * length > LONGEST
             if (long, cost) < key:
                 best, key = LevelPlan(sides, window, length, False, cost), (long, cost)
     if best is None:
-        least, memory = least_memory(shape, stack, iterations, limits), limits.memory
+        least, memory = least_memory(shape, stack, iterations, limits, lying), limits.memory
         if memory is None or memory >= least:
             raise DeviceMemoryError("the GPU has too little free memory for a tile: use --backend cpu")
         advice = -(-least // 2**20)  # rounded up, so that it will do
@@ -111,14 +125,24 @@ def plan_level(shape: tuple[int, int], stack: tuple[int, int], iterations: int, 
     return best
 
 
-def least_memory(shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits) -> int:
+def least_memory(
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, lying: Lying = PLAIN
+) -> int:
     """Return the memory that the smallest useful tile takes, of one inner chunk and with the shortest round."""
     layers, planes = stack
     height, width = shape
     tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
-    halo = 2 * REACH * (iterations if tight else 1)
-    window = min(height, CHUNK + halo), min(width, CHUNK + halo)
-    return min(limits.tile_bytes(layers, 1, window), limits.tile_bytes(layers, planes, shape))
+    window = window_sides(shape, (CHUNK, CHUNK), iterations if tight else 1, lying)
+    whole = limits.tile_bytes(layers, planes, shape, lying.whole)
+    return min(limits.tile_bytes(layers, 1, window, lying), whole)
+
+
+def window_sides(shape: tuple[int, int], sides: tuple[int, int], length: int, lying: Lying) -> tuple[int, int]:
+    """Return height and width of a tile of `sides` with the halo of so many iterations."""
+    halo = 2 * lying.reach * length
+    hang = overhang(shape, sides) if lying.windows > 1 else (0, 0)
+    height, width = (min(whole, own + beyond + halo) for whole, own, beyond in zip(shape, sides, hang, strict=True))
+    return height, width
 
 
 def state_on_disk(plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int) -> int:
@@ -138,20 +162,27 @@ def _lengths(iterations: int) -> list[int]:
 
 
 def _cuts(
-    shape: tuple[int, int], layers: int, length: int, limits: Limits
+    shape: tuple[int, int], layers: int, length: int, limits: Limits, lying: Lying
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yield (sides, window) of tiles that fit, the last row and column about as large as the others."""
-    halo = 2 * REACH * length
-    most = _parts(shape[1], CHUNK)
+    most, chunks = _parts(shape[1], CHUNK), _parts(shape[0], CHUNK)
+
+    def cut(down: int, across: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        sides = min(shape[0], down * CHUNK), min(shape[1], across * CHUNK)
+        return sides, window_sides(shape, sides, length, lying)
+
     for across in sorted({_parts(most, parts) for parts in range(1, most + 1)}):
-        width = min(shape[1], across * CHUNK)
-        wide = min(shape[1], width + halo) if width < shape[1] else width
-        chunks = _parts(shape[0], CHUNK)
+        if lying.windows > 1:  # no search: how far mirrored tiles hang over goes up and down
+            heights = (
+                [across] if lying.square else sorted({_parts(chunks, parts) for parts in range(1, chunks + 1)})
+            )
+            cuts = (cut(down, across) for down in heights)
+            yield from ((sides, window) for sides, window in cuts if limits.fit(layers, 1, window, lying))
+            continue
         low, high = 0, chunks
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
-            tall = min(shape[0], middle * CHUNK + halo)
-            if limits.fit(layers, 1, (tall, wide)):
+            if limits.fit(layers, 1, cut(middle, across)[1], lying):
                 low = middle
             else:
                 high = middle - 1
@@ -159,8 +190,7 @@ def _cuts(
             continue
         # Not the tallest alone: where the last row is all but empty, lower tiles may come to less.
         for down in sorted({_parts(chunks, parts) for parts in range(_parts(chunks, low), chunks + 1)}):
-            tall = min(shape[0], down * CHUNK + halo)
-            yield (min(down * CHUNK, shape[0]), width), (tall, wide)
+            yield cut(down, across)
 
 
 def _parts(whole: int, part: int) -> int:

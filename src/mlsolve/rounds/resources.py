@@ -23,12 +23,12 @@ class Resources:
         self._key: Any = None
         self._workspace: Workspace | None = None
 
-    def workspace(self, shape: Shape, problem: Problem) -> Workspace:
-        """Return a workspace of `shape`, filled with whatever it was filled with last."""
-        key = shape, problem.objective, problem.bounds
+    def workspace(self, shape: Shape, problem: Problem, windows: int = 1) -> Workspace:
+        """Return a workspace of `shape` for so many windows, filled with whatever it was filled with last."""
+        key = shape, problem.objective, problem.bounds, windows
         if self._workspace is None or key != self._key:
             self._workspace = None  # before the next one takes its memory
-            self._workspace, self._key = self.backend.workspace(shape, problem.objective, problem.bounds), key
+            self._workspace, self._key = self.backend.workspace(*key), key
         return self._workspace
 
     def drop(self) -> None:

@@ -1,0 +1,104 @@
+"""The folder of a run → a film of its sheets."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.window import SIZE
+
+from ..arrays import code_values
+from ..errors import InputError, OptionError
+from ..folder import layer_files
+from ..images import open_picture
+from ..job import load_job
+from ..proof import Preview, shown
+from ..resize import resize
+from ..rounds.pictures import HIGHEST
+from . import Film
+from .table import Size, frame_size, picture_size
+
+LEAST, MOST = 64, 4096
+"""Longer side of a frame in pixels."""
+
+_BAND_BYTES: Final = 4 << 20
+
+
+def film_of(
+    folder: Path, longest: int = 720, fps: float = 25.0, seconds: float | None = None, captions: bool = True
+) -> Film:
+    """Return the film of the sheets in `folder`, which `mlsolve run` wrote; longest: longer side of a frame.
+
+    Layers of any size are read in bands of rows. What the stacks show is taken from their pictures there, for
+    layers made smaller multiply to something else; without them it is what the small ones multiply to.
+
+    Raises InputError for files that are missing, damaged or do not fit together, OptionError for numbers out of
+    range.
+    """
+    if not LEAST <= longest <= MOST:
+        raise OptionError(f"size is {longest}: the longer side of a frame may have {LEAST} to {MOST} pixels")
+    files = layer_files(folder)
+    job = load_job(folder / "job.toml")
+    exposures = _exposures(folder / "result.json", len(job.arrangements))
+    sheet = open_picture(files[0]).size
+    frame = frame_size(sheet, longest)
+    picture = picture_size(sheet, frame)
+    if min(picture) < SIZE:
+        raise OptionError(
+            f"size is {longest}: sheets of {sheet[0]}×{sheet[1]} pixels would be {picture[0]}×{picture[1]} there, "
+            "give a larger one"
+        )
+    stacks = _stack_files(folder, len(job.arrangements))
+    told = all(path.exists() and open_picture(path).size == shown(sheet) for path in stacks)
+    return Film(
+        [_small(path, picture) for path in files],
+        job.arrangements,
+        exposures,
+        [Path(str(one.target)).stem for one in job.arrangements] if captions else None,
+        fps=fps,
+        seconds=seconds,
+        size=frame,
+        scale=picture[0] / sheet[0],
+        stacks=[_small(path, picture) for path in stacks] if told else None,
+        outline=getattr(job, "outline", "sheet"),
+    )
+
+
+def _stack_files(folder: Path, arrangements: int) -> list[Path]:
+    """Return where a run writes what its stacks show."""
+    if arrangements == 1:
+        return [folder / "stack.png"]
+    return [folder / f"stack-{number}.png" for number in range(1, arrangements + 1)]
+
+
+def _exposures(path: Path, arrangements: int) -> list[float]:
+    """Return the exposure of every arrangement as the result.json in `path` tells it."""
+    try:
+        report: Any = json.loads(path.read_text(encoding="utf-8"))
+        exposures = [float(one["exposure"]) for one in report["arrangements"]]
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give the folder that mlsolve run wrote") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} does not tell the exposures: restore what mlsolve run wrote") from None
+    if len(exposures) != arrangements:
+        raise InputError(
+            f"{path} tells of {len(exposures)} arrangements, job.toml of {arrangements}: "
+            "restore what mlsolve run wrote"
+        )
+    return exposures
+
+
+def _small(path: Path, size: Size) -> npt.NDArray[np.uint8]:
+    """Return the picture in the file `path` at `size` = (width, height), (h, w, C) uint8 sRGB."""
+    picture = open_picture(path)
+    preview = Preview(picture.size, max(size))
+    for band in picture.bands(max(1, _BAND_BYTES // (2 * picture.size[0] * picture.planes))):
+        preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
+    small = preview.image
+    if small.shape[1::-1] == size:
+        return small
+    return code_values(resize(np.asarray(small / np.float32(255), dtype=np.float32), size), small.shape[2])

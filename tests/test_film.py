@@ -1,0 +1,349 @@
+"""The film of the sheets: what its frames show, how they follow each other, and the file they become."""
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from mlsolve.colour import light_from_srgb, srgb_from_light
+from mlsolve.errors import InputError, OptionError, OutputError
+from mlsolve.film import Film, check_film, files, frame_size, frames, picture_size, write_film
+from mlsolve.film import folder as film_folder
+from mlsolve.film.poses import apart, between, lying, placed
+from mlsolve.images import save_png
+from mlsolve.model import Arrangement, Placement
+from mlsolve_cli.animate import animate
+
+SIDE = 40
+SHEETS = 3
+ALL = Arrangement(Path("all.png"))
+QUARTER = Arrangement(Path("quarter.png"), [Placement(1, rotate=90), Placement(3, flip="h")])
+OVER = Arrangement(
+    Path("over.png"), [Placement(2, rotate=270, flip="v", shift=(3, -5)), Placement(1, flip="v"), Placement(3, 180)]
+)
+
+
+@pytest.fixture
+def layers(picture):
+    return [0.3 + 0.7 * picture(SIDE, SIDE, seed) for seed in range(SHEETS)]
+
+
+@pytest.fixture
+def film(layers):
+    return Film(layers, [ALL, QUARTER, OVER], [0.3, 0.5, 0.2], ["all", "quarter", "over"], fps=10)
+
+
+def moved(layer, rotate=0, flip=None, shift=(0, 0)):
+    """A sheet as it lies, by NumPy alone: flipped, then turned, then shifted; clear beside it."""
+    layer = {"h": layer[:, ::-1], "v": layer[::-1], None: layer}[flip]
+    layer = np.rot90(layer, rotate // 90)
+    height, width = layer.shape[:2]
+    wide = np.ones((3 * height, 3 * width, 3))
+    wide[height + shift[1] :, width + shift[0] :][:height, :width] = layer
+    return wide[height : 2 * height, width : 2 * width]
+
+
+def stacked(sheets, exposure):
+    """What sheets show that lie over each other, in code values."""
+    codes = [np.rint(255 * sheet) / 255 for sheet in sheets]
+    light = np.prod([light_from_srgb(code) for code in codes], axis=0) / exposure
+    return 255 * srgb_from_light(np.clip(light, 0, 1))
+
+
+def test_every_movement_ends_with_what_the_stack_shows(film, layers):
+    one, two, three = layers
+    wanted = [
+        stacked([one, two, three], 0.3),
+        stacked([moved(one, 90), moved(three, flip="h")], 0.5),
+        stacked([moved(two, 270, "v", (3, -5)), moved(one, flip="v"), moved(three, 180)], 0.2),
+    ]
+    for number, stack in enumerate(wanted, start=1):
+        assert 20 < stack.mean() < 235
+        for frame in (film.rest(number)[0], film.rest(number)[-1]):
+            assert np.abs(film[frame][film.window] - stack).max() <= 1
+        before = film[film.rest(number)[0] - 4][film.window]
+        assert np.abs(before - stack).max() > 10
+
+
+def test_shifts_count_in_pixels_at_full_size(layers):
+    lies = Arrangement(Path("a"), [Placement(1, shift=(12, -8)), Placement(2)])
+    film = Film(layers, [lies], [0.5], fps=10, scale=0.5)
+    seen = film[film.rest(1)[0]][film.window]
+    assert np.abs(seen - stacked([moved(layers[0], shift=(6, -4)), layers[1]], 0.5)).max() <= 1
+
+
+def test_alone_a_sheet_looks_as_in_its_file():
+    """Slopes of light, of which every average is what lies in the middle of it: so any way to make them smaller."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+    slopes = [np.stack([0.1 + 0.8 * x, 0.9 - 0.6 * y, 0.2 + 0.3 * (x + y)], axis=-1) ** (k / k) for k in (1, 2)]
+    slopes[1] = slopes[1][::-1, ::-1]
+    film = Film([srgb_from_light(slope) for slope in slopes], [ALL], [0.01], fps=10)
+    table, first = film._table, film[0]
+    zoom = table.zoom(0)
+    assert 0.3 < zoom < 1
+    assert table.places[0][0] < -SIDE / 2, "they lie beside each other"
+    for slope, (left, top) in zip(slopes, table.places, strict=True):
+        x, y = table.focus[0] + zoom * left, table.focus[1] + zoom * top
+        for down in range(math.ceil(y - zoom * SIDE / 2 + 3), math.floor(y + zoom * SIDE / 2 - 3)):
+            for across in range(math.ceil(x - zoom * SIDE / 2 + 3), math.floor(x + zoom * SIDE / 2 - 3)):
+                row, column = (down - y) / zoom + (SIDE - 1) / 2, (across - x) / zoom + (SIDE - 1) / 2
+                near = slope[int(row), int(column)] + (row % 1) * (slope[1, 0] - slope[0, 0])
+                near += (column % 1) * (slope[0, 1] - slope[0, 0])
+                assert np.abs(first[down, across] - 255 * srgb_from_light(near)).max() <= 2
+    assert (first[round(table.focus[1]), round(table.focus[0])] == 255).all(), "the bare box between them is white"
+    assert first[0, 0].max() < 40, "around the box it is dark"
+
+
+def test_the_box_grows_brighter_as_sheets_come_together(film):
+    script = film._script
+    stops = [script.at(frame).stops for frame in range(film.rest(0)[-1], film.rest(1)[0] + 1)]
+    assert stops[0] == 0
+    assert stops[-1] == pytest.approx(-math.log(0.3))
+    assert stops == sorted(stops)
+    half_way = (film.rest(1)[-1] + film.rest(2)[0]) // 2
+    assert script.at(half_way).stops < 0.5 * min(-math.log(0.3), -math.log(0.5))
+
+
+@pytest.mark.parametrize(("fps", "seconds"), [(10, 8.0), (12.5, 9.99), (25, 4.0), (1, 60.0)])
+def test_frames_follow_from_rate_and_seconds(layers, fps, seconds):
+    film = Film(layers, [ALL, QUARTER], [0.3, 0.5], fps=fps, seconds=seconds)
+    assert len(film) == round(fps * seconds) == film.rest(3)[-1] + 1
+    assert film.rest(0)[0] == 0
+    rests = [film.rest(k) for k in range(4)]
+    assert all(len(rest) >= 2 for rest in rests)
+    assert all(before[-1] < after[0] for before, after in pairwise(rests))
+
+
+def test_the_film_is_a_loop_and_repeats_to_the_byte(layers):
+    made = [list(frames(layers, [OVER], [0.3], ["over"], fps=6)) for _ in range(2)]
+    first, second = made
+    assert len(first) == len(Film(layers, [OVER], [0.3], ["over"], fps=6))
+    assert np.array_equal(first[0], first[-1])
+    assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+    assert len({frame.tobytes() for frame in first}) > len(first) // 3
+    assert {(frame.shape, frame.dtype) for frame in first} == {(first[0].shape, np.dtype(np.uint8))}
+    assert all(side % 2 == 0 for side in first[0].shape[:2])
+
+
+def test_nothing_jumps(film):
+    """In no frame has a sheet gone further than a fifth of its side, and movements begin and end slowly."""
+    scenes = [film._script.at(frame) for frame in range(len(film))]
+    steps = [
+        max(apart(a, b, (SIDE, SIDE)) for a, b in zip(one.poses, other.poses, strict=True))
+        for one, other in pairwise(scenes)
+    ]
+    assert max(steps) < 0.35 * SIDE
+    for number in range(4):
+        rest = film.rest(number)
+        assert all(step == 0 for step in steps[rest[0] : rest[-1]])
+        assert steps[rest[-1]] < 0.1
+
+
+def test_a_sheet_turns_the_shorter_way_and_over_about_one_axis():
+    start, end = (placed(Placement(1, rotate=angle), (SIDE, SIDE), 1.0) for angle in (350, 20))
+    half_way = between(start, end, 0.5).linear
+    assert math.degrees(math.atan2(half_way[0, 1], half_way[0, 0])) == pytest.approx(5)
+    over = placed(Placement(1, rotate=90, flip="h"), (SIDE, SIDE), 1.0)
+    half_way = between(lying(0, 0), over, 0.5).linear
+    assert np.linalg.svd(half_way, compute_uv=False) == pytest.approx([1.05, 0], abs=1e-9)
+    assert between(start, over, 1.0) is over
+
+
+def test_what_is_said_of_the_stacks_is_shown_in_register(layers, picture):
+    """Layers made smaller do not multiply to the stack made smaller: the latter is what was solved."""
+    stack = picture(SIDE, SIDE, 9)
+    film = Film(layers, [ALL], [0.3], fps=10, stacks=[stack])
+    first = film.rest(1)[0]
+    assert np.abs(film[first][film.window] - 255 * stack).max() <= 1
+    early = Film(layers, [ALL], [0.3], fps=10)[first - 14]
+    assert np.array_equal(film[first - 14], early), "not before they are in register"
+
+
+def test_captions_leave_the_picture_alone(layers):
+    film = Film(layers, [QUARTER], [0.5], ["the name"], fps=10)
+    other = Film(layers, [QUARTER], [0.5], ["another"], fps=10)
+    rest = film.rest(1)[0]
+    assert np.array_equal(film[rest][film.window], other[rest][film.window])
+    differs = np.flatnonzero((film[rest] != other[rest]).any(axis=(1, 2)))
+    assert film.window[0].stop < differs[0]
+    half_way = (film.rest(0)[-1] + rest) // 2
+    assert np.array_equal(film[half_way], other[half_way])
+
+
+@pytest.mark.parametrize("sheet", [(40, 40), (300, 100), (60, 200), (4000, 90)])
+def test_pictures_find_room_in_frames(sheet):
+    for longest in (64, 480, 721):
+        frame = frame_size(sheet, longest)
+        assert abs(max(frame) - longest) <= 1
+        assert all(side % 2 == 0 for side in frame)
+        picture = picture_size(sheet, frame)
+        assert picture[0] <= 0.9 * frame[0]
+        assert picture[1] <= 0.9 * frame[1]
+        assert max(a / b for a, b in zip(picture, frame, strict=True)) > 0.6
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_files_are_read_back(tmp_path, layers, suffix):
+    path = tmp_path / f"film{suffix}"
+    film = Film([layer[:26] for layer in layers], [ALL], [0.3], ["all"], fps=12.5, seconds=4)
+    write_film(path, film, 12.5)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    wanted = film[film.rest(1)[0]]
+    if suffix == ".gif":
+        done, animation = cv2.imreadanimation(str(path))
+        assert done
+        assert animation.loop_count == 0
+        assert sum(animation.durations) == 4000
+        read, durations = [image[..., :3] for image in animation.frames], list(animation.durations)
+        assert len(read) < len(film)
+        shown = read[next(k for k in range(len(read)) if sum(durations[: k + 1]) > 80 * film.rest(1)[0])]
+    else:
+        reader = cv2.VideoCapture(str(path))
+        assert reader.get(cv2.CAP_PROP_FPS) == 12.5
+        read = []
+        while (got := reader.read())[0]:
+            read.append(got[1])
+        assert len(read) == len(film) == 50
+        shown = read[film.rest(1)[0]]
+    assert {image.shape for image in read} == {wanted.shape}
+    # Both formats lose something.
+    difference = shown[..., ::-1].astype(int) - wanted
+    assert np.sqrt(np.mean(difference**2)) < 16
+    with pytest.raises(OutputError, match="exists already: choose another name or add --overwrite"):
+        write_film(path, film, 12.5)
+    write_film(path, [wanted] * 3, 12.5, overwrite=True)
+    assert path.stat().st_size > 100
+
+
+def test_a_gif_is_as_long_as_the_film_whatever_the_rate(tmp_path):
+    path = tmp_path / "a.gif"
+    write_film(path, (np.full((16, 16, 3), 3 * k, np.uint8) for k in range(31)), 30)
+    done, animation = cv2.imreadanimation(str(path))
+    assert done
+    assert len(animation.frames) == 31
+    assert sum(animation.durations) == 1030
+    assert set(animation.durations) == {30, 40}
+
+
+def failing(shape):
+    yield np.zeros(shape, np.uint8)
+    yield np.ones(shape, np.uint8)
+    raise RuntimeError("no more")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_nothing_half_written_stays(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"film{suffix}"
+    path.write_bytes(b"what was there")
+    with pytest.raises(RuntimeError, match="no more"):
+        write_film(path, failing((16, 16, 3)), 10, overwrite=True)
+    with pytest.raises(OptionError, match=r"a frame has shape \(18, 16, 3\) and type uint8"):
+        write_film(path, [np.zeros((side, 16, 3), np.uint8) for side in (16, 18)], 10, overwrite=True)
+    monkeypatch.setattr(files, "_is_whole", lambda path, count: False)
+    monkeypatch.setattr(cv2, "imencodeanimation", lambda *_: (False, None))
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_film(path, [np.zeros((16, 16, 3), np.uint8)], 10, overwrite=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == b"what was there"
+
+
+def test_an_mp4_that_the_disk_cut_off_is_noticed(tmp_path):
+    write_film(tmp_path / "a.mp4", [np.full((16, 16, 3), k, np.uint8) for k in range(20)], 10)
+    whole = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "b.mp4").write_bytes(whole[: len(whole) // 2])
+    assert files._is_whole(tmp_path / "a.mp4", 20)
+    assert not files._is_whole(tmp_path / "a.mp4", 21)
+    assert not files._is_whole(tmp_path / "b.mp4", 20)
+
+
+def test_files_that_cannot_be_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "d.mp4").mkdir()
+    for name, fps, words in (
+        ("a.avi", 25, r"a\.avi does not end in \.mp4 or \.gif"),
+        ("a", 25, r"a does not end in \.mp4 or \.gif"),
+        ("a.gif", 60, "fps is 60: a GIF shows 50 at the most"),
+        ("a.mp4", 0.5, "fps is 0.5: it must be from 1 to 120"),
+        ("none/a.mp4", 25, "there is no folder .*none, make it first"),
+        ("d.mp4", 25, "is a folder: give the name of a file"),
+    ):
+        with pytest.raises((OptionError, OutputError), match=words):
+            check_film(tmp_path / name, fps, overwrite=True)
+    for shape, words in (((15, 16, 3), "frames are 16×15: an MP4 wants even sides"), (None, "there are no frames")):
+        with pytest.raises(OptionError, match=words):
+            write_film(tmp_path / "a.mp4", [] if shape is None else [np.zeros(shape, np.uint8)], 25)
+    monkeypatch.setattr(files, "available_memory", lambda: 3000)
+    with pytest.raises(OptionError, match=r"takes more than the 0\.0029 MiB of memory that are free: write \.mp4"):
+        write_film(tmp_path / "a.gif", [np.full((16, 16, 3), k, np.uint8) for k in range(3)], 25)
+    monkeypatch.delattr(cv2, "imencodeanimation")
+    with pytest.raises(
+        OptionError, match=r"cannot be written by OpenCV .*: write \.mp4, or pip install '.*>=4\.12'"
+    ):
+        check_film(tmp_path / "a.gif", 25)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["d.mp4"]
+
+
+def test_films_that_cannot_be_are_refused(layers):
+    for arguments, settings, words in (
+        (([], []), {}, "there is no arrangement"),
+        (([ALL], [0.3, 0.4]), {}, "exposures are 2, arrangements 1: give one for each"),
+        (([ALL], [0.3], ["a", "b"]), {}, "names are 2"),
+        (([ALL], [0.3]), {"stacks": []}, "stacks are 0"),
+        (([ALL], [0.0]), {}, "exposure is 0"),
+        (([Arrangement(Path("a"), [Placement(4)])], [0.3]), {}, "arrangement 1 lays layer 4: there are 3 layers"),
+        (([ALL], [0.3]), {"seconds": 0.5}, "seconds is 0.5: at 25 frames a second give 0.7 or more"),
+        (([ALL], [0.3]), {"fps": 0}, "fps is 0"),
+        (([ALL], [0.3]), {"size": (40, 30)}, "size is 40×30, the layers are 40×40"),
+    ):
+        with pytest.raises(OptionError, match=words):
+            frames(layers, *arguments, **settings)
+    with pytest.raises(InputError, match="stack 1 is 40×39, layer 1 is 40×40"):
+        frames(layers, [ALL], [0.3], stacks=[layers[0][:39]])
+
+
+@pytest.fixture
+def prints(tmp_path, layers, monkeypatch):
+    """A folder as `mlsolve run` leaves it, as far as a film needs it."""
+    folder = tmp_path / "prints"
+    folder.mkdir()
+    for number, layer in enumerate(layers, start=1):
+        save_png(folder / f"layer-{number}.png", np.rint(255 * layer).astype(np.uint8))
+    report = {"arrangements": [{"target": "all.png", "exposure": 0.3}, {"target": "b.png", "exposure": 0.5}]}
+    (folder / "result.json").write_text(json.dumps(report))
+    job = SimpleNamespace(arrangements=(ALL, QUARTER), outline="sheet")
+    monkeypatch.setattr(film_folder, "load_job", lambda path: job)
+    return folder
+
+
+def test_a_folder_becomes_a_film(prints, capsys):
+    animate(prints, None, 96, 3.0, 10.0, True, False)
+    assert "prints.mp4: 30 frames of 96×80, 3 s" in capsys.readouterr().out
+    reader = cv2.VideoCapture(str(prints.parent / "prints.mp4"))
+    assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == 30
+    film = film_folder.film_of(prints, 96, 10.0)
+    assert film.size == (96, 80)
+    stack = film[film.rest(2)[0]][film.window]
+    for number, file in enumerate(("stack-1.png", "stack-2.png"), start=1):
+        save_png(prints / file, np.full((SIDE, SIDE, 3), 100 * number, np.uint8))
+    film = film_folder.film_of(prints, 96, 10.0, captions=False)
+    assert not np.array_equal(film[film.rest(2)[0]][film.window], stack)
+    assert (film[film.rest(2)[0]][film.window] == 200).all()
+
+
+def test_folders_without_what_a_film_needs_are_refused(prints):
+    for size in (63, 5000):
+        with pytest.raises(OptionError, match=f"size is {size}: the longer side of a frame may have 64 to 4096"):
+            film_folder.film_of(prints, size)
+    (prints / "result.json").write_text('{"arrangements": [{"exposure": 0.3}]}')
+    with pytest.raises(InputError, match=r"result\.json tells of 1 arrangements, job\.toml of 2: restore"):
+        film_folder.film_of(prints)
+    (prints / "result.json").write_text("[]")
+    with pytest.raises(InputError, match=r"result\.json does not tell the exposures"):
+        film_folder.film_of(prints)
+    (prints / "result.json").unlink()
+    with pytest.raises(InputError, match=r"result\.json does not exist"):
+        film_folder.film_of(prints)
