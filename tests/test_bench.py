@@ -264,7 +264,7 @@ def test_parity_tells_differences(monkeypatch):
 
 def test_settings_are_those_of_the_solver():
     options = Options()
-    assert (OBJECTIVE.ssim_weight, OBJECTIVE.mse_weight) == (options.ssim_weight, options.mse_weight)
+    assert (OBJECTIVE.ssim_weight, OBJECTIVE.mse_weight) == (options.ssim_weight, options.mse_weight_for(1))
     assert OBJECTIVE.guide_weight == options.guide_weight_for(3)
 
 

@@ -19,6 +19,8 @@ from mlsolve.images import save_png
 from mlsolve.model import Arrangement, Placement
 from mlsolve_cli.animate import animate
 
+WRITES_GIF = hasattr(cv2, "imencodeanimation") and cv2.haveImageWriter(".gif")
+needs_gif = pytest.mark.skipif(not WRITES_GIF, reason="OpenCV before 4.12 writes no GIF: pip install one")
 SIDE = 40
 SHEETS = 3
 ALL = Arrangement(Path("all.png"))
@@ -30,7 +32,7 @@ OVER = Arrangement(
 
 @pytest.fixture
 def layers(picture):
-    return [0.3 + 0.7 * picture(SIDE, SIDE, seed) for seed in range(SHEETS)]
+    return [np.rint(255 * (0.3 + 0.7 * picture(SIDE, SIDE, seed))).astype(np.uint8) for seed in range(SHEETS)]
 
 
 @pytest.fixture
@@ -43,15 +45,14 @@ def moved(layer, rotate=0, flip=None, shift=(0, 0)):
     layer = {"h": layer[:, ::-1], "v": layer[::-1], None: layer}[flip]
     layer = np.rot90(layer, rotate // 90)
     height, width = layer.shape[:2]
-    wide = np.ones((3 * height, 3 * width, 3))
+    wide = np.full((3 * height, 3 * width, 3), 255)
     wide[height + shift[1] :, width + shift[0] :][:height, :width] = layer
     return wide[height : 2 * height, width : 2 * width]
 
 
 def stacked(sheets, exposure):
     """What sheets show that lie over each other, in code values."""
-    codes = [np.rint(255 * sheet) / 255 for sheet in sheets]
-    light = np.prod([light_from_srgb(code) for code in codes], axis=0) / exposure
+    light = np.prod([light_from_srgb(sheet / 255) for sheet in sheets], axis=0) / exposure
     return 255 * srgb_from_light(np.clip(light, 0, 1))
 
 
@@ -77,16 +78,17 @@ def test_shifts_count_in_pixels_at_full_size(layers):
     assert np.abs(seen - stacked([moved(layers[0], shift=(6, -4)), layers[1]], 0.5)).max() <= 1
 
 
-def test_alone_a_sheet_looks_as_in_its_file():
+@pytest.mark.parametrize("sheets", [2, 3, 9])
+def test_alone_a_sheet_looks_as_in_its_file(sheets):
     """Slopes of light, of which every average is what lies in the middle of it: so any way to make them smaller."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
-    slopes = [np.stack([0.1 + 0.8 * x, 0.9 - 0.6 * y, 0.2 + 0.3 * (x + y)], axis=-1) ** (k / k) for k in (1, 2)]
-    slopes[1] = slopes[1][::-1, ::-1]
+    one = np.stack([0.1 + 0.8 * x, 0.9 - 0.6 * y, 0.2 + 0.3 * (x + y)], axis=-1)
+    slopes = [one, *[one[::-1, ::-1]] * (sheets - 1)]
     film = Film([srgb_from_light(slope) for slope in slopes], [ALL], [0.01], fps=10)
     table, first = film._table, film[0]
     zoom = table.zoom(0)
-    assert 0.3 < zoom < 1
-    assert table.places[0][0] < -SIDE / 2, "they lie beside each other"
+    assert 0.2 < zoom < 1
+    assert table.places[1][0] - table.places[0][0] > SIDE, "they lie beside each other"
     for slope, (left, top) in zip(slopes, table.places, strict=True):
         x, y = table.focus[0] + zoom * left, table.focus[1] + zoom * top
         for down in range(math.ceil(y - zoom * SIDE / 2 + 3), math.floor(y + zoom * SIDE / 2 - 3)):
@@ -95,8 +97,33 @@ def test_alone_a_sheet_looks_as_in_its_file():
                 near = slope[int(row), int(column)] + (row % 1) * (slope[1, 0] - slope[0, 0])
                 near += (column % 1) * (slope[0, 1] - slope[0, 0])
                 assert np.abs(first[down, across] - 255 * srgb_from_light(near)).max() <= 2
-    assert (first[round(table.focus[1]), round(table.focus[0])] == 255).all(), "the bare box between them is white"
+    x = table.focus[0] + zoom * (table.places[0][0] + table.places[1][0]) / 2
+    y = table.focus[1] + zoom * table.places[0][1]
+    assert (first[round(y), round(x)] == 255).all(), "the bare box between them is white"
     assert first[0, 0].max() < 40, "around the box it is dark"
+
+
+def test_what_is_too_fine_to_be_seen_is_averaged_in_light():
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    film = Film([255 * ((x + y) % 2).astype(np.uint8)] * 3, [ALL], [1.0], fps=10)
+    table = film._table
+    reach = round(table.zoom(0) * SIDE / 2) - 3
+    assert table.zoom(0) < 0.5
+    for left, top in table.places:
+        x, y = (round(table.focus[k] + table.zoom(0) * way) for k, way in enumerate((left, top)))
+        seen = film[0][y - reach : y + reach, x - reach : x + reach]
+        assert np.abs(seen - 255 * srgb_from_light(np.array(0.5))).max() <= 1
+
+
+def test_a_sheet_is_seen_while_it_turns_over():
+    lies = [Arrangement(Path("a"), [Placement(1, flip=flip)]) for flip in (None, "h")]
+    film = Film([np.zeros((SIDE, SIDE), np.uint8)], lies, [1.0, 1.0], fps=50)
+    dark = [(film[frame][film.window] == 0).mean() for frame in range(film.rest(1)[-1], film.rest(2)[0] + 1)]
+    middle = len(dark) // 2
+    assert dark[0] == dark[-1] == 1
+    assert min(dark) < 0.15
+    assert sum(0.2 < share < 0.6 for share in dark[:middle]) >= 3
+    assert sum(0.2 < share < 0.6 for share in dark[middle:]) >= 3
 
 
 def test_the_box_grows_brighter_as_sheets_come_together(film):
@@ -130,18 +157,18 @@ def test_the_film_is_a_loop_and_repeats_to_the_byte(layers):
     assert all(side % 2 == 0 for side in first[0].shape[:2])
 
 
-def test_nothing_jumps(film):
-    """In no frame has a sheet gone further than a fifth of its side, and movements begin and end slowly."""
+def test_nothing_jumps(layers):
+    """Sheets begin and end slowly; in a fiftieth of a second none moves by more than a fifth of its side."""
+    film = Film(layers, [ALL, QUARTER, OVER], [0.3, 0.5, 0.2], fps=50)
     scenes = [film._script.at(frame) for frame in range(len(film))]
     steps = [
         max(apart(a, b, (SIDE, SIDE)) for a, b in zip(one.poses, other.poses, strict=True))
         for one, other in pairwise(scenes)
     ]
-    assert max(steps) < 0.35 * SIDE
-    for number in range(4):
-        rest = film.rest(number)
+    assert 0.05 * SIDE < max(steps) < 0.2 * SIDE
+    for rest in map(film.rest, range(4)):
         assert all(step == 0 for step in steps[rest[0] : rest[-1]])
-        assert steps[rest[-1]] < 0.1
+        assert next((step for step in steps[rest[-1] :] if step > 0), 0) < 0.2
 
 
 def test_a_sheet_turns_the_shorter_way_and_over_about_one_axis():
@@ -187,7 +214,7 @@ def test_pictures_find_room_in_frames(sheet):
         assert max(a / b for a, b in zip(picture, frame, strict=True)) > 0.6
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+@pytest.mark.parametrize("suffix", [".mp4", pytest.param(".gif", marks=needs_gif)])
 def test_files_are_read_back(tmp_path, layers, suffix):
     path = tmp_path / f"film{suffix}"
     film = Film([layer[:26] for layer in layers], [ALL], [0.3], ["all"], fps=12.5, seconds=4)
@@ -220,6 +247,7 @@ def test_files_are_read_back(tmp_path, layers, suffix):
     assert path.stat().st_size > 100
 
 
+@needs_gif
 def test_a_gif_is_as_long_as_the_film_whatever_the_rate(tmp_path):
     path = tmp_path / "a.gif"
     write_film(path, (np.full((16, 16, 3), 3 * k, np.uint8) for k in range(31)), 30)
@@ -236,7 +264,7 @@ def failing(shape):
     raise RuntimeError("no more")
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+@pytest.mark.parametrize("suffix", [".mp4", pytest.param(".gif", marks=needs_gif)])
 def test_nothing_half_written_stays(tmp_path, suffix, monkeypatch):
     path = tmp_path / f"film{suffix}"
     path.write_bytes(b"what was there")
@@ -245,7 +273,7 @@ def test_nothing_half_written_stays(tmp_path, suffix, monkeypatch):
     with pytest.raises(OptionError, match=r"a frame has shape \(18, 16, 3\) and type uint8"):
         write_film(path, [np.zeros((side, 16, 3), np.uint8) for side in (16, 18)], 10, overwrite=True)
     monkeypatch.setattr(files, "_is_whole", lambda path, count: False)
-    monkeypatch.setattr(cv2, "imencodeanimation", lambda *_: (False, None))
+    monkeypatch.setattr(cv2, "imencodeanimation", lambda *_: (False, None), raising=False)
     with pytest.raises(OutputError, match="cannot be written"):
         write_film(path, [np.zeros((16, 16, 3), np.uint8)], 10, overwrite=True)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -261,6 +289,7 @@ def test_an_mp4_that_the_disk_cut_off_is_noticed(tmp_path):
     assert not files._is_whole(tmp_path / "b.mp4", 20)
 
 
+@needs_gif
 def test_files_that_cannot_be_are_refused(tmp_path, monkeypatch):
     (tmp_path / "d.mp4").mkdir()
     for name, fps, words in (
@@ -295,7 +324,7 @@ def test_films_that_cannot_be_are_refused(layers):
         (([ALL], [0.3]), {"stacks": []}, "stacks are 0"),
         (([ALL], [0.0]), {}, "exposure is 0"),
         (([Arrangement(Path("a"), [Placement(4)])], [0.3]), {}, "arrangement 1 lays layer 4: there are 3 layers"),
-        (([ALL], [0.3]), {"seconds": 0.5}, "seconds is 0.5: at 25 frames a second give 0.7 or more"),
+        (([ALL], [0.3]), {"seconds": 0.2}, "seconds is 0.2: at 25 frames a second give 0.6 or more"),
         (([ALL], [0.3]), {"fps": 0}, "fps is 0"),
         (([ALL], [0.3]), {"size": (40, 30)}, "size is 40×30, the layers are 40×40"),
     ):
@@ -311,7 +340,7 @@ def prints(tmp_path, layers, monkeypatch):
     folder = tmp_path / "prints"
     folder.mkdir()
     for number, layer in enumerate(layers, start=1):
-        save_png(folder / f"layer-{number}.png", np.rint(255 * layer).astype(np.uint8))
+        save_png(folder / f"layer-{number}.png", layer)
     report = {"arrangements": [{"target": "all.png", "exposure": 0.3}, {"target": "b.png", "exposure": 0.5}]}
     (folder / "result.json").write_text(json.dumps(report))
     job = SimpleNamespace(arrangements=(ALL, QUARTER), outline="sheet")

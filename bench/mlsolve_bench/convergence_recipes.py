@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mlsolve.job import Job, own_guides
+from mlsolve.model import Arrangement
 from mlsolve.options import Options
 
 from .convergence_solve import Problem, Recipe
@@ -14,7 +15,7 @@ _EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 
 def _example(name: str, picture: str, guides: tuple[str, ...], exposure: float, grey: bool = False) -> Problem:
-    return Problem(name, Job(_EXAMPLES / picture, guides, options=Options(exposure=exposure)), grey)
+    return Problem(name, Job((Arrangement(_EXAMPLES / picture),), guides, options=Options(exposure=exposure)), grey)
 
 
 PROBLEMS: Final = (

@@ -168,7 +168,7 @@ def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
         bounds = printable_range(options.min_density, options.max_density)
         workspace = backend.workspace(Shape(stack.layers, stack.planes, side, side), objective, bounds)
         fill(workspace, target, guides, guides)
-        yield lambda: workspace.advance([options.learning_rate])[0]
+        yield lambda: workspace.advance([options.rate])[0]
     finally:
         backend.close()
 

@@ -16,6 +16,7 @@ import typer
 from mlsolve import __version__
 from mlsolve.errors import MlsolveError
 
+from .animate import animate
 from .bench import bench
 from .estimate import estimate
 from .guide import guide
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (run, resume, estimate, verify, guide, info, bench):
+for verb in (run, resume, estimate, verify, animate, guide, info, bench):
     app.command()(verb)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from mlsolve.balance import Balance
 from mlsolve.history import Step
 from mlsolve.rounds.advance import Round
 from mlsolve.rounds.problem import Problem
@@ -80,6 +81,17 @@ class Progress:
         after = {"pictures": self._total / self._unit() - STAGES["pictures"], "writing": STAGES["scoring"]}
         self._done = self._total - self._unit() * (after.get(name, 0.0) + (1 - share) * STAGES[name])
         self._show(f"{name} {share:.0%}", last=share == 1.0)
+
+    def balanced(self, balance: Balance, names: list[str]) -> None:
+        """Tell what the pictures ask of the sheets, where there are several or what they ask cannot be had."""
+        lines = balance.words(names)
+        if len(names) > 1 or len(lines) > 1:
+            if self._as_json:
+                report = {"event": "balance", "exposures": balance.exposures, "cast": balance.cast.tolist()}
+                self._print(json.dumps(report, ensure_ascii=False))
+            else:
+                for line in lines:
+                    self._print(line)
 
     def begin(self, problem: Problem, cost: list[float]) -> None:
         """Take in what there is to do; cost: of an iteration of a value at each level, against one in memory."""

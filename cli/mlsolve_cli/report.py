@@ -16,18 +16,47 @@ def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> 
         f"iterations in {report['seconds']:.1f} s on the {report['device'] or 'cpu backend'}"
     )
     print_scores(report["arrangements"], report["guides"], names)
+    print_registration(report["arrangements"], report["registration"])
     suffix = "png" if (folder / "layer-1.png").exists() else "tif"
     last = f" … {folder / f'layer-{count}.{suffix}'}" if count > 1 else ""
     typer.echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / f'layer-1.{suffix}'}{last}")
 
 
 def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float], names: Sequence[str]) -> None:
-    """Print the scores of stacks and layers, one a line."""
-    for arrangement in arrangements:
-        psnr = arrangement["psnr"]
-        decibels = "exact" if psnr is None else f"{psnr:.1f} dB"
+    """Print the scores of stacks and layers, one a line; for a layer also what it gives away of a target, at most."""
+    for number, arrangement in enumerate(arrangements, start=1):
         name = Path(arrangement["target"]).name
-        seen = f"{name} at exposure {arrangement['exposure']:g}"
-        typer.echo(f"stack     SSIM {arrangement['ssim']:.3f}  {decibels:>8}   {seen}")
+        seen = f"{name} at exposure {arrangement['exposure']:.3g}"
+        if any("," in words for words in arrangement["layers"]) or len(arrangement["layers"]) < len(guides):
+            seen += f": layers {'; '.join(arrangement['layers'])}"
+        head = f"stack {number}" if len(arrangements) > 1 else "stack"
+        typer.echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {seen}")
+    away = _given_away(arrangements)
     for number, (value, name) in enumerate(zip(guides, names, strict=True), start=1):
-        typer.echo(f"{f'layer {number}':<9} SSIM {value:.3f}             {name}")
+        gives = f"gives away {away[number]:.2f}" if number in away else ""
+        typer.echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {gives:<15}   {name}".rstrip())
+
+
+def print_registration(arrangements: Sequence[dict[str, Any]], registration: float) -> None:
+    """Print what stacks score with their sheets off, a line for each."""
+    for number, arrangement in enumerate(arrangements, start=1):
+        if not arrangement["off"]:
+            continue
+        parts = [f"{one['pixels']:g} px {one['ssim']:.3f}" for one in arrangement["off"]]
+        head = f"stack {number}" if len(arrangements) > 1 else "stack"
+        solved = f", solved for {registration:g} px" if registration else ""
+        typer.echo(f"{head:<9} SSIM with sheets off by {', '.join(parts)}{solved}")
+
+
+def _given_away(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """Return what each layer gives away of a target, in the arrangement in which that is most."""
+    found: dict[int, float] = {}
+    for arrangement in arrangements:
+        for words, value in zip(arrangement["layers"], arrangement["gives_away"], strict=True):
+            layer = int(words.split(",")[0])
+            found[layer] = max(value, found.get(layer, -1.0))
+    return found
+
+
+def _decibels(psnr: float | None) -> str:
+    return "exact" if psnr is None else f"{psnr:.1f} dB"

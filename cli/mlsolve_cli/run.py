@@ -87,7 +87,8 @@ def run(
         float | None, typer.Option(help="Weight of the stack's SSIM." + _default("ssim_weight"))
     ] = None,
     mse_weight: Annotated[
-        float | None, typer.Option(help="Weight of the stack's squared error." + _default("mse_weight"))
+        float | None,
+        typer.Option(help="Weight of a stack's squared error. [default: 10, of several arrangements 20]"),
     ] = None,
     guide_weight: Annotated[
         float | None,
@@ -102,7 +103,8 @@ def run(
         typer.Option(help="Optical density of the darkest print." + _default("max_density")),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Step size at the start of a level." + _default("learning_rate"))
+        float | None,
+        typer.Option(help="Step size at the start of a level. [default: 0.045, with --registration 0.03]"),
     ] = None,
     target_ssim: Annotated[
         float | None, typer.Option(help="Stop at full size once the stack's SSIM is this. [default: never]")
@@ -110,6 +112,28 @@ def run(
     patience: Annotated[
         int | None,
         typer.Option(help="End a level after so many iterations without gain. [default: never]"),
+    ] = None,
+    hide_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--hide",
+            metavar="W",
+            help="Weight of what a sheet alone gives away of a picture; 3 halves it and more. [default: 0]",
+        ),
+    ] = None,
+    registration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LENGTH",
+            help="How far sheets may lie off and the picture shall still be seen: 0.3mm, 3px. [default: not at all]",
+        ),
+    ] = None,
+    registration_turn: Annotated[
+        float | None, typer.Option(help="How far they may be turned off besides, in degrees. [default: 0]")
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the target's pixels: a picture, white counts whole, black not at all."),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
     memory: Annotated[
@@ -132,7 +156,8 @@ def run(
 ) -> None:
     """Compute layers that multiply to TARGET and write them.
 
-    The folder holds layer-1.png … layer-N.png to print, stack.png as seen on the light box, sheet.png to
+    Several pictures from the same sheets, which are turned, flipped or shifted for each, take a --job: see
+    examples/. The folder holds layer-1.png … layer-N.png to print, stack.png as seen on the light box, sheet.png to
     look at, result.json with the scores, and job.toml, which repeats the run. Any size fits into any --memory:
     larger ones are solved in tiles, to the same bytes. An interrupted run is taken up by **mlsolve resume**.
 
@@ -146,9 +171,11 @@ def run(
 
     names = {field.name for field in dataclasses.fields(Options)}
     settings = {name: value for name, value in context.params.items() if name in names and value is not None}
+    settings.pop("registration", None)  # whose length the dpi tells
     changes = {"fit": fit, "format": file_format, "bits": bits, "dpi": dpi}
     changes = {name: value for name, value in changes.items() if value is not None}
-    request = request_of(job, target, guide, layers, (size, print_size), changes, settings)
+    request = request_of(job, target, guide, layers, (size, print_size), changes, settings, registration, mask)
+    _warn_of_pixels(request)
     machine = Machine(None if memory is None else parse_memory(memory), processes, request.options.threads)
     folder = out or Path(f"{request.target.stem}-layers")
     guides = [Path(entry).name for entry in request.guides]
@@ -165,13 +192,17 @@ def request_of(
     size: tuple[str | None, str | None],
     changes: dict[str, Any],
     settings: dict[str, Any],
+    registration: str | None = None,
+    mask: Path | None = None,
 ) -> "Job":
     """Return the job that the command line asks for: what the job file says, changed by the options given.
 
-    size: what --size and --print say. changes: other fields of the job; settings: of its options.
+    size: what --size and --print say. changes: other fields of the job; settings: of its options, and registration
+    as it was typed.
     """
     from mlsolve.job import Job, guide_entry, load_job, own_guides, parse_size
-    from mlsolve.printsize import DPI, parse_dpi, parse_print_size
+    from mlsolve.model import Arrangement
+    from mlsolve.printsize import DPI, parse_dpi, parse_length, parse_print_size
 
     pixels, print_size = size
     if pixels is not None and print_size is not None:
@@ -181,9 +212,15 @@ def request_of(
         raise OptionError(f"--layers is {layers}: it must be from 1 to {MAX_LAYERS}")
     if layers is not None and guide:
         raise OptionError("--layers counts generated guides: leave it out where --guide is given")
-    base = None if job is None else load_job(job)
+    base = None if job is None else load_job(job, changes.get("dpi"))
     if target is None and base is None:
         raise InputError("there is no target: give a picture, as in: mlsolve run portrait.jpg")
+    if print_size is not None:
+        dpi = changes.setdefault("dpi", DPI if base is None or base.dpi is None else base.dpi)
+        changes["size"] = parse_print_size(print_size).pixels(parse_dpi(dpi))
+    if registration is not None:
+        dpi = changes.get("dpi", None if base is None else base.dpi)
+        settings = {**settings, "registration": parse_length(_bare(registration), "--registration", dpi)}
     options = dataclasses.replace(Options() if base is None else base.options, **settings)
     if guide:
         guides = tuple(guide_entry(text, Path()) for text in guide)
@@ -192,11 +229,39 @@ def request_of(
     else:
         guides = own_guides(layers or 3, options.seed)
     changes = {**changes, "guides": guides, "options": options}
-    if target is not None:
-        changes["target"] = target
+    if target is not None or mask is not None:
+        if base is not None and len(base.arrangements) > 1:
+            raise OptionError(f"{job} has several arrangements: change targets and masks there")
+        before = None if base is None else base.arrangements[0]
+        if before is None:
+            assert target is not None
+            lain = Arrangement(target)
+        else:
+            lain = before if target is None else dataclasses.replace(before, target=target)
+        changes["arrangements"] = (lain if mask is None else dataclasses.replace(lain, mask=mask),)
     if pixels is not None:
         changes["size"] = parse_size(pixels)
-    if print_size is not None:
-        dpi = changes.setdefault("dpi", DPI if base is None or base.dpi is None else base.dpi)
-        changes["size"] = parse_print_size(print_size).pixels(parse_dpi(dpi))
     return Job(**changes) if base is None else dataclasses.replace(base, **changes)
+
+
+def _bare(length: str) -> str | float:
+    """Return a number without a unit as a number: pixels."""
+    try:
+        return float(length)
+    except ValueError:
+        return length
+
+
+def _warn_of_pixels(job: "Job") -> None:
+    """Say so where a print's pixels are smaller than hands can align, and no tolerance was asked for."""
+    from mlsolve.printsize import FINEST_DPI, pixel_pitch
+
+    sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
+    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:
+        return
+    typer.echo(
+        f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
+        f"{pixel_pitch(FINEST_DPI):.2g} mm that hands can align, and one pixel off ruins a stack: add --registration "
+        f"0.3mm, or print at {FINEST_DPI} dpi or less",
+        err=True,
+    )

@@ -1,8 +1,9 @@
 """`mlsolve verify`: score a folder of layers again."""
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -30,42 +31,65 @@ def verify(
 
     Example: **mlsolve verify prints**
     """
-    from mlsolve.folder import layer_files, target_report
+    from mlsolve.folder import layer_files, stack_report
     from mlsolve.images import open_picture
     from mlsolve.job import Job, guide_entry, load_job
+    from mlsolve.model import Arrangement
     from mlsolve.options import Options
-    from mlsolve.runs.verify import score_folder
+    from mlsolve.runs.verify import exposures_of, score_folder
 
-    from .report import print_scores
+    from .report import print_registration, print_scores
 
     sheets = layer_files(folder)
     size = open_picture(sheets[0]).size
     described = load_job(folder / "job.toml") if (folder / "job.toml").exists() else None
     guides = tuple(guide_entry(text, Path()) for text in guide or ())
+    arrangements: tuple[Arrangement, ...] = ()
+    options = Options()
     if described is not None:
-        target = target or described.target
         guides = guides or described.guides
-        exposure = described.options.exposure if exposure is None else exposure
-    if target is None:
+        arrangements, options = described.arrangements, described.options
+        found = exposures_of(folder, len(arrangements))
+        if found is not None:
+            both = zip(arrangements, found, strict=True)
+            arrangements = tuple(dataclasses.replace(one, exposure=balanced) for one, balanced in both)
+    if target is not None:
+        before = arrangements[0].exposure if len(arrangements) == 1 else None
+        arrangements = (Arrangement(target, exposure=before),)
+    if not arrangements:
         raise InputError(f"{folder} holds no job.toml: give --target, and --guide once per layer")
+    if exposure is not None:
+        if len(arrangements) > 1:
+            raise OptionError("--exposure is one, the arrangements are several: change them in job.toml")
+        arrangements = (dataclasses.replace(arrangements[0], exposure=exposure),)
     if guides and len(guides) != len(sheets):
         raise OptionError(f"{folder} holds {len(sheets)} layers, guides are {len(guides)}: give one per layer")
     job = Job(
-        target,
-        # Without guides the target stands in for them, so that one road serves both; it is not reported.
-        guides or (target,) * len(sheets),
+        arrangements,
+        # Without guides a target stands in for them, so that one road serves both; it is not reported.
+        guides or (cast(Path, arrangements[0].target),) * len(sheets),
         size,
         "cover" if described is None else described.fit,
-        Options(exposure=1.0 if exposure is None else exposure),
+        options if described is not None else Options(exposure=1.0),
+        shape="sheet" if described is None else described.shape,
     )
-    scores = score_folder(folder, job)
+    proof = score_folder(folder, job)
+    scores = proof.scores
     report: dict[str, Any] = {
         "arrangements": [
-            {"target": str(target), "exposure": job.options.exposure, **target_report(scores)},
+            {
+                "target": str(path),
+                "exposure": stack.laid.exposure,
+                "layers": [one.words() for one in stack.laid.place],
+                **stack_report(one),
+            }
+            for path, stack, one in zip(job.targets, proof.stacks, scores.stacks, strict=True)
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim] if guides else [],
+        "registration": job.options.registration,
     }
     if as_json:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in guides])
+        print_registration(report["arrangements"], job.options.registration)

@@ -6,8 +6,8 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,22 +16,31 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import Team
 
 from . import __version__, images
 from .errors import InputError, OutputError
 from .history import History
+from .balance import Balance
 from .job import Job, relative_name
-from .proof import Proof, Sink, same_planes_of, shown
-from .rounds.pictures import as_codes
-from .scores import Scores
+from .proof import Laid, Proof, Sink, shown
+from .rounds.pictures import HIGHEST, as_codes
+from .scores import StackScores
 from .sheet import sheet_bands, sheet_size
+from .spool import spool
+from .store import MemoryStore, Store
 
 if TYPE_CHECKING:
     from .solution import Solution
 
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
-_OURS: Final = re.compile(r"layer-\d+\.(?:png|tif)|stack\.png|sheet\.png|history\.csv|job\.toml|result\.json")
+_SPOOL: Final = "proof/layer-{}"
+_DECODING: Final = 0.1
+"""Which share of scoring decoding the layers is, about."""
+_OURS: Final = re.compile(
+    r"layer-\d+\.(?:png|tif)|stack(?:-\d+)?\.png|sheet\.png|history\.csv|job\.toml|result\.json"
+)
 """Names of the files mlsolve writes into a folder."""
 
 
@@ -39,7 +48,8 @@ _OURS: Final = re.compile(r"layer-\d+\.(?:png|tif)|stack\.png|sheet\.png|history
 class Summary:
     """What result.json tells besides the scores."""
 
-    exposure: float
+    balance: Balance
+    registration: float
     history: History
     stop: str
     seconds: float
@@ -49,61 +59,99 @@ class Summary:
 
 def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) -> Path:
     """Write everything that belongs to `solution` into `folder` and return it; see `Solution.save`."""
+    options = solution.options
     summary = Summary(
-        solution.options.exposure,
+        solution.balance,
+        options.registration,
         solution.history,
         solution.stop,
         solution.seconds,
         solution.backend,
         solution.device,
     )
-    pictures = [as_codes(picture) for picture in (solution.target, *solution.guides)]
+    pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides)]
+    stacks = [
+        Laid(place, exposure) for place, exposure in zip(solution.arrangements, solution.exposures, strict=True)
+    ]
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
             images.save_png(stage / f"layer-{number}.png", layer)
-        proof = prove(stage, solution.options.exposure, lambda number, rows: pictures[number][rows])
+
+        def wanted(number: int, region: Region) -> npt.NDArray[np.uint16]:
+            return pictures[number][region.top : region.bottom, region.left : region.right]
+
+        proof = prove(stage, stacks, wanted, MemoryStore(), registration=options.registration)
         write_report(stage, folder, summary, proof)
     return folder
 
 
+Wanted = Callable[[int, Region], npt.NDArray[np.uint16]]
+"""Gives a region of a target or of a guide, counted as in `rounds.problem`, (h, w, C) uint16 sRGB code values."""
+
+
 def prove(
     folder: Path,
-    exposure: float,
-    wanted: Callable[[int, slice], npt.NDArray[np.uint16]],
+    stacks: Sequence[Laid],
+    wanted: Wanted,
+    store: Store,
     threads: int | None = None,
     rows: int = 128,
+    registration: float = 0.0,
     tell: Callable[[float], None] = lambda share: None,
-    sink: Sink | None = None,
+    write: bool = True,
 ) -> Proof:
-    """Score the layers in `folder` from their files, `rows` rows at a time, and write stack.png beside them.
+    """Score the layers in `folder` from their files, `rows` rows at a time.
 
-    wanted: returns rows of the target (0) or of the guide of layer k, (h, W, C) uint16 sRGB code values, of the
-    layers' size. sink: takes the rows of the stack instead of stack.png. tell: hears which share is done.
+    store: takes the layers as they are decoded, for sheets that lie turned are not seen in the order of their files.
+    write: whether pictures of the stacks are written beside the layers. tell: hears which share is done.
     """
-    layers = [images.open_picture(path) for path in layer_files(folder)]
-    size, team = layers[0].size, Team(threads)
-    planes = max(layer.planes for layer in layers)
-    try:
-        if sink is None:
-            with images.PngWriter(folder / "stack.png", shown(size), planes, 8) as writer:
-                return prove(folder, exposure, wanted, threads, rows, tell, writer.write)
-        proof, top = Proof(size, len(layers), exposure, team, sink), 0
-        for bands in zip(*(layer.bands(rows) for layer in layers), strict=True):
-            here = slice(top, top + len(bands[0]))
-            everything = same_planes_of([*bands, *(wanted(k, here) for k in range(len(layers) + 1))])
-            sheets, (target, *guides) = everything[: len(layers)], everything[len(layers) :]
-            proof.feed(sheets, target, guides)
-            top = here.stop
-            tell(top / size[1])
+    files = [images.open_picture(path) for path in layer_files(folder)]
+    size, planes = files[0].size, max(file.planes for file in files)
+    team = Team(threads)
+    with ExitStack() as writers:
+        writers.callback(team.close)
+        arrays = []
+        for number, file in enumerate(files):
+            arrays.append(spool(store, _SPOOL.format(number), file))
+            tell(_DECODING * (number + 1) / len(files))
+        sinks: list[Sink] = [lambda _: None] * len(stacks)
+        if write:
+            names = stack_names(len(stacks))
+            files_of = [images.PngWriter(folder / name, shown(size), planes, 8) for name in names]
+            sinks = [writers.enter_context(file).write for file in files_of]
+
+        def layer(number: int, region: Region) -> npt.NDArray[np.float32]:
+            shape = arrays[number].shape[0], region.height, region.width
+            codes = np.empty(shape, dtype=np.uint16)
+            for plane, out in enumerate(codes):
+                arrays[number].read((plane,), region, out)
+            return _values(np.moveaxis(codes, 0, -1), planes)
+
+        proof = Proof(size, len(files), stacks, team, sinks, registration)
+        for top in range(0, size[1], rows):
+            proof.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
+            tell(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))
+        for number in range(len(files)):
+            arrays[number].close()
+            store.remove(_SPOOL.format(number))
         return proof
-    finally:
-        team.close()
+
+
+def _values(codes: npt.NDArray[np.uint16], planes: int) -> npt.NDArray[np.float32]:
+    """Return codes (h, w, C) as values in [0, 1] with so many planes."""
+    values = codes / HIGHEST
+    return np.asarray(np.repeat(values, planes // values.shape[2], axis=2), dtype=np.float32)
+
+
+def stack_names(stacks: int) -> list[str]:
+    """Return what the pictures of so many stacks are called."""
+    return ["stack.png"] if stacks == 1 else [f"stack-{number}.png" for number in range(1, stacks + 1)]
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
-    """Write all but layers and stack into `stage`, which is to become `folder`; job: what it came from."""
+    """Write all but layers and stacks into `stage`, which is to become `folder`; job: what it came from."""
     with images.PngWriter(stage / "sheet.png", sheet_size(proof), 3, 8) as writer:
-        for band in sheet_bands(proof, summary.exposure):
+        for band in sheet_bands(proof):
             writer.write(band)
     images.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:
@@ -114,16 +162,21 @@ def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job:
 
 def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dict[str, Any]:
     """Return what result.json holds."""
-    scores = proof.scores
+    scores, balance = proof.scores, summary.balance
+    names = [None] * len(scores.stacks) if job is None else [relative_name(path, folder) for path in job.targets]
     return {
         "arrangements": [
             {
-                "target": None if job is None else relative_name(job.target, folder),
-                "exposure": summary.exposure,
-                **target_report(scores),
+                "target": name,
+                "exposure": stack.laid.exposure,
+                "layers": [one.words() for one in stack.laid.place],
+                **stack_report(found),
+                "cast": [round(value, 4) for value in cast],
             }
+            for name, stack, found, cast in zip(names, proof.stacks, scores.stacks, balance.cast, strict=True)
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
+        "registration": summary.registration,
         "size": list(proof.size),
         "iterations": len(summary.history),
         "stopped_by": summary.stop,
@@ -134,10 +187,18 @@ def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dic
     }
 
 
-def target_report(scores: Scores) -> dict[str, float | None]:
-    """Return SSIM and PSNR of the stack; the PSNR of an exact stack, which is infinite, is null in JSON."""
-    exact = math.isinf(scores.target_psnr)
-    return {"ssim": round(scores.target_ssim, 6), "psnr": None if exact else round(scores.target_psnr, 3)}
+def stack_report(scores: StackScores) -> dict[str, Any]:
+    """Return what a stack scores as plain values; the PSNR of an exact stack, which is infinite, is null in JSON."""
+    return {
+        "ssim": round(scores.ssim, 6),
+        "psnr": _plain(scores.psnr),
+        "gives_away": [round(value, 6) for value in scores.gives_away],
+        "off": [{"pixels": off.pixels, "ssim": round(off.ssim, 6), "psnr": _plain(off.psnr)} for off in scores.off],
+    }
+
+
+def _plain(psnr: float) -> float | None:
+    return None if math.isinf(psnr) else round(psnr, 3)
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,9 @@ from mlsolve_kernels.window import SIZE
 
 from .errors import InputError, OptionError
 from .memory import check_memory
+from .model import Arrangement, Outline, Placement, check_arrangements
 from .options import MAX_LAYERS, Options
-from .printsize import DPI, parse_dpi, parse_print_size
+from .printsize import DPI, parse_dpi, parse_length, parse_print_size
 from .resize import Fit, fit_image
 
 if sys.version_info >= (3, 11):
@@ -35,15 +36,19 @@ FileFormat = Literal["png", "tiff"]
 _UNSAVED: Final = ("threads",)
 """Options that do not touch the result and depend on the machine."""
 _OPTION_KEYS: Final = tuple(f.name for f in dataclasses.fields(Options) if f.name not in _UNSAVED)
-_KEYS: Final = ("target", "guides", "size", "print", "dpi", "fit", "format", "bits", *_OPTION_KEYS)
+_KEYS: Final = (
+    *("target", "mask", "arrangement", "guides", "shape", "size", "print", "dpi", "fit", "format", "bits"),
+    *_OPTION_KEYS,
+)
 
 
 @dataclass(frozen=True)
 class Job:
     """What to solve, and how."""
 
-    target: Path
-    """The picture the stack shall show."""
+    arrangements: tuple[Arrangement, ...]
+    """What stacks of the sheets shall show; targets and masks are picture files. A Path alone stands for one
+    arrangement of all sheets as they are."""
     guides: tuple[Path | str, ...]
     """One per layer: a picture file (Path), or a generated guide (str) as FAMILY:SEED or FAMILY:SEED:PALETTE."""
     size: tuple[int, int] | None = None
@@ -58,9 +63,13 @@ class Job:
     """What files the layers become; TIFF is tiled, and BigTIFF where it must be."""
     bits: int = 8
     """Of a channel in those files, 8 or 16."""
+    shape: Outline = "sheet"
+    """"disc": round sheets, clear outside the largest circle."""
 
     def __post_init__(self) -> None:
         """Check what does not need the pictures."""
+        if isinstance(self.arrangements, Path):
+            object.__setattr__(self, "arrangements", (Arrangement(self.arrangements),))
         if self.format not in get_args(FileFormat):
             raise OptionError(f"format is {self.format!r}: use {', '.join(get_args(FileFormat))}")
         if self.bits not in (8, 16):
@@ -73,15 +82,41 @@ class Job:
             raise InputError(f"there are {len(self.guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
         if self.size is not None:
             parse_size(self.size)
-        for path in (self.target, *(entry for entry in self.guides if isinstance(entry, Path))):
+        check_arrangements(self.arrangements, len(self.guides), self.size, self.shape)
+        for path in self.files:
             try:
                 str(path).encode("utf-8")
             except UnicodeEncodeError:
                 shown = os.fsencode(path).decode("utf-8", "backslashreplace")
                 raise InputError(f"{shown} is no UTF-8 name, which job.toml needs: rename the file") from None
 
+    @property
+    def targets(self) -> tuple[Path, ...]:
+        """The targets of the arrangements."""
+        return tuple(cast(Path, one.target) for one in self.arrangements)
+
+    @property
+    def target(self) -> Path:
+        """The first of them."""
+        return self.targets[0]
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """The masks of those arrangements that have one."""
+        return tuple(cast(Path, one.mask) for one in self.arrangements if one.mask is not None)
+
+    @property
+    def entries(self) -> tuple[Path | str, ...]:
+        """Targets, guides and masks, as the pictures of a `rounds.problem.Problem` are counted."""
+        return (*self.targets, *self.guides, *self.masks)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The picture files, each once."""
+        return tuple(entry for entry in dict.fromkeys(self.entries) if isinstance(entry, Path))
+
     def pictures(self) -> tuple[FloatArray, list[FloatArray]]:
-        """Return target and guides at the job's size, each (H, W, C) float32 sRGB in [0, 1].
+        """Return the first target and the guides at the job's size, each (H, W, C) float32 sRGB in [0, 1].
 
         Raises InputError for a picture that cannot be read.
         """
@@ -107,10 +142,13 @@ class Job:
 
     def toml(self, folder: Path) -> str:
         """Return the job as the text of a TOML file that is to lie in `folder`; files are named relative to it."""
-        settings: dict[str, Any] = {
-            "target": relative_name(self.target, folder),
-            "guides": [entry if isinstance(entry, str) else relative_name(entry, folder) for entry in self.guides],
-        }
+        guides = [entry if isinstance(entry, str) else relative_name(entry, folder) for entry in self.guides]
+        settings: dict[str, Any] = {"guides": guides}
+        tables = [_table(one, folder) for one in self.arrangements]
+        if len(tables) == 1 and tables[0].keys() <= {"target", "mask"}:
+            settings = {**tables[0], "guides": guides}
+        if self.shape != "sheet":
+            settings["shape"] = self.shape
         if self.size is not None:
             settings["size"] = list(self.size)
         if self.dpi is not None:
@@ -122,32 +160,61 @@ class Job:
             value = getattr(self.options, key)
             if value is not None:
                 settings[key] = value
+        if "target" not in settings:
+            settings["arrangement"] = tables
         return tomli_w.dumps(settings)
 
 
-def load_job(path: Path) -> Job:
+def _table(arrangement: Arrangement, folder: Path) -> dict[str, Any]:
+    """Return what a job file says of an arrangement, nothing of what goes without saying."""
+    table: dict[str, Any] = {"target": relative_name(cast(Path, arrangement.target), folder)}
+    if arrangement.mask is not None:
+        table["mask"] = relative_name(cast(Path, arrangement.mask), folder)
+    if arrangement.weight != 1:
+        table["weight"] = arrangement.weight
+    if arrangement.exposure is not None:
+        table["exposure"] = arrangement.exposure
+    if arrangement.place is not None:
+        table["place"] = [_lying(one) for one in arrangement.place]
+    return table
+
+
+def _lying(placement: Placement) -> dict[str, Any]:
+    lying: dict[str, Any] = {"layer": placement.layer}
+    if placement.rotate:
+        lying["rotate"] = placement.rotate
+    if placement.flip:
+        lying["flip"] = placement.flip
+    if placement.shift != (0.0, 0.0):
+        lying["shift"] = list(placement.shift)
+    return lying
+
+
+def load_job(path: Path, dpi: float | None = None) -> Job:
     """Return the job in the TOML file `path`; the files it names are relative to its folder.
+
+    dpi: instead of the one in the file, which lengths in millimetres are counted by.
 
     Raises InputError if the file cannot be read, OptionError for unknown keys and values out of range.
     """
     settings = read_settings(path)
     try:
-        options = Options(**{key: settings[key] for key in _OPTION_KEYS if key in settings})
-        target = settings["target"]
         guides = settings["guides"]
-        if not isinstance(target, str):
-            raise OptionError(f"target is {target!r}: give the name of a picture file")
         if not isinstance(guides, list) or not all(isinstance(entry, str) for entry in guides):
             raise OptionError(f"guides is {guides!r}: give a list of names of picture files")
         size = parse_size(settings["size"]) if "size" in settings else None
-        dpi = settings.get("dpi")
+        dpi = settings.get("dpi") if dpi is None else dpi
         if "print" in settings:
             if size is not None:
                 raise OptionError("size and print are both given: leave one of them out")
             dpi = DPI if dpi is None else dpi
             size = parse_print_size(str(settings["print"])).pixels(parse_dpi(dpi))
+        chosen = {key: settings[key] for key in _OPTION_KEYS if key in settings}
+        if "registration" in chosen:
+            chosen["registration"] = parse_length(chosen["registration"], "registration", dpi)
+        options = Options(**chosen)
         return Job(
-            path.parent / target,
+            _arrangements(settings, path.parent, dpi),
             tuple(guide_entry(entry, path.parent) for entry in guides),
             size,
             settings.get("fit", "cover"),
@@ -155,11 +222,74 @@ def load_job(path: Path) -> Job:
             dpi,
             settings.get("format", "png"),
             settings.get("bits", 8),
+            settings.get("shape", "sheet"),
         )
     except KeyError as error:
         raise OptionError(f"{path}: {error.args[0]} is missing: add it") from None
     except (OptionError, InputError) as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+_TABLE_KEYS: Final = ("target", "place", "weight", "exposure", "mask")
+_PLACE_KEYS: Final = ("layer", "rotate", "flip", "shift")
+
+
+def _arrangements(settings: dict[str, Any], folder: Path, dpi: float | None) -> tuple[Arrangement, ...]:
+    """Return what the settings of a job file say of arrangements."""
+    tables = settings.get("arrangement")
+    if tables is None:
+        tables = [{key: settings[key] for key in ("target", "mask") if key in settings}]
+    elif "target" in settings or "mask" in settings:
+        raise OptionError("target and [[arrangement]] are both given: put the target into an arrangement")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise OptionError(f"arrangement is {tables!r}: write [[arrangement]] above each of them")
+    found = []
+    for number, table in enumerate(tables, start=1):
+        name = f"arrangement {number}: " if "arrangement" in settings else ""
+        for key in table:
+            if key not in _TABLE_KEYS:
+                near = difflib.get_close_matches(key, _TABLE_KEYS, n=1, cutoff=0)
+                raise OptionError(f"{name}unknown key {key!r}: did you mean {near[0]!r}?")
+        if "target" not in table:
+            raise KeyError(f"{name}target")
+        for key in ("target", "mask"):
+            if key in table and not isinstance(table[key], str):
+                raise OptionError(f"{name}{key} is {table[key]!r}: give the name of a picture file")
+        try:
+            place = None if "place" not in table else _placements(table["place"], dpi)
+            mask = folder / table["mask"] if "mask" in table else None
+            lain = Arrangement(
+                folder / table["target"], place, table.get("weight", 1.0), table.get("exposure"), mask
+            )
+        except OptionError as error:
+            raise OptionError(f"{name}{error}") from None
+        found.append(lain)
+    return tuple(found)
+
+
+def _placements(entries: object, dpi: float | None) -> tuple[Placement, ...]:
+    """Return what `place` of an arrangement says: a list of numbers of layers, or of tables."""
+    if not isinstance(entries, list):
+        raise OptionError(f"place is {entries!r}: give a list, as in [{{layer = 1}}, {{layer = 2, rotate = 90}}]")
+    found = []
+    for entry in entries:
+        table = {"layer": entry} if isinstance(entry, int) else entry
+        if not isinstance(table, dict) or "layer" not in table:
+            raise OptionError(f"place holds {entry!r}: give a layer, as in {{layer = 2, rotate = 90}}")
+        for key in table:
+            if key not in _PLACE_KEYS:
+                near = difflib.get_close_matches(key, _PLACE_KEYS, n=1, cutoff=0)
+                raise OptionError(f"place: unknown key {key!r}: did you mean {near[0]!r}?")
+        shift = table.get("shift", (0.0, 0.0))
+        if isinstance(shift, list) and len(shift) == 2:
+            # Millimetres to the nearest pixel, for whole pixels are exact.
+            ways = [parse_length(way, "shift", dpi) for way in shift]
+            shift = tuple(
+                float(round(length)) if isinstance(way, str) else length
+                for way, length in zip(shift, ways, strict=True)
+            )
+        found.append(Placement(table["layer"], table.get("rotate", 0.0), table.get("flip"), shift))
+    return tuple(found)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

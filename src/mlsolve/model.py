@@ -82,7 +82,7 @@ class Placement:
         return ", ".join(parts)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Arrangement:
     """Sheets laid over each other in one way, and the picture they shall show.
 
@@ -126,19 +126,19 @@ class Problem:
     """What each layer shall look like, 1 to 16 pictures of one size."""
     arrangements: "Sequence[Arrangement]"
     """What stacks of them shall show, 1 to 16, their targets of the same size."""
-    outline: Outline = "sheet"
+    shape: Outline = "sheet"
     """"sheet", or "disc": round sheets, clear outside the largest circle, where nothing counts."""
 
 
 def check_arrangements(
-    arrangements: Sequence[Arrangement], layers: int, size: tuple[int, int] | None = None, outline: str = "sheet"
+    arrangements: Sequence[Arrangement], layers: int, size: tuple[int, int] | None = None, shape: str = "sheet"
 ) -> None:
     """Raise OptionError unless so many layers, of `size` = (width, height) pixels, can be laid like that."""
-    if outline not in get_args(Outline):
-        raise OptionError(f"outline is {outline!r}: use {', '.join(get_args(Outline))}")
+    if shape not in get_args(Outline):
+        raise OptionError(f"shape is {shape!r}: use {', '.join(get_args(Outline))}")
     if not 1 <= len(arrangements) <= MAX_ARRANGEMENTS:
         raise OptionError(f"there are {len(arrangements)} arrangements: give 1 to {MAX_ARRANGEMENTS}")
-    if size is not None and outline == "disc" and size[0] != size[1]:
+    if size is not None and shape == "disc" and size[0] != size[1]:
         raise OptionError(f"the sheets are {size[0]}×{size[1]} pixels: round ones must be square, give --size N")
     used: set[int] = set()
     for number_of, arrangement in enumerate(arrangements, start=1):

@@ -45,7 +45,9 @@ _NUMBERS: Final = (
 )
 """The ranges of the fields."""
 
-_MAY_BE_NONE: Final = ("levels", "patience", "threads", "guide_weight", "target_ssim")
+_MAY_BE_NONE: Final = (
+    *("levels", "patience", "threads", "guide_weight", "target_ssim", "mse_weight", "learning_rate"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,9 @@ class Options:
     """Seed of the faint noise at the start, 0 or more; it tells layers with equal guides apart."""
     ssim_weight: float = 3.0
     """Weight of 1 - SSIM of the stack to the target, 0 or more."""
-    mse_weight: float = 10.0
-    """Weight of the mean squared error of the stack against the target, 0 or more."""
+    mse_weight: float | None = None
+    """Weight of the mean squared error of the stack against the target, 0 or more. None: 10, and of several
+    arrangements, which agree on light and dark least of all, 20."""
     guide_weight: float | None = None
     """Weight of 1 - SSIM of each layer to its guide, 0 or more. None: 1, but 3/N where N layers are more
     than three, so that many guides do not outvote the target."""
@@ -83,8 +86,9 @@ class Options:
     """Optical density of the clearest a sheet can be, 0 or more; 0 counts densities from clear film."""
     max_density: float = 2.5
     """Optical density of the darkest the printer can lay down, more than min_density, at most 6."""
-    learning_rate: float = 0.045
-    """Step size at the start of each level, (0, 1]; it falls with the square root of the iterations left."""
+    learning_rate: float | None = None
+    """Step size at the start of each level, (0, 1]; it falls with the square root of the iterations left. None:
+    0.045, and 0.03 with `registration`, where sheets lie differently at every step."""
     target_ssim: float | None = None
     """Stop at full size once the stack's SSIM reaches this, (0, 1]; None: never."""
     patience: int | None = None
@@ -111,6 +115,17 @@ class Options:
             )
         if self.backend not in get_args(Backend):
             raise OptionError(f"backend is {self.backend!r}: use {', '.join(get_args(Backend))}")
+
+    def mse_weight_for(self, stacks: int) -> float:
+        """Return the weight of each squared error where there are so many stacks."""
+        return (10.0 if stacks == 1 else 20.0) if self.mse_weight is None else self.mse_weight
+
+    @property
+    def rate(self) -> float:
+        """The learning rate at the start of each level."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 0.03 if self.registration or self.registration_turn else 0.045
 
     def guide_weight_for(self, layers: int) -> float:
         """Return the weight of each guide in a stack of `layers`."""

@@ -27,6 +27,7 @@ _MILLIMETRES: Final = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": INCH, '"': INCH
 _NUMBER: Final = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _UNIT: Final = '(mm|cm|m|in|"|″)'
 _SIDES: Final = re.compile(rf"{_NUMBER}\s*{_UNIT}?\s*[x×]\s*{_NUMBER}\s*{_UNIT}?", re.IGNORECASE)
+_LENGTH: Final = re.compile(r"([-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+))\s*(px|mm|cm|m|in|\"|″)?", re.IGNORECASE)
 _SHEET: Final = re.compile(r"a([0-9]|10)(?:[-\s](portrait|landscape))?", re.IGNORECASE)
 
 
@@ -92,6 +93,24 @@ def parse_print_size(text: str) -> PrintSize:
     if min(size.width, size.height) <= 0 or max(size.width, size.height) > _LONGEST:
         raise OptionError(f"print is {text!r}: both sides must be more than 0 and at most 1 km")
     return size
+
+
+def parse_length(value: object, name: str, dpi: float | None) -> float:
+    """Return the pixels that `value` names: a number, "3px", "0.3mm", "0.02in", at `dpi` pixels an inch.
+
+    Raises OptionError for anything else, and for millimetres where no dpi is given.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    found = _LENGTH.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise OptionError(f"{name} is {value!r}: give pixels or a length, as in 3px or 0.3mm")
+    number, unit = float(found[1]), (found[2] or "px").lower()
+    if unit == "px":
+        return number
+    if dpi is None:
+        raise OptionError(f"{name} is {value!r}: give --dpi as well, or say it in pixels, as in 3px")
+    return number * _MILLIMETRES[unit] / INCH * dpi
 
 
 def pixel_pitch(dpi: float) -> float:

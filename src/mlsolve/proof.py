@@ -1,17 +1,20 @@
-"""What a stack scores and looks like, from rows that pass by: nothing is held but a band of them.
+"""What stacks score and look like, by bands of rows: nothing of a print's size is held.
 
 Scores are sums of whole numbers (mlsolve_kernels.exact), previews are averaged row by row; neither depends on how
-many rows come at a time.
+many rows are taken at a time. Sheets that are turned are read by columns.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS, quanta
+from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import Taps, area_taps, resample
 from mlsolve_kernels.ssim.cpu import ssim_sums
@@ -20,16 +23,18 @@ from mlsolve_kernels.window import RADIUS
 
 from .arrays import code_values, planar
 from .colour import light_from_srgb, seen, srgb_from_light
-from .rounds.pictures import HIGHEST
-from .scores import Scores
+from .lay import laid
+from .model import Placement
+from .scores import Off, Scores, StackScores
 
 FloatArray = npt.NDArray[np.float32]
-CodeArray = npt.NDArray[np.uint16]
-
 Sink = Callable[[npt.NDArray[np.uint8]], None]
 
 CELL: Final = 420
 """Longer side of a picture on the contact sheet, in pixels."""
+
+SHEET_CELL: Final = 160
+"""Longer side of a sheet as it lies in an arrangement, on the contact sheet."""
 
 STACK: Final = 2048
 """Longer side of stack.png at the most, in pixels."""
@@ -93,86 +98,170 @@ class Preview:
         return np.concatenate(self._images)
 
 
-class Proof:
-    """Scores and previews of a stack against its target and guides."""
+@dataclass(frozen=True)
+class Laid:
+    """An arrangement that is to be proved."""
 
-    def __init__(self, size: tuple[int, int], layers: int, exposure: float, team: Team, sink: Sink) -> None:
-        """size: (width, height) in pixels. sink: takes the rows of the stack, of size `shown(size)`."""
-        self.size, self._exposure, self._team = size, exposure, team
-        self._similarity = [0] * (layers + 1)
-        self._error = 0
+    place: tuple[Placement, ...]
+    """How its sheets lie."""
+    exposure: float
+
+
+class StackProof:
+    """Scores and previews of one stack against its target, and of the same stack with its sheets off."""
+
+    def __init__(self, size: tuple[int, int], laid: Laid, distances: Sequence[int], sink: Sink) -> None:
+        """size: (width, height) in pixels. distances: by how many pixels sheets are off. sink: takes the stack."""
+        shape = size[1], size[0]
+        self.laid = laid
+        self.target, self.cell = Preview(size, CELL), Preview(size, CELL)
+        self.sheets = [Preview(size, SHEET_CELL) for _ in laid.place]
+        self.off = [(distance, Preview(size, CELL)) for distance in distances]
+        self.whole = Preview(size, STACK, sink)
+        self.moves = [one.move(shape) for one in laid.place]
+        self.away = [aside(shape, self.moves, distance) for distance in distances]
+        # Of the stack, of each sheet alone, and of the stack with its sheets off, each to the target.
+        self.similarity = [0] * (1 + len(laid.place) + len(distances))
+        self.error = [0] * (1 + len(distances))
+
+    def scores(self, values: int) -> StackScores:
+        """Return what it scores; values: pixels times planes."""
+        ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
+        psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
+        away, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
+        off = [
+            Off(distance, ssim[count + number], psnr[1 + number]) for number, (distance, _) in enumerate(self.off)
+        ]
+        return StackScores(ssim[0], psnr[0], tuple(away), tuple(off))
+
+
+def distances_for(registration: float) -> tuple[int, ...]:
+    """Return by how many pixels sheets are off where a stack is tried: half, once and twice the tolerance, 1 or more.
+
+    Whole pixels, and of a tolerance of 0 those of a pixel.
+    """
+    tolerance = max(1.0, registration)
+    return tuple(dict.fromkeys(math.floor(part * tolerance + 0.5) for part in (0.5, 1, 2) if part * tolerance >= 1))
+
+
+def aside(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> list[Move]:
+    """Return `moves` of a stack of `shape` where all sheets but the first are off by `distance` pixels.
+
+    The second is shifted to the right, the third down, the fourth to the left, and so on around.
+    """
+    ways = itertools.cycle([(1, 0), (0, 1), (-1, 0), (0, -1)])
+    return [
+        *moves[:1],
+        *(
+            move.after(move_of(shape, 0.0, None, (distance * right, distance * down)))
+            for move, (right, down) in zip(moves[1:], ways, strict=False)
+        ),
+    ]
+
+
+class Proof:
+    """Scores and previews of stacks against their targets, and of layers against their guides."""
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        layers: int,
+        stacks: Sequence[Laid],
+        team: Team,
+        sinks: Sequence[Sink],
+        registration: float = 0.0,
+    ) -> None:
+        """size: (width, height) in pixels. sinks: take the rows of the stacks, of size `shown(size)`.
+
+        registration: how far sheets may lie off, in pixels.
+        """
+        self.size, self.registration, self._team = size, registration, team
+        self._shape = size[1], size[0]
+        self._similarity = [0] * layers
         self._values = 0
-        self._held: list[FloatArray] = []
-        self._top = self._done = 0
-        self.target, self.stack_cell = Preview(size, CELL), Preview(size, CELL)
+        self._done = 0
         self.layers = [Preview(size, CELL) for _ in range(layers)]
         self.guides = [Preview(size, CELL) for _ in range(layers)]
-        self._stack = Preview(size, STACK, sink)
+        distances = distances_for(registration)
+        self.stacks = [
+            StackProof(size, laid, distances if len(laid.place) > 1 else (), sink)
+            for laid, sink in zip(stacks, sinks, strict=True)
+        ]
 
-    def feed(self, layers: Sequence[CodeArray], target: CodeArray, guides: Sequence[CodeArray]) -> None:
-        """Take the next rows of everything, each (h, W, C) uint16 sRGB code values, C the same for all."""
-        sheets = [_values(rows) for rows in layers]
-        wanted, looks = _values(target), [_values(rows) for rows in guides]
-        stack = seen(sheets, self._exposure)
-        for previews, rows in (
-            ((self.target,), [wanted]),
-            ((self._stack, self.stack_cell), [stack, stack]),
-            (self.layers, sheets),
-            (self.guides, looks),
-        ):
-            for preview, image in zip(previews, rows, strict=True):
-                preview.feed(image)
-        now = [stack, wanted, *sheets, *looks]
-        del stack, wanted, sheets, looks, previews, rows, preview, image  # `_count` lets go of them one by one
-        self._count(now)
+    def feed(
+        self, layer: Callable[[int, Region], FloatArray], wanted: Callable[[int, Region], FloatArray], rows: int
+    ) -> None:
+        """Take so many rows more of everything.
+
+        layer: gives a region of a layer, (h, w, C) float32 sRGB in [0, 1]; wanted: of the targets, then of the guides;
+        C the same for all.
+        """
+        top, bottom = self._done, min(self._done + rows, self.size[1])
+        outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])
+        counted = Region(top - outer.top, bottom - outer.top, 0, self.size[0])
+        inner = slice(counted.top, counted.bottom)
+        for k, (look, guide) in enumerate(zip(self.layers, self.guides, strict=True)):
+            x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
+            self._similarity[k] += self._similar(x, y, counted)
+            look.feed(x[inner])
+            guide.feed(y[inner])
+        for number, stack in enumerate(self.stacks):
+            target = wanted(number, outer)
+            stack.target.feed(target[inner])
+            sheets = [
+                self._laid(layer, one.layer - 1, move, outer)
+                for one, move in zip(stack.laid.place, stack.moves, strict=True)
+            ]
+            for k, sheet in enumerate(sheets):
+                stack.sheets[k].feed(sheet[inner])
+                stack.similarity[1 + k] += self._similar(sheet, target, counted)
+            whole = seen(sheets, stack.laid.exposure)
+            stack.whole.feed(whole[inner])
+            stack.cell.feed(whole[inner])
+            self._compare(stack, 0, 0, whole, target, counted)
+            for at, ((_, look), moves) in enumerate(zip(stack.off, stack.away, strict=True)):
+                # The first sheet lies as it did.
+                others = zip(stack.laid.place[1:], moves[1:], strict=True)
+                lying = [sheets[0], *(self._laid(layer, one.layer - 1, move, outer) for one, move in others)]
+                whole = seen(lying, stack.laid.exposure)
+                look.feed(whole[inner])
+                self._compare(stack, 1 + len(sheets) + at, 1 + at, whole, target, counted)
+        self._values += (bottom - top) * self.size[0] * target.shape[2]
+        self._done = bottom
 
     @property
     def scores(self) -> Scores:
-        """What the stack scores, once all rows have passed."""
-        error = self._error / 2.0**ERROR_BITS / self._values
-        ssim = [total / 2.0**SSIM_BITS / self._values for total in self._similarity]
-        return Scores(ssim[0], math.inf if error == 0 else -10 * math.log10(error), tuple(ssim[1:]))
+        """What stacks and layers score, once all rows have passed."""
+        ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
+        return Scores(tuple(stack.scores(self._values) for stack in self.stacks), ssim)
 
-    def _count(self, now: list[FloatArray]) -> None:
-        """Add up the rows whose window is there, and keep those that windows to come need; empties `now`."""
-        top, half = self._top, len(self.layers)
-        bottom = top + len(now[0]) + (len(self._held[0]) if self._held else 0)
-        last = max(self._done, self.size[1] if bottom == self.size[1] else bottom - RADIUS)
-        first = max(top, last - RADIUS)
-        counted = Region(self._done - top, last - top, 0, self.size[0])
-        kept: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(now)
-        for number in range(half + 1):
-            pair = (0, 1) if number == 0 else (number + 1, number + 1 + half)
-            # Joined to what was kept one pair after the other, for all of them at once would be held twice.
-            x, y = (np.concatenate([self._held[at], now[at]]) if self._held else now[at] for at in pair)
-            for at, image in zip(pair, (x, y), strict=True):
-                now[at], kept[at] = image[:0], image[first - top :].copy()
-            if last > self._done:
-                self._add(number, x, y, counted)
-        self._held, self._top, self._done = kept, first, last
+    def _laid(
+        self, layer: Callable[[int, Region], FloatArray], number: int, move: Move, rows: Region
+    ) -> FloatArray:
+        """Return rows of a layer that lies as `move` says."""
+        return laid(lambda region: layer(number, region), self._shape, move, rows.top, rows.bottom)
 
-    def _add(self, number: int, x: FloatArray, y: FloatArray, counted: Region) -> None:
-        """Add what is `counted` of a pair of pictures (h, W, C); the first pair is that of stack and target."""
-        for channel in range(x.shape[2]):
-            one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
-            (total,) = ssim_sums(one, other, self._team, counted)
-            self._similarity[number] += int(total)
-        if number > 0:
-            return
+    def _compare(
+        self, stack: StackProof, ssim: int, error: int, whole: FloatArray, target: FloatArray, counted: Region
+    ) -> None:
+        """Add similarity and error of what is `counted` of a stack to their sums."""
+        stack.similarity[ssim] += self._similar(whole, target, counted)
         for top in range(counted.top, counted.bottom, _SQUARED):
             rows = slice(top, min(top + _SQUARED, counted.bottom))
-            difference = x[rows] - y[rows]
+            difference = whole[rows] - target[rows]
             squares = np.rint(np.square(difference, dtype=np.float64) * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
-            self._error += int(quanta(squares, ERROR_BITS))
-            self._values += difference.size
+            stack.error[error] += int(quanta(squares, ERROR_BITS))
+
+    def _similar(self, x: FloatArray, y: FloatArray, counted: Region) -> int:
+        """Return the sum of SSIM of a pair of pictures (h, W, C) where it is `counted`."""
+        total = 0
+        for channel in range(x.shape[2]):
+            one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
+            (found,) = ssim_sums(one, other, self._team, counted)
+            total += int(found)
+        return total
 
 
-def same_planes_of(rows: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-    """Return `rows`, each (h, W, C), with one number of planes: grey ones are repeated if any has colour."""
-    planes = max(part.shape[2] for part in rows)
-    return [np.repeat(part, planes // part.shape[2], axis=2) for part in rows]
-
-
-def _values(rows: CodeArray) -> FloatArray:
-    """Return code values in [0, 1]."""
-    return np.asarray(rows / HIGHEST, dtype=np.float32)
+def _decibels(error: float) -> float:
+    """Return the peak signal-to-noise ratio of a mean squared error."""
+    return math.inf if error == 0 else -10 * math.log10(error)

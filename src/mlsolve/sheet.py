@@ -38,7 +38,7 @@ def sheet_size(proof: Proof) -> tuple[int, int]:
     return width, _MARGIN + rows * (down + _CAPTION + _GAP) - _GAP + _MARGIN + _CAPTION
 
 
-def sheet_bands(proof: Proof, exposure: float) -> Iterator[npt.NDArray[np.uint8]]:
+def sheet_bands(proof: Proof) -> Iterator[npt.NDArray[np.uint8]]:
     """Give the contact sheet of what `proof` has seen from the top, some rows at a time, (h, width, 3) uint8 sRGB.
 
     Above each layer stands its guide; target and stack stand to the right. All of it at once would be the largest
@@ -55,7 +55,7 @@ def sheet_bands(proof: Proof, exposure: float) -> Iterator[npt.NDArray[np.uint8]
         yield from _pictures(width, [(left, picture) for left, (picture, _, _) in placed])
         yield _captions(width, _GAP if number < count - 1 else 0, placed)
     foot = Image.fromarray(_paper(width, _MARGIN + _CAPTION))
-    _sign(ImageDraw.Draw(foot), proof, exposure, (_MARGIN, _MARGIN // 2))
+    _sign(ImageDraw.Draw(foot), proof, proof.stacks[0].laid.exposure, (_MARGIN, _MARGIN // 2))
     yield np.asarray(foot)
 
 
@@ -86,10 +86,10 @@ def _rows(proof: Proof) -> Iterator[list[Cell | None]]:
     for start in range(0, layers, columns):
         numbers = range(start, min(start + columns, layers))
         nothing = [None] * (columns - len(numbers))
-        last = None if start else cell(proof.target, "target", "")
+        last = None if start else cell(proof.stacks[0].target, "target", "")
         yield [*(cell(proof.guides[k], f"guide {k + 1}", "") for k in numbers), *nothing, last]
         seen = f"SSIM {scores.target_ssim:.3f}   {scores.target_psnr:.1f} dB"
-        last = None if start else cell(proof.stack_cell, "stack", seen)
+        last = None if start else cell(proof.stacks[0].cell, "stack", seen)
         similar = (f"SSIM {value:.3f}" for value in scores.guide_ssim[start:])
         sheets = (cell(proof.layers[k], f"layer {k + 1}", next(similar)) for k in numbers)
         yield [*sheets, *nothing, last]

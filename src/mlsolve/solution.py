@@ -51,7 +51,7 @@ class Solution:
     @property
     def target(self) -> FloatArray:
         """The first target, (H, W, C)."""
-        return self.targets[0]
+        return np.asarray(self.targets[0])
 
     @property
     def exposures(self) -> tuple[float, ...]:

@@ -127,7 +127,7 @@ def _accept(problem: Problem) -> _Asked:
         raise InputError(f"there are {len(guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
     if not all(isinstance(one, Arrangement) for one in arrangements):
         raise InputError("arrangements hold something else: give mlsolve.Arrangement objects")
-    check_arrangements(arrangements, len(guides), None, problem.outline)
+    check_arrangements(arrangements, len(guides), None, problem.shape)
     several = len(arrangements) > 1
     named = [f"target {a}" if several else "target" for a in range(1, len(arrangements) + 1)]
     targets = [as_image(one.target, name) for one, name in zip(arrangements, named, strict=True)]  # type: ignore[arg-type]
@@ -144,14 +144,14 @@ def _accept(problem: Problem) -> _Asked:
                 f"{name} is {image.shape[1]}×{image.shape[0]}, the {named[0]} is "
                 f"{width}×{height}: bring it to that size, for example by mlsolve.fit_image"
             )
-    check_arrangements(arrangements, len(guides), (width, height), problem.outline)
+    check_arrangements(arrangements, len(guides), (width, height), problem.shape)
     spread = spread_grey([*targets, *(image for image, _ in others)])
     weights = [image.mean(axis=2, keepdims=True, dtype=np.float32) for image, _ in masks]
     for weight, (_, name) in zip(weights, masks, strict=True):
         if not weight.any():
             raise InputError(f"{name} is black everywhere: nothing of the target would count")
     count = len(targets)
-    return _Asked(spread[:count], spread[count:], weights, arrangements, problem.outline == "disc")
+    return _Asked(spread[:count], spread[count:], weights, arrangements, problem.shape == "disc")
 
 
 class Silent:

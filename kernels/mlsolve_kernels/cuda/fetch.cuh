@@ -6,10 +6,7 @@
 // the image arrives as zeros.
 #pragma once
 
-// 0 <= at < size, in one comparison.
-__device__ __forceinline__ bool within(int at, int size) {
-    return static_cast<unsigned>(at) < static_cast<unsigned>(size);
-}
+#include "cuda/within.cuh"
 
 struct Place {
     int height, width, pitch;  // of a plane; pitch: floats from row to row, a multiple of 4, zeros from width on

@@ -19,6 +19,12 @@ AHEAD: Final = 2
 SUMMING: Final = 256
 """Threads of the block that adds up the sums of all blocks."""
 
+TILE: Final = 32
+"""Side of the squares in which sheets are placed: a warp has a row of one."""
+
+CARRYING: Final = 256
+"""Threads of a block of the kernels that take pixels by themselves, square by square or one after the other."""
+
 MARGIN: Final = RADIUS + RADIUS % COLUMNS
 """Columns on either side of a block's own in which it forms partials: RADIUS, and one more to stay aligned."""
 
@@ -38,6 +44,7 @@ LONGEST_PIECE: Final = 256
 """Rows of a piece at the most: 8 % of its steps go into rows above and below it."""
 
 assert COLUMNS * LONGEST_PIECE <= 2**9, "a thread's sum of so many values of 2²² quanta fits 32 bits"
+assert ALIGNMENT % TILE == 0, "squares end where rows end"
 assert OWN % 4 == 0, "strips begin at multiples of sixteen bytes"
 assert FETCHED % 4 == 0, "rows are fetched by sixteen bytes"
 assert 2 * MARGIN >= REACH, "an iteration looks REACH far"
@@ -79,6 +86,11 @@ def grid_for(planes: int, height: int, width: int, resident: int) -> Grid:
         if least is None or steps < least:
             best, least = grid, steps
     return best
+
+
+def tiles_for(planes: int, height: int, width: int) -> tuple[int, int, int]:
+    """Return the grid of a kernel that takes `planes` planes of `height` × `width` pixels square by square."""
+    return pitch_of(width) // TILE, -(-height // TILE), planes
 
 
 _REGISTERS: Final = 65536

@@ -11,8 +11,10 @@ from typing import Final
 import numpy as np
 
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
+from ..placement.cuda import FRACTION, PART, WAY
+from ..placement.frames import TURNED, WARPED
 from ..window import C1, C2, RADIUS, SIZE, taps
-from .geometry import AHEAD, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMMING, THREADS
+from .geometry import AHEAD, CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMMING, THREADS, TILE
 
 PACKAGE: Final = Path(__file__).parents[1]
 
@@ -21,16 +23,30 @@ KERNELS: Final = {
     "target_pass": "objective/target_pass.cu",
     "layer_pass": "objective/layer_pass.cu",
     "terms": "objective/terms.cu",
+    "gather": "placement/gather.cu",
+    "scatter": "placement/scatter.cu",
+    "chain": "product/chain.cu",
+    "stack_pass": "objective/stack_pass.cu",
+    "stack_pass_weighted": "objective/stack_pass.cu",
+    "likeness_pass": "objective/likeness_pass.cu",
+    "likeness_pass_weighted": "objective/likeness_pass.cu",
+    "guide_pass": "objective/guide_pass.cu",
+    "guide_pass_weighted": "objective/guide_pass.cu",
+    "totals": "objective/totals.cu",
+    "disc": "objective/disc.cu",
 }
 """Every kernel and the file it is in, from the folder of the package."""
+
+WEIGHTED: Final = "_weighted"
+"""The end of the name of a kernel whose pixels have weights: in the same file as the one without."""
 
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
 
 
 def source(name: str, layers: int) -> str:
     """Return the whole text of kernel `name`, one of KERNELS, for so many layers, 1 to 16."""
-    seen: set[str] = set()
-    return _constants(layers) + _inlined(KERNELS[name], seen)
+    body = _inlined(KERNELS[name], set())
+    return _constants(layers) + _named_constants(name, body) + body
 
 
 def _constants(layers: int) -> str:
@@ -60,6 +76,26 @@ def _constants(layers: int) -> str:
     lines.append(f"constexpr long long NONE = {NONE + 1}LL - 1;")
     lines.append(f"__device__ constexpr float TAPS[] = {{{', '.join(_literal(tap) for tap in taps())}}};")
     return "\n".join([*lines, ""])
+
+
+def _named_constants(name: str, body: str) -> str:
+    """Return what only some sources have a name for, this kernel's own name and what that tells among them, as C++.
+
+    Only where they name it: NVRTC keeps constants that nobody uses, and what is cached would change for all.
+    """
+    whole = {
+        "TILE": TILE,
+        "CARRYING": CARRYING,
+        "FRACTION": FRACTION,
+        "PART": PART,
+        "WAY": WAY,
+        "TURNED": TURNED,
+        "WARPED": WARPED,
+    }
+    lines = {constant: f"constexpr int {constant} = {value};" for constant, value in whole.items()}
+    lines["KERNEL"] = f"#define KERNEL {name}"
+    lines["WITH_WEIGHTS"] = f"constexpr bool WITH_WEIGHTS = {'true' if name.endswith(WEIGHTED) else 'false'};"
+    return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 
 
 def _literal(value: float | np.float32) -> str:

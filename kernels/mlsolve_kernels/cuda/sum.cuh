@@ -36,15 +36,21 @@ struct Tally {
     __device__ __forceinline__ long long total() const { return wrong >> 23 ? NONE : static_cast<int>(sum); }
 };
 
+// The sum of one value of every thread of a warp. All threads call it; the first of the warp gets the sum.
+__device__ __forceinline__ long long warp_sum(long long value) {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+        value = plus(value, __shfl_down_sync(0xffffffffu, value, distance));
+    }
+    return value;
+}
+
 // The sum of one value of every thread of a block. All threads call it; thread 0 gets the sum. COUNT: threads of the
 // block, a multiple of 32, 1024 at most.
 template <int COUNT>
 __device__ __forceinline__ long long block_sum(long long value) {
     __shared__ long long parts[COUNT / 32];
-#pragma unroll
-    for (int distance = 16; distance > 0; distance /= 2) {
-        value = plus(value, __shfl_down_sync(0xffffffffu, value, distance));
-    }
+    value = warp_sum(value);
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
     __syncthreads();
     long long sum = 0;

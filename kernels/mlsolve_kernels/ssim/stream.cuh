@@ -98,6 +98,7 @@ struct Crossing {
 //   enter(step)          all of that has arrived; may form the row of x
 //   x(step), y(step)     the rows that entered at `step`, for REACH steps more
 //   mean(step), variance(step)   of y, in the row of the partials
+//   weight(step)         what the pixels of that row weigh: its of(c, partials) are those of own column c, weighed
 //   leave(step, row, x, y, by_ssim)   the gradient of the sum of SSIM by x, own columns
 template <class Pass>
 __device__ __forceinline__ Tally ssim_march(const Strip& strip, const Counted& counted, Crossing& crossing,
@@ -146,11 +147,13 @@ __device__ __forceinline__ Tally ssim_march(const Strip& strip, const Counted& c
         const bool in_image = within(middle, strip.place.height);
         const unsigned counts = counted.row(middle);
         const Own mean(pass.mean(step)), variance(pass.variance(step));
+        const auto weight = pass.weight(step);
         float sums[3][COLUMNS];
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
-            const SsimPartials at = ssim_partials(down[0][c], down[1][c], down[2][c], mean.value[c], variance.value[c],
-                                                  in_image ? strip.inside[c] : 0.0f);
+            const SsimPartials at =
+                weight.of(c, ssim_partials(down[0][c], down[1][c], down[2][c], mean.value[c], variance.value[c],
+                                           in_image ? strip.inside[c] : 0.0f));
             tally.add(masked(at.value, counts, counted.column[c]) + SSIM_ROUNDER, SSIM_ROUNDER);
             sums[0][c] = partials[0][c].push(at.by_mean);
             sums[1][c] = partials[1][c].push(at.by_variance);

@@ -1,8 +1,8 @@
 """A film of the sheets: they come together on the light box, show one picture after the other, and go apart.
 
-script.py says what happens when, table.py where things lie and what the camera sees of them, poses.py how a sheet
-gets from one place to another; projector.py turns a scene into a frame, captions.py writes below it, files.py makes a
-film of the frames, and folder.py finds all of it in the folder of a run.
+script.py says what happens when, table.py where things lie and what the camera sees of them, poses.py how a
+sheet gets from place to place; projector.py turns a scene into a frame, captions.py writes below it, files.py makes
+a film of the frames, and folder.py finds all of it in the folder of a run.
 """
 
 from collections.abc import Iterator, Sequence

@@ -62,7 +62,7 @@ def film_of(
         size=frame,
         scale=picture[0] / sheet[0],
         stacks=[_small(path, picture) for path in stacks] if told else None,
-        outline=getattr(job, "outline", "sheet"),
+        outline=job.shape,
     )
 
 

@@ -112,7 +112,7 @@ def rate_of(options: Options, iteration: int) -> float:
     """Return the learning rate of `iteration` (from 1): a short rise, then as the root of what is left to do."""
     rising = min(1.0, iteration / _WARM_UP)
     left = 1 - (iteration - 1) / options.iterations
-    return options.learning_rate * rising * math.sqrt(left)
+    return options.rate * rising * math.sqrt(left)
 
 
 def _source(store: Store, problem: Problem, plan: Round) -> Source:

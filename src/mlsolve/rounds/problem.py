@@ -22,7 +22,7 @@ DOCUMENT: Final = "problem"
 
 def objective_of(options: Options, layers: int) -> Objective:
     """Return the objective that `options` mean for one stack of so many layers that lie as they are."""
-    weights = options.ssim_weight, options.mse_weight, options.guide_weight_for(layers)
+    weights = options.ssim_weight, options.mse_weight_for(1), options.guide_weight_for(layers)
     return one_stack(exposure_scale(options.exposure), *weights)
 
 
@@ -107,7 +107,7 @@ class Problem:
                 Stack(
                     exposure_scale(self.exposure(number)),
                     options.ssim_weight * one.weight,
-                    options.mse_weight * one.weight,
+                    options.mse_weight_for(len(self.stacks)) * one.weight,
                     sheets,
                     options.hide_weight * one.weight,
                     one.share,

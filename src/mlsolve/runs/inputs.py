@@ -22,8 +22,8 @@ from ..rounds.executors import Executor
 from ..rounds.pictures import HIGHEST, as_codes, name_of
 from ..rounds.problem import Problem
 from ..rounds.tiles import tiles_of
+from ..spool import spool
 from ..store import Array, Store
-from ..store.zarr import CHUNK
 
 CodeArray = npt.NDArray[np.uint16]
 
@@ -35,20 +35,12 @@ _OF_EIGHT_BITS: Final = np.uint16(257)
 _SPOOL: Final = "pictures/file-{}"
 
 
-def spool(store: Store, number: int, picture: Picture) -> None:
-    """Put `picture`, as it is stored in its file, into `store`, a band of rows at a time."""
-    width, height = picture.stored_size
+def _spool(store: Store, number: int, picture: Picture) -> None:
+    """Put `picture` into `store`, with what a task must know of it."""
     name = _SPOOL.format(number)
-    array = store.create(name, (picture.planes, height, width), np.uint16, (CHUNK, width))
-    top = 0
-    for band in picture.bands(CHUNK):
-        region = Region(top, top + len(band), 0, width)
-        with array.tile((), region) as tile:
-            for plane in range(picture.planes):
-                tile.put((plane,), band[..., plane])
-        top = region.bottom
-    document = {"planes": picture.planes, "stored": [width, height], "orientation": picture.orientation}
-    store.save(name + "-facts", document)
+    spool(store, name, picture)
+    stored = list(picture.stored_size)
+    store.save(name + "-facts", {"planes": picture.planes, "stored": stored, "orientation": picture.orientation})
 
 
 def fit_tile(store: Store, number: int, fit: str, region: Region) -> None:
@@ -60,8 +52,13 @@ def fit_tile(store: Store, number: int, fit: str, region: Region) -> None:
     height, width = problem.shapes[-1]
     geometry = fit_geometry(source.size, (width, height), fit)  # type: ignore[arg-type]
     with store.open(name_of(problem.levels, number)).tile((), region) as tile:
-        for plane in range(facts["planes"]):
-            tile.put((plane,), _fitted(source, plane, geometry, region))
+        fitted = (_fitted(source, plane, geometry, region) for plane in range(facts["planes"]))
+        if problem.picture_planes[number] < facts["planes"]:  # weights of pixels, which have no colour
+            total = sum(codes.astype(np.uint32) for codes in fitted)
+            tile.put((0,), np.asarray(total // facts["planes"], dtype=np.uint16))
+            return
+        for plane, codes in enumerate(fitted):
+            tile.put((plane,), codes)
 
 
 def draw_tile(store: Store, number: int, guide: str, region: Region) -> None:
@@ -97,7 +94,7 @@ def make_pictures(
     problem = Problem.load(store)
     shape = problem.shapes[-1]
     regions = list(tiles_of(shape, (side, side)))
-    for number, entry in enumerate((job.target, *job.guides)):
+    for number, entry in enumerate(job.entries):
         done = f"pictures/picture-{number}-done"
         if store.has(done):
             continue
@@ -107,7 +104,7 @@ def make_pictures(
         store.create(name_of(problem.levels, number), (planes, *shape), np.uint16, sides)
         calls: list[tuple[Any, ...]]
         if isinstance(entry, Path):
-            spool(store, number, files[entry])
+            _spool(store, number, files[entry])
             tell(number, 0.3)
             task: Callable[..., None] = fit_tile
             calls = [(store, number, job.fit, region) for region in regions]

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.threads import available_cores
+from mlsolve_kernels.window import RADIUS
 
 from ..errors import OptionError, OutputError
 from ..images import Picture
 from ..job import Job
 from ..memory import available_memory, in_words
-from ..proof import CELL
+from ..proof import CELL, SHEET_CELL
 from ..rounds.executors import Devices
-from ..rounds.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
+from ..rounds.lying import lying_at
+from ..rounds.plan import LevelPlan, Limits, device_need, least_memory, plan_level, state_on_disk
 from ..rounds.problem import Problem
 from ..sheet import COLUMNS
-from ..store.zarr import CHUNK
+from ..store.zarr import CHUNK, RUN_BYTES
 
 MAX_PROCESSES: Final = 256
 
@@ -111,14 +112,17 @@ def _device_share(machine: Machine, problem: Problem) -> int | None:
     if machine.device is None:
         return None
     usable = int(machine.device * _USABLE)
-    whole = device_bytes(problem.layers, problem.planes, *problem.shapes[-1])
+    whole = device_need(problem.layers, problem.planes, problem.shapes[-1], lying_at(problem, problem.levels).whole)
     return usable if whole <= usable else usable // machine.workers
 
 
 def plans(problem: Problem, limits: Limits) -> list[LevelPlan]:
     """Return how each level will be solved."""
     stack, iterations = (problem.layers, problem.planes), problem.options.iterations
-    return [plan_level(shape, stack, iterations, limits) for shape in problem.shapes]
+    return [
+        plan_level(shape, stack, iterations, limits, lying_at(problem, level))
+        for level, shape in enumerate(problem.shapes, start=1)
+    ]
 
 
 def disk_bytes(problem: Problem, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
@@ -130,7 +134,9 @@ def disk_bytes(problem: Problem, job: Job, files: list[Picture], levels: list[Le
     states = state_on_disk(levels[-1], stack, (1, full), iterations)
     coarser = final // 4 if problem.levels > 1 else 0
     written = problem.layers * problem.pixels(problem.levels) * job.bits // 8
-    return _pictures_bytes(problem) + max(spool, states + coarser, final + written) + _DOCUMENTS
+    # What is scored is decoded into the store.
+    decoded = 2 * problem.layers * problem.planes * full
+    return _pictures_bytes(problem) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
 
 
 def states_left(problem: Problem, folder: Path) -> int:
@@ -162,7 +168,10 @@ def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     """Return the least memory with which the run can be done."""
     stack, iterations = (problem.layers, problem.planes), problem.options.iterations
     limits = Limits(None, machine.threads_each, disk, machine.device)
-    tile = max(least_memory(shape, stack, iterations, limits) for shape in problem.shapes)
+    tile = max(
+        least_memory(shape, stack, iterations, limits, lying_at(problem, level))
+        for level, shape in enumerate(problem.shapes, start=1)
+    )
     return _RESERVE + max(
         tile * machine.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
@@ -181,13 +190,16 @@ def _side_bytes(side: int, problem: Problem, files: list[Picture]) -> int:
 
 def _proof_bytes(rows: int, problem: Problem) -> int:
     """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
-    width = problem.shapes[-1][1]
-    pictures = 2 * problem.layers + 2
-    # Code values and values of every picture, bands that wait, one plane's SSIM, what is being decoded.
-    values = width * problem.planes * pictures * 8 + width * 48
-    bands = (rows + 12) * values + problem.layers * 64 * width * problem.planes
-    # All pictures of the sheet, and a row of them once more.
-    return bands + (pictures + COLUMNS + 1) * CELL * CELL * problem.planes + _REPORT
+    width, stacks = problem.shapes[-1][1], problem.stacks
+    sheets = [len(stack.placed(problem.layers)) for stack in stacks]
+    # A target, its stack, and the sheets of that as they lie and as they lie off; codes, curves and one plane's SSIM.
+    values = width * problem.planes * (2 * max(sheets) + 8) * 4 + width * 96
+    # All pictures of the sheet, and a row of them once more; a preview holds averages of some rows beside.
+    cells = 2 * problem.layers + 5 * len(stacks)
+    pictures = (cells + COLUMNS + 1) * CELL * CELL + sum(sheets) * SHEET_CELL * SHEET_CELL
+    # The layers are decoded first, a file at a time.
+    decoded = 8 * CHUNK * width * problem.planes + RUN_BYTES
+    return max(decoded, (rows + 2 * RADIUS) * values + pictures * problem.planes) + _REPORT
 
 
 def _writer_bytes(rows: int, problem: Problem, job: Job) -> int:

@@ -1,6 +1,6 @@
 """The layers as files, and rows of the pictures they are compared with, from the store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final, Protocol
@@ -8,14 +8,19 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.objective.cpu import disc
+from mlsolve_kernels.placement.frames import Frame
 from mlsolve_kernels.region import Region
 
 from ..colour import decode
 from ..images import PngWriter, TiffWriter
+from ..folder import Wanted
 from ..job import Job
+from ..proof import Laid
 from ..rounds.pictures import name_of
 from ..rounds.problem import Problem
-from ..store import DiskStore
+from ..store import DiskStore, Store
+from .inputs import WHITE
 from .machine import Shares
 
 _LOOKS: Final = 0.2
@@ -80,16 +85,29 @@ def _write_layer(
     array.close()
 
 
-def codes_of(store: DiskStore, problem: Problem) -> Callable[[int, slice], npt.NDArray[np.uint16]]:
-    """Return what gives rows of the target (0) and of the guide of layer k at full size, (h, W, C) sRGB codes."""
-    arrays = [store.open(name_of(problem.levels, number)) for number in range(problem.layers + 1)]
-    width = problem.shapes[-1][1]
+def codes_of(store: Store, problem: Problem) -> Wanted:
+    """Return what gives regions of targets and guides at full size as sheets show them, (h, w, C) sRGB codes.
 
-    def codes(number: int, rows: slice) -> npt.NDArray[np.uint16]:
+    Outside the circle of round sheets there is nothing to be seen but the light box.
+    """
+    count = len(problem.stacks) + problem.layers
+    arrays = [store.open(name_of(problem.levels, number)) for number in range(count)]
+
+    def codes(number: int, region: Region) -> npt.NDArray[np.uint16]:
         planes = problem.picture_planes[number]
-        result = np.empty((rows.stop - rows.start, width, planes), dtype=np.uint16)
+        result = np.empty((region.height, region.width, planes), dtype=np.uint16)
         for plane in range(planes):
-            arrays[number].read((plane,), Region(rows.start, rows.stop, 0, width), result[..., plane])
+            arrays[number].read((plane,), region, result[..., plane])
+        if problem.disc:
+            frame = Frame(region.top, region.left)
+            result[disc(problem.shapes[-1], frame, (region.height, region.width)) == 0] = WHITE
         return result
 
     return codes
+
+
+def laid_stacks(problem: Problem) -> list[Laid]:
+    """Return the stacks as they are proved."""
+    return [
+        Laid(stack.placed(problem.layers), problem.exposure(number)) for number, stack in enumerate(problem.stacks)
+    ]

@@ -4,30 +4,34 @@ import dataclasses
 import shutil
 import time
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from mlsolve_kernels.objective.terms import Shape
 
 from ..arrays import check_size
 from ..backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
+from ..balance import Balance
 from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
 from ..folder import Summary, check_output, prove, replace_folder, write_report
 from ..history import Step
 from ..images import Picture, open_picture
 from ..job import MAX_SIDE, Job
 from ..memory import trim
+from ..model import check_arrangements
+from ..options import Options
 from ..pyramid import level_shapes
 from ..rounds.advance import Round, Stop
+from ..rounds.balancing import balanced
 from ..rounds.descent import descend, enlarge, halve_pictures
 from ..rounds.executors import Devices, Executor, Processes, Serial
 from ..rounds.plan import LevelPlan
-from ..rounds.problem import BETAS, Problem
+from ..rounds.problem import BETAS, Problem, stacks_of
 from ..rounds.tiles import Tile
 from ..store import DiskStore
 from .inputs import digest_of, make_pictures
 from .lock import locked
 from .machine import Machine, Shares, check_disk, disk_bytes, plans, shares, states_left
-from .output import codes_of, write_layers
+from .output import codes_of, laid_stacks, write_layers
 from .unfinished import (
     RESULT,
     RUN,
@@ -44,7 +48,7 @@ from .unfinished import (
     unfinished,
 )
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Of a run's state; another number for whatever an older mlsolve could not go on with."""
 
 _DONE: Final = "pictures/done"
@@ -58,6 +62,9 @@ class Listener(Protocol):
 
     def stage(self, name: str, share: float) -> None:
         """So much of "pictures", "writing" or "scoring" is done, 0 to 1."""
+
+    def balanced(self, balance: Balance, names: list[str]) -> None:
+        """The pictures have been looked at; names: of the targets."""
 
     def begin(self, problem: Problem, cost: list[float]) -> None:
         """What there is to do; cost: of an iteration of a value at each level, against one in memory."""
@@ -105,7 +112,7 @@ def begin(job: Job, folder: Path, machine: Machine, listener: Listener, overwrit
         "format": _FORMAT,
         "bytes depend on": dependencies(problem, device),
         "job": plain(job),
-        "inputs": {str(path.absolute()): digest_of(path) for path in files_of(job)},
+        "inputs": {str(path.absolute()): digest_of(path) for path in job.files},
         "overwrite": overwrite,
         "device": device,
     }
@@ -165,16 +172,34 @@ def _problem(job: Job, files: dict[Path, Picture]) -> tuple[Problem, str | None,
     """Return what `job` asks for, and what the GPU is called and has of free memory, if one computes."""
     width, height = size_of(job, files)
     picture_planes = planes_of_pictures(job, files)
-    layers, planes = len(job.guides), max(picture_planes)
+    layers = len(job.guides)
     shapes = tuple(level_shapes(height, width, job.options.levels))
     # The least that must find room on a GPU: of what is larger, tiles are made.
     sides = (min(_TILE_ON_GPU, side) for side in shapes[-1])
     backend = open_backend(job.options, BETAS, Shape(layers, 1, *sides))
     name, device, memory = backend.name, backend.device, backend.free_memory()
     backend.close()
-    weight = job.options.guide_weight_for(layers)
-    options = dataclasses.replace(job.options, levels=len(shapes), guide_weight=weight, threads=None)
-    return Problem(layers, planes, shapes, picture_planes, options, name), device, memory
+    options = dataclasses.replace(job.options, levels=len(shapes), threads=None)
+    return _described(job, shapes, picture_planes, options, name), device, memory
+
+
+def _described(
+    job: Job,
+    shapes: tuple[tuple[int, int], ...],
+    picture_planes: tuple[int, ...],
+    options: Options,
+    backend: Literal["cpu", "cuda"],
+) -> Problem:
+    """Return `job` as what is solved, its settings named."""
+    layers, stacks = len(job.guides), stacks_of(job.arrangements)
+    options = dataclasses.replace(
+        options,
+        guide_weight=options.guide_weight_for(layers),
+        mse_weight=options.mse_weight_for(len(stacks)),
+        learning_rate=options.rate,
+    )
+    disc = job.shape == "disc"
+    return Problem(layers, max(picture_planes), shapes, picture_planes, options, backend, stacks, disc)
 
 
 def _gpu(problem: Problem) -> tuple[str | None, int | None]:
@@ -248,6 +273,10 @@ def _stages(work: _Work) -> Outcome:
     try:
         if not store.has(_DONE):
             _make_pictures(work, problem, executor)
+        # Found anew after an interruption, for it is told as well.
+        problem, balance = balanced(store, dataclasses.replace(problem, stacks=stacks_of(job.arrangements)))
+        problem.save(store)
+        listener.balanced(balance, [path.name for path in job.targets])
         prepared = time.perf_counter() - began
         history, record = descend(store, executor, parts.limits, listener)
         name = enlarge(store, executor, record)
@@ -260,17 +289,20 @@ def _stages(work: _Work) -> Outcome:
     stage.mkdir()
     write_layers(store, name, job, stage, parts, listener)
     trim()
+    registration = problem.options.registration
     proof = prove(
         stage,
-        problem.options.exposure,
+        laid_stacks(problem),
         codes_of(store, problem),
+        store,
         work.machine.threads,
         parts.rows,
+        registration,
         lambda share: listener.stage("scoring", share),
     )
     trim()
-    exposure, seconds = problem.options.exposure, record.seconds + prepared
-    summary = Summary(exposure, history, stop, seconds, problem.backend, run["device"])
+    seconds = record.seconds + prepared
+    summary = Summary(balance, registration, history, stop, seconds, problem.backend, run["device"])
     options = dataclasses.replace(problem.options, backend=problem.backend)
     height, width = problem.shapes[-1]
     write_report(stage, folder, summary, proof, job.resolved((width, height), options))
@@ -308,14 +340,9 @@ def _executor(problem: Problem, machine: Machine, levels: list[LevelPlan]) -> Ex
     return Serial(CpuBackend(machine.threads, BETAS))
 
 
-def files_of(job: Job) -> list[Path]:
-    """Return the picture files of `job`, each once."""
-    return [entry for entry in dict.fromkeys((job.target, *job.guides)) if isinstance(entry, Path)]
-
-
 def opened(job: Job) -> dict[Path, Picture]:
     """Return the picture files of `job`, their headers read."""
-    return {path: open_picture(path) for path in files_of(job)}
+    return {path: open_picture(path) for path in job.files}
 
 
 def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
@@ -326,6 +353,7 @@ def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
     if job.size is not None:
         return job.size
     width, height = files[job.target].size
+    check_arrangements(job.arrangements, len(job.guides), (width, height), job.shape)
     check_size((width, height), str(job.target))
     if max(width, height) > MAX_SIDE:
         raise InputError(f"{job.target} is {width}×{height} pixels: give a --size of {MAX_SIDE} pixels at the most")
@@ -333,8 +361,9 @@ def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
 
 
 def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:
-    """Return the planes of target and guides, 1 or 3; generated guides have colour."""
-    return tuple(files[entry].planes if isinstance(entry, Path) else 3 for entry in (job.target, *job.guides))
+    """Return the planes of targets, guides and masks, 1 or 3; generated guides have colour, masks have none."""
+    colours = (files[entry].planes if isinstance(entry, Path) else 3 for entry in (*job.targets, *job.guides))
+    return (*colours, *(1 for _ in job.masks))
 
 
 def _existing(path: Path) -> Path:

@@ -13,6 +13,7 @@ from mlsolve_kernels.compiled import sources_digest
 from ..errors import OutputError, StoreError
 from ..folder import versions
 from ..job import Job
+from ..model import Arrangement, Placement
 from ..options import Options
 from ..rounds.problem import Problem
 from .lock import NAME as LOCK
@@ -115,15 +116,25 @@ def plain(job: Job) -> dict[str, Any]:
     guides = [
         {"file": str(entry.absolute())} if isinstance(entry, Path) else {"generated": entry} for entry in job.guides
     ]
-    fields = {name: getattr(job, name) for name in ("size", "fit", "dpi", "format", "bits")}
+    fields = {name: getattr(job, name) for name in ("size", "fit", "dpi", "format", "bits", "shape")}
     options = dataclasses.asdict(job.options)
-    return {"target": str(job.target.absolute()), "guides": guides, "options": options, **fields}
+    arrangements = [
+        {
+            "target": str(target.absolute()),
+            "place": None if one.place is None else [dataclasses.asdict(placement) for placement in one.place],
+            "weight": one.weight,
+            "exposure": one.exposure,
+            "mask": None if one.mask is None else str(Path(str(one.mask)).absolute()),
+        }
+        for one, target in zip(job.arrangements, job.targets, strict=True)
+    ]
+    return {"arrangements": arrangements, "guides": guides, "options": options, **fields}
 
 
 def job_of(found: dict[str, Any]) -> Job:
     """Return the job that `plain` made plain."""
     return Job(
-        Path(found["target"]),
+        tuple(_arrangement(one) for one in found["arrangements"]),
         tuple(Path(entry["file"]) if "file" in entry else entry["generated"] for entry in found["guides"]),
         None if found["size"] is None else (found["size"][0], found["size"][1]),
         found["fit"],
@@ -131,4 +142,13 @@ def job_of(found: dict[str, Any]) -> Job:
         found["dpi"],
         found["format"],
         found["bits"],
+        found["shape"],
     )
+
+
+def _arrangement(found: dict[str, Any]) -> Arrangement:
+    place = found["place"]
+    if place is not None:
+        place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
+    mask = None if found["mask"] is None else Path(found["mask"])
+    return Arrangement(Path(found["target"]), place, found["weight"], found["exposure"], mask)

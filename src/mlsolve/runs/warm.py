@@ -16,6 +16,7 @@ from ..folder import Summary, prove, write_report
 from ..images import PngWriter, load
 from ..options import Options
 from ..proof import Preview
+from ..rounds.balancing import balanced
 from ..rounds.descent import descend, enlarge, halve_pictures
 from ..rounds.executors import Serial
 from ..rounds.pictures import as_codes, meaning, name_of
@@ -24,6 +25,7 @@ from ..rounds.problem import BETAS, Problem
 from ..solver import Silent
 from ..store import DiskStore
 from ..store.zarr import CHUNK
+from .output import laid_stacks
 
 _SIDE = 24
 
@@ -51,14 +53,23 @@ def _run(folder: Path) -> None:
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, problem, executor)
+        problem, balance = balanced(store, problem)
+        problem.save(store)
         history, record = descend(store, executor, Limits(), Silent())
         store.open(enlarge(store, executor, record)).read((0, 0, 0), whole, layer)
     finally:
         executor.close()
     with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
         writer.write((as_codes(layer)[..., np.newaxis] >> 8).astype(np.uint8))
-    proof = prove(folder, 1.0, lambda _, rows: codes[rows, :, np.newaxis], 1)
-    write_report(folder, folder, Summary(1.0, history, "iterations", 0.0, "cpu", None), proof)
+    seen = codes[..., np.newaxis]
+    proof = prove(
+        folder,
+        laid_stacks(problem),
+        lambda _, part: seen[part.top : part.bottom, part.left : part.right],
+        store,
+        1,
+    )
+    write_report(folder, folder, Summary(balance, 0.0, history, "iterations", 0.0, "cpu", None), proof)
     # Chunks of the store whole, and in part: Numba compiles for each.
     for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):
         look_up(meaning(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)

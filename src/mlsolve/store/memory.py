@@ -36,6 +36,9 @@ class MemoryArray:
         """Memory does not tell who was here; whoever asks does it again."""
         return False
 
+    def close(self) -> None:
+        """Close nothing."""
+
     def tile(self, index: Index, region: Region) -> "_MemoryTile":
         """Return what takes the tile `region`."""
         return _MemoryTile(self, region)

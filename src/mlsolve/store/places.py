@@ -46,6 +46,9 @@ class Array(Protocol):
     def has_tile(self, index: Index, region: Region) -> bool:
         """Tell whether that tile is there, whole and undamaged."""
 
+    def close(self) -> None:
+        """Close the files that reading opened."""
+
 
 class Store(Protocol):
     """Holds arrays and documents under names like paths."""
