@@ -1,7 +1,7 @@
 """Solving pictures that are held in memory: the rounds of `mlsolve.rounds`, with one tile for a whole level."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,12 @@ from .backends import Backend, CpuBackend, open_backend, warn_of_fallback
 from .balance import Balance
 from .colour import decode
 from .errors import DeviceMemoryError, InputError
-from .history import History, Step
+from .history import History
 from .memory import check_memory
 from .model import Arrangement, Problem, check_arrangements
 from .options import MAX_LAYERS, Options
 from .pyramid import level_shapes
-from .rounds.advance import Round, Stop
+from .rounds.advance import Stop
 from .rounds.balancing import balanced
 from .rounds.descent import descend, enlarge, halve_pictures
 from .rounds.executors import Serial
@@ -29,12 +29,11 @@ from .rounds.pictures import as_codes, name_of
 from .rounds.plan import Limits
 from .rounds.problem import BETAS, stacks_of
 from .rounds.problem import Problem as Prepared
-from .rounds.tiles import Tile
+from .rounds.silent import Callback, Silent
 from .solution import Solution
 from .store import MemoryStore
 
 FloatArray = npt.NDArray[np.float32]
-Callback = Callable[[Step], bool | None]
 
 
 def solve(
@@ -152,27 +151,6 @@ def _accept(problem: Problem) -> _Asked:
             raise InputError(f"{name} is black everywhere: nothing of the target would count")
     count = len(targets)
     return _Asked(spread[:count], spread[count:], weights, arrangements, problem.shape == "disc")
-
-
-class Silent:
-    """Tells a callback of every step, if there is one, and of nothing else."""
-
-    def __init__(self, callback: Callback | None = None) -> None:
-        """callback: as for `solve`."""
-        self._callback = callback
-
-    def begin_round(self, plan: Round, tiles: int) -> None:
-        """A round begins."""
-
-    def iteration(self, plan: Round, tile: Tile, at: int) -> None:
-        """An iteration of a tile is done."""
-
-    def tile(self, plan: Round, tile: Tile) -> None:
-        """A tile is done."""
-
-    def step(self, step: Step) -> bool:
-        """Tell the callback."""
-        return self._callback is not None and bool(self._callback(step))
 
 
 def _solve(

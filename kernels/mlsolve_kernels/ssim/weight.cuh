@@ -4,7 +4,7 @@
 // Where all pixels count alike (WEIGHTED false) there are none, and nothing of this is left in the code.
 #pragma once
 
-constexpr int MIDDLE = 0, LEAVING = 1;
+enum { MIDDLE, LEAVING };  // rows that weights are fetched for
 
 // ROWS: 1, or 2 where weights of rows that leave are wanted, too.
 template <bool WEIGHTED, int ROWS>

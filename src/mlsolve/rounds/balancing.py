@@ -1,7 +1,7 @@
 """What the pictures themselves decide before a solve: balanced exposures, and how much of a target counts."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,11 +14,16 @@ from mlsolve_kernels.region import Region
 from ..balance import FLOOR, Balance, balance_exposures
 from ..colour import GAMMA
 from ..errors import InputError
+from ..options import MIN_EXPOSURE
 from ..store import Store
 from .pictures import LevelPictures
-from .problem import Problem
+from .problem import Problem, StackOf
+from .trial import Trial
 
 Array = npt.NDArray[np.float64]
+
+_STEPS: Final = (2**0.5, 2**0.25)
+"""Factors by which exposures are changed to see whether that is better."""
 
 _ROWS: Final = 64
 """Rows that are looked at together."""
@@ -27,8 +32,11 @@ _LOOKED_AT: Final = 1 << 20
 """Pixels of the largest level that is looked at: means change little from there on."""
 
 
-def balanced(store: Store, problem: Problem) -> tuple[Problem, Balance]:
-    """Return `problem` with every exposure and share named, and how they came about; its pictures are in `store`."""
+def balanced(store: Store, problem: Problem, tune: bool = True) -> tuple[Problem, Balance]:
+    """Return `problem` with every exposure and share named, and how they came about; its pictures are in `store`.
+
+    tune: whether exposures that mean densities suggest are tried, and others beside them.
+    """
     level = max(
         (number for number, (height, width) in enumerate(problem.shapes, start=1) if height * width <= _LOOKED_AT),
         default=1,
@@ -62,19 +70,61 @@ def balanced(store: Store, problem: Problem) -> tuple[Problem, Balance]:
             f"the mask of arrangement {shares.index(0) + 1} is black everywhere: nothing of its target would count"
         )
     options = problem.options
+    wanted = np.array([densities(a) for a in range(count)])
+    guides = np.array([densities(problem.guide(k)) for k in range(problem.layers)])
     found = balance_exposures(
         [[one.layer - 1 for one in stack.placed(problem.layers)] for stack in problem.stacks],
-        np.array([densities(a) for a in range(count)]),
-        np.array([densities(problem.guide(k)) for k in range(problem.layers)]),
+        wanted,
+        guides,
         [stack.exposure for stack in problem.stacks],
         options.exposure,
         (options.min_density, options.max_density),
     )
-    stacks = tuple(
-        dataclasses.replace(stack, exposure=exposure, share=share)
-        for stack, exposure, share in zip(problem.stacks, found.exposures, shares, strict=True)
+    shared = tuple(
+        dataclasses.replace(stack, share=share) for stack, share in zip(problem.stacks, shares, strict=True)
     )
-    return dataclasses.replace(problem, stacks=stacks, disc_share=circle), found
+    problem = dataclasses.replace(problem, stacks=shared, disc_share=circle)
+    free = [
+        a
+        for a, (named, e) in enumerate(zip(found.named, found.exposures, strict=True))
+        if not named and e < found.largest
+    ]
+    if tune and free:
+        exposures = _tuned(Trial(store, problem), problem.stacks, list(found.exposures), free, found.largest)
+        again = balance_exposures(found.stacks, wanted, guides, exposures, options.exposure, found.limits)
+        found = dataclasses.replace(found, exposures=tuple(exposures), cast=again.cast, densities=again.densities)
+    return dataclasses.replace(problem, stacks=_exposed(problem.stacks, found.exposures)), found
+
+
+def _exposed(stacks: Sequence[StackOf], exposures: Sequence[float]) -> tuple[StackOf, ...]:
+    both = zip(stacks, exposures, strict=True)
+    return tuple(dataclasses.replace(stack, exposure=exposure) for stack, exposure in both)
+
+
+def _tuned(
+    trial: Trial, stacks: Sequence[StackOf], exposures: list[float], free: list[int], largest: float
+) -> list[float]:
+    """Return exposures whose loss is lower where the problem is solved small; only those of the stacks `free` change.
+
+    Mean densities do not tell all. A picture's black takes more density than it asks for, and nobody sees it; and what
+    turns carry onto each other must agree by itself, not only in the mean.
+    """
+
+    def loss(tried: list[float]) -> float:
+        return trial.solve(_exposed(stacks, tried)).loss
+
+    least = loss(exposures)
+    for factor in _STEPS:
+        for a in free:
+            for step in (1 / factor, factor):
+                while True:
+                    tried = list(exposures)
+                    tried[a] = min(largest, max(MIN_EXPOSURE, tried[a] * step))
+                    found = loss(tried) if tried != exposures else least
+                    if not found < least:
+                        break
+                    exposures, least = tried, found
+    return exposures
 
 
 def _density(values: Array) -> Array:

@@ -13,6 +13,7 @@ from mlsolve_kernels.objective.cpu import stepwise_bytes
 from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.sweep.cpu import workspace_bytes
+
 from ..backends import MOST_LOADERS
 from ..errors import DeviceMemoryError, OptionError
 from ..store.zarr import CHUNK, RUN_BYTES

@@ -22,7 +22,7 @@ from ..rounds.executors import Serial
 from ..rounds.pictures import as_codes, meaning, name_of
 from ..rounds.plan import Limits
 from ..rounds.problem import BETAS, Problem
-from ..solver import Silent
+from ..rounds.silent import Silent
 from ..store import DiskStore
 from ..store.zarr import CHUNK
 from .output import laid_stacks
