@@ -241,7 +241,7 @@ def test_a_graph_is_recorded_anew_where_another_region_counts(rng, opened):
         work = workspace(target, guides, layers, opened(graphs))
         found = work.advance([0.03, 0.02, 0.01])
         for step, counted in ((3, Region(2, 9, 3, 17)), (5, Region(2, 9, 3, 17)), (7, None)):
-            work.settle(step, (counted,))
+            work.settle(step, None if counted is None else (counted,))
             found += work.advance([0.02, 0.01])
         results.append((found, work.layers.tobytes()))
     assert results[0] == results[1]

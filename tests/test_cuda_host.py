@@ -250,7 +250,7 @@ FAULTS = {
     ),
     "exposure left out": ("layer_pass", "float product = inverse_scale * value[0]", "float product = value[0]"),
     "guide weight": ("layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
-    "squared error": ("target_pass", "fmaf(mse_weight, 2.0f * (x - y)", "fmaf(mse_weight, (x - y)"),
+    "squared error": ("target_pass", "return 2.0f * (x - y);", "return x - y;"),
     "layer of the sums": ("terms", "(term - 3) * guide_blocks", "(term - 2) * guide_blocks"),
     "row of the next plane": (
         "layer_pass",

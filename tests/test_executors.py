@@ -255,16 +255,17 @@ def test_one_workspace_is_kept_and_goes_before_the_next_is_made():
         work = resources.workspace(shape, problem())
         assert work is resources.workspace(shape, problem(seed=5))
         expected = problem()
-        assert work.key == (shape, expected.objective, expected.bounds)
+        assert work.key == (shape, expected.objective, expected.bounds, 1)
         del work
         for other in (
-            (larger, problem()),
-            (shape, problem()),
-            (shape, problem(max_density=1.5)),
-            (shape, problem(exposure=0.5, max_density=1.5)),
+            (larger, problem(), 1),
+            (shape, problem(), 1),
+            (shape, problem(max_density=1.5), 1),
+            (shape, problem(exposure=0.5, max_density=1.5), 1),
+            (shape, problem(exposure=0.5, max_density=1.5), 2),
         ):
             before = len(backend.made)
-            assert resources.workspace(*other).key == (other[0], other[1].objective, other[1].bounds)
+            assert resources.workspace(*other).key == (other[0], other[1].objective, other[1].bounds, other[2])
             assert len(backend.made) == before + 1
             assert len(backend.alive) == 1
         resources.drop()

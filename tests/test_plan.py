@@ -165,7 +165,7 @@ def test_a_workspace_takes_the_memory_that_is_told(threads, window):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_advancing_a_tile_takes_the_memory_that_is_told(tmp_path, threads):
     """Measured, at its peak; the second time, for the first one compiles."""
-    store, sides, tile = DiskStore(tmp_path), (256, 256), Tile(0, 1, Region(0, 256, 0, 256))
+    store, sides, tile = DiskStore(tmp_path), (256, 256), Tile(0, 1, (Region(0, 256, 0, 256),))
     prepared(store)
     window = min(SHAPES[1][0], 256 + 6 * REACH), min(SHAPES[1][1], 256 + 6 * REACH)
     plan = Round(2, 1, 0, 3, "guides", "", 1.0, True, sides, window, False)

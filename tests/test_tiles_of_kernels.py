@@ -140,4 +140,5 @@ def test_sums_beyond_64_bits_and_no_numbers():
     assert quanta(rows, ERROR_BITS) == 160_000 * 2**51
     rows[2, 7] = np.nan
     assert np.isnan(quanta(rows, ERROR_BITS))
-    assert np.isnan(Sums((1,), (2,), (3,)).plus(Sums((float("nan"),), (1,), (1,))).terms(10, OBJECTIVE).target_ssim[0])
+    together = Sums((1,), (2,), (3,)).plus(Sums((float("nan"),), (1,), (1,)))
+    assert np.isnan(together.terms(10, OBJECTIVE).target_ssim[0])

@@ -23,6 +23,7 @@ from .guide import guide
 from .info import info
 from .resume import resume
 from .run import run
+from .suggest import suggest
 from .verify import verify
 
 # Typer carries its own copy of Click or uses the installed one, depending on its version; either way
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (run, resume, estimate, verify, animate, guide, info, bench):
+for verb in (run, resume, estimate, suggest, verify, animate, guide, info, bench):
     app.command()(verb)
 
 

@@ -23,7 +23,7 @@ def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> 
 
 
 def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float], names: Sequence[str]) -> None:
-    """Print the scores of stacks and layers, one a line; for a layer also what it gives away of a target, at most."""
+    """Print the scores of stacks and layers, one a line; for a layer also the most it gives away of a target."""
     for number, arrangement in enumerate(arrangements, start=1):
         name = Path(arrangement["target"]).name
         seen = f"{name} at exposure {arrangement['exposure']:.3g}"

@@ -125,7 +125,8 @@ def run(
         str | None,
         typer.Option(
             metavar="LENGTH",
-            help="How far sheets may lie off and the picture shall still be seen: 0.3mm, 3px. [default: not at all]",
+            help="How far sheets may lie off and the picture shall still be seen: 0.3mm, 3px. "
+            "[default: not at all]",
         ),
     ] = None,
     registration_turn: Annotated[
@@ -261,7 +262,7 @@ def _warn_of_pixels(job: "Job") -> None:
         return
     typer.echo(
         f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
-        f"{pixel_pitch(FINEST_DPI):.2g} mm that hands can align, and one pixel off ruins a stack: add --registration "
-        f"0.3mm, or print at {FINEST_DPI} dpi or less",
+        f"{pixel_pitch(FINEST_DPI):.2g} mm that hands can align, and one pixel off ruins a stack: add "
+        f"--registration 0.3mm, or print at {FINEST_DPI} dpi or less",
         err=True,
     )

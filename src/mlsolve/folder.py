@@ -20,9 +20,9 @@ from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import Team
 
 from . import __version__, images
+from .balance import Balance
 from .errors import InputError, OutputError
 from .history import History
-from .balance import Balance
 from .job import Job, relative_name
 from .proof import Laid, Proof, Sink, shown
 from .rounds.pictures import HIGHEST, as_codes
@@ -102,7 +102,7 @@ def prove(
 ) -> Proof:
     """Score the layers in `folder` from their files, `rows` rows at a time.
 
-    store: takes the layers as they are decoded, for sheets that lie turned are not seen in the order of their files.
+    store: takes the layers as they are decoded, for sheets that lie turned are not seen in the files' order.
     write: whether pictures of the stacks are written beside the layers. tell: hears which share is done.
     """
     files = [images.open_picture(path) for path in layer_files(folder)]
@@ -188,7 +188,7 @@ def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dic
 
 
 def stack_report(scores: StackScores) -> dict[str, Any]:
-    """Return what a stack scores as plain values; the PSNR of an exact stack, which is infinite, is null in JSON."""
+    """Return what a stack scores as plain values; the infinite PSNR of an exact stack is null in JSON."""
     return {
         "ssim": round(scores.ssim, 6),
         "psnr": _plain(scores.psnr),

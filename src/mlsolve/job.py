@@ -175,19 +175,20 @@ def _table(arrangement: Arrangement, folder: Path) -> dict[str, Any]:
     if arrangement.exposure is not None:
         table["exposure"] = arrangement.exposure
     if arrangement.place is not None:
-        table["place"] = [_lying(one) for one in arrangement.place]
+        table["place"] = [lying(one) for one in arrangement.place]
     return table
 
 
-def _lying(placement: Placement) -> dict[str, Any]:
-    lying: dict[str, Any] = {"layer": placement.layer}
+def lying(placement: Placement) -> dict[str, Any]:
+    """Return what a job file says of a placement."""
+    table: dict[str, Any] = {"layer": placement.layer}
     if placement.rotate:
-        lying["rotate"] = placement.rotate
+        table["rotate"] = placement.rotate
     if placement.flip:
-        lying["flip"] = placement.flip
+        table["flip"] = placement.flip
     if placement.shift != (0.0, 0.0):
-        lying["shift"] = list(placement.shift)
-    return lying
+        table["shift"] = list(placement.shift)
+    return table
 
 
 def load_job(path: Path, dpi: float | None = None) -> Job:

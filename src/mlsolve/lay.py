@@ -1,4 +1,4 @@
-"""Sheets as they lie in a stack, of any size: rows of a placed sheet, from whatever parts of it they are seen through.
+"""Sheets as they lie in a stack, of any size: rows of a placed sheet, from whatever parts of it are seen there.
 
 The placements of the kernels (mlsolve_kernels.placement) for pictures in sRGB: whole pixels are moved as they are;
 between pixels encoded transmittance is interpolated, as the solver does it. Off the sheet the light box is seen.
@@ -27,7 +27,7 @@ _ACROSS: Final = 512
 
 
 def lay(image: FloatArray, placement: Placement) -> FloatArray:
-    """Return `image` (H, W, C), float32 sRGB in [0, 1], as it is seen lying as `placement` says, in the same shape."""
+    """Return `image` (H, W, C), float32 sRGB in [0, 1], as it is seen where it lies as `placement` says."""
     shape = image.shape[:2]
     return laid(
         lambda region: image[region.top : region.bottom, region.left : region.right], shape, placement.move(shape)
@@ -40,7 +40,7 @@ def stack_of(layers: Sequence[FloatArray], place: Sequence[Placement], exposure:
 
 
 def laid(read: Read, shape: tuple[int, int], move: Move, top: int = 0, bottom: int | None = None) -> FloatArray:
-    """Return the rows top … bottom - 1, (h, W, C), of a sheet of `shape` = (height, width) that lies as `move` says."""
+    """Return rows top … bottom - 1, (h, W, C), of a sheet of `shape` = (height, width) that lies as `move` says."""
     bottom = shape[0] if bottom is None else bottom
     if move.exact:
         return _exact(read, shape, move, Region(top, bottom, 0, shape[1]))

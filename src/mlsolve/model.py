@@ -120,7 +120,7 @@ class Arrangement:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Guides, one per layer, and the arrangements of the layers: what `mlsolve.solve` takes for several pictures."""
+    """Guides, one per layer, and the layers' arrangements: what `mlsolve.solve` takes for several pictures."""
 
     guides: "Sequence[npt.ArrayLike]"
     """What each layer shall look like, 1 to 16 pictures of one size."""

@@ -136,9 +136,9 @@ class StackProof:
 
 
 def distances_for(registration: float) -> tuple[int, ...]:
-    """Return by how many pixels sheets are off where a stack is tried: half, once and twice the tolerance, 1 or more.
+    """Return by how many pixels sheets are off where a stack is tried: half, once and twice the tolerance.
 
-    Whole pixels, and of a tolerance of 0 those of a pixel.
+    Whole pixels, 1 or more, and of a tolerance of 0 those of a pixel.
     """
     tolerance = max(1.0, registration)
     return tuple(dict.fromkeys(math.floor(part * tolerance + 0.5) for part in (0.5, 1, 2) if part * tolerance >= 1))
@@ -193,8 +193,8 @@ class Proof:
     ) -> None:
         """Take so many rows more of everything.
 
-        layer: gives a region of a layer, (h, w, C) float32 sRGB in [0, 1]; wanted: of the targets, then of the guides;
-        C the same for all.
+        layer: gives a region of a layer, (h, w, C) float32 sRGB in [0, 1]; wanted: of the targets, then of the
+        guides; C the same for all.
         """
         top, bottom = self._done, min(self._done + rows, self.size[1])
         outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])

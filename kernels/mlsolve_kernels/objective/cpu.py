@@ -1,8 +1,8 @@
 """The iteration on the CPU, step by step, for sheets that lie in any number of arrangements.
 
 For every stack: its sheets are placed, multiplied and compared with the target; the gradient by each placed sheet
-comes back through the product and then through its placement. Then every layer is compared with its guide, and moved.
-For one stack of unmoved sheets `sweep` does the same in one pass over memory, and gives the same bytes.
+comes back through the product and then through its placement. Then every layer is compared with its guide, and
+moved. For one stack of unmoved sheets `sweep` does the same in one pass over memory, and gives the same bytes.
 """
 
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ from .terms import Objective, Shape, Sums, Terms, Weights
 class StepwiseWorkspace(State):
     """The state of an image or a tile with its windows, and the iteration for any arrangements of its layers.
 
-    Besides the state it holds a gradient, the product of a stack and that stack's placed sheets; where sheets must not
-    give a picture away a gradient of those as well; and weights of pixels where not all count alike.
+    Besides the state it holds a gradient, the product of a stack and that stack's placed sheets; where sheets must
+    not give a picture away a gradient of those as well; and weights of pixels where not all count alike.
     """
 
     def _allocate(self) -> None:
@@ -160,7 +160,7 @@ class StepwiseWorkspace(State):
         return self._sums()
 
     def _counts(self, pixel_weights: FloatArray | None) -> tuple[FloatArray, int]:
-        """Return weights of pixels (W, across, H or 1, L) and their step from row to row, where all count alike too."""
+        """Return weights of pixels (W, across, H or 1, L), even if all count alike, and the step between rows."""
         if pixel_weights is None:
             return np.ascontiguousarray(self._masks.inside[np.newaxis, :, np.newaxis]), 0
         return pixel_weights, pixel_weights.shape[3]

@@ -164,9 +164,9 @@ class CudaState:
         """Make ready for `advance`: all planes are in, and `step` steps were taken before.
 
         counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
-        follow; of no use here. A window that shrinks to `counted` would change the grids, and an iteration could not
-        be replayed; so all of a tile is brought up to date, and right it is where the caller's halo reaches. frames:
-        where the windows lie in the image, whose height and width are `image`; None: as this is.
+        follow; of no use here. A window that shrinks to `counted` would change the grids, and an iteration could
+        not be replayed; so all of a tile is brought up to date, and right it is where the caller's halo reaches.
+        frames: where the windows lie in the image, whose height and width are `image`; None: as this is.
         """
         self._step = step
         for constant in (self._target, self._guides):
@@ -226,7 +226,8 @@ class CudaState:
             line[:] = Rates.at(self._step, rate, self._bounds, self._betas)
         self._device.upload(lines, self._rates)
         self._device.clear(self._turn)
-        self._lay((None,) * len(rates) if moves is None else moves)
+        by_step = (None,) * len(rates) if moves is None else moves
+        self._lay([lying for _, lying in zip(rates, by_step, strict=True)])
         for _ in rates:
             if self._replay is not None:
                 self._replay()
@@ -254,7 +255,7 @@ class CudaState:
         raise NotImplementedError("each path has its own")
 
     def _launch(self, kernel: str, grid: Grid, *arguments: Any, layers: int | None = None) -> None:
-        """Ask the device for a kernel that marches; layers: what it is compiled for, None for as many as there are."""
+        """Ask the device for a kernel that marches; layers: what it is compiled for, None for all there are."""
         blocks = (grid.planes, grid.strips, grid.pieces)
         self._device.launch(kernel, layers or self.shape.layers, blocks, THREADS, *arguments)
 
@@ -273,10 +274,9 @@ class CudaState:
 
 
 def _sums_of(line: list[int], stacks: int, layers: int) -> Sums:
-    """Return the sums that a line of the table holds: three of each stack, one of each layer, one of hidden sheets."""
+    """Return the sums that a line of the table holds: three of each stack, one of each layer and hidden sheet."""
     values: list[Exact] = [float("nan") if value == NONE else value for value in line]
     of_stacks, others = values[: 3 * stacks], values[3 * stacks :]
-    errors = (
-        coarse * 2 ** (ERROR_BITS - COARSE_BITS) + fine for coarse, fine in zip(of_stacks[1::3], of_stacks[2::3])
-    )
+    parts = zip(of_stacks[1::3], of_stacks[2::3], strict=True)
+    errors = (coarse * 2 ** (ERROR_BITS - COARSE_BITS) + fine for coarse, fine in parts)
     return Sums(tuple(of_stacks[::3]), tuple(errors), tuple(others[:layers]), tuple(others[layers:]))

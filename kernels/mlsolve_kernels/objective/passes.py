@@ -115,8 +115,8 @@ def stack_pass(
 
     seen: (C, across, H, L), the product as seen. placed: (K, C, across, H, L), the placed sheets, which give way to
     the gradients by them in the per-pixel measure; by_sheet: what else these hold, in the same shape.
-    pixel_weights: (W, across, H, L). lines: (workers, K·LANES) to work in. sums: receive the row sums of SSIM and of
-    the squared error, each (C, across, H).
+    pixel_weights: (W, across, H, L). lines: (workers, K·LANES) to work in. sums: receive the row sums of SSIM and
+    of the squared error, each (C, across, H).
     """
     stream, gradient = stream_of(streams, worker, 0), row(streams.rows, (worker, 0))
     of_window = seen.shape[0] // masks.counted.shape[0]

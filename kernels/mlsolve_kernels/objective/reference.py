@@ -31,7 +31,7 @@ class Arranged:
     """(H, W), 1 where guides count and layers may change, else 0; None: 1."""
 
     def of(self, number: int, stack: Stack, layers: Images) -> tuple[Array, Array, list[int], list[Move]]:
-        """Return placed sheets (K, C, H, W) of a stack, weights of its pixels (H, W), its layers and their moves."""
+        """Return placed sheets (K, C, H, W) of a stack, weights of its pixels (H, W), its layers, their moves."""
         numbers = list(range(len(layers))) if stack.layers is None else list(stack.layers)
         moves = [STILL] * len(numbers) if self.moves is None else list(self.moves[number])
         sheets = np.stack([place(layers[k], move) for k, move in zip(numbers, moves, strict=True)])
@@ -54,7 +54,8 @@ def terms(layers: Images, arranged: "Arranged | Images", guides: Images, objecti
             positive = [np.maximum(ssim_map(sheet, target), 0) for sheet in sheets]
             likeness += [float((counts * one**2).sum() / (count * stack.share)) for one in positive]
     inside = 1.0 if arranged.disc is None else arranged.disc
-    guide = [float((inside * ssim_map(x, g)).sum() / (count * objective.share)) for x, g in zip(layers, guides)]
+    both = zip(layers, guides, strict=True)
+    guide = [float((inside * ssim_map(x, g)).sum() / (count * objective.share)) for x, g in both]
     return Terms(tuple(similar), tuple(errors), tuple(guide), tuple(likeness))
 
 

@@ -169,8 +169,8 @@ class State:
 
         counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
         follow, and only what `counted` depends on needs to be right after them; None: everything stays right, as it
-        is for an image that has nothing beyond its borders. frames: where the windows lie in the image, whose height
-        and width are `image`; None: as this is.
+        is for an image that has nothing beyond its borders. frames: where the windows lie in the image, whose
+        height and width are `image`; None: as this is.
         """
         self._step = step
         whole_of = Region(0, self.shape.height, 0, self.shape.width)

@@ -1,7 +1,7 @@
 """Placing sheets and the way back on the CPU: every value is fetched from where its map says.
 
-Both ways fetch, so that a value is written once and its sum has one order: the adjoint of an exact map is its inverse,
-and that of a warp adds up, for a pixel of the sheet, all places of the stack that see it.
+Both ways fetch, so that a value is written once and its sum has one order: the adjoint of an exact map is its
+inverse, and that of a warp adds up, for a pixel of the sheet, all places of the stack that see it.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..compiled import kernel
 from ..lanes import LANES, Row, ahead, load, load_one, row, store, store_one
 from ..layout import FloatArray, Strips, columns
-from ..ssim.stream import piece_of
+from ..ssim.stream import Piece, piece_of
 from ..threads import share_of
 from .frames import TURNED, WARPED, Ways
 
@@ -26,6 +26,10 @@ _FARTHEST = math.sqrt(2)
 """How far, along either axis, a place of the stack may be from one that shares a pixel of the sheet with it."""
 
 
+_SEEING = 3
+"""Places in a row that may see a pixel: so many whole numbers lie within 2·√2."""
+
+
 class Tables(NamedTuple):
     """Where pixels lie in strips."""
 
@@ -35,6 +39,18 @@ class Tables(NamedTuple):
     """(W,): where in a plane row 0 of each column lies, in the strip that answers for it."""
     scratch: npt.NDArray[np.int64]
     """(workers, L): where in a row the values of a row come from."""
+    weights: FloatArray
+    """(workers, LANES): how much of each place that sees a pixel."""
+
+
+class Colours(NamedTuple):
+    """The planes of a window."""
+
+    number: int
+    own: int
+    """Which of them this piece is of."""
+    stride: int
+    """From one to the next, in float32."""
 
 
 def tables_for(strips: Strips, workers: int) -> Tables:
@@ -47,12 +63,13 @@ def tables_for(strips: Strips, workers: int) -> Tables:
     strip, place = np.nonzero(own)
     offsets[column[own]] = strip * strips.height * length + place
     inside = (column >= 0) & (column < strips.width)
-    return Tables(np.where(inside, column, -1), offsets, np.zeros((workers, length), dtype=np.int64))
+    scratch, weights = np.zeros((workers, length), dtype=np.int64), np.zeros((workers, LANES), dtype=np.float32)
+    return Tables(np.where(inside, column, -1), offsets, scratch, weights)
 
 
 def tables_bytes(strips: Strips, workers: int) -> int:
     """Return the memory that `tables_for` takes."""
-    return 8 * ((strips.across + workers) * strips.groups * LANES + strips.width)
+    return 8 * ((strips.across + workers) * strips.groups * LANES + strips.width) + 4 * workers * LANES
 
 
 @kernel
@@ -69,10 +86,10 @@ def carry(
     worker: int,
     workers: int,
 ) -> None:
-    """Fetch K sheets by exact maps, and by warps if `background` is 1; one worker's share of the rows.
+    """Fetch K sheets, or what comes back from them; one worker's share of the rows.
 
-    source: (…, P, across, H, L), of which sheet k is number source_numbers[k]; out likewise. adds: (K,), whether what
-    is fetched is added to what lies there. background: what is seen off the sheet, 1, or 0 on the way back.
+    source: (…, P, across, H, L), of which sheet k is number source_numbers[k]; out likewise. adds: (K,), whether
+    what is fetched is added to what lies there. background: what is seen off the sheet, 1, or 0 on the way back.
     Planes are counted window by window.
     """
     planes = out.shape[1]
@@ -89,14 +106,15 @@ def carry(
         here = row(out, (out_numbers[k], plane, piece.strip))
         column = row(tables.columns, (piece.strip,))
         if place[5] == WARPED:
-            if background != 0:
-                _warp(there, here, map_, place, column, tables.offsets, strips, piece.first, piece.last)
+            # Places and weights are those of all colours, so each colour's worker takes all of some rows.
+            colours = Colours(of_window, plane % of_window, strips.across * strips.height * length)
+            there = row(source, (source_numbers[k], place[0] * of_window))
+            here = row(out, (out_numbers[k], window * of_window, piece.strip))
+            if background != 0 or _shifts(map_):
+                _warp(there, here, map_, place, column, tables, strips, piece, colours, background, adds[k])
             else:
                 back = ways.back[k, window]
-                add = adds[k]
-                _unwarp(
-                    there, here, map_, back, place, column, tables.offsets, strips, piece.first, piece.last, add
-                )
+                _unwarp(there, here, map_, back, place, column, tables, strips, piece, colours, adds[k], worker)
         elif place[5] == TURNED:
             for at in range(length):
                 x, address = load_one(column, at), _BEYOND
@@ -164,37 +182,80 @@ def _fill(addresses: Row, onto: Row, background: np.float32, add: bool, length: 
 
 
 @kernel
+def _shifts(map_: Any) -> bool:
+    """Tell whether a map only shifts: then what it gives back is what the opposite shift fetches."""
+    return bool(map_[0] == 1 and map_[1] == 0 and map_[3] == 0 and map_[4] == 1)
+
+
+@kernel
 def _warp(
     there: Row,
     here: Row,
     map_: Any,
     place: Any,
     column: Row,
+    tables: Tables,
+    strips: Strips,
+    piece: Piece,
+    colours: Colours,
+    background: np.float32,
+    add: bool,
+) -> None:
+    """Fetch rows of a strip between pixels of the sheet, all colours of every colours.number-th row."""
+    length, offsets = piece.length, tables.offsets
+    for y in range(piece.first, piece.last):
+        if y % colours.number != colours.own:
+            continue
+        for at in range(length):
+            x = load_one(column, at)
+            # The whole image's coordinates first, so that rounding does not depend on the window.
+            r = map_[0] * (y + place[1]) + map_[1] * (x + place[2]) + map_[2]
+            c = map_[3] * (y + place[1]) + map_[4] * (x + place[2]) + map_[5]
+            above, left = math.floor(r), math.floor(c)
+            down, right = np.float32(r - above), np.float32(c - left)
+            top, aside = np.int64(above) - place[3], np.int64(left) - place[4]
+            inner = 0 <= top < strips.height - 1 and 0 <= aside < strips.width - 1
+            for colour in range(colours.number):
+                plane, value = ahead(there, colour * colours.stride), np.float32(0)
+                if x >= 0 and inner:
+                    one, other = top * length + offsets[aside], top * length + offsets[aside + 1]
+                    upper = _mix(load_one(plane, one), load_one(plane, other), right)
+                    lower = _mix(load_one(plane, one + length), load_one(plane, other + length), right)
+                    value = _mix(upper, lower, down)
+                elif x >= 0:
+                    value = _at_the_edge(plane, top, aside, down, right, offsets, strips, background)
+                onto = colour * colours.stride + y * length + at
+                store_one(here, onto, load_one(here, onto) + value if add else value)
+
+
+@kernel
+def _mix(one: np.float32, other: np.float32, share: np.float32) -> np.float32:
+    """Return what lies between two values."""
+    return np.float32((np.float32(1) - share) * one + share * other)
+
+
+@kernel
+def _at_the_edge(
+    there: Row,
+    top: int,
+    aside: int,
+    down: np.float32,
+    right: np.float32,
     offsets: Any,
     strips: Strips,
-    first: int,
-    last: int,
-) -> None:
-    """Fetch the rows first … last - 1 of a strip between pixels of the sheet."""
-    length = strips.groups * LANES
-    for y in range(first, last):
-        for at in range(length):
-            x, value = load_one(column, at), 0.0
-            if x >= 0:
-                # The whole image's coordinates first, so that rounding does not depend on the window.
-                r = map_[0] * (y + place[1]) + map_[1] * (x + place[2]) + map_[2]
-                c = map_[3] * (y + place[1]) + map_[4] * (x + place[2]) + map_[5]
-                above, left = math.floor(r), math.floor(c)
-                down, right = r - above, c - left
-                top, aside = np.int64(above) - place[3], np.int64(left) - place[4]
-                for i in range(2):
-                    for j in range(2):
-                        weight = (down if i == 1 else 1 - down) * (right if j == 1 else 1 - right)
-                        if 0 <= top + i < strips.height and 0 <= aside + j < strips.width:
-                            value += weight * load_one(there, offsets[aside + j] + (top + i) * length)
-                        else:
-                            value += weight
-            store_one(here, y * length + at, np.float32(value))
+    background: np.float32,
+) -> np.float32:
+    """Return what is seen between pixels of which some are off the sheet."""
+    value = np.float32(0)
+    for i in range(2):
+        for j in range(2):
+            one = np.float32(1)
+            weight = (down if i == 1 else one - down) * (right if j == 1 else one - right)
+            if 0 <= top + i < strips.height and 0 <= aside + j < strips.width:
+                value += weight * load_one(there, offsets[aside + j] + (top + i) * strips.groups * LANES)
+            else:
+                value += weight * background
+    return value
 
 
 @kernel
@@ -205,37 +266,45 @@ def _unwarp(
     forward: Any,
     place: Any,
     column: Row,
-    offsets: Any,
+    tables: Tables,
     strips: Strips,
-    first: int,
-    last: int,
+    piece: Piece,
+    colours: Colours,
     add: bool,
+    worker: int,
 ) -> None:
-    """Give back to the rows first … last - 1 of a strip of the sheet what the places of the stack about them saw.
+    """Give back to rows of a strip of the sheet what the places of the stack about them saw.
 
-    map_: from the sheet to the stack; forward: from the stack to the sheet.
+    map_: from the sheet to the stack; forward: from the stack to the sheet. Of three by three places those count that
+    see the pixel: the others are a pixel or more beside it, and their weight is nothing.
     """
-    length = strips.groups * LANES
-    for y in range(first, last):
+    length, offsets = piece.length, tables.offsets
+    addresses, weights = row(tables.scratch, (worker,)), row(tables.weights, (worker,))
+    for y in range(piece.first, piece.last):
+        if y % colours.number != colours.own:
+            continue
         for at in range(length):
-            x, value = load_one(column, at), 0.0
+            x, seen = load_one(column, at), 0
             if x >= 0:
                 whole_y, whole_x = y + place[1], x + place[2]
-                middle_r = map_[0] * whole_y + map_[1] * whole_x + map_[2]
-                middle_c = map_[3] * whole_y + map_[4] * whole_x + map_[5]
-                for r in range(
-                    np.int64(math.ceil(middle_r - _FARTHEST)), np.int64(math.floor(middle_r + _FARTHEST)) + 1
-                ):
-                    for c in range(
-                        np.int64(math.ceil(middle_c - _FARTHEST)), np.int64(math.floor(middle_c + _FARTHEST)) + 1
-                    ):
-                        top, aside = r - place[3], c - place[4]
-                        if 0 <= top < strips.height and 0 <= aside < strips.width:
-                            down = 1 - abs(forward[0] * r + forward[1] * c + forward[2] - whole_y)
-                            right = 1 - abs(forward[3] * r + forward[4] * c + forward[5] - whole_x)
-                            if down > 0 and right > 0:
-                                value += down * right * load_one(there, offsets[aside] + top * length)
-            result = np.float32(value)
-            if add:
-                result = result + load_one(here, y * length + at)
-            store_one(here, y * length + at, result)
+                r = math.ceil(map_[0] * whole_y + map_[1] * whole_x + map_[2] - _FARTHEST)
+                c = math.ceil(map_[3] * whole_y + map_[4] * whole_x + map_[5] - _FARTHEST)
+                row_of = forward[0] * r + forward[1] * c + (forward[2] - whole_y)
+                column_of = forward[3] * r + forward[4] * c + (forward[5] - whole_x)
+                top, aside = np.int64(r) - place[3], np.int64(c) - place[4]
+                for i in range(_SEEING):
+                    for j in range(_SEEING):
+                        down = 1 - abs(row_of + i * forward[0] + j * forward[1])
+                        right = 1 - abs(column_of + i * forward[3] + j * forward[4])
+                        there_is = 0 <= top + i < strips.height and 0 <= aside + j < strips.width
+                        if down > 0 and right > 0 and there_is:
+                            store_one(weights, seen, np.float32(down * right))
+                            store_one(addresses, seen, offsets[aside + j] + (top + i) * length)
+                            seen += 1
+            for colour in range(colours.number):
+                value = np.float32(0)
+                for number in range(seen):
+                    address = colour * colours.stride + load_one(addresses, number)
+                    value += load_one(weights, number) * load_one(there, address)
+                onto = colour * colours.stride + y * length + at
+                store_one(here, onto, load_one(here, onto) + value if add else value)

@@ -1,7 +1,7 @@
 """How sheets lie, as the CUDA kernels take it: maps of fixed point, in which sums of products are exact.
 
-So a pixel finds the same place in whatever window it lies, without float64, which most GPUs are slow at. The kernels
-are gather.cu and scatter.cu.
+So a pixel finds the same place in whatever window it lies, without float64, which most GPUs are slow at. The
+kernels are gather.cu and scatter.cu.
 """
 
 from typing import Final

@@ -15,7 +15,7 @@ Images = npt.NDArray[np.floating]
 
 
 def _weights(move: Move, y: int, x: int) -> list[tuple[int, int, float]]:
-    """Return the pixels (row, column) of the sheet that y, x of the stack sees, on it or not, and how much of each."""
+    """Return the pixels (row, column) that y, x of the stack sees, on the sheet or not, and how much of each."""
     row = move.row_y * y + move.row_x * x + move.row_0
     column = move.column_y * y + move.column_x * x + move.column_0
     top, left = math.floor(row), math.floor(column)
@@ -41,7 +41,7 @@ def place(images: Images, move: Move) -> npt.NDArray[np.float64]:
 
 
 def give_back(by_placed: Images, move: Move) -> npt.NDArray[np.float64]:
-    """Return the gradient by the sheet, given that by the placed sheet, both (..., H, W): the adjoint of `place`."""
+    """Return the gradient by the sheet, given that by the placed one, both (..., H, W): the adjoint of `place`."""
     height, width = by_placed.shape[-2:]
     result = np.zeros(by_placed.shape)
     for y in range(height):

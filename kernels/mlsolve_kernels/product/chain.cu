@@ -4,7 +4,7 @@
 //
 // The product of the others is taken as a product, never as p / x.
 //
-// Layout: float32. by_seen (count); placed (LAYERS, count), LAYERS the sheets of the stack; by_sheet likewise, what
+// Layout: float32. placed (LAYERS, count), LAYERS the sheets of the stack; by_seen (count); by_sheet as placed, what
 // else comes back to each, anything unless `adds`; count = planes·height·pitch, even.
 // Launch: grid (⌈count / 2·CARRYING⌉), blocks of CARRYING; a thread has two values of every sheet.
 // Shared memory: none.
@@ -12,7 +12,7 @@
 #include "product/product.cuh"
 
 extern "C" __global__ void __launch_bounds__(CARRYING)
-chain(const float* __restrict__ by_seen, const float* __restrict__ by_sheet, float* __restrict__ placed, int adds,
+chain(float* __restrict__ placed, const float* __restrict__ by_seen, const float* __restrict__ by_sheet, int adds,
       float inverse_scale, int planes, int height, int pitch) {
     const size_t count = (size_t)planes * height * pitch;
     const size_t at = 2 * ((size_t)blockIdx.x * CARRYING + threadIdx.x);

@@ -59,8 +59,8 @@ def chain_stack_row(
 ) -> None:
     """Put, for each of `count` placed sheets, the gradient that comes back through the product in its place.
 
-    by_seen: the gradient by the product, (length). by_sheet: a gradient by each sheet that is added, as far apart as
-    `placed`, None if there is none. line: (count·LANES) to work in.
+    by_seen: the gradient by the product, (length). by_sheet: a gradient by each sheet that is added, as far apart
+    as `placed`, None if there is none. line: (count·LANES) to work in.
     """
     for at in range(0, length, LANES):
         for k in range(count):

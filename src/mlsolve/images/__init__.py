@@ -5,6 +5,7 @@ put together here, so that its bytes are the same however the rows come.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ __all__ = [
     "load",
     "open_picture",
     "save_png",
+    "upright",
     "write_bytes",
 ]
 
@@ -57,6 +59,17 @@ def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     height, width, planes = rows.shape
     with PngWriter(path, (width, height), planes, 8) as writer:
         writer.write(rows)
+
+
+def upright(image: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Return `image` (H, W, C), as it lies in a file of that EXIF orientation, as it is to be seen: a view."""
+    if orientation in (5, 6, 7, 8):
+        image = np.swapaxes(image, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image
 
 
 def _as_stored(image: FloatArray, orientation: int) -> FloatArray:

@@ -92,7 +92,9 @@ def balanced(store: Store, problem: Problem, tune: bool = True) -> tuple[Problem
     if tune and free:
         exposures = _tuned(Trial(store, problem), problem.stacks, list(found.exposures), free, found.largest)
         again = balance_exposures(found.stacks, wanted, guides, exposures, options.exposure, found.limits)
-        found = dataclasses.replace(found, exposures=tuple(exposures), cast=again.cast, densities=again.densities)
+        # Of the cast the grey part is what was tried out.
+        cast = again.cast - again.cast.mean(axis=1, keepdims=True)
+        found = dataclasses.replace(found, exposures=tuple(exposures), cast=cast, densities=again.densities)
     return dataclasses.replace(problem, stacks=_exposed(problem.stacks, found.exposures)), found
 
 

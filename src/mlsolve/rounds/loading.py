@@ -43,7 +43,7 @@ def bands_of(region: Region, threads: int) -> Iterator[Region]:
 def load_pictures(
     work: Workspace, pictures: Callable[[], LevelPictures], tile: Tile, outer: Sequence[Region], threads: int
 ) -> None:
-    """Put targets, guides and weights of the windows `outer` into `work`; pictures: opens them, for every thread."""
+    """Put targets, guides and weights of the windows `outer` into `work`; pictures: opens them, for each thread."""
 
     def share(first: int) -> None:
         opened = pictures()
@@ -66,7 +66,7 @@ def load_pictures(
 def load_layers(
     work: Workspace, source: Callable[[], Source], tile: Tile, layers: int, outer: Sequence[Region], threads: int
 ) -> None:
-    """Put layers and moments of the windows `outer` into `work`; source: opens what they come from, for each thread."""
+    """Put layers and moments of the windows `outer` into `work`; source: opens their origin, for each thread."""
 
     def share(first: int) -> None:
         opened = source()

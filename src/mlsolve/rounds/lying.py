@@ -1,9 +1,9 @@
 """How the sheets lie in each iteration, and what that means for tiles (docs/maths.md §9).
 
-Turns and flips map tiles to tiles, so the tiles that they lay on each other are advanced together, as windows of one
-workspace. What is left of a placement, a shift or a slight turn, widens the halo. Sheets that never lie exactly, for
-whom `registration` allows, are one more placement, drawn anew for every iteration: from the seed, the level and the
-number of the iteration, so that every tile and every process draws the same.
+Turns and flips map tiles to tiles, so the tiles that they lay on each other are advanced together, as windows of
+one workspace. What is left of a placement, a shift or a slight turn, widens the halo. Sheets that never lie
+exactly, for whom `registration` allows, are one more placement, drawn anew for every iteration: from the seed, the
+level and the number of the iteration, so that every tile and every process draws the same.
 """
 
 import itertools
@@ -112,7 +112,7 @@ class Registration:
         return math.ceil(self.pixels) + math.radians(self.turn) * math.hypot(height, width) / 2
 
     def moves(self, iteration: int, stack: int, sheets: int) -> list[Move]:
-        """Return where each of so many sheets of stack number `stack` lies in `iteration`, from 1; the first is still.
+        """Return where each of so many sheets of a stack, from 0, lies in `iteration`, from 1; the first is still.
 
         Shifts are whole pixels, all as likely, up to the tolerance: exact, and as cheap as none. Where that is no
         whole number, it is the next lower or the next higher one, so that it is right in the mean. With turns

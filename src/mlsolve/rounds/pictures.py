@@ -1,8 +1,8 @@
 """Target and guides as tasks read them: by level, plane and region, from sixteen-bit codes in the store.
 
-Pictures are counted: targets, guides, weights of targets' pixels (problem.py). At full size the codes are sRGB code values, exactly what
-files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a code is looked up in
-a table, so that a pixel's value depends on nothing but its code.
+Pictures are counted: targets, guides, weights of targets' pixels (problem.py). At full size the codes are sRGB code
+values, exactly what files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a
+code is looked up in a table, so that a pixel's value depends on nothing but its code.
 """
 
 from functools import cache

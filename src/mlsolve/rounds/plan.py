@@ -1,7 +1,8 @@
 """How a level is cut into tiles, and how many iterations a round has: the cheapest that memory and disk allow.
 
-A tile whose round has K iterations carries a halo of K times what an iteration reaches. Long rounds compute much of that twice, short
-ones read and write the state often. Costs are counted in iterations of one value (a pixel of a plane of a layer).
+A tile whose round has K iterations carries a halo of K times what an iteration reaches. Long rounds compute much of
+that twice, short ones read and write the state often. Costs are counted in iterations of one value (a pixel of a
+plane of a layer).
 """
 
 import math
@@ -96,7 +97,8 @@ def plan_level(
 ) -> LevelPlan:
     """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
-    lying: how the sheets lie. Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU that is too small.
+    lying: how the sheets lie. Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU
+    that is too small.
     """
     disk = limits.disk
     layers, planes = stack

@@ -26,8 +26,9 @@ _FLOOR: Final = 0.1
 def thinning(store: Store, problem: Problem, level: int) -> float:
     """Return the factor of all densities with which the stacks of guides have the mean density the targets ask for.
 
-    Of several stacks the one that is darkest against its target counts. 1 where it is not too dark. Sixteen guides laid over each other let no light through, and where there is none
-    there is no gradient (16 layers, SSIM to the target 0.25 without this, 0.99 with it).
+    Of several stacks the one that is darkest against its target counts. 1 where it is not too dark. Sixteen guides
+    laid over each other let no light through, and where there is none there is no gradient (16 layers, SSIM to the
+    target 0.25 without this, 0.99 with it).
     """
     table = table_of(problem, level).astype(np.float64)
 

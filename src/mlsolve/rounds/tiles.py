@@ -32,7 +32,7 @@ def tiles_of(shape: tuple[int, int], sides: tuple[int, int]) -> Iterator[Region]
 def groups_of(
     shape: tuple[int, int], sides: tuple[int, int], facings: Sequence[tuple[int, int, int, int]]
 ) -> Iterator[tuple[Region, ...]]:
-    """Yield the regions of `shape` with `sides` in groups that `facings`, a group of turns and flips, lay together."""
+    """Yield regions of `shape` with `sides`, grouped: those that `facings`, turns and flips, lay on each other."""
     regions = {cell_of(region, shape, sides): region for region in tiles_of(shape, sides)}
     while regions:
         y, x = next(iter(regions))
@@ -41,7 +41,7 @@ def groups_of(
 
 
 def cell_of(region: Region, shape: tuple[int, int], sides: tuple[int, int]) -> tuple[int, int]:
-    """Return row and column of a tile in half tiles from the middle of all, which turns and flips keep in its place."""
+    """Return row and column of a tile in half tiles from the middle of all, which turns and flips leave alone."""
     rows, columns = (-(-side // own) for side, own in zip(shape, sides, strict=True))
     return 2 * (region.top // sides[0]) - (rows - 1), 2 * (region.left // sides[1]) - (columns - 1)
 

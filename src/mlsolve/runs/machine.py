@@ -192,7 +192,7 @@ def _proof_bytes(rows: int, problem: Problem) -> int:
     """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
     width, stacks = problem.shapes[-1][1], problem.stacks
     sheets = [len(stack.placed(problem.layers)) for stack in stacks]
-    # A target, its stack, and the sheets of that as they lie and as they lie off; codes, curves and one plane's SSIM.
+    # A target, its stack, the sheets of that as they lie and as they lie off; codes, curves and one plane's SSIM.
     values = width * problem.planes * (2 * max(sheets) + 8) * 4 + width * 96
     # All pictures of the sheet, and a row of them once more; a preview holds averages of some rows beside.
     cells = 2 * problem.layers + 5 * len(stacks)

@@ -13,8 +13,8 @@ from mlsolve_kernels.placement.frames import Frame
 from mlsolve_kernels.region import Region
 
 from ..colour import decode
-from ..images import PngWriter, TiffWriter
 from ..folder import Wanted
+from ..images import PngWriter, TiffWriter
 from ..job import Job
 from ..proof import Laid
 from ..rounds.pictures import name_of

@@ -22,8 +22,8 @@ from .run import opened, planes_of_pictures
 def score_folder(folder: Path, job: Job) -> Proof:
     """Return what the layers in `folder` score against targets and guides of `job`, whose size is theirs.
 
-    Arrangements that name no exposure have that of the options. The pictures are brought to that size in a temporary
-    folder beside it, or where the system keeps such.
+    Arrangements that name no exposure have that of the options. The pictures are brought to that size in a
+    temporary folder beside it, or where the system keeps such.
     """
     assert job.size is not None
     files = opened(job)

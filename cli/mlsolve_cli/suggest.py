@@ -1,0 +1,120 @@
+"""`mlsolve suggest`: what sheets can and cannot do, before a run."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlsolve.history import Step
+    from mlsolve.suggest import Suggestion
+
+
+def suggest(
+    job: Annotated[Path, typer.Argument(help="A job.toml with one or several arrangements.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Tell what the sheets of a job can and cannot do, in some seconds: nothing is written.
+
+    The exposures of the arrangements and why, the colour cast that must remain, what each picture would reach without
+    the others, and turns and flips that would suit the pictures better. All of it is solved small; the figures of
+    the whole print are some hundredths lower.
+
+    Example: **mlsolve suggest examples/two-from-three.toml**
+    """
+    from mlsolve.job import load_job
+    from mlsolve.suggest import suggest as find
+
+    described = load_job(job)
+    with _told() as tell:
+        found = find(described, tell)
+    if as_json:
+        typer.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+
+
+@contextmanager
+def _told() -> Iterator["Callable[[str], None]"]:
+    """Give a function that shows what is being tried; on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("looking at the pictures") as status:
+        yield lambda what: status.update(f"trying {what}")
+
+
+def _print(found: "Suggestion") -> None:
+    for line in found.balance.words(found.names):
+        typer.echo(line)
+    height, width = found.present.shape
+    typer.echo(f"\nas it is, solved at {width}×{height}: {_scores(found, found.present)}")
+    if found.alone:
+        parts = [
+            f"{name} {step.stack_ssim[a]:.3f}"
+            for a, (name, step) in enumerate(zip(found.names, found.alone, strict=True))
+        ]
+        typer.echo(f"each without the others:   {', '.join(parts)}")
+        lost = [step.stack_ssim[a] - found.present.stack_ssim[a] for a, step in enumerate(found.alone)]
+        if max(lost) > _FIGHTING:
+            typer.echo(
+                f"they fight each other: {found.names[lost.index(max(lost))]} loses {max(lost):.2f} to the others"
+            )
+    if len(found.names) == 1:
+        return
+    if not found.better:
+        typer.echo("no turn or flip of a single sheet would suit the pictures much better")
+    for better in found.better:
+        words = "; ".join(one.words() for one in better.place)
+        typer.echo(f"\nbetter, arrangement {better.arrangement} with layers {words}")
+        typer.echo(f"  {_scores(found, better.step)}")
+        typer.echo(f"  {_toml(better.place)}")
+
+
+_FIGHTING = 0.03
+"""SSIM that a picture loses to others for it to be said that they fight."""
+
+
+def _scores(found: "Suggestion", step: "Step") -> str:
+    stacks = [f"{name} {ssim:.3f}" for name, ssim in zip(found.names, step.stack_ssim, strict=True)]
+    return f"SSIM {', '.join(stacks)}; layers {step.mean_guide_ssim:.3f}"
+
+
+def _toml(place: Any) -> str:
+    """Return a placement as a line of a job file."""
+    from mlsolve.job import lying
+
+    tables = []
+    for one in place:
+        parts = [f"{key} = {json.dumps(value)}" for key, value in lying(one).items()]
+        tables.append("{" + ", ".join(parts) + "}")
+    return f"place = [{', '.join(tables)}]"
+
+
+def _plain(found: "Suggestion") -> dict[str, Any]:
+    from mlsolve.job import lying
+
+    def scores(step: "Step") -> dict[str, Any]:
+        return {"loss": step.loss, "stack_ssim": step.stack_ssim, "guide_ssim": step.guide_ssim}
+
+    return {
+        "targets": found.names,
+        "exposures": found.balance.exposures,
+        "cast": found.balance.cast.tolist(),
+        "words": found.balance.words(found.names),
+        "size": [found.present.shape[1], found.present.shape[0]],
+        "present": scores(found.present),
+        "alone": [scores(step) for step in found.alone],
+        "better": [
+            {"arrangement": one.arrangement, "place": [lying(p) for p in one.place], **scores(one.step)}
+            for one in found.better
+        ],
+    }
