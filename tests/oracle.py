@@ -1,4 +1,4 @@
-"""The objective written once more, as naively as possible, with its own constants.
+"""The objective, and how sheets lie, written once more, as naively as possible, with constants of their own.
 
 The float64 references in the kernels package share window.py with the fast code; this file shares
 nothing, so a wrong constant there does not go unnoticed. Slow: dense windows, loops over pixels.
@@ -8,6 +8,20 @@ import numpy as np
 
 _G = np.array([np.exp(-(d * d) / (2 * 1.5 * 1.5)) for d in range(-5, 6)])
 WINDOW = np.outer(_G, _G) / _G.sum() ** 2
+
+
+def lies(
+    image: np.ndarray, quarters: int = 0, flip: str | None = None, shift: tuple[int, int] = (0, 0), off: float = 1
+) -> np.ndarray:
+    """A sheet (H, W, …) flipped, then turned counter-clockwise, then shifted right and down; beside it is `off`."""
+    turned = np.rot90(image if flip is None else np.flip(image, "vh".index(flip)), quarters)
+    height, width = turned.shape[:2]
+    right, down = shift
+    seen = np.full_like(turned, off)
+    seen[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)] = turned[
+        max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)
+    ]
+    return seen
 
 
 def blur(image: np.ndarray) -> np.ndarray:

@@ -149,9 +149,9 @@ def case(rng, shape, planes, hide, weighted, round_):
     return objective, Arranged(targets, None, weights, inside), guides, layers
 
 
-def filled(objective, arranged, guides, layers, team):
-    """A workspace that holds all of them."""
-    work = StepwiseWorkspace.blank(Shape(*guides.shape), objective, BOUNDS, BETAS, team)
+def filled(objective, arranged, guides, layers, on, path=StepwiseWorkspace):
+    """A workspace that holds all of them, on a team or a device."""
+    work = path.blank(Shape(*guides.shape), objective, BOUNDS, BETAS, on)
     for number, target in enumerate(arranged.targets):
         for plane, image in enumerate(target):
             work.put_target(plane, image, stack=number)
@@ -250,6 +250,10 @@ FOUR = ((0, None, (0, 0)), (90, None, (2, 1)), (180, None, (0, 0))), ((270, None
     ],
 )
 def test_windows_that_go_together_are_the_whole(rng, team, shape, turns, reach):
+    assert_windows_are_the_whole(rng, team, shape, turns, reach)
+
+
+def assert_windows_are_the_whole(rng, on, shape, turns, reach, path=StepwiseWorkspace):
     """The tiles that turns and flips lay on each other, advanced together: the bytes of the whole inside."""
     rates, count = [0.04, 0.03], 2
     stacks = (Stack(0.5, 3.0, 10.0, (0, 1, 2)), Stack(0.4, 2.0, 7.0, (1, 0), 0.0, 0.5, True))
@@ -258,7 +262,7 @@ def test_windows_that_go_together_are_the_whole(rng, team, shape, turns, reach):
     weights = [None, rng.random(shape)]
     arranged = Arranged(rng.random((2, 1, *shape)), lying, weights)
     guides, layers = rng.random((3, 1, *shape)), rng.uniform(0.3, 1, (3, 1, *shape)).astype(np.float32)
-    whole = filled(objective, arranged, guides, layers, team)
+    whole = filled(objective, arranged, guides, layers, on, path)
     sums = whole.advance(rates, [lying] * count)
     total = None
     for cells in {frozenset(orbit(cell, lying)) for cell in itertools.product((-1, 1), (-1, 1))}:
@@ -266,9 +270,7 @@ def test_windows_that_go_together_are_the_whole(rng, team, shape, turns, reach):
         halo, parts = reach * count, [tile_of(shape, cell) for cell in cells]
         outer = [window_of(part, shape, halo) for part in parts]
         height, width = outer[0].height, outer[0].width
-        work = StepwiseWorkspace.blank(
-            Shape(3, len(cells), height, width), objective, BOUNDS, BETAS, team, len(cells)
-        )
+        work = path.blank(Shape(3, len(cells), height, width), objective, BOUNDS, BETAS, on, len(cells))
         for w, region in enumerate(outer):
             at = np.s_[region.top : region.bottom, region.left : region.right]
             for k in range(3):

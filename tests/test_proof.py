@@ -1,18 +1,21 @@
 """Scores and previews from rows that pass by: they are those of the whole, however many rows come at a time."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 
 import mlsolve
+from mlsolve import Placement
 from mlsolve.folder import prove
-from mlsolve.images import PngWriter, load
-from mlsolve.proof import CELL, STACK, Preview, Proof, same_planes_of, shown
+from mlsolve.images import PngWriter, load, open_picture
+from mlsolve.proof import CELL, SHEET_CELL, STACK, Laid, Preview, Proof, distances_for, shown
 from mlsolve.rounds.pictures import as_codes
+from mlsolve.store import DiskStore, MemoryStore
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
-from oracle import mean_ssim
+from oracle import lies, mean_ssim
 
 # Width and height: all previews as large as the picture; sheets are shrunk; the stack as well; the smallest.
 SIZES = [(90, 101), (450, 97), (2100, 43), (12, 2100), (11, 11)]
@@ -33,25 +36,58 @@ def pictures(picture):
     return draw
 
 
-def fed(size, target, layers, guides, heights, exposure=EXPOSURE, threads=1):
-    """What comes of rows in portions of `heights`, over and over: the proof, and the rows of the stack."""
-    stack, team, top = [], Team(threads), 0
-    proof = Proof(size, len(layers), exposure, team, stack.append)
-    turn = 0
-    while top < size[1]:
-        rows = slice(top, top + heights[turn % len(heights)])
-        proof.feed([layer[rows] for layer in layers], target[rows], [guide[rows] for guide in guides])
-        assert len(proof._held[0]) <= max(heights) + 2 * RADIUS
-        for preview in (proof.target, proof._stack):
+def unmoved(layers, exposure=EXPOSURE):
+    """One stack of so many sheets that lie as they are."""
+    return [Laid(tuple(Placement(k) for k in range(1, layers + 1)), exposure)]
+
+
+def part(images):
+    """What gives regions of `images`, codes, as values in [0, 1]; and the heights of those it was asked for."""
+    heights = []
+
+    def read(number, region):
+        heights.append(region.height)
+        codes = images[number][region.top : region.bottom, region.left : region.right]
+        return np.asarray(codes / np.float32(65535), dtype=np.float32)
+
+    return read, heights
+
+
+def fed(size, targets, layers, guides, heights, stacks=None, threads=1, registration=0.0):
+    """What comes of rows in portions of `heights`, over and over: the proof, and the rows of the first stack."""
+    targets = targets if isinstance(targets, list) else [targets]
+    stacks, team = stacks or unmoved(len(layers)), Team(threads)
+    rows = [[] for _ in stacks]
+    proof = Proof(size, len(layers), stacks, team, [one.append for one in rows], registration)
+    (layer, asked), (wanted, compared) = part(layers), part([*targets, *guides])
+    still = all(one.still for stack in stacks for one in stack.place)
+    for height in portions(size[1], heights):
+        proof.feed(layer, wanted, height)
+        # Nothing of the print's size is asked for, but for sheets that are turned.
+        assert max(compared) <= height + 2 * RADIUS
+        assert not still or max(asked) <= height + 2 * RADIUS
+        asked.clear()
+        compared.clear()
+        for preview in (proof.stacks[0].target, proof.stacks[0].whole):
             assert preview._held is None or preview._held.shape[1] <= preview._rows.weights.shape[1]
-        top, turn = rows.stop, turn + 1
     team.close()
-    return proof, np.concatenate(stack)
+    return proof, np.concatenate(rows[0])
+
+
+def portions(height, heights):
+    """`heights` over and over, until there are so many rows."""
+    for portion in itertools.cycle(heights):
+        yield portion
+        height -= portion
+        if height <= 0:
+            return
 
 
 def seen(proof, stack):
     """All previews of a proof and its stack, as bytes, and its scores."""
-    previews = [proof.target, proof.stack_cell, *proof.layers, *proof.guides]
+    previews = [*proof.layers, *proof.guides]
+    for one in proof.stacks:
+        previews += [one.target, one.cell, *one.sheets, *(preview for _, preview in one.off)]
     return [preview.image.tobytes() for preview in previews], stack.tobytes(), proof.scores
 
 
@@ -146,9 +182,12 @@ def test_previews_are_averages_of_light(pictures, size):
     proof, stack = fed(size, target, layers, guides, [5, 40])
     whole = as_seen(layers)
     codes = [target, *layers, *guides]
-    shrunk = zip([proof.target, *proof.layers, *proof.guides], [code / 65535 for code in codes], strict=True)
+    (one,) = proof.stacks
+    shrunk = zip([one.target, *proof.layers, *proof.guides], [code / 65535 for code in codes], strict=True)
+    small = zip(one.sheets, [code / 65535 for code in layers], strict=True)
     for found, code, longest in [
-        *((preview.image, code, CELL) for preview, code in [*shrunk, (proof.stack_cell, whole)]),
+        *((preview.image, code, CELL) for preview, code in [*shrunk, (one.cell, whole)]),
+        *((preview.image, code, SHEET_CELL) for preview, code in small),
         (stack, whole, STACK),
     ]:
         expected = 255 * srgb(averaged(light(code), shown(size, longest)))
@@ -189,42 +228,68 @@ def test_a_strip_of_any_length_has_a_preview():
 def test_an_exact_stack_has_an_infinite_ratio_and_a_wrong_pixel_has_not(pictures):
     size = 40, 30
     target, _, guides = pictures(size, layers=1)
-    proof = fed(size, target, [target], guides, [7], exposure=1.0)[0]
+    proof = fed(size, target, [target], guides, [7], unmoved(1, exposure=1.0))[0]
     assert proof.scores.target_psnr == math.inf
     assert proof.scores.target_ssim == pytest.approx(1, abs=2e-6)
     layer = target.copy()
     layer[29, 39, 2] ^= 0x8000
-    wrong = fed(size, target, [layer], guides, [7], exposure=1.0)[0].scores
+    wrong = fed(size, target, [layer], guides, [7], unmoved(1, exposure=1.0))[0].scores
     assert wrong.target_psnr == pytest.approx(-10 * math.log10((32768 / 65535) ** 2 / target.size), abs=1e-3)
     assert wrong.target_ssim < 1 - 1e-4
 
 
-def test_grey_pictures_among_coloured_ones_count_three_times(pictures):
-    """They are repeated, and what is all of one kind stays as it is."""
-    target, layers, guides = pictures((40, 30))
-    grey = layers[0][..., :1]
-    found = same_planes_of([grey, target, *guides])
-    assert [image.shape[2] for image in found] == [3] * 4
-    assert (found[0] == np.repeat(grey, 3, axis=2)).all()
-    assert all((a == b).all() for a, b in zip(found[1:], [target, *guides], strict=True))
-    assert [image.shape[2] for image in same_planes_of([grey, grey])] == [1, 1]
+def written(folder, size, sheets):
+    """Layers of 8 bits as files in `folder`."""
+    for number, sheet in enumerate(sheets, start=1):
+        with PngWriter(folder / f"layer-{number}.png", size, sheet.shape[2], 8) as file:
+            file.write(sheet)
 
 
+def given(images):
+    """What gives regions of `images`, codes."""
+    return lambda number, region: images[number][region.top : region.bottom, region.left : region.right]
+
+
+@pytest.mark.parametrize("grey", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_grey_pictures_among_coloured_ones_count_three_times(tmp_path, pictures, grey):
+    """They are repeated, whichever of target, layer and guide they are; where all are grey, the stack is."""
+    size = 40, 30
+    target, layers, guides = pictures(size, layers=1)
+    parts = [target, (layers[0] >> 8).astype(np.uint8), guides[0]]
+    for number in grey:
+        parts[number] = parts[number][..., :1]
+    written(tmp_path, size, [parts[1]])
+    proof = prove(tmp_path, unmoved(1), given([parts[0], parts[2]]), MemoryStore(), 1)
+    expected = mlsolve.score([parts[1]], parts[0], [parts[2]], EXPOSURE)
+    assert proof.scores.target_ssim == pytest.approx(expected.target_ssim, abs=1e-5)
+    assert proof.scores.target_psnr == pytest.approx(expected.target_psnr, abs=1e-5)
+    assert proof.scores.guide_ssim == pytest.approx(expected.guide_ssim, abs=1e-5)
+    planes = 1 if len(grey) == 3 else 3
+    stack = np.rint(mlsolve.compose([parts[1]], EXPOSURE) * 255)
+    stack = np.repeat(stack, planes // stack.shape[2], axis=2)
+    assert open_picture(tmp_path / "stack.png").planes == planes
+    assert load(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
+    shown = [proof.stacks[0].target, proof.stacks[0].cell, *proof.layers, *proof.guides]
+    assert [preview.image.shape[2] for preview in shown] == [planes] * 4
+
+
+@pytest.mark.parametrize("kind", [DiskStore, lambda _: MemoryStore()])
 @pytest.mark.parametrize("height", [64, 130, 139])
-def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures, height):
+def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures, height, kind):
     """A grey layer and a grey guide among coloured ones; the last rows are fewer than the window has, or not."""
     size = 90, height
     target, layers, guides = pictures(size)
     layers[0], guides[1] = layers[0][..., :1], guides[1][..., :1]
     sheets = [(layer >> 8).astype(np.uint8) for layer in layers]
-    for number, sheet in enumerate(sheets, start=1):
-        with PngWriter(tmp_path / f"layer-{number}.png", size, sheet.shape[2], 8) as file:
-            file.write(sheet)
-    found, shares = [], []
+    written(tmp_path, size, sheets)
+    found, shares, store = [], [], kind(tmp_path / "store")
+    wanted = given([target, *guides])
     for rows in (1, 7, 64, 128, height):
-        proof = prove(tmp_path, EXPOSURE, lambda k, rows: (target, *guides)[k][rows], 1, rows, shares.append)
-        found.append((proof.scores, proof.stack_cell.image.tobytes(), (tmp_path / "stack.png").read_bytes()))
+        proof = prove(tmp_path, unmoved(2), wanted, store, 1, rows, tell=shares.append)
+        found.append((proof.scores, proof.stacks[0].cell.image.tobytes(), (tmp_path / "stack.png").read_bytes()))
+        assert shares == sorted(shares)
         assert shares[-1] == 1
+        shares.clear()
     assert all(one == found[0] for one in found)
     expected = mlsolve.score(sheets, target, guides, EXPOSURE)
     assert found[0][0].target_ssim == pytest.approx(expected.target_ssim, abs=1e-5)
@@ -232,3 +297,79 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
     assert found[0][0].guide_ssim == pytest.approx(expected.guide_ssim, abs=1e-5)
     stack = np.rint(mlsolve.compose(sheets, EXPOSURE) * 255)
     assert load(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
+    # Of what was decoded nothing is left.
+    assert not (tmp_path / "store" / "proof").exists() or not list((tmp_path / "store" / "proof").iterdir())
+
+
+ARRANGED = [
+    Laid((Placement(2), Placement(1, rotate=90), Placement(3, flip="v", shift=(-3, 2))), 0.3),
+    Laid((Placement(3, rotate=180, flip="h"), Placement(1, shift=(4, -1))), 0.5),
+]
+"""Two stacks of three square sheets."""
+
+
+def lying(layers, away=(0, 0)):
+    """Their sheets where they lie, values (h, W, C); away: by how much the second and the third lie off."""
+    two = lies(layers[0], 1), lies(layers[2], 0, "v", (-3, 2))
+    first = [layers[1], lies(two[0], shift=(away[0], 0)), lies(two[1], shift=(0, away[1]))]
+    return first, [lies(layers[2], 2, "h"), lies(lies(layers[0], 0, None, (4, -1)), shift=(away[0], 0))]
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
+    """Scores of stacks, of what sheets give away, and of stacks with their sheets off, in float64, from pixels."""
+    size = 33, 33
+    target, layers, guides = pictures(size, layers=3, planes=planes)
+    targets = [target, guides[0][:, ::-1]]
+    proof, stack = fed(size, targets, layers, guides, [7], ARRANGED, registration=2.0)
+    values = [layer / 65535 for layer in layers]
+    assert distances_for(2.0) == (1, 2, 4)
+    for number, scores in enumerate(proof.scores.stacks):
+        sheets, wanted = lying(values)[number], targets[number] / 65535
+        whole = srgb(np.clip(np.prod([light(one) for one in sheets], axis=0) / ARRANGED[number].exposure, 0, 1))
+        assert scores.ssim == pytest.approx(by_planes(whole, wanted), abs=1e-5)
+        assert scores.psnr == pytest.approx(-10 * np.log10(np.mean((whole - wanted) ** 2)), abs=1e-5)
+        assert scores.gives_away == pytest.approx([by_planes(one, wanted) for one in sheets], abs=1e-5)
+        assert [one.pixels for one in scores.off] == [1, 2, 4]
+        if number == 0:
+            assert np.abs(stack - 255 * whole).max() < 0.51
+        for one in scores.off:
+            sheets = lying(values, (int(one.pixels), int(one.pixels)))[number]
+            whole = srgb(np.clip(np.prod([light(x) for x in sheets], axis=0) / ARRANGED[number].exposure, 0, 1))
+            assert one.ssim == pytest.approx(by_planes(whole, wanted), abs=1e-5)
+            assert one.psnr == pytest.approx(-10 * np.log10(np.mean((whole - wanted) ** 2)), abs=1e-5)
+    assert proof.scores.target_ssim == min(one.ssim for one in proof.scores.stacks)
+    assert proof.scores.target_psnr == min(one.psnr for one in proof.scores.stacks)
+
+
+WARPED = Laid((Placement(1), Placement(2, rotate=31.0, shift=(0.4, 2)), Placement(3, shift=(-0.5, 0))), 0.4)
+
+
+@pytest.mark.parametrize("size", [(90, 90), (450, 450)])
+def test_rows_of_sheets_that_lie_otherwise_may_come_in_any_portions(pictures, size):
+    """As of sheets that lie as they are, by quarter turns, shifts, and between pixels."""
+    target, layers, guides = pictures(size, layers=3, planes=1)
+    drawn = [target, guides[0], guides[1]], layers, guides
+    stacks = [*ARRANGED, WARPED]
+    expected = seen(*fed(size, *drawn, [size[1]], stacks))
+    assert 0.02 < expected[2].target_ssim < 0.99
+    for heights in ([7], [64], [30, 2, 11, 5])[:: 1 if size[0] < 100 else 2]:
+        assert seen(*fed(size, *drawn, heights, stacks)) == expected
+    assert seen(*fed(size, *drawn, [64], stacks, threads=2)) == expected
+
+
+@pytest.mark.parametrize(
+    ("registration", "distances"),
+    [(0, (1, 2)), (0.4, (1, 2)), (1, (1, 2)), (1.5, (2, 3)), (2, (1, 2, 4)), (3, (2, 3, 6)), (3.3, (2, 3, 7))],
+)
+def test_by_how_much_sheets_are_off(registration, distances):
+    """Half, once and twice the tolerance, to the nearest pixel, 1 at least."""
+    assert distances_for(registration) == distances
+
+
+def test_one_sheet_alone_cannot_be_off(pictures):
+    size = 30, 20
+    target, layers, guides = pictures(size, layers=1)
+    (scores,) = fed(size, target, layers, guides, [9])[0].scores.stacks
+    assert scores.off == ()
+    assert len(scores.gives_away) == 1

@@ -43,6 +43,10 @@ class Listener(Silent):
     def stage(self, name, share):
         self._happens(name)
 
+    def balanced(self, balance, names):
+        self.balance = balance, names
+        self._happens("balance")
+
     def begin(self, problem, cost):
         self._happens("solve")
 
@@ -87,7 +91,7 @@ def job(coloured):
     """The same without colour, which takes a third of the time: enough for most of what can befall a run."""
     folder = coloured.target.parent
     images.save_png(folder / "grey.png", np.rint(images.load(coloured.target)[..., 0] * 255).astype(np.uint8))
-    return dataclasses.replace(coloured, target=folder / "grey.png", guides=(folder / "guide.tif",) * 2)
+    return dataclasses.replace(coloured, arrangements=folder / "grey.png", guides=(folder / "guide.tif",) * 2)
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +257,7 @@ def test_pictures_that_changed_are_refused(job, tmp_path):
     for name in ("grey.png", "guide.tif"):
         shutil.copy(job.target.parent / name, tmp_path)
     here = dataclasses.replace(
-        job, target=tmp_path / "grey.png", guides=(tmp_path / "guide.tif", tmp_path / "guide.tif")
+        job, arrangements=tmp_path / "grey.png", guides=(tmp_path / "guide.tif", tmp_path / "guide.tif")
     )
     struck(here, tmp_path / "o")
     data = bytearray((tmp_path / "guide.tif").read_bytes())
@@ -273,8 +277,8 @@ def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_FORMAT", 2)
-        with pytest.raises(StoreError, match="is of format 1: resume it with the mlsolve that began it"):
+        patch.setattr(runs, "_FORMAT", 3)
+        with pytest.raises(StoreError, match="is of format 2: resume it with the mlsolve that began it"):
             resume(tmp_path / "o", TIGHT, Listener())
     assert states.is_run(root)
 

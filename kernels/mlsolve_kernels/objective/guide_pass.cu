@@ -25,7 +25,7 @@
 #include "ssim/weight.cuh"
 #include "objective/layer.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS, 5)
+extern "C" __global__ void __launch_bounds__(THREADS)
 KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* gradient,
        long long* __restrict__ sums, const int* __restrict__ counted_in, int planes, int of_window, int height,

@@ -63,7 +63,7 @@ struct LikenessPass {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, 5)
+extern "C" __global__ void __launch_bounds__(THREADS)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* __restrict__ by_sheet,
        long long* __restrict__ sums, const int* __restrict__ counted_in, int planes, int of_window, int height,

@@ -18,7 +18,8 @@ from ..images import Picture
 from ..job import Job
 from ..memory import BYTES_PER_VALUE, available_memory
 from ..pyramid import level_shapes
-from ..rounds.problem import BETAS, Problem
+from ..rounds.lying import lying_at
+from ..rounds.problem import BETAS, Problem, stacks_of
 from .machine import Machine, disk_bytes, plans, shares, states_left
 from .run import opened, planes_of_pictures, size_of
 
@@ -81,7 +82,10 @@ def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) 
         for level, plan in enumerate(levels, start=1)
     )
     free = available_memory()
-    whole = min(BYTES_PER_VALUE * values, parts.limits.tile_bytes(problem.layers, problem.planes, (height, width)))
+    lying = lying_at(problem, problem.levels).whole
+    whole = parts.limits.tile_bytes(problem.layers, problem.planes, (height, width), lying)
+    if lying.objective is None:
+        whole = min(BYTES_PER_VALUE * values, whole)
     return Estimate(
         (width, height),
         job.dpi,
@@ -111,10 +115,11 @@ def _described(job: Job, colour: bool | None) -> tuple[Problem, list[Picture]]:
     else:
         assert job.size is not None
         (width, height), files = job.size, {}
-        planes = (3 if colour else 1,) * (1 + len(job.guides))
+        planes = (3 if colour else 1,) * (len(job.targets) + len(job.guides))
     shapes = tuple(level_shapes(height, width, job.options.levels))
     options = dataclasses.replace(job.options, levels=len(shapes))
-    return Problem(len(job.guides), max(planes), shapes, planes, options, "cpu"), list(files.values())
+    stacks, disc = stacks_of(job.arrangements), job.shape == "disc"
+    return Problem(len(job.guides), max(planes), shapes, planes, options, "cpu", stacks, disc), list(files.values())
 
 
 def _pace(problem: Problem, machine: Machine) -> float:
