@@ -33,7 +33,10 @@ Sink = Callable[[npt.NDArray[np.uint8]], None]
 CELL: Final = 420
 """Longer side of a picture on the contact sheet, in pixels."""
 
-SHEET_CELL: Final = 160
+PART: Final = 264
+"""Longer side of target and stack there if there are several, whose sheets are off or not."""
+
+SHEET_CELL: Final = 124
 """Longer side of a sheet as it lies in an arrangement, on the contact sheet."""
 
 STACK: Final = 2048
@@ -110,13 +113,18 @@ class Laid:
 class StackProof:
     """Scores and previews of one stack against its target, and of the same stack with its sheets off."""
 
-    def __init__(self, size: tuple[int, int], laid: Laid, distances: Sequence[int], sink: Sink) -> None:
-        """size: (width, height) in pixels. distances: by how many pixels sheets are off. sink: takes the stack."""
+    def __init__(
+        self, size: tuple[int, int], laid: Laid, distances: Sequence[int], sink: Sink, cell: int = CELL
+    ) -> None:
+        """size: (width, height) in pixels. distances: by how many pixels sheets are off. sink: takes the stack.
+
+        cell: longer side of target and stack on the contact sheet, at the most.
+        """
         shape = size[1], size[0]
         self.laid = laid
-        self.target, self.cell = Preview(size, CELL), Preview(size, CELL)
+        self.target, self.cell = Preview(size, cell), Preview(size, cell)
         self.sheets = [Preview(size, SHEET_CELL) for _ in laid.place]
-        self.off = [(distance, Preview(size, CELL)) for distance in distances]
+        self.off = [(distance, Preview(size, cell)) for distance in distances]
         self.whole = Preview(size, STACK, sink)
         self.moves = [one.move(shape) for one in laid.place]
         self.away = [aside(shape, self.moves, distance) for distance in distances]
@@ -182,9 +190,9 @@ class Proof:
         self._done = 0
         self.layers = [Preview(size, CELL) for _ in range(layers)]
         self.guides = [Preview(size, CELL) for _ in range(layers)]
-        distances = distances_for(registration)
+        distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
         self.stacks = [
-            StackProof(size, laid, distances if len(laid.place) > 1 else (), sink)
+            StackProof(size, laid, distances if len(laid.place) > 1 else (), sink, cell)
             for laid, sink in zip(stacks, sinks, strict=True)
         ]
 

@@ -1,9 +1,13 @@
-"""The contact sheet: guides, layers, how they lie, targets and stacks, in register and off, with their scores."""
+"""The contact sheet: guides, layers, how they lie, targets and stacks, in register and out of it, with their scores.
 
+First everything is given its place, then the sheet is drawn from the top, some rows of pixels at a time.
+"""
+
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
@@ -22,19 +26,24 @@ _GAP: Final = 28
 _MARGIN: Final = 56
 _BAND: Final = 64
 """Rows of pixels that are put together at a time."""
-_LEAST: Final = {CELL: 372, PART: 236, SHEET_CELL: SHEET_CELL}
+_LEAST: Final = {CELL: 372, PART: 252, SHEET_CELL: SHEET_CELL}
 """Least width of the room for a picture, in pixels: the longest caption must find room below a narrow one."""
-_FEW: Final = 4
-"""Sheets that lie two by two beside their stack; of more, four stand in a line."""
+_PAIRS: Final = 4
+"""Most sheets of an arrangement that lie two by two beside it; more lie four by four."""
 
 _TEXT: Final = 20
 _SMALL: Final = 18
 _TINY: Final = 16
+"""Sizes of type: names and scores; what is said beside; how a sheet lies."""
 _BELOW: Final = 12
 """From a picture down to its caption."""
 _LINE: Final = 26
+_TINY_BELOW: Final = 7
 _TINY_LINE: Final = 20
+_DEPTH: Final = 44
+"""What a caption of one line takes below its picture."""
 
+_Colour = tuple[int, int, int]
 _INK: Final = (24, 25, 29)
 _PAPER: Final = (246, 245, 241)
 _FAINT: Final = (112, 113, 118)
@@ -42,25 +51,33 @@ _FAINT: Final = (112, 113, 118)
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture on a strip."""
+    """A picture on the sheet."""
 
     preview: Preview
-    size: tuple[int, int]
     left: int
     top: int
+    size: tuple[int, int]
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.size[1]
 
 
 @dataclass(frozen=True)
 class _Words:
-    """A line of text on a strip."""
+    """A line of text on the sheet."""
 
     text: str
     x: int
     top: int
     size: int
-    ink: tuple[int, int, int]
+    colour: _Colour = _FAINT
     anchor: Literal["la", "ra"] = "la"
     """Whether it begins at x, or ends there."""
+
+    @property
+    def bottom(self) -> int:
+        return self.top + 2 * self.size
 
 
 @dataclass(frozen=True)
@@ -73,204 +90,237 @@ class _Sign:
     """Its middle."""
 
 
-@dataclass
-class _Strip:
-    """A part of the sheet as wide as the sheet."""
-
-    height: int
-    pictures: list[_Picture] = field(default_factory=list)
-    words: list[_Words] = field(default_factory=list)
-    signs: list[_Sign] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A picture, and below it lines of text: what stands at their left, in ink the first, and at their right."""
-
-    preview: Preview
-    lines: tuple[tuple[str, str], ...]
-
-
 def sheet_size(proof: Proof) -> tuple[int, int]:
     """Return (width, height) of the contact sheet in pixels; it does not grow with the print."""
-    return _width(proof), sum(strip.height for strip in _strips(proof, None))
+    page = _Page(proof, None)
+    return page.width, page.height
 
 
-def sheet_bands(proof: Proof, names: Sequence[str] | None = None) -> Iterator[npt.NDArray[np.uint8]]:
+def sheet_bands(
+    proof: Proof, names: Sequence[str] | None = None, disc: bool = False
+) -> Iterator[npt.NDArray[np.uint8]]:
     """Give the contact sheet of what `proof` has seen from the top, some rows at a time, (h, width, 3) uint8 sRGB.
 
-    names: of the targets. Above each layer stands its guide. Of one arrangement target and stack stand to the right;
-    of several there is a row for each. All of it at once would be the largest thing in the memory of a small run.
+    names: of the targets. disc: whether the sheets are round, so that paper is seen beside them.
+
+    Above each layer stands its guide. Of one arrangement target and stack stand to the right, what else there is of it
+    below; of several there is a row for each. All of it at once would be the largest thing in the memory of a small
+    run.
     """
-    width = _width(proof)
-    for strip in _strips(proof, names):
-        yield from _drawn(strip, width)
+    page = _Page(proof, names)
+    alive: dict[int, npt.NDArray[np.uint8]] = {}
+    for top in range(0, page.height, _BAND):
+        bottom = min(top + _BAND, page.height)
+        band = np.full((bottom - top, page.width, 3), _PAPER, dtype=np.uint8)
+        for number, picture in enumerate(page.pictures):
+            first, last = max(top, picture.top), min(bottom, picture.bottom)
+            if first < last:
+                if number not in alive:
+                    alive[number] = _pixels(picture, disc)
+                part = alive[number][first - picture.top : last - picture.top]
+                band[first - top : last - top, picture.left : picture.left + picture.size[0]] = part
+            if picture.bottom <= bottom:
+                alive.pop(number, None)
+        yield _written(band, page, top)
 
 
-def _strips(proof: Proof, names: Sequence[str] | None) -> Iterator[_Strip]:
-    """Give the sheet from the top, strip by strip; no picture is made yet."""
-    named = [""] * len(proof.stacks) if names is None else [_writable(name) for name in names]
-    yield _Strip(_MARGIN)
-    yield from _guides_and_layers(proof, named)
-    if len(proof.stacks) > 1:
-        yield from _arrangements(proof, named)
-    elif not _plain(proof) or proof.stacks[0].off:
-        yield _Strip(_GAP)
-        yield _below(proof)
-    yield _foot(proof)
+class _Page:
+    """Where everything stands."""
 
+    def __init__(self, proof: Proof, names: Sequence[str] | None) -> None:
+        """names: of the targets, None if nobody knows them."""
+        self.pictures: list[_Picture] = []
+        self.words: list[_Words] = []
+        self.signs: list[_Sign] = []
+        self._proof, self._scores = proof, proof.scores
+        self._names = [_writable(name) for name in names or [""] * len(proof.stacks)]
+        self._one = len(proof.stacks) == 1
+        # Lying so, in no other order either, they are the layers once more.
+        place = proof.stacks[0].laid.place
+        self._plain = self._one and all(one.still and one.layer == k for k, one in enumerate(place, start=1))
+        self._offs = max(len(stack.off) for stack in proof.stacks)
+        layers = len(proof.layers)
+        self._columns = -(-layers // -(-layers // COLUMNS))
+        most = max(len(stack.sheets) for stack in proof.stacks)
+        self._across = min(most, 2 if most <= _PAIRS else 4)
+        self._room = {cell: max(shown(proof.size, cell, enlarge=True)[0], least) for cell, least in _LEAST.items()}
+        self.width = self._needed_width()
+        self._right = self.width - _MARGIN
+        self.height = self._all()
 
-def _guides_and_layers(proof: Proof, named: Sequence[str]) -> Iterator[_Strip]:
-    """Give rows of guides and rows of layers; beside the first stand target and stack, if there is but one."""
-    scores, layers, columns = proof.scores, len(proof.layers), _columns(len(proof.layers))
-    room = _room(proof, CELL)
-    away = _given_away(proof)
-    right = _width(proof) - _MARGIN - room
-    for start in range(0, layers, columns):
-        numbers = range(start, min(start + columns, layers))
-        lefts = [_MARGIN + place * (room + _GAP) for place in range(len(numbers))]
-        above = [_Cell(proof.guides[k], ((f"guide {k + 1}", ""),)) for k in numbers]
-        below = [
-            _Cell(proof.layers[k], ((f"layer {k + 1}", f"SSIM {scores.guide_ssim[k]:.3f}   gives away {away[k]:.2f}"),))
-            for k in numbers
-        ]
-        if start == 0 and len(proof.stacks) == 1:
-            lefts.append(right)
-            above.append(_Cell(proof.stacks[0].target, (("target", named[0]),)))
-            below.append(_Cell(proof.stacks[0].cell, (("stack", _seen(scores.stacks[0])),)))
-        for number, cells in enumerate((above, below)):
-            if start or number:
-                yield _Strip(_GAP)
-            strip = _Strip(0)
-            for left, cell in zip(lefts, cells, strict=True):
-                _put(strip, proof, cell, CELL, left)
-            yield strip
+    def _needed_width(self) -> int:
+        room, part = self._room[CELL], self._room[PART] + _GAP
+        grid = self._columns * (room + _GAP) - _GAP
+        if self._one:
+            return 2 * _MARGIN + grid + 2 * _GAP + room
+        return 2 * _MARGIN + max(grid, (2 + self._offs) * part + _GAP + self._block)
 
+    @property
+    def _block(self) -> int:
+        """Width of the sheets of an arrangement in a row of their own."""
+        return self._across * (self._room[SHEET_CELL] + _GAP) - _GAP
 
-def _arrangements(proof: Proof, named: Sequence[str]) -> Iterator[_Strip]:
-    """Give a row for every arrangement: target, sheets, stack, and the stack with its sheets off."""
-    room = _room(proof, PART)
-    across = _across(proof)
-    block = _block_width(proof, across)
-    for number, (stack, found) in enumerate(zip(proof.stacks, proof.scores.stacks, strict=True)):
-        yield _Strip(2 * _GAP)
-        strip = _Strip(0)
-        _put(strip, proof, _Cell(stack.target, ((f"target {number + 1}", ""), ("", ""))), PART, _MARGIN)
-        _lay(strip, proof, stack, _MARGIN + room + _GAP, across)
-        left = _MARGIN + room + _GAP + block + _GAP
-        lines = (
+    def _all(self) -> int:
+        """Give everything its place; return the height of it all."""
+        bottom = self._guides_and_layers()
+        if not self._one:
+            for number in range(len(self._proof.stacks)):
+                bottom = self._arrangement(number, bottom + (_GAP if number else 2 * _GAP))
+        elif self._plain and self._offs and len(self._proof.layers) <= COLUMNS:
+            return self._out_of_register(bottom + _GAP)
+        elif self._offs or not self._plain:
+            bottom = self._rest(bottom)
+        return self._foot(bottom)
+
+    def _guides_and_layers(self) -> int:
+        """Put guides and layers; of one arrangement target and stack stand to the right of the first."""
+        proof, room = self._proof, self._room[CELL]
+        away, similar = _given_away(proof), self._scores.guide_ssim
+        top = bottom = _MARGIN
+        for start in range(0, len(proof.layers), self._columns):
+            for k in range(start, min(start + self._columns, len(proof.layers))):
+                left = _MARGIN + (k - start) * (room + _GAP)
+                middle = self._put(proof.guides[k], CELL, left, top, (f"guide {k + 1}", "")) + _GAP
+                scores = f"SSIM {similar[k]:.3f}   gives away {away[k]:.2f}"
+                bottom = self._put(proof.layers[k], CELL, left, middle, (f"layer {k + 1}", scores))
+            if start == 0 and self._one:
+                stack, found, left = proof.stacks[0], self._scores.stacks[0], self._right - room
+                self._put(stack.target, CELL, left, top, ("target", self._names[0]))
+                scores = f"SSIM {found.ssim:.3f}   {_decibels(found.psnr)}"
+                self._put(stack.cell, CELL, left, middle, ("stack", scores))
+            top = bottom + _GAP
+        return bottom
+
+    def _arrangement(self, number: int, top: int) -> int:
+        """Put the row of an arrangement: target, sheets, stack, and the stack with its sheets off."""
+        stack, found = self._proof.stacks[number], self._scores.stacks[number]
+        step = self._room[PART] + _GAP
+        of = (f"target {number + 1}", ""), (self._names[number], "")
+        bottoms = [self._put(stack.target, PART, _MARGIN, top, *of)]
+        left = self._right - (1 + self._offs) * step + _GAP
+        bottoms.append(self._lay(stack, left - _GAP - self._block, top, self._across))
+        self.signs.append(_Sign("=", left - _GAP // 2, top + shown(self._proof.size, PART, enlarge=True)[1] // 2))
+        of = (
             (f"stack {number + 1}", f"SSIM {found.ssim:.3f}"),
             (f"exposure {stack.laid.exposure:.3g}", _decibels(found.psnr)),
         )
-        _put(strip, proof, _Cell(stack.cell, lines), PART, left)
-        for cell in _off(stack, found):
-            left += room + _GAP
-            _put(strip, proof, cell, PART, left)
-        if named[number]:
-            name = _fitted(named[number], room, _SMALL)
-            height = shown(proof.size, PART, enlarge=True)[1]
-            strip.words.append(_Words(name, _MARGIN, height + _BELOW + _LINE, _SMALL, _FAINT))
-        yield strip
+        bottoms.append(self._put(stack.cell, PART, left, top, *of))
+        for place, (preview, caption) in enumerate(_off(stack, found), start=1):
+            bottoms.append(self._put(preview, PART, left + place * step, top, caption))
+        return max(bottoms)
+
+    def _out_of_register(self, top: int) -> int:
+        """Put the last row, all of the only stack with its sheets off, and at its left what there is to say."""
+        room, left = self._room[PART], self._right
+        bottom = top
+        for preview, caption in reversed(_off(self._proof.stacks[0], self._scores.stacks[0])):
+            bottom = self._put(preview, PART, left - room, top, caption)
+            left -= room + _GAP
+        free = left - _GAP - _MARGIN
+        end = self._tell("sheets out of register", _MARGIN, top - 4, free, _TEXT, _INK)
+        end = self._tell(_how_far(self._proof), _MARGIN, end + 4, free, _SMALL) + _BELOW
+        line, size = self._solved(), _SMALL
+        foot = max(end, bottom - _DEPTH + _BELOW + 2 - (len(_wrapped(line, free, size)) - 1) * _LINE)
+        return max(self._tell(line, _MARGIN, foot, free, size), bottom - _BELOW) + _MARGIN
+
+    def _rest(self, bottom: int) -> int:
+        """Put what else there is of the only arrangement: how its sheets lie, and the stack with its sheets off."""
+        stack, found = self._proof.stacks[0], self._scores.stacks[0]
+        room, top, ends = self._room[PART], bottom + _GAP, [bottom]
+        free = self._right - _MARGIN
+        offs = _off(stack, found)
+        if len(self._proof.layers) > COLUMNS:
+            # There is room below the stack, of as many rows as those of guides and layers without the first two.
+            rows = 2 * (-(-len(self._proof.layers) // self._columns) - 1)
+            cell = CELL if len(offs) <= rows else PART
+            end = _MARGIN + 2 * (shown(self._proof.size, CELL, enlarge=True)[1] + _DEPTH + _GAP)
+            for preview, caption in offs:
+                end = self._put(preview, cell, self._right - self._room[CELL], end, caption) + _GAP
+            ends.append(end - _GAP)
+            if end > top:
+                free -= self._room[CELL] + 2 * _GAP
+        else:
+            left = self._right + _GAP - len(offs) * (room + _GAP)
+            for place, (preview, caption) in enumerate(offs):
+                ends.append(self._put(preview, PART, left + place * (room + _GAP), top, caption))
+            free = left - 2 * _GAP - _MARGIN
+        if not self._plain:
+            ends.append(self._lay(stack, _MARGIN, top, (free + _GAP) // (self._room[SHEET_CELL] + _GAP)))
+        return max(ends)
+
+    def _foot(self, bottom: int) -> int:
+        """Put what was solved, in words, below all that ends at `bottom`; return the height of the sheet."""
+        room = self._right - _MARGIN
+        bottom = self._tell(self._solved(), _MARGIN, bottom + _MARGIN // 2, room, _SMALL)
+        if self._offs:
+            bottom = self._tell(f"out of register: {_how_far(self._proof)}", _MARGIN, bottom, room, _SMALL)
+        return bottom + _MARGIN - 10
+
+    def _solved(self) -> str:
+        width, height = self._proof.size
+        layers = len(self._proof.layers)
+        shone = sorted({float(f"{stack.laid.exposure:.3g}") for stack in self._proof.stacks})
+        exposures = f"exposure {shone[0]:g}"
+        if len(shone) > 1:
+            exposures = f"exposures {shone[0]:g} {'and' if len(shone) == 2 else 'to'} {shone[-1]:g}"
+        return (
+            f"{layers} {'layer' if layers == 1 else 'layers'} of {width} by {height} pixels   ·   "
+            f"{exposures}   ·   mean guide SSIM {self._scores.mean_guide_ssim:.3f}"
+        )
+
+    def _put(self, preview: Preview, cell: int, left: int, top: int, *lines: tuple[str, str]) -> int:
+        """Put a picture and its caption, of every line what stands at its left and right; return where it ends."""
+        size, room = shown(self._proof.size, cell, enlarge=True), self._room[cell]
+        self.pictures.append(_Picture(preview, left, top, size))
+        bottom = top + size[1]
+        for number, (name, value) in enumerate(lines):
+            at, type_size = bottom + _BELOW + number * _LINE, _SMALL if number else _TEXT
+            free = room - _length(name, type_size) - _GAP // 2 if value else room
+            if name:
+                name = _fitted(name, room, type_size)
+                self.words.append(_Words(name, left, at, type_size, _FAINT if number else _INK))
+            if value:
+                self.words.append(_Words(_fitted(value, free, type_size), left + room, at, type_size, anchor="ra"))
+        return bottom + _DEPTH + (len(lines) - 1) * _LINE
+
+    def _lay(self, stack: StackProof, left: int, top: int, across: int) -> int:
+        """Put the sheets of an arrangement as they lie, so many in a line; return where they end."""
+        size, step = shown(self._proof.size, SHEET_CELL, enlarge=True), self._room[SHEET_CELL] + _GAP
+        bottom = top
+        for k, (preview, placement) in enumerate(zip(stack.sheets, stack.laid.place, strict=True)):
+            if k and k % across == 0:
+                top = bottom + _BELOW
+            x = left + k % across * step
+            self.pictures.append(_Picture(preview, x, top, size))
+            if k:
+                self.signs.append(_Sign("×", x - _GAP // 2, top + size[1] // 2))
+            end = top + size[1] + _TINY_BELOW
+            for line in _wrapped(placement.words(), step - _BELOW, _TINY):
+                self.words.append(_Words(line, x, end, _TINY, _INK))
+                end += _TINY_LINE
+            bottom = max(bottom, end)
+        return bottom
+
+    def _tell(self, text: str, left: int, top: int, room: int, size: int, colour: _Colour = _FAINT) -> int:
+        """Put a text in as many lines as it takes; return where it ends."""
+        for line in _wrapped(text, room, size):
+            self.words.append(_Words(line, left, top, size, colour))
+            top += _LINE
+        return top
 
 
-def _below(proof: Proof) -> _Strip:
-    """Return the row below the only arrangement: how the sheets lie if they were moved, the stack with them off."""
-    strip = _Strip(0)
-    stack, found = proof.stacks[0], proof.scores.stacks[0]
-    room = _room(proof, PART)
-    right = _width(proof) - _MARGIN
-    left = right
-    for cell in reversed(_off(stack, found)):
-        _put(strip, proof, cell, PART, left - room)
-        left -= room + _GAP
-    free = left - _GAP - _MARGIN if stack.off else right - _MARGIN
-    if not _plain(proof):
-        each = _room(proof, SHEET_CELL) + _GAP
-        _lay(strip, proof, stack, _MARGIN, max(1, free // each))
-    elif stack.off:
-        _tell(strip, "the stack with its sheets off", 0, free, _TEXT, _INK)
-        _tell(strip, _how_far(proof), _LINE + 6, free, _SMALL, _FAINT)
-    return strip
-
-
-def _foot(proof: Proof) -> _Strip:
-    """Return what was solved, in words."""
-    width, height = proof.size
-    layers = len(proof.layers)
-    exposures = sorted({f"{stack.laid.exposure:.3g}" for stack in proof.stacks}, key=float)
-    shone = {1: f"exposure {exposures[0]}", 2: f"exposures {exposures[0]} and {exposures[-1]}"}.get(
-        len(exposures), f"exposures {exposures[0]} to {exposures[-1]}"
-    )
-    line = (
-        f"{layers} {'layer' if layers == 1 else 'layers'} of {width} by {height} pixels   ·   "
-        f"{shone}   ·   mean guide SSIM {proof.scores.mean_guide_ssim:.3f}"
-    )
-    strip = _Strip(0)
-    _tell(strip, line, _MARGIN // 2, _width(proof) - 2 * _MARGIN, _SMALL, _FAINT)
-    if not _plain(proof) and any(stack.off for stack in proof.stacks):
-        _tell(strip, f"off: {_how_far(proof)}", strip.height + 4, _width(proof) - 2 * _MARGIN, _SMALL, _FAINT)
-    strip.height += _MARGIN - 10
-    return strip
-
-
-def _put(strip: _Strip, proof: Proof, cell: _Cell, longest: int, left: int) -> None:
-    """Put a picture and its caption on a strip, which becomes as high as it must."""
-    size, room = shown(proof.size, longest, enlarge=True), _room(proof, longest)
-    strip.pictures.append(_Picture(cell.preview, size, left, 0))
-    top = size[1] + _BELOW
-    for number, (name, value) in enumerate(cell.lines):
-        small = number > 0
-        written = value and _fitted(value, room - _length(name, _TEXT) - _BELOW, _TEXT)
-        strip.words.append(_Words(name, left, top, _SMALL if small else _TEXT, _FAINT if small else _INK))
-        if value:
-            strip.words.append(
-                _Words(written, left + room, top, _SMALL if small else _TEXT, _FAINT, "ra")
-            )
-        top += _LINE
-    strip.height = max(strip.height, top + 6)
-
-
-def _lay(strip: _Strip, proof: Proof, stack: StackProof, left: int, across: int) -> None:
-    """Put the sheets of an arrangement on a strip as they lie, so many in a line, with signs in between."""
-    size, room = shown(proof.size, SHEET_CELL, enlarge=True), _room(proof, SHEET_CELL)
-    top, count = 0, len(stack.sheets)
-    for start in range(0, count, across):
-        most = 0
-        for k in range(start, min(start + across, count)):
-            x = left + (k - start) * (room + _GAP)
-            strip.pictures.append(_Picture(stack.sheets[k], size, x, top))
-            kind: Literal["×", "="] = "=" if k == count - 1 else "×"
-            strip.signs.append(_Sign(kind, x + room + _GAP // 2, top + size[1] // 2))
-            lines = _wrapped(stack.laid.place[k].words(), room + _GAP - 10, _TINY)
-            for number, line in enumerate(lines):
-                strip.words.append(
-                    _Words(line, x, top + size[1] + 8 + number * _TINY_LINE, _TINY, _INK if number == 0 else _FAINT)
-                )
-            most = max(most, len(lines))
-        bottom = top + size[1] + 8 + most * _TINY_LINE
-        top = bottom + 12
-    strip.height = max(strip.height, bottom)
-
-
-def _tell(strip: _Strip, text: str, top: int, room: int, size: int, ink: tuple[int, int, int]) -> None:
-    """Put a text on a strip, at its left."""
-    for line in _wrapped(text, room, size):
-        strip.words.append(_Words(line, _MARGIN, top, size, ink))
-        top += _LINE
-    strip.height = max(strip.height, top)
-
-
-def _off(stack: StackProof, found: StackScores) -> list[_Cell]:
-    """Return the stack with its sheets off."""
+def _off(stack: StackProof, found: StackScores) -> list[tuple[Preview, tuple[str, str]]]:
+    """Return pictures of a stack with its sheets off, and their captions."""
     return [
-        _Cell(preview, ((f"off by {pixels:g} px", f"SSIM {score.ssim:.3f}"),))
+        (preview, (f"off by {pixels:g} px", f"SSIM {score.ssim:.3f}"))
         for (pixels, preview), score in zip(stack.off, found.off, strict=True)
     ]
 
 
 def _how_far(proof: Proof) -> str:
-    solved = f"solved for {proof.registration:g} px" if proof.registration else "not solved for"
-    return f"every sheet but the first shifted, one to the right, the next down, and so on; {solved}"
+    """Return how sheets are off, and whether that was solved for."""
+    solved = f"solved for {proof.registration:g} px" if proof.registration else "not solved for (registration 0)"
+    return f"every sheet but the first shifted, one to the right, the next down, and so on around; {solved}"
 
 
 def _given_away(proof: Proof) -> list[float]:
@@ -282,93 +332,55 @@ def _given_away(proof: Proof) -> list[float]:
     return away
 
 
-def _plain(proof: Proof) -> bool:
-    """Whether all sheets lie as they were solved, in one arrangement: then the layers show how."""
-    return len(proof.stacks) == 1 and all(one.still for one in proof.stacks[0].laid.place)
-
-
-def _seen(found: StackScores) -> str:
-    return f"SSIM {found.ssim:.3f}   {_decibels(found.psnr)}"
-
-
 def _decibels(psnr: float) -> str:
-    return "exact" if psnr == float("inf") else f"{psnr:.1f} dB"
+    return "exact" if math.isinf(psnr) else f"{psnr:.1f} dB"
 
 
-def _columns(layers: int) -> int:
-    """Return how many layers stand in a row: as few as make no more rows."""
-    return -(-layers // -(-layers // COLUMNS))
+def _pixels(picture: _Picture, disc: bool) -> npt.NDArray[np.uint8]:
+    """Return a picture as it is drawn, (h, w, C): enlarged if there is less of it than room."""
+    image, (width, height) = picture.preview.image, picture.size
+    if image.shape[1::-1] != picture.size:
+        image = code_values(resize(np.asarray(image / np.float32(255), dtype=np.float32), picture.size))
+    if disc:
+        y, x = (np.abs(np.arange(length) + 0.5 - length / 2) for length in (height, width))
+        beside = np.hypot(y[:, np.newaxis], x) > width / 2
+        seen = np.repeat(image, 3 // image.shape[2], axis=2)
+        # What is clear lets the paper be seen.
+        seen[beside] = np.rint(seen[beside] * (np.array(_PAPER) / 255))
+        return seen
+    return image
 
 
-def _across(proof: Proof) -> int:
-    """Return how many sheets of an arrangement stand in a line."""
-    most = max(len(stack.sheets) for stack in proof.stacks)
-    return min(most, 2 if most <= _FEW else 4)
+def _written(band: npt.NDArray[np.uint8], page: _Page, top: int) -> npt.NDArray[np.uint8]:
+    """Return a band of the sheet that begins at `top` with the text and the signs on it."""
+    image = Image.fromarray(band)
+    pen = ImageDraw.Draw(image)
+    for words in page.words:
+        if words.top < top + len(band) and words.bottom > top:
+            pen.text((words.x, words.top - top), words.text, words.colour, _font(words.size), words.anchor)
+    for sign in page.signs:
+        mask = _mask(sign.kind)
+        image.paste(_FAINT, (sign.x - mask.width // 2, sign.y - mask.height // 2 - top), mask)
+    return np.asarray(image)
 
 
-def _block_width(proof: Proof, across: int) -> int:
-    return across * (_room(proof, SHEET_CELL) + _GAP) - _GAP
-
-
-def _width(proof: Proof) -> int:
-    """Return the width of the sheet."""
-    columns, room = _columns(len(proof.layers)), _room(proof, CELL)
-    inner = columns * (room + _GAP) - _GAP
-    if len(proof.stacks) == 1:
-        return 2 * _MARGIN + inner + 2 * _GAP + room
-    parts = 2 + max(len(stack.off) for stack in proof.stacks)
-    return 2 * _MARGIN + max(inner, parts * (_room(proof, PART) + _GAP) + _block_width(proof, _across(proof)))
-
-
-def _room(proof: Proof, longest: int) -> int:
-    """Return the width of the room for a picture of that longer side, which is wider than a narrow one."""
-    return max(shown(proof.size, longest, enlarge=True)[0], _LEAST[longest])
-
-
-def _drawn(strip: _Strip, width: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """Draw a strip, some rows of pixels at a time."""
-    pictures = [(picture, _pixels(picture)) for picture in strip.pictures]
-    for top in range(0, strip.height, _BAND):
-        rows = min(_BAND, strip.height - top)
-        band = np.full((rows, width, 3), _PAPER, dtype=np.uint8)
-        for picture, pixels in pictures:
-            start, stop = max(top, picture.top), min(top + rows, picture.top + picture.size[1])
-            if start < stop:
-                part = pixels[start - picture.top : stop - picture.top]
-                band[start - top : stop - top, picture.left : picture.left + picture.size[0]] = part
-        image = Image.fromarray(band)
-        pen = ImageDraw.Draw(image)
-        for words in strip.words:
-            pen.text((words.x, words.top - top), words.text, words.ink, _font(words.size), words.anchor)
-        for sign in strip.signs:
-            mask = _sign(sign.kind)
-            image.paste(_FAINT, (sign.x - mask.width // 2, sign.y - mask.height // 2 - top), mask)
-        yield np.asarray(image)
-
-
-def _pixels(picture: _Picture) -> npt.NDArray[np.uint8]:
-    """Return a picture, enlarged if there is less of it than room."""
-    image = picture.preview.image
-    if image.shape[1::-1] == picture.size:
-        return image
-    return code_values(resize(np.asarray(image / np.float32(255), dtype=np.float32), picture.size))
-
-
-def _wrapped(text: str, room: int, size: int) -> list[str]:
-    """Return `text` in lines that are no longer than `room`, broken after commas rather than elsewhere."""
-    lines = [""]
-    for part in re.split(r"(?<=[,;]) (?=[a-z])", text):
-        whole = [part] if _length(part, size) <= room else part.split(" ")
-        for piece in whole:
-            longer = f"{lines[-1]} {piece}".strip()
-            if _length(longer, size) <= room or not lines[-1]:
-                lines[-1] = longer
-            else:
+def _wrapped(text: str, room: float, size: int) -> list[str]:
+    """Return `text` in lines no longer than `room`, broken at its commas rather than elsewhere."""
+    lines, between = [""], ""
+    for part in re.split(r"((?<=[,;]) (?=[a-z])|   ·   )", text):
+        if part.strip(" ·") == "":
+            between = part
+            continue
+        for piece in [part] if _length(part, size) <= room else part.split(" "):
+            if lines[-1] and _length(lines[-1] + between + piece, size) > room:
                 lines.append(piece)
+            else:
+                lines[-1] += between + piece
+            between = " "
     return lines
 
 
-def _fitted(text: str, room: int, size: int) -> str:
+def _fitted(text: str, room: float, size: int) -> str:
     """Return `text`, cut short if it is longer than `room`."""
     if _length(text, size) <= room:
         return text
@@ -378,10 +390,13 @@ def _fitted(text: str, room: int, size: int) -> str:
 
 
 def _writable(name: str) -> str:
-    """Return a name without its accents, which the font lacks; nothing if it lacks other letters of it too."""
+    """Return a name without accents, which the font lacks; nothing if it lacks other letters of it as well."""
     plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
-    lacks = bytes(_font(_TEXT).getmask("\uffff"))
-    return "" if any(bytes(_font(_TEXT).getmask(one)) == lacks for one in plain) else plain
+    return "" if any(_drawing(one) == _drawing("\uffff") for one in plain) else plain
+
+
+def _drawing(letter: str) -> bytes:
+    return bytes(_font(_TEXT).getmask(letter))
 
 
 def _length(text: str, size: int) -> float:
@@ -389,12 +404,12 @@ def _length(text: str, size: int) -> float:
 
 
 @cache
-def _sign(kind: Literal["×", "="]) -> Image.Image:
-    """Return how a sign covers the paper: the font lacks the one."""
+def _mask(sign: Literal["×", "="]) -> Image.Image:
+    """Return where a sign covers the paper: one of them the font lacks, and they shall look alike."""
     mask = Image.new("L", (64, 64))
     pen = ImageDraw.Draw(mask)
-    lines = [((10, 10), (53, 53)), ((10, 53), (53, 10))] if kind == "×" else [((6, 22), (57, 22)), ((6, 42), (57, 42))]
-    for line in lines:
+    across = [((6, 22), (57, 22)), ((6, 42), (57, 42))]
+    for line in across if sign == "=" else [((10, 10), (53, 53)), ((10, 53), (53, 10))]:
         pen.line(line, fill=255, width=7)
     return mask.resize((16, 16), Image.Resampling.BOX)
 

@@ -1,0 +1,549 @@
+"""Sheets that lie in any number of arrangements, by the CUDA kernels on the host, against float64 and the CPU's path.
+
+As in test_cuda_host.py threads run in forward and in reverse order, asynchronous copies as late as allowed and at once.
+"""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, environment
+from cuda_host.device import SANITIZED, HostDevice, LaunchError, compiler
+from mlsolve_kernels.cuda.geometry import CARRYING, OWN, SUMMING, pitch_of, tiles_for
+from mlsolve_kernels.cuda.source import source
+from mlsolve_kernels.exact import ERROR_BITS, NONE
+from mlsolve_kernels.objective import reference
+from mlsolve_kernels.objective.cpu import StepwiseWorkspace, disc
+from mlsolve_kernels.objective.cuda import BATCH
+from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.objective.reference import Arranged
+from mlsolve_kernels.objective.terms import Objective, Shape, Stack
+from mlsolve_kernels.placement.cuda import lines_of
+from mlsolve_kernels.placement.frames import WHOLE, Frame, ways
+from mlsolve_kernels.placement.move import move_of
+from mlsolve_kernels.placement.reference import give_back, place
+from mlsolve_kernels.product.reference import product_gradient
+from mlsolve_kernels.region import Region
+from mlsolve_kernels.threads import Team
+from test_arrangements import (
+    BETAS,
+    BOUNDS,
+    FOUR,
+    PLACEMENTS,
+    arranged_moves,
+    assert_windows_are_the_whole,
+    case,
+    filled,
+    moves,
+)
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+
+MODES = list(itertools.product((False, True), (False, True)))
+KINDS = [(0.0, False, False), (0.8, False, False), (0.5, True, False), (0.3, True, True)]
+"""hide_weight, whether pixels have weights, whether sheets are round."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the kernels are compiled, once for the module."""
+    return tmp_path_factory.mktemp("cuda_arrangements")
+
+
+def on_device(case_, device):
+    return filled(*case_, device, ArrangedCudaWorkspace)
+
+
+def table(device, host):
+    array = device.zeros(*host.shape, dtype=host.dtype)
+    array[...] = host
+    return array
+
+
+def carried(device, images, move, back=False, onto=None, turn=0):
+    """`images` (C, H, W) as the stack sees them, or what comes back from there, by the CUDA kernels."""
+    planes, height, width = images.shape
+    shape = (1, planes, height, pitch_of(width))
+    there, out = device.zeros(*shape), device.zeros(*shape)
+    there[..., :width], there[..., width:], out[...] = images, np.nan, np.nan
+    if onto is not None:
+        out[..., :width] = onto
+    lines = device.zeros(3, 1, 1, 18, dtype=np.int64)
+    lines[turn] = lines_of(ways([move], WHOLE, back))
+    numbers, adds = (table(device, np.array([n], dtype=np.int32)) for n in (0, onto is not None))
+    sheets = (there, numbers, adds) if back else (there, numbers)
+    where = (lines, table(device, np.array([turn], dtype=np.int32)), out, 0, 1, 1, planes, height, width, shape[3])
+    name = "scatter" if back else "gather"
+    device.launch(name, 1, tiles_for(planes, height, width), CARRYING, *sheets, *where)
+    if not back:
+        assert not out[..., width:].any()
+    assert device.intact()
+    return out[0, ..., :width].copy()
+
+
+@pytest.mark.parametrize("shape", [(11, 11), (24, 24), (33, 33), (12, 39), (70, 14)])
+def test_placing_and_its_adjoint(rng, folder, shape):
+    """Against the reference; and <Rx, y> = <x, Rᵀy> of the kernels, whose light box is an offset."""
+    images, gradient = rng.random((2, *shape), dtype=np.float32), rng.normal(size=(2, *shape)).astype(np.float32)
+    devices = [HostDevice(folder, reverse=reverse) for reverse in (False, True)]
+    for turn, move in enumerate(moves(shape)):
+        expected, right = place(images, move), give_back(gradient, move)
+        for device in devices:
+            found = carried(device, images, move, turn=turn % 3)
+            given_back = carried(device, gradient, move, back=True, turn=turn % 2)
+            np.testing.assert_allclose(found, expected, atol=3e-7)
+            np.testing.assert_allclose(given_back, right, atol=2e-6)
+            if move.exact:
+                np.testing.assert_array_equal(found, expected.astype(np.float32))
+                np.testing.assert_array_equal(given_back, right.astype(np.float32))
+        offset = carried(devices[0], np.zeros_like(images), move).astype(np.float64)
+        left = ((found - offset) * gradient).sum()
+        assert left == pytest.approx((images * given_back.astype(np.float64)).sum(), abs=2e-5)
+        added = carried(devices[0], gradient, move, back=True, onto=images)
+        np.testing.assert_array_equal(added, images + given_back)
+
+
+@pytest.mark.parametrize("degrees", [0.01, 44.9, 45, 46, 89.99, 135, 200, 314.5])
+def test_no_turn_loses_light(folder, degrees):
+    """What all places of the stack see of the pixels about the middle is 1 a pixel, and they see nothing brighter."""
+    move, device = move_of((41, 41), degrees, "v", (0.37, -0.81)), HostDevice(folder)
+    seen = np.ones((1, 41, 41), dtype=np.float32)
+    assert (carried(device, seen, move) == 1).all()
+    given_back = carried(device, seen, move, back=True)
+    np.testing.assert_allclose(given_back, give_back(seen, move), atol=2e-6)
+    assert given_back[0, 12:29, 12:29].mean() == pytest.approx(1, abs=2e-3)
+
+
+def test_places_far_from_the_middle_are_right(folder):
+    """Fixed point has the digits for a sheet of 120000 pixels, of which a window is looked at."""
+    side = 120_001
+    move = move_of((side, side), 0.3, None, (0.25, 0.5))
+    frame = Frame(side - 400, side - 900)
+    line = lines_of(ways([move], (frame,)))[0, 0].tolist()
+    for y, x in ((side - 400, side - 900), (side - 1, 7), (3, side - 2)):
+        row = (line[0] * y + line[1] * x + line[2]) / 2.0**40
+        column = (line[3] * y + line[4] * x + line[5]) / 2.0**40
+        assert row == pytest.approx(move.row_y * y + move.row_x * x + move.row_0, abs=1e-6)
+        assert column == pytest.approx(move.column_y * y + move.column_x * x + move.column_0, abs=1e-6)
+
+
+@pytest.mark.parametrize("sheets", [1, 3])
+def test_the_chain_rule_in_place(rng, folder, sheets):
+    placed, by_seen = rng.random((sheets, 2, 5, 32), dtype=np.float32), rng.normal(size=(2, 5, 32))
+    more = rng.normal(size=placed.shape).astype(np.float32)
+    by_seen = by_seen.astype(np.float32)
+    expected = product_gradient(placed, 0.25, by_seen)
+    for adds in (0, 1):
+        device = HostDevice(folder, reverse=bool(adds))
+        arrays = [table(device, array) for array in (placed, by_seen, more)]
+        blocks = (-(-by_seen.size // 2 // CARRYING),)
+        device.launch("chain", sheets, blocks, CARRYING, *arrays, adds, np.float32(4), 2, 5, 32)
+        np.testing.assert_allclose(arrays[0], expected + adds * more, atol=1e-6)
+        assert device.intact()
+
+
+def assert_right(work, case_, turn=0):
+    """Assert that terms and gradient, the sheets lying in one of many ways, are those of the float64 reference."""
+    objective, arranged, guides, layers = case_
+    shape = layers.shape[2:]
+    arranged = Arranged(arranged.targets, arranged_moves(shape, turn), arranged.weights, arranged.disc)
+    found, expected = work.evaluate(arranged.moves), reference.terms(layers, arranged, guides, objective)
+    for name in ("target_ssim", "guide_ssim", "likeness"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=4e-6), name
+    assert found.target_mse == pytest.approx(expected.target_mse, rel=1e-5)
+    assert len(found.likeness) == (4 if objective.stacks[0].hide_weight else 0)
+    gradient = reference.gradient(layers.astype(np.float64), arranged, guides, objective)
+    assert np.linalg.norm(work.gradient - gradient) < 2e-5 * np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize(("hide", "weighted", "round_"), KINDS)
+@pytest.mark.parametrize("shape", [(11, 11), (24, 24), (29, 14), (9, OWN + 5)])
+def test_terms_and_gradient(rng, folder, shape, hide, weighted, round_):
+    if round_ and shape[0] != shape[1]:
+        pytest.skip("round sheets are square")
+    case_ = case(rng, shape, 2, hide, weighted, round_)
+    for turn, both in ((0, (MODES[0], MODES[3])), (7, (MODES[1], MODES[2]))):
+        found = set()
+        for reverse, early in both:
+            work = on_device(case_, HostDevice(folder, reverse=reverse, early=early, resident=4 + 9 * reverse))
+            if found:
+                work.evaluate(arranged_moves(shape, turn))
+            else:
+                assert_right(work, case_, turn)
+            found.add(work.gradient.tobytes())
+            assert work._device.intact()
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "turns", "reach"),
+    [
+        ((151, 151), FOUR, 16),
+        (
+            (150, 150),
+            (((0, None, (0, 0)), (90, "h", (0, 0)), (180, "v", (0, 0))), ((0, "h", (0.4, 0)), (90, "v", (0, 0)))),
+            14,
+        ),
+    ],
+)
+def test_windows_that_go_together_are_the_whole(rng, folder, shape, turns, reach):
+    assert_windows_are_the_whole(rng, HostDevice(folder, resident=20), shape, turns, reach, ArrangedCudaWorkspace)
+
+
+def test_iterations_are_those_of_the_cpu(rng, folder):
+    """A batch and a half, the sheets lying otherwise in each."""
+    case_, team = case(rng, (31, 31), 2, 0.5, True, True), Team(2)
+    rates, lying = [0.03 / (1 + t) for t in range(15)], [arranged_moves((31, 31), t % 12) for t in range(15)]
+    here, there = on_device(case_, HostDevice(folder)), filled(*case_, team)
+    found = here.advance(rates[:BATCH], lying[:BATCH]) + here.advance(rates[BATCH:], lying[BATCH:])
+    expected = there.advance(rates, lying)
+    team.close()
+    # Where a gradient is next to nothing its sign is chance, and Adam first takes the whole rate by the sign.
+    assert np.abs(here.layers - there.layers).mean() < 1e-5
+    objective = case_[0]
+    for sums, right in zip(found, expected, strict=True):
+        assert all(isinstance(value, int) for term in sums for value in term)
+        losses = [objective.loss(one.terms(here.pixels, objective)) for one in (sums, right)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    outside = case_[1].disc == 0
+    assert (here.layers[..., outside] == np.float32(BOUNDS[1])).all()
+    assert not here._layers[..., 31:].any()
+
+
+def errors_of(target, sheets, weights, scale):
+    """The sum of weighed squared errors in quanta, as exact.py would have it, in float32 and float64."""
+    seen = np.float32(1 / scale) * sheets[0]
+    for sheet in sheets[1:]:
+        seen = seen * sheet
+    squared = (weights * ((seen - target) * (seen - target))).astype(np.float64)
+    return int(np.rint(squared * 2.0**ERROR_BITS).astype(np.int64).sum())
+
+
+def test_sums_of_regions_add_up(rng, folder):
+    """To the quantum, and weighed errors are those of exact.py."""
+    objective, arranged, guides, layers = case_ = case(rng, (23, OWN + 3), 1, 0.5, True, False)
+    lying = arranged_moves(layers.shape[2:], 0)
+    work = on_device(case_, HostDevice(folder, resident=20))
+    whole, total = work.advance([0.0], [lying])[0], None
+    for (top, bottom), (left, right) in itertools.product([(0, 13), (13, 23)], [(0, 1), (1, 70), (70, OWN + 3)]):
+        work.start(layers)
+        work.settle(0, (Region(top, bottom, left, right),))
+        found = work.advance([0.0], [lying])[0]
+        total = found if total is None else total.plus(found)
+    assert total == whole
+    for number, stack in enumerate(objective.stacks):
+        assert all(move.exact for move in lying[number])
+        sheets = [place(layers[k], move) for k, move in zip(stack.layers, lying[number], strict=True)]
+        weights = np.float32(1) if arranged.weights[number] is None else np.float32(arranged.weights[number])
+        errors = errors_of(np.float32(arranged.targets[number]), np.float32(sheets), weights, stack.scale)
+        assert whole.target_error[number] == errors
+
+
+def test_what_is_no_number_is_seen_where_it_lies(rng, folder):
+    case_ = case(rng, (30, 30), 1, 0.5, False, False)
+    layers = case_[3].copy()
+    layers[0, 0, 4, 25] = np.nan
+    work = on_device((*case_[:3], layers), HostDevice(folder))
+    lying = tuple((move_of((30, 30), degrees),) for degrees in (90, 0, 0))
+    lying = tuple(one * count for one, count in zip(lying, (3, 2, 1), strict=True))
+    # Turned, the pixel lies at 4, 4 of the first stack.
+    for region, nans in ((Region(3, 6, 3, 6), (True, False, False)), (Region(3, 6, 24, 27), (False, True, True))):
+        work.settle(0, (region,))
+        sums = work.advance([0.0], [lying])[0]
+        work.start(layers)
+        assert tuple(map(np.isnan, sums.target_ssim)) == tuple(map(np.isnan, sums.target_error)) == nans
+        assert tuple(map(np.isnan, sums.likeness)) == (nans[0], False, False, nans[2])
+        assert tuple(map(np.isnan, sums.guide_ssim)) == (nans[1], False, False)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_totals_of_more_groups_than_warps(rng, folder, reverse):
+    device = HostDevice(folder, reverse=reverse)
+    sizes = rng.integers(1, 90, 3 * SUMMING // 32 + 2)
+    ends = table(device, np.cumsum(sizes).astype(np.int32))
+    sums = table(device, rng.integers(-(2**40), 2**50, int(ends[-1])))
+    expected = [int(part.sum()) for part in np.split(sums, ends[:-1])]
+    sums[ends[4]], expected[5] = NONE, NONE
+    sums[ends[-1] - 1], expected[-1] = NONE, NONE
+    lines, turn = device.zeros(3, len(sizes), dtype=np.int64), table(device, np.array([1], dtype=np.int32))
+    device.launch("totals", 1, (1,), SUMMING, sums, ends, len(sizes), lines, turn)
+    np.testing.assert_array_equal(lines[1], expected)
+    assert not lines[[0, 2]].any()
+    assert turn[0] == 2
+
+
+def test_the_disc_is_that_of_the_cpu(rng, folder):
+    """Of windows of an image of any size, rows and columns apart."""
+    objective = Objective(
+        (Stack(0.5, 1, 1, (0,), 0.0, 0.5, True), Stack(0.5, 1, 1, (1,), 0.0, 0.5, True)), 1, True, 0.7
+    )
+    for image in ((50, 50), (51, 51), (50, 61)):
+        shape = Shape(2, 4, 21, 34)
+        frames = (Frame(0, 3, (-1, -1)), Frame(29, 16, (1, 1)))
+        work = ArrangedCudaWorkspace.blank(shape, objective, BOUNDS, BETAS, HostDevice(folder), 2)
+        weights, layers = rng.random((2, 2, 21, 34)), rng.uniform(0.1, 0.9, (2, 4, 21, 34)).astype(np.float32)
+        for stack, window in np.ndindex(2, 2):
+            work.put_weights(stack, window, weights[stack, window])
+        for k, plane in np.ndindex(2, 4):
+            work.put_layer(k, plane, layers[k, plane])
+        work.settle(0, None, None, frames, image)
+        expected = np.stack([disc(image, frame, (21, 34)) for frame in frames])
+        assert 0.1 < expected.mean() < 0.95
+        np.testing.assert_array_equal(work._pixel_weights[0, ..., :34], expected)
+        np.testing.assert_array_equal(work._pixel_weights[1:, ..., :34], weights.astype(np.float32) * expected)
+        inside = expected.repeat(2, axis=0) > 0
+        np.testing.assert_array_equal(work.layers, np.where(inside, layers, np.float32(BOUNDS[1])))
+        assert not work._pixel_weights[..., 34:].any()
+        assert not work._layers[..., 34:].any()
+        assert work._device.intact()
+
+
+def test_a_layer_that_lies_nowhere_keeps_to_its_guide(rng, folder):
+    objective, arranged, guides, layers = case(rng, (20, 20), 1, 0.0, False, False)
+    objective = Objective(objective.stacks[1:], 0.7)
+    arranged = Arranged(arranged.targets[1:], arranged_moves((20, 20), 3)[1:])
+    work = on_device((objective, arranged, guides, layers), HostDevice(folder))
+    gradient = reference.gradient(layers.astype(np.float64), arranged, guides, objective)
+    for _ in range(2):
+        work.evaluate(arranged.moves)
+        assert np.linalg.norm(work.gradient - gradient) < 2e-5 * np.linalg.norm(gradient)
+
+
+def test_a_workspace_is_filled_again_and_nothing_is_allocated(rng, folder, monkeypatch):
+    device = HostDevice(folder)
+    cases = [case(np.random.default_rng(seed), (26, 26), 1, 0.5, True, True) for seed in (0, 1)]
+    lying = [arranged_moves((26, 26), turn) for turn in (5, 9)]
+    fresh = [on_device(case_, device) for case_ in cases]
+    expected = [(work.advance([0.03, 0.02], lying), work.layers.tobytes()) for work in fresh]
+    monkeypatch.setattr(device, "zeros", lambda *_, **__: pytest.fail("allocated"))
+    monkeypatch.setattr(ArrangedCudaWorkspace, "blank", lambda *_: fresh[0])
+    for case_, right in zip(cases, expected, strict=True):
+        work = on_device(case_, device)
+        assert (work.advance([0.03, 0.02], lying), work.layers.tobytes()) == right
+
+
+def test_sheets_that_are_not_said_to_lie_anywhere(rng, folder):
+    """No moves are unmoved sheets; too few of them are refused."""
+    case_ = case(rng, (16, 16), 1, 0.0, False, False)
+    unmoved = tuple((move_of((16, 16)),) * count for count in (3, 2, 1))
+    found = []
+    for lying in (None, [unmoved] * 2):
+        work = on_device(case_, HostDevice(folder))
+        found.append((work.advance([0.03, 0.02], lying), work.layers.tobytes()))
+    assert found[0] == found[1]
+    with pytest.raises(ValueError, match="zip"):
+        work.advance([0.03, 0.02], [unmoved])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_device_memory_is_what_is_said(rng, folder, kind):
+    """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out."""
+    taken = []
+
+    class Counting(HostDevice):
+        def zeros(self, *shape, dtype=np.float32):
+            array = super().zeros(*shape, dtype=dtype)
+            taken.append(array.nbytes)
+            return array
+
+    case_ = case(rng, (200, 200), 1, *kind)
+    ArrangedCudaWorkspace.blank(Shape(3, 4, 200, 200), case_[0], BOUNDS, BETAS, Counting(folder), 2)
+    plane = 4 * 200 * pitch_of(200)
+    said = arranged_device_bytes(Shape(3, 4, 200, 200), case_[0], 2)
+    assert said - plane <= sum(taken) <= said
+
+
+class Both:
+    """Several windows or one, all kinds of terms and placements: what the CPU's path finds, and whether others do."""
+
+    def __init__(self, windows):
+        kind = (0.6, False, False) if windows == 1 else (0.5, True, True)
+        self.case = case(np.random.default_rng(7), (40, 40), 2 * windows, *kind)
+        self.frames = (Frame(0, 0, (-1, -1)), Frame(20, 20, (1, 1)))[:windows] if windows > 1 else WHOLE
+        self.counted = (Region(3, 35, 0, 40), Region(0, 22, 11, 36))[:windows]
+        self.image = (40, 40) if windows == 1 else (60, 60)
+        # Of several windows these are two that half turns lay on each other.
+        placements = [move_of(self.image, *how) for how in PLACEMENTS]
+        placements = [move for move in placements if windows == 1 or move.facing in ((1, 0, 0, 1), (-1, 0, 0, -1))]
+        lying = itertools.cycle(placements)
+        self.lying = [tuple(tuple(itertools.islice(lying, n)) for n in (3, 2, 1)) for _ in range(3)]
+        team = Team(2)
+        self.expected, self.right, _ = self.of(team, StepwiseWorkspace)
+        team.close()
+
+    def of(self, on, path=ArrangedCudaWorkspace):
+        objective, arranged, guides, layers = self.case
+        work = path.blank(Shape(*guides.shape), objective, BOUNDS, BETAS, on, len(self.frames))
+        for stack, plane in np.ndindex(arranged.targets.shape[:2]):
+            work.put_target(plane, arranged.targets[stack, plane], stack=stack)
+        for k, plane in np.ndindex(guides.shape[:2]):
+            work.put_guide(k, plane, guides[k, plane])
+            work.put_layer(k, plane, layers[k, plane])
+        for stack, window in np.ndindex(len(objective.stacks), len(self.frames)):
+            if objective.stacks[stack].weighted:
+                work.put_weights(stack, window, np.roll(arranged.weights[stack], 7 * window, axis=0))
+        work.settle(0, self.counted, None, self.frames, self.image)
+        return work.advance([0.0] * 3, self.lying), work.gradient, work
+
+    def assert_found(self, device):
+        found, gradient, work = self.of(device)
+        assert np.linalg.norm(gradient - self.right) < 1e-5 * np.linalg.norm(self.right)
+        far = 0.3 * work.pixels + 3
+        for sums, right in zip(found, self.expected, strict=True):
+            for name, quanta in (("target_ssim", 1), ("guide_ssim", 1), ("likeness", 1), ("target_error", 4096)):
+                difference = np.subtract(getattr(sums, name), getattr(right, name)).astype(float)
+                assert (np.abs(difference) < far * quanta).all(), name
+        assert work._turn[0] == 3
+        assert device.intact()
+
+
+# A kernel, text that occurs once, and what it becomes.
+FAULTS = {
+    "turned tile read before it is written": ("gather", "__syncthreads();", ""),
+    "rows for columns in a tile": (
+        "scatter",
+        "turned[tile.lane][tile.offset(i)]",
+        "turned[tile.offset(i)][tile.lane]",
+    ),
+    "off the sheet is dark": ("gather", "pitch, 1.0f}", "pitch, 0.0f}"),
+    "a place behind the last": ("gather", "within(column, width);\n        return", "column >= 0;\n        return"),
+    "down for right": ("gather", "fmaf(down, below - above, above)", "fmaf(right, below - above, above)"),
+    "the window's rows for the image's": ("gather", "tile.row(i) + way.top, column", "tile.row(i), column"),
+    "padding not zero": ("gather", "column < width ? value[i] : 0.0f", "value[i]"),
+    "always the first turn": ("gather", "*turn, all", "0, all"),
+    "the next sheet's layer": ("gather", "numbers[sheet] * planes", "numbers[sheet ^ 1] * planes"),
+    "another window's planes": ("gather", "way.window * of_window", "0 * of_window"),
+    "never added": ("scatter", "add ? to[at] + value[i] : value[i]", "value[i]"),
+    "always added": ("scatter", "add ? to[at] + value[i] : value[i]", "to[at] + value[i]"),
+    "places to the right left out": ("scatter", "int j = -1; j <= 1", "int j = -1; j < 1"),
+    "next place for the nearest": ("scatter", "1LL << (FRACTION - 1)", "0LL"),
+    "there for back": ("scatter", "row_at(way.back, row, column), y", "row_at(way.map, row, column), y"),
+    "own sheet in the product of the others": ("chain", "other - 1 < k ? other - 1 : other", "other - 1"),
+    "what a sheet shows is not added": ("chain", "if (adds)", "if (!adds)"),
+    "weights left out of the error": (
+        "stack_pass_weighted",
+        "weight.of(c, squared_error(x[c], y[c]))",
+        "squared_error(x[c], y[c])",
+    ),
+    "weights left out of its gradient": (
+        "stack_pass_weighted",
+        "weight.of(c, by_squared_error(x[c], y[c]))",
+        "by_squared_error(x[c], y[c])",
+    ),
+    "weights of another row": (
+        "stack_pass_weighted",
+        "pixel_weights, Piece(strip.place, row - REACH)",
+        "pixel_weights, Piece(strip.place, row - REACH + 1)",
+    ),
+    "weights of another window": ("stack_pass_weighted", "pixel_weights + window * plane", "pixel_weights"),
+    "weights fetched too late": ("stack_pass_weighted", "Ring<PASSING> weights", "Ring<PASSING - 1> weights"),
+    "another window's counted region": ("stack_pass", "counted_in + 4 * window", "counted_in"),
+    "negative SSIM counts": ("likeness_pass_weighted", "at.value < 0.0f ? 0.0f : at.value", "at.value"),
+    "no number becomes none": (
+        "likeness_pass",
+        "at.value < 0.0f ? 0.0f : at.value",
+        "at.value > 0.0f ? at.value : 0.0f",
+    ),
+    "half the gradient of a square": ("likeness_pass", "positive + positive", "positive"),
+    "sign of the guides": ("guide_pass", "fmaf(-guide_weight,", "fmaf(guide_weight,"),
+    "outside the disc they change": ("guide_pass_weighted", "weight.value[c] == 0.0f ? 0.0f :", ""),
+    "groups from one too late": ("totals", "ends[group - 1]", "ends[group - 1] + 1"),
+    "a lane left out": ("totals", "first + lane", "first + lane + 1"),
+    "turn counted too early": ("totals", "__syncthreads();  // everybody has read the turn", ""),
+    "a circle too small": ("disc", "<= side * side", "< side * side - 2 * side"),
+    "one colour of the window": ("disc", "of < of_window", "of < 1"),
+}
+
+
+@pytest.fixture(scope="module")
+def both():
+    return [Both(windows) for windows in (1, 2)]
+
+
+def caught(folder, both, edits):
+    """Tell whether the checks above see that the kernels are not right."""
+    try:
+        for one, (reverse, early) in itertools.product(both, MODES):
+            one.assert_found(HostDevice(folder, reverse=reverse, early=early, edits=edits))
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_caught(folder, both, fault):
+    name, old, new = FAULTS[fault]
+
+    def plant(text):
+        assert text.count(old) == 1, f"the fault {fault!r} does not fit the source any more"
+        return text.replace(old, new)
+
+    plant(source(name, 3))
+    assert caught(folder, both, {name: plant})
+
+
+def test_nothing_is_caught_in_what_is_right(folder, both):
+    assert not caught(folder, both, {})
+
+
+_SANITIZED_RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from cuda_host.device import SANITIZED, HostDevice
+from test_cuda_arrangements import Both
+def plant(text):
+    assert text.count({old!r}) == 1
+    return text.replace({old!r}, {new!r})
+both = Both(2)
+for reverse, early in ((False, False), (True, True)):
+    edits = {{{name!r}: plant}}
+    both.assert_found(HostDevice(Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits=edits))
+print("clean")
+"""
+
+# Reads and writes out of range that may go unseen on the numbers alone.
+OUT_OF_RANGE = {
+    "none": ("gather", "row < height)", "row < height)"),
+    "a row below the last": ("gather", "row < height)", "row <= height)"),
+    "a tile without a margin": ("scatter", "turned[TILE][TILE + 1]", "turned[TILE - 1][TILE + 1]"),
+    "the next layer's gradient": ("scatter", "numbers[first + k] * planes", "(numbers[first + k] + 1) * planes"),
+    "a group too many": ("totals", "group < groups", "group <= groups"),
+}
+
+
+@pytest.mark.parametrize("fault", OUT_OF_RANGE)
+def test_address_and_bounds_sanitizers(folder, fault):
+    name, old, new = OUT_OF_RANGE[fault]
+    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "name": name, "old": old, "new": new}
+    libraries = [
+        subprocess.run(
+            ["g++", f"-print-file-name={library}.so"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for library in ("libasan", "libubsan")
+    ]
+    if not all(Path(library).exists() for library in libraries):
+        pytest.skip("needs g++'s address sanitizer: install libasan")
+    settings = {
+        **environment(),
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+        "PYTHONPATH": str(ROOT / "tests"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _SANITIZED_RUN.format(**values)],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if fault == "none":
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert done.stdout == "clean\n"
+    else:
+        assert done.returncode != 0
+        assert "AddressSanitizer" in done.stderr or "runtime error" in done.stderr, done.stderr[-2000:]
