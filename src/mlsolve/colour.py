@@ -5,7 +5,7 @@ transmittance t in [0, 1]. *Encoded transmittance* x = t^(1/2.2): what the solve
 product of encoded layers is the encoded light through the stack.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -74,7 +74,7 @@ def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float =
     return seen(same_planes(list(layers), "layer"), exposure)  # type: ignore[arg-type]
 
 
-def seen(images: "Sequence[FloatArray]", exposure: float) -> FloatArray:
+def seen(images: "Iterable[FloatArray]", exposure: float) -> FloatArray:
     """Return what `compose` returns of `images`, each (h, W, C) float32 sRGB in [0, 1], which may be a few rows."""
     light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
     for image in images:

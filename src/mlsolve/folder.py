@@ -152,8 +152,9 @@ def stack_names(stacks: int) -> list[str]:
 
 def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
     """Write all but layers and stacks into `stage`, which is to become `folder`; job: what it came from."""
+    names = None if job is None else [path.name for path in job.targets]
     with images.PngWriter(stage / "sheet.png", sheet_size(proof), 3, 8) as writer:
-        for band in sheet_bands(proof):
+        for band in sheet_bands(proof, names, job is not None and job.shape == "disc"):
             writer.write(band)
     images.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:

@@ -166,6 +166,15 @@ def check_arrangements(
             raise OptionError(f"layer {layer} lies in no arrangement: add it to one, or leave its guide out")
 
 
+def check_registration(registration: float, shape: tuple[int, int]) -> None:
+    """Raise OptionError if sheets of `shape` = (height, width) would hardly lie on each other any more."""
+    most = min(shape) // 4
+    if registration > most:
+        raise OptionError(
+            f"registration is {registration:g} pixels, the sheets are {shape[1]}×{shape[0]}: it must be {most} or less"
+        )
+
+
 def number(name: str, value: object, low: float, high: float) -> float:
     """Return `value` as a float from `low` to `high`, or raise OptionError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):

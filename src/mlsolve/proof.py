@@ -6,7 +6,7 @@ many rows are taken at a time. Sheets that are turned are read by columns.
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,10 +33,10 @@ Sink = Callable[[npt.NDArray[np.uint8]], None]
 CELL: Final = 420
 """Longer side of a picture on the contact sheet, in pixels."""
 
-PART: Final = 264
+PART: Final = 260
 """Longer side of target and stack there if there are several, whose sheets are off or not."""
 
-SHEET_CELL: Final = 124
+SHEET_CELL: Final = 120
 """Longer side of a sheet as it lies in an arrangement, on the contact sheet."""
 
 STACK: Final = 2048
@@ -216,24 +216,18 @@ class Proof:
         for number, stack in enumerate(self.stacks):
             target = wanted(number, outer)
             stack.target.feed(target[inner])
-            sheets = [
-                self._laid(layer, one.layer - 1, move, outer)
-                for one, move in zip(stack.laid.place, stack.moves, strict=True)
-            ]
-            for k, sheet in enumerate(sheets):
-                stack.sheets[k].feed(sheet[inner])
-                stack.similarity[1 + k] += self._similar(sheet, target, counted)
-            whole = seen(sheets, stack.laid.exposure)
+            whole = seen(self._passing(stack, layer, target, outer, counted), stack.laid.exposure)
             stack.whole.feed(whole[inner])
             stack.cell.feed(whole[inner])
             self._compare(stack, 0, 0, whole, target, counted)
             for at, ((_, look), moves) in enumerate(zip(stack.off, stack.away, strict=True)):
-                # The first sheet lies as it did.
-                others = zip(stack.laid.place[1:], moves[1:], strict=True)
-                lying = [sheets[0], *(self._laid(layer, one.layer - 1, move, outer) for one, move in others)]
+                del whole  # before the next one takes its memory
+                both = zip(stack.laid.place, moves, strict=True)
+                lying = (self._laid(layer, one.layer - 1, move, outer) for one, move in both)
                 whole = seen(lying, stack.laid.exposure)
                 look.feed(whole[inner])
-                self._compare(stack, 1 + len(sheets) + at, 1 + at, whole, target, counted)
+                self._compare(stack, 1 + len(stack.sheets) + at, 1 + at, whole, target, counted)
+            del whole
         self._values += (bottom - top) * self.size[0] * target.shape[2]
         self._done = bottom
 
@@ -242,6 +236,22 @@ class Proof:
         """What stacks and layers score, once all rows have passed."""
         ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
         return Scores(tuple(stack.scores(self._values) for stack in self.stacks), ssim)
+
+    def _passing(
+        self,
+        stack: StackProof,
+        layer: Callable[[int, Region], FloatArray],
+        target: FloatArray,
+        rows: Region,
+        counted: Region,
+    ) -> Iterator[FloatArray]:
+        """Give rows of one sheet of a stack after the other as it lies there; each is compared with the target."""
+        both = zip(stack.laid.place, stack.moves, strict=True)
+        for k, (one, move) in enumerate(both):
+            sheet = self._laid(layer, one.layer - 1, move, rows)
+            stack.sheets[k].feed(sheet[counted.top : counted.bottom])
+            stack.similarity[1 + k] += self._similar(sheet, target, counted)
+            yield sheet
 
     def _laid(
         self, layer: Callable[[int, Region], FloatArray], number: int, move: Move, rows: Region

@@ -1,4 +1,4 @@
-"""The contact sheet: guides, layers, how they lie, targets and stacks, in register and out of it, with their scores.
+"""The contact sheet: guides, layers and how they lie, targets, stacks in register and out of it, and their scores.
 
 First everything is given its place, then the sheet is drawn from the top, some rows of pixels at a time.
 """
@@ -29,7 +29,7 @@ _BAND: Final = 64
 _LEAST: Final = {CELL: 372, PART: 252, SHEET_CELL: SHEET_CELL}
 """Least width of the room for a picture, in pixels: the longest caption must find room below a narrow one."""
 _PAIRS: Final = 4
-"""Most sheets of an arrangement that lie two by two beside it; more lie four by four."""
+"""Most sheets of an arrangement that lie two in a line in its row; of more up to four do."""
 
 _TEXT: Final = 20
 _SMALL: Final = 18
@@ -103,9 +103,9 @@ def sheet_bands(
 
     names: of the targets. disc: whether the sheets are round, so that paper is seen beside them.
 
-    Above each layer stands its guide. Of one arrangement target and stack stand to the right, what else there is of it
-    below; of several there is a row for each. All of it at once would be the largest thing in the memory of a small
-    run.
+    Above each layer stands its guide. Of one arrangement target and stack stand to the right, what else there is of
+    it below; of several there is a row for each. All of it at once would be the largest thing in the memory of a
+    small run.
     """
     page = _Page(proof, names)
     alive: dict[int, npt.NDArray[np.uint8]] = {}
@@ -140,9 +140,9 @@ class _Page:
         self._plain = self._one and all(one.still and one.layer == k for k, one in enumerate(place, start=1))
         self._offs = max(len(stack.off) for stack in proof.stacks)
         layers = len(proof.layers)
-        self._columns = -(-layers // -(-layers // COLUMNS))
+        self._columns = _even(layers, COLUMNS)
         most = max(len(stack.sheets) for stack in proof.stacks)
-        self._across = min(most, 2 if most <= _PAIRS else 4)
+        self._across = min(most, 2) if most <= _PAIRS else _even(most, 4)
         self._room = {cell: max(shown(proof.size, cell, enlarge=True)[0], least) for cell, least in _LEAST.items()}
         self.width = self._needed_width()
         self._right = self.width - _MARGIN
@@ -153,7 +153,7 @@ class _Page:
         grid = self._columns * (room + _GAP) - _GAP
         if self._one:
             return 2 * _MARGIN + grid + 2 * _GAP + room
-        return 2 * _MARGIN + max(grid, (2 + self._offs) * part + _GAP + self._block)
+        return 2 * _MARGIN + max(grid, (2 + self._offs) * part + 2 * _GAP + self._block)
 
     @property
     def _block(self) -> int:
@@ -198,8 +198,10 @@ class _Page:
         of = (f"target {number + 1}", ""), (self._names[number], "")
         bottoms = [self._put(stack.target, PART, _MARGIN, top, *of)]
         left = self._right - (1 + self._offs) * step + _GAP
-        bottoms.append(self._lay(stack, left - _GAP - self._block, top, self._across))
-        self.signs.append(_Sign("=", left - _GAP // 2, top + shown(self._proof.size, PART, enlarge=True)[1] // 2))
+        bottoms.append(self._lay(stack, left - 2 * _GAP - self._block, top, self._across))
+        beside = PART if len(stack.sheets) > self._across else SHEET_CELL
+        middle = shown(self._proof.size, beside, enlarge=True)[1] // 2
+        self.signs.append(_Sign("=", left - _GAP * 3 // 4, top + middle))
         of = (
             (f"stack {number + 1}", f"SSIM {found.ssim:.3f}"),
             (f"exposure {stack.laid.exposure:.3g}", _decibels(found.psnr)),
@@ -245,7 +247,8 @@ class _Page:
                 ends.append(self._put(preview, PART, left + place * (room + _GAP), top, caption))
             free = left - 2 * _GAP - _MARGIN
         if not self._plain:
-            ends.append(self._lay(stack, _MARGIN, top, (free + _GAP) // (self._room[SHEET_CELL] + _GAP)))
+            most = (free + _GAP) // (self._room[SHEET_CELL] + _GAP)
+            ends.append(self._lay(stack, _MARGIN, top, _even(len(stack.sheets), most)))
         return max(ends)
 
     def _foot(self, bottom: int) -> int:
@@ -307,6 +310,11 @@ class _Page:
             self.words.append(_Words(line, left, top, size, colour))
             top += _LINE
         return top
+
+
+def _even(count: int, most: int) -> int:
+    """Return how many of so many stand in a line, so that there are as few lines as can be, about as long."""
+    return -(-count // -(-count // most))
 
 
 def _off(stack: StackProof, found: StackScores) -> list[tuple[Preview, tuple[str, str]]]:
@@ -386,7 +394,7 @@ def _fitted(text: str, room: float, size: int) -> str:
         return text
     while text and _length(text + "…", size) > room:
         text = text[:-1]
-    return text + "…"
+    return text.rstrip() + "…"
 
 
 def _writable(name: str) -> str:

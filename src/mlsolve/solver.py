@@ -18,7 +18,7 @@ from .colour import decode
 from .errors import DeviceMemoryError, InputError
 from .history import History
 from .memory import check_memory
-from .model import Arrangement, Problem, check_arrangements
+from .model import Arrangement, Problem, check_arrangements, check_registration
 from .options import MAX_LAYERS, Options
 from .pyramid import level_shapes
 from .rounds.advance import Stop
@@ -61,6 +61,7 @@ def solve(
     height, width, planes = asked.targets[0].shape
     check_memory((width, height), len(asked.guides), planes)
     shapes = level_shapes(height, width, options.levels)
+    check_registration(options.registration, (height, width))
     shape = Shape(len(asked.guides), planes, height, width)
     backend = open_backend(options, BETAS, shape)
     solved = None

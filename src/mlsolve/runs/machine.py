@@ -96,7 +96,7 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     if memory < least:
         # Rounded up, so that what is named will do.
         advice = -(-least // 2**20)
-        raise OptionError(f"memory is {in_words(memory)}: this print needs {advice}MiB at least")
+        raise OptionError(f"memory is {in_words(memory)}: this print needs {advice}MiB at least{_why_whole(problem)}")
     left = memory - _RESERVE
     side = next(
         side for side in (1024, 512, 256, CHUNK) if _side_bytes(side, problem, files) <= left or side == CHUNK
@@ -105,6 +105,13 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
     limits = Limits(left // machine.workers, machine.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
+
+
+def _why_whole(problem: Problem) -> str:
+    """Return why a print cannot be solved in tiles, nothing if it can."""
+    if not any(one.rotate % 90 for stack in problem.stacks for one in stack.place or ()):
+        return ""
+    return ", for sheets turned by other than quarter turns are solved whole"
 
 
 def _device_share(machine: Machine, problem: Problem) -> int | None:

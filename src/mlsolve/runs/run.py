@@ -17,7 +17,7 @@ from ..history import Step
 from ..images import Picture, open_picture
 from ..job import MAX_SIDE, Job
 from ..memory import trim
-from ..model import check_arrangements
+from ..model import check_arrangements, check_registration
 from ..options import Options
 from ..pyramid import level_shapes
 from ..rounds.advance import Round, Stop
@@ -191,6 +191,7 @@ def _described(
     backend: Literal["cpu", "cuda"],
 ) -> Problem:
     """Return `job` as what is solved, its settings named."""
+    check_registration(options.registration, shapes[-1])
     layers, stacks = len(job.guides), stacks_of(job.arrangements)
     options = dataclasses.replace(
         options,
