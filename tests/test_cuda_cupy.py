@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from cuda_host.arrangements import Both
 from cuda_host.checks import assert_right, problem, workspace
 from cuda_host.device import HostDevice, _adam, compiler
 from mlsolve_kernels.adam.step import Rates
@@ -129,7 +130,8 @@ def fake_cupy(folder, properties, free):
         def run(grid, block, arguments):
             assert all(isinstance(a, np.ndarray | np.int32 | np.float32) for a in arguments)
             values = [int(a) if isinstance(a, np.int32) else a for a in arguments]
-            layers = values[0].shape[0] if name in ("target_pass", "layer_pass") else run.layers
+            depends = name in ("target_pass", "layer_pass", "chain") or name.startswith("stack_pass")
+            layers = values[0].shape[0] if depends else run.layers
             run.layers = layers
             Stream.current.run(lambda: host.launch(name, layers, grid, block[0], *values))
 
@@ -193,7 +195,9 @@ def opened(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(adam, "update", Update())
 
     def open_device(graphs=False, properties=H100, free=10**9):
-        fake = fake_cupy(tmp_path_factory.mktemp("kernels"), properties, free)
+        folder = tmp_path_factory.getbasetemp() / "cuda_cupy"  # kernels are compiled once for the module
+        folder.mkdir(exist_ok=True)
+        fake = fake_cupy(folder, properties, free)
         monkeypatch.setattr(devices, "_cupy", lambda: fake)
         device = CupyDevice(graphs)
         Stream.made = device.stream
@@ -245,6 +249,22 @@ def test_a_graph_is_recorded_anew_where_another_region_counts(rng, opened):
             found += work.advance([0.02, 0.01])
         results.append((found, work.layers.tobytes()))
     assert results[0] == results[1]
+
+
+def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path):
+    """A graph is recorded once, whatever becomes of moves, regions and weights: all of them lie on the device."""
+    both, results = Both(2, slice(1)), []
+    for graphs in (None, False, True):
+        device = HostDevice(tmp_path) if graphs is None else opened(graphs)
+        work = both.on(device)
+        before = 0 if graphs is None else device.stream.ran
+        found = work.advance([0.03] * 4, both.lying * 2)
+        if graphs is not None:
+            assert device.stream.ran - before == (8 if graphs else 8 * 4)
+        work.settle(4, both.counted[::-1], None, both.frames[::-1], both.image)
+        found += work.advance([0.02] * 2, both.lying[::-1])
+        results.append((found, work.layers.tobytes()))
+    assert results[0] == results[1] == results[2]
 
 
 def test_two_threads_load_a_kernel_once(opened, monkeypatch):

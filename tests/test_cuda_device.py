@@ -15,6 +15,7 @@ import pytest
 
 import mlsolve
 import test_tiles_of_kernels
+from cuda_host.arrangements import Both
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, compiler
 from mlsolve.backends import CudaBackend
@@ -25,8 +26,11 @@ from mlsolve_kernels.cuda.device import CupyDevice, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import OWN, pitch_of
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
+from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace
 from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.sweep.reference import iterate
+from mlsolve_kernels.threads import Team
+from test_arrangements import arranged_moves, case, filled
 from test_cuda_tiles import RATES, tiles_differ
 
 pytestmark = pytest.mark.gpu
@@ -123,6 +127,36 @@ def test_tiles_are_the_whole(rng, device, monkeypatch):
     assert tiles_differ(rng, device, size=(150, 2 * OWN + 30), tile=(64, 97)) is None
 
 
+@pytest.mark.parametrize("windows", [1, 2])
+def test_arrangements_are_those_of_the_cpu(device, windows):
+    Both(windows).assert_found(device)
+
+
+@pytest.mark.parametrize(("hide", "weighted", "round_"), [(0.0, False, False), (0.3, True, True)])
+def test_arrangements_of_large_sheets(rng, device, hide, weighted, round_):
+    """Several strips, pieces and squares, against the CPU."""
+    case_, team = case(rng, (333, 333), 3, hide, weighted, round_), Team()
+    here, there = filled(*case_, device, ArrangedCudaWorkspace), filled(*case_, team)
+    for turn in (0, 5):
+        found, expected = (work.evaluate(arranged_moves((333, 333), turn)) for work in (here, there))
+        for one, right in zip(found, expected, strict=True):
+            assert one == pytest.approx(right, abs=1e-6)
+        assert relative_error(here.gradient, there.gradient) < 1e-5
+    team.close()
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+def test_the_host_gives_the_same_bytes_of_arrangements(device, tmp_path):
+    """And a graph that is replayed while the sheets lie otherwise every time."""
+    for both in (Both(1), Both(2)):
+        results = []
+        for on in (device, CupyDevice(graphs=True), HostDevice(tmp_path)):
+            work = both.on(on)
+            sums = work.advance([0.0] * 4, both.lying * 2)
+            results.append((sums, work.gradient.tobytes()))
+        assert results[0] == results[1] == results[2]
+
+
 def test_two_devices_from_two_threads(rng):
     """Two streams; of two GPUs where there are as many. What each gives is what it gives alone."""
     import cupy
@@ -169,8 +203,11 @@ def test_out_of_memory_is_told(device):
         backend.check_memory((1, 1, side, side))
 
 
-_ITERATE = """
+_ITERATE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 import numpy as np
+from cuda_host.arrangements import Both
 from mlsolve_kernels.cuda.device import CupyDevice
 from mlsolve_kernels.objective.cuda import CudaWorkspace
 from mlsolve_kernels.objective.terms import one_stack
@@ -182,6 +219,8 @@ for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 
     work.start(guides)
     work.advance([0.03, 0.02])
     print(work.layers.mean())
+for both in (Both(1), Both(2)):
+    both.on(device).advance([0.03] * 2, both.lying)
 """
 
 

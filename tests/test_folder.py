@@ -1,4 +1,3 @@
-import dataclasses
 import errno
 import json
 
@@ -9,7 +8,6 @@ import mlsolve
 from conftest import tree
 from mlsolve import OutputError, folder, images
 from mlsolve.images.files import Partial
-from mlsolve.proof import CELL
 from mlsolve.rounds.pictures import as_codes
 
 
@@ -189,44 +187,3 @@ def test_layers_that_are_no_stack(tmp_path):
     images.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))
     with pytest.raises(mlsolve.InputError, match=r"holds layer-2\.png and layer-2\.tif: remove one of them"):
         folder.layer_files(tmp_path)
-
-
-def sheet_of(solution, out):
-    """The contact sheet as it is written, (H, W, 3) in 8 bits."""
-    return np.rint(images.load(solution.save(out) / "sheet.png") * 255).astype(int)
-
-
-@pytest.mark.parametrize("scale", [1, 21])
-def test_the_sheet_shows_every_picture(tmp_path, solution, scale):
-    """Pictures of one colour: every one fills a cell, a layer below its guide; cells do not grow with the print."""
-    height, width = 40 * scale, 48 * scale
-    colours = np.random.default_rng(3).integers(60, 256, (7, 1, 1, 3))
-    flat = np.broadcast_to(colours / np.float32(255), (7, height, width, 3)).astype(np.float32)
-    shown = dataclasses.replace(solution, target=flat[0], guides=flat[1:4], layers=flat[4:])
-    sheet = sheet_of(shown, tmp_path / "prints")
-    assert 1500 < sheet.shape[1] < 2200
-    tops, lefts = [], []
-    for colour in (*colours[:, 0, 0], np.rint(shown.stack[0, 0] * 255)):
-        alike = (np.abs(sheet - colour) <= 1).all(axis=2)
-        rows, columns = (np.flatnonzero(alike.any(axis=axis)) for axis in (1, 0))
-        assert (len(rows), len(columns), alike.sum()) == (CELL * 5 // 6, CELL, CELL * CELL * 5 // 6)
-        tops.append(rows[0])
-        lefts.append(columns[0])
-    target, *guides, first, second, third, stack = zip(tops, lefts, strict=True)
-    layers = (first, second, third)
-    assert [left for _, left in guides] == [left for _, left in layers] == sorted(left for _, left in layers)
-    assert {top for top, _ in guides} == {target[0]}
-    assert {top for top, _ in layers} == {stack[0]}
-    assert target[0] < stack[0]
-    assert target[1] == stack[1] > third[1]
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 16])
-def test_the_sheet_of_any_number_of_layers(tmp_path, count, picture):
-    options = mlsolve.Options(iterations=1, levels=1)
-    grey = picture(60, 20, 0, 1)
-    solution = mlsolve.solve(grey, [picture(60, 20, k, 1) for k in range(count)], options)
-    sheet = sheet_of(solution, tmp_path / "prints")
-    # Columns are as wide as their captions, however narrow the pictures.
-    assert (min(count, 4) + 1) * 300 < sheet.shape[1] < 2600
-    assert sheet.shape[2] == 3

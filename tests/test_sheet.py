@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 import mlsolve
 from mlsolve import folder, images, sheet
+from mlsolve.lettering import font
 from mlsolve.model import Placement
 from mlsolve.proof import CELL, PART, SHEET_CELL, Laid, Proof, distances_for
 from mlsolve.scores import Off, Scores, StackScores
@@ -99,11 +100,6 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
-def told(request):
-    return Told(*CASES[request.param])
-
-
 def drawn(proof, names=None, disc=False):
     """The sheet, (H, W, 3); its bands are few rows each."""
     bands = list(sheet_bands(proof, names, disc))
@@ -126,47 +122,40 @@ def overlap(one, other):
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def test_the_size_is_that_of_the_bands(told):
-    page = drawn(told)
-    assert sheet_size(told) == page.shape[1::-1]
-    assert page.dtype == np.uint8
-
-
 def test_the_size_does_not_grow_with_the_print():
     sizes = {sheet_size(Told((side, side * 2 // 3), 3, [all_of(3)])) for side in (30, 300, 3000, 300_000)}
     assert len(sizes) == 1
 
 
-def test_every_picture_has_its_place(told):
-    """All of it, apart from all others and from the edge."""
-    page = drawn(told)
-    plain = [place.words() for place in told.stacks[0].laid.place] == [str(k + 1) for k in range(len(told.layers))]
+@pytest.mark.parametrize("case", CASES)
+def test_every_picture_has_its_place(case):
+    """All of it, apart from all others and from the edge; sheets that lie as they were solved are the layers."""
+    told = Told(*CASES[case])
+    page, layers = drawn(told), len(told.layers)
+    assert sheet_size(told) == page.shape[1::-1]
+    plain = [place.words() for place in told.stacks[0].laid.place] == [str(k + 1) for k in range(layers)]
     hidden = told.stacks[0].sheets if len(told.stacks) == 1 and plain else []
     shown = [preview for preview in told.previews if preview not in hidden]
-    boxes = sheet._Page(told, None).pictures
-    assert sorted(id(one.preview) for one in boxes) == sorted(id(preview) for preview in shown)
+    pictures = sheet._Page(told, None).pictures
+    assert sorted(id(one.preview) for one in pictures) == sorted(id(preview) for preview in shown)
     corners = []
-    for one in boxes:
+    for one in pictures:
         part = page[one.top : one.bottom, one.left : one.left + one.size[0]].astype(int)
         assert part.shape[1::-1] == one.size
         assert np.abs(part - one.preview.image[0, 0]).max() <= 1
-        # Of the proportions of the print.
         scale = max(one.size) / max(told.size)
         assert one.size == tuple(max(1, round(side * scale)) for side in told.size)
+        assert one.left >= 56
         corners.append((one.left, one.top, one.left + one.size[0], one.bottom))
     assert not any(overlap(*both) for both in itertools.combinations(corners, 2))
-    edge = np.ones(page.shape[:2], bool)
-    edge[40:-40, 50:-50] = False
-    sides = page[:, :50], page[:, -50:], page[:40], page[-40:]
-    assert [(side == PAPER).all() for side in (*sides[1:], sides[0][:, :28])] == [True] * 4
-    # Nothing but signs hangs into the margin.
-    assert not any(corner[0] < 56 for corner in corners)
+    # Only signs stand in the margin.
+    assert all((side == PAPER).all() for side in (page[:50], page[-40:], page[:, -50:], page[:, :30]))
 
 
 def boxes_of(page):
     """Where the ink of captions and signs is: left, top, right, bottom."""
     for words in page.words:
-        left, top, right, bottom = sheet._font(words.size).getbbox(words.text, anchor=words.anchor)
+        left, top, right, bottom = font(words.size).getbbox(words.text, anchor=words.anchor)
         yield words.x + left, words.top + top, words.x + right, words.top + bottom
     for sign in page.signs:
         yield sign.x - 7, sign.y - 7, sign.x + 7, sign.y + 7
@@ -192,6 +181,7 @@ def test_no_caption_runs_into_another(case):
     proof.told = longest(proof)
     names = ["w" * 80 + ".tiff"] * len(places)
     page = sheet._Page(proof, names)
+    assert all("…" not in words.text or words.text.startswith("w") for words in page.words), "only names are cut"
     boxes = list(boxes_of(page))
     pictures = [(one.left, one.top, one.left + one.size[0], one.bottom) for one in page.pictures]
     assert all(box[0] >= 30 and box[1] >= 56 for box in boxes)
@@ -205,10 +195,9 @@ def test_no_caption_runs_into_another(case):
 
 def places_of(page, text, size, colour):
     """Where the sheet says `text`, in pixels: left and top of its ink."""
-    font = sheet._font(size)
-    left, top, right, bottom = font.getbbox(text)
+    left, top, right, bottom = font(size).getbbox(text)
     patch = Image.new("RGB", (right - left, bottom - top), PAPER)
-    ImageDraw.Draw(patch).text((-left, -top), text, fill=colour, font=font)
+    ImageDraw.Draw(patch).text((-left, -top), text, fill=colour, font=font(size))
     differences = cv2.matchTemplate(page.astype(np.float32), np.asarray(patch, np.float32), cv2.TM_SQDIFF)
     rows, columns = np.nonzero(differences < 2000)
     return [(int(x), int(y)) for x, y in zip(columns, rows, strict=True)]
@@ -253,6 +242,7 @@ def test_where_the_plain_case_stands():
     """Guides above their layers, target above the stack to their right, out of register it is in one more row."""
     proof = Told((600, 600), 3, [all_of(3)], 3.0)
     page, (stack,) = drawn(proof), proof.stacks
+    assert {preview.size for preview in (stack.target, stack.cell, *proof.layers)} == {(CELL, CELL)}
     assert page.shape[1] == 1904
     assert page.shape[0] < 1420
     guides, layers = ([found(page, preview) for preview in row] for row in (proof.guides, proof.layers))
@@ -305,7 +295,7 @@ def test_a_row_for_every_arrangement():
         target, whole = found(page, stack.target), found(page, stack.cell)
         sheets = [found(page, preview) for preview in stack.sheets]
         offs = [found(page, preview) for _, preview in stack.off]
-        assert {box[2:] for box in (target, whole, *offs)} == {(PART, PART)}
+        assert {box[2:] for box in (target, whole, *offs)} == {(PART, PART)} == {stack.target.size, stack.cell.size}
         assert {box[1] for box in (target, whole, sheets[0], *offs)} == {target[1]}
         assert {box[2:] for box in sheets} == {(SHEET_CELL, SHEET_CELL)}
         assert target[0] == 56
@@ -344,13 +334,13 @@ def test_a_row_for_every_arrangement():
 
 def test_what_a_layer_gives_away_is_the_most_of_all_arrangements():
     proof = Told((300, 300), 3, [[Placement(2), Placement(1)], [Placement(3), Placement(2)]])
-    scores = ((0.31, 0.62), (0.12, 0.45))
+    scores = ((0.51, 0.62), (0.12, 0.45))
     stacks = tuple(
         StackScores(0.9, 30.0, away, one.off) for one, away in zip(proof.told.stacks, scores, strict=True)
     )
     proof.told = Scores(stacks, proof.told.guide_ssim)
     page = drawn(proof)
-    for layer, away in zip(proof.layers, ("0.62", "0.45", "0.12"), strict=True):
+    for layer, away in zip(proof.layers, ("0.62", "0.51", "0.12"), strict=True):
         assert below(page, layer, f"gives away {away}")
 
 
@@ -400,6 +390,7 @@ def test_an_exact_stack():
         ("w" * 80, None),
         ("日.png", ""),
         ("Кот.png", ""),
+        ("in\ntwo.png", ""),
     ],
 )
 @pytest.mark.parametrize("places", [[all_of(2)], [all_of(2)] * 2])
@@ -466,22 +457,29 @@ def test_sheets_are_shown_as_they_lie():
     assert sum(one.size[0] == SHEET_CELL for one in sheet._Page(proof, None).pictures) == 2
 
 
-def test_one_row_of_pictures_in_memory():
-    """The sheet itself is never whole, nor are all its pictures drawn at once."""
-    proof = Told((900, 900), 16, [moved(16, 16, seed) for seed in range(4)], 2.0)
-    for _ in sheet_bands(proof):  # fonts are loaded once
-        break
-    width, height = sheet_size(proof)
+@pytest.mark.parametrize(
+    "proof",
+    [
+        Told((900, 900), 7, [moved(7, 7)], 2.0),
+        Told((900, 900), 16, [moved(16, 16, seed) for seed in range(4)], 2.0),
+        Told((100, 100), 16, [moved(16, 16, seed) for seed in range(4)], 2.0),
+    ],
+    ids=["smaller", "as they are", "larger"],
+)
+def test_one_row_of_pictures_in_memory(proof):
+    """The sheet itself is never whole, nor are all its pictures: runs.machine reckons with no more."""
+    for _ in sheet_bands(proof):  # the fonts, the kernels
+        pass
     tracemalloc.start()
     for _ in sheet_bands(proof):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    row, bands = 5 * CELL * CELL * 3, 4 * 64 * width * 3
-    assert peak < row + bands + (1 << 20) < width * height * 3 / 6
+    width, height = sheet_size(proof)
+    assert peak < 5 * CELL * CELL * 3 + (4 << 20) < width * height * 3 / 2
 
 
-@pytest.mark.parametrize("scale", [1, 21])
+@pytest.mark.parametrize("scale", [1, 12])
 def test_the_sheet_of_a_solution(tmp_path, scale):
     """Flat pictures, from arrays through files to the sheet; cells do not grow with the print."""
     rng = np.random.default_rng(3)

@@ -93,7 +93,8 @@ class Preview:
             self._sink(code_values(shown, shown.shape[2]))
             self._made = ready
         wanted = int(self._rows.first[ready]) if ready < len(ends) else bottom
-        self._held, self._top = held[:, wanted - self._top :], wanted
+        # A copy, for a part holds all that it is a part of.
+        self._held, self._top = held[:, wanted - self._top :].copy(), wanted
 
     @property
     def image(self) -> npt.NDArray[np.uint8]:
@@ -165,6 +166,20 @@ def aside(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> lis
             for move, (right, down) in zip(moves[1:], ways, strict=False)
         ),
     ]
+
+
+def previews_bytes(
+    size: tuple[int, int], planes: int, layers: int, sheets: Sequence[int], registration: float
+) -> int:
+    """Return the memory that the previews of a proof take in the end; sheets: how many each stack has."""
+
+    def pixels(longest: int) -> int:
+        width, height = shown(size, longest)
+        return width * height
+
+    offs = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
+    of_stacks = (2 * len(sheets) + sum(offs)) * pixels(CELL if len(sheets) == 1 else PART)
+    return planes * (2 * layers * pixels(CELL) + of_stacks + sum(sheets) * pixels(SHEET_CELL))
 
 
 class Proof:

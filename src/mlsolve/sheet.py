@@ -4,18 +4,16 @@ First everything is given its place, then the sheet is drawn from the top, some 
 """
 
 import math
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from .arrays import code_values
+from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 from .proof import CELL, PART, SHEET_CELL, Preview, Proof, StackProof, shown
 from .resize import resize
 from .scores import StackScores
@@ -26,15 +24,11 @@ _GAP: Final = 28
 _MARGIN: Final = 56
 _BAND: Final = 64
 """Rows of pixels that are put together at a time."""
-_LEAST: Final = {CELL: 372, PART: 252, SHEET_CELL: SHEET_CELL}
+_LEAST: Final = {CELL: 372, PART: PART, SHEET_CELL: SHEET_CELL}
 """Least width of the room for a picture, in pixels: the longest caption must find room below a narrow one."""
 _PAIRS: Final = 4
 """Most sheets of an arrangement that lie two in a line in its row; of more up to four do."""
 
-_TEXT: Final = 20
-_SMALL: Final = 18
-_TINY: Final = 16
-"""Sizes of type: names and scores; what is said beside; how a sheet lies."""
 _BELOW: Final = 12
 """From a picture down to its caption."""
 _LINE: Final = 26
@@ -84,7 +78,7 @@ class _Words:
 class _Sign:
     """What stands between sheets."""
 
-    kind: Literal["×", "="]
+    kind: Sign
     x: int
     y: int
     """Its middle."""
@@ -133,7 +127,7 @@ class _Page:
         self.words: list[_Words] = []
         self.signs: list[_Sign] = []
         self._proof, self._scores = proof, proof.scores
-        self._names = [_writable(name) for name in names or [""] * len(proof.stacks)]
+        self._names = [writable(name) for name in names or [""] * len(proof.stacks)]
         self._one = len(proof.stacks) == 1
         # Lying so, in no other order either, they are the layers once more.
         place = proof.stacks[0].laid.place
@@ -219,10 +213,10 @@ class _Page:
             bottom = self._put(preview, PART, left - room, top, caption)
             left -= room + _GAP
         free = left - _GAP - _MARGIN
-        end = self._tell("sheets out of register", _MARGIN, top - 4, free, _TEXT, _INK)
-        end = self._tell(_how_far(self._proof), _MARGIN, end + 4, free, _SMALL) + _BELOW
-        line, size = self._solved(), _SMALL
-        foot = max(end, bottom - _DEPTH + _BELOW + 2 - (len(_wrapped(line, free, size)) - 1) * _LINE)
+        end = self._tell("sheets out of register", _MARGIN, top - 4, free, TEXT, _INK)
+        end = self._tell(_how_far(self._proof), _MARGIN, end + 4, free, SMALL) + _BELOW
+        line, size = self._solved(), SMALL
+        foot = max(end, bottom - _DEPTH + _BELOW + 2 - (len(wrapped(line, free, size)) - 1) * _LINE)
         return max(self._tell(line, _MARGIN, foot, free, size), bottom - _BELOW) + _MARGIN
 
     def _rest(self, bottom: int) -> int:
@@ -254,9 +248,9 @@ class _Page:
     def _foot(self, bottom: int) -> int:
         """Put what was solved, in words, below all that ends at `bottom`; return the height of the sheet."""
         room = self._right - _MARGIN
-        bottom = self._tell(self._solved(), _MARGIN, bottom + _MARGIN // 2, room, _SMALL)
+        bottom = self._tell(self._solved(), _MARGIN, bottom + _MARGIN // 2, room, SMALL)
         if self._offs:
-            bottom = self._tell(f"out of register: {_how_far(self._proof)}", _MARGIN, bottom, room, _SMALL)
+            bottom = self._tell(f"out of register: {_how_far(self._proof)}", _MARGIN, bottom, room, SMALL)
         return bottom + _MARGIN - 10
 
     def _solved(self) -> str:
@@ -277,13 +271,13 @@ class _Page:
         self.pictures.append(_Picture(preview, left, top, size))
         bottom = top + size[1]
         for number, (name, value) in enumerate(lines):
-            at, type_size = bottom + _BELOW + number * _LINE, _SMALL if number else _TEXT
-            free = room - _length(name, type_size) - _GAP // 2 if value else room
+            at, type_size = bottom + _BELOW + number * _LINE, SMALL if number else TEXT
+            free = room - length(name, type_size) - _GAP // 2 if value else room
             if name:
-                name = _fitted(name, room, type_size)
+                name = fitted(name, room, type_size)
                 self.words.append(_Words(name, left, at, type_size, _FAINT if number else _INK))
             if value:
-                self.words.append(_Words(_fitted(value, free, type_size), left + room, at, type_size, anchor="ra"))
+                self.words.append(_Words(fitted(value, free, type_size), left + room, at, type_size, anchor="ra"))
         return bottom + _DEPTH + (len(lines) - 1) * _LINE
 
     def _lay(self, stack: StackProof, left: int, top: int, across: int) -> int:
@@ -298,15 +292,15 @@ class _Page:
             if k:
                 self.signs.append(_Sign("×", x - _GAP // 2, top + size[1] // 2))
             end = top + size[1] + _TINY_BELOW
-            for line in _wrapped(placement.words(), step - _BELOW, _TINY):
-                self.words.append(_Words(line, x, end, _TINY, _INK))
+            for line in wrapped(placement.words(), step - _BELOW, TINY):
+                self.words.append(_Words(line, x, end, TINY, _INK))
                 end += _TINY_LINE
             bottom = max(bottom, end)
         return bottom
 
     def _tell(self, text: str, left: int, top: int, room: int, size: int, colour: _Colour = _FAINT) -> int:
         """Put a text in as many lines as it takes; return where it ends."""
-        for line in _wrapped(text, room, size):
+        for line in wrapped(text, room, size):
             self.words.append(_Words(line, left, top, size, colour))
             top += _LINE
         return top
@@ -345,12 +339,16 @@ def _decibels(psnr: float) -> str:
 
 
 def _pixels(picture: _Picture, disc: bool) -> npt.NDArray[np.uint8]:
-    """Return a picture as it is drawn, (h, w, C): enlarged if there is less of it than room."""
+    """Return a picture as it is drawn, (h, w, C), a plane at a time made larger or smaller than its preview."""
     image, (width, height) = picture.preview.image, picture.size
     if image.shape[1::-1] != picture.size:
-        image = code_values(resize(np.asarray(image / np.float32(255), dtype=np.float32), picture.size))
+        planes = np.split(image, image.shape[2], axis=2)
+        image = np.empty((height, width, len(planes)), dtype=np.uint8)
+        for number, plane in enumerate(planes):
+            values = np.asarray(plane / np.float32(255), dtype=np.float32)
+            image[..., number : number + 1] = code_values(resize(values, picture.size), 1)
     if disc:
-        y, x = (np.abs(np.arange(length) + 0.5 - length / 2) for length in (height, width))
+        y, x = (np.abs(np.arange(side) + 0.5 - side / 2) for side in (height, width))
         beside = np.hypot(y[:, np.newaxis], x) > width / 2
         seen = np.repeat(image, 3 // image.shape[2], axis=2)
         # What is clear lets the paper be seen.
@@ -365,64 +363,8 @@ def _written(band: npt.NDArray[np.uint8], page: _Page, top: int) -> npt.NDArray[
     pen = ImageDraw.Draw(image)
     for words in page.words:
         if words.top < top + len(band) and words.bottom > top:
-            pen.text((words.x, words.top - top), words.text, words.colour, _font(words.size), words.anchor)
+            pen.text((words.x, words.top - top), words.text, words.colour, font(words.size), words.anchor)
     for sign in page.signs:
-        mask = _mask(sign.kind)
-        image.paste(_FAINT, (sign.x - mask.width // 2, sign.y - mask.height // 2 - top), mask)
+        covered = mask(sign.kind)
+        image.paste(_FAINT, (sign.x - covered.width // 2, sign.y - covered.height // 2 - top), covered)
     return np.asarray(image)
-
-
-def _wrapped(text: str, room: float, size: int) -> list[str]:
-    """Return `text` in lines no longer than `room`, broken at its commas rather than elsewhere."""
-    lines, between = [""], ""
-    for part in re.split(r"((?<=[,;]) (?=[a-z])|   ·   )", text):
-        if part.strip(" ·") == "":
-            between = part
-            continue
-        for piece in [part] if _length(part, size) <= room else part.split(" "):
-            if lines[-1] and _length(lines[-1] + between + piece, size) > room:
-                lines.append(piece)
-            else:
-                lines[-1] += between + piece
-            between = " "
-    return lines
-
-
-def _fitted(text: str, room: float, size: int) -> str:
-    """Return `text`, cut short if it is longer than `room`."""
-    if _length(text, size) <= room:
-        return text
-    while text and _length(text + "…", size) > room:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
-def _writable(name: str) -> str:
-    """Return a name without accents, which the font lacks; nothing if it lacks other letters of it as well."""
-    plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
-    return "" if any(_drawing(one) == _drawing("\uffff") for one in plain) else plain
-
-
-def _drawing(letter: str) -> bytes:
-    return bytes(_font(_TEXT).getmask(letter))
-
-
-def _length(text: str, size: int) -> float:
-    return float(_font(size).getlength(text))
-
-
-@cache
-def _mask(sign: Literal["×", "="]) -> Image.Image:
-    """Return where a sign covers the paper: one of them the font lacks, and they shall look alike."""
-    mask = Image.new("L", (64, 64))
-    pen = ImageDraw.Draw(mask)
-    across = [((6, 22), (57, 22)), ((6, 42), (57, 42))]
-    for line in across if sign == "=" else [((10, 10), (53, 53)), ((10, 53), (53, 10))]:
-        pen.line(line, fill=255, width=7)
-    return mask.resize((16, 16), Image.Resampling.BOX)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font that Pillow carries with it, so that a sheet looks the same everywhere."""
-    return ImageFont.load_default(size)

@@ -94,10 +94,10 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
 
     def begin() -> None:
         load_layers(work, lambda: _source(store, problem, plan), tile, problem.layers, outer, threads)
+        work.settle(plan.first, inner, plan.iterations, frames, shape)
 
     load_pictures(work, lambda: LevelPictures(store, problem, level), tile, outer, threads)
     begin()
-    work.settle(plan.first, inner, plan.iterations, frames, shape)
     sums, stop = _iterate(work, problem, plan, watch)
     if stop == "callback" and plan.first == 0 and _lost(problem, level, sums):
         begin()

@@ -12,7 +12,7 @@ from ..errors import OptionError, OutputError
 from ..images import Picture
 from ..job import Job
 from ..memory import available_memory, in_words
-from ..proof import CELL, SHEET_CELL
+from ..proof import CELL, previews_bytes
 from ..rounds.executors import Devices
 from ..rounds.lying import lying_at
 from ..rounds.plan import LevelPlan, Limits, device_need, least_memory, plan_level, state_on_disk
@@ -27,6 +27,9 @@ _RESERVE: Final = 8 << 20
 
 _REPORT: Final = 4 << 20
 """Bytes for encoding contact sheet and previews, besides the pictures on them."""
+
+_STACK: Final = 3 << 19
+"""Bytes for writing the picture of a stack, besides its rows."""
 
 _DOCUMENTS: Final = 1 << 20
 """Bytes on disk for all that is not pixels."""
@@ -101,7 +104,7 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     side = next(
         side for side in (1024, 512, 256, CHUNK) if _side_bytes(side, problem, files) <= left or side == CHUNK
     )
-    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem) <= left or rows == 8)
+    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, job) <= left or rows == 8)
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
     limits = Limits(left // machine.workers, machine.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
@@ -183,7 +186,7 @@ def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
         tile * machine.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
         _side_bytes(CHUNK, problem, files),
-        _proof_bytes(8, problem),
+        _proof_bytes(8, problem, job),
         _writer_bytes(8, problem, job),
     )
 
@@ -195,18 +198,19 @@ def _side_bytes(side: int, problem: Problem, files: list[Picture]) -> int:
     return int((side * shrunk + 8) ** 2 * 30) + 24 * side * side
 
 
-def _proof_bytes(rows: int, problem: Problem) -> int:
+def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
     """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
-    width, stacks = problem.shapes[-1][1], problem.stacks
+    (height, width), planes, stacks = problem.shapes[-1], problem.planes, problem.stacks
+    # The layers are decoded first, a file at a time: two bands, and what the decoder holds.
+    held = 3 * _TIFF_ROWS * job.bits // 8 if job.format == "tiff" else 4 * CHUNK
+    decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
+    # A target, its stack, a sheet of it, and what comes of them in passing; one plane's SSIM.
+    passing = (rows + 2 * RADIUS) * width * (40 * planes + 16) + len(stacks) * _STACK
+    # All pictures of the sheet; then a row of it once more, as it is drawn.
     sheets = [len(stack.placed(problem.layers)) for stack in stacks]
-    # A target, its stack, the sheets of that as they lie and as they lie off; codes, curves and one plane's SSIM.
-    values = width * problem.planes * (2 * max(sheets) + 8) * 4 + width * 96
-    # All pictures of the sheet, and a row of them once more; a preview holds averages of some rows beside.
-    cells = 2 * problem.layers + 5 * len(stacks)
-    pictures = (cells + COLUMNS + 1) * CELL * CELL + sum(sheets) * SHEET_CELL * SHEET_CELL
-    # The layers are decoded first, a file at a time.
-    decoded = 8 * CHUNK * width * problem.planes + RUN_BYTES
-    return max(decoded, (rows + 2 * RADIUS) * values + pictures * problem.planes) + _REPORT
+    kept = previews_bytes((width, height), planes, problem.layers, sheets, problem.options.registration)
+    drawn = (COLUMNS + 1) * 3 * CELL * CELL
+    return max(decoded, passing + kept, kept + drawn) + _REPORT
 
 
 def _writer_bytes(rows: int, problem: Problem, job: Job) -> int:
