@@ -55,6 +55,8 @@ class Summary:
     seconds: float
     backend: str
     device: str | None
+    disc: bool = False
+    """Whether the sheets are round."""
 
 
 def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) -> Path:
@@ -68,6 +70,7 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) 
         solution.seconds,
         solution.backend,
         solution.device,
+        solution.shape == "disc",
     )
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides)]
     stacks = [
@@ -154,7 +157,7 @@ def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job:
     """Write all but layers and stacks into `stage`, which is to become `folder`; job: what it came from."""
     names = None if job is None else [path.name for path in job.targets]
     with images.PngWriter(stage / "sheet.png", sheet_size(proof), 3, 8) as writer:
-        for band in sheet_bands(proof, names, job is not None and job.shape == "disc"):
+        for band in sheet_bands(proof, names, summary.disc):
             writer.write(band)
     images.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:

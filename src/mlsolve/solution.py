@@ -13,7 +13,7 @@ from .balance import Balance
 from .colour import seen
 from .history import History
 from .lay import lay, stack_of
-from .model import Placement
+from .model import Outline, Placement
 from .options import Options
 from .rounds.advance import Stop
 from .scores import Scores, StackScores, psnr, ssim
@@ -45,6 +45,8 @@ class Solution:
     """Why it ended: all iterations done, the wanted SSIM reached, patience run out, or the callback."""
     seconds: float
     """Wall-clock time of the solve, compiling included."""
+    shape: Outline = "sheet"
+    """Whether the sheets are round, "disc"."""
     device: str | None = None
     """What the GPU is called, None if there was none."""
 

@@ -87,6 +87,7 @@ def solve(
         stop=stop,
         seconds=time.perf_counter() - began,
         device=backend.device,
+        shape="disc" if asked.disc else "sheet",
     )
 
 

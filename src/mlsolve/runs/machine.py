@@ -99,7 +99,9 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     if memory < least:
         # Rounded up, so that what is named will do.
         advice = -(-least // 2**20)
-        raise OptionError(f"memory is {in_words(memory)}: this print needs {advice}MiB at least{_why_whole(problem)}")
+        raise OptionError(
+            f"memory is {in_words(memory)}: this print needs {advice}MiB at least{_why_whole(problem)}"
+        )
     left = memory - _RESERVE
     side = next(
         side for side in (1024, 512, 256, CHUNK) if _side_bytes(side, problem, files) <= left or side == CHUNK

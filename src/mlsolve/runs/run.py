@@ -303,7 +303,7 @@ def _stages(work: _Work) -> Outcome:
     )
     trim()
     seconds = record.seconds + prepared
-    summary = Summary(balance, registration, history, stop, seconds, problem.backend, run["device"])
+    summary = Summary(balance, registration, history, stop, seconds, problem.backend, run["device"], problem.disc)
     options = dataclasses.replace(problem.options, backend=problem.backend)
     height, width = problem.shapes[-1]
     write_report(stage, folder, summary, proof, job.resolved((width, height), options))
