@@ -1,16 +1,25 @@
-# make demo · make test · make lint · make bench · make test-gpu · make bench-gpu: each sets up what it needs in .venv, with nothing but
-# python3, its venv module and make.
+# make demo · make gallery · make test · make lint · make bench · make test-gpu · make bench-gpu: each sets up what it needs in .venv,
+# with nothing but python3, its venv module and make.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+GALLERY := one-from-three two-from-three three-from-six one-from-nine
 
-.PHONY: demo test test-gpu lint format bench bench-gpu clean
+.PHONY: demo gallery test test-gpu lint format bench bench-gpu clean
 
 demo: $(VENV)/base
 	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
 	  --guide kaleidoscope:3:dusk --size 480 --exposure 0.05 --out demo/chelsea --overwrite
 	@echo "all in    $(CURDIR)/demo/chelsea"
+
+# The pictures of README.md: docs/gallery is written anew from the runs.
+gallery: $(VENV)/base
+	for name in $(GALLERY); do \
+	  $(BIN)/mlsolve run --job examples/$$name.toml --out gallery/$$name --overwrite && \
+	  $(BIN)/mlsolve animate gallery/$$name --overwrite || exit 1; \
+	done
+	$(BIN)/python bench/gallery.py gallery docs/gallery
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest
@@ -51,4 +60,4 @@ $(VENV)/bench: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/base $(VENV)/dev
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache kernels/mlsolve_kernels/__pycache__/kernels-*
+	rm -rf $(VENV) demo gallery build dist .pytest_cache .mypy_cache .ruff_cache kernels/mlsolve_kernels/__pycache__/kernels-*

@@ -7,8 +7,10 @@ import types
 import numpy as np
 import pytest
 
+from cuda_host.device import HostDevice, compiler
 from mlsolve.errors import DeviceMemoryError
 from mlsolve_bench import machine, opponents, record_gpu
+from mlsolve_bench.arrangements import arrangements
 from mlsolve_bench.opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
 from mlsolve_bench.problem import noise
 from mlsolve_kernels.objective.cuda import BATCH
@@ -95,6 +97,22 @@ def test_the_floor_counts_the_bytes_that_are_said(fake, monkeypatch):
     assert found["copying its bytes"] == pytest.approx(152 * 3e6 / 3e12 * 1e3)
     assert found["times the copy"] == pytest.approx(2.0 / 0.152)
     assert found["bytes a second"] == pytest.approx(152 * 3e6 / 0.002)
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+def test_arrangements_beside_a_plain_iteration(fake, monkeypatch, tmp_path):
+    """They run, all of them, and what is timed is a batch."""
+    ran = []
+
+    def take_turns(iterations, turns):
+        ran.extend(len(batch()) for name, batch in iterations.items() if name != OURS)
+        return {name: [(1 + len(ran)) * BATCH / 1e3] * turns for name in iterations}
+
+    monkeypatch.setattr(record_gpu, "take_turns", take_turns)
+    found = record_gpu.arrangements_section(HostDevice(tmp_path), (12,), quick=True)["milliseconds"]["12"]
+    assert ran == [BATCH] * 5
+    assert list(found.values()) == pytest.approx([1, 2, 3, 4, 5, 6])
+    assert list(found) == ["plain", *arrangements(12)]
 
 
 def test_a_file_by_the_name_of_the_device(tmp_path, monkeypatch):

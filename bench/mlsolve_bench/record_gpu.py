@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
 from mlsolve_kernels.objective.cuda import BATCH, device_bytes
 
 from . import machine, opponents, quality
+from .arrangements import arrangements
+from .arrangements import workspace as arranged_workspace
 from .opponents import DESCRIBED, GRAPH, OURS, STRONGEST
 from .problem import LAYERS, PLANES, RATE, noise
 from .record import RESULTS, write
@@ -92,6 +95,24 @@ def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
     return {"copy": rate, "sizes": found}
 
 
+def arrangements_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Milliseconds an iteration of ours, of a plain one and of sheets that lie in several ways."""
+    turns = 2 if quick else TURNS
+    found: dict[str, Any] = {}
+    for side in sides:
+        plain = statistics.median(take_turns({OURS: _batch_of(OURS, side)}, turns)[OURS]) / BATCH * 1e3
+        entry = found[str(side)] = {"plain": plain}
+        for name, (objective, moves) in arrangements(side).items():
+            _free()
+            work = arranged_workspace(noise(side), objective, device)
+            batch = partial(work.advance, [RATE] * BATCH, [moves] * BATCH)
+            entry[name] = statistics.median(take_turns({name: batch}, turns)[name]) / BATCH * 1e3
+            _say(f"{side}×{side}, {name}: {entry[name]:.3f} ms, {entry[name] / plain:.2f} times a plain one")
+            del work, batch
+        _free()
+    return {"milliseconds": found}
+
+
 def memory_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
     """Peak device memory in bytes: ours as counted and as CuPy's pool has it, torch's as its allocator tells."""
     found: dict[str, Any] = {}
@@ -143,6 +164,7 @@ SECTIONS: Final[dict[str, Callable[[Any, tuple[int, ...], bool], dict[str, Any]]
     "check": check_section,
     "iterations": iterations_section,
     "floor": floor_section,
+    "arrangements": arrangements_section,
     "memory": memory_section,
     "quality": quality_section,
 }

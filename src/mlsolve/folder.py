@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from .solution import Solution
 
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
-_SPOOL: Final = "proof/layer-{}"
+_SPOOL: Final = "proof"
+"""Where in a store layers are decoded to."""
 _DECODING: Final = 0.1
 """Which share of scoring decoding the layers is, about."""
 _OURS: Final = re.compile(
@@ -117,7 +118,7 @@ def prove(
         writers.callback(team.close)
         arrays = []
         for number, file in enumerate(files):
-            arrays.append(spool(store, _SPOOL.format(number), file))
+            arrays.append(spool(store, f"{_SPOOL}/layer-{number}", file))
             tell(_DECODING * (number + 1) / len(files))
         sinks: list[Sink] = [lambda _: None] * len(stacks)
         if write:
@@ -136,9 +137,9 @@ def prove(
         for top in range(0, size[1], rows):
             proof.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
             tell(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))
-        for number in range(len(files)):
-            arrays[number].close()
-            store.remove(_SPOOL.format(number))
+        for array in arrays:
+            array.close()
+        store.remove(_SPOOL)
         return proof
 
 

@@ -43,6 +43,9 @@ STACK: Final = 2048
 """Longer side of stack.png at the most, in pixels."""
 
 
+_OF_PREVIEW: Final = 24 << 10
+"""Bytes of a preview besides its pixels."""
+
 _SQUARED: Final = 16
 """Rows of which squares are taken at a time, in float64."""
 
@@ -173,13 +176,13 @@ def previews_bytes(
 ) -> int:
     """Return the memory that the previews of a proof take in the end; sheets: how many each stack has."""
 
-    def pixels(longest: int) -> int:
+    def taken(longest: int) -> int:
         width, height = shown(size, longest)
-        return width * height
+        return planes * width * height + _OF_PREVIEW
 
     offs = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
-    of_stacks = (2 * len(sheets) + sum(offs)) * pixels(CELL if len(sheets) == 1 else PART)
-    return planes * (2 * layers * pixels(CELL) + of_stacks + sum(sheets) * pixels(SHEET_CELL))
+    of_stacks = (2 * len(sheets) + sum(offs)) * taken(CELL if len(sheets) == 1 else PART)
+    return 2 * layers * taken(CELL) + of_stacks + sum(sheets) * taken(SHEET_CELL)
 
 
 class Proof:

@@ -208,10 +208,10 @@ def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
     decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
     # A target, its stack, a sheet of it, and what comes of them in passing; one plane's SSIM.
     passing = (rows + 2 * RADIUS) * width * (40 * planes + 16) + len(stacks) * _STACK
-    # All pictures of the sheet; then a row of it once more, as it is drawn.
+    # All pictures of the sheet; then a row of it once more, as it is drawn: round ones on coloured paper.
     sheets = [len(stack.placed(problem.layers)) for stack in stacks]
     kept = previews_bytes((width, height), planes, problem.layers, sheets, problem.options.registration)
-    drawn = (COLUMNS + 1) * 3 * CELL * CELL
+    drawn = (COLUMNS + 1) * (3 if problem.disc else planes) * CELL * CELL
     return max(decoded, passing + kept, kept + drawn) + _REPORT
 
 
