@@ -1,4 +1,4 @@
-"""`make bench`: an iteration of arrangements against the sweep for one unmoved stack, in turns; moving sheets alone."""
+"""`make bench`: an iteration of arrangements against the sweep for one unmoved stack, in turns; moving sheets."""
 
 import itertools
 

@@ -93,7 +93,9 @@ class Progress:
                 for line in lines:
                     self._print(line)
                 if len(names) > 1 and len(lines) > len(names):
-                    self._print("mlsolve suggest JOB.toml tells which turns and flips would suit these pictures better")
+                    self._print(
+                        "mlsolve suggest JOB.toml tells which turns and flips would suit these pictures better"
+                    )
 
     def begin(self, problem: Problem, cost: list[float]) -> None:
         """Take in what there is to do; cost: of an iteration of a value at each level, against one in memory."""

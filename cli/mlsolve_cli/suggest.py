@@ -22,9 +22,9 @@ def suggest(
 ) -> None:
     """Tell what the sheets of a job can and cannot do, in some seconds: nothing is written.
 
-    The exposures of the arrangements and why, the colour cast that must remain, what each picture would reach without
-    the others, and turns and flips that would suit the pictures better. All of it is solved small; the figures of
-    the whole print are some hundredths lower.
+    The exposures of the arrangements and why, the colour cast that must remain, what each picture would reach
+    without the others, and turns and flips that would suit the pictures better. All of it is solved small, so that
+    figures compare with each other, not with those of the print.
 
     Example: **mlsolve suggest examples/two-from-three.toml**
     """

@@ -84,7 +84,8 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) 
         def wanted(number: int, region: Region) -> npt.NDArray[np.uint16]:
             return pictures[number][region.top : region.bottom, region.left : region.right]
 
-        proof = prove(stage, stacks, wanted, MemoryStore(), registration=options.registration)
+        store, disc = MemoryStore(), solution.shape == "disc"
+        proof = prove(stage, stacks, wanted, store, registration=options.registration, round_sheets=disc)
         write_report(stage, folder, summary, proof)
     return folder
 
@@ -103,11 +104,13 @@ def prove(
     registration: float = 0.0,
     tell: Callable[[float], None] = lambda share: None,
     write: bool = True,
+    round_sheets: bool = False,
 ) -> Proof:
     """Score the layers in `folder` from their files, `rows` rows at a time.
 
     store: takes the layers as they are decoded, for sheets that lie turned are not seen in the files' order.
-    write: whether pictures of the stacks are written beside the layers. tell: hears which share is done.
+    write: whether pictures of the stacks are written beside the layers. round_sheets: whether only the circle counts.
+    tell: hears which share is done.
     """
     files = [images.open_picture(path) for path in layer_files(folder)]
     size, corner = files[0].size, Region(0, 1, 0, 1)
@@ -133,7 +136,7 @@ def prove(
                 arrays[number].read((plane,), region, out)
             return _values(np.moveaxis(codes, 0, -1), planes)
 
-        proof = Proof(size, len(files), stacks, team, sinks, registration)
+        proof = Proof(size, len(files), stacks, team, sinks, registration, round_sheets)
         for top in range(0, size[1], rows):
             proof.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
             tell(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))

@@ -171,7 +171,7 @@ def check_registration(registration: float, shape: tuple[int, int]) -> None:
     most = min(shape) // 4
     if registration > most:
         raise OptionError(
-            f"registration is {registration:g} pixels, the sheets are {shape[1]}×{shape[0]}: it must be {most} or less"
+            f"registration is {registration:g} pixels, sheets {shape[1]}×{shape[0]}: it must be {most} or less"
         )
 
 

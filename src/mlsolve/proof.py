@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS, quanta
+from mlsolve_kernels.objective.cpu import disc
+from mlsolve_kernels.placement.frames import Frame
 from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import Taps, area_taps, resample
@@ -196,12 +198,15 @@ class Proof:
         team: Team,
         sinks: Sequence[Sink],
         registration: float = 0.0,
+        round_sheets: bool = False,
     ) -> None:
         """size: (width, height) in pixels. sinks: take the rows of the stacks, of size `shown(size)`.
 
-        registration: how far sheets may lie off, in pixels.
+        registration: how far sheets may lie off, in pixels. round_sheets: whether only the largest circle counts.
         """
         self.size, self.registration, self._team = size, registration, team
+        self._round = round_sheets
+        self._weights: FloatArray | None = None
         self._shape = size[1], size[0]
         self._similarity = [0] * layers
         self._values = 0
@@ -226,6 +231,10 @@ class Proof:
         outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])
         counted = Region(top - outer.top, bottom - outer.top, 0, self.size[0])
         inner = slice(counted.top, counted.bottom)
+        counts = (bottom - top) * self.size[0]
+        if self._round:
+            self._weights = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
+            counts = int(self._weights[inner].sum())
         for k, (look, guide) in enumerate(zip(self.layers, self.guides, strict=True)):
             x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
             self._similarity[k] += self._similar(x, y, counted)
@@ -246,7 +255,7 @@ class Proof:
                 look.feed(whole[inner])
                 self._compare(stack, 1 + len(stack.sheets) + at, 1 + at, whole, target, counted)
             del whole
-        self._values += (bottom - top) * self.size[0] * target.shape[2]
+        self._values += counts * target.shape[2]
         self._done = bottom
 
     @property
@@ -285,6 +294,8 @@ class Proof:
         for top in range(counted.top, counted.bottom, _SQUARED):
             rows = slice(top, min(top + _SQUARED, counted.bottom))
             difference = whole[rows] - target[rows]
+            if self._weights is not None:
+                difference *= self._weights[rows, :, np.newaxis]
             squares = np.rint(np.square(difference, dtype=np.float64) * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
             stack.error[error] += int(quanta(squares, ERROR_BITS))
 
@@ -293,7 +304,7 @@ class Proof:
         total = 0
         for channel in range(x.shape[2]):
             one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
-            (found,) = ssim_sums(one, other, self._team, counted)
+            (found,) = ssim_sums(one, other, self._team, counted, self._weights)
             total += int(found)
         return total
 

@@ -70,15 +70,22 @@ def ssim(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     and planes; float32 inside, good to about 1e-6. 1 for equal pictures, at least -1. Raises InputError
     for pictures that cannot be compared.
     """
-    from mlsolve_kernels.ssim.cpu import ssim_means
+    return similarity(*_pair(x, y))
+
+
+def similarity(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
+    """Return the mean SSIM of two pictures (H, W, C) in [0, 1], as `ssim` does; weights: of the pixels, (H, W)."""
+    from mlsolve_kernels.exact import SSIM_BITS
+    from mlsolve_kernels.ssim.cpu import ssim_sums
     from mlsolve_kernels.threads import Team
 
-    first, second = _pair(x, y)
     team = Team()
     try:
-        return float(np.mean(ssim_means(planar(first), planar(second), team)))
+        total = sum(ssim_sums(planar(x), planar(y), team, weights=weights))
     finally:
         team.close()
+    pixels = x.shape[0] * x.shape[1] if weights is None else float(weights.sum())
+    return float(total / (pixels * x.shape[2] * 2.0**SSIM_BITS))
 
 
 def psnr(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -86,8 +93,13 @@ def psnr(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
     x, y: as for `ssim`.
     """
-    first, second = _pair(x, y)
-    error = float(np.mean(np.square(first - second), dtype=np.float64))
+    return decibels(*_pair(x, y))
+
+
+def decibels(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
+    """Return the PSNR of two pictures (H, W, C) in [0, 1], as `psnr` does; weights: of the pixels, (H, W)."""
+    counts = None if weights is None else np.repeat(weights[..., np.newaxis], x.shape[2], axis=2)
+    error = float(np.average(np.square(x - y, dtype=np.float64), weights=counts))
     return math.inf if error == 0 else -10 * math.log10(error)
 
 

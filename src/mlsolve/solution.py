@@ -9,6 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.objective.cpu import disc
+from mlsolve_kernels.placement.frames import Frame
+
 from .balance import Balance
 from .colour import seen
 from .history import History
@@ -16,7 +19,7 @@ from .lay import lay, stack_of
 from .model import Outline, Placement
 from .options import Options
 from .rounds.advance import Stop
-from .scores import Scores, StackScores, psnr, ssim
+from .scores import Scores, StackScores, decibels, similarity
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -79,16 +82,18 @@ class Solution:
 
     @cached_property
     def scores(self) -> Scores:
-        """What the written layers score: 8-bit rounding included."""
-        layers = self._written
+        """What the written layers score: 8-bit rounding included; of round sheets what lies in the circle."""
+        layers, shape = self._written, self.layers.shape[1:3]
+        counted = disc(shape, Frame(0, 0), shape) if self.shape == "disc" else None
         stacks = []
         for place, target, exposure in zip(self.arrangements, self.targets, self.exposures, strict=True):
             sheets = [lay(layers[one.layer - 1], one) for one in place]
             stack = seen(sheets, exposure)
-            away = tuple(ssim(sheet, target) for sheet in sheets)
-            stacks.append(StackScores(ssim(stack, target), psnr(stack, target), away))
+            away = tuple(similarity(sheet, target, counted) for sheet in sheets)
+            found = similarity(stack, target, counted), decibels(stack, target, counted)
+            stacks.append(StackScores(*found, away))
         guides = zip(layers, self.guides, strict=True)
-        return Scores(tuple(stacks), tuple(ssim(layer, guide) for layer, guide in guides))
+        return Scores(tuple(stacks), tuple(similarity(layer, guide, counted) for layer, guide in guides))
 
     @property
     def _written(self) -> list[FloatArray]:

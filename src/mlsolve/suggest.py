@@ -33,7 +33,10 @@ from .store import MemoryStore
 
 FloatArray = npt.NDArray[np.float32]
 
-_READ: Final = 4 * LONGEST
+_FINER: Final = 240
+"""Longest side of what is solved where sheets lie between pixels: turned by odd angles, a small one is blurred."""
+
+_READ: Final = 4 * _FINER
 """Longer side to which files are made smaller as they are read, in pixels."""
 
 _WORTH: Final = 0.02
@@ -74,16 +77,18 @@ class Suggestion:
 def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Suggestion:
     """Return what `job` can be expected to come to, and what would suit better. tell: hears what is being tried.
 
-    Turns and flips are tried sheet by sheet, of all arrangements but the first; quarter turns on square sheets only.
+    Turns and flips are tried sheet by sheet, of all arrangements but the first; quarter turns of squares only.
     Raises InputError for pictures that cannot be read.
     """
     size = job.size or images.open_picture(job.target).size
-    scale = min(1.0, LONGEST / max(size))
+    between = any(one.rotate % 90 for stack in job.arrangements for one in stack.place or ())
+    longest = _FINER if between else LONGEST
+    scale = min(1.0, longest / max(size))
     small = max(11, round(size[0] * scale)), max(11, round(size[1] * scale))
     store, problem = _prepared(job, small, scale)
     tell("exposures")
     problem, balance = balanced(store, problem)
-    trial = Trial(store, problem)
+    trial = Trial(store, problem, longest)
     present = trial.solve(problem.stacks)
     names = tuple(path.name for path in job.targets)
     alone = []
@@ -91,7 +96,7 @@ def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Sugges
         for stack, name in zip(problem.stacks, names, strict=True):
             tell(f"{name} alone")
             alone.append(_alone(trial, stack, problem))
-    better = _better(store, problem, present, job, tell)
+    better = _better(store, problem, present, job, longest, tell)
     return Suggestion(names, balance, present, tuple(alone), better)
 
 
@@ -159,7 +164,12 @@ def _alone(trial: Trial, stack: StackOf, problem: Problem) -> Step:
 
 
 def _better(
-    store: MemoryStore, problem: Problem, present: Step, job: Job, tell: Callable[[str], None]
+    store: MemoryStore,
+    problem: Problem,
+    present: Step,
+    job: Job,
+    longest: int,
+    tell: Callable[[str], None],
 ) -> tuple[Better, ...]:
     """Return placements of single sheets, and of the best of them together, that lower the loss."""
     found: list[Better] = []
@@ -171,7 +181,7 @@ def _better(
                 if _same(tried, one):
                     continue
                 tell(f"layer {one.layer} of {job.targets[a].name}, {tried.words()}")
-                step = _with(store, problem, a, [*place[:k], tried, *place[k + 1 :]])
+                step = _with(store, problem, a, [*place[:k], tried, *place[k + 1 :]], longest)
                 if step.loss < best.loss * (1 - _WORTH):
                     best = step
                     place = [*place[:k], tried, *place[k + 1 :]]
@@ -194,8 +204,8 @@ def _same(one: Placement, other: Placement) -> bool:
     return one.move(shape) == other.move(shape)
 
 
-def _with(store: MemoryStore, problem: Problem, number: int, place: Sequence[Placement]) -> Step:
+def _with(store: MemoryStore, problem: Problem, number: int, place: Sequence[Placement], longest: int) -> Step:
     """Return what comes of `problem` where the sheets of one arrangement lie otherwise."""
     stacks = list(problem.stacks)
     stacks[number] = dataclasses.replace(stacks[number], place=tuple(place))
-    return Trial(store, problem).solve(stacks)
+    return Trial(store, problem, longest).solve(stacks)

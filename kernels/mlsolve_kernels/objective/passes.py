@@ -28,6 +28,7 @@ from ..ssim.stream import (
     piece_of,
     pitch_of,
     stream_of,
+    weighting_at,
 )
 from ..threads import share_of
 from ..window import RADIUS, REACH
@@ -53,22 +54,6 @@ def product_pass(
 def masks_at(masks: Masks, window: int, strip: int) -> Masks:
     """Return the Rows of the masks of one strip of one window; masks.counted: (W, across, L)."""
     return Masks(row(masks.inside, (strip,)), row(masks.own, (strip,)), row(masks.counted, (window, strip)))
-
-
-def weighting_at(weights: FloatArray | None, window: int, strip: int) -> Weighting | None:
-    """Return the weights of one strip of one window; weights: (W, across, H, L), None if all pixels count alike.
-
-    For kernels. Which of the two it is, is known when they are compiled, and without weights there is no code for
-    weights; a plain function would return what may be None, to be asked at every vector.
-    """
-    raise NotImplementedError
-
-
-@overload(weighting_at, strict=False)  # type: ignore[untyped-decorator, unused-ignore]
-def _weighting_at(weights: Any, window: Any, strip: Any) -> Any:
-    if isinstance(weights, numba.types.NoneType):
-        return lambda weights, window, strip: None
-    return lambda weights, window, strip: Weighting(row(weights, (window, strip)), weights.shape[3], False)
 
 
 def weights_of_row(weighting: Weighting | None, r: int) -> Any:

@@ -275,8 +275,8 @@ def _unwarp(
 ) -> None:
     """Give back to rows of a strip of the sheet what the places of the stack about them saw.
 
-    map_: from the sheet to the stack; forward: from the stack to the sheet. Of three by three places those count that
-    see the pixel: the others are a pixel or more beside it, and their weight is nothing.
+    map_: from the sheet to the stack; forward: from the stack to the sheet. Of three by three places those count
+    that see the pixel: the others are a pixel or more beside it, and their weight is nothing.
     """
     length, offsets = piece.length, tables.offsets
     addresses, weights = row(tables.scratch, (worker,)), row(tables.weights, (worker,))

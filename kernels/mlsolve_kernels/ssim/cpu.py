@@ -24,6 +24,7 @@ from .stream import (
     new_streams,
     piece_of,
     stream_of,
+    weighting_at,
 )
 
 
@@ -69,6 +70,7 @@ def constant(images: FloatArray, strips: Strips, team: Team) -> Constant:
 def _similarities(
     x: FloatArray,
     y: Constant,
+    weights: FloatArray | None,
     masks: Masks,
     strips: Strips,
     streams: Streams,
@@ -76,7 +78,7 @@ def _similarities(
     worker: int,
     workers: int,
 ) -> None:
-    """Fill `sums` (P, across, H) with the row sums of SSIM; one worker's share."""
+    """Fill `sums` (P, across, H) with the row sums of SSIM, weighted by (1, across, H, L); one worker's share."""
     stream = stream_of(streams, worker, 0)
     start, stop = share_of(x.shape[0] * strips.across * strips.height, worker, workers)
     while start < stop:
@@ -86,22 +88,29 @@ def _similarities(
         for index in range(piece.first - REACH, piece.last + RADIUS, BLOCK):
             enter_block(row(x, at), y_rows.image, stream.rings, piece, index)
             if index >= piece.first:
-                derive(stream, y_rows, mask, piece, index - RADIUS, row_sums)
+                derive(stream, y_rows, mask, piece, index - RADIUS, row_sums, weighting_at(weights, 0, piece.strip))
         start += piece.last - piece.first
 
 
-def ssim_sums(x: FloatArray, y: FloatArray, team: Team, counted: Region | None = None) -> list[Exact]:
+def ssim_sums(
+    x: FloatArray,
+    y: FloatArray,
+    team: Team,
+    counted: Region | None = None,
+    weights: FloatArray | None = None,
+) -> list[Exact]:
     """Return the sum of SSIM in every plane of `x` against that of `y`, in 2^-SSIM_BITS; both (P, H, W) in [0, 1].
 
-    counted: the region that is summed, None for all of it. Sums of regions add up to that of the whole, where x
-    and y hold RADIUS pixels about each of them.
+    counted: the region that is summed, None for all of it. weights: of the pixels, (H, W) in [0, 1]. Sums of regions
+    add up to that of the whole, where x and y hold RADIUS pixels about each of them.
     """
     planes, height, width = x.shape
     strips = strips_for(height, width)
     sums = np.zeros((planes, strips.across, height))
     streams = new_streams(team.workers, 1, strips)
     fixed = constant(y, strips, team)
-    team.run(_similarities, to_strips(x, strips), fixed, masks_of(strips, counted), strips, streams, sums)
+    counts = None if weights is None else to_strips(weights[np.newaxis], strips)[np.newaxis, 0]
+    team.run(_similarities, to_strips(x, strips), fixed, counts, masks_of(strips, counted), strips, streams, sums)
     first, last = (0, height) if counted is None else (counted.top, counted.bottom)
     return [quanta(plane[:, first:last], SSIM_BITS) for plane in sums]
 

@@ -14,8 +14,10 @@ images and tiles. The maths is in docs/maths.md §3, its scalar part in partials
 
 from typing import Any, Final, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
+from numba.extending import overload
 
 from ..blur.cpu import MARGIN, PERIOD, blur_along, find_rows, sums_along, sums_down, wrap_margins
 from ..compiled import kernel
@@ -163,6 +165,22 @@ def constant_rows(constant: Constant, plane: int, strip: int) -> Constant:
     """Return the Rows of one strip of one plane."""
     at = (plane, strip)
     return Constant(row(constant.image, at), row(constant.mean, at), row(constant.variance, at))
+
+
+def weighting_at(weights: FloatArray | None, window: int, strip: int) -> Weighting | None:
+    """Return the weights of one strip of one window; weights: (W, across, H, L), None if all pixels count alike.
+
+    For kernels. Which of the two it is, is known when they are compiled, and without weights there is no code for
+    weights; a plain function would return what may be None, to be asked at every vector.
+    """
+    raise NotImplementedError
+
+
+@overload(weighting_at, strict=False)  # type: ignore[untyped-decorator, unused-ignore]
+def _weighting_at(weights: Any, window: Any, strip: Any) -> Any:
+    if isinstance(weights, numba.types.NoneType):
+        return lambda weights, window, strip: None
+    return lambda weights, window, strip: Weighting(row(weights, (window, strip)), weights.shape[3], False)
 
 
 @kernel

@@ -106,10 +106,10 @@ def _exposed(stacks: Sequence[StackOf], exposures: Sequence[float]) -> tuple[Sta
 def _tuned(
     trial: Trial, stacks: Sequence[StackOf], exposures: list[float], free: list[int], largest: float
 ) -> list[float]:
-    """Return exposures whose loss is lower where the problem is solved small; only those of the stacks `free` change.
+    """Return exposures whose loss is lower where the problem is solved small; those of the stacks `free` change.
 
-    Mean densities do not tell all. A picture's black takes more density than it asks for, and nobody sees it; and what
-    turns carry onto each other must agree by itself, not only in the mean.
+    Mean densities do not tell all. A picture's black takes more density than it asks for, and nobody sees it; and
+    what turns carry onto each other must agree by itself, not only in the mean.
     """
 
     def loss(tried: list[float]) -> float:

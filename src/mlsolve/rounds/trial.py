@@ -21,16 +21,16 @@ from .problem import BETAS, Problem, StackOf
 from .silent import Silent
 
 LONGEST: Final = 96
-"""Longest side of what is solved, in pixels, where there is a level so small. On the pictures that were tried losses
+"""Longest side of what is solved, in pixels, where there is a level so small. Of the pictures that were tried losses
 are lowest for the exposures for which they are lowest at full size (bench/results/hard-cases.md)."""
 
 
 class Trial:
     """A problem of which the coarse levels are solved, as often as one likes."""
 
-    def __init__(self, store: Store, problem: Problem) -> None:
-        """Take the pictures of the coarse levels from `store`."""
-        fitting = [level for level, shape in enumerate(problem.shapes, start=1) if max(shape) <= LONGEST]
+    def __init__(self, store: Store, problem: Problem, longest: int = LONGEST) -> None:
+        """Take the pictures of the levels whose sides are no longer than `longest` from `store`."""
+        fitting = [level for level, shape in enumerate(problem.shapes, start=1) if max(shape) <= longest]
         finest = max(fitting, default=1)
         options = dataclasses.replace(problem.options, levels=finest, target_ssim=None, patience=None)
         self._problem = dataclasses.replace(problem, shapes=problem.shapes[:finest], options=options, backend="cpu")

@@ -300,6 +300,7 @@ def _stages(work: _Work) -> Outcome:
         parts.rows,
         registration,
         lambda share: listener.stage("scoring", share),
+        round_sheets=problem.disc,
     )
     trim()
     seconds = record.seconds + prepared

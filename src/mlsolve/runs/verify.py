@@ -41,7 +41,14 @@ def score_folder(folder: Path, job: Job) -> Proof:
             executor.close()
         wanted, registration = codes_of(store, problem), job.options.registration
         return prove(
-            folder, laid_stacks(problem), wanted, store, rows=parts.rows, registration=registration, write=False
+            folder,
+            laid_stacks(problem),
+            wanted,
+            store,
+            rows=parts.rows,
+            registration=registration,
+            write=False,
+            round_sheets=disc,
         )
 
 
