@@ -62,7 +62,8 @@ class Pictures:
         """Return so many guides."""
         if self.folder:
             return [self._fitted(self.folder / f"pattern{k}.jpg", side) for k in PATTERNS[:count]]
-        return [generate(name, (side, side), *rest) for name, *rest in map(parse_generated, own_guides(count, 0))]
+        drawn = map(parse_generated, own_guides(count, 0))
+        return [generate(family, (side, side), seed, palette) for family, seed, palette in drawn]
 
     def _fitted(self, path: Path, side: int) -> Picture:
         key = path, side
@@ -152,7 +153,7 @@ def row(cells: list[str]) -> str:
 
 PROPOSED = {"mse_weight": 25.0, "guide_weight": 1.1}
 
-HARD = (
+HARD: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("default", {}, {}),
     ("mse_weight 25, guide_weight 1.1", {}, PROPOSED),
     ("mse_weight 30, guide_weight 1.1", {}, {"mse_weight": 30.0, "guide_weight": 1.1}),
@@ -186,9 +187,9 @@ HARD = (
 """Name, what changes in the problem, what in the options."""
 
 BESIDE = (0.6, 0.77, 1.3, 1.7)
-"""Factors of the second picture's exposure that small trials chose, to see whether full size would choose it too."""
+"""Factors of the exposure that small trials chose for the brighter picture: would full size choose it too?"""
 
-OTHERS = (
+OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("default", {}),
     ("mse_weight 25, guide_weight 1.1", PROPOSED),
     ("120 iterations", {"iterations": 120}),
@@ -201,20 +202,20 @@ def hard(page: Page, pictures: Pictures, side: int) -> None:
     names = FIRST_AND_SECOND["girl + cat"]
     page.table(
         f"Girl and cat from three sheets, {side}×{side}",
-        "Sheet 2 turned by 90° and sheet 3 by 180° for the cat; patterns 7, 3, 4; exposure 0.2. Wanted: 0.80 / 24 and "
+        "Sheet 2 turned by 90° and sheet 3 by 180° for the cat; patterns 7, 3, 4; exposure 0.2. Wanted: 0.80 / "
+        "24 and "
         "0.94 / 26.5, guides 0.60.",
         STACKS,
     )
-    chosen = None
+    chosen: tuple[float, ...] = ()
     for recipe, changes, settings in HARD:
         solution, seconds = solved(two(pictures, side, names, **changes), exposure=0.2, **settings)
         chosen = chosen or solution.exposures
         page.add([recipe, *of_stacks(solution), f"{seconds:.1f}"])
     lowered = min(range(2), key=lambda a: chosen[a])
     for factor in BESIDE:
-        exposures = list(chosen)
-        exposures[lowered] *= factor
-        solution, seconds = solved(two(pictures, side, names, tuple(exposures)), exposure=0.2)
+        first, second = (one * factor if a == lowered else one for a, one in enumerate(chosen))
+        solution, seconds = solved(two(pictures, side, names, (first, second)), exposure=0.2)
         page.add([f"exposure {factor:g} times", *of_stacks(solution), f"{seconds:.1f}"])
 
 
@@ -229,8 +230,10 @@ def others(page: Page, pictures: Pictures, side: int) -> None:
     }
     page.table(
         f"Other pictures, {side}×{side}",
-        "Pairs lie as girl and cat do. Three from six: sheets 1-2-3, 3-4-5 and 5-6-1, none moved (guide_weight 1.1 is "
-        "0.55 there, for N sheets 3/N); one from three: the cat, of which weights of several pictures are no matter, "
+        "Pairs lie as girl and cat do. Three from six: sheets 1-2-3, 3-4-5 and 5-6-1, none moved (guide_weight "
+        "1.1 is "
+        "0.55 there, for N sheets 3/N); one from three: the cat, of which weights of several pictures are no "
+        "matter, "
         "for comparison.",
         ["pictures", *STACKS],
     )

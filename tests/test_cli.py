@@ -46,11 +46,20 @@ def test_run_writes_a_folder_and_says_so(mlsolve, tmp_path, pictures):
     lines = done.out.splitlines()
     assert re.fullmatch(r"2 layers of 52×40 pixels, 16 iterations in [\d.]+ s on the cpu backend", lines[0])
     assert re.fullmatch(r"stack +SSIM 0\.\d{3} +\d+\.\d dB +t\.png at exposure 0\.1", lines[1])
-    assert re.fullmatch(r"layer 1 +SSIM 0\.\d{3} +a\.png", lines[2])
-    assert lines[4] == "look at   o/sheet.png"
-    assert lines[5] == "print     o/layer-1.png … o/layer-2.png"
+    assert re.fullmatch(r"layer 1 +SSIM 0\.\d{3} +gives away 0\.\d\d +a\.png", lines[2])
+    assert re.fullmatch(r"layer 2 +SSIM 0\.\d{3} +gives away 0\.\d\d +b\.png", lines[3])
+    assert re.fullmatch(r"stack +SSIM with sheets off by 1 px 0\.\d{3}, 2 px 0\.\d{3}", lines[4])
+    assert lines[5] == "look at   o/sheet.png"
+    assert lines[6] == "print     o/layer-1.png … o/layer-2.png"
+    assert len(lines) == 7
     report = json.loads((tmp_path / "o" / "result.json").read_text())
-    assert report["arrangements"][0]["target"] == "../t.png"
+    (arrangement,) = report["arrangements"]
+    assert arrangement["target"] == "../t.png"
+    assert arrangement["layers"] == ["1", "2"]
+    assert len(arrangement["gives_away"]) == 2
+    assert [one["pixels"] for one in arrangement["off"]] == [1, 2]
+    assert arrangement["ssim"] > arrangement["off"][0]["ssim"] > arrangement["off"][1]["ssim"]
+    assert report["registration"] == 0
     assert len(report["guides"]) == 2
 
 
@@ -116,8 +125,11 @@ def test_every_option_reaches_the_solver(mlsolve, tmp_path, pictures):
         "target-ssim": 0.99,
         "patience": 4,
         "fit": "contain",
+        "registration-turn": 0.25,
     }
     flags = [text for name, value in settings.items() for text in (f"--{name}", value)]
+    flags += ["--hide", 1.5, "--registration", "2px", "--dpi", 90]
+    settings |= {"hide-weight": 1.5, "registration": 2.0, "dpi": 90.0}
     target, *guides = pictures
     assert mlsolve("run", target, "--guide", guides[0], "--out", "o", "--size", "36x30", *flags).status == 0
     lines = (tmp_path / "o" / "job.toml").read_text().splitlines()
@@ -147,7 +159,7 @@ def test_verify_any_folder_of_layers(mlsolve, tmp_path, pictures):
     assert found["arrangements"][0]["ssim"] == report["arrangements"][0]["ssim"]
     assert found["guides"] == []
     done = mlsolve("verify", "o", "--target", pictures[0], "--guide", pictures[1], "--guide", pictures[2])
-    assert [line.split()[0] for line in done.out.splitlines()] == ["stack", "layer", "layer"]
+    assert [line.split()[0] for line in done.out.splitlines()] == ["stack", "layer", "layer", "stack"]
     assert "2 layers, guides are 1" in mlsolve("verify", "o", "--target", pictures[0], "-g", pictures[1]).refusal
 
 

@@ -136,7 +136,7 @@ def test_it_goes_on_from_wherever_it_was_struck(job, alone, tmp_path):
             assert not unfinished(folder).exists()
             continue
         # With other memory than before.
-        resume(folder, Machine(parse_memory("15MiB"), threads=1), Listener())
+        resume(folder, Machine(parse_memory("18MiB"), threads=1), Listener())
         assert result(folder) == alone, events[moment - 1]
         assert not unfinished(folder).exists()
 

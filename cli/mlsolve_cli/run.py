@@ -104,7 +104,7 @@ def run(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Step size at the start of a level. [default: 0.045, with --registration 0.03]"),
+        typer.Option(help="Step size at the start of a level. [default: 0.045, with --registration 0.02]"),
     ] = None,
     target_ssim: Annotated[
         float | None, typer.Option(help="Stop at full size once the stack's SSIM is this. [default: never]")

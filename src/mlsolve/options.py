@@ -88,7 +88,7 @@ class Options:
     """Optical density of the darkest the printer can lay down, more than min_density, at most 6."""
     learning_rate: float | None = None
     """Step size at the start of each level, (0, 1]; it falls with the square root of the iterations left. None:
-    0.045, and 0.03 with `registration`, where sheets lie differently at every step."""
+    0.045, and 0.02 with `registration`, where sheets lie differently at every step."""
     target_ssim: float | None = None
     """Stop at full size once the stack's SSIM reaches this, (0, 1]; None: never."""
     patience: int | None = None
@@ -125,7 +125,7 @@ class Options:
         """The learning rate at the start of each level."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return 0.03 if self.registration or self.registration_turn else 0.045
+        return 0.02 if self.registration or self.registration_turn else 0.045
 
     def guide_weight_for(self, layers: int) -> float:
         """Return the weight of each guide in a stack of `layers`."""

@@ -7,8 +7,8 @@
 // Layout: planes of float32, `pitch` floats a row, zeros from `width` on. pixel_weights (count, windows, height,
 // pitch); layers (sheets, windows·of_window, height, pitch); corners (windows, 2) int32: row and column of the image
 // where a window begins.
-// Launch: grid (tiles across the pitch, tiles down, windows), blocks of CARRYING; a tile is TILE·TILE pixels, of which a
-// thread has TILE_ROWS, one below the other.
+// Launch: grid (tiles across the pitch, tiles down, windows), blocks of CARRYING; a tile is TILE·TILE pixels, of which
+// a thread has TILE_ROWS of a column.
 // Shared memory: none.
 // Twin of `disc` in cpu.py: a pixel's middle counts. Everything is whole numbers, twice the distances.
 #include "placement/tile.cuh"
@@ -31,7 +31,9 @@ disc(float* __restrict__ pixel_weights, int count, float* __restrict__ layers, i
         const size_t at = (size_t)row * pitch + column;
         pixel_weights[window * plane + at] = inside ? 1.0f : 0.0f;
         if (inside) continue;
-        for (int weights = 1; weights < count; ++weights) pixel_weights[(weights * windows + window) * plane + at] = 0.0f;
+        for (int weights = 1; weights < count; ++weights) {
+            pixel_weights[(weights * windows + window) * plane + at] = 0.0f;
+        }
         for (int sheet = 0; sheet < sheets; ++sheet) {
             for (int of = 0; of < of_window; ++of) {
                 layers[((sheet * windows + window) * of_window + of) * plane + at] = clear;

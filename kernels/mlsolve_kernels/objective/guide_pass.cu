@@ -4,17 +4,17 @@
 //              place; 0 where the weight is 0
 //   sums     = a block's sum of weighed SSIM over the counted pixels, in 2^-SSIM_BITS
 //
-// It is layer_pass of a layer whose product with others is dealt with already, with weights of pixels (WITH_WEIGHTS: the
-// disc) and, for each window of the image that the planes hold, a counted region of its own.
+// It is layer_pass of a layer whose product with others is dealt with already, with weights of pixels (WITH_WEIGHTS:
+// the disc) and, for each window of the image that the planes hold, a counted region of its own.
 //
 // Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. layers, guides, their means
 // and variances, gradient (layers, planes, height, pitch), of_window planes for each window; pixel_weights (windows,
-// height, pitch), anything unless WITH_WEIGHTS; sums (layers, planes, pieces, strips) int64, a block's or NONE (sum.cuh);
-// counted (windows, 4) int32: top, bottom, left, right.
+// height, pitch), anything unless WITH_WEIGHTS; sums (layers, planes, pieces, strips) int64, a block's or NONE
+// (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
 // Launch: grid (layers·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. A block
 // fetches rows of the gradient that its neighbours change, but uses of them its own columns and rows alone.
-// Shared memory: rings of fetched rows, 3·(AHEAD + 1) + 2·(AHEAD + 11) + 3 of FETCHED floats, with weights 2·(AHEAD + 1)
-// more; static.
+// Shared memory: rings of fetched rows, 3·(AHEAD + 1) + 2·(AHEAD + 11) + 3 of FETCHED floats, with weights
+// 2·(AHEAD + 1) more; static.
 // Twin of layer_pass in passes.py. Constants and headers come from cuda/source.py.
 #include "blur/blur.cuh"
 #include "cuda/fetch.cuh"

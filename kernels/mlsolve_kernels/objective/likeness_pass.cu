@@ -6,7 +6,7 @@
 // Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. placed, by_sheet (sheets,
 // planes, height, pitch); target, its means and variances (planes, height, pitch), of_window planes for each window;
 // pixel_weights (windows, height, pitch), anything unless WITH_WEIGHTS; sums (sheets, planes, pieces, strips) int64, a
-// block's or NONE (sum.cuh); counted (windows, 4) int32: top, bottom, left, right.
+// block's or NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
 // Launch: grid (sheets·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
 // of one place in all sheets run side by side and share the target in the L2 cache.
 // Shared memory: rings of fetched rows, 2·(AHEAD + 1) + 2·(AHEAD + 11) + 3 of FETCHED floats, with weights AHEAD + 1
@@ -52,7 +52,9 @@ struct LikenessPass {
     __device__ __forceinline__ const float* y(int step) { return memory.target.at(step); }
     __device__ __forceinline__ const float* mean(int step) { return memory.mean.at(step); }
     __device__ __forceinline__ const float* variance(int step) { return memory.variance.at(step); }
-    __device__ __forceinline__ SquaredWeight<WITH_WEIGHTS> weight(int step) { return {Weight<WITH_WEIGHTS>(memory, MIDDLE, step)}; }
+    __device__ __forceinline__ SquaredWeight<WITH_WEIGHTS> weight(int step) {
+        return {Weight<WITH_WEIGHTS>(memory, MIDDLE, step)};
+    }
 
     __device__ __forceinline__ void leave(int, int row, const float (&)[COLUMNS], const float (&)[COLUMNS],
                                           const float (&by_ssim)[COLUMNS]) {

@@ -10,11 +10,11 @@
 //
 // Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. placed (LAYERS, planes,
 // height, pitch), LAYERS the sheets of the stack; target, its means and variances, by_seen (planes, height, pitch),
-// of_window planes for each window; pixel_weights (windows, height, pitch), anything unless WITH_WEIGHTS; sums (3, planes,
-// pieces, strips) int64, a block's or NONE (sum.cuh); counted (windows, 4) int32: top, bottom, left, right.
+// of_window planes for each window; pixel_weights (windows, height, pitch), anything unless WITH_WEIGHTS; sums (3,
+// planes, pieces, strips) int64, a block's or NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
-// Shared memory: rings of fetched rows, (LAYERS + 2)·(AHEAD + 1) + (AHEAD + 11) + 11 + 3 of FETCHED floats, with weights
-// 2·(AHEAD + 1) more; static.
+// Shared memory: rings of fetched rows, (LAYERS + 2)·(AHEAD + 1) + (AHEAD + 11) + 11 + 3 of FETCHED floats, with
+// weights 2·(AHEAD + 1) more; static.
 // Twin of stack_pass in passes.py. Constants and headers come from cuda/source.py.
 #include "blur/blur.cuh"
 #include "cuda/fetch.cuh"

@@ -28,8 +28,8 @@ __device__ __forceinline__ float between(const Way& way, const Source& source, i
 
 extern "C" __global__ void __launch_bounds__(CARRYING)
 gather(const float* __restrict__ layers, const int* __restrict__ numbers, const long long* __restrict__ lines,
-       const int* __restrict__ turn, float* __restrict__ placed, int first, int all, int windows, int planes, int height,
-       int width, int pitch) {
+       const int* __restrict__ turn, float* __restrict__ placed, int first, int all, int windows, int planes,
+       int height, int width, int pitch) {
     const Tile tile;
     const int sheet = first + blockIdx.z / planes, plane = blockIdx.z % planes, of_window = planes / windows;
     const Way way(lines, *turn, all, sheet, windows, plane / of_window);

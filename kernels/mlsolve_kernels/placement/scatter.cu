@@ -63,7 +63,9 @@ scatter(const float* __restrict__ by_placed, const int* __restrict__ numbers, co
     float value[TILE_ROWS];
     if (way.kind == WARPED) {
 #pragma unroll
-        for (int i = 0; i < TILE_ROWS; ++i) value[i] = given_back(way, source, tile.row(i) + way.top, column + way.left);
+        for (int i = 0; i < TILE_ROWS; ++i) {
+            value[i] = given_back(way, source, tile.row(i) + way.top, column + way.left);
+        }
     } else {
         fetch_exactly(way, source, tile, value);
     }

@@ -21,8 +21,8 @@ from .problem import BETAS, Problem, StackOf
 from .silent import Silent
 
 LONGEST: Final = 96
-"""Longest side of what is solved, in pixels, where there is a level so small. Of the pictures that were tried losses
-are lowest for the exposures for which they are lowest at full size (bench/results/hard-cases.md)."""
+"""Longest side of what is solved, in pixels, where there is a level so small. For the two pictures of
+bench/results/hard-cases.md the exposure with the least loss there has the least loss at full size."""
 
 
 class Trial:
