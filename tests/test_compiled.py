@@ -31,14 +31,37 @@ _INSPECT = (
     _ITERATE
     + """
 from pathlib import Path
-for name in ("product_pass", "target_pass", "layer_pass", "adam_pass", "sweep"):
-    (code,) = getattr(sweeps if name == "sweep" else steps, name).inspect_llvm().values()
-    Path(name + ".ll").write_text(code)
+from mlsolve_kernels.objective import passes
+from mlsolve_kernels.objective.terms import Objective, Stack
+from mlsolve_kernels.placement import cpu as placing
+from mlsolve_kernels.placement.move import move_of
+moves = move_of((16, 16), 90), move_of((16, 16), 7)
+for disc, hide in ((False, (0, 1)), (True, (0, 1))):
+    stacks = tuple(Stack(0.5, 3, 10, (0, 1), weight) for weight in hide)
+    work = steps.StepwiseWorkspace(guides[0], guides, Objective(stacks, 1, disc), (0.1, 1), (0.9, 0.99), Team(1))
+    work.start(guides)
+    work.measure(0.03, (moves, moves))
+modules = {"sweep": sweeps, "carry": placing}
+for name in ("product_pass", "stack_pass", "likeness_pass", "layer_pass", "adam_pass", "carry", "sweep"):
+    for number, code in enumerate(getattr(modules.get(name, passes), name).inspect_llvm().values()):
+        Path(f"{name}-{number}.ll").write_text(code)
 """
 )
 
-PASSES = ("product_pass", "target_pass", "layer_pass", "adam_pass", "sweep")
-"""The loops of an iteration; all else is linked into these."""
+VARIANTS = {
+    "product_pass": 1,
+    "stack_pass": 4,
+    "likeness_pass": 1,
+    "layer_pass": 2,
+    "adam_pass": 1,
+    "carry": 1,
+    "sweep": 1,
+}
+"""The loops of an iteration; all else is linked into these. How often each is compiled: with weights of pixels and
+without, with what sheets give away and without."""
+
+PASSES = tuple(name for name in VARIANTS if name != "carry")
+"""Those that compute with values. `carry` fetches them, and computes from where."""
 
 
 def run(script, folder, **variables):
@@ -59,6 +82,13 @@ def compiled(tmp_path_factory):
     return folder
 
 
+def variants(folder, name):
+    """The code of everything that a pass was compiled to."""
+    code = [path.read_text() for path in sorted(folder.glob(f"{name}-*.ll"))]
+    assert len(code) == VARIANTS[name]
+    return code
+
+
 WIDENED = "fpext <16 x float> to <16 x double>"
 ROUNDED = (f"fadd <16 x double> {ERROR_ROUNDER}", f"fadd <16 x double> {-ERROR_ROUNDER}")
 HALVES = ("fadd <8 x double>", "fadd <4 x double>", "fadd <2 x double>", "fadd <1 x double>")
@@ -71,7 +101,8 @@ SIMILARITY = (WIDENED, *HALVES)
 
 SUMS = {
     "product_pass": (0, 0),
-    "target_pass": (1, 1),
+    "stack_pass": (1, 1),
+    "likeness_pass": (0, 1),
     "layer_pass": (0, 1),
     "adam_pass": (0, 0),
     "sweep": (1, 1),
@@ -128,7 +159,53 @@ def check_float64(name, code):
 
 @pytest.mark.parametrize("name", PASSES)
 def test_float64_in_two_sums_and_nowhere_else(compiled, name):
-    check_float64(name, (compiled / f"{name}.ll").read_text())
+    for code in variants(compiled, name):
+        check_float64(name, code)
+
+
+PLACES = re.compile(
+    r"(fadd|fsub|fmul|fneg|fcmp|sitofp|fptosi|fptrunc) .*"
+    r"|call .*@llvm\.(masked\.gather|floor|ceil|fabs|fma|fmuladd)\..*"
+)
+"""What it takes to find a place by a map, and weights from there, which are rounded to float32."""
+
+
+def check_places(code):
+    """Raise AssertionError unless `carry`, LLVM's `code`, has float64 for places only: no value is ever widened."""
+    seen = set()
+    for function in re.findall(r"^define[^\n]*\{\n.*?^\}", code, re.M | re.S):
+        head = function.splitlines()[0]
+        if re.search(r"@_ZN7cpython", head):
+            continue
+        instructions = {instruction for _, instruction, _ in float64_in(function)}
+        strange = {one for one in instructions if not PLACES.fullmatch(one)}
+        assert not strange, (head, strange)
+        if re.search(r"cpu\d+_(copy|fetch|fill|mix|at_the_edge)B", head):
+            assert not instructions, head
+        seen |= instructions
+    assert any(one.startswith("fptrunc") for one in seen), "warps are not there"
+
+
+def test_placements_compute_places_in_float64_and_values_in_float32(compiled):
+    (code,) = variants(compiled, "carry")
+    check_places(code)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "  %.9990 = fpext float %.9991 to double",
+        "  %.9990 = fdiv double %.9991, %.9992",
+        "  %.9990 = fpext <16 x float> %.9991 to <16 x double>",
+        "  %.9990 = tail call double @llvm.sqrt.f64(double %.9991)",
+    ],
+)
+def test_a_value_that_is_widened_where_it_is_placed_is_found(compiled, planted):
+    (code,) = variants(compiled, "carry")
+    slipped = re.sub(r"(= fmul float .*)", rf"\1\n{planted}", code, count=1)
+    assert slipped != code
+    with pytest.raises(AssertionError):
+        check_places(slipped)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +224,7 @@ def test_float64_in_two_sums_and_nowhere_else(compiled, name):
     ],
 )
 def test_a_float64_that_slips_in_is_found(compiled, after, planted):
-    code = (compiled / "sweep.ll").read_text()
+    (code,) = variants(compiled, "sweep")
     slipped = re.sub(f"({after})", rf"\1\n{planted}", code, count=1)
     assert slipped != code
     with pytest.raises(AssertionError):
@@ -156,36 +233,39 @@ def test_a_float64_that_slips_in_is_found(compiled, after, planted):
 
 def test_a_third_sum_is_found(compiled):
     """A sum like those that are granted, at another place."""
-    code = (compiled / "sweep.ll").read_text()
+    (code,) = variants(compiled, "sweep")
     (one,) = re.findall(r"(?m)^.*fpext <16 x float> %similarity.*\n(?:.*<\d+ x double>.*\n)+", code)
     again = re.sub(r"%\.(\d)", r"%.999\1", one)
     with pytest.raises(AssertionError, match="sums at other places"):
         check_float64("sweep", code.replace(one, one + again))
 
 
-@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_no_allocation_no_fast_math(compiled, name):
-    code = (compiled / f"{name}.ll").read_text()
-    assert re.search(r"= fmul <16 x float>", code), "the loops are not vectors"
-    assert "NRT_Allocate" not in code
-    assert not re.findall(r"= f(?:add|sub|mul|div|neg) (?:fast|reassoc|nnan|ninf|nsz|arcp|contract|afn)", code)
+    for code in variants(compiled, name):
+        # `carry` moves values, and adds rows to rows.
+        operation = "fadd" if name == "carry" else "fmul"
+        assert re.search(rf"= {operation} <16 x float>", code), "the loops are not vectors"
+        assert "NRT_Allocate" not in code
+        assert not re.findall(r"= f(?:add|sub|mul|div|neg) (?:fast|reassoc|nnan|ninf|nsz|arcp|contract|afn)", code)
 
 
-@pytest.mark.parametrize("name", ["target_pass", "layer_pass", "sweep"])
+@pytest.mark.parametrize("name", ["stack_pass", "likeness_pass", "layer_pass", "sweep"])
 def test_blurs_are_vectors_of_multiply_adds(compiled, name):
-    assert re.search(r"call <16 x float> @llvm\.fma", (compiled / f"{name}.ll").read_text())
+    for code in variants(compiled, name):
+        assert re.search(r"call <16 x float> @llvm\.fma", code)
 
 
-@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_references_are_counted_at_the_door_only(compiled, name):
     """Threads that count references to the same arrays wait for each other: within, there are but Rows."""
-    code = (compiled / f"{name}.ll").read_text()
-    bodies = re.findall(r"^define[^\n]*\{\n.*?^\}", code, re.M | re.S)
-    assert len(bodies) > 3
-    for body in bodies:
-        function = re.search(r"@(\S+?)\(", body).group(1)
-        if re.search(r"call void @NRT_", body):
-            assert f"{name}B" in function or function.startswith("NRT_")
+    for code in variants(compiled, name):
+        bodies = re.findall(r"^define[^\n]*\{\n.*?^\}", code, re.M | re.S)
+        assert len(bodies) > 3
+        for body in bodies:
+            function = re.search(r"@(\S+?)\(", body).group(1)
+            if re.search(r"call void @NRT_", body):
+                assert f"{name}B" in function or function.startswith("NRT_")
 
 
 def test_a_changed_constant_is_never_served_from_the_cache(tmp_path):

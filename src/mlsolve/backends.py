@@ -161,11 +161,12 @@ class CudaBackend:
         self._betas = betas
         self.device: str | None = self._device.name
 
-    def check_memory(self, shape: Shape) -> None:
-        """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` takes."""
-        from mlsolve_kernels.objective.cuda import device_bytes
+    def check_memory(self, shape: Shape, objective: Objective | None = None) -> None:
+        """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` takes.
 
-        needed, free = device_bytes(*shape), self._device.free_memory()
+        objective: None for a plain one.
+        """
+        needed, free = device_need(shape, objective), self._device.free_memory()
         if needed > free:
             raise DeviceMemoryError(_too_little(self._device.name, shape, needed, free))
 
@@ -174,14 +175,15 @@ class CudaBackend:
     ) -> Workspace:
         """Return a workspace in the device's memory; raises DeviceMemoryError."""
         from mlsolve_kernels.cuda.device import OutOfDeviceMemory
-        from mlsolve_kernels.objective.cuda import CudaWorkspace, device_bytes
+        from mlsolve_kernels.objective.cuda import CudaWorkspace
+        from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace
 
+        path = CudaWorkspace if objective.plain else ArrangedCudaWorkspace
         with suppress(OutOfDeviceMemory):
-            return CudaWorkspace.blank(shape, objective, bounds, self._betas, self._device)
+            return path.blank(shape, objective, bounds, self._betas, self._device, windows)
         # Only here is what the attempt had taken free again: an exception holds it.
-        raise DeviceMemoryError(
-            _too_little(self._device.name, shape, device_bytes(*shape), self._device.free_memory())
-        )
+        needed = device_need(shape, objective, windows)
+        raise DeviceMemoryError(_too_little(self._device.name, shape, needed, self._device.free_memory()))
 
     def free_memory(self) -> int | None:
         """Return the free bytes on the device."""
@@ -190,6 +192,16 @@ class CudaBackend:
     def close(self) -> None:
         """Give the device's memory back."""
         self._device.close()
+
+
+def device_need(shape: Shape, objective: Objective | None = None, windows: int = 1) -> int:
+    """Return the memory of a GPU that a workspace of `shape` takes; objective: None for a plain one."""
+    from mlsolve_kernels.objective.cuda import device_bytes
+    from mlsolve_kernels.objective.cuda_arranged import arranged_device_bytes
+
+    if objective is None or objective.plain:
+        return device_bytes(*shape)
+    return arranged_device_bytes(shape, objective, windows)
 
 
 def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
@@ -226,8 +238,10 @@ def check_backend(name: str) -> None:
         open_device().close()
 
 
-def open_backend(options: Options, betas: tuple[float, float], shape: Shape) -> Backend:
-    """Return the backend that `options` ask for, ready to make workspaces up to `shape`.
+def open_backend(
+    options: Options, betas: tuple[float, float], shape: Shape, objective: Objective | None = None
+) -> Backend:
+    """Return the backend that `options` ask for, ready to make workspaces up to `shape` for `objective`.
 
     auto: a GPU that works; without one the CPU, and with one too small the CPU with a warning.
     Raises BackendError where the backend asked for cannot be had, DeviceMemoryError where it is too small.
@@ -235,7 +249,7 @@ def open_backend(options: Options, betas: tuple[float, float], shape: Shape) -> 
     if options.backend != "cpu":
         try:
             backend = CudaBackend(betas)
-            backend.check_memory(shape)
+            backend.check_memory(shape, objective)
             return backend
         except DeviceMemoryError as error:
             if options.backend == "cuda":

@@ -109,8 +109,8 @@ def prove(
     """Score the layers in `folder` from their files, `rows` rows at a time.
 
     store: takes the layers as they are decoded, for sheets that lie turned are not seen in the files' order.
-    write: whether pictures of the stacks are written beside the layers. round_sheets: whether only the circle counts.
-    tell: hears which share is done.
+    write: whether pictures of the stacks are written beside the layers. round_sheets: whether only the circle
+    counts. tell: hears which share is done.
     """
     files = [images.open_picture(path) for path in layer_files(folder)]
     size, corner = files[0].size, Region(0, 1, 0, 1)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def solve(
     shapes = level_shapes(height, width, options.levels)
     check_registration(options.registration, (height, width))
     shape = Shape(len(asked.guides), planes, height, width)
-    backend = open_backend(options, BETAS, shape)
+    backend = open_backend(options, BETAS, shape, _prepared(asked, shapes, options, "cpu").objective)
     solved = None
     try:
         solved = _solve(asked, shapes, options, backend, callback)
@@ -101,6 +102,11 @@ class _Asked:
     """(H, W, 1) each, of the arrangements that have one."""
     arrangements: tuple[Arrangement, ...]
     disc: bool
+
+    @property
+    def pictures(self) -> list[FloatArray]:
+        """All of them, as those of a `rounds.problem.Problem` are counted."""
+        return [*self.targets, *self.guides, *self.masks]
 
     def shown(self, picture: FloatArray) -> FloatArray:
         """Return `picture` as a sheet shows it: round ones are clear outside the circle."""
@@ -155,6 +161,15 @@ def _accept(problem: Problem) -> _Asked:
     return _Asked(spread[:count], spread[count:], weights, arrangements, problem.shape == "disc")
 
 
+def _prepared(
+    asked: _Asked, shapes: list[tuple[int, int]], options: Options, backend: Literal["cpu", "cuda"]
+) -> Prepared:
+    """Return what is asked for as tasks need to know it."""
+    planes = tuple(picture.shape[2] for picture in asked.pictures)
+    stacks = stacks_of(asked.arrangements)
+    return Prepared(len(asked.guides), planes[0], tuple(shapes), planes, options, backend, stacks, asked.disc)
+
+
 def _solve(
     asked: _Asked,
     shapes: list[tuple[int, int]],
@@ -163,20 +178,9 @@ def _solve(
     callback: Callback | None,
 ) -> tuple[FloatArray, History, Stop, Balance]:
     """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended; close it."""
-    planes, store = asked.targets[0].shape[2], MemoryStore()
-    pictures = [*asked.targets, *asked.guides, *asked.masks]
-    problem = Prepared(
-        len(asked.guides),
-        planes,
-        tuple(shapes),
-        tuple(picture.shape[2] for picture in pictures),
-        options,
-        backend.name,
-        stacks_of(asked.arrangements),
-        asked.disc,
-    )
+    problem, store = _prepared(asked, shapes, options, backend.name), MemoryStore()
     problem.save(store)
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(asked.pictures):
         array = store.create(
             name_of(problem.levels, number), (picture.shape[2], *shapes[-1]), np.uint16, shapes[-1]
         )

@@ -48,6 +48,7 @@ class StepwiseWorkspace(State):
         self._stacked = [
             np.array(range(count) if one.layers is None else one.layers, dtype=np.int64) for one in objective.stacks
         ]
+        self._aside = sorted(set(range(count)).difference(*(sheets.tolist() for sheets in self._stacked)))
         most = max(len(sheets) for sheets in self._stacked)
         self._placed = stored(strips, most, planes)
         self._lines = aligned_zeros(self._team.workers, most * LANES)
@@ -110,6 +111,8 @@ class StepwiseWorkspace(State):
     def _evaluate(self, moves: Moves | None = None) -> Sums:
         run, planes = self._team.run, self.shape.planes
         fresh = np.ones(self.shape.layers, dtype=np.bool_)
+        for layer in self._aside:
+            self._gradient[layer].fill(0)
         hidden = 0
         for number, (stack, sheets) in enumerate(zip(self._objective.stacks, self._stacked, strict=True)):
             lying = (STILL,) * len(sheets) if moves is None else moves[number]

@@ -70,7 +70,7 @@ class Stack(NamedTuple):
     layers: tuple[int, ...] | None = None
     """The layers that lie there, counted from 0; None: all of them, and none is moved."""
     hide_weight: float = 0.0
-    """Weight of max(0, SSIM)² of each sheet to the target: what it gives away."""
+    """Weight of max(0, SSIM)² of each sheet to the target: what it gives away. If not 0, `layers` are named."""
     share: float = 1.0
     """Mean weight of the target's pixels; their terms are divided by it."""
     weighted: bool = False

@@ -101,8 +101,8 @@ def ssim_sums(
 ) -> list[Exact]:
     """Return the sum of SSIM in every plane of `x` against that of `y`, in 2^-SSIM_BITS; both (P, H, W) in [0, 1].
 
-    counted: the region that is summed, None for all of it. weights: of the pixels, (H, W) in [0, 1]. Sums of regions
-    add up to that of the whole, where x and y hold RADIUS pixels about each of them.
+    counted: the region that is summed, None for all of it. weights: of the pixels, (H, W) in [0, 1]. Sums of
+    regions add up to that of the whole, where x and y hold RADIUS pixels about each of them.
     """
     planes, height, width = x.shape
     strips = strips_for(height, width)

@@ -14,10 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.objective.terms import Objective, Shape
 from mlsolve_kernels.placement.move import Move, Moves, move_of
 from mlsolve_kernels.window import REACH
 
+from ..backends import device_need
 from .problem import Problem
 
 Facing = tuple[int, int, int, int]
@@ -45,6 +46,10 @@ class Lying:
     def whole(self) -> "Lying":
         """What it means for an image that is one tile."""
         return replace(self, facings=(_STILL,))
+
+    def device_need(self, layers: int, planes: int, window: tuple[int, int]) -> int:
+        """Return the memory of a GPU that a tile takes; window: height and width with its halo."""
+        return device_need(Shape(layers, planes * self.windows, *window), self.objective, self.windows)
 
     @property
     def square(self) -> bool:

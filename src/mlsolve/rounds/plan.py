@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlsolve_kernels.objective.cpu import stepwise_bytes
-from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.sweep.cpu import workspace_bytes
 
@@ -37,11 +36,6 @@ BYTES: Final = 4
 
 
 PLAIN: Final = Lying()
-
-
-def device_need(layers: int, planes: int, window: tuple[int, int], lying: Lying) -> int:
-    """Return the memory of a GPU that a tile takes."""
-    return device_bytes(layers, planes * lying.windows, *window)
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ class Limits:
 
     def fit(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> bool:
         """Tell whether there is memory for such a tile."""
-        if self.device is not None and device_need(layers, planes, window, lying) > self.device:
+        if self.device is not None and lying.device_need(layers, planes, window) > self.device:
             return False
         return self.memory is None or self.tile_bytes(layers, planes, window, lying) <= self.memory
 

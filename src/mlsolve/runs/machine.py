@@ -15,7 +15,7 @@ from ..memory import available_memory, in_words
 from ..proof import CELL, previews_bytes
 from ..rounds.executors import Devices
 from ..rounds.lying import lying_at
-from ..rounds.plan import LevelPlan, Limits, device_need, least_memory, plan_level, state_on_disk
+from ..rounds.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..rounds.problem import Problem
 from ..sheet import COLUMNS
 from ..store.zarr import CHUNK, RUN_BYTES
@@ -124,7 +124,8 @@ def _device_share(machine: Machine, problem: Problem) -> int | None:
     if machine.device is None:
         return None
     usable = int(machine.device * _USABLE)
-    whole = device_need(problem.layers, problem.planes, problem.shapes[-1], lying_at(problem, problem.levels).whole)
+    lying = lying_at(problem, problem.levels).whole
+    whole = lying.device_need(problem.layers, problem.planes, problem.shapes[-1])
     return usable if whole <= usable else usable // machine.workers
 
 

@@ -176,10 +176,11 @@ def _problem(job: Job, files: dict[Path, Picture]) -> tuple[Problem, str | None,
     shapes = tuple(level_shapes(height, width, job.options.levels))
     # The least that must find room on a GPU: of what is larger, tiles are made.
     sides = (min(_TILE_ON_GPU, side) for side in shapes[-1])
-    backend = open_backend(job.options, BETAS, Shape(layers, 1, *sides))
+    options = dataclasses.replace(job.options, levels=len(shapes), threads=None)
+    objective = _described(job, shapes, picture_planes, options, "cpu").objective
+    backend = open_backend(job.options, BETAS, Shape(layers, 1, *sides), objective)
     name, device, memory = backend.name, backend.device, backend.free_memory()
     backend.close()
-    options = dataclasses.replace(job.options, levels=len(shapes), threads=None)
     return _described(job, shapes, picture_planes, options, name), device, memory
 
 
