@@ -13,8 +13,11 @@ import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve import backends
 from mlsolve.history import Step
+from mlsolve.job import load_job
 from mlsolve.rounds.advance import Round
-from mlsolve.rounds.problem import Problem
+from mlsolve.rounds.lying import lying_at
+from mlsolve.rounds.problem import Problem, stacks_of
+from mlsolve.runs.run import opened, planes_of_pictures
 from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
@@ -92,6 +95,54 @@ def test_what_a_gpu_cannot_hold_comes_to_it_in_tiles(on_host, mlsolve, save, pic
     assert len(on_host.made) == opened + 3  # one to ask what there is, two that compute
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "tiles" / name).read_bytes()
+
+
+@needs_compiler
+def test_arrangements_are_those_of_the_cpu(on_host, picture):
+    """Two stacks, one of turned sheets that shall bear lying off and hide the picture; scores as from the CPU."""
+    turned = [mlsolve.Placement(2, rotate=90), mlsolve.Placement(1, flip="h")]
+    arrangements = [
+        mlsolve.Arrangement(picture(40, 40)),
+        mlsolve.Arrangement(picture(40, 40, 5), turned, exposure=0.2, mask=picture(40, 40, 6)),
+    ]
+    problem = mlsolve.Problem([picture(40, 40, seed) for seed in (1, 2)], arrangements, "disc")
+    settings = {"iterations": 12, "exposure": 0.2, "levels": 1, "registration": 1.0, "hide_weight": 0.5}
+    here = mlsolve.solve(problem, options=mlsolve.Options(backend="cuda", **settings))
+    there = mlsolve.solve(problem, options=mlsolve.Options(backend="cpu", **settings))
+    assert (here.backend, there.backend) == ("cuda", "cpu")
+    assert here.exposures == there.exposures
+    for mine, yours in zip(here.scores.stacks, there.scores.stacks, strict=True):
+        assert mine.ssim == pytest.approx(yours.ssim, abs=2e-3)
+        assert mine.gives_away == pytest.approx(yours.gives_away, abs=2e-3)
+    assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
+    assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
+
+
+@needs_compiler
+def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, tmp_path):
+    """Tiles that half turns lay on each other, two pairs at a time; the bytes are those of the whole."""
+    target, other, guide = (save(f"{seed}.png", picture(24, 1000, seed)) for seed in (0, 1, 2))
+    (tmp_path / "job.toml").write_text(
+        f'guides = ["{guide.name}", "{other.name}"]\niterations = 2\nlevels = 1\n'
+        f'[[arrangement]]\ntarget = "{target.name}"\nexposure = 0.2\n'
+        f'[[arrangement]]\ntarget = "{other.name}"\nexposure = 0.1\nplace = [1, {{layer = 2, rotate = 180}}]\n'
+    )
+    command = ("run", "--job", tmp_path / "job.toml", "--backend", "cuda")
+    assert mlsolve(*command, "--out", "whole").status == 0
+    before = len(on_host.made)
+    # Room for one plane of it, and for two tiles of half that size at a time.
+    on_host.memory = int(1.1 * lying_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000)))
+    assert mlsolve(*command, "--out", "tiles").status == 0
+    assert len(on_host.made) == before + 3
+    for name in ("layer-1.png", "layer-2.png", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "tiles" / name).read_bytes()
+
+
+def problem_of(path):
+    """What a job of one level is for tasks."""
+    job = load_job(path)
+    stacks, planes = stacks_of(job.arrangements), planes_of_pictures(job, opened(job))
+    return Problem(len(job.guides), 3, ((24, 1000),), planes, job.options, "cuda", stacks)
 
 
 @needs_compiler

@@ -15,6 +15,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from mlsolve.history import Step
+    from mlsolve.job import Job
     from mlsolve.rounds.advance import Round
     from mlsolve.rounds.tiles import Tile
     from mlsolve.runs.run import Listener, Outcome
@@ -34,17 +35,18 @@ class Stopped(Exception):
     """Ctrl-C came where there is nothing to be written yet."""
 
 
-def carry_out(
-    act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool, names: Callable[[], list[str]]
-) -> None:
-    """Call `act` with something that shows how it goes; print the result. names: of the guides."""
+def carry_out(act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool, job: "Job | None") -> None:
+    """Call `act` with something that shows how it goes; print the result.
+
+    job: what is carried out, None if there is nothing, which `act` will say.
+    """
     from mlsolve.memory import forget_peak, peak_memory, resident_memory, return_memory_early, trim
     from mlsolve.runs.unfinished import is_run, unfinished
 
     from .report import print_result
 
     return_memory_early()
-    warm_up()
+    warm_up(job)
     trim()
     before = resident_memory()
     forget_peak()
@@ -67,7 +69,8 @@ def carry_out(
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **report}, indent=2, ensure_ascii=False))
     else:
-        print_result(report, outcome.folder if folder.suffix == ".unfinished" else folder, names())
+        names = [Path(entry).name for entry in job.guides] if job is not None else []
+        print_result(report, outcome.folder if folder.suffix == ".unfinished" else folder, names)
     if outcome.stop == "callback":
         last = outcome.last
         raise Interrupted(
@@ -78,8 +81,8 @@ def carry_out(
         raise Interrupted(f"interrupted after the last iteration: the whole result is in {folder}")
 
 
-def warm_up() -> None:
-    """Load and compile what every run takes, so that the memory of a run can be told from it."""
+def warm_up(job: "Job | None") -> None:
+    """Load and compile what a run of `job` takes, so that the memory of a run can be told from it."""
     from mlsolve.backends import may_use_gpu
     from mlsolve_kernels.compiled import is_cached
 
@@ -88,7 +91,7 @@ def warm_up() -> None:
             typer.echo("compiling the kernels, once for this version: some 20 s", err=True)
     from mlsolve.runs.warm import run_everything_once
 
-    run_everything_once()
+    run_everything_once(job)
     # What is loaded stays and need not be looked through for garbage again, which from here on is looked for often:
     # what a round leaves in cycles would otherwise count against its memory.
     gc.freeze()

@@ -27,7 +27,7 @@ def resume(
     from mlsolve.memory import parse_memory
     from mlsolve.options import Options
     from mlsolve.runs.machine import Machine
-    from mlsolve.runs.run import guides_of
+    from mlsolve.runs.run import job_in
     from mlsolve.runs.run import resume as go_on
     from mlsolve.runs.unfinished import unfinished
 
@@ -35,6 +35,5 @@ def resume(
 
     Options(threads=threads)  # refuses what is out of range
     machine = Machine(None if memory is None else parse_memory(memory), processes, threads)
-    names = guides_of(folder)
     shown = folder.with_name(folder.name.removesuffix(".unfinished")) if unfinished(folder) == folder else folder
-    carry_out(lambda listener: go_on(folder, machine, listener), shown, as_json, lambda: names)
+    carry_out(lambda listener: go_on(folder, machine, listener), shown, as_json, job_in(folder))

@@ -179,10 +179,7 @@ def run(
     _warn_of_pixels(request)
     machine = Machine(None if memory is None else parse_memory(memory), processes, request.options.threads)
     folder = out or Path(f"{request.target.stem}-layers")
-    guides = [Path(entry).name for entry in request.guides]
-    carry_out(
-        lambda listener: begin(request, folder, machine, listener, overwrite), folder, as_json, lambda: guides
-    )
+    carry_out(lambda listener: begin(request, folder, machine, listener, overwrite), folder, as_json, request)
 
 
 def request_of(

@@ -162,10 +162,10 @@ def resume(folder: Path, machine: Machine, listener: Listener) -> Outcome:
         return _carry_on(_Work(store, job, files, folder, machine, parts, listener))
 
 
-def guides_of(folder: Path) -> list[str]:
-    """Return what the guides of the unfinished run of `folder` are called, none if there is no such run."""
+def job_in(folder: Path) -> Job | None:
+    """Return the job of the unfinished run of `folder`, None if there is no such run."""
     root = unfinished(folder)
-    return [Path(entry).name for entry in job_of(DiskStore(root).load(RUN)["job"]).guides] if is_run(root) else []
+    return job_of(DiskStore(root).load(RUN)["job"]) if is_run(root) else None
 
 
 def _problem(job: Job, files: dict[Path, Picture]) -> tuple[Problem, str | None, int | None]:

@@ -1,5 +1,6 @@
 """A small run of everything, so that all is loaded and compiled before memory or time is counted."""
 
+import dataclasses
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..backends import CpuBackend
 from ..errors import MlsolveError
 from ..folder import Summary, prove, write_report
 from ..images import PngWriter, load
+from ..job import Job
 from ..options import Options
 from ..proof import Preview
 from ..rounds.balancing import balanced
@@ -21,7 +23,7 @@ from ..rounds.descent import descend, enlarge, halve_pictures
 from ..rounds.executors import Serial
 from ..rounds.pictures import as_codes, meaning, name_of
 from ..rounds.plan import Limits
-from ..rounds.problem import BETAS, Problem
+from ..rounds.problem import BETAS, Problem, stacks_of
 from ..rounds.silent import Silent
 from ..store import DiskStore
 from ..store.zarr import CHUNK
@@ -30,22 +32,40 @@ from .output import laid_stacks
 _SIDE = 24
 
 
-def run_everything_once() -> None:
-    """Solve, write and score a picture of a few pixels, in a temporary folder.
+def run_everything_once(job: Job | None = None) -> None:
+    """Solve, write and score pictures of a few pixels, in a temporary folder, as it is done for `job`.
 
-    Where there is no room for one, the run itself loads and compiles what is missing, and holds it.
+    What sheets take that lie otherwise than they are, or must not give a picture away, is compiled only where `job`
+    asks for it. Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
     """
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as name:
-        _run(Path(name))
+        _run(Path(name), _small(job))
 
 
-def _run(folder: Path) -> None:
+def _small(job: Job | None) -> Problem:
+    """Return a problem of a few pixels that takes the kernels that `job` does; of a plain one, one layer will do."""
+    options = Options(iterations=2, levels=2)
+    shapes = (_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)
+    if job is not None:
+        stacks, layers, own = stacks_of(job.arrangements), len(job.guides), job.options
+        options = dataclasses.replace(
+            options,
+            hide_weight=own.hide_weight,
+            registration=min(own.registration, 1),
+            registration_turn=own.registration_turn,
+        )
+        ones = (1,) * len(job.entries)
+        problem = Problem(layers, 1, shapes, ones, options, "cpu", stacks, job.shape == "disc")
+        if not problem.objective.plain:
+            return problem
+    return Problem(1, 1, shapes, (1, 1), options, "cpu")
+
+
+def _run(folder: Path, problem: Problem) -> None:
     store, whole = DiskStore(folder / "store"), Region(0, _SIDE, 0, _SIDE)
     codes = as_codes(np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE))
-    options = Options(iterations=2, levels=2)
-    problem = Problem(1, 1, ((_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)), (1, 1), options, "cpu")
     problem.save(store)
-    for number in (0, 1):
+    for number in range(len(problem.picture_planes)):
         picture = store.create(name_of(2, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE))
         with picture.tile((), whole) as tile:
             tile.put((0,), codes)
@@ -53,14 +73,15 @@ def _run(folder: Path) -> None:
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, problem, executor)
-        problem, balance = balanced(store, problem)
+        problem, balance = balanced(store, problem, tune=False)
         problem.save(store)
         history, record = descend(store, executor, Limits(), Silent())
         store.open(enlarge(store, executor, record)).read((0, 0, 0), whole, layer)
     finally:
         executor.close()
-    with PngWriter(folder / "layer-1.png", (_SIDE, _SIDE), 1, 8) as writer:
-        writer.write((as_codes(layer)[..., np.newaxis] >> 8).astype(np.uint8))
+    for number in range(problem.layers):
+        with PngWriter(folder / f"layer-{number + 1}.png", (_SIDE, _SIDE), 1, 8) as writer:
+            writer.write((as_codes(layer)[..., np.newaxis] >> 8).astype(np.uint8))
     seen = codes[..., np.newaxis]
     proof = prove(
         folder,
@@ -68,6 +89,7 @@ def _run(folder: Path) -> None:
         lambda _, part: seen[part.top : part.bottom, part.left : part.right],
         store,
         1,
+        round_sheets=problem.disc,
     )
     write_report(folder, folder, Summary(balance, 0.0, history, "iterations", 0.0, "cpu", None), proof)
     # Chunks of the store whole, and in part: Numba compiles for each.
