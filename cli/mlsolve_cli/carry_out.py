@@ -84,13 +84,11 @@ def carry_out(act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool,
 def warm_up(job: "Job | None") -> None:
     """Load and compile what a run of `job` takes, so that the memory of a run can be told from it."""
     from mlsolve.backends import may_use_gpu
-    from mlsolve_kernels.compiled import is_cached
+    from mlsolve.runs.warm import is_compiled, run_everything_once
 
-    if not may_use_gpu("auto") and not is_cached():
+    if not may_use_gpu("auto") and not is_compiled(job):
         with suppress(BrokenPipeError):
             typer.echo("compiling the kernels, once for this version: some 20 s", err=True)
-    from mlsolve.runs.warm import run_everything_once
-
     run_everything_once(job)
     # What is loaded stays and need not be looked through for garbage again, which from here on is looked for often:
     # what a round leaves in cycles would otherwise count against its memory.

@@ -64,10 +64,10 @@ def sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def is_cached() -> bool:
-    """Tell whether the sweep compiled from these sources lies on disk, so that a run starts at once."""
+def is_cached(kernel: str = "cpu.sweep") -> bool:
+    """Tell whether `kernel`, MODULE.NAME, compiled from these sources lies on disk: then a run starts at once."""
     folder = cache_folder()
-    return folder is not None and any(folder.rglob("cpu.sweep-*.nbi"))
+    return folder is not None and any(folder.rglob(f"{kernel}-*.nbi"))
 
 
 def _cache_parents(package: Path) -> Iterator[Path]:

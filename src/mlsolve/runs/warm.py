@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mlsolve_kernels.compiled import is_cached
 from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
@@ -32,18 +33,23 @@ from .output import laid_stacks
 _SIDE = 24
 
 
+def is_compiled(job: Job | None) -> bool:
+    """Tell whether most of what a run of `job` takes was compiled before."""
+    return is_cached("cpu.sweep" if _small(job).objective.plain else "passes.stack_pass")
+
+
 def run_everything_once(job: Job | None = None) -> None:
     """Solve, write and score pictures of a few pixels, in a temporary folder, as it is done for `job`.
 
-    What sheets take that lie otherwise than they are, or must not give a picture away, is compiled only where `job`
-    asks for it. Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
+    What it takes where sheets lie otherwise, or must not give a picture away, is compiled only if `job` asks for it.
+    Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
     """
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as name:
         _run(Path(name), _small(job))
 
 
 def _small(job: Job | None) -> Problem:
-    """Return a problem of a few pixels that takes the kernels that `job` does; of a plain one, one layer will do."""
+    """Return a problem of a few pixels that takes the kernels that `job` does; a plain one of one layer for any."""
     options = Options(iterations=2, levels=2)
     shapes = (_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)
     if job is not None:

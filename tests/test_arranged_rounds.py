@@ -1,0 +1,140 @@
+"""Rounds over tiles of arrangements: whatever the tiles, rounds and processes, the bytes are those of the whole."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import mlsolve
+from mlsolve.backends import CpuBackend
+from mlsolve.model import Placement
+from mlsolve.rounds import descent
+from mlsolve.rounds.descent import descend, enlarge, halve_pictures
+from mlsolve.rounds.executors import Processes, Serial
+from mlsolve.rounds.lying import lying_at
+from mlsolve.rounds.pictures import as_codes, name_of
+from mlsolve.rounds.plan import LevelPlan, Limits, plan_level, window_sides
+from mlsolve.rounds.problem import BETAS, Problem, StackOf
+from mlsolve.rounds.silent import Silent
+from mlsolve.store import DiskStore, MemoryStore
+from mlsolve_kernels.region import Region
+
+ALL = (Placement(1), Placement(2))
+CASES = {
+    "quarter turns": ((StackOf(ALL), StackOf((Placement(1), Placement(2, rotate=90)))), {}),
+    "turned and flipped": ((StackOf((Placement(1, flip="h"), Placement(2, rotate=270))), StackOf(ALL)), {}),
+    "shifted": ((StackOf((Placement(1), Placement(2, shift=(5.0, -3.0)))),), {}),
+    "between pixels": ((StackOf((Placement(1), Placement(2, rotate=180, shift=(2.5, 0.0)))),), {}),
+    "loose": ((StackOf(),), {"registration": 2.5}),
+    "hidden": ((StackOf(ALL), StackOf((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
+    "weighted": ((StackOf(ALL, masked=True, share=0.5), StackOf((Placement(1, flip="v"),), 0.7)), {}),
+}
+
+
+def prepared(store, name, side=301, disc=False, levels=2, planes=1):
+    """Put a problem and its pictures into `store`."""
+    stacks, options = CASES[name]
+    masks = sum(stack.masked for stack in stacks)
+    shapes = tuple((-(-side // 2**k),) * 2 for k in reversed(range(levels)))
+    settings = mlsolve.Options(iterations=6, levels=levels, exposure=0.1, seed=3, **options)
+    of_pictures = (planes,) * (len(stacks) + 2) + (1,) * masks
+    problem = Problem(2, planes, shapes, of_pictures, settings, "cpu", stacks, disc, 0.785 if disc else 1.0)
+    problem.save(store)
+    rng = np.random.default_rng(5)
+    for number, own in enumerate(of_pictures):
+        blocks = rng.random((own, side // 16 + 1, side // 16 + 1)).repeat(16, 1).repeat(16, 2)[:, :side, :side]
+        codes = as_codes(0.8 * blocks + 0.2 * rng.random((own, side, side)))
+        array = store.create(name_of(levels, number), (own, side, side), np.uint16, (1024, 1024))
+        with array.tile((), Region(0, side, 0, side)) as tile:
+            for plane in range(own):
+                tile.put((plane,), codes[plane])
+    return problem
+
+
+def solved(store, name, executor=None, limits=None, **changes):
+    """Solve a case; return the layers, as bytes, and the history."""
+    problem = prepared(store, name, **changes)
+    executor = executor or Serial(CpuBackend(1, BETAS))
+    try:
+        halve_pictures(store, problem, executor)
+        history, record = descend(store, executor, limits or Limits(), Silent())
+        array = store.open(enlarge(store, executor, record))
+    finally:
+        executor.close()
+    side = problem.shapes[-1][0]
+    layers = np.empty((2, problem.planes, side, side), dtype=np.float32)
+    for k, plane in np.ndindex(layers.shape[:2]):
+        array.read((plane, 0, k), Region(0, side, 0, side), layers[k, plane])
+    return layers.tobytes(), tuple(history)
+
+
+@pytest.fixture
+def in_tiles(monkeypatch):
+    """A function that has levels solved in tiles and rounds that nobody would choose."""
+    seen = []
+
+    def choose(sides, length):
+        def plan(shape, stack, iterations, limits, lying):
+            own = tuple(min(side, whole) for side, whole in zip(sides, shape, strict=True))
+            seen.append((shape, own, lying.windows))
+            return LevelPlan(own, window_sides(shape, own, length, lying), length, False, 1.0)
+
+        monkeypatch.setattr(descent, "plan_level", plan)
+        return seen
+
+    return choose
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_tiles_are_the_whole(name, in_tiles):
+    whole = solved(MemoryStore(), name)
+    seen = in_tiles((128, 128), 4)
+    assert solved(MemoryStore(), name) == whole
+    assert any(own != shape for shape, own, _ in seen)
+    assert {windows for *_, windows in seen} == {len(lying_at(prepared(MemoryStore(), name), 2).facings)}
+
+
+def test_round_sheets_in_tiles_are_the_whole(in_tiles):
+    """What is outside the circle is clear in every tile."""
+    whole = solved(MemoryStore(), "quarter turns", disc=True)
+    in_tiles((128, 128), 2)
+    assert solved(MemoryStore(), "quarter turns", disc=True) == whole
+    layers = np.frombuffer(whole[0], dtype=np.float32).reshape(2, 301, 301)
+    y, x = np.mgrid[:301, :301] - 150
+    outside = y * y + x * x > 150.5**2
+    assert (layers[:, outside] == 1).all()
+    assert (layers[:, ~outside] < 1).mean() > 0.9
+
+
+def test_processes_and_a_store_on_disk_leave_no_trace(in_tiles, tmp_path):
+    whole = solved(MemoryStore(), "turned and flipped")
+    in_tiles((128, 128), 3)
+    assert solved(DiskStore(tmp_path), "turned and flipped", Processes(2, 1)) == whole
+
+
+@pytest.mark.parametrize("name", ["quarter turns", "weighted", "hidden"])
+def test_a_tile_keeps_within_what_is_told(name):
+    """Of memory that NumPy takes, the most at a time; told and taken are within a quarter of each other."""
+    problem = prepared(MemoryStore(), name, side=701, levels=1)
+    lying, shape = lying_at(problem, 1), problem.shapes[-1]
+    enough = Limits().tile_bytes(2, 1, shape, lying.whole) // 2
+    plan = plan_level(shape, (2, 1), 6, Limits(enough), lying)
+    told = Limits().tile_bytes(2, 1, plan.window, lying)
+    assert plan.sides != shape
+    assert told <= enough
+    assert plan.sides[0] == plan.sides[1] or not lying.square
+    solved(MemoryStore(), name, side=101, levels=1)  # compiles
+    store, executor = MemoryStore(), Serial(CpuBackend(1, BETAS))
+    prepared(store, name, side=701, levels=1)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        descend(store, executor, Limits(enough), Silent())
+        taken = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+        executor.close()
+    # The states, which lie in memory here and elsewhere on disk.
+    states = 4 * 2 * 701 * 701 * (6 if plan.iterations < 6 else 1)
+    assert 0.6 * told < taken - states < told * 1.02
