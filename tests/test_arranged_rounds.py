@@ -24,6 +24,14 @@ CASES = {
     "quarter turns": ((StackOf(ALL), StackOf((Placement(1), Placement(2, rotate=90)))), {}),
     "turned and flipped": ((StackOf((Placement(1, flip="h"), Placement(2, rotate=270))), StackOf(ALL)), {}),
     "shifted": ((StackOf((Placement(1), Placement(2, shift=(5.0, -3.0)))),), {}),
+    # Sheet by sheet this goes on in one direction, the farthest an iteration can look.
+    "shifted both ways": (
+        (
+            StackOf((Placement(1, shift=(16.0, 0.0)), Placement(2, shift=(-16.0, 0.0)))),
+            StackOf((Placement(1, shift=(-16.0, 0.0)), Placement(2, shift=(16.0, 0.0)))),
+        ),
+        {},
+    ),
     "between pixels": ((StackOf((Placement(1), Placement(2, rotate=180, shift=(2.5, 0.0)))),), {}),
     "loose": ((StackOf(),), {"registration": 2.5}),
     "hidden": ((StackOf(ALL), StackOf((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),

@@ -18,7 +18,7 @@ from ..options import MIN_EXPOSURE
 from ..store import Store
 from .pictures import LevelPictures
 from .problem import Problem, StackOf
-from .trial import Trial
+from .trial import Trial, level_tried
 
 Array = npt.NDArray[np.float64]
 
@@ -35,7 +35,8 @@ _LOOKED_AT: Final = 1 << 20
 def balanced(store: Store, problem: Problem, tune: bool = True) -> tuple[Problem, Balance]:
     """Return `problem` with every exposure and share named, and how they came about; its pictures are in `store`.
 
-    tune: whether exposures that mean densities suggest are tried, and others beside them.
+    tune: whether exposures that mean densities suggest are tried, and others beside them, if there is a level small
+    enough.
     """
     level = max(
         (number for number, (height, width) in enumerate(problem.shapes, start=1) if height * width <= _LOOKED_AT),
@@ -89,7 +90,7 @@ def balanced(store: Store, problem: Problem, tune: bool = True) -> tuple[Problem
         for a, (named, e) in enumerate(zip(found.named, found.exposures, strict=True))
         if not named and e < found.largest
     ]
-    if tune and free:
+    if tune and free and level_tried(problem) is not None:
         exposures = _tuned(Trial(store, problem), problem.stacks, list(found.exposures), free, found.largest)
         again = balance_exposures(found.stacks, wanted, guides, exposures, options.exposure, found.limits)
         # Of the cast the grey part is what was tried out.

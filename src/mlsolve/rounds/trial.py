@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.threads import available_cores
 
 from ..backends import CpuBackend
 from ..colour import decode
@@ -15,6 +16,7 @@ from ..model import Placement
 from ..store import MemoryStore, Store
 from .descent import descend
 from .executors import Serial
+from .lying import lying_at
 from .pictures import LevelPictures, as_codes, name_of
 from .plan import Limits
 from .problem import BETAS, Problem, StackOf
@@ -24,14 +26,38 @@ LONGEST: Final = 96
 """Longest side of what is solved, in pixels, where there is a level so small. For the two pictures of
 bench/results/hard-cases.md the exposure with the least loss there has the least loss at full size."""
 
+_MOST: Final = 1 << 16
+"""Pixels of the coarsest level up to which a problem is tried: time and memory do not grow with the print."""
+
+
+def level_tried(problem: Problem, longest: int = LONGEST) -> int | None:
+    """Return the finest level whose sides are no longer than `longest`, else the coarsest; None if it is large."""
+    fitting = [level for level, shape in enumerate(problem.shapes, start=1) if max(shape) <= longest]
+    if not fitting and problem.shapes[0][0] * problem.shapes[0][1] > _MOST:
+        return None
+    return max(fitting, default=1)
+
+
+def trial_bytes(problem: Problem) -> int:
+    """Return the memory that trying a problem takes."""
+    level = level_tried(problem)
+    if level is None:
+        return 0
+    height, width = problem.shapes[level - 1]
+    working = Limits(threads=available_cores()).tile_bytes(
+        problem.layers, problem.planes, (height, width), lying_at(problem, level).whole
+    )
+    # Pictures as codes, layers, and layers of the level below; of every level a quarter of the next.
+    stored = 2 * sum(problem.picture_planes) + 8 * problem.layers * problem.planes
+    return working + stored * height * width * 4 // 3
+
 
 class Trial:
     """A problem of which the coarse levels are solved, as often as one likes."""
 
     def __init__(self, store: Store, problem: Problem, longest: int = LONGEST) -> None:
         """Take the pictures of the levels whose sides are no longer than `longest` from `store`."""
-        fitting = [level for level, shape in enumerate(problem.shapes, start=1) if max(shape) <= longest]
-        finest = max(fitting, default=1)
+        finest = level_tried(problem, longest) or 1
         options = dataclasses.replace(problem.options, levels=finest, target_ssim=None, patience=None)
         self._problem = dataclasses.replace(problem, shapes=problem.shapes[:finest], options=options, backend="cpu")
         self._scale = problem.scale(finest)

@@ -17,6 +17,7 @@ from ..rounds.executors import Devices
 from ..rounds.lying import lying_at
 from ..rounds.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..rounds.problem import Problem
+from ..rounds.trial import trial_bytes
 from ..sheet import COLUMNS
 from ..store.zarr import CHUNK, RUN_BYTES
 
@@ -191,6 +192,7 @@ def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
         _side_bytes(CHUNK, problem, files),
         _proof_bytes(8, problem, job),
         _writer_bytes(8, problem, job),
+        trial_bytes(problem) if len(problem.stacks) > 1 else 0,
     )
 
 

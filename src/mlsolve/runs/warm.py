@@ -49,7 +49,7 @@ def run_everything_once(job: Job | None = None) -> None:
 
 
 def _small(job: Job | None) -> Problem:
-    """Return a problem of a few pixels that takes the kernels that `job` does; a plain one of one layer for any."""
+    """Return a problem of a few pixels that takes the kernels that `job` takes; all plain ones take the same."""
     options = Options(iterations=2, levels=2)
     shapes = (_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)
     if job is not None:
