@@ -1,4 +1,4 @@
-"""How sheets lie: what turns generate, how far an iteration looks, what is drawn for registration, tiles in groups."""
+"""How sheets lie: what turns generate, how far an iteration looks, what registration draws, tiles in groups."""
 
 import itertools
 

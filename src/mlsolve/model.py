@@ -177,9 +177,12 @@ def check_registration(registration: float, shape: tuple[int, int]) -> None:
 
 def number(name: str, value: object, low: float, high: float) -> float:
     """Return `value` as a float from `low` to `high`, or raise OptionError."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise OptionError(f"{name} is {value!r}: it must be a number from {low:g} to {high:g}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
     if not low <= result <= high:
         raise OptionError(f"{name} is {result:g}: it must be from {low:g} to {high:g}")
     return result

@@ -17,6 +17,9 @@ FINEST_DPI: Final = 127
 
 MAX_DPI: Final = 10_000
 
+_FARTHEST: Final = 1e9
+"""Pixels of a length at the most, far beyond the largest sheet."""
+
 DPI: Final = 100
 """Where a print has a size and no dpi: pixels of a quarter millimetre, which hands can align."""
 
@@ -100,7 +103,7 @@ def parse_length(value: object, name: str, dpi: float | None) -> float:
 
     Raises OptionError for anything else, and for millimetres where no dpi is given.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FARTHEST:
         return float(value)
     found = _LENGTH.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
