@@ -1,7 +1,7 @@
 """The objective, and how sheets lie, written once more, as naively as possible, with constants of their own.
 
 The float64 references in the kernels package share window.py with the fast code; this file shares
-nothing, so a wrong constant there does not go unnoticed. Slow: dense windows, loops over pixels.
+nothing, so a wrong constant there does not go unnoticed. Slow: dense windows.
 """
 
 import numpy as np
@@ -27,22 +27,19 @@ def lies(
 def blur(image: np.ndarray) -> np.ndarray:
     """Dense 11×11 window over (H, W), zeros beyond the border."""
     padded = np.pad(image.astype(np.float64), 5)
-    out = np.zeros(image.shape)
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            out[y, x] = (padded[y : y + 11, x : x + 11] * WINDOW).sum()
-    return out
+    return np.einsum("yxij,ij->yx", np.lib.stride_tricks.sliding_window_view(padded, (11, 11)), WINDOW)
 
 
-def mean_ssim(x: np.ndarray, y: np.ndarray) -> float:
-    """Wang et al. 2004, eq. 13, of (..., H, W), by planes."""
+def mean_ssim(x: np.ndarray, y: np.ndarray, weights: np.ndarray | float = 1.0) -> float:
+    """Wang et al. 2004, eq. 13, of (..., H, W), by planes; weights: (H, W), how much every pixel counts."""
     planes_x, planes_y = x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:])
     values = []
     for a, b in zip(planes_x.astype(np.float64), planes_y.astype(np.float64), strict=True):
         ma, mb = blur(a), blur(b)
         va, vb, cov = blur(a * a) - ma**2, blur(b * b) - mb**2, blur(a * b) - ma * mb
         values.append((2 * ma * mb + 0.0001) * (2 * cov + 0.0009) / ((ma**2 + mb**2 + 0.0001) * (va + vb + 0.0009)))
-    return float(np.mean(values))
+    weights = np.broadcast_to(weights, x.shape[-2:])
+    return float(np.mean(np.array(values) * weights) / np.mean(weights))
 
 
 def loss(

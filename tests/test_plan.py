@@ -12,14 +12,24 @@ from mlsolve.backends import CpuBackend
 from mlsolve.errors import DeviceMemoryError, OptionError
 from mlsolve.rounds import plan as planning
 from mlsolve.rounds.advance import Round, advance_tile
-from mlsolve.rounds.plan import LOAD, MOMENTS, SAVE, Limits, least_memory, plan_level, state_on_disk
+from mlsolve.rounds.lying import Lying
+from mlsolve.rounds.plan import (
+    LOAD,
+    MOMENTS,
+    SAVE,
+    Limits,
+    least_memory,
+    plan_level,
+    state_on_disk,
+    window_sides,
+)
 from mlsolve.rounds.problem import BETAS
 from mlsolve.rounds.resources import provided
 from mlsolve.rounds.tiles import Tile, tiles_of, window_of
 from mlsolve.store import DiskStore
 from mlsolve.store.zarr import CHUNK
 from mlsolve_kernels.objective.cuda import device_bytes
-from mlsolve_kernels.objective.terms import Shape, one_stack
+from mlsolve_kernels.objective.terms import Objective, Shape, Stack, one_stack
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.sweep.cpu import workspace_bytes
 from mlsolve_kernels.window import REACH
@@ -269,3 +279,20 @@ def test_no_other_cut_into_chunks_is_cheaper(shape):
                 best = min(best, planning._cost(shape, sides, window, length, iterations))
         if best < math.inf:
             assert plan_level(shape, stack, iterations, limits).cost == pytest.approx(best)
+
+
+def test_one_tile_alone_has_no_windows_beside_it():
+    """A plane that turns lay on itself takes one window; it is the least where four tiles with halos take more."""
+    facings = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))
+    lying = Lying(REACH, facings, Objective((Stack(1, 1, 1, (0, 1)), Stack(1, 1, 1, (1, 0))), 1))
+    shape, stack, limits = (200, 200), (2, 3), Limits()
+    alone = limits.tile_bytes(2, 1, shape, lying.whole)
+    assert alone < limits.tile_bytes(2, 1, window_sides(shape, (CHUNK, CHUNK), 1, lying), lying)
+    assert least_memory(shape, stack, 6, limits, lying) == alone
+    plan = plan_level(shape, stack, 6, Limits(alone), lying)
+    assert (plan.sides, plan.window, plan.iterations, plan.together) == (shape, shape, 6, False)
+    with pytest.raises(OptionError, match="give it"):
+        plan_level(shape, stack, 6, Limits(alone - 1), lying)
+    large = (1024, 1024)
+    tiles = plan_level(large, stack, 6, Limits(least_memory(large, stack, 6, limits, lying)), lying)
+    assert (tiles.sides, tiles.iterations) == ((CHUNK, CHUNK), 1)

@@ -4,7 +4,8 @@ A place of the stack that is off the sheet sees the light box: transmittance 1. 
 bilinearly, the light box beyond the border included.
 """
 
-import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,41 +13,43 @@ import numpy.typing as npt
 from .move import Move
 
 Images = npt.NDArray[np.floating]
+Index = npt.NDArray[np.int64]
 
 
-def _weights(move: Move, y: int, x: int) -> list[tuple[int, int, float]]:
-    """Return the pixels (row, column) that y, x of the stack sees, on the sheet or not, and how much of each."""
+def _seen(move: Move, shape: tuple[int, int]) -> Iterator[tuple[Index, Index, npt.NDArray[np.float64]]]:
+    """Give the four pixels that every place of a stack of `shape` sees: rows and columns of the sheet, and shares."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
     row = move.row_y * y + move.row_x * x + move.row_0
     column = move.column_y * y + move.column_x * x + move.column_0
-    top, left = math.floor(row), math.floor(column)
+    top, left = np.floor(row).astype(np.int64), np.floor(column).astype(np.int64)
     down, right = row - top, column - left
-    return [
-        (top, left, (1 - down) * (1 - right)),
-        (top, left + 1, (1 - down) * right),
-        (top + 1, left, down * (1 - right)),
-        (top + 1, left + 1, down * right),
-    ]
+    yield top, left, (1 - down) * (1 - right)
+    yield top, left + 1, (1 - down) * right
+    yield top + 1, left, down * (1 - right)
+    yield top + 1, left + 1, down * right
+
+
+def _on_the_sheet(rows: Index, columns: Index, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    return np.asarray((rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1]))
 
 
 def place(images: Images, move: Move) -> npt.NDArray[np.float64]:
     """Return `images` (..., H, W) as the stack sees them, in the same shape."""
-    height, width = images.shape[-2:]
+    shape = images.shape[-2], images.shape[-1]
     result = np.zeros(images.shape)
-    for y in range(height):
-        for x in range(width):
-            for row, column, weight in _weights(move, y, x):
-                there = 0 <= row < height and 0 <= column < width
-                result[..., y, x] += weight * (images[..., row, column] if there else 1.0)
+    for rows, columns, weights in _seen(move, shape):
+        there = _on_the_sheet(rows, columns, shape)
+        values = images[..., np.where(there, rows, 0), np.where(there, columns, 0)]
+        result += weights * np.where(there, values, 1.0)
     return result
 
 
 def give_back(by_placed: Images, move: Move) -> npt.NDArray[np.float64]:
     """Return the gradient by the sheet, given that by the placed one, both (..., H, W): the adjoint of `place`."""
-    height, width = by_placed.shape[-2:]
+    shape = by_placed.shape[-2], by_placed.shape[-1]
     result = np.zeros(by_placed.shape)
-    for y in range(height):
-        for x in range(width):
-            for row, column, weight in _weights(move, y, x):
-                if 0 <= row < height and 0 <= column < width:
-                    result[..., row, column] += weight * by_placed[..., y, x]
+    for rows, columns, weights in _seen(move, shape):
+        there = _on_the_sheet(rows, columns, shape)
+        at: Any = (..., rows[there], columns[there])
+        np.add.at(result, at, (weights * by_placed)[..., there])
     return result

@@ -190,7 +190,8 @@ def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -
         # With other limits than before the generation it was to start from may have another name.
         same = plan.first == record.iteration and plan.origin == _origin(record)
         lying = lying_at(problem, plan.level)
-        if same and limits.fit(problem.layers, planes, plan.window, lying.whole if plan.together else lying):
+        whole = plan.sides == problem.shapes[plan.level - 1]
+        if same and limits.fit(problem.layers, planes, plan.window, lying.whole if whole else lying):
             return plan
     return None
 

@@ -130,7 +130,7 @@ def least_memory(
     height, width = shape
     tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
     window = window_sides(shape, (CHUNK, CHUNK), iterations if tight else 1, lying)
-    whole = limits.tile_bytes(layers, planes, shape, lying.whole)
+    whole = limits.tile_bytes(layers, 1, shape, lying.whole)
     return min(limits.tile_bytes(layers, 1, window, lying), whole)
 
 
@@ -174,7 +174,10 @@ def _cuts(
                 [across] if lying.square else sorted({_parts(chunks, parts) for parts in range(1, chunks + 1)})
             )
             cuts = (cut(down, across) for down in heights)
-            yield from ((sides, window) for sides, window in cuts if limits.fit(layers, 1, window, lying))
+            for sides, window in cuts:
+                # Of one tile there is no other to be laid on.
+                if limits.fit(layers, 1, window, lying.whole if sides == shape else lying):
+                    yield sides, window
             continue
         low, high = 0, chunks
         while low < high:  # the most chunks one above the other that fit

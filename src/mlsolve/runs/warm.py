@@ -41,8 +41,8 @@ def is_compiled(job: Job | None) -> bool:
 def run_everything_once(job: Job | None = None) -> None:
     """Solve, write and score pictures of a few pixels, in a temporary folder, as it is done for `job`.
 
-    What sheets that lie otherwise take, or must not give a picture away, is compiled only if `job` asks for it. Where
-    there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
+    What sheets that lie otherwise take, or must not give a picture away, is compiled only if `job` asks for it.
+    Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
     """
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as name:
         _run(Path(name), _small(job))

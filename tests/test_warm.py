@@ -1,0 +1,102 @@
+"""What is loaded and compiled before a run begins is all that it takes: later it would count as memory of the run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from conftest import environment
+
+_RUN = """
+import json, sys
+from pathlib import Path
+from numba.core.dispatcher import Dispatcher
+from mlsolve.job import load_job
+from mlsolve.memory import parse_memory
+from mlsolve.rounds.silent import Silent
+from mlsolve.runs.machine import Machine
+from mlsolve.runs.run import begin
+from mlsolve.runs.warm import run_everything_once
+
+class Listener(Silent):
+    def stage(self, name, share): pass
+    def balanced(self, balance, names): pass
+    def begin(self, problem, cost): pass
+
+def compiled():
+    modules = [module for name, module in sys.modules.items() if name.startswith("mlsolve_kernels")]
+    kernels = {(k.py_func.__module__, k.py_func.__name__): k for module in modules for k in vars(module).values()
+               if isinstance(k, Dispatcher)}
+    return {f"{module}.{name}{signature}" for (module, name), k in kernels.items() for signature in k.signatures}
+
+job = load_job(Path("job.toml"))
+run_everything_once(job if sys.argv[1] == "of the job" else None)
+before = compiled()
+begin(job, Path(sys.argv[2]), Machine(parse_memory("60MiB"), threads=2), Listener())
+print(json.dumps(sorted(compiled() - before)))
+"""
+
+PLAIN = """
+target = "one.png"
+guides = ["two.png", "grey.png", "mosaic:1"]
+"""
+
+TURNED = """
+guides = ["grey.png", "mosaic:1"]
+[[arrangement]]
+target = "one.png"
+[[arrangement]]
+target = "two.png"
+place = [{layer = 1, rotate = 90}, {layer = 2, shift = [1.5, 3]}]
+"""
+
+EVERYTHING = """
+shape = "disc"
+hide_weight = 1.0
+registration = 3
+guides = ["grey.png", "mosaic:1"]
+[[arrangement]]
+target = "one.png"
+mask = "grey.png"
+[[arrangement]]
+target = "two.png"
+exposure = 0.3
+place = [{layer = 1, rotate = 7}]
+"""
+
+MASKED = """
+target = "one.png"
+mask = "grey.png"
+registration_turn = 0.2
+guides = ["grey.png", "mosaic:1"]
+"""
+
+
+@pytest.fixture
+def missing(tmp_path, save, picture):
+    """A function that carries a job out in a process of its own; it returns what was compiled on the way."""
+    for seed, (name, planes) in enumerate((("one", 3), ("two", 3), ("grey", 1))):
+        save(f"{name}.png", picture(290, 290, seed, planes))
+
+    def run(text, warm="of the job"):
+        (tmp_path / "job.toml").write_text('backend = "cpu"\niterations = 2\nlevels = 3\n' + text)
+        command = [sys.executable, "-c", _RUN, warm, str(tmp_path / "o" / warm)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "text", [PLAIN, TURNED, EVERYTHING, MASKED], ids=["plain", "turned", "everything", "masked"]
+)
+def test_nothing_is_compiled_on_the_way(missing, text):
+    assert missing(text) == []
+
+
+def test_what_would_be_missing_is_noticed(missing):
+    found = "\n".join(missing(TURNED, "of any job"))
+    for kernel in ("placement.cpu.carry", "objective.passes.stack_pass", "objective.passes.layer_pass"):
+        assert kernel in found
