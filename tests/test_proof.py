@@ -2,16 +2,23 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import mlsolve
 from mlsolve import Placement
-from mlsolve.folder import prove
+from mlsolve.balance import Balance
+from mlsolve.folder import Summary, prove, write_report
+from mlsolve.history import History, Step
 from mlsolve.images import PngWriter, load, open_picture
+from mlsolve.job import Job
 from mlsolve.proof import CELL, SHEET_CELL, STACK, Laid, Preview, Proof, distances_for, shown
 from mlsolve.rounds.pictures import as_codes
+from mlsolve.rounds.problem import Problem, StackOf
+from mlsolve.runs.machine import _proof_bytes
+from mlsolve.runs.output import laid_stacks
 from mlsolve.store import DiskStore, MemoryStore
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
@@ -70,6 +77,8 @@ def fed(size, targets, layers, guides, heights, stacks=None, threads=1, registra
         compared.clear()
         for preview in (proof.stacks[0].target, proof.stacks[0].whole):
             assert preview._held is None or preview._held.shape[1] <= preview._rows.weights.shape[1]
+            # No part of what was there: that would be held as well.
+            assert preview._held is None or preview._held.base is None
     team.close()
     return proof, np.concatenate(rows[0])
 
@@ -373,3 +382,48 @@ def test_one_sheet_alone_cannot_be_off(pictures):
     (scores,) = fed(size, target, layers, guides, [9])[0].scores.stacks
     assert scores.off == ()
     assert len(scores.gives_away) == 1
+
+
+TURNED = StackOf(tuple(Placement(k, rotate=90.0 * k) for k in (1, 2, 3)))
+WARPS = StackOf(tuple(Placement(k, rotate=10.0 * k, shift=(3.5, 0)) for k in (1, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("size", "planes", "stacks", "rows", "disc"),
+    [
+        ((500, 420), 3, (StackOf(),), 8, False),
+        ((460, 520), 1, (StackOf(),), 8, False),
+        ((3000, 150), 3, (StackOf(),), 64, False),
+        ((600, 600), 3, (TURNED, WARPS), 64, False),
+        ((450, 450), 1, (StackOf(), TURNED, WARPS, TURNED), 16, True),
+    ],
+)
+def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stacks, rows, disc):
+    """Measured, at its peak, contact sheet and all. What decoders hold of their own NumPy does not know."""
+    options = mlsolve.Options(iterations=1, levels=1, registration=2.0)
+    of_pictures = (planes,) * (len(stacks) + 3)
+    problem = Problem(3, planes, (size[::-1],), of_pictures, options, "cpu", stacks, disc)
+    written(tmp_path, size, [rng.integers(0, 256, (*size[::-1], planes), dtype=np.uint8) for _ in range(3)])
+    codes, few = (rng.integers(0, 65536, (*shape, planes), dtype=np.uint16) for shape in (size[::-1], (64, 64)))
+    one = Step(1, 1, 1, 1, size, 1.0, (0.5,) * len(stacks), (0.1,) * len(stacks), (0.5,) * 3)
+    cast, densities = np.zeros((len(stacks), planes)), np.zeros((3, planes))
+    balance = Balance((0.5,) * len(stacks), cast, densities, ((0,),) * len(stacks), (True,), 0.5, (0, 2.5))
+    summary = Summary(balance, 2.0, History([one]), "iterations", 1.0, "cpu", None, disc)
+    store = DiskStore(tmp_path / "store")
+
+    def scored(folder, pictures):
+        proof = prove(folder, laid_stacks(problem), pictures, store, 2, rows, 2.0, round_sheets=disc)
+        write_report(folder, folder, summary, proof)
+
+    (tmp_path / "small").mkdir()
+    written(tmp_path / "small", (64, 64), [few.astype(np.uint8)] * 3)
+    scored(tmp_path / "small", given([few] * len(of_pictures)))  # what this loads stays
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        scored(tmp_path, given([codes] * len(of_pictures)))
+        taken = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    told = _proof_bytes(rows, problem, Job(tmp_path, ("mosaic:1",)))
+    assert 0.6 * told < taken <= told

@@ -230,6 +230,23 @@ def test_killed_while_it_cleaned_up(job, alone, tmp_path, monkeypatch, removed):
     assert not root.exists()
 
 
+def test_struck_while_it_scored_and_begun_anew(job, alone, tmp_path):
+    """What was decoded by then is ours to remove."""
+
+    class Scoring(Listener):
+        def stage(self, name, share):
+            if name == "scoring" and share > 0.5:
+                raise RuntimeError("lightning")
+
+    root = unfinished(tmp_path / "o")
+    with pytest.raises(RuntimeError):
+        begin(job, tmp_path / "o", TIGHT, Scoring())
+    assert (root / "proof").is_dir()
+    begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
+    assert result(tmp_path / "o") == alone
+    assert not root.exists()
+
+
 def test_folders_of_others_are_left_alone(job, tmp_path):
     root = unfinished(tmp_path / "o")
     root.mkdir()

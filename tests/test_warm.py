@@ -1,4 +1,4 @@
-"""What is loaded and compiled before a run begins is all that it takes: later it would count as memory of the run."""
+"""What is loaded and compiled before a run begins is all that it takes: later it would count as the memory of a run."""
 
 import json
 import subprocess

@@ -17,7 +17,7 @@ Index = npt.NDArray[np.int64]
 
 
 def _seen(move: Move, shape: tuple[int, int]) -> Iterator[tuple[Index, Index, npt.NDArray[np.float64]]]:
-    """Give the four pixels that every place of a stack of `shape` sees: rows and columns of the sheet, and shares."""
+    """Give the four pixels that every place of a stack of `shape` sees: rows, columns, and how much of each."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     row = move.row_y * y + move.row_x * x + move.row_0
     column = move.column_y * y + move.column_x * x + move.column_0
