@@ -391,11 +391,10 @@ WARPS = StackOf(tuple(Placement(k, rotate=10.0 * k, shift=(3.5, 0)) for k in (1,
 @pytest.mark.parametrize(
     ("size", "planes", "stacks", "rows", "disc"),
     [
-        ((500, 420), 3, (StackOf(),), 8, False),
-        ((460, 520), 1, (StackOf(),), 8, False),
-        ((3000, 150), 3, (StackOf(),), 64, False),
-        ((600, 600), 3, (TURNED, WARPS), 64, False),
-        ((450, 450), 1, (StackOf(), TURNED, WARPS, TURNED), 16, True),
+        ((500, 150), 3, (StackOf(),), 8, False),
+        ((3000, 100), 3, (StackOf(),), 64, False),
+        ((500, 500), 3, (TURNED, WARPS), 128, False),
+        ((420, 420), 1, (StackOf(), WARPS), 32, True),
     ],
 )
 def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stacks, rows, disc):

@@ -1,4 +1,4 @@
-"""What is loaded and compiled before a run begins is all that it takes: later it would count as the memory of a run."""
+"""What is loaded and compiled before a run begins is all that it takes: later it would count as memory it takes."""
 
 import json
 import subprocess

@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float32]
 Read = Callable[[Region], FloatArray]
 """Gives a region (h, w, C) of a sheet, float32 sRGB in [0, 1]."""
 
-_ACROSS: Final = 512
+ACROSS: Final = 512
 """Columns that are interpolated together: of a turned sheet a square is read for them."""
 
 
@@ -45,8 +45,8 @@ def laid(read: Read, shape: tuple[int, int], move: Move, top: int = 0, bottom: i
     if move.exact:
         return _exact(read, shape, move, Region(top, bottom, 0, shape[1]))
     parts = [
-        _between(read, shape, move, Region(top, bottom, left, min(left + _ACROSS, shape[1])))
-        for left in range(0, shape[1], _ACROSS)
+        _between(read, shape, move, Region(top, bottom, left, min(left + ACROSS, shape[1])))
+        for left in range(0, shape[1], ACROSS)
     ]
     return np.concatenate(parts, axis=1)
 

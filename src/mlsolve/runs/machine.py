@@ -11,6 +11,7 @@ from mlsolve_kernels.window import RADIUS
 from ..errors import OptionError, OutputError
 from ..images import Picture
 from ..job import Job
+from ..lay import ACROSS
 from ..memory import available_memory, in_words
 from ..proof import CELL, previews_bytes
 from ..rounds.executors import Devices
@@ -211,6 +212,8 @@ def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
     decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
     # A target, its stack, a sheet of it, and what comes of them in passing; one plane's SSIM.
     passing = (rows + 2 * RADIUS) * width * (40 * planes + 16) + len(stacks) * _STACK
+    if any(not one.move((height, width)).exact for stack in stacks for one in stack.place or ()):
+        passing += (rows + 2 * RADIUS) * min(width, ACROSS) * 28 * planes
     # All pictures of the sheet; then a row of it once more, as it is drawn: round ones on coloured paper.
     sheets = [len(stack.placed(problem.layers)) for stack in stacks]
     kept = previews_bytes((width, height), planes, problem.layers, sheets, problem.options.registration)
