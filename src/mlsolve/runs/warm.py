@@ -4,6 +4,7 @@ import dataclasses
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -38,14 +39,22 @@ def is_compiled(job: Job | None) -> bool:
     return is_cached("cpu.sweep" if _small(job).objective.plain else "passes.stack_pass")
 
 
+_run_before: Final = set[Problem]()
+"""What this process has run: it need not do so again."""
+
+
 def run_everything_once(job: Job | None = None) -> None:
     """Solve, write and score pictures of a few pixels, in a temporary folder, as it is done for `job`.
 
     What sheets that lie otherwise take, or must not give a picture away, is compiled only if `job` asks for it.
     Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
     """
+    problem = _small(job)
+    if problem in _run_before:
+        return
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as name:
-        _run(Path(name), _small(job))
+        _run(Path(name), problem)
+        _run_before.add(problem)
 
 
 def _small(job: Job | None) -> Problem:
