@@ -42,13 +42,14 @@ def in_words(size: float) -> str:
     return f"{size / 2**20:.2g} MiB"
 
 
-def check_memory(size: tuple[int, int], layers: int, planes: int) -> None:
+def check_memory(size: tuple[int, int], layers: int, planes: int, images: int = 0) -> None:
     """Raise InputError if solving `size` = (width, height) in memory needs more than is free.
 
-    Where the system does not tell what is free, nothing is checked.
+    images: float32 ones that arrangements hold besides. Where the system does not tell what is free, nothing is
+    checked.
     """
     width, height = size
-    needed = BYTES_PER_VALUE * width * height * planes * layers
+    needed = width * height * planes * (BYTES_PER_VALUE * layers + 4 * images)
     free = available_memory()
     if free is not None and needed > free:
         raise InputError(

@@ -60,7 +60,7 @@ def solve(
     options = options or Options()
     asked = _accept(_asked(target, guides))
     height, width, planes = asked.targets[0].shape
-    check_memory((width, height), len(asked.guides), planes)
+    check_memory((width, height), len(asked.guides), planes, asked.images)
     shapes = level_shapes(height, width, options.levels)
     check_registration(options.registration, (height, width))
     shape = Shape(len(asked.guides), planes, height, width)
@@ -102,6 +102,12 @@ class _Asked:
     """(H, W, 1) each, of the arrangements that have one."""
     arrangements: tuple[Arrangement, ...]
     disc: bool
+
+    @property
+    def images(self) -> int:
+        """Images that several stacks take besides those of one: targets with their statistics, and what is placed."""
+        stacks, layers = len(self.targets), len(self.guides)
+        return 0 if stacks == 1 else 3 * (stacks - 1) + 2 * layers + 1
 
     @property
     def pictures(self) -> list[FloatArray]:
