@@ -53,8 +53,8 @@ def srgb(value):
     return np.where(value <= 0.0031308, 12.92 * value, 1.055 * np.maximum(value, 0) ** (1 / 2.4) - 0.055)
 
 
-def by_planes(one, other):
-    return mean_ssim(np.moveaxis(one, -1, 0), np.moveaxis(other, -1, 0))
+def by_planes(one, other, weights):
+    return mean_ssim(np.moveaxis(one, -1, 0), np.moveaxis(other, -1, 0), weights)
 
 
 def shifted(image, right, down):
@@ -87,7 +87,7 @@ def test_what_a_job_says(job):
 
 
 def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
-    """Scores taken again by NumPy, from the written files, laid as the job says."""
+    """Scores taken again by NumPy, from the written files, laid and weighted as the job says."""
     run = mlsolve("run", "--job", job, "--out", "out")
     assert run.status == 0, run.err
     out = tmp_path / "out"
@@ -97,18 +97,20 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
     laid = [sheets, [sheets[2], np.rot90(flipped), shifted(sheets[1], 2, -3)]]
     for number, (lying, name) in enumerate(zip(laid, ("one", "two"), strict=True)):
         said, target = report["arrangements"][number], load(tmp_path / f"{name}.png").astype(np.float64)
+        weights = load(tmp_path / "m.png")[..., 0].astype(np.float64) if number == 1 else np.ones((40, 40))
         stack = srgb(np.clip(np.prod([light(sheet) for sheet in lying], axis=0) / said["exposure"], 0, 1))
-        assert said["ssim"] == pytest.approx(by_planes(stack, target), abs=2e-5)
-        assert said["psnr"] == pytest.approx(-10 * np.log10(np.mean((stack - target) ** 2)), abs=2e-3)
+        assert said["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
+        error = np.average(((stack - target) ** 2).mean(axis=2), weights=weights)
+        assert said["psnr"] == pytest.approx(-10 * np.log10(error), abs=2e-3)
         for away, sheet in zip(said["gives_away"], lying, strict=True):
-            assert away == pytest.approx(by_planes(sheet, target), abs=2e-5)
+            assert away == pytest.approx(by_planes(sheet, target, weights), abs=2e-5)
         assert [one["pixels"] for one in said["off"]] == [1, 2]
         assert np.abs(255 * (load(out / f"stack-{number + 1}.png") - stack)).max() < 0.51
         off = [lying[0], shifted(lying[1], 2, 0), shifted(lying[2], 0, 2)]
         if number == 1:  # what is shifted from beyond the sheet is not white but the sheet
             off[2] = shifted(sheets[1], 2, -1)
         stack = srgb(np.clip(np.prod([light(sheet) for sheet in off], axis=0) / said["exposure"], 0, 1))
-        assert said["off"][1]["ssim"] == pytest.approx(by_planes(stack, target), abs=2e-5)
+        assert said["off"][1]["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
     assert max(one["exposure"] for one in report["arrangements"]) == 0.2
     assert "cast" in report["arrangements"][0]
     names = {path.name for path in out.iterdir()}

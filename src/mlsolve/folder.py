@@ -1,5 +1,6 @@
 """The folder a run leaves: all of it or nothing."""
 
+import itertools
 import json
 import math
 import os
@@ -73,10 +74,11 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) 
         solution.device,
         solution.shape == "disc",
     )
-    pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides)]
-    stacks = [
-        Laid(place, exposure) for place, exposure in zip(solution.arrangements, solution.exposures, strict=True)
-    ]
+    masks = [mask for mask in solution.masks if mask is not None]
+    pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]
+    numbers = itertools.count(len(solution.targets) + len(solution.guides))
+    of_stacks = zip(solution.arrangements, solution.exposures, solution.masks, strict=True)
+    stacks = [Laid(place, e, None if mask is None else next(numbers)) for place, e, mask in of_stacks]
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
             images.save_png(stage / f"layer-{number}.png", layer)
@@ -91,7 +93,7 @@ def write_solution(solution: "Solution", folder: Path, overwrite: bool = False) 
 
 
 Wanted = Callable[[int, Region], npt.NDArray[np.uint16]]
-"""Gives a region of a target or of a guide, counted as in `rounds.problem`, (h, w, C) uint16 sRGB code values."""
+"""Gives a region of a target, a guide or a mask, as counted in `rounds.problem`: codes (h, w, C) uint16."""
 
 
 def prove(

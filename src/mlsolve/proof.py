@@ -114,6 +114,9 @@ class Laid:
     place: tuple[Placement, ...]
     """How its sheets lie."""
     exposure: float
+    mask: int | None = None
+    """Number of the picture that holds the weights of the target's pixels, after all targets and guides; None: all
+    count alike."""
 
 
 class StackProof:
@@ -137,9 +140,14 @@ class StackProof:
         # Of the stack, of each sheet alone, and of the stack with its sheets off, each to the target.
         self.similarity = [0] * (1 + len(laid.place) + len(distances))
         self.error = [0] * (1 + len(distances))
+        self.values = 0.0
+        """Pixels times planes, or their weights."""
+        self.weights: FloatArray | None = None
+        """Of the pixels of the rows that pass, (h, W)."""
 
-    def scores(self, values: int) -> StackScores:
-        """Return what it scores; values: pixels times planes."""
+    def scores(self) -> StackScores:
+        """Return what it scores."""
+        values = self.values
         ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
         psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
         away, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
@@ -206,7 +214,7 @@ class Proof:
         """
         self.size, self.registration, self._team = size, registration, team
         self._round = round_sheets
-        self._weights: FloatArray | None = None
+        self._circle: FloatArray | None = None
         self._shape = size[1], size[0]
         self._similarity = [0] * layers
         self._values = 0
@@ -233,15 +241,21 @@ class Proof:
         inner = slice(counted.top, counted.bottom)
         counts = (bottom - top) * self.size[0]
         if self._round:
-            self._weights = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
-            counts = int(self._weights[inner].sum())
+            self._circle = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
+            counts = int(self._circle[inner].sum())
         for k, (look, guide) in enumerate(zip(self.layers, self.guides, strict=True)):
             x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
-            self._similarity[k] += self._similar(x, y, counted)
+            self._similarity[k] += self._similar(x, y, counted, self._circle)
             look.feed(x[inner])
             guide.feed(y[inner])
         for number, stack in enumerate(self.stacks):
             target = wanted(number, outer)
+            stack.weights = self._circle
+            if stack.laid.mask is not None:
+                mask = wanted(stack.laid.mask, outer)[..., 0]
+                stack.weights = np.ascontiguousarray(mask if self._circle is None else mask * self._circle)
+            of_stack = counts if stack.weights is None else float(stack.weights[inner].sum(dtype=np.float64))
+            stack.values += of_stack * target.shape[2]
             stack.target.feed(target[inner])
             whole = seen(self._passing(stack, layer, target, outer, counted), stack.laid.exposure)
             stack.whole.feed(whole[inner])
@@ -262,7 +276,7 @@ class Proof:
     def scores(self) -> Scores:
         """What stacks and layers score, once all rows have passed."""
         ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
-        return Scores(tuple(stack.scores(self._values) for stack in self.stacks), ssim)
+        return Scores(tuple(stack.scores() for stack in self.stacks), ssim)
 
     def _passing(
         self,
@@ -277,7 +291,7 @@ class Proof:
         for k, (one, move) in enumerate(both):
             sheet = self._laid(layer, one.layer - 1, move, rows)
             stack.sheets[k].feed(sheet[counted.top : counted.bottom])
-            stack.similarity[1 + k] += self._similar(sheet, target, counted)
+            stack.similarity[1 + k] += self._similar(sheet, target, counted, stack.weights)
             yield sheet
 
     def _laid(
@@ -290,21 +304,22 @@ class Proof:
         self, stack: StackProof, ssim: int, error: int, whole: FloatArray, target: FloatArray, counted: Region
     ) -> None:
         """Add similarity and error of what is `counted` of a stack to their sums."""
-        stack.similarity[ssim] += self._similar(whole, target, counted)
+        stack.similarity[ssim] += self._similar(whole, target, counted, stack.weights)
         for top in range(counted.top, counted.bottom, _SQUARED):
             rows = slice(top, min(top + _SQUARED, counted.bottom))
             difference = whole[rows] - target[rows]
-            if self._weights is not None:
-                difference *= self._weights[rows, :, np.newaxis]
-            squares = np.rint(np.square(difference, dtype=np.float64) * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
+            squares = np.square(difference, dtype=np.float64)
+            if stack.weights is not None:
+                squares *= stack.weights[rows, :, np.newaxis]
+            squares = np.rint(squares * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
             stack.error[error] += int(quanta(squares, ERROR_BITS))
 
-    def _similar(self, x: FloatArray, y: FloatArray, counted: Region) -> int:
-        """Return the sum of SSIM of a pair of pictures (h, W, C) where it is `counted`."""
+    def _similar(self, x: FloatArray, y: FloatArray, counted: Region, weights: FloatArray | None) -> int:
+        """Return the sum of SSIM of two pictures (h, W, C) where it is `counted`; weights: (h, W), of pixels."""
         total = 0
         for channel in range(x.shape[2]):
             one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
-            (found,) = ssim_sums(one, other, self._team, counted, self._weights)
+            (found,) = ssim_sums(one, other, self._team, counted, weights)
             total += int(found)
         return total
 

@@ -36,6 +36,8 @@ class Solution:
     """(N, H, W, C), what each layer shall look like."""
     arrangements: tuple[tuple[Placement, ...], ...]
     """How the sheets of each stack lie."""
+    masks: tuple[FloatArray | None, ...]
+    """The weights of the targets' pixels, (H, W, 1) in [0, 1], None where all count alike."""
     balance: Balance
     """The exposures of the stacks, and what no solver can give."""
     options: Options
@@ -82,15 +84,22 @@ class Solution:
 
     @cached_property
     def scores(self) -> Scores:
-        """What the written layers score: 8-bit rounding included; of round sheets what lies in the circle."""
+        """What the written layers score: 8-bit rounding included.
+
+        Of round sheets what lies in the circle; stacks by the weights of their targets' pixels.
+        """
         layers, shape = self._written, self.layers.shape[1:3]
         counted = disc(shape, Frame(0, 0), shape) if self.shape == "disc" else None
         stacks = []
-        for place, target, exposure in zip(self.arrangements, self.targets, self.exposures, strict=True):
+        of_stacks = zip(self.arrangements, self.targets, self.exposures, self.masks, strict=True)
+        for place, target, exposure, mask in of_stacks:
+            weights = counted
+            if mask is not None:
+                weights = np.ascontiguousarray(mask[..., 0] if counted is None else mask[..., 0] * counted)
             sheets = [lay(layers[one.layer - 1], one) for one in place]
             stack = seen(sheets, exposure)
-            away = tuple(similarity(sheet, target, counted) for sheet in sheets)
-            found = similarity(stack, target, counted), decibels(stack, target, counted)
+            away = tuple(similarity(sheet, target, weights) for sheet in sheets)
+            found = similarity(stack, target, weights), decibels(stack, target, weights)
             stacks.append(StackScores(*found, away))
         guides = zip(layers, self.guides, strict=True)
         return Scores(tuple(stacks), tuple(similarity(layer, guide, counted) for layer, guide in guides))

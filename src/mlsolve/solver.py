@@ -82,6 +82,7 @@ def solve(
         guides=np.stack([asked.shown(guide) for guide in asked.guides]),
         arrangements=tuple(one.placed(len(asked.guides)) for one in asked.arrangements),
         balance=balance,
+        masks=asked.weights,
         options=options,
         history=history,
         backend=backend.name,
@@ -105,7 +106,7 @@ class _Asked:
 
     @property
     def images(self) -> int:
-        """Images that several stacks take besides those of one: targets with their statistics, and what is placed."""
+        """Images that several stacks take besides those of one: targets, their statistics, and what is placed."""
         stacks, layers = len(self.targets), len(self.guides)
         return 0 if stacks == 1 else 3 * (stacks - 1) + 2 * layers + 1
 
@@ -113,6 +114,12 @@ class _Asked:
     def pictures(self) -> list[FloatArray]:
         """All of them, as those of a `rounds.problem.Problem` are counted."""
         return [*self.targets, *self.guides, *self.masks]
+
+    @property
+    def weights(self) -> tuple[FloatArray | None, ...]:
+        """The mask of every arrangement, None where there is none."""
+        masks = iter(self.masks)
+        return tuple(None if one.mask is None else next(masks) for one in self.arrangements)
 
     def shown(self, picture: FloatArray) -> FloatArray:
         """Return `picture` as a sheet shows it: round ones are clear outside the circle."""

@@ -86,19 +86,19 @@ def _write_layer(
 
 
 def codes_of(store: Store, problem: Problem) -> Wanted:
-    """Return what gives regions of targets and guides at full size as sheets show them, (h, w, C) sRGB codes.
+    """Return what gives regions of targets and guides at full size as sheets show them, and of masks, as codes.
 
     Outside the circle of round sheets there is nothing to be seen but the light box.
     """
     count = len(problem.stacks) + problem.layers
-    arrays = [store.open(name_of(problem.levels, number)) for number in range(count)]
+    arrays = [store.open(name_of(problem.levels, number)) for number in range(len(problem.picture_planes))]
 
     def codes(number: int, region: Region) -> npt.NDArray[np.uint16]:
         planes = problem.picture_planes[number]
         result = np.empty((region.height, region.width, planes), dtype=np.uint16)
         for plane in range(planes):
             arrays[number].read((plane,), region, result[..., plane])
-        if problem.disc:
+        if problem.disc and number < count:
             frame = Frame(region.top, region.left)
             result[disc(problem.shapes[-1], frame, (region.height, region.width)) == 0] = WHITE
         return result
@@ -109,5 +109,6 @@ def codes_of(store: Store, problem: Problem) -> Wanted:
 def laid_stacks(problem: Problem) -> list[Laid]:
     """Return the stacks as they are proved."""
     return [
-        Laid(stack.placed(problem.layers), problem.exposure(number)) for number, stack in enumerate(problem.stacks)
+        Laid(stack.placed(problem.layers), problem.exposure(number), problem.mask(number) if stack.masked else None)
+        for number, stack in enumerate(problem.stacks)
     ]
