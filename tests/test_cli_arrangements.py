@@ -118,8 +118,10 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
     assert "stack.png" not in names
     lines = run.out.splitlines()
     assert "two.png at exposure" in lines[2]
-    assert "layers 3; 1, turned 90°, flipped v; 2, shifted 2, -3" in lines[2]
-    assert "gives away" in lines[3]
+    assert lines[3].strip() == "layers 3; 1, turned 90°, flipped v; 2, shifted 2, -3"
+    assert lines[4].strip() == "weighted by m.png"
+    assert "gives away" in lines[5]
+    assert max(map(len, lines[:8])) <= 80
     assert any("SSIM with sheets off by 1 px" in line and "solved for 1 px" in line for line in lines)
     assert "one.png: exposure" in run.err
 

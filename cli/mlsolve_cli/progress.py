@@ -94,7 +94,7 @@ class Progress:
                     self._print(line)
                 if len(names) > 1 and len(lines) > len(names):
                     self._print(
-                        "mlsolve suggest JOB.toml tells which turns and flips would suit these pictures better"
+                        "mlsolve suggest JOB.toml tries whether other turns and flips would suit them better"
                     )
 
     def begin(self, problem: Problem, cost: list[float]) -> None:

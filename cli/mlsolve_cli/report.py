@@ -27,10 +27,12 @@ def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float]
     for number, arrangement in enumerate(arrangements, start=1):
         name = Path(arrangement["target"]).name
         seen = f"{name} at exposure {arrangement['exposure']:.3g}"
-        if any("," in words for words in arrangement["layers"]) or len(arrangement["layers"]) < len(guides):
-            seen += f": layers {'; '.join(arrangement['layers'])}"
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
         typer.echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {seen}")
+        if any("," in words for words in arrangement["layers"]) or len(arrangement["layers"]) < len(guides):
+            typer.echo(f"{'':<9} layers {'; '.join(arrangement['layers'])}")
+        if arrangement.get("mask"):
+            typer.echo(f"{'':<9} weighted by {Path(arrangement['mask']).name}")
     away = _given_away(arrangements)
     for number, (value, name) in enumerate(zip(guides, names, strict=True), start=1):
         gives = f"gives away {away[number]:.2f}" if number in away else ""

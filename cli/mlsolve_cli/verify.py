@@ -80,10 +80,13 @@ def verify(
             {
                 "target": str(path),
                 "exposure": stack.laid.exposure,
+                "mask": None if lain.mask is None else str(lain.mask),
                 "layers": [one.words() for one in stack.laid.place],
                 **stack_report(one),
             }
-            for path, stack, one in zip(job.targets, proof.stacks, scores.stacks, strict=True)
+            for path, lain, stack, one in zip(
+                job.targets, job.arrangements, proof.stacks, scores.stacks, strict=True
+            )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim] if guides else [],
         "registration": job.options.registration,

@@ -175,17 +175,25 @@ def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job:
 def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dict[str, Any]:
     """Return what result.json holds."""
     scores, balance = proof.scores, summary.balance
-    names = [None] * len(scores.stacks) if job is None else [relative_name(path, folder) for path in job.targets]
+    nobody: list[str | None] = [None] * len(scores.stacks)
+    names, masks = nobody, nobody
+    if job is not None:
+        names = [relative_name(path, folder) for path in job.targets]
+        of_masks = [one.mask for one in job.arrangements]
+        masks = [None if mask is None else relative_name(Path(str(mask)), folder) for mask in of_masks]
     return {
         "arrangements": [
             {
                 "target": name,
                 "exposure": stack.laid.exposure,
+                "mask": mask,
                 "layers": [one.words() for one in stack.laid.place],
                 **stack_report(found),
                 "cast": [round(value, 4) for value in cast],
             }
-            for name, stack, found, cast in zip(names, proof.stacks, scores.stacks, balance.cast, strict=True)
+            for name, mask, stack, found, cast in zip(
+                names, masks, proof.stacks, scores.stacks, balance.cast, strict=True
+            )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
         "registration": summary.registration,

@@ -39,7 +39,7 @@ FloatArray = npt.NDArray[np.float32]
 
 def solve(
     target: "npt.ArrayLike | Problem",
-    guides: Iterable[npt.ArrayLike] | None = None,
+    guides: "Iterable[npt.ArrayLike] | Options | None" = None,
     options: Options | None = None,
     callback: Callback | None = None,
 ) -> Solution:
@@ -47,16 +47,17 @@ def solve(
 
     target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
     laid over white. guides: 1 to 16 pictures of the same size, one per layer. Or instead of both a `Problem`, whose
-    arrangements of the layers show a picture each. Pictures are taken to 16 bits. If none of them has colour, one
-    plane is solved. callback: called with a `Step` for every iteration; return True to
-    stop there. On a GPU iterations come in batches of ten: the whole batch is in the result when the callback ends
-    it. If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all
-    again.
+    arrangements of the layers show a picture each; options may follow it. Pictures are taken to 16 bits. If none of
+    them has colour, one plane is solved. callback: called with a `Step` for every iteration; return True to stop
+    there. On a GPU iterations come in batches of ten: the whole batch is in the result when the callback ends it.
+    If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all again.
 
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
     size and arrangements that cannot be laid, BackendError for a backend this machine does not have.
     """
     began = time.perf_counter()
+    if isinstance(target, Problem) and isinstance(guides, Options) and options is None:
+        guides, options = None, guides
     options = options or Options()
     asked = _accept(_asked(target, guides))
     height, width, planes = asked.targets[0].shape
@@ -129,7 +130,7 @@ class _Asked:
         return np.where(disc(shape, Frame(0, 0), shape)[..., np.newaxis] != 0, picture, np.float32(1))
 
 
-def _asked(target: "npt.ArrayLike | Problem", guides: Iterable[npt.ArrayLike] | None) -> Problem:
+def _asked(target: "npt.ArrayLike | Problem", guides: "Iterable[npt.ArrayLike] | Options | None") -> Problem:
     if not isinstance(target, Problem):
         try:
             return Problem(list(guides), [Arrangement(target)])  # type: ignore[arg-type]

@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.objective.cpu import disc
+from mlsolve_kernels.placement.frames import WHOLE
+
 from ..colour import light_from_srgb, srgb_from_light
 from .poses import Matrix, Pose, lying
 from .script import Scene
@@ -85,8 +88,13 @@ class Projector:
         if not self._stacks or share == 0:
             return
         pose, stack = lying(0, 0), self._stacks[number - 1]
-        warped = self._seen(stack, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
-        covered = self._seen(np.ones_like(stack), zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
+        # Beside round sheets there is but the box, which a picture of the stack does not tell from its white.
+        covers = np.ones_like(stack)
+        if self._table.round:
+            height, width = stack.shape[:2]
+            covers *= disc((height, width), WHOLE[0], (height, width))[..., np.newaxis]
+        warped = self._seen(stack * covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
+        covered = self._seen(covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
         if warped is not None and covered is not None:
             window, image = warped
             through[window] += np.float32(share) * (image - covered[1] * through[window])

@@ -64,7 +64,7 @@ class Table:
         self.focus = (left + (picture[0] - 1) / 2, top + (picture[1] - 1) / 2)
         """x, y in the frame of the picture's middle; there the camera points, whatever its height."""
         self._rim, self.gap = _RIM * max(picture), _GAP * max(picture)
-        self._round = outline == "disc"
+        self.round = outline == "disc"
         # Bare box dazzles: large sheets count for as much as the share of the grid that sheets fill.
         columns = max(
             range(1, sheets + 1), key=lambda across: self._grid(sheets, across)[0] / (across * -(-sheets // across))
@@ -106,6 +106,6 @@ class Table:
             for wide, side in zip(self._wide, self.picture, strict=True)
         )
         radius = self._rim
-        if self._round:
+        if self.round:
             radius += nearness * (min(x, y) - radius)
         return x, y, radius

@@ -13,6 +13,7 @@ from ..backends import CpuBackend
 from ..colour import decode
 from ..history import Step
 from ..model import Placement
+from ..options import Options
 from ..store import MemoryStore, Store
 from .descent import descend
 from .executors import Serial
@@ -58,7 +59,10 @@ class Trial:
     def __init__(self, store: Store, problem: Problem, longest: int = LONGEST) -> None:
         """Take the pictures of the levels whose sides are no longer than `longest` from `store`."""
         finest = level_tried(problem, longest) or 1
-        options = dataclasses.replace(problem.options, levels=finest, target_ssim=None, patience=None)
+        # However long the print is solved: what is found must not depend on it.
+        options = dataclasses.replace(
+            problem.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
+        )
         self._problem = dataclasses.replace(problem, shapes=problem.shapes[:finest], options=options, backend="cpu")
         self._scale = problem.scale(finest)
         self._store = MemoryStore()
