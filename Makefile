@@ -22,7 +22,7 @@ gallery: $(VENV)/base
 	$(BIN)/python bench/gallery.py gallery docs/gallery
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-gpu: $(VENV)/dev
 	$(BIN)/python -m mlsolve_kernels.objective.cuda

@@ -66,7 +66,7 @@ def test_one_is_solved_and_goes_into_the_gallery(mlsolve, tmp_path, monkeypatch,
     job = EXAMPLES / "two-from-three.toml"
     run = mlsolve("run", "--job", job, "--size", 64, "--iterations", 20, "--out", "runs/faces")
     assert run.status == 0
-    assert re.search(r"stack 2 .* cat\.jpg .*: layers 1; 2, turned 30°; 3, turned 180°", run.out)
+    assert re.search(r"stack 2 .* cat\.jpg .*\n +layers 1; 2, turned 30°; 3, turned 180°", run.out)
 
     monkeypatch.setattr(sys, "argv", ["gallery.py", "runs", "pictures"])
     runpy.run_path(str(ROOT / "bench" / "gallery.py"), run_name="gallery")["main"]()

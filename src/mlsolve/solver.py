@@ -50,7 +50,8 @@ def solve(
     arrangements of the layers show a picture each; options may follow it. Pictures are taken to 16 bits. If none of
     them has colour, one plane is solved. callback: called with a `Step` for every iteration; return True to stop
     there. On a GPU iterations come in batches of ten: the whole batch is in the result when the callback ends it.
-    If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all again.
+    If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all
+    again.
 
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
     size and arrangements that cannot be laid, BackendError for a backend this machine does not have.
