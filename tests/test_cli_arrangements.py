@@ -196,6 +196,7 @@ def test_suggest_tells_before_a_run(job, mlsolve, tmp_path):
             '[[arrangement]]\ntarget = "one.png"\nplace = [1, {layer = 2, shift = ["1mm", 0]}]\n',
             "arrangement 1: shift is '1mm': give --dpi as well, or say it in pixels",
         ),
+        ('target = "one.png"\nhide = 1\n', "unknown key 'hide': did you mean 'hide_weight'?"),
         ('target = "one.png"\nregistration = "wide"\n', "registration is 'wide': give pixels or a length"),
         ("arrangement = 3\n", "arrangement is 3: write [[arrangement]] above each of them"),
         ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet, disc"),
@@ -212,6 +213,8 @@ def test_jobs_that_cannot_be(job, mlsolve, text, message, tmp_path):
 
 
 def test_what_the_command_line_cannot_change(job, mlsolve):
+    assert mlsolve("run", "--job", job, "--iterations", 1, "--out", "out").status == 0
+    assert "out holds several arrangements, --target is one" in mlsolve("verify", "out", "--target", "one.png").err
     assert "several arrangements: change targets and masks there" in mlsolve("run", "one.png", "--job", job).err
     run = mlsolve("run", "one.png", "--dpi", 300, "--registration", "x")
     assert "--registration is 'x': give pixels or a length, as in 3px or 0.3mm" in run.err

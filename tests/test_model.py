@@ -1,5 +1,7 @@
 """What is asked for: placements, arrangements, and what of them cannot be."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -274,3 +276,21 @@ def test_black_of_a_mask_does_not_count(grey):
     ]
     assert found[0] == found[1]
     assert found[0] != found[2]
+
+
+def test_arrangements_of_arrays_are_compared_without_looking_into_them(picture):
+    one, other = picture(20, 20), picture(20, 20)
+    assert Arrangement(one) == Arrangement(one)
+    assert hash(Arrangement(one)) == hash(Arrangement(one))
+    assert Arrangement(one) != Arrangement(other)
+    assert Arrangement(one, weight=2) != Arrangement(one)
+    assert Arrangement(Path("a.png")) == Arrangement(Path("a.png"))
+    assert Arrangement(Path("a.png")) != Arrangement(Path("b.png"))
+    assert Arrangement(Path("a.png"), mask=Path("m.png")) != Arrangement(Path("a.png"))
+    assert Arrangement(one) != 3
+
+
+def test_options_may_follow_a_problem(picture):
+    problem = Problem([picture(20, 20, 1)], [Arrangement(picture(20, 20))])
+    found = mlsolve.solve(problem, mlsolve.Options(iterations=2, exposure=0.3))
+    assert (found.options.iterations, found.exposures) == (2, (0.3,))

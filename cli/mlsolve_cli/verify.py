@@ -53,6 +53,8 @@ def verify(
         if found is not None:
             both = zip(arrangements, found, strict=True)
             arrangements = tuple(dataclasses.replace(one, exposure=balanced) for one, balanced in both)
+    if target is not None and len(arrangements) > 1:
+        raise OptionError(f"{folder} holds several arrangements, --target is one picture: change them in job.toml")
     if target is not None:
         before = arrangements[0].exposure if len(arrangements) == 1 else None
         arrangements = (Arrangement(target, exposure=before),)

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
@@ -249,8 +250,8 @@ def _arrangements(settings: dict[str, Any], folder: Path, dpi: float | None) -> 
         name = f"arrangement {number}: " if "arrangement" in settings else ""
         for key in table:
             if key not in _TABLE_KEYS:
-                near = difflib.get_close_matches(key, _TABLE_KEYS, n=1, cutoff=0)
-                raise OptionError(f"{name}unknown key {key!r}: did you mean {near[0]!r}?")
+                near = _nearest(key, _TABLE_KEYS)
+                raise OptionError(f"{name}unknown key {key!r}: did you mean {near!r}?")
         if "target" not in table:
             raise KeyError(f"{name}target")
         for key in ("target", "mask"):
@@ -279,8 +280,8 @@ def _placements(entries: object, dpi: float | None) -> tuple[Placement, ...]:
             raise OptionError(f"place holds {entry!r}: give a layer, as in {{layer = 2, rotate = 90}}")
         for key in table:
             if key not in _PLACE_KEYS:
-                near = difflib.get_close_matches(key, _PLACE_KEYS, n=1, cutoff=0)
-                raise OptionError(f"place: unknown key {key!r}: did you mean {near[0]!r}?")
+                near = _nearest(key, _PLACE_KEYS)
+                raise OptionError(f"place: unknown key {key!r}: did you mean {near!r}?")
         shift = table.get("shift", (0.0, 0.0))
         if isinstance(shift, list) and len(shift) == 2:
             # Millimetres to the nearest pixel, for whole pixels are exact.
@@ -291,6 +292,12 @@ def _placements(entries: object, dpi: float | None) -> tuple[Placement, ...]:
             )
         found.append(Placement(table["layer"], table.get("rotate", 0.0), table.get("flip"), shift))
     return tuple(found)
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    """Return which of `known` keys was most likely meant: one that holds `key`, else one spelt like it."""
+    holding = [name for name in known if key in name]
+    return min(holding, key=len) if holding else difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -307,8 +314,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}") from None
     for key in settings:
         if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0)
-            raise OptionError(f"{path}: unknown key {key!r}: did you mean {near[0]!r}?")
+            near = _nearest(key, _KEYS)
+            raise OptionError(f"{path}: unknown key {key!r}: did you mean {near!r}?")
     return settings
 
 

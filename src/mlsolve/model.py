@@ -82,7 +82,7 @@ class Placement:
         return ", ".join(parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arrangement:
     """Sheets laid over each other in one way, and the picture they shall show.
 
@@ -110,6 +110,18 @@ class Arrangement:
             if not place or not all(isinstance(one, Placement) for one in place):
                 raise OptionError(f"place is {self.place!r}: give a Placement for every sheet, one at least")
             object.__setattr__(self, "place", place)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether all is the same: files by name, arrays only if they are one."""
+        if not isinstance(other, Arrangement):
+            return NotImplemented
+        pictures = (self.target, other.target), (self.mask, other.mask)
+        same = all(a is b or (isinstance(a, Path) and isinstance(b, Path) and a == b) for a, b in pictures)
+        return same and (self.place, self.weight, self.exposure) == (other.place, other.weight, other.exposure)
+
+    def __hash__(self) -> int:
+        """Return a hash that goes with it."""
+        return hash((self.place, self.weight, self.exposure))
 
     def placed(self, layers: int) -> tuple[Placement, ...]:
         """Return how the sheets lie, of a set of so many layers."""
