@@ -1,6 +1,5 @@
 """What is asked for: guides, and arrangements of the sheets, each of which shall show a picture."""
 
-import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from mlsolve_kernels.placement.move import Move, move_of
 
 from .errors import OptionError
-from .options import MAX_LAYERS, MAX_WEIGHT, MIN_EXPOSURE
+from .options import MAX_LAYERS, MAX_WEIGHT, MIN_EXPOSURE, number
 
 Flip = Literal["h", "v"]
 Outline = Literal["sheet", "disc"]
@@ -185,16 +184,3 @@ def check_registration(registration: float, shape: tuple[int, int]) -> None:
         raise OptionError(
             f"registration is {registration:g} pixels, sheets {shape[1]}×{shape[0]}: it must be {most} or less"
         )
-
-
-def number(name: str, value: object, low: float, high: float) -> float:
-    """Return `value` as a float from `low` to `high`, or raise OptionError."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise OptionError(f"{name} is {value!r}: it must be a number from {low:g} to {high:g}")
-    try:
-        result = float(value)
-    except OverflowError:
-        result = math.inf
-    if not low <= result <= high:
-        raise OptionError(f"{name} is {result:g}: it must be from {low:g} to {high:g}")
-    return result

@@ -105,7 +105,7 @@ class Options:
         for name, low, high in _NUMBERS:
             value = getattr(self, name)
             if value is not None or name not in _MAY_BE_NONE:
-                object.__setattr__(self, name, _number(name, value, low, high))
+                object.__setattr__(self, name, number(name, value, low, high))
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         if self.max_density <= self.min_density:
@@ -134,20 +134,20 @@ class Options:
 
 def check_exposure(exposure: float) -> None:
     """Raise OptionError unless `exposure` is from MIN_EXPOSURE to 1."""
-    _number("exposure", exposure, MIN_EXPOSURE, 1.0)
+    number("exposure", exposure, MIN_EXPOSURE, 1.0)
 
 
-def _number(name: str, value: object, low: float, high: float) -> float:
+def number(name: str, value: object, low: float, high: float) -> float:
     """Return `value` as a float from `low` to `high`, or raise OptionError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise OptionError(f"{name} is {value!r}: it must be a number from {low:g} to {high:g}")
     try:
-        number = float(value)
+        result = float(value)
     except OverflowError:
-        number = math.inf
-    if not low <= number <= high:
-        raise OptionError(f"{name} is {number:g}: it must be from {low:g} to {high:g}")
-    return number
+        result = math.inf
+    if not low <= result <= high:
+        raise OptionError(f"{name} is {result:g}: it must be from {low:g} to {high:g}")
+    return result
 
 
 def _count(name: str, value: object, low: int, high: int) -> int:

@@ -12,7 +12,7 @@ from mlsolve_kernels.objective.cpu import disc
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.placement.frames import Frame
 
-from .arrays import as_image, planar, spread_grey
+from .arrays import as_image, spread_grey
 from .backends import Backend, CpuBackend, open_backend, warn_of_fallback
 from .balance import Balance
 from .colour import decode
@@ -26,7 +26,7 @@ from .rounds.advance import Stop
 from .rounds.balancing import balanced
 from .rounds.descent import descend, enlarge, halve_pictures
 from .rounds.executors import Serial
-from .rounds.pictures import as_codes, name_of
+from .rounds.pictures import hold
 from .rounds.plan import Limits
 from .rounds.problem import BETAS, stacks_of
 from .rounds.problem import Problem as Prepared
@@ -195,12 +195,7 @@ def _solve(
     """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended; close it."""
     problem, store = _prepared(asked, shapes, options, backend.name), MemoryStore()
     problem.save(store)
-    for number, picture in enumerate(asked.pictures):
-        array = store.create(
-            name_of(problem.levels, number), (picture.shape[2], *shapes[-1]), np.uint16, shapes[-1]
-        )
-        for codes, image in zip(array.data, planar(picture), strict=True):
-            codes[...] = as_codes(image)
+    hold(store, problem, asked.pictures)
     executor = Serial(backend)
     try:
         halve_pictures(store, problem, executor)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import images
-from .arrays import as_image, planar
+from .arrays import as_image
 from .backends import CpuBackend
 from .balance import Balance
 from .history import Step
@@ -26,7 +26,7 @@ from .resize import fit_image
 from .rounds.balancing import balanced
 from .rounds.descent import halve_pictures
 from .rounds.executors import Serial
-from .rounds.pictures import HIGHEST, as_codes, name_of
+from .rounds.pictures import HIGHEST, hold
 from .rounds.problem import BETAS, Problem, StackOf, stacks_of
 from .rounds.trial import LONGEST, Trial
 from .store import MemoryStore
@@ -113,31 +113,18 @@ def _prepared(job: Job, size: tuple[int, int], scale: float) -> tuple[MemoryStor
         job.options, levels=len(shapes), registration=job.options.registration * scale, backend="cpu"
     )
     planes = tuple(picture.shape[2] for picture in pictures)
-    stacks = tuple(
-        dataclasses.replace(stack, place=_scaled(stack.place, scale)) for stack in stacks_of(job.arrangements)
-    )
+    stacks = tuple(stack.scaled(scale) for stack in stacks_of(job.arrangements))
     colour, disc = max(planes[:count]), job.shape == "disc"
     problem = Problem(len(job.guides), colour, shapes, planes, options, "cpu", stacks, disc)
     store = MemoryStore()
     problem.save(store)
-    for number, picture in enumerate(pictures):
-        array = store.create(
-            name_of(problem.levels, number), (picture.shape[2], *shapes[-1]), np.uint16, shapes[-1]
-        )
-        for codes, image in zip(array.data, planar(picture), strict=True):
-            codes[...] = as_codes(image)
+    hold(store, problem, pictures)
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, problem, executor)
     finally:
         executor.close()
     return store, problem
-
-
-def _scaled(place: tuple[Placement, ...] | None, scale: float) -> tuple[Placement, ...] | None:
-    if place is None:
-        return None
-    return tuple(dataclasses.replace(one, shift=(one.shift[0] * scale, one.shift[1] * scale)) for one in place)
 
 
 def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:

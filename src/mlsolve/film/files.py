@@ -14,7 +14,7 @@ from ..errors import OptionError, OutputError
 from ..images import write_bytes
 from ..images.files import refusals
 from ..memory import available_memory, in_words
-from ..model import number
+from ..options import number
 from .script import MOST_FRAMES_A_SECOND
 
 Frame = npt.NDArray[np.uint8]

@@ -5,6 +5,7 @@ values, exactly what files of 8 or 16 bits hold; at the coarser levels they are 
 code is looked up in a table, so that a pixel's value depends on nothing but its code.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import area_taps, resample, span
 
+from ..arrays import planar
 from ..colour import GAMMA, light_from_srgb
-from ..store import Array, Store
+from ..store import Array, MemoryStore, Store
 from .problem import Problem
 from .tiles import tiles_of
 
@@ -63,6 +65,15 @@ class LevelPictures:
         """Put what `table` says of the codes of a region into `out` (h, w) and return it."""
         at = min(plane, self._planes[picture] - 1)
         return self._arrays[picture].read((at,), region, out, table)  # type: ignore[no-any-return, unused-ignore]
+
+
+def hold(store: MemoryStore, problem: Problem, images: Sequence[FloatArray]) -> None:
+    """Put `images` (H, W, C), sRGB or weights in [0, 1], into `store` as the problem's pictures at full size."""
+    shape = problem.shapes[-1]
+    for number, image in enumerate(images):
+        array = store.create(name_of(problem.levels, number), (image.shape[2], *shape), np.uint16, shape)
+        for codes, plane in zip(array.data, planar(image), strict=True):
+            codes[...] = as_codes(plane)
 
 
 def halve_tile(store: Store, level: int, picture: int, region: Region) -> None:

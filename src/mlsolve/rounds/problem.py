@@ -44,6 +44,14 @@ class StackOf:
         """Return how the sheets lie, of a set of so many layers."""
         return tuple(Placement(k) for k in range(1, layers + 1)) if self.place is None else self.place
 
+    def scaled(self, scale: float) -> "StackOf":
+        """Return it where a pixel at full size is `scale` pixels."""
+        if self.place is None:
+            return self
+        shifts = [(one.shift[0] * scale, one.shift[1] * scale) for one in self.place]
+        both = zip(self.place, shifts, strict=True)
+        return dataclasses.replace(self, place=tuple(dataclasses.replace(one, shift=shift) for one, shift in both))
+
 
 @dataclass(frozen=True)
 class Problem:

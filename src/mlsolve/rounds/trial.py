@@ -12,7 +12,6 @@ from mlsolve_kernels.threads import available_cores
 from ..backends import CpuBackend
 from ..colour import decode
 from ..history import Step
-from ..model import Placement
 from ..options import Options
 from ..store import MemoryStore, Store
 from .descent import descend
@@ -83,7 +82,7 @@ class Trial:
 
     def solve(self, stacks: Sequence[StackOf]) -> Step:
         """Return what the last iteration of the problem measured, had it these stacks."""
-        scaled = tuple(dataclasses.replace(stack, place=_scaled(stack, self._scale)) for stack in stacks)
+        scaled = tuple(stack.scaled(self._scale) for stack in stacks)
         for name in ("progress", *(f"level-{level}" for level in range(1, self._problem.levels + 1))):
             self._store.remove(name)
         options = self._problem.options
@@ -95,12 +94,3 @@ class Trial:
         finally:
             executor.close()
         return history[-1]
-
-
-def _scaled(stack: StackOf, scale: float) -> tuple[Placement, ...] | None:
-    """Return how the sheets of a stack lie where a pixel at full size is `scale` pixels."""
-    if stack.place is None:
-        return None
-    return tuple(
-        dataclasses.replace(one, shift=(one.shift[0] * scale, one.shift[1] * scale)) for one in stack.place
-    )
