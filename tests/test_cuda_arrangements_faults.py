@@ -1,15 +1,13 @@
 """Faults planted into the CUDA kernels of arrangements, which the tests must catch, and the sanitizers."""
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, environment
 from cuda_host.arrangements import Both
 from cuda_host.device import HostDevice, compiler
+from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.source import WEIGHTED, source
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
@@ -120,30 +118,4 @@ OUT_OF_RANGE = {
 def test_address_and_bounds_sanitizers(folder, fault):
     name, old, new = OUT_OF_RANGE[fault]
     values = {"tests": str(Path(__file__).parent), "folder": str(folder), "name": name, "old": old, "new": new}
-    libraries = [
-        subprocess.run(
-            ["g++", f"-print-file-name={library}.so"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for library in ("libasan", "libubsan")
-    ]
-    if not all(Path(library).exists() for library in libraries):
-        pytest.skip("needs g++'s address sanitizer: install libasan")
-    settings = {
-        **environment(),
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
-        "PYTHONPATH": str(ROOT / "tests"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", _SANITIZED_RUN.format(**values)],
-        env=settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if fault == "none":
-        assert done.returncode == 0, done.stderr[-4000:]
-        assert done.stdout == "clean\n"
-    else:
-        assert done.returncode != 0
-        assert "AddressSanitizer" in done.stderr or "runtime error" in done.stderr, done.stderr[-2000:]
+    run_sanitized(_SANITIZED_RUN.format(**values), fault == "none")

@@ -5,16 +5,14 @@ once; all four must give the same bytes.
 """
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import ROOT, environment
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, LaunchError, compiler
+from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.geometry import OWN, SUMMING, pitch_of
 from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import NONE
@@ -351,30 +349,4 @@ OUT_OF_RANGE = {
 def test_address_and_bounds_sanitizers(folder, fault):
     old, new = OUT_OF_RANGE[fault]
     values = {"tests": str(Path(__file__).parent), "folder": str(folder), "old": old, "new": new, "own": OWN}
-    libraries = [
-        subprocess.run(
-            ["g++", f"-print-file-name={name}.so"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for name in ("libasan", "libubsan")
-    ]
-    if not all(Path(library).exists() for library in libraries):
-        pytest.skip("needs g++'s address sanitizer: install libasan")
-    settings = {
-        **environment(),
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
-        "PYTHONPATH": str(ROOT / "tests"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", _SANITIZED_RUN.format(**values)],
-        env=settings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if fault == "none":
-        assert done.returncode == 0, done.stderr[-4000:]
-        assert done.stdout == "clean\n"
-    else:
-        assert done.returncode != 0
-        assert "AddressSanitizer" in done.stderr or "runtime error" in done.stderr
+    run_sanitized(_SANITIZED_RUN.format(**values), fault == "none")

@@ -264,7 +264,7 @@ print(peak() - before, picture.peak_memory(16))
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="only Linux tells what a process held at the most"
+    not Path("/proc/self/status").exists(), reason="only Linux tells what a process held at the most: run it there"
 )
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_reading_holds_little(tmp_path, suffix):

@@ -1,0 +1,34 @@
+"""Kernels under g++'s sanitizers of addresses and bounds, in a process of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, environment
+
+
+def run_sanitized(script, clean):
+    """Run `script` with the sanitizers loaded; it must print "clean", or be ended by one of them."""
+    libraries = [
+        subprocess.run(
+            ["g++", f"-print-file-name={name}.so"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan", "libubsan")
+    ]
+    if not all(Path(library).exists() for library in libraries):
+        pytest.skip("needs g++'s address sanitizer: install libasan")
+    settings = {
+        **environment(),
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
+        "PYTHONPATH": str(ROOT / "tests"),
+    }
+    done = subprocess.run([sys.executable, "-c", script], env=settings, capture_output=True, text=True, check=False)
+    if clean:
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert done.stdout == "clean\n"
+    else:
+        assert done.returncode != 0
+        assert "AddressSanitizer" in done.stderr or "runtime error" in done.stderr, done.stderr[-2000:]
