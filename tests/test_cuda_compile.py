@@ -1,8 +1,9 @@
-"""NVRTC and numba-cuda compile the kernels for every chip, without a GPU; what the compiler tells is checked."""
+"""NVRTC and numba-cuda compile the kernels for every chip, without a GPU; what they became is checked."""
 
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.compiled import cache_folder
 from mlsolve_kernels.cuda import compiler
 from mlsolve_kernels.cuda.compiler import CompilerError, chip_for, compile_kernel, compile_text
+from mlsolve_kernels.cuda.cubin import Resources, resources_of
 from mlsolve_kernels.cuda.geometry import AHEAD, COLUMNS, LONGEST_PIECE, SUMMING, THREADS, resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS, PACKAGE, WEIGHTED, source
 from mlsolve_kernels.exact import COARSE_BITS, ERROR_BITS, SSIM_BITS, rounder
@@ -35,7 +37,7 @@ def layers_of(name):
 
 @pytest.fixture(scope="module")
 def compiled():
-    """Every kernel for every chip, at some numbers of layers, and for sm_90 at some more.
+    """What every kernel takes on every chip, at some numbers of layers, and on sm_90 at some more.
 
     What arrangements alone need is compiled for three layers there, and for one and sixteen on some of the chips.
     """
@@ -49,26 +51,25 @@ def compiled():
     ]
     jobs += [(name, layers, 90) for name in plain for layers in (2, 5, 8, 12)]
     with ThreadPoolExecutor(2) as pool:
-        texts = pool.map(lambda job: compile_text(source(job[0], job[1]), job[0], job[2]), jobs)
-        return dict(zip(jobs, texts, strict=True))
+        cubins = pool.map(lambda job: compile_text(source(job[0], job[1]), job[0], job[2]), jobs)
+        return {job: resources_of(cubin, job[0]) for job, cubin in zip(jobs, cubins, strict=True)}
 
 
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", KERNELS)
 def test_no_spills_and_within_the_budget(compiled, name, chip):
-    for (kernel, layers, for_chip), code in compiled.items():
+    for (kernel, layers, for_chip), taken in compiled.items():
         if (kernel, for_chip) == (name, chip):
-            assert code.code.startswith(b"\x7fELF"), layers
-            assert code.spilled == 0, layers
-            assert 0 < code.registers <= 255, layers
-            assert code.shared <= SHARED, layers
+            assert taken.stack == 0, layers
+            assert 0 < taken.registers <= 255, layers
+            assert taken.shared <= SHARED, layers
 
 
 def ptx_of(text):
     """What NVRTC makes of `text` with the options of the kernels, before the assembler."""
     from cuda.bindings import nvrtc
 
-    options = [b"--gpu-architecture=compute_80", *(o.encode() for o in compiler.OPTIONS if "ptxas" not in o)]
+    options = [b"--gpu-architecture=compute_80", *(o.encode() for o in compiler.OPTIONS)]
     _, program = nvrtc.nvrtcCreateProgram(text.encode(), b"k.cu", 0, [], [])
     (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     assert result == nvrtc.nvrtcResult.NVRTC_SUCCESS
@@ -112,17 +113,75 @@ def test_no_offset_of_a_plane_is_computed_in_32_bits():
 def test_several_blocks_fit_a_multiprocessor(compiled):
     """What occupancy the usual three layers have: 164 KiB of shared memory on sm_80, 228 KiB on sm_90."""
     for chip, shared in ((80, 164), (90, 228)):
-        for name in ("target_pass", "layer_pass"):
-            code = compiled[name, 3, chip]
-            assert resident_blocks(code.registers, code.shared, THREADS, shared * 1024) >= 5
-        for name, layers in (("stack_pass", 3), ("likeness_pass", 1), ("guide_pass", 1)):
-            for kernel in (name, name + WEIGHTED):
-                code = compiled[kernel, layers, chip]
-                assert resident_blocks(code.registers, code.shared, THREADS, shared * 1024) >= 4, kernel
+        for name, layers in (
+            *(("target_pass", 3), ("layer_pass", 3)),
+            *((kernel, 3) for kernel in ("stack_pass", "stack_pass" + WEIGHTED)),
+            *((kernel + form, 1) for kernel in ("likeness_pass", "guide_pass") for form in ("", WEIGHTED)),
+        ):
+            taken = compiled[name, layers, chip]
+            assert resident_blocks(taken.registers, taken.shared, THREADS, shared * 1024) >= 4, name
+
+
+def log_of(text, name, chip, monkeypatch):
+    """What the assembler tells of a kernel; the text must be new, for a cache has no log."""
+    from cuda.bindings import nvrtc
+
+    told, destroy = [], nvrtc.nvrtcDestroyProgram
+
+    def read(program):
+        _, size = nvrtc.nvrtcGetProgramLogSize(program)
+        log = b" " * size
+        nvrtc.nvrtcGetProgramLog(program, log)
+        told.append(log.decode())
+        return destroy(program)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nvrtc, "nvrtcDestroyProgram", read)
+        patch.setattr(compiler, "OPTIONS", (*compiler.OPTIONS, "--ptxas-options=-v"))
+        return compile_text(text, name, chip), told[0]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_cubin_tells_what_the_assembler_tells(chip, monkeypatch):
+    """Registers and shared memory to the number, and no stack."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    for name in ("terms", "chain", "gather"):
+        text = f"{source(name, 3)}\n// {time.time_ns()}\n"
+        cubin, log = log_of(text, name, chip, monkeypatch)
+        (registers,) = map(int, re.findall(r"Used (\d+) registers", log))
+        shared = sum(map(int, re.findall(r"(\d+) bytes smem", log)))
+        assert resources_of(cubin, name) == Resources(registers, shared, 0)
+
+
+def test_a_compiler_whose_log_is_empty(monkeypatch):
+    """As NVRTC's is where it has the kernel in a cache of its own (CUDA 12.8 and later)."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    from cuda.bindings import nvrtc
+
+    success = nvrtc.nvrtcResult.NVRTC_SUCCESS
+    expected = resources_of(compile_text(source("terms", 2), "terms", 90), "terms")
+    monkeypatch.setattr(nvrtc, "nvrtcGetProgramLogSize", lambda program: (success, 1))
+    monkeypatch.setattr(nvrtc, "nvrtcGetProgramLog", lambda program, log: (success,))
+    assert expected is not None
+    assert resources_of(compile_text(source("terms", 2), "terms", 90), "terms") == expected
+
+
+def test_a_cubin_that_says_nothing_is_no_error():
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    cubin = compile_text(source("terms", 2), "terms", 90)
+    assert resources_of(cubin, "another") is None
+    for spoiled in (
+        b"",
+        b"PTX",
+        cubin[:100],
+        cubin[: len(cubin) // 2],
+        cubin.replace(b".nv.info\0", b".nv.none\0"),
+    ):
+        assert resources_of(spoiled, "terms") is None
 
 
 def test_a_spill_is_noticed():
-    """More accumulators than there are registers: the account that the tests above rely on says so."""
+    """More accumulators than there are registers: what the tests above rely on says so."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     text = """extern "C" __global__ void __launch_bounds__(1024) many(float* x) {
         float a[200];
@@ -133,7 +192,7 @@ def test_a_spill_is_noticed():
         #pragma unroll
         for (int k = 0; k < 200; ++k) x[k] = a[k];
     }"""
-    assert compile_text(text, "many", 90).spilled > 0
+    assert resources_of(compile_text(text, "many", 90), "many").stack > 0
 
 
 def test_no_float64_and_no_conversions_to_whole_numbers():
@@ -204,7 +263,7 @@ def test_compiled_kernels_are_cached_on_disk(monkeypatch):
     assert compile_kernel("terms", 5, 90) == first
     (file,) = cache_folder().glob("terms-5-sm90-*.cubin")
     monkeypatch.undo()
-    for spoiled in (file.read_bytes()[:-100], b"", b"1 2 3\n" + first.code):
+    for spoiled in (file.read_bytes()[:-100], b"", bytes(32) + first):
         file.write_bytes(spoiled)
         assert compile_kernel("terms", 5, 90) == first
 

@@ -18,7 +18,10 @@ from cuda_host.checks import assert_right, problem, workspace
 from cuda_host.device import HostDevice, _adam, compiler
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import device as devices
+from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
+from mlsolve_kernels.cuda.geometry import resident_blocks
+from mlsolve_kernels.cuda.source import KERNELS
 from mlsolve_kernels.objective.cuda import BATCH
 from mlsolve_kernels.region import Region
 
@@ -114,8 +117,14 @@ class Cupy:
 
 
 def fake_cupy(folder, properties, free):
-    """A CuPy whose kernels run on the host."""
+    """A CuPy whose kernels run on the host, and a driver that finds room for seven blocks of each."""
     host = HostDevice(folder)
+
+    def occupancy(kernel, threads, dynamic):
+        assert Current.now
+        assert kernel in KERNELS
+        assert (threads % 32, dynamic) == (0, 0)
+        return 7
 
     def zeros(shape, dtype):
         assert Stream.current is not None
@@ -136,6 +145,7 @@ def fake_cupy(folder, properties, free):
             Stream.current.run(lambda: host.launch(name, layers, grid, block[0], *values))
 
         run.layers = 2
+        run.kernel = types.SimpleNamespace(ptr=name)
         return run
 
     module = type("RawModule", (), {"__init__": lambda self, path: setattr(self, "path", path)})
@@ -150,6 +160,7 @@ def fake_cupy(folder, properties, free):
         Device=Current,
         Stream=Stream,
         runtime=runtime,
+        driver=types.SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=occupancy),
         memory=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemoryError),
     )
     return Cupy(
@@ -299,9 +310,17 @@ def test_every_call_makes_the_device_current(rng, opened):
     assert Current.now == []
 
 
-def test_blocks_that_run_at_a_time(opened):
+def test_blocks_that_run_at_a_time(opened, monkeypatch):
+    """As the driver says; else as the cubin says; and where that says nothing, what any kernel has room for."""
     device = opened()
-    assert device.resident("layer_pass", 3, 64) >= 5 * 132
+    assert device.resident("layer_pass", 3, 64) == 7 * 132
+    monkeypatch.delattr(device._cupy.cuda.driver, "occupancyMaxActiveBlocksPerMultiprocessor")
+    taken = resources_of(device._function("terms", 3)[1], "terms")
+    counted = resident_blocks(taken.registers, taken.shared, 64, H100["sharedMemPerMultiprocessor"])
+    assert counted > 4
+    assert device.resident("terms", 3, 64) == counted * 132
+    monkeypatch.setattr(devices, "resources_of", lambda code, kernel: None)
+    assert device.resident("terms", 3, 64) == 4 * 132
 
 
 def test_out_of_memory(opened):
@@ -331,10 +350,11 @@ def test_a_driver_that_fails_is_told_in_one_line(opened, monkeypatch):
 
 
 NAMES = """
-    RawModule.get_function asarray copyto empty_like get_default_memory_pool ndarray.get zeros
+    RawKernel.kernel RawModule.get_function asarray copyto empty_like get_default_memory_pool ndarray.get zeros
     cuda.Device.__enter__ cuda.Event cuda.Graph.launch cuda.MemoryPool.free_all_blocks cuda.MemoryPool.free_bytes
     cuda.MemoryPool.total_bytes cuda.Stream.begin_capture cuda.Stream.end_capture cuda.Stream.null
-    cuda.Stream.synchronize cuda.get_elapsed_time cuda.memory.OutOfMemoryError cuda.runtime.driverGetVersion
+    cuda.Function.ptr cuda.Stream.synchronize cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
+    cuda.get_elapsed_time cuda.memory.OutOfMemoryError cuda.runtime.driverGetVersion
     cuda.runtime.getDevice cuda.runtime.getDeviceCount cuda.runtime.getDeviceProperties
     cuda.runtime.memGetInfo cuda.runtime.runtimeGetVersion
 """

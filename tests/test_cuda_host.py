@@ -5,11 +5,15 @@ once; all four must give the same bytes.
 """
 
 import itertools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import ROOT, environment
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, LaunchError, compiler
 from cuda_host.sanitized import run_sanitized
@@ -350,3 +354,26 @@ def test_address_and_bounds_sanitizers(folder, fault):
     old, new = OUT_OF_RANGE[fault]
     values = {"tests": str(Path(__file__).parent), "folder": str(folder), "old": old, "new": new, "own": OWN}
     run_sanitized(_SANITIZED_RUN.format(**values), fault == "none")
+
+
+_FORTIFIED_RUN = """
+from pathlib import Path
+import numpy as np
+from cuda_host.checks import problem, workspace
+from cuda_host.device import HostDevice
+target, guides, layers = problem(np.random.default_rng(0), 2, 1, 12, 30)
+workspace(target, guides, layers, HostDevice(Path("."))).evaluate()
+print("done")
+"""
+
+
+def test_the_host_does_not_depend_on_the_defaults_of_a_compiler(tmp_path):
+    """Ubuntu's g++ turns _FORTIFY_SOURCE on, and an abort would end all tests."""
+    fortifying = tmp_path / "g++"
+    fortifying.write_text(f'#!/bin/sh\nexec "{compiler()}" -D_FORTIFY_SOURCE=3 "$@"\n')
+    fortifying.chmod(0o755)
+    settings = environment()
+    settings |= {"PATH": f"{tmp_path}{os.pathsep}{settings['PATH']}", "PYTHONPATH": str(ROOT / "tests")}
+    command = [sys.executable, "-c", _FORTIFIED_RUN]
+    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "done\n", done.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""NVRTC: the text of a kernel → machine code for one chip, with the compiler's own account of it. Needs no GPU.
+"""NVRTC: the text of a kernel → machine code for one chip. Needs no GPU.
 
 Strict IEEE arithmetic, as on the CPU (compiled.py): no fast-math, and no contraction, for a fused multiply-add is
 written where it is wanted. So the same sources give the same bits on every chip, and on the host.
@@ -6,36 +6,26 @@ written where it is wanted. So the same sources give the same bits on every chip
 
 import hashlib
 import os
-import re
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..compiled import cache_folder
 from .source import source
 
-OPTIONS: Final = ("--std=c++17", "--fmad=false", "--ptxas-options=-v", "--diag-suppress=177")
+OPTIONS: Final = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
 """177: a constant that this kernel has no use for."""
+
+
+_DIGEST: Final = hashlib.sha256().digest_size
+"""Bytes of the SHA-256 in front of a cubin on disk."""
 
 
 class CompilerError(Exception):
     """NVRTC is missing or refuses a source; the message says which and why."""
 
 
-class Compiled(NamedTuple):
-    """A kernel's machine code, and what it takes of a multiprocessor."""
-
-    code: bytes
-    """cubin."""
-    registers: int
-    """Registers of a thread."""
-    shared: int
-    """Bytes of shared memory of a block."""
-    spilled: int
-    """Bytes of registers that a thread has to store elsewhere: none, or the kernel is to be mended."""
-
-
-def compile_text(text: str, name: str, chip: int) -> Compiled:
-    """Compile `text`, which defines kernel `name`, for compute capability `chip` (90 for 9.0).
+def compile_text(text: str, name: str, chip: int) -> bytes:
+    """Return the cubin of `text`, which defines kernel `name`, for compute capability `chip` (90 for 9.0).
 
     Raises CompilerError.
     """
@@ -43,30 +33,30 @@ def compile_text(text: str, name: str, chip: int) -> Compiled:
     program = _checked(nvrtc, nvrtc.nvrtcCreateProgram(text.encode(), f"{name}.cu".encode(), 0, [], []))
     options = [option.encode() for option in (f"--gpu-architecture=sm_{chip}", *OPTIONS)]
     (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    log = b" " * _checked(nvrtc, nvrtc.nvrtcGetProgramLogSize(program))
-    nvrtc.nvrtcGetProgramLog(program, log)
-    told = log.decode(errors="replace").rstrip("\0 \n")
     if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        log = b" " * _checked(nvrtc, nvrtc.nvrtcGetProgramLogSize(program))
+        nvrtc.nvrtcGetProgramLog(program, log)
+        told = log.decode(errors="replace").rstrip("\0 \n")
         raise CompilerError(f"NVRTC refuses {name} for sm_{chip}: {told or result}")
     code = b" " * _checked(nvrtc, nvrtc.nvrtcGetCUBINSize(program))
     nvrtc.nvrtcGetCUBIN(program, code)
     nvrtc.nvrtcDestroyProgram(program)
-    return Compiled(code, *_account(told))
+    return code
 
 
-def compile_kernel(name: str, layers: int, chip: int) -> Compiled:
-    """Return kernel `name` (source.KERNELS) for so many layers and a chip, from disk if it is there.
+def compile_kernel(name: str, layers: int, chip: int) -> bytes:
+    """Return the cubin of kernel `name` (source.KERNELS) for so many layers and a chip, from disk if it is there.
 
     Raises CompilerError.
     """
     text = source(name, layers)
     file = _cache_file(text, name, layers, chip)
-    if file is not None and (compiled := _read(file)) is not None:
-        return compiled
-    compiled = compile_text(text, name, chip)
+    if file is not None and (code := _read(file)) is not None:
+        return code
+    code = compile_text(text, name, chip)
     if file is not None:
-        _write(file, compiled)
-    return compiled
+        _write(file, code)
+    return code
 
 
 def chip_for(capability: int) -> int:
@@ -103,24 +93,6 @@ def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
     return values[0]
 
 
-def _account(log: str) -> tuple[int, int, int]:
-    """Return registers, bytes of shared memory and bytes spilled, as ptxas tells them of the one kernel."""
-
-    def sum_of(pattern: str) -> int:
-        return sum(int(number) for number in re.findall(pattern, log))
-
-    if "Used " not in log:
-        raise CompilerError(f"ptxas gives no account of the kernel: {log}")
-    return (
-        sum_of(r"Used (\d+) registers"),
-        sum_of(r"(\d+) bytes smem"),
-        sum_of(r"(\d+) bytes spill (?:stores|loads)"),
-    )
-
-
-_HEAD: Final = re.compile(rb"(\d+) (\d+) (\d+) ([0-9a-f]{64})\n")
-
-
 def _cache_file(text: str, name: str, layers: int, chip: int) -> Path | None:
     folder = cache_folder()
     if folder is None:
@@ -131,28 +103,21 @@ def _cache_file(text: str, name: str, layers: int, chip: int) -> Path | None:
     return folder / f"{name}-{layers}-sm{chip}-{digest}.cubin"
 
 
-def _read(file: Path) -> Compiled | None:
-    """Return what `_write` wrote, or None if it is not there, or not whole."""
+def _read(file: Path) -> bytes | None:
+    """Return the cubin that `_write` wrote, or None if it is not there, or not whole."""
     try:
         content = file.read_bytes()
     except OSError:
         return None
-    head = _HEAD.match(content)
-    if head is None:
-        return None
-    code = content[head.end() :]
-    if hashlib.sha256(code).hexdigest().encode() != head[4]:
-        return None
-    return Compiled(code, *(int(number) for number in head.groups()[:3]))
+    digest, code = content[:_DIGEST], content[_DIGEST:]
+    return code if hashlib.sha256(code).digest() == digest else None
 
 
-def _write(file: Path, compiled: Compiled) -> None:
-    """Put `compiled` into `file`, whole or not at all; where it cannot be written, it is compiled again."""
-    code = compiled.code
-    head = f"{compiled.registers} {compiled.shared} {compiled.spilled} {hashlib.sha256(code).hexdigest()}\n"
+def _write(file: Path, code: bytes) -> None:
+    """Put `code` into `file`, whole or not at all; where it cannot be written, it is compiled again."""
     part = file.with_name(f"{file.name}.{os.getpid()}")
     try:
-        part.write_bytes(head.encode() + code)
+        part.write_bytes(hashlib.sha256(code).digest() + code)
         part.replace(file)
     except OSError:
         part.unlink(missing_ok=True)

@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .compiler import Compiled, CompilerError, chip_for, compile_kernel
+from .compiler import CompilerError, chip_for, compile_kernel
+from .cubin import Resources, resources_of
 from .geometry import resident_blocks
 
 OLDEST: Final = 75
@@ -26,8 +27,12 @@ INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for driver
 
 Blocks = tuple[int, ...]
 
-_loaded: dict[Any, tuple[Any, Compiled]] = {}
-"""Kernels that are loaded, by device, name and layers: once in a process, for a driver does not let go of them."""
+_loaded: dict[Any, tuple[Any, bytes]] = {}
+"""Kernels that are loaded and their cubins, by device, name and layers: once in a process, for a driver does not
+let go of them."""
+
+_UNKNOWN: Final = Resources(255, 0, 0)
+"""What a kernel may take that says nothing of itself: as many registers as a thread can have."""
 
 _one_at_a_time = threading.RLock()
 """Held while a kernel is compiled and loaded, and while Numba launches, which compiles at the first launch: its
@@ -166,8 +171,15 @@ class CupyDevice:
 
     def resident(self, kernel: str, layers: int, threads: int) -> int:
         """Return how many blocks of a kernel run at a time."""
-        compiled = self._function(kernel, layers)[1]
-        return resident_blocks(compiled.registers, compiled.shared, threads, self._shared) * self._multiprocessors
+        run, code = self._function(kernel, layers)
+        try:
+            with self._current():
+                driver = self._cupy.cuda.driver
+                blocks = driver.occupancyMaxActiveBlocksPerMultiprocessor(run.kernel.ptr, threads, 0)
+        except Exception:  # a CuPy that does not have it, a driver that does not know: a grid can be estimated
+            taken = resources_of(code, kernel) or _UNKNOWN
+            blocks = resident_blocks(taken.registers, taken.shared, threads, self._shared)
+        return max(1, int(blocks)) * self._multiprocessors
 
     def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
         """Run a kernel (source.KERNELS) on arrays and scalars; whole numbers become int32, others float32."""
@@ -223,24 +235,24 @@ class CupyDevice:
             free, _ = self._cupy.cuda.runtime.memGetInfo()
             return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
 
-    def _function(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
-        """Return a kernel ready to launch, and what it was compiled to."""
+    def _function(self, kernel: str, layers: int) -> tuple[Any, bytes]:
+        """Return a kernel ready to launch, and its cubin."""
         key = (self._cupy, self._number, kernel, layers)
         with _one_at_a_time:
             if key not in _loaded:
                 _loaded[key] = self._load(kernel, layers)
             return _loaded[key]
 
-    def _load(self, kernel: str, layers: int) -> tuple[Any, Compiled]:
+    def _load(self, kernel: str, layers: int) -> tuple[Any, bytes]:
         """Compile a kernel and load it."""
-        compiled = compile_kernel(kernel, layers, self._chip)
+        code = compile_kernel(kernel, layers, self._chip)
         with self._current(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{kernel}.cubin"  # a module is loaded from a file, at the first question
-            file.write_bytes(compiled.code)
+            file.write_bytes(code)
             function = self._cupy.RawModule(path=str(file)).get_function(kernel)
             # A block keeps its rows in shared memory: as much of it as there is, and the rest for the L1 cache.
             function.preferred_shared_memory_carveout = 100
-        return function, compiled
+        return function, code
 
     @contextmanager
     def _current(self) -> Iterator[None]:

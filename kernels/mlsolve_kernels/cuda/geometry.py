@@ -93,21 +93,28 @@ def tiles_for(planes: int, height: int, width: int) -> tuple[int, int, int]:
     return pitch_of(width) // TILE, -(-height // TILE), planes
 
 
-_REGISTERS: Final = 65536
-"""Registers of a multiprocessor, on every chip since Kepler; a warp takes them by 256."""
+_QUARTERS: Final = 4
+_REGISTERS: Final = 16384
+"""A multiprocessor has so many schedulers, each with so many registers of its own, on every chip since Volta."""
 
+_UNIT: Final = 256
+"""Registers are handed to a warp by so many."""
+
+_WARPS: Final = 32
 _BLOCKS: Final = 16
-"""Blocks that a multiprocessor of the smallest chip holds at the most."""
+"""Warps and blocks that a multiprocessor of the smallest chip holds at the most."""
 
-_RESERVED: Final = 1024
+RESERVED: Final = 1024
 """Bytes of shared memory that the system takes for each block."""
 
 
 def resident_blocks(registers: int, shared: int, threads: int, shared_memory: int) -> int:
-    """Return how many blocks of a kernel a multiprocessor runs at a time, at least 1.
+    """Return how many blocks of a kernel a multiprocessor runs at a time, at least 1: for want of a driver to ask.
 
-    registers: of a thread; shared: bytes of a block; shared_memory: bytes of the multiprocessor.
+    registers: of a thread; shared: bytes of a block; shared_memory: bytes of the multiprocessor. A warp has its
+    registers from one scheduler, so what is left over at each of the four is lost (bench/LOG.md #69).
     """
-    of_a_warp = -(-registers * 32 // 256) * 256
-    by_registers = _REGISTERS // (of_a_warp * -(-threads // 32))
-    return max(1, min(_BLOCKS, by_registers, shared_memory // (shared + _RESERVED)))
+    of_a_warp = -(-registers * 32 // _UNIT) * _UNIT
+    warps = min(_WARPS, _QUARTERS * (_REGISTERS // of_a_warp))
+    by_warps = warps // -(-threads // 32)
+    return max(1, min(_BLOCKS, by_warps, shared_memory // (shared + RESERVED)))
