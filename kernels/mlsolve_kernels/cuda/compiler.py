@@ -38,7 +38,7 @@ def compile_text(text: str, name: str, chip: int) -> bytes:
         nvrtc.nvrtcGetProgramLog(program, log)
         told = log.decode(errors="replace").rstrip("\0 \n")
         raise CompilerError(f"NVRTC refuses {name} for sm_{chip}: {told or result}")
-    code = b" " * _checked(nvrtc, nvrtc.nvrtcGetCUBINSize(program))
+    code: bytes = b" " * _checked(nvrtc, nvrtc.nvrtcGetCUBINSize(program))
     nvrtc.nvrtcGetCUBIN(program, code)
     nvrtc.nvrtcDestroyProgram(program)
     return code
