@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 from ..errors import InputError, OutputError
 
-HEAD: Final = 16
+HEAD: Final = 64
 """Bytes a format is known by."""
 
 

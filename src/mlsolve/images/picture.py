@@ -1,5 +1,6 @@
 """Pictures that are read in bands of rows, whatever their size."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,22 @@ import numpy.typing as npt
 from PIL import UnidentifiedImageError
 
 from ..errors import InputError
-from . import pillow, png_chunks, pnm, srgb, vips
+from . import heif, jpeg, pillow, png_chunks, pnm, vips
+from .conversion import conversion_of
 from .files import damaged, first_line, read_head
 from .stored import Stored, rows_at_a_time
+from .white import over_white
 
-FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM")
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "HEIC", "GIF", "JXL", "BMP", "PPM")
 """Formats that are read, by content, whatever the file is called."""
+
+_NAMES: Final = "PNG, JPEG, TIFF, WebP, AVIF, HEIC, GIF, JPEG XL, BMP or PPM"
+
+_BRANDS: Final = {
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
+}
+"""Brands of the container that HEIC and AVIF share (ISO/IEC 14496-12, 4.3)."""
 
 _SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -24,6 +35,10 @@ _SIGNATURES: Final = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"\xff\n", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
     (b"BM", "BMP"),
     *((b"P%d" % number, "PPM") for number in range(1, 8)),
 )
@@ -36,18 +51,19 @@ class Picture:
     1 for grey or 3. bits: 8 or 16, how fine the values are that `bands` gives.
     """
 
-    def __init__(self, path: Path, stored: Stored) -> None:
+    def __init__(self, path: Path, stored: Stored, cmyk_profile: Path | None = None) -> None:
         """Tell of what the file `path` holds; `open_picture` makes these."""
         self.path = path
         self._stored = stored
-        self._transform = srgb.to_srgb(stored, path)
+        self._convert = conversion_of(stored, path, cmyk_profile)
         self.stored_size = stored.size
         self.orientation = stored.orientation if stored.orientation in range(1, 9) else 1
         self.size = stored.size[::-1] if self.orientation >= 5 else stored.size
         self.planes: Literal[1, 3] = 1 if stored.mode == "L" else 3
         self._converted_rows = rows_at_a_time(stored.size[0] * self.planes, 1, stored.size[1])
-        coarse = self._transform is not None or stored.mode == "CMYK"
-        self.bits: Literal[8, 16] = 8 if coarse else stored.bits
+        self.bits: Literal[8, 16] = 8 if self._convert is None else 16
+        if stored.bits == 16:
+            self.bits = 16
 
     def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
         """Give the picture as it is stored, from the top, `rows` rows at a time: (h, width, planes) uint16 sRGB.
@@ -94,11 +110,11 @@ class Picture:
     def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
         """Give the rows in sRGB, a few at a time."""
         try:
-            for chunk in self._stored.chunks():
+            for chunk in self._stored.chunks(self._convert):
                 # A chunk may be a row of tiles; its colours need twice to eight times its bytes.
                 for top in range(0, len(chunk), self._converted_rows):
                     part = chunk[top : top + self._converted_rows]
-                    yield srgb.in_srgb(part, self._stored, self._transform)
+                    yield over_white(part, self._stored, self._convert is not None)
         except (InputError, MemoryError):
             raise
         except Exception as error:
@@ -106,11 +122,12 @@ class Picture:
             raise damaged(self.path, _reason(error)) from None
 
 
-def open_picture(path: Path) -> Picture:
+def open_picture(path: Path, cmyk_profile: Path | None = None) -> Picture:
     """Return the picture in the file `path`, of which only the header is read.
 
-    PNG, JPEG, TIFF (the first page), WebP, BMP and PPM, known by their content. Raises InputError, naming the
-    file, if it is none of these or if its header is damaged.
+    One of FORMATS, known by its content; of several pages, pictures or frames the first. cmyk_profile: an ICC
+    profile for inks without one of their own. Raises InputError, naming the file, if it is none of these, if its
+    header is damaged, or if it holds what cannot be read.
     """
     kind = _kind(read_head(path))
     if kind is None:
@@ -120,38 +137,48 @@ def open_picture(path: Path) -> Picture:
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
+        # Two letters are no sure sign of BMP or PPM.
         raise _no_picture(path) from None
     except Exception as error:
         raise damaged(path, _reason(error)) from None
-    return Picture(path, stored)
+    if stored.frames > 1:
+        warnings.warn(f"{path} has {stored.frames} frames: the first is read", stacklevel=3)
+    return Picture(path, stored, cmyk_profile)
 
 
 def _described(path: Path, kind: str) -> Stored:
     """Return what the file `path` of `kind` holds, from whichever decoder knows it."""
     if kind == "PPM" and read_head(path)[:2] in (b"P4", b"P5", b"P6"):
         return pnm.describe(path)
-    if kind in ("BMP", "PPM"):
+    if kind == "HEIC":
+        return heif.describe(path)
+    if kind not in vips.KINDS:
         return pillow.describe(path, kind)
-    facts = png_chunks.facts(path) if kind == "PNG" else None
-    try:
-        stored = vips.describe(path, kind)
-    except InputError:
-        raise
-    except Exception:
-        # Pillow knows some kinds of TIFF that libvips does not, and its errors say more.
-        return pillow.describe(path, kind)
-    return stored if facts is None else replace(stored, orientation=facts[0], profile=facts[1])
+    if kind == "JPEG":
+        jpeg.check(path)
+    stored = vips.describe(path, kind)
+    if kind == "PNG":
+        orientation, colours, frames = png_chunks.facts(path, stored.mode == "L")
+        return replace(stored, orientation=orientation, colours=colours, frames=frames)
+    if kind == "AVIF":
+        return replace(stored, colours=heif.colours_of(path))
+    return stored
 
 
 def _kind(head: bytes) -> str | None:
     """Return which of FORMATS a file is that begins with `head`, or None."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
+    if head[4:8] == b"ftyp":
+        # The brand it is, a version, and the brands it also is.
+        length = int.from_bytes(head[:4], "big")
+        brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))]
+        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
     return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), None)
 
 
 def _no_picture(path: Path) -> InputError:
-    return InputError(f"{path} is no picture mlsolve can read: give PNG, JPEG, TIFF, WebP, BMP or PPM")
+    return InputError(f"{path} is no picture mlsolve can read: give {_NAMES}")
 
 
 def _reason(error: Exception) -> str:

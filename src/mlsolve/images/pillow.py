@@ -1,7 +1,7 @@
-"""Decoding through Pillow, which takes a file whole: for what libvips cannot read, such as BMP."""
+"""Decoding through Pillow, which takes a file whole: for what libvips cannot read: BMP, PPM as text, JPEG XL."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..errors import InputError
 from .stored import BANDS, Mode, Stored, rows_at_a_time
+from .vips import chunks_of, image_of
 
 _EIGHT_BIT_MODES: Final = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "HSV")
 
@@ -22,8 +23,11 @@ _ORIENTATION: Final = 0x0112
 def describe(path: Path, kind: str) -> Stored:
     """Return what the file `path` of a kind that Pillow knows holds; only its header is read.
 
-    Raises InputError for pixels of more than 8 bits, and whatever Pillow raises.
+    Raises InputError for pixels of more than 8 bits and for JPEG XL where its plugin is missing, and whatever
+    Pillow raises.
     """
+    if kind == "JXL":
+        _add_jpeg_xl(path)
     with _quiet(), Image.open(path, formats=(kind,)) as picture:
         deep = picture.mode.startswith("I;16")
         if picture.mode not in _EIGHT_BIT_MODES and not deep:
@@ -32,13 +36,15 @@ def describe(path: Path, kind: str) -> Stored:
         mode: Mode = "CMYK" if picture.mode == "CMYK" else "L" if grey else "RGB"
         alpha = picture.has_transparency_data
         size, profile = picture.size, picture.info.get("icc_profile")
-        orientation = picture.getexif().get(_ORIENTATION, 1)
+        # The decoder of JPEG XL has turned the picture; its EXIF does not count (ISO/IEC 18181-2).
+        orientation = 1 if kind == "JXL" else picture.getexif().get(_ORIENTATION, 1)
+        frames = getattr(picture, "n_frames", 1) if kind == "JXL" else 1
     wanted = mode + "A" if alpha else mode
     width, height = size
     row_bytes = width * (BANDS[mode] + alpha) * (2 if deep else 1)
     chunk_rows = rows_at_a_time(row_bytes, 1, height)
 
-    def chunks() -> Iterator[npt.NDArray[Any]]:
+    def rows() -> Iterator[npt.NDArray[Any]]:
         # What is set aside while Pillow works is not while the caller does.
         with _quiet():
             picture = Image.open(path, formats=(kind,))
@@ -52,10 +58,26 @@ def describe(path: Path, kind: str) -> Stored:
                 array = array.astype(np.uint16) if deep else array
                 yield np.ascontiguousarray(array).reshape(array.shape[0], width, -1)
 
-    # Pillow keeps four bytes for a pixel of more than one channel.
-    held = 4 * width * height + 4 * width * chunk_rows
+    def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+        if convert is None:
+            return rows()
+        image = image_of(np.concatenate(list(rows())))
+        return chunks_of(convert(image), chunk_rows)
+
+    # Pillow keeps four bytes for a pixel of more than one channel; a conversion takes the whole once more.
+    held = 8 * width * height + 4 * width * chunk_rows
     bits: Literal[8, 16] = 16 if deep else 8
-    return Stored(size, mode, alpha, bits, orientation, profile, chunks, chunk_rows, held)
+    return Stored(size, mode, alpha, bits, orientation, profile, chunks, chunk_rows, held, frames)
+
+
+def _add_jpeg_xl(path: Path) -> None:
+    """Let Pillow read JPEG XL; raise InputError if its plugin is not installed."""
+    try:
+        import pillow_jxl  # noqa: F401
+    except ImportError:
+        raise InputError(
+            f"{path} is JPEG XL, which takes one package more: pip install 'mlsolve[jxl]', or save it as PNG"
+        ) from None
 
 
 @contextmanager

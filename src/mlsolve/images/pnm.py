@@ -35,7 +35,7 @@ def describe(path: Path) -> Stored:
     chunk_rows = rows_at_a_time(width * planes * (2 if deep else 1), 1, height)
     top_code = 65535 if deep else 255
 
-    def chunks() -> Iterator[npt.NDArray[Any]]:
+    def chunks(_: object) -> Iterator[npt.NDArray[Any]]:  # colours are never said to be other than sRGB
         with path.open("rb") as file:
             file.seek(header.end())
             for top in range(0, height, chunk_rows):

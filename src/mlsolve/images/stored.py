@@ -6,12 +6,14 @@ from typing import Any, Final, Literal
 
 import numpy.typing as npt
 
+from .colour_space import ColourSpace
+
 CHUNK: Final = 1 << 18
 """Bytes that decoders give at a time, about: less costs time for every call, more costs memory."""
 
-Mode = Literal["L", "RGB", "CMYK"]
+Mode = Literal["L", "RGB", "CMYK", "LAB"]
 
-BANDS: Final[dict[Mode, int]] = {"L": 1, "RGB": 3, "CMYK": 4}
+BANDS: Final[dict[Mode, int]] = {"L": 1, "RGB": 3, "CMYK": 4, "LAB": 3}
 """Channels of a mode without alpha."""
 
 
@@ -20,9 +22,11 @@ class Stored:
     """What a file holds, and how to get at it.
 
     size: (width, height) as stored. mode: what the first channels are; one more is alpha, if `alpha` says so.
-    chunks: gives the rows from the first to the last, whenever it is called, as (h, width, channels) uint8 or,
-    for 16 bits, uint16; it may raise anything if the file is damaged. chunk_rows: rows it gives at a time.
-    held: bytes the decoder holds besides.
+    colours: what the file says of them, an ICC profile or a colour space; None: nothing, or that they are sRGB.
+    frames: of an animation, of which the first is read. chunks: gives the rows from the first to the last, whenever
+    it is called, as (h, width, channels) uint8 or, for 16 bits, uint16, through a conversion of a pyvips.Image
+    unless that is None; it may raise anything if the file is damaged. chunk_rows: rows it gives at a time. held:
+    bytes the decoder holds besides.
     """
 
     size: tuple[int, int]
@@ -30,10 +34,11 @@ class Stored:
     alpha: bool
     bits: Literal[8, 16]
     orientation: int
-    profile: bytes | None
-    chunks: Callable[[], Iterator[npt.NDArray[Any]]]
+    colours: bytes | ColourSpace | None
+    chunks: Callable[[Callable[[Any], Any] | None], Iterator[npt.NDArray[Any]]]
     chunk_rows: int
     held: int
+    frames: int = 1
 
 
 def rows_at_a_time(row_bytes: int, step: int, height: int) -> int:

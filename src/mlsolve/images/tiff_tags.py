@@ -1,14 +1,36 @@
 """The directory of a TIFF, read without its pixels: what libvips does not tell of."""
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-_TYPES: Final = {3: "u2", 4: "u4", 16: "u8"}
+_SHORT: Final = 3
+_TYPES: Final = {_SHORT: "u2", 4: "u4", 16: "u8"}
 """Types of the values that are wanted (TIFF 6.0, section 2): SHORT, LONG and BigTIFF's LONG8."""
+
+
+class Entry(NamedTuple):
+    """A tag in the first directory of a TIFF."""
+
+    tag: int
+    kind: int
+    """Type of its values."""
+    items: int
+    """How many it has."""
+    at: int
+    """Where in the file its values are, or where it says where they are."""
+
+
+class Layout(NamedTuple):
+    """How numbers lie in a TIFF: the formats of places in the file and of the number of tags, as struct has them."""
+
+    order: str
+    place: str
+    number: str
 
 
 def read(path: Path, wanted: tuple[int, ...]) -> dict[int, npt.NDArray[np.uint64]]:
@@ -16,25 +38,53 @@ def read(path: Path, wanted: tuple[int, ...]) -> dict[int, npt.NDArray[np.uint64
 
     Tags of other types than whole numbers are left out. Raises ValueError or struct.error where the file ends.
     """
+    found = {}
     with path.open("rb") as file:
-        head = file.read(16)
-        order = "<" if head[:2] == b"II" else ">"
-        big = struct.unpack(order + "H", head[2:4])[0] == 43
-        place, count = (order + "Q", order + "Q") if big else (order + "I", order + "H")
-        room = struct.calcsize(place)
-        file.seek(struct.unpack_from(place, head, 8 if big else 4)[0])
-        (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
-        directory = file.read(entries * (4 + 2 * room))
-        found = {}
-        for start in range(0, len(directory), 4 + 2 * room):
-            tag, kind = struct.unpack_from(order + "HH", directory, start)
-            if tag not in wanted or kind not in _TYPES:
+        layout = _layout(file)
+        for entry in list(_entries(file, layout)):
+            if entry.tag not in wanted or entry.kind not in _TYPES:
                 continue
-            (items,) = struct.unpack_from(place, directory, start + 4)
-            values = np.dtype(order + _TYPES[kind])
-            content = directory[start + 4 + room : start + 4 + 2 * room]
-            if items * values.itemsize > room:
-                file.seek(struct.unpack(place, content)[0])
-                content = file.read(items * values.itemsize)
-            found[tag] = np.frombuffer(content, values, items).astype(np.uint64)
+            values = np.dtype(layout.order + _TYPES[entry.kind])
+            file.seek(entry.at)
+            if entry.items * values.itemsize > struct.calcsize(layout.place):
+                file.seek(struct.unpack(layout.place, file.read(struct.calcsize(layout.place)))[0])
+            content = file.read(entry.items * values.itemsize)
+            found[entry.tag] = np.frombuffer(content, values, entry.items).astype(np.uint64)
     return found
+
+
+def place_of(path: Path, tag: int) -> tuple[int, str]:
+    """Return where in the TIFF `path` the first value of `tag`, a SHORT, is, and its format as struct has it.
+
+    Raises ValueError if there is none, or struct.error where the file ends.
+    """
+    with path.open("rb") as file:
+        layout = _layout(file)
+        for entry in _entries(file, layout):
+            if entry.tag == tag and entry.kind == _SHORT and entry.items == 1:
+                return entry.at, layout.order + "H"
+    raise ValueError(f"no tag {tag}")
+
+
+def _layout(file: BinaryIO) -> Layout:
+    """Return how the numbers of `file` lie; BigTIFF has longer ones."""
+    file.seek(0)
+    head = file.read(4)
+    order = "<" if head[:2] == b"II" else ">"
+    big = struct.unpack(order + "H", head[2:])[0] == 43
+    return Layout(order, order + "Q", order + "Q") if big else Layout(order, order + "I", order + "H")
+
+
+def _entries(file: BinaryIO, layout: Layout) -> Iterator[Entry]:
+    """Give the tags of the first directory."""
+    room = struct.calcsize(layout.place)
+    file.seek(8 if room == 8 else 4)
+    (start,) = struct.unpack(layout.place, file.read(room))
+    file.seek(start)
+    (count,) = struct.unpack(layout.number, file.read(struct.calcsize(layout.number)))
+    at, size = file.tell(), 4 + 2 * room
+    directory = file.read(count * size)
+    for begin in range(0, len(directory), size):
+        tag, kind = struct.unpack_from(layout.order + "HH", directory, begin)
+        (items,) = struct.unpack_from(layout.place, directory, begin + 4)
+        yield Entry(tag, kind, items, at + begin + 4 + room)

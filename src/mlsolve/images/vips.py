@@ -6,8 +6,10 @@ strips cannot go back, so a request that ends within a step would fail.
 """
 
 import math
+import mmap
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,16 +33,35 @@ _MODES: Final[dict[str, Mode]] = {
     "rgb16": "RGB",
     "rgb": "RGB",
     "cmyk": "CMYK",
+    "lab": "LAB",
 }
+
+_LOADERS: Final = {
+    "PNG": "pngload",
+    "JPEG": "jpegload",
+    "TIFF": "tiffload",
+    "WEBP": "webpload",
+    "GIF": "gifload",
+    "AVIF": "heifload",
+}
+KINDS: Final = tuple(_LOADERS)
+"""Formats that libvips decodes."""
+
+_WITHOUT_LIMITS: Final = ("PNG", "JPEG", "TIFF", "AVIF")
+"""Formats for which libvips has limits, made for servers; prints of any size are welcome here."""
 
 _TYPES: Final = {"float": "F", "double": "F", "int": "I", "uint": "I"}
 """How messages call what is neither uchar nor ushort."""
 
+_FORMATS: Final = {"uint8": "uchar", "uint16": "ushort", "float32": "float", "float64": "double"}
+"""What libvips calls the types of NumPy."""
+
 _EXTRA_SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _TILE_HEIGHT = 338, 278, 279, 323
-_PHOTOMETRIC, _PLANAR, _COMPRESSION = 262, 284, 259
+_BITS, _PHOTOMETRIC, _PLANAR, _COMPRESSION = 258, 262, 284, 259
 """Tags (TIFF 6.0, Appendix A)."""
 
 _WANTED: Final = (
+    _BITS,
     _EXTRA_SAMPLES,
     _ROWS_PER_STRIP,
     _STRIP_BYTES,
@@ -52,21 +73,22 @@ _WANTED: Final = (
 
 Tags = dict[int, npt.NDArray[np.uint64]]
 
-_YCBCR: Final = 6
+_YCBCR, _CIELAB, _ICCLAB = 6, 8, 9
+"""Photometric interpretations (TIFF 6.0, section 21; Adobe Photoshop TIFF Technical Notes, 2002)."""
 
 
 def describe(path: Path, kind: str) -> Stored:
-    """Return what the file `path` of kind PNG, JPEG, TIFF or WEBP holds; only its header is read.
+    """Return what the file `path` of one of KINDS holds; only its header is read.
 
     Raises InputError for pixels that are neither 8 nor 16 bits, and whatever libvips and Pillow raise.
     """
     tags = tiff_tags.read(path, _WANTED) if kind == "TIFF" else {}
-    image = _open(path, kind)
+    image = _open(path, kind, tags)
     width, height = image.width, image.height
-    if image.format not in ("uchar", "ushort"):
+    if image.format not in ("uchar", "ushort") and image.interpretation != "lab":
         name = _TYPES.get(image.format, image.format)
         raise InputError(f"{path} holds pixels of type {name}: save it as 8- or 16-bit PNG or TIFF")
-    bits: Literal[8, 16] = 16 if image.format == "ushort" else 8
+    bits: Literal[8, 16] = 8 if image.format == "uchar" else 16
     mode = _MODES.get(image.interpretation, "RGB" if image.bands >= 3 else "L")
     alpha = _alpha(image.bands - BANDS[mode], tags)
     channels = BANDS[mode] + alpha
@@ -74,52 +96,105 @@ def describe(path: Path, kind: str) -> Stored:
     step = _step(tags, height) if kind == "TIFF" else STEP
     chunk_rows = rows_at_a_time(row_bytes, step, height)
 
-    def chunks() -> Iterator[npt.NDArray[Any]]:
-        source = _open(path, kind)
+    def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+        source = _open(path, kind, tags)
         if channels < source.bands:
             source = source.extract_band(0, n=channels)
-        for top in range(0, height, chunk_rows):
-            part = source.crop(0, top, width, min(chunk_rows, height - top))
-            data = part.write_to_memory()
-            yield np.frombuffer(data, np.uint16 if bits == 16 else np.uint8).reshape(-1, width, channels)
+        return chunks_of(source if convert is None else convert(source), chunk_rows)
 
     return Stored(
         size=(width, height),
         mode=mode,
         alpha=alpha,
         bits=bits,
-        orientation=_field(image, "orientation", 1),
-        profile=_field(image, "icc-profile-data", None),
+        orientation=1 if kind == "AVIF" else _field(image, "orientation", 1),
+        colours=_field(image, "icc-profile-data", None),
         chunks=chunks,
         chunk_rows=chunk_rows,
         held=_held(image, kind, tags, row_bytes, step, chunk_rows),
+        frames=1 if kind == "TIFF" else _field(image, "n-pages", 1),
     )
 
 
-def _open(path: Path, kind: str) -> Any:
-    """Return the pyvips.Image of `path`; sRGB if it is stored as L*a*b*."""
-    vips = _pyvips()
-    load = {"PNG": "pngload", "JPEG": "jpegload", "TIFF": "tiffload", "WEBP": "webpload"}[kind]
-    # libvips' limits are there for servers: prints of any size are welcome here.
-    options = {} if kind == "WEBP" else {"unlimited": True}
-    image = vips.Operation.call(load, str(path), access="sequential", fail_on="error", **options)
-    return image.colourspace("srgb") if image.interpretation in ("lab", "labs") else image
+def chunks_of(image: Any, rows: int) -> Iterator[npt.NDArray[Any]]:
+    """Give the pixels of a pyvips.Image of 8 or 16 bits from the top, `rows` rows at a time, (h, width, bands)."""
+    values = np.uint16 if image.format == "ushort" else np.uint8
+    for top in range(0, image.height, rows):
+        part = image.crop(0, top, image.width, min(rows, image.height - top))
+        yield np.frombuffer(part.write_to_memory(), values).reshape(-1, image.width, image.bands)
 
 
-def _pyvips() -> Any:
+def image_of(array: npt.NDArray[Any]) -> Any:
+    """Return a pyvips.Image of `array`, (h, w, bands) or (h, w)."""
+    height, width, *bands = array.shape
+    format_ = _FORMATS[array.dtype.name]
+    return pyvips().Image.new_from_memory(np.ascontiguousarray(array).data, width, height, *bands or [1], format_)
+
+
+def _open(path: Path, kind: str, tags: Tags) -> Any:
+    """Return the pyvips.Image of `path`; L*a*b* as numbers, whichever way a file encodes it."""
+    options = {"unlimited": True} if kind in _WITHOUT_LIMITS else {}
+    if _first(tags, _PHOTOMETRIC, 0) == _CIELAB and _first(tags, _BITS, 8) == 8:
+        return _signed_lab(path)
+    image = pyvips().Operation.call(_LOADERS[kind], str(path), access="sequential", fail_on="error", **options)
+    if kind == "AVIF":
+        return filled_up(image, _field(image, "bits-per-sample", 16))
+    if _first(tags, _PHOTOMETRIC, 0) == _ICCLAB and image.bands >= 3:
+        return lab_of(image)
+    if image.interpretation == "labs":
+        return image.LabS2Lab()
+    return image
+
+
+def _signed_lab(path: Path) -> Any:
+    """Return L*a*b* of a TIFF whose a* and b* are signed and have 8 bits, which libvips cannot open.
+
+    It opens the same file if that is said to be of the other kind of L*a*b*, in memory.
+    """
+    at, layout = tiff_tags.place_of(path, _PHOTOMETRIC)
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    struct.pack_into(layout, content, at, _ICCLAB)
+    image = pyvips().Image.tiffload_buffer(content, access="sequential", fail_on="error", unlimited=True)
+    return lab_of(image ^ [0, 128, 128, *(image.bands - 3) * [0]])
+
+
+def filled_up(image: Any, bits: int) -> Any:
+    """Return an image of 16 bits, of which the upper `bits` are filled, with white at 65535; one of 8 as it is."""
+    if image.format != "ushort" or bits >= 16:
+        return image
+    highest = (1 << 16) - (1 << 16 - bits)
+    return (image * (65535 / highest) + 0.5).cast("ushort").copy(interpretation=image.interpretation)
+
+
+def lab_of(image: Any) -> Any:
+    """Return L*a*b* of the codes of a profile connection space (ICC.1:2022, 6.3.4.2): a and b from -128 on.
+
+    Codes of 16 bits are those of version 2, in which 65280 is the L* of white. Alpha becomes 0 to 65535.
+    """
+    scale, offset = (1, 128) if image.format == "uchar" else (256, 32768)
+    lightness = image.extract_band(0) * (100 / (255 * scale))
+    colours = (image.extract_band(1, n=2) - offset) / scale
+    lab = lightness.bandjoin(colours)
+    if image.bands > 3:
+        lab = lab.bandjoin(image.extract_band(3) * (65535 / (65535 if scale > 1 else 255)))
+    return lab.cast("float").copy(interpretation="lab")
+
+
+def pyvips() -> Any:
     """Return the module, loaded when the first file is opened and told to hold little."""
     before = os.environ.get("VIPS_CONCURRENCY")
     # Buffers grow with the threads, which are counted when the library starts.
     os.environ["VIPS_CONCURRENCY"] = "1"
     try:
-        import pyvips
+        import pyvips as module
     finally:
         if before is None:
             del os.environ["VIPS_CONCURRENCY"]
         else:
             os.environ["VIPS_CONCURRENCY"] = before
-    pyvips.cache_set_max(0)
-    return pyvips
+    module.cache_set_max(0)
+    return module
 
 
 def _field(image: Any, name: str, default: Any) -> Any:
@@ -155,8 +230,8 @@ def _first(tags: Tags, tag: int, default: int) -> int:
 def _held(image: Any, kind: str, tags: Tags, row_bytes: int, step: int, chunk_rows: int) -> int:
     """Return the bytes that libvips and the library of the format hold, at most: measured, and rounded up."""
     whole = row_bytes * int(image.height)
-    if kind == "WEBP":
-        return 8 * int(image.width) * int(image.height)
+    if kind in ("WEBP", "GIF", "AVIF"):
+        return (12 if kind == "AVIF" else 8) * int(image.width) * int(image.height)
     steps = 6 if _TILE_HEIGHT in tags else 40 if kind == "JPEG" else 12
     buffers = steps * step * row_bytes + 2 * chunk_rows * row_bytes
     if kind == "TIFF":

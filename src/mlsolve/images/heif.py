@@ -1,0 +1,65 @@
+"""HEIC, which phones take, through libheif; and what AVIF, a file of the same kind, says of its colours."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .cicp import CodePoints
+from .colour_space import ColourSpace
+from .stored import BANDS, Mode, Stored, rows_at_a_time
+from .vips import chunks_of, filled_up, image_of
+
+
+def describe(path: Path) -> Stored:
+    """Return what the HEIC file `path` holds, of which the primary picture is read; only its header is read now.
+
+    Raises InputError for high dynamic range, and whatever libheif raises.
+    """
+    picture = _open(path)
+    alpha = "A" in picture.mode.split(";")[0]
+    grey = picture.mode.startswith("L")
+    mode: Mode = "L" if grey else "RGB"
+    bits: Literal[8, 16] = 16 if picture.info["bit_depth"] > 8 else 8
+    width, height = picture.size
+    channels = BANDS[mode] + alpha
+    row_bytes = width * channels * bits // 8
+    chunk_rows = rows_at_a_time(row_bytes, 1, height)
+
+    def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+        image = filled_up(
+            image_of(np.asarray(_open(path)).reshape(height, width, channels)), picture.info["bit_depth"]
+        )
+        return chunks_of(image if convert is None else convert(image), chunk_rows)
+
+    # The planes as they are coded, and what they become.
+    held = 6 * bits // 8 * width * height + 2 * chunk_rows * row_bytes
+    # libheif has turned the picture as the file says; its EXIF does not count (ISO/IEC 23008-12).
+    return Stored((width, height), mode, alpha, bits, 1, _colours(picture, path), chunks, chunk_rows, held)
+
+
+def colours_of(path: Path) -> bytes | ColourSpace | None:
+    """Return what the HEIC or AVIF file `path` says of its colours; raises InputError for high dynamic range."""
+    return _colours(_open(path), path)
+
+
+def _colours(picture: Any, path: Path) -> bytes | ColourSpace | None:
+    """Return the profile of an opened `picture`, else its primaries and curve; None: nothing is said."""
+    numbers, space = picture.info.get("nclx_profile"), None
+    if numbers:
+        points = CodePoints(numbers["color_primaries"], numbers["transfer_characteristics"])
+        space = points.space(picture.mode.startswith("L"), path)
+    profile = picture.info.get("icc_profile")
+    return bytes(profile) if profile else space
+
+
+def _open(path: Path) -> Any:
+    """Return the primary picture of `path`, not decoded yet."""
+    import pi_heif
+
+    pi_heif.options.THUMBNAILS = False
+    pi_heif.options.DEPTH_IMAGES = False
+    opened = pi_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True)
+    return opened[opened.primary_index]
