@@ -82,7 +82,7 @@ def test_options_go_before_the_job(mlsolve, tmp_path, pictures):
     assert mlsolve("run", "--job", "o/job.toml", "--out", "p", "--iterations", 3, "--size", 30).status == 0
     job = (tmp_path / "p" / "job.toml").read_text()
     assert "iterations = 3" in job
-    assert images.load(tmp_path / "p" / "layer-1.png").shape[:2] == (30, 30)
+    assert images.load_picture(tmp_path / "p" / "layer-1.png").shape[:2] == (30, 30)
 
 
 def test_every_setting_is_resolved_in_the_job(mlsolve, tmp_path, pictures):
@@ -167,7 +167,7 @@ def test_guide(mlsolve, tmp_path, pictures):
     assert (
         mlsolve("guide", "mosaic", "--size", "50x40", "--seed", 3, "--palette", "ink", "--out", "g.png").status == 0
     )
-    assert images.load(tmp_path / "g.png").shape == (40, 50, 3)
+    assert images.load_picture(tmp_path / "g.png").shape == (40, 50, 3)
     args = ("guide", "kaleidoscope", "--photo", pictures[0], "--fold", 8, "--size", 60)
     assert mlsolve(*args, "--out", "k.png").out == "k.png\n"
     assert "g.png exists already" in mlsolve("guide", "rosette", "--out", "g.png").refusal
@@ -402,7 +402,7 @@ def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures):
     assert re.search(words, err)
     report = json.loads(out)
     assert report["stopped_by"] == "callback"
-    assert images.load(layer_files(tmp_path / "o")[0]).shape == (40, 52, 3)
+    assert images.load_picture(layer_files(tmp_path / "o")[0]).shape == (40, 52, 3)
     assert "o exists already" in mlsolve(*endless(pictures)).refusal
 
 

@@ -33,7 +33,7 @@ def test_what_is_saved(tmp_path, solution):
     assert [entry.name for entry in tmp_path.iterdir()] == ["deep"]
     assert [entry.name for entry in out.parent.iterdir()] == ["prints"]
     for number, layer in enumerate(solution.printed, start=1):
-        np.testing.assert_array_equal(np.rint(images.load(out / f"layer-{number}.png") * 255), layer)
+        np.testing.assert_array_equal(np.rint(images.load_picture(out / f"layer-{number}.png") * 255), layer)
     report = json.loads((out / "result.json").read_text())
     # Against what was solved for, pictures of 16 bits; written are six decimals of SSIM and three of PSNR.
     target, *guides = (as_codes(picture) for picture in (solution.target, *solution.guides))
@@ -66,8 +66,8 @@ def test_scores_of_pictures_of_whole_numbers(tmp_path, kind):
 
 def test_stack_is_what_the_files_show(tmp_path, solution):
     out = solution.save(tmp_path / "prints")
-    layers = [images.load(out / f"layer-{k}.png") for k in (1, 2, 3)]
-    stack = images.load(out / "stack.png")
+    layers = [images.load_picture(out / f"layer-{k}.png") for k in (1, 2, 3)]
+    stack = images.load_picture(out / "stack.png")
     assert np.abs(mlsolve.compose(layers, 0.2) - stack).max() <= 0.5 / 255 + 1e-6
 
 

@@ -167,7 +167,7 @@ def test_what_a_picture_tells_of_itself(tmp_path, rng, bits):
     assert (picture.size, picture.stored_size, picture.orientation) == ((30, 50), (50, 30), 6)
     assert (picture.planes, picture.bits) == (3, bits)
     same(tmp_path / "a.tif", deep)
-    upright = images.load(tmp_path / "a.tif")
+    upright = images.load_picture(tmp_path / "a.tif")
     np.testing.assert_allclose(upright * (2**bits - 1), np.rot90(deep, -1), atol=0.05)
 
 
@@ -254,7 +254,7 @@ from mlsolve import images
 def peak():  # what getrusage tells may be the parent's
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
-images.load(Path(sys.argv[2]))  # brings the libraries, of which more or less is in memory from day to day
+images.load_picture(Path(sys.argv[2]))  # brings the libraries, of which more or less is in memory from day to day
 before = peak()
 picture = images.open_picture(Path(sys.argv[1]))
 rows = sum(len(band) for band in picture.bands(16))

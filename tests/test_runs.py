@@ -90,7 +90,9 @@ def coloured(tmp_path_factory):
 def job(coloured):
     """The same without colour, which takes a third of the time: enough for most of what can befall a run."""
     folder = coloured.target.parent
-    images.save_png(folder / "grey.png", np.rint(images.load(coloured.target)[..., 0] * 255).astype(np.uint8))
+    images.save_png(
+        folder / "grey.png", np.rint(images.load_picture(coloured.target)[..., 0] * 255).astype(np.uint8)
+    )
     return dataclasses.replace(coloured, arrangements=folder / "grey.png", guides=(folder / "guide.tif",) * 2)
 
 
@@ -434,9 +436,9 @@ def test_tiff_of_any_depth_with_dpi(job, tmp_path, bits):
     picture = images.open_picture(tmp_path / "o" / "layer-1.tif")
     assert picture.size == SIZE
     assert picture.bits == bits
-    coarse = images.load(tmp_path / "o" / "layer-2.tif")
+    coarse = images.load_picture(tmp_path / "o" / "layer-2.tif")
     begin(job, tmp_path / "p", TIGHT, Listener())
-    assert np.abs(coarse - images.load(tmp_path / "p" / "layer-2.png")).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(coarse - images.load_picture(tmp_path / "p" / "layer-2.png")).max() <= 0.5 / 255 + 1e-6
     again = (tmp_path / "o" / "job.toml").read_text()
     assert 'format = "tiff"' in again
     assert f"bits = {bits}" in again

@@ -486,7 +486,7 @@ def test_the_sheet_of_a_solution(tmp_path, scale):
     pictures = np.kron(rng.random((4, 5, 6, 3)), np.ones((1, 8 * scale, 8 * scale, 1))).astype(np.float32)
     options = mlsolve.Options(iterations=1, levels=1, exposure=0.2)
     solution = mlsolve.solve(pictures[0], list(pictures[1:]), options)
-    page = images.load(solution.save(tmp_path / "prints") / "sheet.png") * 255
+    page = images.load_picture(solution.save(tmp_path / "prints") / "sheet.png") * 255
     assert page.shape[1::-1] == (1904, 1213)
     for number, picture in enumerate((*pictures[1:], pictures[0])):
         left = 56 + number * 448 + (28 if number == 3 else 0)

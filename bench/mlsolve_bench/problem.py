@@ -62,13 +62,13 @@ def pictures(side: int) -> tuple[FloatArray, list[FloatArray]]:
     Raises InputError where the examples are not at hand: an installed mlsolve has none, a clone does.
     """
     from mlsolve.guides import generate
-    from mlsolve.images import load
+    from mlsolve.images import load_picture
     from mlsolve.resize import fit_image
 
     if not CAT.exists():
         raise InputError(f"the picture {CAT.name} is not at {CAT.parent}: run this bench from a clone of mlsolve")
     size = (side, side)
-    target = fit_image(load(CAT), size)
+    target = fit_image(load_picture(CAT), size)
     return target, [fit_image(generate(family, size, seed, name), size) for family, seed, name in GUIDES]
 
 

@@ -41,6 +41,7 @@ def estimate(
     threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
     file_format: Annotated[str | None, typer.Option("--format", metavar="png|tiff", help="As for run.")] = None,
     bits: Annotated[int | None, typer.Option(metavar="8|16", help="As for run.")] = None,
+    cmyk_profile: Annotated[Path | None, typer.Option(metavar="FILE.icc", help="As for run.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder on the disk to be used.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -59,7 +60,7 @@ def estimate(
     Options(threads=threads)  # refuses what is out of range
     names = {"iterations": iterations, "levels": levels, "threads": threads}
     settings = {name: value for name, value in names.items() if value is not None}
-    wanted = {"dpi": dpi, "format": file_format, "bits": bits}
+    wanted = {"dpi": dpi, "format": file_format, "bits": bits, "cmyk_profile": cmyk_profile}
     changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     pictures = target is not None or job is not None
     if not pictures and size is None and print_size is None:

@@ -28,6 +28,9 @@ def guide(
         Path | None,
         typer.Option(help="Picture a kaleidoscope is made of. [default: a mosaic]"),
     ] = None,
+    cmyk_profile: Annotated[
+        Path | None, typer.Option(metavar="FILE.icc", help="ICC profile of a CMYK photo that carries none.")
+    ] = None,
     fold: Annotated[
         int | None, typer.Option(help="Wedges of a kaleidoscope, 2 to 64. [default: 6 of a photo, else by seed]")
     ] = None,
@@ -51,20 +54,25 @@ def guide(
     from mlsolve import images
     from mlsolve.job import parse_size
 
-    images.save_png(out, _draw(family, parse_size(size), seed, palette, photo, fold))
+    loaded = None if photo is None else images.load_picture(photo, cmyk_profile)
+    images.save_png(out, _draw(family, parse_size(size), seed, palette, loaded, fold))
     typer.echo(out)
 
 
 def _draw(
-    family: str, size: tuple[int, int], seed: int, palette: str | None, photo: Path | None, fold: int | None
+    family: str,
+    size: tuple[int, int],
+    seed: int,
+    palette: str | None,
+    photo: "npt.NDArray[np.float32] | None",
+    fold: int | None,
 ) -> "npt.NDArray[np.uint8]":
     """Return the guide, (H, W, 3) uint8 sRGB."""
-    from mlsolve import images
     from mlsolve.arrays import code_values
     from mlsolve.guides import generate, kaleidoscope
 
     if photo is not None:
-        return kaleidoscope(code_values(images.load(photo)), size, seed, 6 if fold is None else fold)
+        return kaleidoscope(code_values(photo), size, seed, 6 if fold is None else fold)
     if fold is not None:
         side = max(size)
         return kaleidoscope(generate("mosaic", (side, side), seed, palette), size, seed, fold)

@@ -136,6 +136,12 @@ def run(
         Path | None,
         typer.Option(help="Weights of the target's pixels: a picture, white counts whole, black not at all."),
     ] = None,
+    cmyk_profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.icc", help="ICC profile of CMYK pictures that carry none. [default: ideal inks]"
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory to use, as 4GiB. [default: half of what is free]")
@@ -173,7 +179,7 @@ def run(
     names = {field.name for field in dataclasses.fields(Options)}
     settings = {name: value for name, value in context.params.items() if name in names and value is not None}
     settings.pop("registration", None)  # whose length the dpi tells
-    changes = {"fit": fit, "format": file_format, "bits": bits, "dpi": dpi}
+    changes = {"fit": fit, "format": file_format, "bits": bits, "dpi": dpi, "cmyk_profile": cmyk_profile}
     changes = {name: value for name, value in changes.items() if value is not None}
     request = request_of(job, target, guide, layers, (size, print_size), changes, settings, registration, mask)
     _warn_of_pixels(request)

@@ -22,6 +22,10 @@ def verify(
     exposure: Annotated[
         float | None, typer.Option(help="Exposure of the stack. [default: as in job.toml, else 1]")
     ] = None,
+    cmyk_profile: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.icc", help="ICC profile of CMYK pictures that carry none. [default: the job's]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score the layers in FOLDER from their files.
@@ -74,6 +78,7 @@ def verify(
         "cover" if described is None else described.fit,
         options if described is not None else Options(exposure=1.0),
         shape="sheet" if described is None else described.shape,
+        cmyk_profile=cmyk_profile or (None if described is None else described.cmyk_profile),
     )
     proof = score_folder(folder, job)
     scores = proof.scores

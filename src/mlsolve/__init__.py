@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .colour import compose
     from .errors import BackendError, InputError, MlsolveError, OptionError, OutputError
     from .history import History, Step
+    from .images import load_picture
     from .model import Arrangement, Placement, Problem
     from .options import Options
     from .resize import fit_image
@@ -35,6 +36,7 @@ _HOMES = {
     "OutputError": "errors",
     "History": "history",
     "Step": "history",
+    "load_picture": "images",
     "Options": "options",
     "fit_image": "resize",
     "Scores": "scores",
@@ -62,6 +64,7 @@ __all__ = [
     "__version__",
     "compose",
     "fit_image",
+    "load_picture",
     "psnr",
     "score",
     "solve",

@@ -224,7 +224,7 @@ def _plain(psnr: float) -> float | None:
 def versions() -> dict[str, str]:
     """Return the versions of everything that has a say in the result."""
     found = {"mlsolve": __version__, "python": platform.python_version()}
-    for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary"):
+    for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary", "pi-heif"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -34,11 +34,14 @@ MAX_SIDE: Final = 1_000_000
 
 FileFormat = Literal["png", "tiff"]
 
+_BACKSLASHES: Final = r"write paths of Windows in single quotes, 'C:\Users\me\cat.png', or with forward slashes"
+
 _UNSAVED: Final = ("threads",)
 """Options that do not touch the result and depend on the machine."""
 _OPTION_KEYS: Final = tuple(f.name for f in dataclasses.fields(Options) if f.name not in _UNSAVED)
 _KEYS: Final = (
     *("target", "mask", "arrangement", "guides", "shape", "size", "print", "dpi", "fit", "format", "bits"),
+    "cmyk_profile",
     *_OPTION_KEYS,
 )
 
@@ -66,6 +69,8 @@ class Job:
     """Of a channel in those files, 8 or 16."""
     shape: Outline = "sheet"
     """"disc": round sheets, clear outside the largest circle."""
+    cmyk_profile: Path | None = None
+    """ICC profile of the inks of CMYK pictures that carry none of their own."""
 
     def __post_init__(self) -> None:
         """Check what does not need the pictures."""
@@ -84,7 +89,7 @@ class Job:
         if self.size is not None:
             parse_size(self.size)
         check_arrangements(self.arrangements, len(self.guides), self.size, self.shape)
-        for path in self.files:
+        for path in self.inputs:
             try:
                 str(path).encode("utf-8")
             except UnicodeEncodeError:
@@ -112,6 +117,11 @@ class Job:
         return (*self.targets, *self.guides, *self.masks)
 
     @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file that is read, each once: the pictures and the profile."""
+        return self.files if self.cmyk_profile is None else (*self.files, self.cmyk_profile)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The picture files, each once."""
         return tuple(entry for entry in dict.fromkeys(self.entries) if isinstance(entry, Path))
@@ -125,13 +135,13 @@ class Job:
         from .arrays import as_image
         from .guides import generate
 
-        target = images.load(self.target)
+        target = images.load_picture(self.target, self.cmyk_profile)
         size = self.size or (target.shape[1], target.shape[0])
         check_memory(size, len(self.guides), 3)
 
         def guide(entry: Path | str) -> FloatArray:
             if isinstance(entry, Path):
-                return fit_image(images.load(entry), size, self.fit)
+                return fit_image(images.load_picture(entry, self.cmyk_profile), size, self.fit)
             family, seed, palette = parse_generated(entry)
             return as_image(generate(family, size, seed, palette), entry)
 
@@ -157,6 +167,8 @@ class Job:
         settings["fit"] = self.fit
         settings["format"] = self.format
         settings["bits"] = self.bits
+        if self.cmyk_profile is not None:
+            settings["cmyk_profile"] = relative_name(self.cmyk_profile, folder)
         for key in _OPTION_KEYS:
             value = getattr(self.options, key)
             if value is not None:
@@ -225,11 +237,29 @@ def load_job(path: Path, dpi: float | None = None) -> Job:
             settings.get("format", "png"),
             settings.get("bits", 8),
             settings.get("shape", "sheet"),
+            _profile(settings, path.parent),
         )
     except KeyError as error:
         raise OptionError(f"{path}: {error.args[0]} is missing: add it") from None
     except (OptionError, InputError) as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+def _file(name: object, key: str, folder: Path, what: str = "a picture file") -> Path:
+    """Return the file that `key` of a job file names, seen from `folder`."""
+    if not isinstance(name, str):
+        raise OptionError(f"{key} is {name!r}: give the name of {what}")
+    path = folder / name
+    if any(character < " " for character in name) and not path.exists():
+        # "C:\new\tree.png" is TOML, but not what was meant.
+        raise OptionError(f"{key} is {name!r}, where backslashes became other characters: {_BACKSLASHES}")
+    return path
+
+
+def _profile(settings: dict[str, Any], folder: Path) -> Path | None:
+    """Return the profile for CMYK that a job file names, if it names one."""
+    name = settings.get("cmyk_profile")
+    return None if name is None else _file(name, "cmyk_profile", folder, "an ICC profile")
 
 
 _TABLE_KEYS: Final = ("target", "place", "weight", "exposure", "mask")
@@ -254,15 +284,11 @@ def _arrangements(settings: dict[str, Any], folder: Path, dpi: float | None) -> 
                 raise OptionError(f"{name}unknown key {key!r}: did you mean {near!r}?")
         if "target" not in table:
             raise KeyError(f"{name}target")
-        for key in ("target", "mask"):
-            if key in table and not isinstance(table[key], str):
-                raise OptionError(f"{name}{key} is {table[key]!r}: give the name of a picture file")
         try:
+            target = _file(table["target"], "target", folder)
+            mask = _file(table["mask"], "mask", folder) if "mask" in table else None
             place = None if "place" not in table else _placements(table["place"], dpi)
-            mask = folder / table["mask"] if "mask" in table else None
-            lain = Arrangement(
-                folder / table["target"], place, table.get("weight", 1.0), table.get("exposure"), mask
-            )
+            lain = Arrangement(target, place, table.get("weight", 1.0), table.get("exposure"), mask)
         except OptionError as error:
             raise OptionError(f"{name}{error}") from None
         found.append(lain)
@@ -311,12 +337,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, numbers of thousands of digits
-        raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}{_remedy(error)}") from None
     for key in settings:
         if key not in _KEYS:
             near = _nearest(key, _KEYS)
             raise OptionError(f"{path}: unknown key {key!r}: did you mean {near!r}?")
     return settings
+
+
+def _remedy(error: ValueError) -> str:
+    """Return what to do about backslashes of a path of Windows, which begin escapes; nothing for other errors."""
+    escapes = ("hex value", "Unescaped '\\'", "Unicode scalar")
+    return f": {_BACKSLASHES}" if any(words in str(error) for words in escapes) else ""
 
 
 def guide_entry(text: str, folder: Path) -> Path | str:
@@ -326,7 +358,7 @@ def guide_entry(text: str, folder: Path) -> Path | str:
     if text.split(":")[0] in FAMILIES and not (folder / text).exists():
         parse_generated(text)
         return text
-    return folder / text
+    return _file(text, "guides", folder)
 
 
 def parse_generated(text: str) -> tuple[str, int, str | None]:

@@ -80,7 +80,7 @@ def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Sugges
     Turns and flips are tried sheet by sheet, of all arrangements but the first; quarter turns of squares only.
     Raises InputError for pictures that cannot be read.
     """
-    size = job.size or images.open_picture(job.target).size
+    size = job.size or images.open_picture(job.target, job.cmyk_profile).size
     between = any(one.rotate % 90 for stack in job.arrangements for one in stack.place or ())
     longest = _FINER if between else LONGEST
     scale = min(1.0, longest / max(size))
@@ -134,7 +134,7 @@ def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
 
         family, seed, palette = parse_generated(entry)
         return as_image(generate(family, size, seed, palette), entry)
-    picture = images.open_picture(entry)
+    picture = images.open_picture(entry, job.cmyk_profile)
     preview = Preview(picture.stored_size, _READ)
     for band in picture.bands(64):
         preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))

@@ -1,7 +1,8 @@
 """The only place that reads or writes picture files, of any size: in bands of rows, little of them held at a time.
 
-libvips decodes; Pillow converts colours by profile, and decodes what libvips does not know. What is written is
-put together here, so that its bytes are the same however the rows come.
+libvips decodes most formats, libheif and Pillow the others (picture.py). What a file says of its colours (icc.py,
+cicp.py, png_chunks.py) is converted to sRGB in 16 bits (conversion.py). What is written is put together here, so
+that its bytes are the same however the rows come.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ __all__ = [
     "Picture",
     "PngWriter",
     "TiffWriter",
-    "load",
+    "load_picture",
     "open_picture",
     "save_png",
     "upright",
@@ -32,13 +33,19 @@ __all__ = [
 _BAND_BYTES = 4 << 20
 
 
-def load(path: Path) -> FloatArray:
+def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> FloatArray:
     """Return the picture in the file `path` as (H, W, C) float32 sRGB in [0, 1], C = 1 for grey or 3.
 
-    Turned as its EXIF orientation says, converted to sRGB if it carries a colour profile, alpha laid over
-    white, CMYK converted. Raises InputError, naming the file, if there is no whole picture in it.
+    One of FORMATS, known by its content: of several frames or pages the first, turned as the file says, alpha laid
+    over white. Colours are those the file declares: by an ICC profile, by the chunks cICP, sRGB, gAMA and cHRM of
+    PNG, by the nclx box of AVIF and HEIC, or as CIELAB; 16 bits stay 16 bits. cmyk_profile: an ICC profile for CMYK
+    that carries none; without it, inks are taken for ideal ones, with a warning.
+
+    Raises InputError, naming the file, if there is no whole picture in it, if it is smaller than 11 pixels, or if
+    it holds what is not read: high dynamic range (PQ, HLG), JPEG of more than 8 bits, pixels of other types.
     """
-    picture = open_picture(path)
+    path = Path(path)
+    picture = open_picture(path, None if cmyk_profile is None else Path(cmyk_profile))
     check_size(picture.size, str(path))
     width, height = picture.size
     image = np.empty((height, width, picture.planes), np.float32)

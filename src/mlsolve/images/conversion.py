@@ -44,7 +44,7 @@ def conversion_of(stored: Stored, path: Path, cmyk_profile: Path | None = None) 
         found = _named(cmyk_profile) if cmyk_profile is not None else None
         if found is None:
             warnings.warn(
-                f"{path}: inks without a profile are taken for ideal ones; name theirs by --cmyk-profile",
+                f"{path} is CMYK without a profile, its inks are taken for ideal ones: name one by --cmyk-profile",
                 stacklevel=5,
             )
     if found is None or _changes_nothing(found, stored.mode):

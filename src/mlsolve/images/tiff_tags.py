@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How numbers lie in a TIFF: the formats of places in the file and of the number of tags, as struct has them."""
+    """How the numbers of a TIFF are stored: formats of struct for places in the file and for the number of tags."""
 
     order: str
     place: str

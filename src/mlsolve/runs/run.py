@@ -112,7 +112,7 @@ def begin(job: Job, folder: Path, machine: Machine, listener: Listener, overwrit
         "format": _FORMAT,
         "bytes depend on": dependencies(problem, device),
         "job": plain(job),
-        "inputs": {str(path.absolute()): digest_of(path) for path in job.files},
+        "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
         "overwrite": overwrite,
         "device": device,
     }
@@ -345,7 +345,7 @@ def _executor(problem: Problem, machine: Machine, levels: list[LevelPlan]) -> Ex
 
 def opened(job: Job) -> dict[Path, Picture]:
     """Return the picture files of `job`, their headers read."""
-    return {path: open_picture(path) for path in job.files}
+    return {path: open_picture(path, job.cmyk_profile) for path in job.files}
 
 
 def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:

@@ -128,7 +128,8 @@ def plain(job: Job) -> dict[str, Any]:
         }
         for one, target in zip(job.arrangements, job.targets, strict=True)
     ]
-    return {"arrangements": arrangements, "guides": guides, "options": options, **fields}
+    profile = None if job.cmyk_profile is None else str(job.cmyk_profile.absolute())
+    return {"arrangements": arrangements, "guides": guides, "options": options, "cmyk_profile": profile, **fields}
 
 
 def job_of(found: dict[str, Any]) -> Job:
@@ -143,6 +144,7 @@ def job_of(found: dict[str, Any]) -> Job:
         found["format"],
         found["bits"],
         found["shape"],
+        None if found["cmyk_profile"] is None else Path(found["cmyk_profile"]),
     )
 
 

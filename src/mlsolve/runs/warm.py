@@ -16,7 +16,7 @@ from mlsolve_kernels.region import Region
 from ..backends import CpuBackend
 from ..errors import MlsolveError
 from ..folder import Summary, prove, write_report
-from ..images import PngWriter, load
+from ..images import PngWriter, load_picture
 from ..job import Job
 from ..options import Options
 from ..proof import Preview
@@ -119,4 +119,4 @@ def _run(folder: Path, problem: Problem) -> None:
         preview.feed(rows[2:])
     for suffix in ("jpg", "tif"):
         Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
-        load(folder / f"other.{suffix}")
+        load_picture(folder / f"other.{suffix}")
