@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mlsolve.folder import layer_files, stack_names
-from mlsolve.images import load
-from mlsolve.job import Job, load_job
+from mlsolve.images import load_picture
+from mlsolve.job import Job
+from mlsolve.job_file import load_job
 from mlsolve.lay import lay
 
 WIDTH = 880
@@ -52,11 +53,11 @@ def main() -> None:
 def picture_of(folder: Path) -> Image.Image:
     """Return the picture of the run in `folder`."""
     job = load_job(folder / "job.toml")
-    layers = [load(path) for path in layer_files(folder)]
+    layers = [load_picture(path) for path in layer_files(folder)]
     lines = []
     for arrangement, name in zip(job.arrangements, stack_names(len(job.arrangements)), strict=True):
         sheets = [lay(layers[one.layer - 1], one) for one in arrangement.placed(len(layers))]
-        lines.append(line_of([image_of(sheet) for sheet in sheets], image_of(load(folder / name)), job))
+        lines.append(line_of([image_of(sheet) for sheet in sheets], image_of(load_picture(folder / name)), job))
     whole = Image.new("RGB", (WIDTH, GAP + sum(line.height + GAP for line in lines)), PAPER)
     top = GAP
     for line in lines:

@@ -25,7 +25,7 @@ import mlsolve
 from mlsolve import Arrangement, Options, Placement, Problem, Solution
 from mlsolve.arrays import as_image
 from mlsolve.guides import generate
-from mlsolve.images import load
+from mlsolve.images import load_picture
 from mlsolve.job import own_guides, parse_generated
 from mlsolve.lay import stack_of
 from mlsolve_bench.machine import commit, cpu_model
@@ -68,7 +68,7 @@ class Pictures:
     def _fitted(self, path: Path, side: int) -> Picture:
         key = path, side
         if key not in self._made:
-            self._made[key] = mlsolve.fit_image(load(path), (side, side), "cover")
+            self._made[key] = mlsolve.fit_image(load_picture(path), (side, side), "cover")
         return self._made[key]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mlsolve import compose, psnr, ssim
 from mlsolve.folder import layer_files
-from mlsolve.images import load
-from mlsolve.job import load_job
+from mlsolve.images import load_picture
+from mlsolve.job_file import load_job
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     job = load_job(folder / "job.toml")
     target, _ = job.pictures()
-    layers = [load(path) for path in layer_files(folder)]
+    layers = [load_picture(path) for path in layer_files(folder)]
     for shift in (0, 1, 2, 3, 5):
         moved = [layers[0], *(np.roll(layer, shift, axis=(0, 1)) for layer in layers[1:])]
         stack = compose(moved, job.options.exposure)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from conftest import environment
-from mlsolve.images import load
-from mlsolve.job import load_job
+from mlsolve.images import load_picture
+from mlsolve.job_file import load_job
 from mlsolve.model import Arrangement, Placement
 from oracle import mean_ssim
 
@@ -92,12 +92,12 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
     assert run.status == 0, run.err
     out = tmp_path / "out"
     report = json.loads((out / "result.json").read_text())
-    sheets = [load(out / f"layer-{k}.png").astype(np.float64) for k in (1, 2, 3)]
+    sheets = [load_picture(out / f"layer-{k}.png").astype(np.float64) for k in (1, 2, 3)]
     flipped = sheets[0][::-1]
     laid = [sheets, [sheets[2], np.rot90(flipped), shifted(sheets[1], 2, -3)]]
     for number, (lying, name) in enumerate(zip(laid, ("one", "two"), strict=True)):
-        said, target = report["arrangements"][number], load(tmp_path / f"{name}.png").astype(np.float64)
-        weights = load(tmp_path / "m.png")[..., 0].astype(np.float64) if number == 1 else np.ones((40, 40))
+        said, target = report["arrangements"][number], load_picture(tmp_path / f"{name}.png").astype(np.float64)
+        weights = load_picture(tmp_path / "m.png")[..., 0].astype(np.float64) if number == 1 else np.ones((40, 40))
         stack = srgb(np.clip(np.prod([light(sheet) for sheet in lying], axis=0) / said["exposure"], 0, 1))
         assert said["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
         error = np.average(((stack - target) ** 2).mean(axis=2), weights=weights)
@@ -105,7 +105,7 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
         for away, sheet in zip(said["gives_away"], lying, strict=True):
             assert away == pytest.approx(by_planes(sheet, target, weights), abs=2e-5)
         assert [one["pixels"] for one in said["off"]] == [1, 2]
-        assert np.abs(255 * (load(out / f"stack-{number + 1}.png") - stack)).max() < 0.51
+        assert np.abs(255 * (load_picture(out / f"stack-{number + 1}.png") - stack)).max() < 0.51
         off = [lying[0], shifted(lying[1], 2, 0), shifted(lying[2], 0, 2)]
         if number == 1:  # what is shifted from beyond the sheet is not white but the sheet
             off[2] = shifted(sheets[1], 2, -1)
@@ -156,9 +156,9 @@ def test_round_sheets_are_clear_and_scored_within_the_circle(job, mlsolve, tmp_p
     y, x = np.mgrid[:40, :40] - 19.5
     outside = y * y + x * x > 400
     for name in ("layer-1.png", "layer-2.png", "stack.png"):
-        assert (load(tmp_path / "out" / name)[outside] == 1).all()
+        assert (load_picture(tmp_path / "out" / name)[outside] == 1).all()
     report = json.loads((tmp_path / "out" / "result.json").read_text())["arrangements"][0]
-    stack, target = load(tmp_path / "out" / "stack.png"), load(tmp_path / "one.png")
+    stack, target = load_picture(tmp_path / "out" / "stack.png"), load_picture(tmp_path / "one.png")
     error = np.mean((stack.astype(np.float64) - target)[~outside] ** 2)
     assert report["psnr"] == pytest.approx(-10 * np.log10(error), abs=0.1)
 

@@ -13,7 +13,7 @@ import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve import backends
 from mlsolve.history import Step
-from mlsolve.job import load_job
+from mlsolve.job_file import load_job
 from mlsolve.rounds.advance import Round
 from mlsolve.rounds.lying import lying_at
 from mlsolve.rounds.problem import Problem, stacks_of

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from conftest import ROOT
-from mlsolve.images import load, open_picture
-from mlsolve.job import load_job, read_settings, tomllib
+from mlsolve.images import load_picture, open_picture
+from mlsolve.job_file import load_job, read_settings, tomllib
 
 EXAMPLES = ROOT / "examples"
 JOBS = sorted(EXAMPLES.glob("*.toml"))
@@ -71,6 +71,6 @@ def test_one_is_solved_and_goes_into_the_gallery(mlsolve, tmp_path, monkeypatch,
     monkeypatch.setattr(sys, "argv", ["gallery.py", "runs", "pictures"])
     runpy.run_path(str(ROOT / "bench" / "gallery.py"), run_name="gallery")["main"]()
     assert "woman.jpg" in capsys.readouterr().out
-    picture = load(tmp_path / "pictures" / "faces.jpg")
+    picture = load_picture(tmp_path / "pictures" / "faces.jpg")
     assert picture.shape[1] == 880
     assert picture.std() > 0.1

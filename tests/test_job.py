@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlsolve import Arrangement, InputError, OptionError, Options, Placement
-from mlsolve.job import MAX_SIDE, Job, guide_entry, load_job, own_guides, parse_generated, parse_size
+from mlsolve.job import MAX_SIDE, Job, own_guides, parse_generated, parse_size
+from mlsolve.job_file import guide_entry, load_job
 from mlsolve.runs.unfinished import job_of, plain
 
 
@@ -40,6 +41,20 @@ def test_a_short_job_is_enough(tmp_path):
     ("text", "words"),
     [
         ("target = ", "is no TOML file"),
+        (
+            r'target = "C:\Users\me\cat.png"',
+            "): write paths of Windows in single quotes, ",
+        ),
+        (r'target = "C:\pictures\cat.png"', "): write paths of Windows in single quotes, "),
+        (
+            r'guides = ["g"]' "\n" r'target = "C:\new\tree.png"',
+            r"target is 'C:\new\tree.png', where backslashes became other characters: write paths of Windows in",
+        ),
+        (
+            'target = "t"\n' r'guides = ["C:\blue\fern.png"]',
+            r"guides is 'C:\x08lue\x0cern.png', where backslashes became other characters: write paths of Windows",
+        ),
+        ('target = "t"\nguides = ["g"]\ncmyk_profile = 3', "cmyk_profile is 3: give the name of an ICC profile"),
         ('guides = ["g.png"]', "target is missing: add it"),
         ('target = "t.png"', "guides is missing: add it"),
         ('target = 3\nguides = ["g"]', "target is 3: give the name of a picture file"),

@@ -12,7 +12,7 @@ from mlsolve import Placement
 from mlsolve.balance import Balance
 from mlsolve.folder import Summary, prove, write_report
 from mlsolve.history import History, Step
-from mlsolve.images import PngWriter, load, open_picture
+from mlsolve.images import PngWriter, load_picture, open_picture
 from mlsolve.job import Job
 from mlsolve.proof import CELL, SHEET_CELL, STACK, Laid, Preview, Proof, distances_for, shown
 from mlsolve.rounds.pictures import as_codes
@@ -277,7 +277,7 @@ def test_grey_pictures_among_coloured_ones_count_three_times(tmp_path, pictures,
     stack = np.rint(mlsolve.compose([parts[1]], EXPOSURE) * 255)
     stack = np.repeat(stack, planes // stack.shape[2], axis=2)
     assert open_picture(tmp_path / "stack.png").planes == planes
-    assert load(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
+    assert load_picture(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
     shown = [proof.stacks[0].target, proof.stacks[0].cell, *proof.layers, *proof.guides]
     assert [preview.image.shape[2] for preview in shown] == [planes] * 4
 
@@ -305,7 +305,7 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
     assert found[0][0].target_psnr == pytest.approx(expected.target_psnr, abs=1e-5)
     assert found[0][0].guide_ssim == pytest.approx(expected.guide_ssim, abs=1e-5)
     stack = np.rint(mlsolve.compose(sheets, EXPOSURE) * 255)
-    assert load(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
+    assert load_picture(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
     # Of what was decoded nothing is left.
     assert not (tmp_path / "store" / "proof").exists() or not list((tmp_path / "store" / "proof").iterdir())
 

@@ -12,7 +12,7 @@ _RUN = """
 import json, sys
 from pathlib import Path
 from numba.core.dispatcher import Dispatcher
-from mlsolve.job import load_job
+from mlsolve.job_file import load_job
 from mlsolve.memory import parse_memory
 from mlsolve.rounds.silent import Silent
 from mlsolve.runs.machine import Machine

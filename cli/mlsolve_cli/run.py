@@ -204,7 +204,8 @@ def request_of(
     size: what --size and --print say. changes: other fields of the job; settings: of its options, and registration
     as it was typed.
     """
-    from mlsolve.job import Job, guide_entry, load_job, own_guides, parse_size
+    from mlsolve.job import Job, own_guides, parse_size
+    from mlsolve.job_file import guide_entry, load_job
     from mlsolve.model import Arrangement
     from mlsolve.printsize import DPI, parse_dpi, parse_length, parse_print_size
 

@@ -28,7 +28,7 @@ def suggest(
 
     Example: **mlsolve suggest examples/two-from-three.toml**
     """
-    from mlsolve.job import load_job
+    from mlsolve.job_file import load_job
     from mlsolve.suggest import suggest as find
 
     described = load_job(job)

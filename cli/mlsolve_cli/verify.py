@@ -37,7 +37,8 @@ def verify(
     """
     from mlsolve.folder import layer_files, stack_report
     from mlsolve.images import open_picture
-    from mlsolve.job import Job, guide_entry, load_job
+    from mlsolve.job import Job
+    from mlsolve.job_file import guide_entry, load_job
     from mlsolve.model import Arrangement
     from mlsolve.options import Options
     from mlsolve.runs.verify import exposures_of, score_folder

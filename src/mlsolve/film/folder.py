@@ -13,7 +13,7 @@ from ..arrays import code_values
 from ..errors import InputError, OptionError
 from ..folder import layer_files
 from ..images import open_picture
-from ..job import load_job
+from ..job_file import load_job
 from ..proof import Preview, shown
 from ..resize import resize
 from ..rounds.pictures import HIGHEST

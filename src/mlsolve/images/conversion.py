@@ -61,6 +61,8 @@ def _from_colours(stored: Stored, path: Path) -> Conversion | None:
         if isinstance(stored.colours, ColourSpace):
             return _by_tables(stored.colours)
         return _by_profile(Profile(stored.colours), stored.mode, path)
+    except InputError:
+        raise
     except (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError) as error:
         warnings.warn(f"{path}: its colour profile is passed over ({first_line(error)})", stacklevel=6)
         return None
@@ -70,6 +72,8 @@ def _named(path: Path) -> Conversion:
     """Return the way from inks by the profile in the file `path`; raises InputError if there is none in it."""
     try:
         return _by_profile(Profile(path.read_bytes()), "CMYK", path)
+    except InputError:
+        raise
     except (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError) as error:
         raise InputError(
             f"cmyk-profile is {path}, which is no ICC profile for CMYK ({first_line(error)}): give an .icc file"

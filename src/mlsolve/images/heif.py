@@ -29,9 +29,10 @@ def describe(path: Path) -> Stored:
     chunk_rows = rows_at_a_time(row_bytes, 1, height)
 
     def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
-        image = filled_up(
-            image_of(np.asarray(_open(path)).reshape(height, width, channels)), picture.info["bit_depth"]
-        )
+        opened = _open(path)
+        # Rows are filled up to whole words; the memory is libheif's and goes when `opened` does.
+        pixels = np.array(opened)[:, :width].reshape(height, width, channels)
+        image = filled_up(image_of(pixels), picture.info["bit_depth"])
         return chunks_of(image if convert is None else convert(image), chunk_rows)
 
     # The planes as they are coded, and what they become.

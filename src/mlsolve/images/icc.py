@@ -17,6 +17,9 @@ _SPACES: Final[dict[bytes, Mode]] = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMY
 _HEADER: Final = 128
 """Bytes in front of the table of tags (ICC.1:2022, 7.2)."""
 
+_COLUMNS: Final = (b"rXYZ", b"gXYZ", b"bXYZ")
+_CURVES: Final = (b"rTRC", b"gTRC", b"bTRC")
+
 _TABLES: Final = (b"A2B0", b"A2B1", b"D2B0", b"D2B1")
 """Tags that replace primaries and curves where a profile has them (ICC.1:2022, 8.10.2)."""
 
@@ -47,13 +50,12 @@ class Profile:
             return None
         if self.mode == "L" and b"kTRC" in self._tags:
             return ColourSpace.grey(_curve(self._tags[b"kTRC"]))
-        if self.mode != "RGB" or any(letter + b"XYZ" not in self._tags for letter in (b"r", b"g", b"b")):
+        if self.mode != "RGB" or any(name not in self._tags for name in (*_COLUMNS, *_CURVES)):
             return None
-        to_xyz = np.stack([_xyz(self._tags[letter + b"XYZ"]) for letter in (b"r", b"g", b"b")], axis=-1)
+        to_xyz = np.stack([_xyz(self._tags[name]) for name in _COLUMNS], axis=-1)
         if abs(np.linalg.det(to_xyz)) < 1e-6:
             raise ValueError("primaries that lie on one line")
-        curves = tuple(_curve(self._tags[letter + b"TRC"]) for letter in (b"r", b"g", b"b"))
-        return ColourSpace(to_xyz, curves)
+        return ColourSpace(to_xyz, tuple(_curve(self._tags[name]) for name in _CURVES))
 
 
 def _xyz(tag: bytes) -> FloatArray:

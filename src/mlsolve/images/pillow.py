@@ -36,8 +36,9 @@ def describe(path: Path, kind: str) -> Stored:
         mode: Mode = "CMYK" if picture.mode == "CMYK" else "L" if grey else "RGB"
         alpha = picture.has_transparency_data
         size, profile = picture.size, picture.info.get("icc_profile")
-        # The decoder of JPEG XL has turned the picture; its EXIF does not count (ISO/IEC 18181-2).
-        orientation = 1 if kind == "JXL" else picture.getexif().get(_ORIENTATION, 1)
+        # JPEG XL comes turned, whatever its EXIF says (ISO/IEC 18181-2), unless it is a JPEG packed into one.
+        turned = kind == "JXL" and not getattr(picture, "jpeg", False)
+        orientation = 1 if turned else picture.getexif().get(_ORIENTATION, 1)
         frames = getattr(picture, "n_frames", 1) if kind == "JXL" else 1
     wanted = mode + "A" if alpha else mode
     width, height = size
