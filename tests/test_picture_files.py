@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from mlsolve import images
 from mlsolve.errors import InputError, OutputError
 from mlsolve.images import profiles, stored, tiff
-from test_images import exchanged_primaries
+from test_images import exchanged_primaries, with_chunk
 
 
 @pytest.fixture(autouse=True)
@@ -270,14 +270,17 @@ print(peak() - before, picture.peak_memory(16))
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="only Linux tells what a process held at the most: run it there"
 )
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_reading_holds_little(tmp_path, suffix):
+@pytest.mark.parametrize(("suffix", "profile"), [("png", False), ("tif", False), ("png", True)])
+def test_reading_holds_little(tmp_path, suffix, profile):
     """91 MB of pixels, never held, too few for libvips to put them on disc; the estimate is not too low."""
     path, size = tmp_path / f"a.{suffix}", (5500, 5500)
     row = np.random.default_rng(0).integers(0, 256, (1, 5500, 3)).astype(np.uint8)
     with (images.PngWriter if suffix == "png" else images.TiffWriter)(path, size, 3, 8) as writer:
         for number in range(55):
             writer.write(np.repeat(row + np.uint8(number), 100, axis=0))
+    if profile:
+        body = b"test\x00\x00" + zlib.compress(exchanged_primaries())
+        path.write_bytes(with_chunk(path.read_bytes(), b"iCCP", body))
     Image.new("RGB", (40, 40)).save(tmp_path / f"small.{suffix}")
     command = [sys.executable, "-c", PEAK, path, tmp_path / f"small.{suffix}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,14 +1,16 @@
-"""Colours as a file declares them → sRGB code values of 16 bits, as a step of libvips' pipeline."""
+"""Colours as a file declares them → sRGB code values of 16 bits."""
 
 import io
 import struct
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ImageCms
 
 from ..errors import InputError
@@ -19,15 +21,28 @@ from .icc import Profile
 from .stored import BANDS, Mode, Stored
 from .vips import image_of, pyvips
 
-Conversion = Callable[[Any], Any]
-"""pyvips.Image with the channels of a `Stored` → one with sRGB of 16 bits, and alpha of 16 bits if there is any."""
+Rows = npt.NDArray[Any]
+"""(h, width, bands) uint8 or uint16 codes as decoded, without alpha."""
 
 _STEPS: Final = 1 << 16
-"""Steps of the root of light by which code values are looked up, as many as libvips allows: what is found is the
-right code value or one beside it."""
+"""Steps of the root of light by which code values are looked up: what is found is the right code value of 16 bits,
+or one beside it."""
 
 _SAME: Final = 1.0
 """Code values of 8 bits up to which colours that come out are those that went in, whatever a profile is called."""
+
+_UNREADABLE: Final = (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError)
+"""What reading a profile raises where there is none."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The way to sRGB of 16 bits: on decoded rows, or, by lcms, as a step of libvips before there are any."""
+
+    on_rows: Callable[[Rows], npt.NDArray[np.uint16]] | None = None
+    """(h, width, bands) → (h, width, planes)."""
+    in_pipeline: Callable[[Any], Any] | None = None
+    """A pyvips.Image of the colours → one of sRGB."""
 
 
 def conversion_of(stored: Stored, path: Path, cmyk_profile: Path | None = None) -> Conversion | None:
@@ -38,22 +53,22 @@ def conversion_of(stored: Stored, path: Path, cmyk_profile: Path | None = None) 
     a `cmyk_profile` that is none.
     """
     if stored.mode == "LAB":
-        return lambda image: _with_alpha(image, 3, _from_lab)
-    found = _from_colours(stored, path)
+        return Conversion(_from_lab)
+    found = _declared(stored, path)
     if stored.mode == "CMYK" and found is None:
-        found = _named(cmyk_profile) if cmyk_profile is not None else None
-        if found is None:
-            warnings.warn(
-                f"{path} is CMYK without a profile, its inks are taken for ideal ones: name one by --cmyk-profile",
-                stacklevel=5,
-            )
+        if cmyk_profile is not None:
+            return _named(cmyk_profile)
+        warnings.warn(
+            f"{path} is CMYK without a profile, its inks are taken for ideal ones: name one by --cmyk-profile",
+            stacklevel=5,
+        )
+        return Conversion(_without_inks)
     if found is None or _changes_nothing(found, stored.mode):
         return None
-    convert, bands = found, BANDS[stored.mode]
-    return lambda image: _with_alpha(image, bands, convert)
+    return found
 
 
-def _from_colours(stored: Stored, path: Path) -> Conversion | None:
+def _declared(stored: Stored, path: Path) -> Conversion | None:
     """Return the way from what the file says of its colours, if it says anything that can be used."""
     if stored.colours is None:
         return None
@@ -63,7 +78,7 @@ def _from_colours(stored: Stored, path: Path) -> Conversion | None:
         return _by_profile(Profile(stored.colours), stored.mode, path)
     except InputError:
         raise
-    except (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError) as error:
+    except _UNREADABLE as error:
         warnings.warn(f"{path}: its colour profile is passed over ({first_line(error)})", stacklevel=6)
         return None
 
@@ -74,7 +89,7 @@ def _named(path: Path) -> Conversion:
         return _by_profile(Profile(path.read_bytes()), "CMYK", path)
     except InputError:
         raise
-    except (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             f"cmyk-profile is {path}, which is no ICC profile for CMYK ({first_line(error)}): give an .icc file"
         ) from None
@@ -95,14 +110,20 @@ def _by_profile(profile: Profile, mode: Mode, path: Path) -> Conversion:
 
 def _by_tables(space: ColourSpace) -> Conversion:
     """Return the way by curve, matrix and curve."""
-    matrix = None if space.to_xyz is None else to_linear_srgb(space.to_xyz)
+    matrix = None if space.to_xyz is None else to_linear_srgb(space.to_xyz).astype(np.float32)
 
-    def convert(colours: Any) -> Any:
-        codes = 65536 if colours.format == "ushort" else 256
-        light = colours.maplut(image_of(space.light(codes)[np.newaxis].astype(np.float32)))
-        return _encoded(light if matrix is None else light.recomb(image_of(matrix)))
+    @cache
+    def tables(codes: int) -> npt.NDArray[np.float32]:
+        return np.ascontiguousarray(space.light(codes).astype(np.float32).T)
 
-    return convert
+    def convert(rows: Rows) -> npt.NDArray[np.uint16]:
+        curves = tables(65536 if rows.dtype == np.uint16 else 256)
+        light = np.empty(rows.shape, np.float32)
+        for plane, curve in enumerate(curves):
+            light[..., plane] = curve[rows[..., plane]]
+        return _encoded(light if matrix is None else light @ matrix.T)
+
+    return Conversion(convert)
 
 
 def _by_lcms(profile: bytes, mode: Mode) -> Conversion:
@@ -118,45 +139,64 @@ def _by_lcms(profile: bytes, mode: Mode) -> Conversion:
         srgb = named.icc_transform("srgb", embedded=True, depth=16, intent="perceptual")
         return srgb.extract_band(1) if mode == "L" else srgb
 
-    return convert
+    return Conversion(in_pipeline=convert)
 
 
-def _from_lab(lab: Any) -> Any:
-    """Return sRGB of L*a*b* under D50, the white of TIFF files (TIFF 6.0, section 23)."""
-    xyz = lab.copy(interpretation="lab").Lab2XYZ(temp=list(100 * D50))
-    return _encoded(xyz.recomb(image_of(to_linear_srgb(np.eye(3) / 100))))
+def _from_lab(rows: Rows) -> npt.NDArray[np.uint16]:
+    """Return sRGB of CIELAB (h, width, 3) under D50, the white of TIFF files (TIFF 6.0, section 23).
+
+    Rows are encoded as in ICC profiles (ICC.1:2022, 6.3.4.2), of 16 bits as in those of version 2: a* and b* from
+    -128 on, and 65280 is the L* of white.
+    """
+    unit = np.float32(256 if rows.dtype == np.uint16 else 1)
+    lightness, a, b = (rows[..., k].astype(np.float32) / unit for k in range(3))
+    y = (lightness * np.float32(100 / 255) + 16) / 116
+    roots = np.stack([y + (a - 128) / 500, y, y - (b - 128) / 200], axis=-1)
+    # CIE 15:2004, 8.2.1, undone.
+    line = (roots - np.float32(4 / 29)) * np.float32(3 * (6 / 29) ** 2)
+    xyz = np.where(roots > np.float32(6 / 29), roots**3, line) * D50.astype(np.float32)
+    return _encoded(xyz @ to_linear_srgb(np.eye(3)).astype(np.float32).T)
 
 
-def _encoded(light: Any) -> Any:
+def _without_inks(rows: Rows) -> npt.NDArray[np.uint16]:
+    """Return white less ideal inks, (h, width, 4): (1 - C)·(1 - K), and so for magenta and yellow."""
+    white = 65535 if rows.dtype == np.uint16 else 255
+    left = (white - rows.astype(np.uint32)).astype(np.uint32)
+    through = left[..., :3] * left[..., 3:]  # at most 65535²
+    if white == 255:
+        through *= 65535 // 255
+    return np.asarray((through + np.uint32(white // 2)) // np.uint32(white), dtype=np.uint16)
+
+
+def _encoded(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     """Return sRGB code values of 16 bits of linear light; what is out of gamut is cut off plane by plane."""
-    steps = (light.clamp() ** 0.5 * (_STEPS - 1) + 0.5).cast("ushort")
-    return steps.maplut(image_of(_code_values())).copy(interpretation="grey16" if light.bands == 1 else "rgb16")
+    np.clip(light, 0, 1, out=light)
+    np.sqrt(light, out=light)
+    light *= np.float32(_STEPS - 1)
+    light += np.float32(0.5)
+    return np.asarray(_code_values()[light.astype(np.uint16)])
 
 
 @cache
-def _code_values() -> Any:
-    """Return the code value of 16 bits at every step, (1, steps, 1) (IEC 61966-2-1)."""
+def _code_values() -> npt.NDArray[np.uint16]:
+    """Return the code value of 16 bits at every step (IEC 61966-2-1)."""
     light = (np.arange(_STEPS) / (_STEPS - 1)) ** 2
     values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(values * 65535).astype(np.uint16)[np.newaxis, :, np.newaxis]
+    return np.asarray(np.rint(values * 65535), dtype=np.uint16)
 
 
-def _with_alpha(image: Any, bands: int, convert: Conversion) -> Any:
-    """Return `image` with its first `bands` converted, the one behind them as alpha of 16 bits."""
-    if image.bands == bands:
-        return convert(image)
-    alpha = image.extract_band(bands)
-    deep = (alpha * 257).cast("ushort") if alpha.format == "uchar" else alpha.cast("ushort")
-    return convert(image.extract_band(0, n=bands)).bandjoin(deep)
-
-
-def _changes_nothing(convert: Conversion, mode: Mode) -> bool:
+def _changes_nothing(conversion: Conversion, mode: Mode) -> bool:
     """Whether colours come out as they go in: then code values are left untouched, to the last bit."""
     if mode == "CMYK":
         return False
     ramp = np.arange(256, dtype=np.uint8)
-    grid = np.stack(np.meshgrid(*3 * [ramp[::17]], indexing="ij"), axis=-1).reshape(-1, 3)
-    probe = ramp[:, np.newaxis] if mode == "L" else np.concatenate([grid, np.repeat(ramp[:, np.newaxis], 3, 1)])
-    found = convert(image_of(probe[np.newaxis]))
-    codes = np.frombuffer(found.write_to_memory(), np.uint16).reshape(probe.shape)
+    grid = np.stack(np.meshgrid(*3 * [ramp[::17]], indexing="ij"), axis=-1).reshape(1, -1, 3)
+    greys = np.repeat(ramp[np.newaxis, :, np.newaxis], BANDS[mode], axis=2)
+    probe = greys if mode == "L" else np.concatenate([grid, greys], axis=1)
+    if conversion.on_rows is not None:
+        codes = conversion.on_rows(probe)
+    else:
+        assert conversion.in_pipeline is not None
+        found = conversion.in_pipeline(image_of(probe))
+        codes = np.frombuffer(found.write_to_memory(), np.uint16).reshape(probe.shape)
     return bool(np.abs(codes / 257 - probe).max() <= _SAME)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .cicp import CodePoints
 from .colour_space import ColourSpace
 from .stored import BANDS, Mode, Stored, rows_at_a_time
-from .vips import chunks_of, filled_up, image_of
+from .vips import chunks_of, filled_up, image_of, through
 
 
 def describe(path: Path) -> Stored:
@@ -28,12 +28,12 @@ def describe(path: Path) -> Stored:
     row_bytes = width * channels * bits // 8
     chunk_rows = rows_at_a_time(row_bytes, 1, height)
 
-    def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+    def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
         opened = _open(path)
         # Rows are filled up to whole words; the memory is libheif's and goes when `opened` does.
         pixels = np.array(opened)[:, :width].reshape(height, width, channels)
         image = filled_up(image_of(pixels), picture.info["bit_depth"])
-        return chunks_of(image if convert is None else convert(image), chunk_rows)
+        return chunks_of(through(step, image, BANDS[mode]), chunk_rows)
 
     # The planes as they are coded, and what they become.
     held = 6 * bits // 8 * width * height + 2 * chunk_rows * row_bytes

@@ -55,15 +55,13 @@ class Picture:
         """Tell of what the file `path` holds; `open_picture` makes these."""
         self.path = path
         self._stored = stored
-        self._convert = conversion_of(stored, path, cmyk_profile)
+        self._conversion = conversion_of(stored, path, cmyk_profile)
         self.stored_size = stored.size
         self.orientation = stored.orientation if stored.orientation in range(1, 9) else 1
         self.size = stored.size[::-1] if self.orientation >= 5 else stored.size
         self.planes: Literal[1, 3] = 1 if stored.mode == "L" else 3
         self._converted_rows = rows_at_a_time(stored.size[0] * self.planes, 1, stored.size[1])
-        self.bits: Literal[8, 16] = 8 if self._convert is None else 16
-        if stored.bits == 16:
-            self.bits = 16
+        self.bits: Literal[8, 16] = stored.bits if self._conversion is None else 16
 
     def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
         """Give the picture as it is stored, from the top, `rows` rows at a time: (h, width, planes) uint16 sRGB.
@@ -98,8 +96,9 @@ class Picture:
         of a file that is mapped are not counted: the system takes them back at will.
         """
         width, height = self.stored_size
-        # While colours are converted: copies in 8 bits and 16 and, for mixing with white, in 32.
-        working = self._converted_rows * width * self.planes * (20 if self._stored.alpha else 8)
+        # While colours are converted: copies in 16 bits and, for light and for mixing with white, in 32.
+        each = (20 if self._stored.alpha else 8) + (0 if self._conversion is None else 32)
+        working = self._converted_rows * width * self.planes * each
         # The caller has one band while the next is filled.
         bands = 2 * min(rows, height) * width * self.planes * 2
         return self._stored.held + working + bands
@@ -110,11 +109,12 @@ class Picture:
     def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
         """Give the rows in sRGB, a few at a time."""
         try:
-            for chunk in self._stored.chunks(self._convert):
+            step = None if self._conversion is None else self._conversion.in_pipeline
+            for chunk in self._stored.chunks(step):
                 # A chunk may be a row of tiles; its colours need twice to eight times its bytes.
                 for top in range(0, len(chunk), self._converted_rows):
                     part = chunk[top : top + self._converted_rows]
-                    yield over_white(part, self._stored, self._convert is not None)
+                    yield over_white(part, self._stored.alpha, self._conversion)
         except (InputError, MemoryError):
             raise
         except Exception as error:

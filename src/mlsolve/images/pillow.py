@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..errors import InputError
 from .stored import BANDS, Mode, Stored, rows_at_a_time
-from .vips import chunks_of, image_of
+from .vips import chunks_of, image_of, through
 
 _EIGHT_BIT_MODES: Final = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "HSV")
 
@@ -59,13 +59,12 @@ def describe(path: Path, kind: str) -> Stored:
                 array = array.astype(np.uint16) if deep else array
                 yield np.ascontiguousarray(array).reshape(array.shape[0], width, -1)
 
-    def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
-        if convert is None:
+    def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+        if step is None:
             return rows()
-        image = image_of(np.concatenate(list(rows())))
-        return chunks_of(convert(image), chunk_rows)
+        return chunks_of(through(step, image_of(np.concatenate(list(rows()))), BANDS[mode]), chunk_rows)
 
-    # Pillow keeps four bytes for a pixel of more than one channel; a conversion takes the whole once more.
+    # Pillow keeps four bytes for a pixel of more than one channel; lcms is handed the whole once more.
     held = 8 * width * height + 4 * width * chunk_rows
     bits: Literal[8, 16] = 16 if deep else 8
     return Stored(size, mode, alpha, bits, orientation, profile, chunks, chunk_rows, held, frames)

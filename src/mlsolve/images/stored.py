@@ -24,9 +24,9 @@ class Stored:
     size: (width, height) as stored. mode: what the first channels are; one more is alpha, if `alpha` says so.
     colours: what the file says of them, an ICC profile or a colour space; None: nothing, or that they are sRGB.
     frames: of an animation, of which the first is read. chunks: gives the rows from the first to the last, whenever
-    it is called, as (h, width, channels) uint8 or, for 16 bits, uint16, through a conversion of a pyvips.Image
-    unless that is None; it may raise anything if the file is damaged. chunk_rows: rows it gives at a time. held:
-    bytes the decoder holds besides.
+    it is called, as (h, width, channels) uint8 or, for 16 bits, uint16, CIELAB as ICC profiles encode it; its
+    colours changed by a step of libvips' pipeline unless that is None. It may raise anything if the file is
+    damaged. chunk_rows: rows it gives at a time. held: bytes the decoder holds besides.
     """
 
     size: tuple[int, int]

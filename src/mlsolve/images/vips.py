@@ -6,7 +6,6 @@ strips cannot go back, so a request that ends within a step would fail.
 """
 
 import math
-import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -85,10 +84,10 @@ def describe(path: Path, kind: str) -> Stored:
     tags = tiff_tags.read(path, _WANTED) if kind == "TIFF" else {}
     image = _open(path, kind, tags)
     width, height = image.width, image.height
-    if image.format not in ("uchar", "ushort") and image.interpretation != "lab":
+    if image.format not in ("uchar", "ushort"):
         name = _TYPES.get(image.format, image.format)
         raise InputError(f"{path} holds pixels of type {name}: save it as 8- or 16-bit PNG or TIFF")
-    bits: Literal[8, 16] = 8 if image.format == "uchar" else 16
+    bits: Literal[8, 16] = 16 if image.format == "ushort" else 8
     mode = _MODES.get(image.interpretation, "RGB" if image.bands >= 3 else "L")
     alpha = _alpha(image.bands - BANDS[mode], tags)
     channels = BANDS[mode] + alpha
@@ -96,11 +95,11 @@ def describe(path: Path, kind: str) -> Stored:
     step = _step(tags, height) if kind == "TIFF" else STEP
     chunk_rows = rows_at_a_time(row_bytes, step, height)
 
-    def chunks(convert: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+    def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
         source = _open(path, kind, tags)
         if channels < source.bands:
             source = source.extract_band(0, n=channels)
-        return chunks_of(source if convert is None else convert(source), chunk_rows)
+        return chunks_of(through(step, source, BANDS[mode]), chunk_rows)
 
     return Stored(
         size=(width, height),
@@ -111,7 +110,7 @@ def describe(path: Path, kind: str) -> Stored:
         colours=_field(image, "icc-profile-data", None),
         chunks=chunks,
         chunk_rows=chunk_rows,
-        held=_held(image, kind, tags, row_bytes, step, chunk_rows),
+        held=_held(path, image, kind, tags, row_bytes, step, chunk_rows),
         frames=1 if kind == "TIFF" else _field(image, "n-pages", 1),
     )
 
@@ -124,6 +123,20 @@ def chunks_of(image: Any, rows: int) -> Iterator[npt.NDArray[Any]]:
         yield np.frombuffer(part.write_to_memory(), values).reshape(-1, image.width, image.bands)
 
 
+def through(step: Callable[[Any], Any] | None, image: Any, bands: int) -> Any:
+    """Return `image` with its first `bands` bands changed by `step` to 16 bits, the one behind them, alpha, kept.
+
+    Without a step it is the image itself.
+    """
+    if step is None:
+        return image
+    if image.bands == bands:
+        return step(image)
+    alpha = image.extract_band(bands)
+    deep = (alpha * 257).cast("ushort") if alpha.format == "uchar" else alpha
+    return step(image.extract_band(0, n=bands)).bandjoin(deep)
+
+
 def image_of(array: npt.NDArray[Any]) -> Any:
     """Return a pyvips.Image of `array`, (h, w, bands) or (h, w)."""
     height, width, *bands = array.shape
@@ -132,31 +145,38 @@ def image_of(array: npt.NDArray[Any]) -> Any:
 
 
 def _open(path: Path, kind: str, tags: Tags) -> Any:
-    """Return the pyvips.Image of `path`; L*a*b* as numbers, whichever way a file encodes it."""
+    """Return the pyvips.Image of `path`; L*a*b* in the codes of profiles, whichever way a file encodes it."""
     options = {"unlimited": True} if kind in _WITHOUT_LIMITS else {}
-    if _first(tags, _PHOTOMETRIC, 0) == _CIELAB and _first(tags, _BITS, 8) == 8:
+    if _is_signed_lab(tags):
         return _signed_lab(path)
     image = pyvips().Operation.call(_LOADERS[kind], str(path), access="sequential", fail_on="error", **options)
     if kind == "AVIF":
         return filled_up(image, _field(image, "bits-per-sample", 16))
     if _first(tags, _PHOTOMETRIC, 0) == _ICCLAB and image.bands >= 3:
-        return lab_of(image)
+        return image.copy(interpretation="lab")
     if image.interpretation == "labs":
-        return image.LabS2Lab()
+        # L* up to 32767 and signed a* and b*: from here on as profiles have them.
+        more = image.bands - 3
+        scaled = image * [65280 / 32767, 1, 1, *more * [1]] + [0.5, 32768, 32768, *more * [0]]
+        return scaled.cast("ushort").copy(interpretation="lab")
     return image
 
 
+def _is_signed_lab(tags: Tags) -> bool:
+    """Whether a TIFF holds L*a*b* of 8 bits whose a* and b* are signed."""
+    return _first(tags, _PHOTOMETRIC, 0) == _CIELAB and _first(tags, _BITS, 8) == 8
+
+
 def _signed_lab(path: Path) -> Any:
-    """Return L*a*b* of a TIFF whose a* and b* are signed and have 8 bits, which libvips cannot open.
+    """Return the L*a*b* of such a TIFF, which libvips cannot open.
 
     It opens the same file if that is said to be of the other kind of L*a*b*, in memory.
     """
     at, layout = tiff_tags.place_of(path, _PHOTOMETRIC)
-    with path.open("rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    content = bytearray(path.read_bytes())
     struct.pack_into(layout, content, at, _ICCLAB)
     image = pyvips().Image.tiffload_buffer(content, access="sequential", fail_on="error", unlimited=True)
-    return lab_of(image ^ [0, 128, 128, *(image.bands - 3) * [0]])
+    return (image ^ [0, 128, 128, *(image.bands - 3) * [0]]).copy(interpretation="lab")
 
 
 def filled_up(image: Any, bits: int) -> Any:
@@ -165,20 +185,6 @@ def filled_up(image: Any, bits: int) -> Any:
         return image
     highest = (1 << 16) - (1 << 16 - bits)
     return (image * (65535 / highest) + 0.5).cast("ushort").copy(interpretation=image.interpretation)
-
-
-def lab_of(image: Any) -> Any:
-    """Return L*a*b* of the codes of a profile connection space (ICC.1:2022, 6.3.4.2): a and b from -128 on.
-
-    Codes of 16 bits are those of version 2, in which 65280 is the L* of white. Alpha becomes 0 to 65535.
-    """
-    scale, offset = (1, 128) if image.format == "uchar" else (256, 32768)
-    lightness = image.extract_band(0) * (100 / (255 * scale))
-    colours = (image.extract_band(1, n=2) - offset) / scale
-    lab = lightness.bandjoin(colours)
-    if image.bands > 3:
-        lab = lab.bandjoin(image.extract_band(3) * (65535 / (65535 if scale > 1 else 255)))
-    return lab.cast("float").copy(interpretation="lab")
 
 
 def pyvips() -> Any:
@@ -227,14 +233,16 @@ def _first(tags: Tags, tag: int, default: int) -> int:
     return int(tags[tag][0]) if tag in tags and len(tags[tag]) else default
 
 
-def _held(image: Any, kind: str, tags: Tags, row_bytes: int, step: int, chunk_rows: int) -> int:
+def _held(path: Path, image: Any, kind: str, tags: Tags, row_bytes: int, step: int, chunk_rows: int) -> int:
     """Return the bytes that libvips and the library of the format hold, at most: measured, and rounded up."""
     whole = row_bytes * int(image.height)
     if kind in ("WEBP", "GIF", "AVIF"):
-        return (12 if kind == "AVIF" else 8) * int(image.width) * int(image.height)
+        return (16 if kind == "AVIF" else 8) * int(image.width) * int(image.height)
     steps = 6 if _TILE_HEIGHT in tags else 40 if kind == "JPEG" else 12
     buffers = steps * step * row_bytes + 2 * chunk_rows * row_bytes
     if kind == "TIFF":
+        if _is_signed_lab(tags):  # read as a whole, and copied by libvips
+            buffers += 2 * path.stat().st_size
         # A compressed strip is fetched as a whole, however large.
         compressed = _first(tags, _COMPRESSION, 1) != 1
         return buffers + (int(tags[_STRIP_BYTES].max()) if compressed and _STRIP_BYTES in tags else 0)
