@@ -403,7 +403,7 @@ def test_what_is_no_profile_for_inks_is_refused(tmp_path, inks):
         ) as told:
             mlsolve.load_picture(path, tmp_path / name)
         assert "\n" not in str(told.value)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match=r"cmyk-profile is \S*missing\.icc, which does not exist: check the name"):
         mlsolve.load_picture(path, tmp_path / "missing.icc")
 
 
@@ -583,3 +583,27 @@ def test_libraries_keep_their_complaints_to_themselves(tmp_path, photometric, at
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) <= 1
+
+
+def test_the_command_line_names_a_profile(mlsolve, inks, tmp_path):
+    """For a run, which remembers it, for its estimate, and for a guide made of a photo."""
+    (tmp_path / "press.icc").write_bytes(tables(b"CMYK", INKS, 2))
+    run = ("run", "inks.tif", "-g", "rosette:1", "--size", 24, "--iterations", 2)
+    ideal = mlsolve(*run, "--out", "ideal")
+    assert ideal.status == 0
+    assert ideal.err.count("mlsolve: warning: inks.tif is CMYK without a profile") == 1
+    named = ("--cmyk-profile", "press.icc")
+    done = mlsolve(*run, *named, "--out", "named")
+    assert (done.status, "warning" in done.err) == (0, False)
+    assert (tmp_path / "ideal" / "layer-1.png").read_bytes() != (tmp_path / "named" / "layer-1.png").read_bytes()
+    assert mlsolve("verify", "named").status == 0
+    assert mlsolve("run", "--job", "named/job.toml", "--out", "again").status == 0
+    for name in ("layer-1.png", "job.toml"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "named" / name).read_bytes()
+    assert mlsolve("estimate", "inks.tif", *named).status == 0
+    assert (
+        mlsolve("guide", "kaleidoscope", "--photo", "inks.tif", *named, "--size", 24, "--out", "k.png").status == 0
+    )
+    refused = mlsolve(*run, "--cmyk-profile", "inks.tif", "--out", "c")
+    assert (refused.status, len(refused.err.splitlines())) == (2, 1)
+    assert "cmyk-profile is inks.tif, which is no ICC profile for CMYK" in refused.err

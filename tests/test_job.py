@@ -349,3 +349,14 @@ def test_a_run_remembers_arrangements(tmp_path):
     assert job_of(json.loads(json.dumps(plain(job)))) == job
     usual = Job(tmp_path / "a.png", ("mosaic:3",))
     assert job_of(json.loads(json.dumps(plain(usual)))) == usual
+
+
+def test_a_job_names_a_profile_for_inks(tmp_path):
+    """Beside the pictures, in job.toml and in the document of a run."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    job = Job(tmp_path / "t.png", (tmp_path / "g.png",), (40, 30), cmyk_profile=tmp_path / "press.icc")
+    found = load_job(write(folder / "job.toml", job.toml(folder)))
+    assert found.cmyk_profile.resolve() == job.cmyk_profile.resolve()
+    assert job.inputs == (tmp_path / "t.png", tmp_path / "g.png", tmp_path / "press.icc")
+    assert job_of(json.loads(json.dumps(plain(job)))) == job

@@ -289,6 +289,17 @@ def test_pictures_that_changed_are_refused(job, tmp_path):
         resume(tmp_path / "o", TIGHT, Listener())
 
 
+def test_a_profile_that_changed_is_refused(job, tmp_path):
+    here = dataclasses.replace(job, cmyk_profile=tmp_path / "press.icc")
+    with pytest.raises(InputError, match=r"cmyk-profile is \S*press\.icc, which is no file: check the name"):
+        begin(here, tmp_path / "o", TIGHT, Listener())
+    (tmp_path / "press.icc").write_bytes(b"one")
+    struck(here, tmp_path / "o")
+    (tmp_path / "press.icc").write_bytes(b"two")
+    with pytest.raises(InputError, match=r"press\.icc is not what it was when the run began"):
+        resume(tmp_path / "o", TIGHT, Listener())
+
+
 def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
     root = struck(job, tmp_path / "o")
     with monkeypatch.context() as patch:

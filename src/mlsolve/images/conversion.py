@@ -89,6 +89,8 @@ def _named(path: Path) -> Conversion:
         return _by_profile(Profile(path.read_bytes()), "CMYK", path)
     except InputError:
         raise
+    except FileNotFoundError:
+        raise InputError(f"cmyk-profile is {path}, which does not exist: check the name") from None
     except _UNREADABLE as error:
         raise InputError(
             f"cmyk-profile is {path}, which is no ICC profile for CMYK ({first_line(error)}): give an .icc file"
