@@ -14,7 +14,7 @@ demo: $(VENV)/base
 	@echo "all in    $(CURDIR)/demo/chelsea"
 
 # The pictures of README.md: docs/gallery is written anew from the runs.
-gallery: $(VENV)/base
+gallery: $(VENV)/film
 	for name in $(GALLERY); do \
 	  $(BIN)/mlsolve run --job examples/$$name.toml --out gallery/$$name --overwrite && \
 	  $(BIN)/mlsolve animate gallery/$$name --overwrite || exit 1; \
@@ -51,13 +51,17 @@ $(VENV)/base: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+$(VENV)/film: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[film]'
+	@touch $@ $(VENV)/base
+
 $(VENV)/dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@ $(VENV)/base
+	@touch $@ $(VENV)/base $(VENV)/film
 
 $(VENV)/bench: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
-	@touch $@ $(VENV)/base $(VENV)/dev
+	@touch $@ $(VENV)/base $(VENV)/film $(VENV)/dev
 
 clean:
 	rm -rf $(VENV) demo gallery build dist .pytest_cache .mypy_cache .ruff_cache kernels/mlsolve_kernels/__pycache__/kernels-*

@@ -31,6 +31,7 @@ ONLY_IN = {
     "rich": {"mlsolve_cli"},
     "PIL": {"mlsolve"},
     "cv2": {"mlsolve"},
+    "av": {"mlsolve"},
     "pyvips": {"mlsolve"},
     "tifffile": set(),
     "numba": {"mlsolve_kernels", "mlsolve_bench"},
@@ -133,7 +134,7 @@ def test_no_file_is_too_long():
 def test_importing_and_help_load_nothing_heavy():
     script = (
         "import sys, mlsolve, mlsolve_cli.main;"
-        "print([m for m in ('numpy', 'numba', 'cv2', 'PIL', 'pyvips', 'rich.progress') if m in sys.modules])"
+        "print([m for m in ('numpy', 'numba', 'cv2', 'av', 'PIL', 'pyvips', 'rich.progress') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
