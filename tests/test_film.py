@@ -1,26 +1,23 @@
-"""The film of the sheets: what its frames show, how they follow each other, and the file they become."""
+"""The film of the sheets: what its frames show, and how they follow each other."""
 
 import json
 import math
+import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
 from mlsolve.colour import light_from_srgb, srgb_from_light
-from mlsolve.errors import InputError, OptionError, OutputError
-from mlsolve.film import Film, check_film, files, frame_size, frames, picture_size, write_film
+from mlsolve.errors import InputError, OptionError
+from mlsolve.film import Film, frame_size, frames, picture_size
 from mlsolve.film import folder as film_folder
 from mlsolve.film.poses import apart, between, lying, placed
 from mlsolve.images import save_png
 from mlsolve.model import Arrangement, Placement
-from mlsolve_cli.animate import animate
 
-WRITES_GIF = hasattr(cv2, "imencodeanimation") and cv2.haveImageWriter(".gif")
-needs_gif = pytest.mark.skipif(not WRITES_GIF, reason="OpenCV before 4.12 writes no GIF: pip install one")
 SIDE = 40
 SHEETS = 3
 ALL = Arrangement(Path("all.png"))
@@ -214,108 +211,6 @@ def test_pictures_find_room_in_frames(sheet):
         assert max(a / b for a, b in zip(picture, frame, strict=True)) > 0.6
 
 
-@pytest.mark.parametrize("suffix", [".mp4", pytest.param(".gif", marks=needs_gif)])
-def test_files_are_read_back(tmp_path, layers, suffix):
-    path = tmp_path / f"film{suffix}"
-    film = Film([layer[:26] for layer in layers], [ALL], [0.3], ["all"], fps=12.5, seconds=4)
-    write_film(path, film, 12.5)
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    wanted = film[film.rest(1)[0]]
-    if suffix == ".gif":
-        done, animation = cv2.imreadanimation(str(path))
-        assert done
-        assert animation.loop_count == 0
-        assert sum(animation.durations) == 4000
-        read, durations = [image[..., :3] for image in animation.frames], list(animation.durations)
-        assert len(read) < len(film)
-        shown = read[next(k for k in range(len(read)) if sum(durations[: k + 1]) > 80 * film.rest(1)[0])]
-    else:
-        reader = cv2.VideoCapture(str(path))
-        assert reader.get(cv2.CAP_PROP_FPS) == 12.5
-        read = []
-        while (got := reader.read())[0]:
-            read.append(got[1])
-        assert len(read) == len(film) == 50
-        shown = read[film.rest(1)[0]]
-    assert {image.shape for image in read} == {wanted.shape}
-    # Both formats lose something.
-    difference = shown[..., ::-1].astype(int) - wanted
-    assert np.sqrt(np.mean(difference**2)) < 16
-    with pytest.raises(OutputError, match="exists already: choose another name or add --overwrite"):
-        write_film(path, film, 12.5)
-    write_film(path, [wanted] * 3, 12.5, overwrite=True)
-    assert path.stat().st_size > 100
-
-
-@needs_gif
-def test_a_gif_is_as_long_as_the_film_whatever_the_rate(tmp_path):
-    path = tmp_path / "a.gif"
-    write_film(path, (np.full((16, 16, 3), 3 * k, np.uint8) for k in range(31)), 30)
-    done, animation = cv2.imreadanimation(str(path))
-    assert done
-    assert len(animation.frames) == 31
-    assert sum(animation.durations) == 1030
-    assert set(animation.durations) == {30, 40}
-
-
-def failing(shape):
-    yield np.zeros(shape, np.uint8)
-    yield np.ones(shape, np.uint8)
-    raise RuntimeError("no more")
-
-
-@pytest.mark.parametrize("suffix", [".mp4", pytest.param(".gif", marks=needs_gif)])
-def test_nothing_half_written_stays(tmp_path, suffix, monkeypatch):
-    path = tmp_path / f"film{suffix}"
-    path.write_bytes(b"what was there")
-    with pytest.raises(RuntimeError, match="no more"):
-        write_film(path, failing((16, 16, 3)), 10, overwrite=True)
-    with pytest.raises(OptionError, match=r"a frame has shape \(18, 16, 3\) and type uint8"):
-        write_film(path, [np.zeros((side, 16, 3), np.uint8) for side in (16, 18)], 10, overwrite=True)
-    monkeypatch.setattr(files, "_is_whole", lambda path, count: False)
-    monkeypatch.setattr(cv2, "imencodeanimation", lambda *_: (False, None), raising=False)
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_film(path, [np.zeros((16, 16, 3), np.uint8)], 10, overwrite=True)
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    assert path.read_bytes() == b"what was there"
-
-
-def test_an_mp4_that_the_disk_cut_off_is_noticed(tmp_path):
-    write_film(tmp_path / "a.mp4", [np.full((16, 16, 3), k, np.uint8) for k in range(20)], 10)
-    whole = (tmp_path / "a.mp4").read_bytes()
-    (tmp_path / "b.mp4").write_bytes(whole[: len(whole) // 2])
-    assert files._is_whole(tmp_path / "a.mp4", 20)
-    assert not files._is_whole(tmp_path / "a.mp4", 21)
-    assert not files._is_whole(tmp_path / "b.mp4", 20)
-
-
-@needs_gif
-def test_files_that_cannot_be_are_refused(tmp_path, monkeypatch):
-    (tmp_path / "d.mp4").mkdir()
-    for name, fps, words in (
-        ("a.avi", 25, r"a\.avi does not end in \.mp4 or \.gif"),
-        ("a", 25, r"a does not end in \.mp4 or \.gif"),
-        ("a.gif", 60, "fps is 60: a GIF shows 50 at the most"),
-        ("a.mp4", 0.5, "fps is 0.5: it must be from 1 to 120"),
-        ("none/a.mp4", 25, "there is no folder .*none, make it first"),
-        ("d.mp4", 25, "is a folder: give the name of a file"),
-    ):
-        with pytest.raises((OptionError, OutputError), match=words):
-            check_film(tmp_path / name, fps, overwrite=True)
-    for shape, words in (((15, 16, 3), "frames are 16×15: an MP4 wants even sides"), (None, "there are no frames")):
-        with pytest.raises(OptionError, match=words):
-            write_film(tmp_path / "a.mp4", [] if shape is None else [np.zeros(shape, np.uint8)], 25)
-    monkeypatch.setattr(files, "available_memory", lambda: 3000)
-    with pytest.raises(OptionError, match=r"takes more than the 0\.0029 MiB of memory that are free: write \.mp4"):
-        write_film(tmp_path / "a.gif", [np.full((16, 16, 3), k, np.uint8) for k in range(3)], 25)
-    monkeypatch.delattr(cv2, "imencodeanimation")
-    with pytest.raises(
-        OptionError, match=r"cannot be written by OpenCV .*: write \.mp4, or pip install '.*>=4\.12'"
-    ):
-        check_film(tmp_path / "a.gif", 25)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["d.mp4"]
-
-
 def test_films_that_cannot_be_are_refused(layers):
     for arguments, settings, words in (
         (([], []), {}, "there is no arrangement"),
@@ -348,11 +243,15 @@ def prints(tmp_path, layers, monkeypatch):
     return folder
 
 
-def test_a_folder_becomes_a_film(prints, capsys):
-    animate(prints, None, 96, 3.0, 10.0, True, False)
-    assert "prints.mp4: 30 frames of 96×80, 3 s" in capsys.readouterr().out
-    reader = cv2.VideoCapture(str(prints.parent / "prints.mp4"))
-    assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == 30
+@pytest.mark.parametrize(("installed", "suffix"), [(True, ".mp4"), (False, ".webp")])
+def test_a_folder_becomes_a_film(prints, mlsolve, monkeypatch, installed, suffix):
+    if not installed:
+        monkeypatch.setitem(sys.modules, "av", None)
+    run = mlsolve("animate", "prints", "--size", 96, "--seconds", 3, "--fps", 10)
+    assert run.status == 0, run.err
+    assert f"prints{suffix}: 30 frames of 96×80, 3 s" in run.out
+    assert sorted(path.name for path in prints.parent.iterdir()) == ["prints", f"prints{suffix}"]
+    assert (prints.parent / f"prints{suffix}").stat().st_size > 1000
     film = film_folder.film_of(prints, 96, 10.0)
     assert film.size == (96, 80)
     stack = film[film.rest(2)[0]][film.window]
@@ -361,6 +260,16 @@ def test_a_folder_becomes_a_film(prints, capsys):
     film = film_folder.film_of(prints, 96, 10.0, captions=False)
     assert not np.array_equal(film[film.rest(2)[0]][film.window], stack)
     assert (film[film.rest(2)[0]][film.window] == 200).all()
+
+
+def test_a_film_that_cannot_be_written_is_told_before_it_is_made(prints, mlsolve, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(film_folder, "load_job", None)
+    run = mlsolve("animate", "prints", "--out", "a.mp4")
+    assert run.status == 2
+    assert run.refusal == "a.mp4 takes PyAV: pip install 'mlsolve[film]', or write .webp"
+    assert mlsolve("animate", "prints", "--out", "a.mov").refusal.startswith("a.mov does not end in .mp4, .webp or")
+    assert [path.name for path in prints.parent.iterdir()] == ["prints"]
 
 
 def test_folders_without_what_a_film_needs_are_refused(prints):

@@ -2,7 +2,7 @@
 
 script.py says what happens when, table.py where things lie and what the camera sees of them, poses.py how a
 sheet gets from place to place; projector.py turns a scene into a frame, captions.py writes below it, files.py makes
-a film of the frames, and folder.py finds all of it in the folder of a run.
+a film of the frames, by mp4.py, webp.py or gif.py, and folder.py finds all of it in the folder of a run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from ..errors import InputError, OptionError
 from ..model import Arrangement
 from ..options import check_exposure
 from .captions import captions
-from .files import SUFFIXES, check_film, write_film
+from .files import check_film, usual_suffix, write_film
 from .projector import Projector
 from .script import Script
 from .table import Size, Table, frame_size, picture_size
 
-__all__ = ["SUFFIXES", "Film", "check_film", "frame_size", "frames", "picture_size", "write_film"]
+__all__ = ["Film", "check_film", "frame_size", "frames", "picture_size", "usual_suffix", "write_film"]
 
 Frame = npt.NDArray[np.uint8]
 
