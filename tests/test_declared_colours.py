@@ -589,7 +589,9 @@ def test_the_command_line_names_a_profile(mlsolve, inks, tmp_path):
     """For a run, which remembers it, for its estimate, and for a guide made of a photo."""
     (tmp_path / "press.icc").write_bytes(tables(b"CMYK", INKS, 2))
     run = ("run", "inks.tif", "-g", "rosette:1", "--size", 24, "--iterations", 2)
-    ideal = mlsolve(*run, "--out", "ideal")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        ideal = mlsolve(*run, "--out", "ideal")
     assert ideal.status == 0
     assert ideal.err.count("mlsolve: warning: inks.tif is CMYK without a profile") == 1
     named = ("--cmyk-profile", "press.icc")
