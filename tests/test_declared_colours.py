@@ -432,6 +432,13 @@ def test_avif(tmp_path):
     close(tmp_path / "c.avif", srgb_values(codes / 255), 4)
 
 
+@pytest.mark.parametrize("primaries", [None, 12])
+def test_grey_avif_is_grey_however_many_planes_it_comes_in(tmp_path, primaries):
+    grey = smooth()[..., 0]
+    found = mlsolve.load_picture(avif(tmp_path / "a.avif", grey, primaries))
+    np.testing.assert_allclose(255 * found, np.repeat(grey[..., np.newaxis], found.shape[2], axis=2), atol=3)
+
+
 def test_avif_of_ten_bits_has_a_white_of_its_own(tmp_path):
     import pyvips
 

@@ -120,9 +120,8 @@ def _by_tables(space: ColourSpace) -> Conversion:
 
     def convert(rows: Rows) -> npt.NDArray[np.uint16]:
         curves = tables(65536 if rows.dtype == np.uint16 else 256)
-        light = np.empty(rows.shape, np.float32)
-        for plane, curve in enumerate(curves):
-            light[..., plane] = curve[rows[..., plane]]
+        planes = [curve[rows[..., plane]] for plane, curve in enumerate(curves)]
+        light = np.stack(planes, axis=-1)
         return _encoded(light if matrix is None else light @ matrix.T)
 
     return Conversion(convert)

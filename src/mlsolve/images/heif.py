@@ -38,20 +38,23 @@ def describe(path: Path) -> Stored:
     # The planes as they are coded, and what they become.
     held = 6 * bits // 8 * width * height + 2 * chunk_rows * row_bytes
     # libheif has turned the picture as the file says; its EXIF does not count (ISO/IEC 23008-12).
-    return Stored((width, height), mode, alpha, bits, 1, _colours(picture, path), chunks, chunk_rows, held)
+    return Stored((width, height), mode, alpha, bits, 1, _colours(picture, path, grey), chunks, chunk_rows, held)
 
 
-def colours_of(path: Path) -> bytes | ColourSpace | None:
-    """Return what the HEIC or AVIF file `path` says of its colours; raises InputError for high dynamic range."""
-    return _colours(_open(path), path)
+def colours_of(path: Path, grey: bool) -> bytes | ColourSpace | None:
+    """Return what the AVIF `path` says of its colours; grey: whether what decodes it gives no colour.
+
+    Raises InputError for high dynamic range.
+    """
+    return _colours(_open(path), path, grey)
 
 
-def _colours(picture: Any, path: Path) -> bytes | ColourSpace | None:
+def _colours(picture: Any, path: Path, grey: bool) -> bytes | ColourSpace | None:
     """Return the profile of an opened `picture`, else its primaries and curve; None: nothing is said."""
     numbers, space = picture.info.get("nclx_profile"), None
     if numbers:
         points = CodePoints(numbers["color_primaries"], numbers["transfer_characteristics"])
-        space = points.space(picture.mode.startswith("L"), path)
+        space = points.space(grey, path)
     profile = picture.info.get("icc_profile")
     return bytes(profile) if profile else space
 

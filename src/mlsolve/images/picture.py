@@ -161,7 +161,7 @@ def _described(path: Path, kind: str) -> Stored:
         orientation, colours, frames = png_chunks.facts(path, stored.mode == "L")
         return replace(stored, orientation=orientation, colours=colours, frames=frames)
     if kind == "AVIF":
-        return replace(stored, colours=heif.colours_of(path))
+        return replace(stored, colours=heif.colours_of(path, stored.mode == "L"))
     return stored
 
 
