@@ -256,7 +256,7 @@ def measured(monkeypatch):
     monkeypatch.setattr("mlsolve_kernels.threads.available_cores", lambda: 2)
     monkeypatch.setattr("mlsolve_kernels.compiled.is_cached", lambda: True)
     monkeypatch.setattr("mlsolve_cli.bench._processor", lambda: "Abacus 3000")
-    monkeypatch.setattr("mlsolve_cli.bench._memory", lambda: 32 * 10**9)
+    monkeypatch.setattr("mlsolve.memory.installed_memory", lambda: 32 * 10**9)
     monkeypatch.setattr("mlsolve_cli.bench.find_spec", lambda name: object())
     return paces
 
@@ -340,7 +340,7 @@ def test_the_command_that_tells_the_rest(mlsolve, measured, monkeypatch, argumen
 
 def test_a_system_that_does_not_tell_its_memory(mlsolve, measured, monkeypatch):
     monkeypatch.setattr("mlsolve.memory.available_memory", lambda: None)
-    monkeypatch.setattr("mlsolve_cli.bench._memory", lambda: None)
+    monkeypatch.setattr("mlsolve.memory.installed_memory", lambda: None)
     done = mlsolve("bench", "--grey", "--layers", 1, "--threads", 1)
     assert done.out.splitlines()[:2] == ["Abacus 3000, 2 cores", "1 layer in grey, on 1 thread"]
     assert json.loads(mlsolve("bench", "--json").out)["machine"]["free"] is None

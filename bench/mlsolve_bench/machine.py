@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mlsolve.memory import installed_memory
 from mlsolve_kernels.threads import available_cores
 
 
@@ -53,10 +54,11 @@ def describe() -> dict[str, Any]:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         info = ""
+    memory = installed_memory()
     return {
         "cpu": cpu_model(info),
         "cores": available_cores(),
-        "memory GB": _memory(),
+        "memory GB": None if memory is None else round(memory / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: version_of(name) for name in ("mlsolve", "numpy", "numba", "torch")},
@@ -89,14 +91,6 @@ def commit() -> str | None:
         return head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _memory() -> float | None:
-    try:
-        (kibibytes,) = re.findall(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    return round(int(kibibytes) * 1024 / 1e9, 1)
 
 
 def version_of(name: str) -> str | None:

@@ -1,7 +1,6 @@
 """`mlsolve bench`: what this machine does, and how long a print would take it."""
 
 import json
-import os
 import platform
 import shlex
 import sys
@@ -107,19 +106,11 @@ class _Machine:
 
 
 def _this_machine(threads: int | None) -> _Machine:
-    from mlsolve.memory import available_memory
+    from mlsolve.memory import available_memory, installed_memory
     from mlsolve_kernels.threads import available_cores
 
     cores = available_cores()
-    return _Machine(_processor(), cores, threads or cores, _memory(), available_memory())
-
-
-def _memory() -> int | None:
-    """Return the bytes of memory this machine has, or None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # AttributeError: Windows has no sysconf
-        return None
+    return _Machine(_processor(), cores, threads or cores, installed_memory(), available_memory())
 
 
 def _processor() -> str:

@@ -84,8 +84,9 @@ def carry_out(act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool,
 def warm_up(job: "Job | None") -> None:
     """Load and compile what a run of `job` takes, so that the memory of a run can be told from it."""
     from mlsolve.backends import may_use_gpu
-    from mlsolve.runs.warm import is_compiled, run_everything_once
+    from mlsolve.runs.warm import check_room, is_compiled, run_everything_once
 
+    check_room(job)
     if not may_use_gpu("auto") and not is_compiled(job):
         with suppress(BrokenPipeError):
             typer.echo("compiling the kernels, once for this version: some 20 s", err=True)

@@ -29,11 +29,13 @@ def info(
     Example: **mlsolve info**
     """
     from mlsolve.folder import versions
+    from mlsolve.memory import available_memory, in_words
     from mlsolve_kernels.compiled import cache_folder, is_cached
+    from mlsolve_kernels.control_groups import memory_limit
     from mlsolve_kernels.threads import available_cores
 
     gpu, without = _gpu()
-
+    free, limit = available_memory(), memory_limit()
     folder = cache_folder()
     kernels = "not cached: no folder can be written"
     if folder is not None:
@@ -42,6 +44,10 @@ def info(
         "versions": versions(),
         "machine": f"{platform.machine()} {platform.system()}",
         "cores": available_cores(),
+        "memory": {
+            "free": free,
+            "control group": None if limit is None else {"path": str(limit.group), "limit": limit.limit},
+        },
         "devices": [] if gpu is None else [gpu],
         "backend": "cpu" if gpu is None else "cuda",
         "kernels": kernels,
@@ -51,7 +57,11 @@ def info(
         return
     for name, found in facts["versions"].items():
         typer.echo(f"{name:<24} {found}")
-    typer.echo(f"{'machine':<24} {facts['machine']}, {facts['cores']} cores for mlsolve")
+    cores = f"{facts['cores']} core{'' if facts['cores'] == 1 else 's'}"
+    typer.echo(f"{'machine':<24} {facts['machine']}, {cores} for mlsolve")
+    if free is not None:
+        within = "" if limit is None else f"; control group {limit.group} is limited to {in_words(limit.limit)}"
+        typer.echo(f"{'memory':<24} {in_words(free)} free{within}")
     shown = without if gpu is None else f"{gpu['name']}, {gpu['free GB']:.3g} GB free"
     typer.echo(f"{'devices':<24} {shown}")
     typer.echo(f"{'kernels':<24} {kernels}")

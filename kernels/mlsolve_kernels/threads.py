@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .compiled import kernel
+from .control_groups import core_limit
 
 
 @kernel
@@ -20,10 +21,14 @@ def share_of(rows: int, worker: int, workers: int) -> tuple[int, int]:
 
 
 def available_cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of cores this process may use: those it may run on, or fewer if its time is limited.
+
+    A control group grants processor time, a container's `--cpus 1.5`: on a large machine threads beyond that would
+    only wait in turns. A part of a core counts as one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    granted = core_limit()
+    return cores if granted is None else min(cores, granted)
 
 
 class Team:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from mlsolve_kernels.control_groups import memory_limit
+
 from .errors import InputError, OptionError
 
 BYTES_PER_VALUE: Final = 55
@@ -59,18 +61,30 @@ def check_memory(size: tuple[int, int], layers: int, planes: int, images: int = 
 
 
 def available_memory() -> int | None:
-    """Return the bytes that can be had without swapping, or None where the system does not tell; Linux does."""
-    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+    """Return the bytes that can be had without swapping, or None where the system does not tell.
+
+    That is what the system has left, or less if the control groups of this process leave less, as in a container.
+    """
+    limit = memory_limit()
+    known = (_of_the_system("available"), None if limit is None else limit.left)
+    return min((size for size in known if size is not None), default=None)
+
+
+def installed_memory() -> int | None:
+    """Return the bytes of memory this machine has, or None where the system does not tell."""
+    return _of_the_system("total")
 
 
 def resident_memory() -> int | None:
     """Return the bytes this process holds now, or None where the system does not tell."""
-    return _kilobytes(Path("/proc/self/status"), "VmRSS:")
+    held = _kilobytes(Path("/proc/self/status"), "VmRSS:")
+    return _of_this_process("rss") if held is None else held
 
 
 def peak_memory() -> int | None:
-    """Return the most bytes this process has held, or None where the system does not tell."""
-    return _kilobytes(Path("/proc/self/status"), "VmHWM:")
+    """Return the most bytes this process has held, or None where the system does not tell: Linux and Windows do."""
+    held = _kilobytes(Path("/proc/self/status"), "VmHWM:")
+    return _of_this_process("peak_wset") if held is None else held
 
 
 def forget_peak() -> None:
@@ -97,6 +111,26 @@ def trim() -> None:
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+
+
+def _of_the_system(name: str) -> int | None:
+    """Return what psutil calls `name` of the system's memory, in bytes; None where it finds nothing out."""
+    import psutil
+
+    try:
+        return int(getattr(psutil.virtual_memory(), name))
+    except (OSError, RuntimeError):
+        return None
+
+
+def _of_this_process(name: str) -> int | None:
+    """Return what psutil calls `name` of this process' memory, in bytes; None where it finds nothing out."""
+    import psutil
+
+    try:
+        return getattr(psutil.Process().memory_info(), name, None)
+    except (OSError, RuntimeError, psutil.Error):
+        return None
 
 
 def _kilobytes(path: Path, name: str) -> int | None:

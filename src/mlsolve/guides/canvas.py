@@ -26,7 +26,7 @@ _FRACTION_BITS: Final = 6
 """Binary places of a corner's coordinate in sub-pixels."""
 _MARGIN: Final = 2.0
 """Sub-pixels by which what OpenCV paints may lie beside a polygon's true border, and then some."""
-_KEPT: Final = 1 << 25
+_KEPT: Final = 1 << 22
 """Bytes of tiles that are kept, for the next region begins where this one ends within a tile."""
 
 

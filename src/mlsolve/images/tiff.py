@@ -1,6 +1,5 @@
 """TIFF in tiles, written a row of tiles at a time (TIFF 6.0; BigTIFF where 32-bit offsets might not do)."""
 
-import os
 import struct
 import zlib
 from array import array
@@ -42,7 +41,9 @@ class TiffWriter(RowWriter):
     def _begin(self, file: BinaryIO) -> None:
         self._big = self.row_bytes * self.size[1] > _BIG
         self._offsets, self._lengths = array("Q"), array("Q")
-        self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _WORKERS))
+        from mlsolve_kernels.threads import available_cores  # here, for it loads the compiler
+
+        self._pool = ThreadPoolExecutor(min(available_cores(), _WORKERS))
         # The place of the directory is filled in at the end.
         file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) if self._big else struct.pack("<2sHI", b"II", 42, 0))
 

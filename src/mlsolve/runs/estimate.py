@@ -81,7 +81,7 @@ def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) 
         problem.layers * problem.pixels(level) * plan.cost * iterations
         for level, plan in enumerate(levels, start=1)
     )
-    free = available_memory()
+    budget = machine.budget
     lying = lying_at(problem, problem.levels).whole
     whole = parts.limits.tile_bytes(problem.layers, problem.planes, (height, width), lying)
     if lying.objective is None:
@@ -97,8 +97,8 @@ def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) 
         down * across * (1 if finest.together else problem.planes),
         -(-iterations // finest.iterations),
         finest.cost,
-        min(machine.memory or (free or 0) // 2, whole) or whole,
-        free,
+        whole if budget is None else min(budget, whole),
+        available_memory(),
         whole,
         disk_bytes(problem, job, files, levels),
         shutil.disk_usage(place).free,

@@ -30,6 +30,9 @@ _RESERVE: Final = 8 << 20
 _REPORT: Final = 4 << 20
 """Bytes for encoding contact sheet and previews, besides the pictures on them."""
 
+_PROGRAM: Final = 90 << 20
+"""Bytes that a process of several holds before it has a tile: the program, loaded and ready, measured."""
+
 _STACK: Final = 3 << 19
 """Bytes for writing the picture of a stack, besides its rows."""
 
@@ -47,7 +50,7 @@ class Machine:
     """What a run may take."""
 
     memory: int | None = None
-    """Bytes beyond what the process holds when it begins; None: half of what is free."""
+    """Bytes beyond what the processes hold when they begin; None: half of what is free."""
     processes: int = 1
     """Processes that advance tiles."""
     threads: int | None = None
@@ -59,6 +62,20 @@ class Machine:
         """Check the numbers."""
         if not 1 <= self.processes <= MAX_PROCESSES:
             raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
+
+    @property
+    def budget(self) -> int | None:
+        """Bytes that the run may take now, None where the system does not tell what is free."""
+        free = available_memory()
+        if self.memory is not None or free is None:
+            return self.memory
+        return max(0, free - self._programs) // 2
+
+    @property
+    def _programs(self) -> int:
+        """Bytes that processes take for themselves, besides this one."""
+        alone = self.processes == 1 or self.device is not None
+        return 0 if alone else self.processes * _PROGRAM
 
     @property
     def workers(self) -> int:
@@ -90,19 +107,17 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
 
     Raises OptionError if the memory is too little, naming the least that would do.
     """
-    memory, device = machine.memory, _device_share(machine, problem)
+    memory, device = machine.budget, _device_share(machine, problem)
     if memory is None:
-        free = available_memory()
-        if free is None:
-            limits = Limits(None, machine.threads_each, disk, device)
-            return Shares(limits, 1024, CHUNK, min(problem.layers, machine.threads_each))
-        memory = free // 2
+        limits = Limits(None, machine.threads_each, disk, device)
+        return Shares(limits, 1024, CHUNK, min(problem.layers, machine.threads_each))
     least = _least(machine, problem, job, files, disk)
     if memory < least:
         # Rounded up, so that what is named will do.
         advice = -(-least // 2**20)
         raise OptionError(
-            f"memory is {in_words(memory)}: this print needs {advice}MiB at least{_why_whole(problem)}"
+            f"memory is {in_words(memory)}{_whence(machine)}: this print needs {advice}MiB at least"
+            f"{_why_whole(problem)}"
         )
     left = memory - _RESERVE
     side = next(
@@ -112,6 +127,13 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
     limits = Limits(left // machine.workers, machine.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
+
+
+def _whence(machine: Machine) -> str:
+    """Return where the memory comes from if it was not given."""
+    if machine.memory is not None:
+        return ""
+    return ", half of what is free" + (f" beside {machine.processes} processes" if machine.processes > 1 else "")
 
 
 def _why_whole(problem: Problem) -> str:

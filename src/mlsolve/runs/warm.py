@@ -10,14 +10,16 @@ import numpy as np
 from PIL import Image
 
 from mlsolve_kernels.compiled import is_cached
+from mlsolve_kernels.control_groups import memory_limit
 from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
 from ..backends import CpuBackend
-from ..errors import MlsolveError
+from ..errors import MlsolveError, OptionError
 from ..folder import Summary, prove, write_report
 from ..images import PngWriter, load_picture
 from ..job import Job
+from ..memory import in_words
 from ..options import Options
 from ..proof import Preview
 from ..rounds.balancing import balanced
@@ -33,10 +35,30 @@ from .output import laid_stacks
 
 _SIDE = 24
 
+_LOADING: Final = 45 << 20
+"""Bytes that loading and running everything once takes where it is compiled, measured, rounded up."""
+
+_COMPILING: Final = 180 << 20
+"""Bytes that it takes where it is not."""
+
 
 def is_compiled(job: Job | None) -> bool:
     """Tell whether most of what a run of `job` takes was compiled before."""
     return is_cached("cpu.sweep" if _small(job).objective.plain else "passes.stack_pass")
+
+
+def check_room(job: Job | None) -> None:
+    """Raise OptionError if the control group of this process has no room for `run_everything_once`.
+
+    Beyond its limit the kernel ends the process, after minutes of reading the program's own pages again and again.
+    """
+    limit = memory_limit()
+    needed, what = (_LOADING, "load") if is_compiled(job) else (_COMPILING, "compile")
+    if limit is not None and limit.left < needed:
+        raise OptionError(
+            f"the control group {limit.group} has {in_words(limit.left)} of its {in_words(limit.limit)} of memory "
+            f"left: mlsolve takes {in_words(needed)} to {what} its kernels, so raise that limit"
+        )
 
 
 _run_before: Final = set[Problem]()

@@ -1,0 +1,154 @@
+"""What memory there is, on any system, and what a run takes of it if nobody says."""
+
+import json
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlsolve import memory
+from mlsolve.errors import OptionError
+from mlsolve.job import Job
+from mlsolve.memory import available_memory, installed_memory, peak_memory, resident_memory
+from mlsolve.runs import estimate, machine, warm
+from mlsolve.runs.machine import Machine
+from mlsolve_kernels.control_groups import MemoryLimit
+
+GIB = 2**30
+System = namedtuple("System", "total available free")
+Held = namedtuple("Held", "rss")
+HeldOnWindows = namedtuple("HeldOnWindows", "rss peak_wset")
+
+
+def group(left, limit=GIB):
+    return MemoryLimit(Path("/groups/mine"), limit, left)
+
+
+@pytest.mark.parametrize(
+    ("limit", "available"),
+    [(None, 20 * GIB), (group(GIB), GIB), (group(0), 0), (group(30 * GIB, 90 * GIB), 20 * GIB)],
+)
+def test_the_smaller_of_what_system_and_control_group_leave(monkeypatch, limit, available):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: System(24 * GIB, 20 * GIB, 3 * GIB))
+    monkeypatch.setattr(memory, "memory_limit", lambda: limit)
+    assert available_memory() == available
+    assert installed_memory() == 24 * GIB
+
+
+@pytest.mark.parametrize("error", [OSError("no /proc"), NotImplementedError("this system")])
+def test_a_system_that_does_not_tell(monkeypatch, error):
+    def fails():
+        raise error
+
+    monkeypatch.setattr(psutil, "virtual_memory", fails)
+    monkeypatch.setattr(memory, "memory_limit", lambda: None)
+    assert available_memory() is installed_memory() is None
+    monkeypatch.setattr(memory, "memory_limit", lambda: group(GIB))
+    assert available_memory() == GIB
+
+
+def test_here_psutil_is_asked(monkeypatch):
+    monkeypatch.setattr(memory, "memory_limit", lambda: None)
+    assert available_memory() == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+    assert 0 < available_memory() < installed_memory()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="compares with what Linux tells of a process: run it there")
+def test_what_this_process_holds_is_what_linux_tells():
+    assert resident_memory() == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+    assert resident_memory() <= peak_memory()
+
+
+@pytest.mark.parametrize(("held", "peak"), [(Held(7000), None), (HeldOnWindows(7000, 9000), 9000)])
+def test_what_this_process_holds_elsewhere(monkeypatch, held, peak):
+    """macOS tells no peak, Windows does; neither has /proc."""
+    monkeypatch.setattr(memory, "_kilobytes", lambda path, name: None)
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda self: held)
+    assert resident_memory() == 7000
+    assert peak_memory() == peak
+
+
+def test_what_may_not_be_asked(monkeypatch):
+    def fails(self):
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(memory, "_kilobytes", lambda path, name: None)
+    monkeypatch.setattr(psutil.Process, "memory_info", fails)
+    assert resident_memory() is peak_memory() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "processes", "device", "budget"),
+    [
+        (None, 1, None, GIB // 2),
+        # Each of four processes loads the program for itself.
+        (None, 4, None, (GIB - 4 * machine._PROGRAM) // 2),
+        (None, 100, None, 0),
+        # With a GPU there is one process, whatever was said.
+        (None, 4, 8 * GIB, GIB // 2),
+        (3 * GIB, 4, None, 3 * GIB),
+    ],
+)
+def test_a_run_takes_half_of_what_is_free(monkeypatch, given, processes, device, budget):
+    monkeypatch.setattr(machine, "available_memory", lambda: GIB)
+    assert Machine(given, processes, device=device).budget == budget
+
+
+def test_a_run_takes_what_it_needs_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: None)
+    assert Machine().budget is None
+    assert Machine(GIB).budget == GIB
+
+
+def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, save, picture):
+    job = Job(save("t.png", picture(600, 700)), ("mosaic:3",) * 3)
+    monkeypatch.setattr(estimate, "_pace", lambda problem, machine: 1e-8)
+    for free, tiled in ((60 << 20, True), (None, False), (GIB, False)):
+        for module in (machine, estimate):
+            monkeypatch.setattr(module, "available_memory", lambda free=free: free)
+        found = estimate.estimate_job(job, Machine(), tmp_path / "o", None)
+        assert (found.tiles > 1) is tiled
+        assert found.memory == (30 << 20 if tiled else found.memory_whole)
+        assert found.memory_free == free
+
+
+@pytest.mark.parametrize(("processes", "beside"), [(1, ""), (2, " beside 2 processes")])
+def test_a_refusal_says_where_the_memory_comes_from(mlsolve, monkeypatch, save, picture, processes, beside):
+    free = (4 << 20) + (0 if processes == 1 else 2 * machine._PROGRAM)
+    monkeypatch.setattr(machine, "available_memory", lambda: free)
+    done = mlsolve("run", save("t.png", picture(40, 40)), "--processes", processes)
+    assert done.refusal.startswith(f"memory is 2 MiB, half of what is free{beside}: this print needs ")
+
+
+@pytest.mark.parametrize(("compiled", "enough"), [(True, 45 << 20), (False, 180 << 20)])
+def test_the_program_itself_must_fit(mlsolve, monkeypatch, save, picture, compiled, enough):
+    monkeypatch.setattr(warm, "is_compiled", lambda job: compiled)
+    for limit in (None, group(enough)):
+        monkeypatch.setattr(warm, "memory_limit", lambda limit=limit: limit)
+        warm.check_room(None)
+    monkeypatch.setattr(warm, "memory_limit", lambda: group(enough - 1))
+    with pytest.raises(OptionError):
+        warm.check_room(None)
+    monkeypatch.setattr(warm, "memory_limit", lambda: group(30 << 20, 256 << 20))
+    assert mlsolve("run", save("t.png", picture(40, 40))).refusal == (
+        "the control group /groups/mine has 30 MiB of its 256 MiB of memory left: mlsolve takes "
+        + ("45 MiB to load" if compiled else "180 MiB to compile")
+        + " its kernels, so raise that limit"
+    )
+
+
+def test_info_tells_of_the_limit(mlsolve, monkeypatch):
+    for limit in (None, group(300 << 20)):
+        monkeypatch.setattr("mlsolve_kernels.control_groups.memory_limit", lambda limit=limit: limit)
+        monkeypatch.setattr(memory, "memory_limit", lambda limit=limit: limit)
+        (line,) = (line for line in mlsolve("info").out.splitlines() if line.startswith("memory"))
+        facts = json.loads(mlsolve("info", "--json").out)["memory"]
+        if limit is None:
+            assert line.endswith(" free")
+            assert facts["free"] > 0
+            assert facts["control group"] is None
+        else:
+            assert line.split(maxsplit=1)[1] == "300 MiB free; control group /groups/mine is limited to 1 GiB"
+            assert facts == {"free": 300 << 20, "control group": {"path": "/groups/mine", "limit": GIB}}
