@@ -63,7 +63,8 @@ def _open(path: Path) -> Any:
     """Return the primary picture of `path`, not decoded yet."""
     import pi_heif
 
-    pi_heif.options.THUMBNAILS = False
-    pi_heif.options.DEPTH_IMAGES = False
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = False
+    # Its limits, made for servers, stop below the 200 megapixels of some phones.
+    pi_heif.options.DISABLE_SECURITY_LIMITS = True
     opened = pi_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True)
     return opened[opened.primary_index]
