@@ -1,12 +1,14 @@
 import hashlib
 import sys
+import tracemalloc
 
 import cv2
 import numpy as np
 import pytest
 
 from mlsolve import OptionError
-from mlsolve.guides import FAMILIES, PALETTES, canvas, generate, generated, kaleidoscope, palette
+from mlsolve.guides import FAMILIES, PALETTES, canvas, drawing_bytes, generate, generated, kaleidoscope, palette
+from mlsolve.rounds.tiles import tiles_of
 
 kaleidoscopes = sys.modules["mlsolve.guides.kaleidoscope"]  # whose name in the package is the function
 
@@ -138,6 +140,24 @@ def test_regions_of_a_sheet_too_large_to_draw(family):
             y, x = row * 500 + 250, column * 500 + 250
             far += np.abs(drawing.region(y, y + 1, x, x + 1)[0, 0] - small[row, column]).max() > 32
     assert far < 0.15 * rows.size * columns.size  # those on an edge
+
+
+@pytest.mark.parametrize("side", [128, 512])
+@pytest.mark.parametrize("size", [(120, 90), (500, 400), (2048, 600), (2049, 600), (3000, 900)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_drawing_takes_no_more_memory_than_it_says(family, size, side):
+    """Seed 0 has the rosette of the most and longest polygons among many."""
+    said = drawing_bytes(family, size, side)
+    tracemalloc.start()
+    try:
+        drawing = generated(family, size, 0)
+        for region in tiles_of(size[::-1], (side, side)):
+            drawing.region(*region)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    regions = 3 * min(side, size[0]) * min(side, size[1])
+    assert 0.2 * said < peak <= said + regions
 
 
 def test_regions_that_are_not():

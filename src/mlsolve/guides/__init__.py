@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import OptionError
+from .canvas import canvas_bytes
 from .drawing import Drawing, Picture
-from .kaleidoscope import Kaleidoscope, kaleidoscope
+from .kaleidoscope import Kaleidoscope, block_bytes, kaleidoscope
 from .mosaic import mosaic
 from .palette import PALETTES, Palette, palette
 from .rosette import rosette
@@ -20,6 +21,7 @@ __all__ = [
     "Drawing",
     "Palette",
     "Picture",
+    "drawing_bytes",
     "generate",
     "generated",
     "kaleidoscope",
@@ -31,9 +33,13 @@ __all__ = [
 
 def _mosaic_kaleidoscope(size: tuple[int, int], seed: int, colours: Palette) -> Kaleidoscope:
     """A kaleidoscope of a mosaic, for those who have no photo at hand."""
-    side = max(size)
-    photo = mosaic((side, side), seed, colours)
+    photo = mosaic(_photo_size(size), seed, colours)
     return Kaleidoscope(photo.region, photo.size, size, seed, fold=4 + seed % 5)
+
+
+def _photo_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of the mosaic that such a kaleidoscope shows."""
+    return max(size), max(size)
 
 
 FAMILIES: Final[dict[str, Callable[[tuple[int, int], int, Palette], Drawing]]] = {
@@ -59,3 +65,14 @@ def generated(family: str, size: tuple[int, int], seed: int = 0, palette_name: s
     if family not in FAMILIES:
         raise OptionError(f"guide family is {family!r}: use {', '.join(FAMILIES)}")
     return FAMILIES[family](size, seed, palette(palette_name, seed))
+
+
+def drawing_bytes(family: str, size: tuple[int, int], side: int) -> int:
+    """Return the memory that drawing a generated guide in regions of `side` × `side` takes, but for the regions.
+
+    family: a key of FAMILIES. size: (width, height) in pixels.
+    """
+    if family == "kaleidoscope":
+        photo_size = _photo_size(size)
+        return canvas_bytes(photo_size) + block_bytes(photo_size, size, side)
+    return canvas_bytes(size)

@@ -26,8 +26,12 @@ _FRACTION_BITS: Final = 6
 """Binary places of a corner's coordinate in sub-pixels."""
 _MARGIN: Final = 2.0
 """Sub-pixels by which what OpenCV paints may lie beside a polygon's true border, and then some."""
-_KEPT: Final = 1 << 22
+_AT_ONCE: Final = 1 << 16
+"""Corners times borders of the polygons whose borders are found together."""
+_KEPT: Final = 1 << 23
 """Bytes of tiles that are kept, for the next region begins where this one ends within a tile."""
+_POLYGONS: Final = 4_000_000
+"""Bytes of polygons and their borders, of the families that there are, measured."""
 
 
 class Canvas(Drawing):
@@ -48,8 +52,8 @@ class Canvas(Drawing):
         self._first = np.array([points.min(axis=0) for points in self._corners])
         self._last = np.array([points.max(axis=0) for points in self._corners])
         self._borders = _borders(self._corners)
-        self._across = size[0] if size[0] <= _NARROW else _TILE
-        self._tile = lru_cache(max(4, _KEPT // (_TILE * self._across * 3)))(self._drawn_tile)
+        self._across = _across(size[0])
+        self._tile = lru_cache(_most_kept(self._across))(self._drawn_tile)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
         bottom, right = top + picture.shape[0], left + picture.shape[1]
@@ -101,6 +105,25 @@ class Canvas(Drawing):
         return self._background, seen[::-1]
 
 
+def canvas_bytes(size: tuple[int, int]) -> int:
+    """Return the memory that drawing a Canvas of `size` = (width, height) takes, but for the regions drawn."""
+    width, height = size
+    across = _across(width)
+    tile = 3 * min(_TILE, height) * across
+    kept = min(_most_kept(across) * tile, 3 * width * height)
+    return _POLYGONS + (_FINER * _FINER + 1) * tile + kept
+
+
+def _across(width: int) -> int:
+    """Return the columns of a tile."""
+    return width if width <= _NARROW else _TILE
+
+
+def _most_kept(across: int) -> int:
+    """Return how many tiles are kept, four at least: the bands that a region of 1024 rows falls into."""
+    return max(4, _KEPT // (3 * _TILE * across))
+
+
 def _cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int, int]]:
     """Yield the tiles that start … stop - 1 falls into, as number, first and last + 1 within the range."""
     for number in range(start // step, -(-stop // step)):
@@ -111,9 +134,7 @@ def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
     """Return (n, 3) a, b, c for each convex polygon: within it, a·x + b·y ≥ c for all. None: it is not convex."""
     borders: list[Floats | None] = [None] * len(polygons)
     counts = np.array([len(corners) for corners in polygons])
-    for count in np.unique(counts):
-        # All polygons of as many corners together: there may be thousands of triangles.
-        members = np.flatnonzero(counts == count).tolist()
+    for members in _groups(counts):
         corners = np.stack([polygons[number] for number in members])
         following = np.roll(corners, -1, axis=1)
         along = following - corners
@@ -126,6 +147,15 @@ def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
         for number, line, use in zip(members, lines, convex, strict=True):
             borders[number] = line if use else None
     return borders
+
+
+def _groups(counts: npt.NDArray[np.int64]) -> Iterator[list[int]]:
+    """Yield the numbers of polygons of as many corners, many at a time: there may be thousands of triangles."""
+    for count in np.unique(counts):
+        members = np.flatnonzero(counts == count).tolist()
+        most = max(1, _AT_ONCE // int(count) ** 2)
+        for first in range(0, len(members), most):
+            yield members[first : first + most]
 
 
 def _code(colour: tuple[float, float, float]) -> Code:

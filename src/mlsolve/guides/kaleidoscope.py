@@ -18,8 +18,13 @@ Floats = npt.NDArray[np.floating]
 
 _BLOCK: Final = 512
 """Most rows and columns of the picture drawn at a time."""
+_LEAST_BLOCK: Final = 16
 _BOX: Final = 1024
 """About as many rows and columns of the photo a block is to cover."""
+_PLACE_BYTES: Final = 64
+"""Bytes that finding the place in the photo takes for each pixel of a block, measured."""
+_BOX_BYTES: Final = 9
+"""Bytes that a pixel of a box takes: it is read, and where it goes on mirrored, put together in two steps."""
 _FINEST: Final = 1024
 """Places a pixel of the photo is divided into: a place so rounded is exact in float32, from wherever it counts."""
 
@@ -43,7 +48,7 @@ class Kaleidoscope(Drawing):
         self._middle = np.array(photo_size) * rng.uniform(0.35, 0.65, 2)
         turn = rng.uniform(0, 2 * math.pi)
         scale = min(photo_size) / min(size) * rng.uniform(0.7, 1.0)
-        self._block = min(_BLOCK, max(16, int(_BOX / scale)))
+        self._block = min(_BLOCK, max(_LEAST_BLOCK, int(_BOX / scale)))
         self._halves = scale * _half_wedges(fold, turn)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
@@ -85,6 +90,17 @@ class Kaleidoscope(Drawing):
         first_row, first_column = int(rows.min()), int(columns.min())
         part = self._read(first_row, int(rows.max()) + 1, first_column, int(columns.max()) + 1)
         return part[rows - first_row][:, columns - first_column]
+
+
+def block_bytes(photo_size: tuple[int, int], size: tuple[int, int], side: int) -> int:
+    """Return the memory that drawing regions of `side` × `side` takes, of a picture of `size` = (width, height),
+    but for the regions and what the photo takes besides the boxes read of it.
+    """
+    scale = min(photo_size) / min(size)  # at the most: the seed makes it smaller
+    rows, columns = (min(side, _BLOCK, whole) for whole in size)
+    # A box lies about a block that is turned.
+    box = math.sqrt(2) * min(scale * max(rows, columns), max(_BOX, _LEAST_BLOCK * scale))
+    return _PLACE_BYTES * rows * columns + int(_BOX_BYTES * box * box)
 
 
 def kaleidoscope(photo: Picture, size: tuple[int, int], seed: int = 0, fold: int = 6) -> Picture:

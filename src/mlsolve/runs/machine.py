@@ -9,8 +9,9 @@ from mlsolve_kernels.threads import available_cores
 from mlsolve_kernels.window import RADIUS
 
 from ..errors import OptionError, OutputError
+from ..guides import drawing_bytes
 from ..images import Picture
-from ..job import Job
+from ..job import Job, parse_generated
 from ..lay import ACROSS
 from ..memory import available_memory, in_words
 from ..proof import CELL, previews_bytes
@@ -121,7 +122,9 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
         )
     left = memory - _RESERVE
     side = next(
-        side for side in (1024, 512, 256, CHUNK) if _side_bytes(side, problem, files) <= left or side == CHUNK
+        side
+        for side in (1024, 512, 256, CHUNK)
+        if _side_bytes(side, problem, job, files) * machine.workers <= left or side == CHUNK
     )
     rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, job) <= left or rows == 8)
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
@@ -212,18 +215,22 @@ def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     return _RESERVE + max(
         tile * machine.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
-        _side_bytes(CHUNK, problem, files),
+        _side_bytes(CHUNK, problem, job, files) * machine.workers,
         _proof_bytes(8, problem, job),
         _writer_bytes(8, problem, job),
         trial_bytes(problem) if len(problem.stacks) > 1 else 0,
     )
 
 
-def _side_bytes(side: int, problem: Problem, files: list[Picture]) -> int:
-    """Return the memory that making a tile of a picture takes, the part of the file that falls there included."""
+def _side_bytes(side: int, problem: Problem, job: Job, files: list[Picture]) -> int:
+    """Return the memory that making a tile of a picture takes: of a file, whose part that falls there is held as
+    well, or of a guide that is drawn.
+    """
     height, width = problem.shapes[-1]
     shrunk = max((max(1.0, p.size[0] / width, p.size[1] / height) for p in files), default=1.0)
-    return int((side * shrunk + 8) ** 2 * 30) + 24 * side * side
+    families = {parse_generated(guide)[0] for guide in job.guides if isinstance(guide, str)}
+    drawn = max((drawing_bytes(family, (width, height), side) for family in families), default=0)
+    return max(int((side * shrunk + 8) ** 2 * 30), drawn) + 24 * side * side
 
 
 def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
