@@ -195,7 +195,8 @@ def test_the_order_of_precedence(tmp_path, codes):
         ([cicp(12, 13), gama(1.0), iccp(LINEAR)], p3),
         ([gama(0.9), srgb, iccp(LINEAR)], linear),
         ([gama(1.0), chrm(P3), srgb], codes / 255),
-        ([iccp(b"no profile at all"), gama(1.0)], codes / 255),
+        ([iccp(b"no profile at all"), gama(1.0)], linear),
+        ([(b"iCCP", b"test\0\0not deflated"), gama(1.0)], linear),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -403,7 +404,7 @@ def test_what_is_no_profile_for_inks_is_refused(tmp_path, inks):
         ) as told:
             mlsolve.load_picture(path, tmp_path / name)
         assert "\n" not in str(told.value)
-    with pytest.raises(InputError, match=r"cmyk-profile is \S*missing\.icc, which does not exist: check the name"):
+    with pytest.raises(InputError, match=r"cmyk-profile is \S*missing\.icc, which is no file: check the name"):
         mlsolve.load_picture(path, tmp_path / "missing.icc")
 
 
@@ -500,7 +501,7 @@ def test_of_an_animation_the_first_frame_is_read_and_this_is_said(tmp_path, kind
     frames[0].save(tmp_path / f"one.{kind}", **options)
     close(tmp_path / f"one.{kind}", np.full((20, 30, 3), 40) / 255, 0.01)
     frames[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=frames[1:], **options)
-    with pytest.warns(UserWarning, match=rf"a\.{kind} has 3 frames: the first is read"):
+    with pytest.warns(UserWarning, match=rf"a\.{kind} holds 3 pictures: the first is read"):
         close(tmp_path / f"a.{kind}", np.full((20, 30, 3), 40) / 255, 0.01)
 
 
@@ -548,7 +549,7 @@ def test_jpeg_xl_without_its_package(tmp_path, monkeypatch):
         (0xC0, 12, "is a JPEG of 12 bits a sample"),
         (0xC3, 8, "is a lossless JPEG, which is not read: save it as PNG or TIFF"),
         (0xC5, 8, "is a hierarchical JPEG"),
-        (0xF7, 8, "is a JPEG-LS JPEG"),
+        (0xF7, 8, "is a JPEG-LS, which is not read"),
     ],
 )
 def test_jpegs_that_are_not_read_are_not_called_damaged(tmp_path, marker, bits, words):
@@ -616,3 +617,94 @@ def test_the_command_line_names_a_profile(mlsolve, inks, tmp_path):
     refused = mlsolve(*run, "--cmyk-profile", "inks.tif", "--out", "c")
     assert (refused.status, len(refused.err.splitlines())) == (2, 1)
     assert "cmyk-profile is inks.tif, which is no ICC profile for CMYK" in refused.err
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_signed_lab_with_alpha_and_in_planes(tmp_path, rng, bits, planar):
+    lab = rng.integers(60, 200, (20, 30, 3)) - [0, 128, 128]
+    one = 1 if bits == 8 else 256
+    highest = 2**bits - 1
+    raw = np.rint(lab * [highest / 255, one, one]).astype(np.int64) % 2**bits
+    back = np.stack([lab[..., 0] * 100 / 255, lab[..., 1], lab[..., 2]], axis=-1)
+    for alpha in (1.0, 0.6):
+        four = np.dstack([raw, np.full((20, 30), round(alpha * highest))]).astype(f"u{bits // 8}")
+        stored = np.moveaxis(four, -1, 0) if planar == "separate" else four
+        tifffile.imwrite(
+            tmp_path / "a.tif", stored, photometric="cielab", planarconfig=planar, extrasamples=["unassalpha"]
+        )
+        close(tmp_path / "a.tif", alpha * lab_shown(back) + 1 - alpha, 0.2)
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "cielab"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_tiled_tiff_that_is_cut_or_damaged_is_noticed(tmp_path, rng, photometric, compression):
+    """Of a tile that is missing libvips would make a black one."""
+    codes = rng.integers(0, 256, (100, 120, 3)).astype(np.uint8)
+    path = tmp_path / "a.tif"
+    options = {"extratags": [(65000, "s", 0, "odd", True), (306, "s", 0, "no date", True)]}
+    tifffile.imwrite(path, codes, photometric=photometric, tile=(32, 32), compression=compression, **options)
+    whole = path.read_bytes()
+    assert mlsolve.load_picture(path).shape == (100, 120, 3)
+    for share in (0.2, 0.6, 0.97):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(InputError, match="is cut off or damaged") as told:
+            mlsolve.load_picture(path)
+        assert str(told.value).count("a.tif") == 1
+    if compression:
+        middle = len(whole) // 2
+        path.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+        with pytest.raises(InputError, match="is cut off or damaged"):
+            mlsolve.load_picture(path)
+
+
+def test_a_damaged_layer_of_ours_is_noticed(tmp_path, rng):
+    codes = rng.integers(0, 256, (300, 280, 3)).astype(np.uint8)
+    with images.TiffWriter(tmp_path / "a.tif", (280, 300), 3, 8) as writer:
+        writer.write(codes)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="is cut off or damaged"):
+        mlsolve.load_picture(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        gamma(0.0),
+        formula(0, -1.0),
+        formula(1, 2.0, 0.0, 0.1),
+        formula(3, -2.4, 0.9, 0.1, 0.3, 0.1),
+        table([0.5] * 9),
+    ],
+)
+def test_a_curve_that_makes_no_light_is_passed_over(tmp_path, codes, curve):
+    Image.fromarray(codes).save(tmp_path / "a.png", icc_profile=matrix_profile(SRGB, curve))
+    with pytest.warns(UserWarning, match=r"a\.png: its colour profile is passed over"):
+        close(tmp_path / "a.png", codes / 255, 1e-4)
+
+
+def test_profiles_that_are_no_devices_are_passed_over(tmp_path, codes):
+    """Links between devices, abstract profiles, names of colours; and primaries that are hardly any."""
+    flat = ((0.64, 0.33), (0.64, 0.3301), (0.15, 0.06), (0.3127, 0.3290))
+    spoiled = [LINEAR[:12] + kind + LINEAR[16:] for kind in (b"link", b"abst", b"nmcl")]
+    for data in (*spoiled, matrix_profile(flat, gamma(1.0))):
+        Image.fromarray(codes).save(tmp_path / "a.png", icc_profile=data)
+        with pytest.warns(UserWarning, match=r"a\.png: its colour profile is passed over"):
+            close(tmp_path / "a.png", codes / 255, 1e-4)
+
+
+def test_one_number_that_is_unspecified_is_that_of_srgb(tmp_path, codes):
+    close(png(tmp_path / "a.png", codes, cicp(12, 2)), shown(codes / 255, P3, srgb_light), 0.05)
+    close(png(tmp_path / "b.png", codes, cicp(2, 8)), srgb_values(codes / 255))
+    deep = np.resize(np.array([16, 126, 235], np.uint16) * 256, (12, 14, 1)).repeat(3, axis=2).astype(np.uint16)
+    close(png(tmp_path / "n.png", deep, cicp(1, 13, full_range=0)), np.clip((deep / 256 - 16) / 219, 0, 1))
+
+
+def test_a_header_that_claims_too_much_is_told_with_its_name(tmp_path):
+    head = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
+    sizes = struct.pack("<IiiHHIIiiII", 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(head + sizes + bytes(100))
+    with pytest.raises(InputError, match=r"a\.bmp (says that it has|is cut off)"):
+        mlsolve.load_picture(tmp_path / "a.bmp")

@@ -46,6 +46,7 @@ def test_a_short_job_is_enough(tmp_path):
             "): write paths of Windows in single quotes, ",
         ),
         (r'target = "C:\pictures\cat.png"', "): write paths of Windows in single quotes, "),
+        (r"target = C:\cat.png", "): write paths of Windows in single quotes, "),
         (
             r'guides = ["g"]' "\n" r'target = "C:\new\tree.png"',
             r"target is 'C:\new\tree.png', where backslashes became other characters: write paths of Windows in",
@@ -88,7 +89,7 @@ def test_refused_files(tmp_path):
     with pytest.raises(InputError, match=r"is a folder: give the job\.toml in it"):
         load_job(tmp_path)
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="is no TOML file"):
+    with pytest.raises(InputError, match="is no UTF-8 text: save it as UTF-8"):
         load_job(tmp_path / "b.toml")
 
 

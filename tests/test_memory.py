@@ -152,3 +152,17 @@ def test_info_tells_of_the_limit(mlsolve, monkeypatch):
         else:
             assert line.split(maxsplit=1)[1] == "300 MiB free; control group /groups/mine is limited to 1 GiB"
             assert facts == {"free": 300 << 20, "control group": {"path": "/groups/mine", "limit": GIB}}
+
+
+def test_more_than_the_control_group_has_left_is_refused(mlsolve, monkeypatch, save, picture):
+    """The kernel would end the run in the middle; what fits is solved."""
+    save("t.png", picture(40, 40))
+    run = ("run", "t.png", "-g", "rosette:1", "--iterations", 2)
+    monkeypatch.setattr(machine, "memory_limit", lambda: group(GIB // 2))
+    refused = mlsolve(*run, "--memory", "600MiB", "--out", "a")
+    assert refused.status == 2
+    assert refused.err.splitlines()[-1] == (
+        "mlsolve: error: memory is 600 MiB: the control group /groups/mine has 512 MiB left of its 1 GiB, "
+        "give less, or leave --memory out"
+    )
+    assert mlsolve(*run, "--memory", "500MiB", "--out", "b").status == 0

@@ -150,27 +150,26 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Return the settings in the job file `path` as they stand there; all keys are known ones."""
+    text = ""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        settings = tomllib.loads(text)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the name") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder: give the job.toml in it") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, numbers of thousands of digits
-        raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}{_remedy(error)}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no UTF-8 text: save it as UTF-8") from None
+    except ValueError as error:  # TOMLDecodeError, numbers of thousands of digits
+        remedy = f": {_BACKSLASHES}" if "\\" in text else ""
+        raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}{remedy}") from None
     for key in settings:
         if key not in _KEYS:
             near = _nearest(key, _KEYS)
             raise OptionError(f"{path}: unknown key {key!r}: did you mean {near!r}?")
     return settings
-
-
-def _remedy(error: ValueError) -> str:
-    """Return what to do about backslashes of a path of Windows, which begin escapes; nothing for other errors."""
-    escapes = ("hex value", "Unescaped '\\'", "Unicode scalar")
-    return f": {_BACKSLASHES}" if any(words in str(error) for words in escapes) else ""
 
 
 def guide_entry(text: str, folder: Path) -> Path | str:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import FloatArray, check_size
+from ..errors import InputError
 from .files import write_bytes
 from .picture import FORMATS, Picture, open_picture
 from .png import PngWriter
@@ -48,7 +49,13 @@ def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> Fl
     picture = open_picture(path, None if cmyk_profile is None else Path(cmyk_profile))
     check_size(picture.size, str(path))
     width, height = picture.size
-    image = np.empty((height, width, picture.planes), np.float32)
+    try:
+        image = np.empty((height, width, picture.planes), np.float32)
+    except (MemoryError, ValueError):  # ValueError: more than can be counted
+        raise InputError(
+            f"{path} says that it has {width}×{height} pixels, more than there is memory for: "
+            "see whether it is damaged, or make it smaller"
+        ) from None
     stored = _as_stored(image, picture.orientation)
     top = 0
     for band in picture.bands(max(1, _BAND_BYTES // (2 * stored[0].size))):

@@ -72,19 +72,26 @@ class CodePoints:
     primaries: int
     transfer: int
     full_range: bool = True
-    """False: code values run from 16/255 to 235/255, as in video. What decodes YCbCr has seen to it already."""
+    """False: code values run from 16 to 235, and accordingly of more bits, as in video. What decodes YCbCr has seen
+    to it already."""
+    bits: int = 8
+    """Of a code value."""
 
     def space(self, grey: bool, path: object) -> ColourSpace | None:
-        """Return what code values mean; None if a number is unspecified or unknown.
+        """Return what code values mean; None if a number is unknown, or both are unspecified.
 
+        Of one that is unspecified alone, that of sRGB is assumed.
         Raises InputError, naming `path`, for PQ and HLG, which tell of more light than a print reflects.
         """
         refuse_hdr(self.transfer, path)
-        curve, primaries = TRANSFERS.get(self.transfer), PRIMARIES.get(self.primaries)
+        if self.transfer == self.primaries == UNSPECIFIED:
+            return None
+        curve = srgb_curve if self.transfer == UNSPECIFIED else TRANSFERS.get(self.transfer)
+        primaries = SRGB_PRIMARIES if self.primaries == UNSPECIFIED else PRIMARIES.get(self.primaries)
         if curve is None or primaries is None:
             return None
         if not self.full_range:
-            curve = _narrow(curve)
+            curve = _narrow(curve, self.bits)
         return ColourSpace.grey(curve) if grey else ColourSpace.of(primaries, curve)
 
 
@@ -97,6 +104,7 @@ def refuse_hdr(transfer: int, path: object) -> None:
         )
 
 
-def _narrow(curve: Curve) -> Curve:
-    """Return `curve` for values of which 16/255 is black and 235/255 white."""
-    return lambda values: curve(np.clip((values * 255 - 16) / 219, 0.0, 1.0))
+def _narrow(curve: Curve, bits: int) -> Curve:
+    """Return `curve` for codes of so many bits, of which 16 is black and 235 white if there are 8."""
+    unit, highest = 2 ** (bits - 8), 2**bits - 1
+    return lambda values: curve(np.clip((values * highest - 16 * unit) / (219 * unit), 0.0, 1.0))

@@ -22,6 +22,11 @@ _BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367
 """XYZ to the responses of cones in which whites are adapted (ICC.1:2022, annex E)."""
 
 
+_LEAST_DETERMINANT: Final = 1e-3
+_LARGEST_FACTOR: Final = 10.0
+"""Of primaries as XYZ, where sRGB has 0.2, and on the way to linear sRGB, where the widest spaces have 3."""
+
+
 class Primaries(NamedTuple):
     """CIE 1931 chromaticities (x, y) of red, green, blue and white."""
 
@@ -44,6 +49,15 @@ class ColourSpace:
 
     to_xyz: FloatArray | None
     curves: tuple[Curve, ...]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for primaries that hardly differ: any noise would become colours."""
+        if self.to_xyz is None:
+            return
+        if abs(np.linalg.det(self.to_xyz)) < _LEAST_DETERMINANT or (
+            np.abs(to_linear_srgb(self.to_xyz)).max() > _LARGEST_FACTOR
+        ):
+            raise ValueError("primaries that hardly differ")
 
     @classmethod
     def of(cls, primaries: Primaries, curve: Curve) -> "ColourSpace":

@@ -28,10 +28,12 @@ _STEPS: Final = 1 << 16
 """Steps of the root of light by which code values are looked up: what is found is the right code value of 16 bits,
 or one beside it."""
 
+_NAMES: Final[dict[Mode | None, str]] = {"L": "grey", "RGB": "RGB", "CMYK": "CMYK", "LAB": "CIELAB"}
+
 _SAME: Final = 1.0
 """Code values of 8 bits up to which colours that come out are those that went in, whatever a profile is called."""
 
-_UNREADABLE: Final = (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError)
+_UNREADABLE: Final = (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError, ArithmeticError)
 """What reading a profile raises where there is none."""
 
 
@@ -59,7 +61,8 @@ def conversion_of(stored: Stored, path: Path, cmyk_profile: Path | None = None) 
         if cmyk_profile is not None:
             return _named(cmyk_profile)
         warnings.warn(
-            f"{path} is CMYK without a profile, its inks are taken for ideal ones: name one by --cmyk-profile",
+            f"{path} is CMYK without a profile that can be used: its inks are taken for ideal ones, which are "
+            "brighter than real ones; name a profile by --cmyk-profile",
             stacklevel=5,
         )
         return Conversion(_without_inks)
@@ -85,12 +88,12 @@ def _declared(stored: Stored, path: Path) -> Conversion | None:
 
 def _named(path: Path) -> Conversion:
     """Return the way from inks by the profile in the file `path`; raises InputError if there is none in it."""
+    if not path.is_file():
+        raise InputError(f"cmyk-profile is {path}, which is no file: check the name")
     try:
         return _by_profile(Profile(path.read_bytes()), "CMYK", path)
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"cmyk-profile is {path}, which does not exist: check the name") from None
     except _UNREADABLE as error:
         raise InputError(
             f"cmyk-profile is {path}, which is no ICC profile for CMYK ({first_line(error)}): give an .icc file"
@@ -106,7 +109,7 @@ def _by_profile(profile: Profile, mode: Mode, path: Path) -> Conversion:
         # Equal values of red, green and blue are grey, and as light as the curve says.
         return _by_tables(ColourSpace.grey(space.curves[1]))
     if profile.mode != mode:
-        raise ValueError(f"it is for {profile.mode or 'other colours'}, the picture is {mode}")
+        raise ValueError(f"it is for {_NAMES.get(profile.mode, 'other colours')}, the picture is {_NAMES[mode]}")
     return _by_lcms(profile.data, mode) if space is None else _by_tables(space)
 
 

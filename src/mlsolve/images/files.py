@@ -31,8 +31,14 @@ def read_head(path: Path) -> bytes:
 
 
 def damaged(path: Path, error: BaseException | str) -> InputError:
-    """Return the error that says that there is no whole picture in `path`, and what the decoder found."""
-    return InputError(f"{path} is cut off or damaged ({first_line(error)}): get a whole copy")
+    """Return the error that says that there is no whole picture in `path`, and what the decoder found.
+
+    Or that it is of a kind that the decoder does not know, such as a compression it was built without.
+    """
+    found = first_line(error).replace(f"{path}: ", "")
+    if any(words in found.lower() for words in ("not configured", "unsupported", "not supported")):
+        return InputError(f"{path} is of a kind that is not read ({found}): save it as PNG, or TIFF with Deflate")
+    return InputError(f"{path} is cut off or damaged ({found}): get a whole copy")
 
 
 def first_line(error: BaseException | str) -> str:

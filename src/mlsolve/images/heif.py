@@ -18,7 +18,8 @@ def describe(path: Path) -> Stored:
 
     Raises InputError for high dynamic range, and whatever libheif raises.
     """
-    picture = _open(path)
+    file = _file(path)
+    picture = file[file.primary_index]
     alpha = "A" in picture.mode.split(";")[0]
     grey = picture.mode.startswith("L")
     mode: Mode = "L" if grey else "RGB"
@@ -29,7 +30,7 @@ def describe(path: Path) -> Stored:
     chunk_rows = rows_at_a_time(row_bytes, 1, height)
 
     def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
-        opened = _open(path)
+        opened = _primary(path)
         # Rows are filled up to whole words; the memory is libheif's and goes when `opened` does.
         pixels = np.array(opened)[:, :width].reshape(height, width, channels)
         image = filled_up(image_of(pixels), picture.info["bit_depth"])
@@ -38,7 +39,8 @@ def describe(path: Path) -> Stored:
     # The planes as they are coded, and what they become.
     held = 6 * bits // 8 * width * height + 2 * chunk_rows * row_bytes
     # libheif has turned the picture as the file says; its EXIF does not count (ISO/IEC 23008-12).
-    return Stored((width, height), mode, alpha, bits, 1, _colours(picture, path, grey), chunks, chunk_rows, held)
+    colours = _colours(picture, path, grey)
+    return Stored((width, height), mode, alpha, bits, 1, colours, chunks, chunk_rows, held, len(file))
 
 
 def colours_of(path: Path, grey: bool) -> bytes | ColourSpace | None:
@@ -46,7 +48,7 @@ def colours_of(path: Path, grey: bool) -> bytes | ColourSpace | None:
 
     Raises InputError for high dynamic range.
     """
-    return _colours(_open(path), path, grey)
+    return _colours(_primary(path), path, grey)
 
 
 def _colours(picture: Any, path: Path, grey: bool) -> bytes | ColourSpace | None:
@@ -59,12 +61,17 @@ def _colours(picture: Any, path: Path, grey: bool) -> bytes | ColourSpace | None
     return bytes(profile) if profile else space
 
 
-def _open(path: Path) -> Any:
+def _primary(path: Path) -> Any:
     """Return the primary picture of `path`, not decoded yet."""
+    file = _file(path)
+    return file[file.primary_index]
+
+
+def _file(path: Path) -> Any:
+    """Return the pictures of `path`, none of them decoded yet."""
     import pi_heif
 
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = False
     # Its limits, made for servers, stop below the 200 megapixels of some phones.
     pi_heif.options.DISABLE_SECURITY_LIMITS = True
-    opened = pi_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True)
-    return opened[opened.primary_index]
+    return pi_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True)

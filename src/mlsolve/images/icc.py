@@ -14,6 +14,9 @@ from .stored import Mode
 
 _SPACES: Final[dict[bytes, Mode]] = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 
+_CLASSES: Final = (b"scnr", b"mntr", b"prtr", b"spac")
+"""Input, display and output devices, and colour spaces; not links, abstract profiles and names (7.2.8)."""
+
 _HEADER: Final = 128
 """Bytes in front of the table of tags (ICC.1:2022, 7.2)."""
 
@@ -32,6 +35,8 @@ class Profile:
         if data[36:40] != b"acsp":
             raise ValueError("no ICC profile")
         self.data = data
+        if data[12:16] not in _CLASSES or data[20:24] not in (b"XYZ ", b"Lab "):
+            raise ValueError("a profile of no device and no colour space")
         self.mode: Mode | None = _SPACES.get(data[16:20])
         """The pictures it is for; None: of other colours than grey, RGB and CMYK."""
         (count,) = struct.unpack_from(">I", data, _HEADER)
@@ -46,15 +51,13 @@ class Profile:
 
     def space(self) -> ColourSpace | None:
         """Return the colour space by primaries and curves; None if the profile is made of tables."""
-        if any(name in self._tags for name in _TABLES):
+        if any(name in self._tags for name in _TABLES) or self.data[20:24] != b"XYZ ":
             return None
         if self.mode == "L" and b"kTRC" in self._tags:
             return ColourSpace.grey(_curve(self._tags[b"kTRC"]))
         if self.mode != "RGB" or any(name not in self._tags for name in (*_COLUMNS, *_CURVES)):
             return None
         to_xyz = np.stack([_xyz(self._tags[name]) for name in _COLUMNS], axis=-1)
-        if abs(np.linalg.det(to_xyz)) < 1e-6:
-            raise ValueError("primaries that lie on one line")
         return ColourSpace(to_xyz, tuple(_curve(self._tags[name]) for name in _CURVES))
 
 
@@ -64,7 +67,17 @@ def _xyz(tag: bytes) -> FloatArray:
 
 
 def _curve(tag: bytes) -> Curve:
-    """Return a curve: a gamma, a table (10.6), or a formula (10.18)."""
+    """Return a curve: a gamma, a table (10.6), or a formula (10.18); raises ValueError if it does not rise."""
+    curve = _read_curve(tag)
+    with np.errstate(all="ignore"):
+        light = curve(np.linspace(0, 1, 256))
+    rises = np.isfinite(light).all() and light[-1] - light[0] > _LEAST_CONTRAST and np.diff(light).min() > -0.01
+    if not rises:
+        raise ValueError("a curve that does not rise")
+    return curve
+
+
+def _read_curve(tag: bytes) -> Curve:
     if tag[:4] == b"para":
         return _formula(tag)
     if tag[:4] != b"curv":
@@ -77,6 +90,9 @@ def _curve(tag: bytes) -> Curve:
     table = np.frombuffer(tag, ">u2", count, 12) / 65535
     return lambda values: np.interp(values, np.linspace(0, 1, count), table)
 
+
+_LEAST_CONTRAST: Final = 0.05
+"""Of a curve: how much more light the largest code value stands for than the smallest."""
 
 _PARAMETERS: Final = (1, 3, 4, 5, 7)
 """How many numbers each type of formula has."""

@@ -34,7 +34,8 @@ def check(path: Path) -> None:
         return  # the decoder will say what is missing
     process, bits = found
     if process not in _READ:
-        raise InputError(f"{path} is a {process} JPEG, which is not read: save it as PNG or TIFF")
+        name = process if process == "JPEG-LS" else f"{process} JPEG"
+        raise InputError(f"{path} is a {name}, which is not read: save it as PNG or TIFF")
     if bits != 8:
         raise InputError(f"{path} is a JPEG of {bits} bits a sample, 8 are read: save it as 16-bit PNG or TIFF")
 

@@ -142,7 +142,8 @@ def open_picture(path: Path, cmyk_profile: Path | None = None) -> Picture:
     except Exception as error:
         raise damaged(path, _reason(error)) from None
     if stored.frames > 1:
-        warnings.warn(f"{path} has {stored.frames} frames: the first is read", stacklevel=3)
+        which = "its primary one" if kind == "HEIC" else "the first"
+        warnings.warn(f"{path} holds {stored.frames} pictures: {which} is read", stacklevel=3)
     return Picture(path, stored, cmyk_profile)
 
 
@@ -158,7 +159,7 @@ def _described(path: Path, kind: str) -> Stored:
         jpeg.check(path)
     stored = vips.describe(path, kind)
     if kind == "PNG":
-        orientation, colours, frames = png_chunks.facts(path, stored.mode == "L")
+        orientation, colours, frames = png_chunks.facts(path, stored.mode == "L", stored.bits)
         return replace(stored, orientation=orientation, colours=colours, frames=frames)
     if kind == "AVIF":
         return replace(stored, colours=heif.colours_of(path, stored.mode == "L"))

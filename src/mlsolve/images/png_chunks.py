@@ -13,6 +13,7 @@ from PIL import Image
 
 from .cicp import CodePoints
 from .colour_space import SRGB_PRIMARIES, ColourSpace, Primaries, power_curve, srgb_curve
+from .icc import Profile
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -39,8 +40,8 @@ class Facts(NamedTuple):
     """Of an animation."""
 
 
-def facts(path: Path, grey: bool) -> Facts:
-    """Return what the PNG `path` says of itself; grey: whether its pixels have no colour.
+def facts(path: Path, grey: bool, bits: int) -> Facts:
+    """Return what the PNG `path` says of itself; grey: whether its pixels have no colour; bits: of a code value.
 
     Decoders that go row by row see only what stands before the pixels, and libvips is silent on broken profiles.
     Raises ValueError if the file ends within a chunk, so that a cut file is noticed before any work is done, and
@@ -55,14 +56,14 @@ def facts(path: Path, grey: bool) -> Facts:
     exif = Image.Exif()
     exif.load(found.get(b"eXIf", b""))
     frames = int.from_bytes(found[b"acTL"][:4], "big") if b"acTL" in found else 1
-    return Facts(int(exif.get(_ORIENTATION, 1)), _colours(found, grey, path), frames)
+    return Facts(int(exif.get(_ORIENTATION, 1)), _colours(found, grey, bits, path), frames)
 
 
-def _colours(chunks: dict[bytes, bytes], grey: bool, path: Path) -> bytes | ColourSpace | None:
+def _colours(chunks: dict[bytes, bytes], grey: bool, bits: int, path: Path) -> bytes | ColourSpace | None:
     """Return what the chunks say of colours, by their order of precedence (PNG, third edition, 4.3)."""
     if len(chunks.get(b"cICP", b"")) == 4:
         primaries, transfer, _, full_range = chunks[b"cICP"]
-        space = CodePoints(primaries, transfer, bool(full_range)).space(grey, path)
+        space = CodePoints(primaries, transfer, bool(full_range), bits).space(grey, path)
         if space is not None:
             return space
         warnings.warn(
@@ -72,8 +73,13 @@ def _colours(chunks: dict[bytes, bytes], grey: bool, path: Path) -> bytes | Colo
     if b"iCCP" in chunks:
         # A name, a zero, the way of compression, and the profile.
         deflated = chunks[b"iCCP"].partition(b"\0")[2][1:]
-        with suppress(zlib.error):
-            return zlib.decompressobj().decompress(deflated, _LARGEST_PROFILE)
+        try:
+            profile = zlib.decompressobj().decompress(deflated, _LARGEST_PROFILE)
+            Profile(profile)
+        except (zlib.error, ValueError, struct.error) as error:
+            warnings.warn(f"{path}: its colour profile is passed over ({error})", stacklevel=5)
+        else:
+            return profile
     if b"sRGB" in chunks:
         return None
     return _gamma_and_primaries(chunks, grey)

@@ -56,11 +56,10 @@ _FORMATS: Final = {"uint8": "uchar", "uint16": "ushort", "float32": "float", "fl
 """What libvips calls the types of NumPy."""
 
 _EXTRA_SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _TILE_HEIGHT = 338, 278, 279, 323
-_BITS, _PHOTOMETRIC, _PLANAR, _COMPRESSION = 258, 262, 284, 259
+_PHOTOMETRIC, _PLANAR, _COMPRESSION = 262, 284, 259
 """Tags (TIFF 6.0, Appendix A)."""
 
 _WANTED: Final = (
-    _BITS,
     _EXTRA_SAMPLES,
     _ROWS_PER_STRIP,
     _STRIP_BYTES,
@@ -111,7 +110,7 @@ def describe(path: Path, kind: str) -> Stored:
         chunks=chunks,
         chunk_rows=chunk_rows,
         held=_held(path, image, kind, tags, row_bytes, step, chunk_rows),
-        frames=1 if kind == "TIFF" else _field(image, "n-pages", 1),
+        frames=_field(image, "n-pages", 1),
     )
 
 
@@ -145,38 +144,39 @@ def image_of(array: npt.NDArray[Any]) -> Any:
 
 
 def _open(path: Path, kind: str, tags: Tags) -> Any:
-    """Return the pyvips.Image of `path`; L*a*b* in the codes of profiles, whichever way a file encodes it."""
-    options = {"unlimited": True} if kind in _WITHOUT_LIMITS else {}
-    if _is_signed_lab(tags):
-        return _signed_lab(path)
-    image = pyvips().Operation.call(_LOADERS[kind], str(path), access="sequential", fail_on="error", **options)
+    """Return the pyvips.Image of `path`; L*a*b* in the codes of profiles, whichever way a file encodes it.
+
+    Of a tile that is cut off or damaged libvips makes black ones, unless warnings count.
+    """
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "warning" if _TILE_HEIGHT in tags else "error"}
+    if kind in _WITHOUT_LIMITS:
+        options["unlimited"] = True
+    if _first(tags, _PHOTOMETRIC, 0) == _CIELAB:
+        return _signed_lab(path, options)
+    image = pyvips().Operation.call(_LOADERS[kind], str(path), **options)
     if kind == "AVIF":
         return filled_up(image, _field(image, "bits-per-sample", 16))
     if _first(tags, _PHOTOMETRIC, 0) == _ICCLAB and image.bands >= 3:
         return image.copy(interpretation="lab")
-    if image.interpretation == "labs":
-        # L* up to 32767 and signed a* and b*: from here on as profiles have them.
-        more = image.bands - 3
-        scaled = image * [65280 / 32767, 1, 1, *more * [1]] + [0.5, 32768, 32768, *more * [0]]
-        return scaled.cast("ushort").copy(interpretation="lab")
     return image
 
 
-def _is_signed_lab(tags: Tags) -> bool:
-    """Whether a TIFF holds L*a*b* of 8 bits whose a* and b* are signed."""
-    return _first(tags, _PHOTOMETRIC, 0) == _CIELAB and _first(tags, _BITS, 8) == 8
+def _signed_lab(path: Path, options: dict[str, Any]) -> Any:
+    """Return the L*a*b* of a TIFF whose a* and b* are signed, as profiles encode it.
 
-
-def _signed_lab(path: Path) -> Any:
-    """Return the L*a*b* of such a TIFF, which libvips cannot open.
-
-    It opens the same file if that is said to be of the other kind of L*a*b*, in memory.
+    libvips cannot open it in 8 bits and misreads some of 16, but opens the same file if that is said to be of the
+    other kind of L*a*b*, in memory.
     """
     at, layout = tiff_tags.place_of(path, _PHOTOMETRIC)
     content = bytearray(path.read_bytes())
     struct.pack_into(layout, content, at, _ICCLAB)
-    image = pyvips().Image.tiffload_buffer(content, access="sequential", fail_on="error", unlimited=True)
-    return (image ^ [0, 128, 128, *(image.bands - 3) * [0]]).copy(interpretation="lab")
+    image = pyvips().Image.tiffload_buffer(content, **options)
+    deep, more = image.format == "ushort", image.bands - 3
+    signs = 32768 if deep else 128
+    codes = image ^ [0, signs, signs, *more * [0]]
+    if deep:  # 65535 is the L* of white here
+        codes = (codes * [65280 / 65535, 1, 1, *more * [1]] + [0.5, 0, 0, *more * [0]]).cast("ushort")
+    return codes.copy(interpretation="lab")
 
 
 def filled_up(image: Any, bits: int) -> Any:
@@ -241,7 +241,7 @@ def _held(path: Path, image: Any, kind: str, tags: Tags, row_bytes: int, step: i
     steps = 6 if _TILE_HEIGHT in tags else 40 if kind == "JPEG" else 12
     buffers = steps * step * row_bytes + 2 * chunk_rows * row_bytes
     if kind == "TIFF":
-        if _is_signed_lab(tags):  # read as a whole, and copied by libvips
+        if _first(tags, _PHOTOMETRIC, 0) == _CIELAB:  # read as a whole, and copied by libvips
             buffers += 2 * path.stat().st_size
         # A compressed strip is fetched as a whole, however large.
         compressed = _first(tags, _COMPRESSION, 1) != 1

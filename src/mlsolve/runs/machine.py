@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlsolve_kernels.control_groups import memory_limit
 from mlsolve_kernels.threads import available_cores
 from mlsolve_kernels.window import RADIUS
 
@@ -108,6 +109,7 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
 
     Raises OptionError if the memory is too little, naming the least that would do.
     """
+    _check_group(machine)
     memory, device = machine.budget, _device_share(machine, problem)
     if memory is None:
         limits = Limits(None, machine.threads_each, disk, device)
@@ -130,6 +132,20 @@ def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], d
     writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
     limits = Limits(left // machine.workers, machine.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
+
+
+def _check_group(machine: Machine) -> None:
+    """Raise OptionError if more memory is asked for than the control group of this process has left.
+
+    The kernel would end the run somewhere in the middle.
+    """
+    limit = memory_limit()
+    if machine.memory is None or limit is None or machine.memory <= limit.left:
+        return
+    raise OptionError(
+        f"memory is {in_words(machine.memory)}: the control group {limit.group} has {in_words(limit.left)} left of "
+        f"its {in_words(limit.limit)}, give less, or leave --memory out"
+    )
 
 
 def _whence(machine: Machine) -> str:
