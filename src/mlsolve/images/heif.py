@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from .cicp import CodePoints
 from .colour_space import ColourSpace
 from .stored import BANDS, Mode, Stored, rows_at_a_time
 from .vips import chunks_of, filled_up, image_of, through
+
+_LARGEST_SIDE: Final = 10_000_000
+"""Pixels; libvips has no larger ones."""
 
 
 def describe(path: Path) -> Stored:
@@ -41,6 +44,15 @@ def describe(path: Path) -> Stored:
     # libheif has turned the picture as the file says; its EXIF does not count (ISO/IEC 23008-12).
     colours = _colours(picture, path, grey)
     return Stored((width, height), mode, alpha, bits, 1, colours, chunks, chunk_rows, held, len(file))
+
+
+def check_sides(path: Path) -> None:
+    """Raise ValueError if the HEIC or AVIF file `path` claims sides that no picture has.
+
+    libvips would complain of them on standard error.
+    """
+    if max(_primary(path).size) > _LARGEST_SIDE:
+        raise ValueError(f"a picture of {'×'.join(map(str, _primary(path).size))} pixels")
 
 
 def colours_of(path: Path, grey: bool) -> bytes | ColourSpace | None:

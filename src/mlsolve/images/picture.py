@@ -157,6 +157,8 @@ def _described(path: Path, kind: str) -> Stored:
         return pillow.describe(path, kind)
     if kind == "JPEG":
         jpeg.check(path)
+    if kind == "AVIF":
+        heif.check_sides(path)
     stored = vips.describe(path, kind)
     if kind == "PNG":
         orientation, colours, frames = png_chunks.facts(path, stored.mode == "L", stored.bits)

@@ -13,6 +13,10 @@ _TYPES: Final = {_SHORT: "u2", 4: "u4", 16: "u8"}
 """Types of the values that are wanted (TIFF 6.0, section 2): SHORT, LONG and BigTIFF's LONG8."""
 
 
+_MOST_TAGS: Final = 65535
+"""What a TIFF can count; BigTIFF could count more."""
+
+
 class Entry(NamedTuple):
     """A tag in the first directory of a TIFF."""
 
@@ -39,12 +43,15 @@ def read(path: Path, wanted: tuple[int, ...]) -> dict[int, npt.NDArray[np.uint64
     Tags of other types than whole numbers are left out. Raises ValueError or struct.error where the file ends.
     """
     found = {}
+    size = path.stat().st_size
     with path.open("rb") as file:
         layout = _layout(file)
         for entry in list(_entries(file, layout)):
             if entry.tag not in wanted or entry.kind not in _TYPES:
                 continue
             values = np.dtype(layout.order + _TYPES[entry.kind])
+            if entry.items * values.itemsize > size:
+                raise ValueError(f"a tag of {entry.items} values")
             file.seek(entry.at)
             if entry.items * values.itemsize > struct.calcsize(layout.place):
                 file.seek(struct.unpack(layout.place, file.read(struct.calcsize(layout.place)))[0])
@@ -82,6 +89,8 @@ def _entries(file: BinaryIO, layout: Layout) -> Iterator[Entry]:
     (start,) = struct.unpack(layout.place, file.read(room))
     file.seek(start)
     (count,) = struct.unpack(layout.number, file.read(struct.calcsize(layout.number)))
+    if count > _MOST_TAGS:
+        raise ValueError(f"a directory of {count} tags")
     at, size = file.tell(), 4 + 2 * room
     directory = file.read(count * size)
     for begin in range(0, len(directory), size):
