@@ -1,6 +1,8 @@
+import gc
 import hashlib
 import sys
 import tracemalloc
+import weakref
 
 import cv2
 import numpy as np
@@ -98,12 +100,13 @@ def test_what_is_not_seen_is_not_drawn(monkeypatch, family):
     monkeypatch.setattr(canvas, "_NARROW", 50)
     drawing = generated(family, (333, 401), 2)
     found = drawing.whole()
+    tiles = drawing._tiles
     seen = [
-        len(drawing._seen(np.array([x, y]) * 4.0, np.array([x, y]) * 4.0 + 200)[1]) for x, y in [(0, 0), (150, 150)]
+        len(tiles._seen(np.array([x, y]) * 4.0, np.array([x, y]) * 4.0 + 200)[1]) for x, y in [(0, 0), (150, 150)]
     ]
-    assert max(seen) < len(drawing._corners) / 4
+    assert max(seen) < len(tiles._corners) / 4
     monkeypatch.setattr(
-        canvas.Canvas, "_seen", lambda self, first, last: (self._background, list(range(len(self._corners))))
+        canvas._Tiles, "_seen", lambda self, first, last: (self._background, list(range(len(self._corners))))
     )
     assert np.array_equal(generated(family, (333, 401), 2).whole(), found)
 
@@ -158,6 +161,20 @@ def test_drawing_takes_no_more_memory_than_it_says(family, size, side):
         tracemalloc.stop()
     regions = 3 * min(side, size[0]) * min(side, size[1])
     assert 0.2 * said < peak <= said + regions
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_drawing_that_is_done_with_holds_no_memory(family):
+    """No cycle keeps it until garbage is looked for, which is seldom."""
+    drawing = generated(family, (90, 80), 1)
+    drawing.region(0, 80, 0, 90)
+    gone = weakref.ref(drawing)
+    gc.disable()
+    try:
+        del drawing
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_regions_that_are_not():

@@ -46,14 +46,10 @@ class Canvas(Drawing):
     ) -> None:
         """Of `size` = (width, height) in pixels; colours are sRGB in [0, 1]."""
         super().__init__(size)
-        self._corners = [points * _FINER for points, _ in polygons]
-        self._codes = [_code(colour) for _, colour in polygons]
-        self._background = _code(background)
-        self._first = np.array([points.min(axis=0) for points in self._corners])
-        self._last = np.array([points.max(axis=0) for points in self._corners])
-        self._borders = _borders(self._corners)
         self._across = _across(size[0])
-        self._tile = lru_cache(_most_kept(self._across))(self._drawn_tile)
+        # The cache must not lead back here: in a cycle it would hold its tiles until garbage is looked for.
+        self._tiles = _Tiles(polygons, size, background)
+        self._tile = lru_cache(_most_kept(self._across))(self._tiles.drawn)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
         bottom, right = top + picture.shape[0], left + picture.shape[1]
@@ -65,9 +61,25 @@ class Canvas(Drawing):
                     y - above : y_end - above, x - before : x_end - before
                 ]
 
-    def _drawn_tile(self, row: int, column: int) -> Picture:
+
+class _Tiles:
+    """The tiles of a canvas, on their fixed grid."""
+
+    def __init__(
+        self, polygons: Sequence[Polygon], size: tuple[int, int], background: tuple[float, float, float]
+    ) -> None:
+        self._size = size
+        self._corners = [points * _FINER for points, _ in polygons]
+        self._codes = [_code(colour) for _, colour in polygons]
+        self._background = _code(background)
+        self._first = np.array([points.min(axis=0) for points in self._corners])
+        self._last = np.array([points.max(axis=0) for points in self._corners])
+        self._borders = _borders(self._corners)
+        self._across = _across(size[0])
+
+    def drawn(self, row: int, column: int) -> Picture:
         """Return a tile, by its place in the grid; cut off where the picture ends."""
-        width, height = self.size
+        width, height = self._size
         top, left = row * _TILE, column * self._across
         rows, columns = min(_TILE, height - top), min(self._across, width - left)
         origin = np.array([left, top], dtype=np.float64) * _FINER
