@@ -1,6 +1,7 @@
 """What memory there is, on any system, and what a run takes of it if nobody says."""
 
 import json
+import re
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -120,6 +121,19 @@ def test_a_refusal_says_where_the_memory_comes_from(mlsolve, monkeypatch, save, 
     monkeypatch.setattr(machine, "available_memory", lambda: free)
     done = mlsolve("run", save("t.png", picture(40, 40)), "--processes", processes)
     assert done.refusal.startswith(f"memory is 2 MiB, half of what is free{beside}: this print needs ")
+
+
+def test_the_least_memory_counts_what_drawing_takes_in_every_process(mlsolve, save, picture):
+    """Bands of this width take some 35 MB to draw, and every process draws."""
+    arguments = ("run", save("t.png", picture(40, 40)), "--size", 2000, "--memory", "1MiB", "-g")
+
+    def least(guide, processes):
+        (found,) = re.findall(r"needs (\d+)MiB", mlsolve(*arguments, guide, "--processes", processes).refusal)
+        return int(found)
+
+    alone, drawn = least(arguments[1], 1), least("mosaic:1", 1)
+    assert drawn - alone > 10
+    assert least("mosaic:1", 4) - drawn == pytest.approx(3 * drawn, abs=3 * 10)
 
 
 @pytest.mark.parametrize(("compiled", "enough"), [(True, 45 << 20), (False, 180 << 20)])
