@@ -268,7 +268,8 @@ def test_a_profile_for_other_pictures_is_passed_over(tmp_path, codes):
     inks = tables(b"CMYK", np.zeros((16, 3)), 2)
     cut = LINEAR[:300]
     without = profile(b"RGB ", {b"rTRC": gamma(1.0)})
-    for data in (grey, inks, cut, without):
+    in_lab = LINEAR[:20] + b"Lab " + LINEAR[24:]
+    for data in (grey, inks, cut, without, in_lab):
         Image.fromarray(codes).save(tmp_path / "a.png", icc_profile=data)
         with pytest.warns(UserWarning, match=r"a\.png: its colour profile is passed over \(\S.*\)"):
             close(tmp_path / "a.png", codes / 255, 1e-4)

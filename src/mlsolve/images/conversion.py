@@ -33,7 +33,7 @@ _NAMES: Final[dict[Mode | None, str]] = {"L": "grey", "RGB": "RGB", "CMYK": "CMY
 _SAME: Final = 1.0
 """Code values of 8 bits up to which colours that come out are those that went in, whatever a profile is called."""
 
-_UNREADABLE: Final = (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError, ArithmeticError)
+_UNREADABLE: Final = (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError)
 """What reading a profile raises where there is none."""
 
 
@@ -82,7 +82,7 @@ def _declared(stored: Stored, path: Path) -> Conversion | None:
     except InputError:
         raise
     except _UNREADABLE as error:
-        warnings.warn(f"{path}: its colour profile is passed over ({first_line(error)})", stacklevel=6)
+        warnings.warn(f"{path}: its colour profile is passed over ({_reason(error)})", stacklevel=6)
         return None
 
 
@@ -96,8 +96,13 @@ def _named(path: Path) -> Conversion:
         raise
     except _UNREADABLE as error:
         raise InputError(
-            f"cmyk-profile is {path}, which is no ICC profile for CMYK ({first_line(error)}): give an .icc file"
+            f"cmyk-profile is {path}, which is no ICC profile for CMYK ({_reason(error)}): give an .icc file"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return why a profile cannot be used."""
+    return "it is cut off" if isinstance(error, struct.error | IndexError) else first_line(error)
 
 
 def _by_profile(profile: Profile, mode: Mode, path: Path) -> Conversion:

@@ -36,7 +36,9 @@ def damaged(path: Path, error: BaseException | str) -> InputError:
     Or that it is of a kind that the decoder does not know, such as a compression it was built without.
     """
     found = first_line(error).replace(f"{path}: ", "")
-    if any(words in found.lower() for words in ("not configured", "unsupported", "not supported")):
+    if any(
+        words in found.lower() for words in ("not configured", "unsupported", "not supported", "not implemented")
+    ):
         return InputError(f"{path} is of a kind that is not read ({found}): save it as PNG, or TIFF with Deflate")
     return InputError(f"{path} is cut off or damaged ({found}): get a whole copy")
 

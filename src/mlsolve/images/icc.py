@@ -51,7 +51,11 @@ class Profile:
 
     def space(self) -> ColourSpace | None:
         """Return the colour space by primaries and curves; None if the profile is made of tables."""
-        if any(name in self._tags for name in _TABLES) or self.data[20:24] != b"XYZ ":
+        if any(name in self._tags for name in _TABLES):
+            return None
+        if self.data[20:24] != b"XYZ ":
+            if self.mode == "RGB":
+                raise ValueError("neither primaries nor tables")
             return None
         if self.mode == "L" and b"kTRC" in self._tags:
             return ColourSpace.grey(_curve(self._tags[b"kTRC"]))
@@ -107,6 +111,8 @@ def _formula(tag: bytes) -> Curve:
     a, b, c, d, e, f = 1.0, 0.0, 0.0, -np.inf, 0.0, 0.0
     if kind in (1, 2):
         a, b = rest[:2]
+        if a == 0:
+            raise ValueError("a formula without a slope")
         e = f = rest[2] if kind == 2 else 0.0
         d = -b / a
     elif kind == 3:
