@@ -3,6 +3,7 @@ import hashlib
 import sys
 import tracemalloc
 import weakref
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -146,7 +147,7 @@ def test_regions_of_a_sheet_too_large_to_draw(family):
 
 
 @pytest.mark.parametrize("side", [128, 512])
-@pytest.mark.parametrize("size", [(120, 90), (500, 400), (2048, 600), (2049, 600), (3000, 900)])
+@pytest.mark.parametrize("size", [(120, 90), (500, 400), (1500, 1500), (2048, 600), (2049, 600), (9000, 900)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_drawing_takes_no_more_memory_than_it_says(family, size, side):
     """Seed 0 has the rosette of the most and longest polygons among many."""
@@ -154,7 +155,7 @@ def test_drawing_takes_no_more_memory_than_it_says(family, size, side):
     tracemalloc.start()
     try:
         drawing = generated(family, size, 0)
-        for region in tiles_of(size[::-1], (side, side)):
+        for region in islice(tiles_of(size[::-1], (side, side)), 4):
             drawing.region(*region)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
