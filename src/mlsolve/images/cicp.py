@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from ..colour import light_from_srgb
 from ..errors import InputError
-from .colour_space import D65, SRGB_PRIMARIES, ColourSpace, Curve, FloatArray, Primaries, power_curve, srgb_curve
+from .colour_space import D65, SRGB_PRIMARIES, ColourSpace, Curve, FloatArray, Primaries, power_curve
 
 UNSPECIFIED: Final = 2
 
@@ -44,7 +45,7 @@ _SMPTE_240M: Final = _with_linear_toe(1.111572195921731, 4.0, 0.45, 4.0 * 0.0228
 
 
 def _dci(values: FloatArray) -> FloatArray:
-    return np.minimum(values**2.6 * (52.37 / 48), 1.0)
+    return np.asarray(np.minimum(values**2.6 * (52.37 / 48), 1.0))
 
 
 TRANSFERS: Final[dict[int, Curve]] = {
@@ -54,7 +55,7 @@ TRANSFERS: Final[dict[int, Curve]] = {
     6: _BT709,
     7: _SMPTE_240M,
     8: power_curve(1.0),
-    13: srgb_curve,
+    13: light_from_srgb,
     14: _BT709,
     15: _BT709,
     17: _dci,
@@ -86,7 +87,7 @@ class CodePoints:
         refuse_hdr(self.transfer, path)
         if self.transfer == self.primaries == UNSPECIFIED:
             return None
-        curve = srgb_curve if self.transfer == UNSPECIFIED else TRANSFERS.get(self.transfer)
+        curve = light_from_srgb if self.transfer == UNSPECIFIED else TRANSFERS.get(self.transfer)
         primaries = SRGB_PRIMARIES if self.primaries == UNSPECIFIED else PRIMARIES.get(self.primaries)
         if curve is None or primaries is None:
             return None

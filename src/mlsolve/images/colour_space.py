@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 Curve = Callable[[FloatArray], FloatArray]
 """Code values in [0, 1] → light in [0, 1]."""
@@ -88,11 +88,6 @@ def xyz_of(primaries: Primaries) -> FloatArray:
     matrix = columns * np.linalg.solve(columns, white)
     gains = (_BRADFORD @ D50) / (_BRADFORD @ white)
     return np.asarray(np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ matrix)
-
-
-def srgb_curve(values: FloatArray) -> FloatArray:
-    """Return the light of sRGB code values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(values <= 0.04045, values / 12.92, ((np.maximum(values, 0.04045) + 0.055) / 1.055) ** 2.4)
 
 
 def power_curve(exponent: float) -> Curve:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageCms
 
+from ..colour import srgb_from_light
 from ..errors import InputError
 from . import cicp
 from .colour_space import D50, ColourSpace, to_linear_srgb
@@ -188,10 +189,9 @@ def _encoded(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
 
 @cache
 def _code_values() -> npt.NDArray[np.uint16]:
-    """Return the code value of 16 bits at every step (IEC 61966-2-1)."""
+    """Return the code value of 16 bits at every step."""
     light = (np.arange(_STEPS) / (_STEPS - 1)) ** 2
-    values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.asarray(np.rint(values * 65535), dtype=np.uint16)
+    return np.asarray(np.rint(srgb_from_light(light) * 65535), dtype=np.uint16)
 
 
 def _changes_nothing(conversion: Conversion, mode: Mode) -> bool:

@@ -11,8 +11,9 @@ from typing import BinaryIO, Final, NamedTuple
 
 from PIL import Image
 
+from ..colour import light_from_srgb
 from .cicp import CodePoints
-from .colour_space import SRGB_PRIMARIES, ColourSpace, Primaries, power_curve, srgb_curve
+from .colour_space import SRGB_PRIMARIES, ColourSpace, Primaries, power_curve
 from .icc import Profile
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -93,7 +94,7 @@ def _gamma_and_primaries(chunks: dict[bytes, bytes], grey: bool) -> ColourSpace 
     if gamma == 0:
         return None
     # Writers of sRGB give its gamma as 0.45455, or thereabouts.
-    curve = srgb_curve if abs(gamma / _OF_SRGB - 1) < 0.02 else power_curve(1 / gamma)
+    curve = light_from_srgb if abs(gamma / _OF_SRGB - 1) < 0.02 else power_curve(1 / gamma)
     if grey or len(chunks.get(b"cHRM", b"")) != 32:
         return ColourSpace.grey(curve) if grey else ColourSpace.of(SRGB_PRIMARIES, curve)
     numbers = [number / 100000 for number in struct.unpack(">8I", chunks[b"cHRM"])]
