@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mlsolve.folder import layer_files, stack_names
-from mlsolve.images import load_picture
-from mlsolve.job import Job
-from mlsolve.job_file import load_job
-from mlsolve.lay import lay
+from mlsolve.job.job import Job
+from mlsolve.job.job_file import load_job
+from mlsolve.pictures.picture_files import load_picture
+from mlsolve.scoring.layer_files import layer_files, stack_names
+from mlsolve.scoring.placed import lay
 
 WIDTH = 880
 """Of a picture, in pixels."""

@@ -23,11 +23,11 @@ import numpy.typing as npt
 
 import mlsolve
 from mlsolve import Arrangement, Options, Placement, Problem, Solution
-from mlsolve.arrays import as_image
 from mlsolve.guides import generate
-from mlsolve.images import load_picture
-from mlsolve.job import own_guides, parse_generated
-from mlsolve.lay import stack_of
+from mlsolve.job.job import own_guides, parse_generated
+from mlsolve.pictures.arrays import as_image
+from mlsolve.pictures.picture_files import load_picture
+from mlsolve.scoring.placed import stack_of
 from mlsolve_bench.machine import commit, cpu_model
 from mlsolve_kernels.threads import available_cores
 

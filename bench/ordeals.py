@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlsolve import images
+from mlsolve.pictures import picture_files
 
 NOT_COMPARED = {"result.json", "job.toml"}
 """Seconds stand in the one, names of files relative to the folder in the other."""
@@ -59,7 +59,7 @@ def drawn(folder, side):
         picture = np.clip(0.5 + 0.3 * np.stack(waves, axis=-1) + 0.1 * (x > y)[..., np.newaxis], 0, 1)
         codes = np.rint(picture * 65535).astype(np.uint16)
         path = folder / f"picture-{number}.{'tif' if number == 1 else 'png'}"
-        writer = images.TiffWriter if number == 1 else images.PngWriter
+        writer = picture_files.TiffWriter if number == 1 else picture_files.PngWriter
         with writer(path, (side, side), 3, 16) as file:
             file.write(codes)
         names.append(path)
@@ -224,7 +224,7 @@ class Ordeals:
 
 BLIND = """
 import sys
-from mlsolve.runs import run
+from mlsolve.run import pipeline as run
 run.check_disk = lambda *_: None
 run.states_left = lambda *_: 10**12
 from mlsolve_cli.main import main

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mlsolve import compose, psnr, ssim
-from mlsolve.folder import layer_files
-from mlsolve.images import load_picture
-from mlsolve.job_file import load_job
+from mlsolve.job.job_file import load_job
+from mlsolve.pictures.picture_files import load_picture
+from mlsolve.scoring.layer_files import layer_files
 
 
 def main() -> None:

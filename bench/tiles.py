@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from mlsolve import Options
-from mlsolve.backends import CpuBackend, fill
-from mlsolve.job import parse_size
-from mlsolve.memory import parse_memory
-from mlsolve.rounds import advance
-from mlsolve.rounds.descent import PICTURE_SIDE, Record, descend
-from mlsolve.rounds.executors import Serial
-from mlsolve.rounds.pictures import name_of
-from mlsolve.rounds.plan import Limits, plan_level
-from mlsolve.rounds.problem import BETAS, Problem
-from mlsolve.rounds.tiles import tiles_of
-from mlsolve.solver import Silent
-from mlsolve.store import DiskStore
+from mlsolve.job.job import parse_size
+from mlsolve.run.solver import Silent
+from mlsolve.solving import rounds
+from mlsolve.solving.backends import CpuBackend, fill
+from mlsolve.solving.executors.serial import Serial
+from mlsolve.solving.level_pictures import name_of
+from mlsolve.solving.levels import PICTURE_SIDE, Record, descend
+from mlsolve.solving.plan import Limits, plan_level
+from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.store import DiskStore
+from mlsolve.solving.tiles import tiles_of
+from mlsolve.system.memory import parse_memory
 from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.threads import available_cores
 
@@ -114,8 +114,8 @@ def main():
 
     for name in ("put_target", "put_guide", "put_layer", "settle", "measure", "take_layer"):
         clock.watch(CpuWorkspace, name)
-    clock.watch(advance.LevelPictures, "read")
-    clock.watch(advance.Doubled, "read_layer" if hasattr(advance.Doubled, "read_layer") else "read")
+    clock.watch(rounds.LevelPictures, "read")
+    clock.watch(rounds.Doubled, "read_layer" if hasattr(rounds.Doubled, "read_layer") else "read")
     for _ in range(given.turns):
         memory = in_memory(given.threads, 12, options)
         with tempfile.TemporaryDirectory(dir=given.folder) as place:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mlsolve.errors import StoreError
-from mlsolve.rounds.tiles import tiles_of
-from mlsolve.store import DiskStore, MemoryStore
-from mlsolve.store.zarr import CHUNK
+from mlsolve.solving.store import DiskStore, MemoryStore
+from mlsolve.solving.store.zarr import CHUNK
+from mlsolve.solving.tiles import tiles_of
 from mlsolve_kernels.region import Region
 
 STORES = [lambda folder: DiskStore(folder / "store"), lambda _: MemoryStore()]

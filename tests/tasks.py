@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from mlsolve.errors import StoreError
-from mlsolve.rounds.resources import current
+from mlsolve.solving.executors.resources import current
 
 
 def square(folder: Path, number: int) -> int:

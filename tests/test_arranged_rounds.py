@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve.backends import CpuBackend
-from mlsolve.model import Placement
-from mlsolve.rounds import descent
-from mlsolve.rounds.descent import descend, enlarge, halve_pictures
-from mlsolve.rounds.executors import Processes, Serial
-from mlsolve.rounds.lying import lying_at
-from mlsolve.rounds.pictures import as_codes, name_of
-from mlsolve.rounds.plan import LevelPlan, Limits, plan_level, window_sides
-from mlsolve.rounds.problem import BETAS, Problem, StackOf
-from mlsolve.rounds.silent import Silent
-from mlsolve.store import DiskStore, MemoryStore
+from mlsolve.job.arrangements import Placement
+from mlsolve.solving.backends import CpuBackend
+from mlsolve.solving.callbacks import Silent
+from mlsolve.solving.executors.processes import Processes
+from mlsolve.solving.executors.serial import Serial
+from mlsolve.solving.level_pictures import as_codes, name_of
+from mlsolve.solving.levels import descend, enlarge, halve_pictures
+from mlsolve.solving.plan import LevelPlan, Limits, plan_level, window_sides
+from mlsolve.solving.spec import BETAS, Problem, StackOf
+from mlsolve.solving.store import DiskStore, MemoryStore
+from mlsolve.solving.tile_coupling import lying_at
 from mlsolve_kernels.region import Region
 
 ALL = (Placement(1), Placement(2))
@@ -87,7 +87,7 @@ def in_tiles(monkeypatch):
             seen.append((shape, own, lying.windows))
             return LevelPlan(own, window_sides(shape, own, length, lying), length, False, 1.0)
 
-        monkeypatch.setattr(descent, "plan_level", plan)
+        monkeypatch.setattr("mlsolve.solving.levels.plan_level", plan)
         return seen
 
     return choose

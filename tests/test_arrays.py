@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mlsolve.arrays import as_image, code_values, same_planes
 from mlsolve.errors import InputError
+from mlsolve.pictures.arrays import as_image, code_values, same_planes
 
 
 @pytest.mark.parametrize(

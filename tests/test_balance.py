@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mlsolve import OptionError
-from mlsolve.balance import FLOOR, Balance, balance_exposures, mean_density
-from mlsolve.options import MIN_EXPOSURE
+from mlsolve.ranges import MIN_EXPOSURE
+from mlsolve.solving.balance import FLOOR, Balance, balance_exposures, mean_density
 
 LIMITS = (0.0, 2.5)
 GIRL, CAT, DOG = [1.763, 1.937, 1.801], [0.831, 0.885, 1.199], [0.433, 0.549, 0.616]

@@ -14,8 +14,8 @@ import tomli_w
 from PIL import Image
 
 from conftest import environment, on_a_terminal, tree
-from mlsolve import images
-from mlsolve.folder import layer_files
+from mlsolve.pictures import picture_files
+from mlsolve.scoring.layer_files import layer_files
 from mlsolve_cli import progress
 
 FAST = ("--iterations", 8, "--levels", 2)
@@ -82,7 +82,7 @@ def test_options_go_before_the_job(mlsolve, tmp_path, pictures):
     assert mlsolve("run", "--job", "o/job.toml", "--out", "p", "--iterations", 3, "--size", 30).status == 0
     job = (tmp_path / "p" / "job.toml").read_text()
     assert "iterations = 3" in job
-    assert images.load_picture(tmp_path / "p" / "layer-1.png").shape[:2] == (30, 30)
+    assert picture_files.load_picture(tmp_path / "p" / "layer-1.png").shape[:2] == (30, 30)
 
 
 def test_every_setting_is_resolved_in_the_job(mlsolve, tmp_path, pictures):
@@ -144,7 +144,7 @@ def test_verify_scores_the_files(mlsolve, tmp_path, pictures, picture, save):
     assert found["guides"] == report["guides"]
     assert found["arrangements"][0]["ssim"] == report["arrangements"][0]["ssim"]
     # The files count, not what was noted: with one layer replaced the scores fall.
-    images.save_png(tmp_path / "o" / "layer-1.png", np.full((40, 52, 3), 128, np.uint8))
+    picture_files.save_png(tmp_path / "o" / "layer-1.png", np.full((40, 52, 3), 128, np.uint8))
     changed = json.loads(mlsolve("verify", "o", "--json").out)
     assert changed["arrangements"][0]["ssim"] < report["arrangements"][0]["ssim"] - 0.05
     assert changed["guides"][0] < 0.5
@@ -167,7 +167,7 @@ def test_guide(mlsolve, tmp_path, pictures):
     assert (
         mlsolve("guide", "mosaic", "--size", "50x40", "--seed", 3, "--palette", "ink", "--out", "g.png").status == 0
     )
-    assert images.load_picture(tmp_path / "g.png").shape == (40, 50, 3)
+    assert picture_files.load_picture(tmp_path / "g.png").shape == (40, 50, 3)
     args = ("guide", "kaleidoscope", "--photo", pictures[0], "--fold", 8, "--size", 60)
     assert mlsolve(*args, "--out", "k.png").out == "k.png\n"
     assert "g.png exists already" in mlsolve("guide", "rosette", "--out", "g.png").refusal
@@ -402,7 +402,7 @@ def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures):
     assert re.search(words, err)
     report = json.loads(out)
     assert report["stopped_by"] == "callback"
-    assert images.load_picture(layer_files(tmp_path / "o")[0]).shape == (40, 52, 3)
+    assert picture_files.load_picture(layer_files(tmp_path / "o")[0]).shape == (40, 52, 3)
     assert "o exists already" in mlsolve(*endless(pictures)).refusal
 
 
@@ -410,7 +410,7 @@ def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
     """A finished result is not thrown away; the first Ctrl-C ends it once it is whole."""
     script = (
         "import os, signal, sys\n"
-        "from mlsolve.runs import run\n"
+        "from mlsolve.run import pipeline as run\n"
         "from mlsolve_cli.main import main\n"
         "write = run.write_report\n"
         "def interrupted(*arguments):\n"
@@ -433,8 +433,8 @@ def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("mlsolve.runs.run.make_pictures", "interrupted: nothing was written"),
-        ("mlsolve.runs.run.write_report", "interrupted: mlsolve resume o goes on"),
+        ("mlsolve.run.pipeline.make_pictures", "interrupted: nothing was written"),
+        ("mlsolve.run.pipeline.write_report", "interrupted: mlsolve resume o goes on"),
     ],
 )
 def test_ctrl_c_twice(mlsolve, tmp_path, pictures, monkeypatch, target, words):

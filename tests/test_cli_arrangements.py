@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from conftest import environment
-from mlsolve.images import load_picture
-from mlsolve.job_file import load_job
-from mlsolve.model import Arrangement, Placement
+from mlsolve.job.arrangements import Arrangement, Placement
+from mlsolve.job.job_file import load_job
+from mlsolve.pictures.picture_files import load_picture
 from oracle import mean_ssim
 
 JOB = """

@@ -14,9 +14,9 @@ import pytest
 import mlsolve_cli.bench
 from conftest import environment, on_a_terminal
 from mlsolve.errors import OptionError
-from mlsolve.memory import BYTES_PER_VALUE
-from mlsolve.options import Options
-from mlsolve.printsize import DPI, PrintSize, parse_print_size
+from mlsolve.job.options import Options
+from mlsolve.job.print_size import DPI, PrintSize, parse_print_size
+from mlsolve.system.memory import BYTES_PER_VALUE
 from mlsolve_bench import report
 from mlsolve_bench.report import Comparison, Forecast, Pace, Stack
 
@@ -252,11 +252,11 @@ def measured(monkeypatch):
     monkeypatch.setattr(report, "measure", lambda *_: paces)
     monkeypatch.setattr(report, "forecast", forecast)
     monkeypatch.setattr(report, "compare", lambda *_: comparison)
-    monkeypatch.setattr("mlsolve.memory.available_memory", lambda: 24 * 10**9)
+    monkeypatch.setattr("mlsolve.system.memory.available_memory", lambda: 24 * 10**9)
     monkeypatch.setattr("mlsolve_kernels.threads.available_cores", lambda: 2)
     monkeypatch.setattr("mlsolve_kernels.compiled.is_cached", lambda: True)
     monkeypatch.setattr("mlsolve_cli.bench._processor", lambda: "Abacus 3000")
-    monkeypatch.setattr("mlsolve.memory.installed_memory", lambda: 32 * 10**9)
+    monkeypatch.setattr("mlsolve.system.memory.installed_memory", lambda: 32 * 10**9)
     monkeypatch.setattr("mlsolve_cli.bench.find_spec", lambda name: object())
     return paces
 
@@ -331,7 +331,7 @@ def test_the_command_that_tells_the_rest(mlsolve, measured, monkeypatch, argumen
         seen.append((job.size, len(job.guides), colour, machine.threads))
         raise OptionError("seen enough")
 
-    monkeypatch.setattr("mlsolve.runs.estimate.estimate_job", estimate)
+    monkeypatch.setattr("mlsolve.run.estimate.estimate_job", estimate)
     assert mlsolve(*shlex.split(command)[1:]).refusal == "seen enough"
     given = dict(zip(arguments, (*arguments[1:], None), strict=True))
     size = parse_print_size(given["--print"]).pixels(given.get("--dpi", DPI))
@@ -339,8 +339,8 @@ def test_the_command_that_tells_the_rest(mlsolve, measured, monkeypatch, argumen
 
 
 def test_a_system_that_does_not_tell_its_memory(mlsolve, measured, monkeypatch):
-    monkeypatch.setattr("mlsolve.memory.available_memory", lambda: None)
-    monkeypatch.setattr("mlsolve.memory.installed_memory", lambda: None)
+    monkeypatch.setattr("mlsolve.system.memory.available_memory", lambda: None)
+    monkeypatch.setattr("mlsolve.system.memory.installed_memory", lambda: None)
     done = mlsolve("bench", "--grey", "--layers", 1, "--threads", 1)
     assert done.out.splitlines()[:2] == ["Abacus 3000, 2 cores", "1 layer in grey, on 1 thread"]
     assert json.loads(mlsolve("bench", "--json").out)["machine"]["free"] is None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve.colour import (
+from mlsolve.pictures.colour import (
     decode,
     encode,
     exposure_scale,

@@ -11,13 +11,13 @@ import pytest
 
 import mlsolve
 from cuda_host.device import HostDevice, compiler
-from mlsolve import backends
-from mlsolve.history import Step
-from mlsolve.job_file import load_job
-from mlsolve.rounds.advance import Round
-from mlsolve.rounds.lying import lying_at
-from mlsolve.rounds.problem import Problem, stacks_of
-from mlsolve.runs.run import opened, planes_of_pictures
+from mlsolve.job.job_file import load_job
+from mlsolve.run.pipeline import opened, planes_of_pictures
+from mlsolve.solving import backends
+from mlsolve.solving.history import Step
+from mlsolve.solving.rounds import Round
+from mlsolve.solving.spec import Problem, stacks_of
+from mlsolve.solving.tile_coupling import lying_at
 from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory

@@ -18,8 +18,8 @@ import test_tiles_of_kernels
 from cuda_host.arrangements import Both
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import HostDevice, compiler
-from mlsolve.backends import CudaBackend
 from mlsolve.errors import DeviceMemoryError
+from mlsolve.solving.backends import CudaBackend
 from mlsolve_kernels.adam.reference import step
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda.device import CupyDevice, OutOfDeviceMemory

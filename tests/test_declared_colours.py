@@ -16,8 +16,9 @@ from PIL import Image, ImageCms
 
 import mlsolve
 from conftest import environment
-from mlsolve import InputError, images
-from mlsolve.images import stored
+from mlsolve import InputError
+from mlsolve.pictures import picture_files
+from mlsolve.pictures.decoders import stored
 from profiles import (
     BT2020,
     D50,
@@ -227,7 +228,7 @@ def test_what_is_srgb_is_left_alone_whatever_it_is_called(tmp_path, codes):
     ):
         Image.fromarray(codes).save(tmp_path / "a.png", icc_profile=data)
         close(tmp_path / "a.png", codes / 255, 1e-4)
-        assert images.open_picture(tmp_path / "a.png").bits == 8
+        assert picture_files.open_picture(tmp_path / "a.png").bits == 8
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_sixteen_bits_keep_their_depth_through_a_profile(tmp_path):
         expected = shown(deep / 65535, BT2020, lambda x: x ** (461 / 256))
         close(path, expected, 2.5 / 257)
         assert len(np.unique(mlsolve.load_picture(path)[..., 0])) > 30000
-        assert images.open_picture(path).bits == 16
+        assert picture_files.open_picture(path).bits == 16
 
 
 def test_a_profile_for_other_pictures_is_passed_over(tmp_path, codes):
@@ -326,7 +327,7 @@ def test_tiff_in_lab(tmp_path, rng, photometric, bits, byteorder, options):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, raw.astype(f"u{bits // 8}"), photometric=photometric, byteorder=byteorder, **options)
     close(path, lab_shown(back), 0.1)
-    assert images.open_picture(path).bits == 16
+    assert picture_files.open_picture(path).bits == 16
 
 
 def test_lab_with_alpha_lies_over_white(tmp_path, rng):
@@ -345,7 +346,7 @@ def test_a_converted_picture_is_turned_and_read_in_bands(tmp_path, codes, orient
     Image.fromarray(codes).save(tmp_path / "a.png", icc_profile=LINEAR, exif=exif)
     expected = srgb_values(codes / 255)
     close(tmp_path / "a.png", np.rot90(expected, -1) if orientation == 6 else expected, 0.1)
-    bands = [list(images.open_picture(tmp_path / "a.png").bands(rows)) for rows in (1, 7, 100)]
+    bands = [list(picture_files.open_picture(tmp_path / "a.png").bands(rows)) for rows in (1, 7, 100)]
     for found in bands:
         np.testing.assert_array_equal(np.concatenate(found), np.concatenate(bands[0]))
 
@@ -379,7 +380,7 @@ def test_a_profile_named_for_inks(tmp_path, inks, bits):
     if bits == 16:
         tifffile.imwrite(path, values.astype(np.uint16) * 257, photometric="separated")
     close(path, np.asarray(expected) / 255, 2, cmyk_profile=tmp_path / "press.icc")
-    assert images.open_picture(path, tmp_path / "press.icc").bits == 16
+    assert picture_files.open_picture(path, tmp_path / "press.icc").bits == 16
 
 
 def test_its_own_profile_comes_first(tmp_path, inks):
@@ -661,7 +662,7 @@ def test_a_tiled_tiff_that_is_cut_or_damaged_is_noticed(tmp_path, rng, photometr
 
 def test_a_damaged_layer_of_ours_is_noticed(tmp_path, rng):
     codes = rng.integers(0, 256, (300, 280, 3)).astype(np.uint8)
-    with images.TiffWriter(tmp_path / "a.tif", (280, 300), 3, 8) as writer:
+    with picture_files.TiffWriter(tmp_path / "a.tif", (280, 300), 3, 8) as writer:
         writer.write(codes)
     data = bytearray((tmp_path / "a.tif").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)

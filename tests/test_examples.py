@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from conftest import ROOT
-from mlsolve.images import load_picture, open_picture
-from mlsolve.job_file import load_job, read_settings, tomllib
+from mlsolve.job.job_file import load_job, read_settings, tomllib
+from mlsolve.pictures.picture_files import load_picture, open_picture
 
 EXAMPLES = ROOT / "examples"
 JOBS = sorted(EXAMPLES.glob("*.toml"))

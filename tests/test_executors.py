@@ -16,14 +16,16 @@ import tasks
 import test_rounds
 from conftest import ROOT, environment
 from cuda_host.device import HostDevice, compiler
-from mlsolve.backends import CpuBackend, CudaBackend
 from mlsolve.errors import BackendError, ProcessError, StoreError
-from mlsolve.options import Options
-from mlsolve.rounds.executors import Devices, Processes, Serial
-from mlsolve.rounds.plan import Limits
-from mlsolve.rounds.problem import BETAS, Problem
-from mlsolve.rounds.resources import current, provide, provided
-from mlsolve.store import MemoryStore
+from mlsolve.job.options import Options
+from mlsolve.solving.backends import CpuBackend, CudaBackend
+from mlsolve.solving.executors.gpu import Devices
+from mlsolve.solving.executors.processes import Processes
+from mlsolve.solving.executors.resources import current, provide, provided
+from mlsolve.solving.executors.serial import Serial
+from mlsolve.solving.plan import Limits
+from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.store import MemoryStore
 from mlsolve_kernels.objective.terms import Shape
 
 killing = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL: run it elsewhere")
@@ -168,7 +170,7 @@ def test_a_process_that_is_killed_is_told_in_one_line(tmp_path):
 ORPHANS = """
 import sys, tasks
 from pathlib import Path
-from mlsolve.rounds.executors import Processes
+from mlsolve.solving.executors.processes import Processes
 
 if __name__ == "__main__":
     executor, folder = Processes(2, 1), Path(sys.argv[1])

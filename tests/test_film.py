@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mlsolve.colour import light_from_srgb, srgb_from_light
 from mlsolve.errors import InputError, OptionError
 from mlsolve.film import Film, frame_size, frames, picture_size
 from mlsolve.film import folder as film_folder
 from mlsolve.film.poses import apart, between, lying, placed
-from mlsolve.images import save_png
-from mlsolve.model import Arrangement, Placement
+from mlsolve.job.arrangements import Arrangement, Placement
+from mlsolve.pictures.colour import light_from_srgb, srgb_from_light
+from mlsolve.pictures.picture_files import save_png
 
 SIDE = 40
 SHEETS = 3

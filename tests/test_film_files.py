@@ -17,7 +17,7 @@ from PIL import Image, features
 from mlsolve.errors import OptionError, OutputError
 from mlsolve.film import check_film, gif, mp4, usual_suffix, webp, write_film
 from mlsolve.film.lasting import lasting
-from mlsolve.images.files import Partial
+from mlsolve.system.files import Partial
 
 WRITES_GIF = hasattr(cv2, "imencodeanimation") and cv2.haveImageWriter(".gif")
 needs_gif = pytest.mark.skipif(not WRITES_GIF, reason="OpenCV before 4.12 writes no GIF: pip install one")

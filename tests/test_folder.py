@@ -6,9 +6,13 @@ import pytest
 
 import mlsolve
 from conftest import tree
-from mlsolve import OutputError, folder, images
-from mlsolve.images.files import Partial
-from mlsolve.rounds.pictures import as_codes
+from mlsolve import OutputError
+from mlsolve.pictures import picture_files
+from mlsolve.report import folder
+from mlsolve.run import solution as solution_module
+from mlsolve.scoring.layer_files import layer_files
+from mlsolve.solving.level_pictures import as_codes
+from mlsolve.system.files import Partial
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def test_what_is_saved(tmp_path, solution):
     assert [entry.name for entry in tmp_path.iterdir()] == ["deep"]
     assert [entry.name for entry in out.parent.iterdir()] == ["prints"]
     for number, layer in enumerate(solution.printed, start=1):
-        np.testing.assert_array_equal(np.rint(images.load_picture(out / f"layer-{number}.png") * 255), layer)
+        np.testing.assert_array_equal(np.rint(picture_files.load_picture(out / f"layer-{number}.png") * 255), layer)
     report = json.loads((out / "result.json").read_text())
     # Against what was solved for, pictures of 16 bits; written are six decimals of SSIM and three of PSNR.
     target, *guides = (as_codes(picture) for picture in (solution.target, *solution.guides))
@@ -66,8 +70,8 @@ def test_scores_of_pictures_of_whole_numbers(tmp_path, kind):
 
 def test_stack_is_what_the_files_show(tmp_path, solution):
     out = solution.save(tmp_path / "prints")
-    layers = [images.load_picture(out / f"layer-{k}.png") for k in (1, 2, 3)]
-    stack = images.load_picture(out / "stack.png")
+    layers = [picture_files.load_picture(out / f"layer-{k}.png") for k in (1, 2, 3)]
+    stack = picture_files.load_picture(out / "stack.png")
     assert np.abs(mlsolve.compose(layers, 0.2) - stack).max() <= 0.5 / 255 + 1e-6
 
 
@@ -144,7 +148,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, solution, writ
 
 
 def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch, solution):
-    monkeypatch.setattr(folder, "write_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(solution_module, "write_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         solution.save(tmp_path / "a" / "prints")
     assert list(tmp_path.iterdir()) == []
@@ -158,14 +162,14 @@ def test_a_place_that_is_a_file(tmp_path, solution):
 
 def test_which_files_are_the_layers(tmp_path, solution):
     out = solution.save(tmp_path / "prints")
-    assert folder.layer_files(out) == [out / f"layer-{number}.png" for number in (1, 2, 3)]
+    assert layer_files(out) == [out / f"layer-{number}.png" for number in (1, 2, 3)]
     (out / "layer-2.png").unlink()
     with pytest.raises(mlsolve.InputError, match=r"holds layer-3\.png but no layer-2\.png: restore it"):
-        folder.layer_files(out)
+        layer_files(out)
     with pytest.raises(mlsolve.InputError, match=r"holds no layer-1\.png"):
-        folder.layer_files(tmp_path)
+        layer_files(tmp_path)
     with pytest.raises(mlsolve.InputError, match="is no folder"):
-        folder.layer_files(tmp_path / "nowhere")
+        layer_files(tmp_path / "nowhere")
 
 
 def test_layers_are_counted_not_spelled(tmp_path):
@@ -173,17 +177,17 @@ def test_layers_are_counted_not_spelled(tmp_path):
     sheet = np.zeros((12, 20, 1), np.uint8)
     names = [f"layer-{number}.png" for number in range(1, 11)] + ["layer-11.tif"]
     for name in names:
-        images.save_png(tmp_path / name, sheet)
-    assert [path.name for path in folder.layer_files(tmp_path)] == names
+        picture_files.save_png(tmp_path / name, sheet)
+    assert [path.name for path in layer_files(tmp_path)] == names
 
 
 def test_layers_that_are_no_stack(tmp_path):
     for name, shape in (("layer-1.png", (12, 20)), ("layer-2.png", (12, 21))):
-        images.save_png(tmp_path / name, np.zeros(shape, np.uint8))
+        picture_files.save_png(tmp_path / name, np.zeros(shape, np.uint8))
     with pytest.raises(
         mlsolve.InputError, match=r"layer-2\.png is 21×12, layer-1\.png is 20×12: make them one size"
     ):
-        folder.layer_files(tmp_path)
-    images.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))
+        layer_files(tmp_path)
+    picture_files.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))
     with pytest.raises(mlsolve.InputError, match=r"holds layer-2\.png and layer-2\.tif: remove one of them"):
-        folder.layer_files(tmp_path)
+        layer_files(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from mlsolve import OptionError
 from mlsolve.guides import FAMILIES, PALETTES, canvas, drawing_bytes, generate, generated, kaleidoscope, palette
-from mlsolve.rounds.tiles import tiles_of
+from mlsolve.solving.tiles import tiles_of
 
 kaleidoscopes = sys.modules["mlsolve.guides.kaleidoscope"]  # whose name in the package is the function
 

@@ -64,6 +64,79 @@ def test_imports_run_one_way(package):
                 assert package in ONLY_IN[name], f"{source} imports {name}"
 
 
+FLOORS = (
+    {"errors", "ranges"},
+    {"system", "guides"},
+    {"pictures"},
+    {"job"},
+    {"solving"},
+    {"scoring"},
+    {"report"},
+    {"run", "film"},
+    {"__init__"},
+)
+"""The rooms of src/mlsolve from the ground up: a room imports only from the floors below its own."""
+
+
+def modules(package):
+    """Every module of a package and the modules of that package it imports, wherever in the file: name → names."""
+    root = PACKAGES[package]
+    named = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        named[parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts] = path
+    found = {}
+    for name, path in named.items():
+        inside = name if path.name == "__init__.py" and name != ("__init__",) else name[:-1]
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            where = tuple((node.module or "").split(".")) if node.module else ()
+            if node.level:
+                where = inside[: len(inside) - node.level + 1] + where
+            elif where[:1] == (package,):
+                where = where[1:]
+            else:
+                continue
+            for alias in node.names:
+                target = next((one for one in ((*where, alias.name), where) if one in named), None)
+                if target is not None and target != name:
+                    found[name].add(target)
+    return found
+
+
+def test_rooms_import_from_the_floors_below():
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+    found = modules("mlsolve")
+    assert {name[0] for name in found} == set(floor_of)
+    for name, imported in found.items():
+        for other in imported:
+            if other[0] != name[0] and (name[0], other) != ("ranges", ("errors",)):
+                assert floor_of[other[0]] < floor_of[name[0]], f"{'.'.join(name)} imports {'.'.join(other)}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_imports_itself_through_others(package):
+    found = modules(package)
+    waiting = {name: set(imported) for name, imported in found.items()}
+    while ready := [name for name, imported in waiting.items() if not imported]:
+        for name in ready:
+            del waiting[name]
+        for imported in waiting.values():
+            imported.difference_update(ready)
+    assert not waiting, "a circle among " + ", ".join(".".join(name) for name in waiting)
+
+
+def test_every_room_says_what_it_knows():
+    """Its __init__.py opens with what it knows, what it must not know, and who calls it."""
+    for path in PACKAGES["mlsolve"].rglob("__init__.py"):
+        if path.parent != PACKAGES["mlsolve"]:
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            assert "Knows" in text, path
+            assert "Called by" in text or "Called through" in text or "may call it" in text, path
+
+
 def test_references_import_nothing_fast():
     for source in PACKAGES["mlsolve_kernels"].rglob("reference.py"):
         text = source.read_text(encoding="utf-8")

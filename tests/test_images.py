@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from mlsolve import images
 from mlsolve.errors import InputError, OutputError
+from mlsolve.pictures import picture_files
 
 
 @pytest.fixture
@@ -32,35 +32,35 @@ def close(found, codes, tolerance=0.5):
 @pytest.mark.parametrize(("name", "tolerance"), [("a.png", 0.5), ("a.tif", 0.5), ("a.bmp", 0.5), ("a.jpg", 12)])
 def test_formats(tmp_path, codes, name, tolerance):
     options = {"quality": 100, "subsampling": 0} if name.endswith("jpg") else {}
-    close(images.load_picture(write(tmp_path / name, Image.fromarray(codes), **options)), codes, tolerance)
+    close(picture_files.load_picture(write(tmp_path / name, Image.fromarray(codes), **options)), codes, tolerance)
 
 
 def test_the_content_counts_not_the_name(tmp_path, codes):
     path = tmp_path / "pattern.jpg"
     Image.fromarray(codes).save(path, "PNG")
-    close(images.load_picture(path), codes)
+    close(picture_files.load_picture(path), codes)
 
 
 def test_webp(tmp_path, codes):
-    close(images.load_picture(write(tmp_path / "a.webp", Image.fromarray(codes), lossless=True)), codes)
+    close(picture_files.load_picture(write(tmp_path / "a.webp", Image.fromarray(codes), lossless=True)), codes)
 
 
 def test_grey_stays_grey(tmp_path, codes):
-    found = images.load_picture(write(tmp_path / "a.png", Image.fromarray(codes[..., 0])))
+    found = picture_files.load_picture(write(tmp_path / "a.png", Image.fromarray(codes[..., 0])))
     assert found.shape == (48, 64, 1)
     close(found[..., 0], codes[..., 0])
 
 
 def test_black_and_white(tmp_path, codes):
     bits = Image.fromarray(codes[..., 0] > 127)
-    close(images.load_picture(write(tmp_path / "a.png", bits))[..., 0], (codes[..., 0] > 127) * 255)
+    close(picture_files.load_picture(write(tmp_path / "a.png", bits))[..., 0], (codes[..., 0] > 127) * 255)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_alpha_is_laid_over_white(tmp_path, codes, mode):
     rgba = Image.fromarray(np.dstack([codes, np.where(codes[..., 0] > 127, 255, 0).astype(np.uint8)]))
     picture = rgba if mode == "RGBA" else rgba.convert(mode)
-    found = images.load_picture(write(tmp_path / "a.png", picture))
+    found = picture_files.load_picture(write(tmp_path / "a.png", picture))
     assert (found[codes[..., 0] <= 127] > 0.999).all()
     expected = np.asarray(picture.convert("RGBA"))[..., : found.shape[2]]
     seen = codes[..., 0] > 127
@@ -76,7 +76,7 @@ def test_sixteen_bits(tmp_path, rng, planes, suffix):
     path = tmp_path / f"a.{suffix}"
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[planes]
     assert cv2.imwrite(str(path), deep[..., order])
-    found = images.load_picture(path)
+    found = picture_files.load_picture(path)
     assert found.shape == (20, 30, min(planes, 3))
     np.testing.assert_allclose(found * 65535, deep[..., :3], atol=0.05)
 
@@ -107,7 +107,7 @@ def test_exif_orientation(tmp_path, orientation, deep):
         path.write_bytes(with_chunk(data, b"eXIf", exif.tobytes().removeprefix(b"Exif\x00\x00")))
     else:
         Image.fromarray(stored).save(path, exif=exif)
-    close(images.load_picture(path), upright)
+    close(picture_files.load_picture(path), upright)
 
 
 def with_chunk(png, kind, body):
@@ -123,7 +123,7 @@ def test_cmyk_jpeg(tmp_path):
         inks[:, 32 * number : 32 * number + 32, number] = 255
     path = write(tmp_path / "a.jpg", Image.fromarray(inks, mode="CMYK"), quality=100, subsampling=0)
     with pytest.warns(UserWarning, match="CMYK without a profile"):
-        found = images.load_picture(path)[16]
+        found = picture_files.load_picture(path)[16]
     for column, colour in ((16, (0, 1, 1)), (48, (1, 0, 1)), (80, (1, 1, 0)), (112, (1, 1, 1))):
         np.testing.assert_allclose(found[column], colour, atol=0.1)
 
@@ -141,22 +141,26 @@ def test_colour_profile(tmp_path, codes):
     """A picture in another colour space is brought to sRGB; one in sRGB is left alone."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     same = write(tmp_path / "s.png", Image.fromarray(codes), icc_profile=srgb)
-    close(images.load_picture(same), codes)
+    close(picture_files.load_picture(same), codes)
     other = write(tmp_path / "x.png", Image.fromarray(codes), icc_profile=exchanged_primaries())
-    close(images.load_picture(other), codes[..., ::-1], 2)
+    close(picture_files.load_picture(other), codes[..., ::-1], 2)
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA"])
 def test_colour_profile_of_palettes_and_with_alpha(tmp_path, codes, mode):
     picture = Image.fromarray(codes).convert(mode)
     expected = np.asarray(picture.convert("RGB"))[..., ::-1]
-    close(images.load_picture(write(tmp_path / "a.png", picture, icc_profile=exchanged_primaries())), expected, 2)
+    close(
+        picture_files.load_picture(write(tmp_path / "a.png", picture, icc_profile=exchanged_primaries())),
+        expected,
+        2,
+    )
 
 
 def test_colour_profile_of_grey(tmp_path, codes):
     """A linear grey profile: code 55 is 55/255 of the light, which sRGB writes as 128."""
     grey = Image.fromarray(np.full_like(codes[..., 0], 55))
-    found = images.load_picture(write(tmp_path / "a.png", grey, icc_profile=linear_grey()))
+    found = picture_files.load_picture(write(tmp_path / "a.png", grey, icc_profile=linear_grey()))
     assert found.shape == (48, 64, 1)
     close(found[..., 0], 128, 3)
 
@@ -187,13 +191,13 @@ def test_colour_profile_of_16_bits(tmp_path, codes):
     data = cv2.imencode(".png", (codes.astype(np.uint16) * 257)[..., ::-1])[1].tobytes()
     body = b"test\x00\x00" + zlib.compress(exchanged_primaries())
     path.write_bytes(with_chunk(data, b"iCCP", body))
-    close(images.load_picture(path), codes[..., ::-1], 2)
+    close(picture_files.load_picture(path), codes[..., ::-1], 2)
 
 
 def test_a_broken_profile_is_passed_over(tmp_path, codes):
     path = write(tmp_path / "a.png", Image.fromarray(codes), icc_profile=b"no profile")
     with pytest.warns(UserWarning, match="its colour profile is passed over"):
-        close(images.load_picture(path), codes)
+        close(picture_files.load_picture(path), codes)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.bmp", "a.webp"])
@@ -203,7 +207,7 @@ def test_a_cut_file(tmp_path, rng, name, share):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(InputError, match=r"is cut off or damaged|is no picture") as error:
-        images.load_picture(path)
+        picture_files.load_picture(path)
     assert "\n" not in str(error.value)
 
 
@@ -212,7 +216,7 @@ def test_a_cut_16_bit_file(tmp_path, rng):
     cv2.imwrite(str(path), rng.integers(0, 65536, (64, 64, 3)).astype(np.uint16))
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(InputError, match="is cut off or damaged"):
-        images.load_picture(path)
+        picture_files.load_picture(path)
 
 
 def test_no_picture(tmp_path):
@@ -223,28 +227,28 @@ def test_no_picture(tmp_path):
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=words) as error:
-            images.load_picture(tmp_path / name)
+            picture_files.load_picture(tmp_path / name)
         assert str(tmp_path / name) in str(error.value)
     with pytest.raises(InputError, match="does not exist"):
-        images.load_picture(tmp_path / "missing.png")
+        picture_files.load_picture(tmp_path / "missing.png")
     with pytest.raises(InputError, match="is a folder"):
-        images.load_picture(tmp_path)
+        picture_files.load_picture(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(InputError, match="is no regular file"):
-            images.load_picture(tmp_path / "pipe")
+            picture_files.load_picture(tmp_path / "pipe")
 
 
 def test_decoders_do_not_talk_on_standard_error(tmp_path, rng, capfd):
     """A refusal is one line, and a picture that can be read is read in silence."""
     deep = tmp_path / "deep.tif"
     assert cv2.imwrite(str(deep), rng.integers(0, 65536, (20, 30, 4)).astype(np.uint16))
-    images.load_picture(deep)
+    picture_files.load_picture(deep)
     data = deep.read_bytes()
     for length in (20, 40, 200):
         (tmp_path / "cut.tif").write_bytes(data[:length])
         with pytest.raises(InputError):
-            images.load_picture(tmp_path / "cut.tif")
+            picture_files.load_picture(tmp_path / "cut.tif")
     assert capfd.readouterr().err == ""
 
 
@@ -252,17 +256,17 @@ def test_float_pixels_are_refused_by_name(tmp_path):
     path = tmp_path / "a.tif"
     Image.fromarray(np.full((20, 20), 0.5, np.float32)).save(path)
     with pytest.raises(InputError, match="holds pixels of type F: save it as 8- or 16-bit"):
-        images.load_picture(path)
+        picture_files.load_picture(path)
 
 
 def test_png_is_written_whole_and_the_same(tmp_path, codes):
-    images.save_png(tmp_path / "a.png", codes)
-    images.save_png(tmp_path / "b.png", codes)
+    picture_files.save_png(tmp_path / "a.png", codes)
+    picture_files.save_png(tmp_path / "b.png", codes)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    close(images.load_picture(tmp_path / "a.png"), codes)
+    close(picture_files.load_picture(tmp_path / "a.png"), codes)
     assert Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())).info["srgb"] == 0
-    images.save_png(tmp_path / "g.png", codes[..., :1])
-    assert images.load_picture(tmp_path / "g.png").shape == (48, 64, 1)
+    picture_files.save_png(tmp_path / "g.png", codes[..., :1])
+    assert picture_files.load_picture(tmp_path / "g.png").shape == (48, 64, 1)
     with pytest.raises(OutputError, match="cannot be written: No such file"):
-        images.save_png(tmp_path / "no" / "a.png", codes)
+        picture_files.save_png(tmp_path / "no" / "a.png", codes)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.png", "b.png", "g.png"]

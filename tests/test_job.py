@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mlsolve import Arrangement, InputError, OptionError, Options, Placement
-from mlsolve.job import MAX_SIDE, Job, own_guides, parse_generated, parse_size
-from mlsolve.job_file import guide_entry, load_job
-from mlsolve.runs.unfinished import job_of, plain
+from mlsolve.job.job import Job, own_guides, parse_generated, parse_size
+from mlsolve.job.job_file import guide_entry, load_job
+from mlsolve.job.print_size import MAX_SIDE
+from mlsolve.run.unfinished import job_of, plain
 
 
 def write(path, text):
@@ -196,7 +197,7 @@ def test_arrangements_come_back_as_they_were(tmp_path):
 
 
 def test_pictures_of_arrangements_are_counted(tmp_path):
-    """As rounds.problem counts them; a file is read once, however often it is named."""
+    """As solving.spec counts them; a file is read once, however often it is named."""
     job = arranged(tmp_path)
     a, b, c, mask, guide = (tmp_path / f"{name}.png" for name in ("a", "b", "c", "mask", "g"))
     assert job.target == a

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve.colour import decode, encode
-from mlsolve.lay import laid, lay, stack_of
-from mlsolve.model import Placement
-from mlsolve.proof import aside, distances_for
+from mlsolve.job.arrangements import Placement
+from mlsolve.pictures.colour import decode, encode
+from mlsolve.scoring.bands import aside, distances_for
+from mlsolve.scoring.placed import laid, lay, stack_of
 from mlsolve_kernels.placement.reference import place
 
 WAYS = [

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve.model import Placement
-from mlsolve.rounds.lying import Lying, Registration, facings_of, lying_at, moves_at, moves_of
-from mlsolve.rounds.problem import Problem, StackOf
-from mlsolve.rounds.tiles import cell_of, frame_of, groups_of, overhang, tiles_of, window_of
+from mlsolve.job.arrangements import Placement
+from mlsolve.solving.spec import Problem, StackOf
+from mlsolve.solving.tile_coupling import Lying, Registration, facings_of, lying_at, moves_at, moves_of
+from mlsolve.solving.tiles import cell_of, frame_of, groups_of, overhang, tiles_of, window_of
 from mlsolve_kernels.placement.move import STILL
 from mlsolve_kernels.window import REACH
 

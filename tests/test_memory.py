@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlsolve import memory
 from mlsolve.errors import OptionError
-from mlsolve.job import Job
-from mlsolve.memory import available_memory, installed_memory, peak_memory, resident_memory
-from mlsolve.runs import estimate, machine, warm
-from mlsolve.runs.machine import Machine
+from mlsolve.job.job import Job
+from mlsolve.run import budget, estimate, precompile
+from mlsolve.run.budget import Machine
+from mlsolve.system import memory
+from mlsolve.system.memory import available_memory, installed_memory, peak_memory, resident_memory
 from mlsolve_kernels.control_groups import MemoryLimit
 
 GIB = 2**30
@@ -81,24 +81,24 @@ def test_what_may_not_be_asked(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "processes", "device", "budget"),
+    ("given", "processes", "device", "taken"),
     [
         (None, 1, None, GIB // 2),
         # Each of four processes loads the program for itself.
-        (None, 4, None, (GIB - 4 * machine._PROGRAM) // 2),
+        (None, 4, None, (GIB - 4 * budget._PROGRAM) // 2),
         (None, 100, None, 0),
         # With a GPU there is one process, whatever was said.
         (None, 4, 8 * GIB, GIB // 2),
         (3 * GIB, 4, None, 3 * GIB),
     ],
 )
-def test_a_run_takes_half_of_what_is_free(monkeypatch, given, processes, device, budget):
-    monkeypatch.setattr(machine, "available_memory", lambda: GIB)
-    assert Machine(given, processes, device=device).budget == budget
+def test_a_run_takes_half_of_what_is_free(monkeypatch, given, processes, device, taken):
+    monkeypatch.setattr(budget, "available_memory", lambda: GIB)
+    assert Machine(given, processes, device=device).budget == taken
 
 
 def test_a_run_takes_what_it_needs_where_the_system_does_not_tell(monkeypatch):
-    monkeypatch.setattr(machine, "available_memory", lambda: None)
+    monkeypatch.setattr(budget, "available_memory", lambda: None)
     assert Machine().budget is None
     assert Machine(GIB).budget == GIB
 
@@ -107,7 +107,7 @@ def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, sa
     job = Job(save("t.png", picture(600, 700)), ("mosaic:3",) * 3)
     monkeypatch.setattr(estimate, "_pace", lambda problem, machine: 1e-8)
     for free, tiled in ((60 << 20, True), (None, False), (GIB, False)):
-        for module in (machine, estimate):
+        for module in (budget, estimate):
             monkeypatch.setattr(module, "available_memory", lambda free=free: free)
         found = estimate.estimate_job(job, Machine(), tmp_path / "o", None)
         assert (found.tiles > 1) is tiled
@@ -117,8 +117,8 @@ def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, sa
 
 @pytest.mark.parametrize(("processes", "beside"), [(1, ""), (2, " beside 2 processes")])
 def test_a_refusal_says_where_the_memory_comes_from(mlsolve, monkeypatch, save, picture, processes, beside):
-    free = (4 << 20) + (0 if processes == 1 else 2 * machine._PROGRAM)
-    monkeypatch.setattr(machine, "available_memory", lambda: free)
+    free = (4 << 20) + (0 if processes == 1 else 2 * budget._PROGRAM)
+    monkeypatch.setattr(budget, "available_memory", lambda: free)
     done = mlsolve("run", save("t.png", picture(40, 40)), "--processes", processes)
     assert done.refusal.startswith(f"memory is 2 MiB, half of what is free{beside}: this print needs ")
 
@@ -138,14 +138,14 @@ def test_the_least_memory_counts_what_drawing_takes_in_every_process(mlsolve, sa
 
 @pytest.mark.parametrize(("compiled", "enough"), [(True, 45 << 20), (False, 180 << 20)])
 def test_the_program_itself_must_fit(mlsolve, monkeypatch, save, picture, compiled, enough):
-    monkeypatch.setattr(warm, "is_compiled", lambda job: compiled)
+    monkeypatch.setattr(precompile, "is_compiled", lambda job: compiled)
     for limit in (None, group(enough)):
-        monkeypatch.setattr(warm, "memory_limit", lambda limit=limit: limit)
-        warm.check_room(None)
-    monkeypatch.setattr(warm, "memory_limit", lambda: group(enough - 1))
+        monkeypatch.setattr(precompile, "memory_limit", lambda limit=limit: limit)
+        precompile.check_room(None)
+    monkeypatch.setattr(precompile, "memory_limit", lambda: group(enough - 1))
     with pytest.raises(OptionError):
-        warm.check_room(None)
-    monkeypatch.setattr(warm, "memory_limit", lambda: group(30 << 20, 256 << 20))
+        precompile.check_room(None)
+    monkeypatch.setattr(precompile, "memory_limit", lambda: group(30 << 20, 256 << 20))
     assert mlsolve("run", save("t.png", picture(40, 40))).refusal == (
         "the control group /groups/mine has 30 MiB of its 256 MiB of memory left: mlsolve takes "
         + ("45 MiB to load" if compiled else "180 MiB to compile")
@@ -172,7 +172,7 @@ def test_more_than_the_control_group_has_left_is_refused(mlsolve, monkeypatch, s
     """The kernel would end the run in the middle; what fits is solved."""
     save("t.png", picture(40, 40))
     run = ("run", "t.png", "-g", "rosette:1", "--iterations", 2)
-    monkeypatch.setattr(machine, "memory_limit", lambda: group(GIB // 2))
+    monkeypatch.setattr(budget, "memory_limit", lambda: group(GIB // 2))
     refused = mlsolve(*run, "--memory", "600MiB", "--out", "a")
     assert refused.status == 2
     assert refused.err.splitlines()[-1] == (

@@ -7,7 +7,7 @@ import pytest
 
 import mlsolve
 from mlsolve import Arrangement, InputError, OptionError, Options, Placement, Problem
-from mlsolve.model import check_arrangements, check_registration
+from mlsolve.job.arrangements import check_arrangements, check_registration
 from oracle import lies
 
 

@@ -13,9 +13,10 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from mlsolve import images
 from mlsolve.errors import InputError, OutputError
-from mlsolve.images import profiles, stored, tiff
+from mlsolve.pictures import picture_files
+from mlsolve.pictures.decoders import stored
+from mlsolve.pictures.writers import srgb_profile, tiff
 from test_images import exchanged_primaries, with_chunk
 
 
@@ -31,14 +32,14 @@ def codes(rng):
 
 
 def whole(path, rows=1000):
-    return np.concatenate(list(images.open_picture(path).bands(rows)))
+    return np.concatenate(list(picture_files.open_picture(path).bands(rows)))
 
 
 def same(path, codes):
     """The file holds `codes`, uint8 or uint16, and gives them in bands of any size."""
     expected = codes.reshape(*codes.shape[:2], -1).astype(np.uint16) * (257 if codes.dtype == np.uint8 else 1)
     for rows in (1, 7, 16, 64, 1000):
-        bands = list(images.open_picture(path).bands(rows))
+        bands = list(picture_files.open_picture(path).bands(rows))
         assert all(band.dtype == np.uint16 and band.flags.c_contiguous for band in bands)
         assert [len(band) for band in bands[:-1]] == [rows] * (len(bands) - 1)
         np.testing.assert_array_equal(np.concatenate(bands), expected)
@@ -63,7 +64,7 @@ def test_tiff_layouts(tmp_path, rng, layout, planes, bits):
     options = {"byteorder": "<", **layout}
     kind = "rgb" if planes == 3 else "minisblack"
     tifffile.imwrite(tmp_path / "a.tif", deep if planes == 3 else deep[..., 0], photometric=kind, **options)
-    picture = images.open_picture(tmp_path / "a.tif")
+    picture = picture_files.open_picture(tmp_path / "a.tif")
     assert (picture.size, picture.planes, picture.bits) == ((83, 101), planes, bits)
     same(tmp_path / "a.tif", deep)
 
@@ -134,8 +135,8 @@ def test_little_black_and_white(tmp_path, codes):
 
 def test_png_wider_than_65535(tmp_path, rng):
     wide = rng.integers(0, 256, (13, 70001, 3)).astype(np.uint8)
-    images.save_png(tmp_path / "a.png", wide)
-    assert images.open_picture(tmp_path / "a.png").size == (70001, 13)
+    picture_files.save_png(tmp_path / "a.png", wide)
+    assert picture_files.open_picture(tmp_path / "a.png").size == (70001, 13)
     same(tmp_path / "a.png", wide)
 
 
@@ -163,11 +164,11 @@ def test_what_a_picture_tells_of_itself(tmp_path, rng, bits):
     """Bands come as stored; the size is the upright one, and the caller turns."""
     deep = rng.integers(0, 2**bits, (30, 50, 3)).astype(f"u{bits // 8}")
     tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
-    picture = images.open_picture(tmp_path / "a.tif")
+    picture = picture_files.open_picture(tmp_path / "a.tif")
     assert (picture.size, picture.stored_size, picture.orientation) == ((30, 50), (50, 30), 6)
     assert (picture.planes, picture.bits) == (3, bits)
     same(tmp_path / "a.tif", deep)
-    upright = images.load_picture(tmp_path / "a.tif")
+    upright = picture_files.load_picture(tmp_path / "a.tif")
     np.testing.assert_allclose(upright * (2**bits - 1), np.rot90(deep, -1), atol=0.05)
 
 
@@ -179,7 +180,7 @@ def test_orientation_behind_the_pixels_of_a_png(tmp_path, codes):
     chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\x00\x00")
     late = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "a.png").write_bytes(data[:-12] + late + data[-12:])
-    assert images.open_picture(tmp_path / "a.png").orientation == 8
+    assert picture_files.open_picture(tmp_path / "a.png").orientation == 8
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
@@ -203,7 +204,7 @@ def test_profiles_are_applied_band_by_band(tmp_path, codes):
     np.testing.assert_allclose(found[0] / 257, np.asarray(expected), atol=1)
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
-    assert images.open_picture(tmp_path / "a.jpg").bits == 16
+    assert picture_files.open_picture(tmp_path / "a.jpg").bits == 16
 
 
 @pytest.mark.parametrize(
@@ -233,14 +234,14 @@ def test_a_cut_file_is_noticed_at_the_latest_while_it_streams(tmp_path, codes, n
 
 
 def test_a_cut_png_is_noticed_when_it_is_opened(tmp_path, codes):
-    images.save_png(tmp_path / "a.png", codes)
+    picture_files.save_png(tmp_path / "a.png", codes)
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-500])
     with pytest.raises(InputError, match="the file ends within a chunk IDAT"):
-        images.open_picture(tmp_path / "a.png")
+        picture_files.open_picture(tmp_path / "a.png")
 
 
 def test_a_damaged_png_is_noticed(tmp_path, codes):
-    images.save_png(tmp_path / "a.png", codes)
+    picture_files.save_png(tmp_path / "a.png", codes)
     data = bytearray((tmp_path / "a.png").read_bytes())
     data[len(data) // 2] ^= 255
     (tmp_path / "a.png").write_bytes(data)
@@ -251,17 +252,17 @@ def test_a_damaged_png_is_noticed(tmp_path, codes):
 PEAK = """
 import re, sys
 from pathlib import Path
-from mlsolve import images
-from mlsolve.memory import return_memory_early
+from mlsolve.pictures import picture_files
+from mlsolve.system.memory import return_memory_early
 
 return_memory_early()  # as a run does
 
 def peak():  # what getrusage tells may be the parent's
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
-images.load_picture(Path(sys.argv[2]))  # brings the libraries, of which more or less is in memory from day to day
+picture_files.load_picture(Path(sys.argv[2]))  # brings the libraries, of which the part in memory varies
 before = peak()
-picture = images.open_picture(Path(sys.argv[1]))
+picture = picture_files.open_picture(Path(sys.argv[1]))
 rows = sum(len(band) for band in picture.bands(16))
 assert rows == picture.stored_size[1]
 print(peak() - before, picture.peak_memory(16))
@@ -276,7 +277,7 @@ def test_reading_holds_little(tmp_path, suffix, profile):
     """91 MB of pixels, never held, too few for libvips to put them on disc; the estimate is not too low."""
     path, size = tmp_path / f"a.{suffix}", (5500, 5500)
     row = np.random.default_rng(0).integers(0, 256, (1, 5500, 3)).astype(np.uint8)
-    with (images.PngWriter if suffix == "png" else images.TiffWriter)(path, size, 3, 8) as writer:
+    with (picture_files.PngWriter if suffix == "png" else picture_files.TiffWriter)(path, size, 3, 8) as writer:
         for number in range(55):
             writer.write(np.repeat(row + np.uint8(number), 100, axis=0))
     if profile:
@@ -297,7 +298,7 @@ def parts(height):
 
 @pytest.mark.parametrize(("width", "height"), [(300, 271), (17, 15), (256, 256), (513, 530), (1, 1)])
 @pytest.mark.parametrize(("planes", "bits"), list(itertools.product((1, 3), (8, 16))))
-@pytest.mark.parametrize("writer", [images.PngWriter, images.TiffWriter])
+@pytest.mark.parametrize("writer", [picture_files.PngWriter, picture_files.TiffWriter])
 def test_what_is_written_is_read(tmp_path, rng, writer, planes, bits, width, height):
     """By us, Pillow and tifffile; the same bytes in whatever portions it came, with resolution and profile."""
     deep = rng.integers(0, 2**bits, (height, width, planes)).astype(f"u{bits // 8}")
@@ -310,7 +311,7 @@ def test_what_is_written_is_read(tmp_path, rng, writer, planes, bits, width, hei
         written.add(path.read_bytes())
     assert len(written) == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
-    picture = images.open_picture(path)
+    picture = picture_files.open_picture(path)
     assert (picture.size, picture.planes, picture.bits) == ((width, height), planes, bits)
     same(path, deep)
     with Image.open(path) as opened:
@@ -319,19 +320,19 @@ def test_what_is_written_is_read(tmp_path, rng, writer, planes, bits, width, hei
         np.testing.assert_allclose([float(value) for value in opened.info["dpi"]], 360, atol=0.02)
         if bits == 8:
             np.testing.assert_array_equal(np.asarray(opened).reshape(deep.shape), deep)
-        if writer is images.PngWriter:
+        if writer is picture_files.PngWriter:
             assert opened.info["srgb"] == 0
         else:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(opened.info["icc_profile"]))
             assert "sRGB" in ImageCms.getProfileDescription(profile)
-    if writer is images.TiffWriter:
+    if writer is picture_files.TiffWriter:
         np.testing.assert_array_equal(tifffile.imread(path).reshape(deep.shape), deep)
 
 
 def test_large_tiffs_are_big(tmp_path, rng, monkeypatch):
     deep = rng.integers(0, 65536, (270, 300, 3)).astype(np.uint16)
     monkeypatch.setattr(tiff, "_BIG", deep.nbytes - 1)
-    with images.TiffWriter(tmp_path / "a.tif", (300, 270), 3, 16, dpi=72.5) as file:
+    with picture_files.TiffWriter(tmp_path / "a.tif", (300, 270), 3, 16, dpi=72.5) as file:
         file.write(deep)
     with tifffile.TiffFile(tmp_path / "a.tif") as opened:
         assert opened.is_bigtiff
@@ -341,14 +342,14 @@ def test_large_tiffs_are_big(tmp_path, rng, monkeypatch):
 
 
 def test_profiles_do_not_tell_the_time():
-    for profile in (profiles.srgb_profile(), profiles.grey_profile()):
+    for profile in (srgb_profile.srgb_profile(), srgb_profile.grey_profile()):
         year = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.creation_date.year
         assert year == 2000
 
 
 def test_grey_means_what_it_means_in_srgb():
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
-    grey = ImageCms.ImageCmsProfile(io.BytesIO(profiles.grey_profile()))
+    grey = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile.grey_profile()))
     found = ImageCms.profileToProfile(ramp, grey, ImageCms.createProfile("sRGB"), outputMode="RGB")
     np.testing.assert_array_equal(np.asarray(found)[..., 0], np.asarray(ramp))
 
@@ -359,7 +360,7 @@ def interrupted(writer, rows, error):
         raise error
 
 
-@pytest.mark.parametrize("writer", [images.PngWriter, images.TiffWriter])
+@pytest.mark.parametrize("writer", [picture_files.PngWriter, picture_files.TiffWriter])
 def test_whole_or_nothing(tmp_path, writer, codes):
     path = tmp_path / "a"
     path.write_bytes(b"before")
@@ -386,14 +387,14 @@ def test_whole_or_nothing(tmp_path, writer, codes):
 @pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="no /dev/full here, which is a disk without room: run it on Linux"
 )
-@pytest.mark.parametrize("writer", [images.PngWriter, images.TiffWriter])
+@pytest.mark.parametrize("writer", [picture_files.PngWriter, picture_files.TiffWriter])
 def test_a_full_disc_is_told_in_one_line(tmp_path, rng, writer, monkeypatch):
     noise = rng.integers(0, 256, (600, 2000, 3)).astype(np.uint8)
 
     def opened(self, path):
         self.path, self._partial, self.file = path, path.with_name("partial"), open("/dev/full", "wb")  # noqa: PTH123, SIM115
 
-    monkeypatch.setattr("mlsolve.images.files.Partial.__init__", opened)
+    monkeypatch.setattr("mlsolve.system.files.Partial.__init__", opened)
     with (
         pytest.raises(OutputError, match="a cannot be written: No space left") as error,
         writer(tmp_path / "a", (2000, 600), 3, 8) as file,
@@ -404,6 +405,6 @@ def test_a_full_disc_is_told_in_one_line(tmp_path, rng, writer, monkeypatch):
 
 
 def test_libvips_is_loaded_when_a_file_is_opened():
-    script = "import sys, mlsolve.images; print('pyvips' in sys.modules, 'tifffile' in sys.modules)"
+    script = "import sys, mlsolve.pictures.picture_files; print('pyvips' in sys.modules, 'tifffile' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"

@@ -8,26 +8,17 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mlsolve.backends import CpuBackend
 from mlsolve.errors import DeviceMemoryError, OptionError
-from mlsolve.rounds import plan as planning
-from mlsolve.rounds.advance import Round, advance_tile
-from mlsolve.rounds.lying import Lying
-from mlsolve.rounds.plan import (
-    LOAD,
-    MOMENTS,
-    SAVE,
-    Limits,
-    least_memory,
-    plan_level,
-    state_on_disk,
-    window_sides,
-)
-from mlsolve.rounds.problem import BETAS
-from mlsolve.rounds.resources import provided
-from mlsolve.rounds.tiles import Tile, tiles_of, window_of
-from mlsolve.store import DiskStore
-from mlsolve.store.zarr import CHUNK
+from mlsolve.solving import plan as planning
+from mlsolve.solving.backends import CpuBackend
+from mlsolve.solving.executors.resources import provided
+from mlsolve.solving.plan import LOAD, MOMENTS, SAVE, Limits, least_memory, plan_level, state_on_disk, window_sides
+from mlsolve.solving.rounds import Round, advance_tile
+from mlsolve.solving.spec import BETAS
+from mlsolve.solving.store import DiskStore
+from mlsolve.solving.store.zarr import CHUNK
+from mlsolve.solving.tile_coupling import Lying
+from mlsolve.solving.tiles import Tile, tiles_of, window_of
 from mlsolve_kernels.objective.cuda import device_bytes
 from mlsolve_kernels.objective.terms import Objective, Shape, Stack, one_stack
 from mlsolve_kernels.region import Region

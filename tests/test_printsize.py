@@ -3,8 +3,7 @@
 import pytest
 
 from mlsolve.errors import OptionError
-from mlsolve.job import MAX_SIDE
-from mlsolve.printsize import FINEST_DPI, PrintSize, parse_print_size, pixel_pitch
+from mlsolve.job.print_size import FINEST_DPI, MAX_SIDE, PrintSize, parse_print_size, pixel_pitch
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,18 @@ import pytest
 
 import mlsolve
 from mlsolve import Placement
-from mlsolve.balance import Balance
-from mlsolve.folder import Summary, prove, write_report
-from mlsolve.history import History, Step
-from mlsolve.images import PngWriter, load_picture, open_picture
-from mlsolve.job import Job
-from mlsolve.proof import CELL, SHEET_CELL, STACK, Laid, Preview, Proof, distances_for, shown
-from mlsolve.rounds.pictures import as_codes
-from mlsolve.rounds.problem import Problem, StackOf
-from mlsolve.runs.machine import _proof_bytes
-from mlsolve.runs.output import laid_stacks
-from mlsolve.store import DiskStore, MemoryStore
+from mlsolve.job.job import Job
+from mlsolve.pictures.picture_files import PngWriter, load_picture, open_picture
+from mlsolve.report.result import Summary, write_report
+from mlsolve.run.budget import _proof_bytes
+from mlsolve.run.outputs import laid_stacks
+from mlsolve.scoring.bands import CELL, SHEET_CELL, STACK, Laid, Preview, Proof, distances_for, shown
+from mlsolve.scoring.layer_files import prove
+from mlsolve.solving.balance import Balance
+from mlsolve.solving.history import History, Step
+from mlsolve.solving.level_pictures import as_codes
+from mlsolve.solving.spec import Problem, StackOf
+from mlsolve.solving.store import DiskStore, MemoryStore
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
 from oracle import lies, mean_ssim

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from conftest import environment
-from mlsolve.runs.warm import run_everything_once
+from mlsolve.run.precompile import run_everything_once
 
 MIB = 2**20
-ASK = "from mlsolve.memory import available_memory as free; print(free())"
+ASK = "from mlsolve.system.memory import available_memory as free; print(free())"
 
 
 class Groups:

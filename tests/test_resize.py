@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from mlsolve import InputError, OptionError
-from mlsolve.colour import light_from_srgb
-from mlsolve.pyramid import level_shapes
-from mlsolve.resize import Geometry, double, fit_geometry, fit_image, halve, resize
+from mlsolve.pictures.colour import light_from_srgb
+from mlsolve.pictures.resize import Geometry, double, fit_geometry, fit_image, halve, resize
+from mlsolve.solving.pyramid import level_shapes
 
 
 def marked(height, width):

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve.backends import CpuBackend
-from mlsolve.rounds import descent
-from mlsolve.rounds.descent import Record, descend, enlarge, halve_pictures
-from mlsolve.rounds.executors import Processes, Serial
-from mlsolve.rounds.pictures import as_codes, name_of
-from mlsolve.rounds.plan import LevelPlan, Limits
-from mlsolve.rounds.problem import BETAS, Problem
-from mlsolve.store import DiskStore, MemoryStore
+from mlsolve.solving import levels
+from mlsolve.solving.backends import CpuBackend
+from mlsolve.solving.executors.processes import Processes
+from mlsolve.solving.executors.serial import Serial
+from mlsolve.solving.level_pictures import as_codes, name_of
+from mlsolve.solving.levels import Record, descend, enlarge, halve_pictures
+from mlsolve.solving.plan import LevelPlan, Limits
+from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.store import DiskStore, MemoryStore
 from mlsolve_kernels.region import Region
 
 OPTIONS = mlsolve.Options(iterations=8, levels=2, exposure=0.1, seed=3)
@@ -86,7 +87,7 @@ def forced(monkeypatch, sides, iterations, together=False):
     def plan(shape, *rest):
         return LevelPlan((min(sides, shape[0]), min(sides, shape[1])), (0, 0), iterations, together, 1.0)
 
-    monkeypatch.setattr(descent, "plan_level", plan)
+    monkeypatch.setattr(levels, "plan_level", plan)
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +162,8 @@ def test_a_solve_goes_on_where_it_was_left(whole, tmp_path, monkeypatch, after):
         solved(store, listener=Fails())
     done = Record.load(store)
     computed = []
-    advance = descent.advance_tile
-    monkeypatch.setattr(descent, "advance_tile", lambda *call: computed.append(call[3]) or advance(*call))
+    advance = levels.advance_tile
+    monkeypatch.setattr(levels, "advance_tile", lambda *call: computed.append(call[3]) or advance(*call))
     executor = Serial(CpuBackend(2, BETAS))
     layers, history, _ = finish(DiskStore(tmp_path / "store"), executor, Limits())
     executor.close()

@@ -12,19 +12,20 @@ import numpy as np
 import pytest
 
 from conftest import tree
-from mlsolve import Options, images
+from mlsolve import Options
 from mlsolve.errors import InputError, OptionError, OutputError, ProcessError, StoreError
-from mlsolve.job import Job
-from mlsolve.memory import parse_memory
-from mlsolve.rounds import executors
-from mlsolve.runs import machine as machines
-from mlsolve.runs import run as runs
-from mlsolve.runs import unfinished as states
-from mlsolve.runs.lock import locked
-from mlsolve.runs.machine import Machine
-from mlsolve.runs.run import begin, resume
-from mlsolve.runs.unfinished import unfinished
-from mlsolve.solver import Silent
+from mlsolve.job.job import Job
+from mlsolve.pictures import picture_files
+from mlsolve.run import budget as machines
+from mlsolve.run import pipeline as runs
+from mlsolve.run import unfinished as states
+from mlsolve.run.budget import Machine
+from mlsolve.run.pipeline import begin, resume
+from mlsolve.run.solver import Silent
+from mlsolve.run.unfinished import unfinished
+from mlsolve.solving.executors import processes
+from mlsolve.system.lock import locked
+from mlsolve.system.memory import parse_memory
 
 SIZE = (460, 520)
 TIGHT = Machine(parse_memory("16MiB"), threads=2)
@@ -78,9 +79,9 @@ def coloured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     rng, y, x = np.random.default_rng(4), *np.mgrid[0:1:200j, 0:1:180j]
     target = 0.5 + 0.3 * np.sin(9 * np.stack([x + y, x * y, x - y], axis=-1)) + 0.2 * rng.random((200, 180, 3))
-    images.save_png(folder / "target.png", np.rint(np.clip(target, 0, 1) * 255).astype(np.uint8))
+    picture_files.save_png(folder / "target.png", np.rint(np.clip(target, 0, 1) * 255).astype(np.uint8))
     grey = rng.integers(0, 65536, (50, 60, 1)).repeat(8, 0).repeat(8, 1).astype(np.uint16)
-    with images.TiffWriter(folder / "guide.tif", (480, 400), 1, 16) as file:
+    with picture_files.TiffWriter(folder / "guide.tif", (480, 400), 1, 16) as file:
         file.write(grey)
     options = Options(iterations=9, levels=2, exposure=0.2, backend="cpu", seed=1)
     return Job(folder / "target.png", (folder / "guide.tif", "mosaic:3"), SIZE, options=options)
@@ -90,8 +91,8 @@ def coloured(tmp_path_factory):
 def job(coloured):
     """The same without colour, which takes a third of the time: enough for most of what can befall a run."""
     folder = coloured.target.parent
-    images.save_png(
-        folder / "grey.png", np.rint(images.load_picture(coloured.target)[..., 0] * 255).astype(np.uint8)
+    picture_files.save_png(
+        folder / "grey.png", np.rint(picture_files.load_picture(coloured.target)[..., 0] * 255).astype(np.uint8)
     )
     return dataclasses.replace(coloured, arrangements=folder / "grey.png", guides=(folder / "guide.tif",) * 2)
 
@@ -160,7 +161,7 @@ def test_struck_again_and_again(job, alone, tmp_path):
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
     """What is told of resuming is so: with a picture done it can be, before that nothing is left."""
-    calls, carry_out = [], executors._carried_out
+    calls, carry_out = [], processes.carried_out
 
     def killed(*arguments):
         calls.append(arguments)
@@ -169,7 +170,7 @@ def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
         return carry_out(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(executors, "_carried_out", killed)
+        patch.setattr(processes, "carried_out", killed)
         with pytest.raises(ProcessError, match="a process of --processes 2 ended unexpectedly") as error:
             begin(job, tmp_path / "o", Machine(parse_memory("60MiB"), 2), Listener())
     assert str(error.value).endswith(f"; mlsolve resume {tmp_path / 'o'} goes on") == (after > 0)
@@ -444,12 +445,12 @@ def test_the_disk_holds_no_more_than_was_said(job, tmp_path):
 def test_tiff_of_any_depth_with_dpi(job, tmp_path, bits):
     changed = dataclasses.replace(job, format="tiff", bits=bits, dpi=240.0)
     begin(changed, tmp_path / "o", TIGHT, Listener())
-    picture = images.open_picture(tmp_path / "o" / "layer-1.tif")
+    picture = picture_files.open_picture(tmp_path / "o" / "layer-1.tif")
     assert picture.size == SIZE
     assert picture.bits == bits
-    coarse = images.load_picture(tmp_path / "o" / "layer-2.tif")
+    coarse = picture_files.load_picture(tmp_path / "o" / "layer-2.tif")
     begin(job, tmp_path / "p", TIGHT, Listener())
-    assert np.abs(coarse - images.load_picture(tmp_path / "p" / "layer-2.png")).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(coarse - picture_files.load_picture(tmp_path / "p" / "layer-2.png")).max() <= 0.5 / 255 + 1e-6
     again = (tmp_path / "o" / "job.toml").read_text()
     assert 'format = "tiff"' in again
     assert f"bits = {bits}" in again

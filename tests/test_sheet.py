@@ -9,15 +9,16 @@ import pytest
 from PIL import Image, ImageDraw
 
 import mlsolve
-from mlsolve import folder, images, sheet
-from mlsolve.lettering import font
-from mlsolve.model import Placement
-from mlsolve.proof import CELL, PART, SHEET_CELL, Laid, Proof, distances_for
-from mlsolve.scores import Off, Scores, StackScores
-from mlsolve.sheet import sheet_bands, sheet_size
+from mlsolve.job.arrangements import Placement
+from mlsolve.pictures import picture_files
+from mlsolve.report import contact_sheet, result
+from mlsolve.report.contact_sheet import sheet_bands, sheet_size
+from mlsolve.report.lettering import font
+from mlsolve.scoring.bands import CELL, PART, SHEET_CELL, Laid, Proof, distances_for
+from mlsolve.scoring.scores import Off, Scores, StackScores
 from mlsolve_kernels.threads import Team
 
-PAPER = sheet._PAPER
+PAPER = contact_sheet._PAPER
 
 
 class Told(Proof):
@@ -136,7 +137,7 @@ def test_every_picture_has_its_place(case):
     plain = [place.words() for place in told.stacks[0].laid.place] == [str(k + 1) for k in range(layers)]
     hidden = told.stacks[0].sheets if len(told.stacks) == 1 and plain else []
     shown = [preview for preview in told.previews if preview not in hidden]
-    pictures = sheet._Page(told, None).pictures
+    pictures = contact_sheet._Page(told, None).pictures
     assert sorted(id(one.preview) for one in pictures) == sorted(id(preview) for preview in shown)
     corners = []
     for one in pictures:
@@ -180,7 +181,7 @@ def test_no_caption_runs_into_another(case):
     proof = Told(size, layers, places, registration, planes, exposures)
     proof.told = longest(proof)
     names = ["w" * 80 + ".tiff"] * len(places)
-    page = sheet._Page(proof, names)
+    page = contact_sheet._Page(proof, names)
     assert all("…" not in words.text or words.text.startswith("w") for words in page.words), "only names are cut"
     boxes = list(boxes_of(page))
     pictures = [(one.left, one.top, one.left + one.size[0], one.bottom) for one in page.pictures]
@@ -203,7 +204,7 @@ def places_of(page, text, size, colour):
     return [(int(x), int(y)) for x, y in zip(columns, rows, strict=True)]
 
 
-def below(page, preview, text, size=20, colour=sheet._FAINT, line=0):
+def below(page, preview, text, size=20, colour=contact_sheet._FAINT, line=0):
     """Whether the caption below a picture says so, on its first line or the second."""
     left, top, width, height = found(page, preview)
     top += height + 26 * line
@@ -213,10 +214,10 @@ def below(page, preview, text, size=20, colour=sheet._FAINT, line=0):
 
 def said(page, text):
     """How often the last lines say so."""
-    return len(places_of(page[-420:], text, 18, sheet._FAINT))
+    return len(places_of(page[-420:], text, 18, contact_sheet._FAINT))
 
 
-INK, FAINT = sheet._INK, sheet._FAINT
+INK, FAINT = contact_sheet._INK, contact_sheet._FAINT
 
 
 def test_captions_of_the_plain_case():
@@ -418,7 +419,7 @@ def test_round_sheets_lie_on_the_paper(planes):
     lying._images[:] = [np.full((SHEET_CELL, SHEET_CELL, planes), 255, np.uint8)]
     lying._images[0][:] = np.where(np.hypot(*np.mgrid[0:120, -20:100] - 59.5)[..., np.newaxis] < 59, colour, 255)
     page, square = drawn(proof, disc=True), drawn(proof)
-    place = {id(one.preview): one for one in sheet._Page(proof, None).pictures}
+    place = {id(one.preview): one for one in contact_sheet._Page(proof, None).pictures}
     seen = {
         id(preview): page[one.top : one.bottom, one.left : one.left + one.size[0]]
         for preview, one in ((preview, place[id(preview)]) for preview in (layer, lying))
@@ -446,7 +447,7 @@ def test_sheets_are_shown_as_they_lie():
         proof.feed(read, read, 25)
     team.close()
     page = drawn(proof)
-    for shown in sheet._Page(proof, None).pictures:
+    for shown in contact_sheet._Page(proof, None).pictures:
         if shown.size[0] != SHEET_CELL:
             continue
         at = [SHEET_CELL // 4, SHEET_CELL * 3 // 4]
@@ -454,7 +455,7 @@ def test_sheets_are_shown_as_they_lie():
         number = proof.stacks[0].sheets.index(shown.preview)
         expected = [np.rot90(quarters), quarters[:, ::-1]][number]
         assert np.abs(seen - 255 * expected).max() < 2
-    assert sum(one.size[0] == SHEET_CELL for one in sheet._Page(proof, None).pictures) == 2
+    assert sum(one.size[0] == SHEET_CELL for one in contact_sheet._Page(proof, None).pictures) == 2
 
 
 @pytest.mark.parametrize(
@@ -467,7 +468,7 @@ def test_sheets_are_shown_as_they_lie():
     ids=["smaller", "as they are", "larger"],
 )
 def test_one_row_of_pictures_in_memory(proof):
-    """The sheet itself is never whole, nor are all its pictures: runs.machine reckons with no more."""
+    """The sheet itself is never whole, nor are all its pictures: run.budget reckons with no more."""
     for _ in sheet_bands(proof):  # the fonts, the kernels
         pass
     tracemalloc.start()
@@ -486,7 +487,7 @@ def test_the_sheet_of_a_solution(tmp_path, scale):
     pictures = np.kron(rng.random((4, 5, 6, 3)), np.ones((1, 8 * scale, 8 * scale, 1))).astype(np.float32)
     options = mlsolve.Options(iterations=1, levels=1, exposure=0.2)
     solution = mlsolve.solve(pictures[0], list(pictures[1:]), options)
-    page = images.load_picture(solution.save(tmp_path / "prints") / "sheet.png") * 255
+    page = picture_files.load_picture(solution.save(tmp_path / "prints") / "sheet.png") * 255
     assert page.shape[1::-1] == (1904, 1213)
     for number, picture in enumerate((*pictures[1:], pictures[0])):
         left = 56 + number * 448 + (28 if number == 3 else 0)
@@ -496,9 +497,9 @@ def test_the_sheet_of_a_solution(tmp_path, scale):
 
 def test_names_and_outline_come_from_the_job(tmp_path, mlsolve, save, picture, monkeypatch):
     told = []
-    original = sheet.sheet_bands
+    original = contact_sheet.sheet_bands
     monkeypatch.setattr(
-        folder, "sheet_bands", lambda *arguments: told.append(arguments[1:]) or original(*arguments)
+        result, "sheet_bands", lambda *arguments: told.append(arguments[1:]) or original(*arguments)
     )
     save("cat.png", picture(24, 24))
     mlsolve("run", "cat.png", "-g", "cat.png", "-g", "rosette:1", "--iterations", "1", "--out", "o")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import mlsolve
-from mlsolve import memory
-from mlsolve.colour import encode, printable_range
-from mlsolve.rounds.advance import rate_of
-from mlsolve.rounds.descent import reason_to_stop
-from mlsolve.rounds.problem import BETAS, Problem
+from mlsolve.pictures.colour import encode, printable_range
+from mlsolve.solving.levels import reason_to_stop
+from mlsolve.solving.rounds import rate_of
+from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.system import memory
 
 FAST = mlsolve.Options(iterations=20, levels=2, exposure=0.1)
 

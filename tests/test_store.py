@@ -15,9 +15,9 @@ import pytest
 
 from conftest import tree
 from mlsolve.errors import OutputError
-from mlsolve.rounds.tiles import tiles_of
-from mlsolve.store import DiskStore, MemoryStore
-from mlsolve.store.zarr import _MOST_OPEN, CHUNK
+from mlsolve.solving.store import DiskStore, MemoryStore
+from mlsolve.solving.store.zarr import _MOST_OPEN, CHUNK
+from mlsolve.solving.tiles import tiles_of
 from mlsolve_kernels.region import Region
 from stores import STORES, TILE_BYTES, everything, filling, part, refusal, small_store, values, words, write
 

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import tree
 from mlsolve.errors import OutputError, StoreError
-from mlsolve.store import DiskStore
+from mlsolve.solving.store import DiskStore
 from mlsolve_kernels.region import Region
 from stores import STORES, everything, filling, flipped, or_refused, words, write
 

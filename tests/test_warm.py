@@ -12,12 +12,12 @@ _RUN = """
 import json, sys
 from pathlib import Path
 from numba.core.dispatcher import Dispatcher
-from mlsolve.job_file import load_job
-from mlsolve.memory import parse_memory
-from mlsolve.rounds.silent import Silent
-from mlsolve.runs.machine import Machine
-from mlsolve.runs.run import begin
-from mlsolve.runs.warm import run_everything_once
+from mlsolve.job.job_file import load_job
+from mlsolve.system.memory import parse_memory
+from mlsolve.solving.callbacks import Silent
+from mlsolve.run.budget import Machine
+from mlsolve.run.pipeline import begin
+from mlsolve.run.precompile import run_everything_once
 
 class Listener(Silent):
     def stage(self, name, share): pass

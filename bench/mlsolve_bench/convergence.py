@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from mlsolve.job_file import load_job
+from mlsolve.job.job_file import load_job
 from mlsolve_kernels.threads import Team
 
 from .convergence_recipes import BUDGETS, FINALISTS, FIRST, PROBLEMS, attempts

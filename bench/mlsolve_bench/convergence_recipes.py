@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mlsolve.job import Job, own_guides
-from mlsolve.model import Arrangement
-from mlsolve.options import Options
+from mlsolve.job.arrangements import Arrangement
+from mlsolve.job.job import Job, own_guides
+from mlsolve.job.options import Options
 
 from .convergence_solve import Problem, Recipe
 from .convergence_steps import Adam, BarzilaiBorwein, BlockNewton, Lbfgs

@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.arrays import planar
-from mlsolve.colour import decode, encode, printable_range
-from mlsolve.job import Job
-from mlsolve.resize import average, double, halve, interpolate
-from mlsolve.rounds.problem import objective_of
-from mlsolve.scores import score
+from mlsolve.job.job import Job
+from mlsolve.pictures.arrays import planar
+from mlsolve.pictures.colour import decode, encode, printable_range
+from mlsolve.pictures.resize import average, double, halve, interpolate
+from mlsolve.scoring.scores import score
+from mlsolve.solving.spec import objective_of
 from mlsolve_kernels.objective.cpu import StepwiseWorkspace
 from mlsolve_kernels.objective.terms import Objective, Terms
 from mlsolve_kernels.threads import Team
@@ -178,7 +178,7 @@ def _levels(
 
 
 def thinned(level: Level) -> FloatArray:
-    """Return the guides with a little noise, thinned if their stack would be too dark, as rounds/start.py does."""
+    """Return the guides with a little noise, thinned if their stack would be too dark, as solving/start.py does."""
     noise = np.random.default_rng(0).random(level.guides.shape, dtype=np.float32) - np.float32(0.5)
     start = level.clip(level.guides + np.float32(1 / 255) * noise)
     wanted = float(np.log(level.objective.scale * np.maximum(level.target, 0.1)).mean(dtype=np.float64))

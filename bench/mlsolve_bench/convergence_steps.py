@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.resize import average, interpolate
+from mlsolve.pictures.resize import average, interpolate
 from mlsolve_kernels.blur.reference import blur
 from mlsolve_kernels.objective.terms import Objective
 from mlsolve_kernels.window import C2

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mlsolve.memory import installed_memory
+from mlsolve.system.memory import installed_memory
 from mlsolve_kernels.threads import available_cores
 
 

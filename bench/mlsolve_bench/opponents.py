@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.backends import Backend, CpuBackend, CudaBackend, fill
+from mlsolve.solving.backends import Backend, CpuBackend, CudaBackend, fill
 from mlsolve_kernels.objective import reference
 from mlsolve_kernels.objective.terms import Shape
 

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.arrays import planar
-from mlsolve.colour import encode, exposure_scale, printable_range
 from mlsolve.errors import InputError
-from mlsolve.rounds.problem import BETAS
+from mlsolve.pictures.arrays import planar
+from mlsolve.pictures.colour import encode, exposure_scale, printable_range
+from mlsolve.solving.spec import BETAS
 from mlsolve_kernels.objective.terms import Objective, one_stack
 
 FloatArray = npt.NDArray[np.float32]
@@ -62,8 +62,8 @@ def pictures(side: int) -> tuple[FloatArray, list[FloatArray]]:
     Raises InputError where the examples are not at hand: an installed mlsolve has none, a clone does.
     """
     from mlsolve.guides import generate
-    from mlsolve.images import load_picture
-    from mlsolve.resize import fit_image
+    from mlsolve.pictures.picture_files import load_picture
+    from mlsolve.pictures.resize import fit_image
 
     if not CAT.exists():
         raise InputError(f"the picture {CAT.name} is not at {CAT.parent}: run this bench from a clone of mlsolve")

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 import mlsolve
-from mlsolve import Options, Step, solver
-from mlsolve.rounds.problem import BETAS
+from mlsolve import Options, Step
+from mlsolve.run import solver
+from mlsolve.solving.spec import BETAS
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
 from mlsolve_kernels.objective.terms import Objective, Shape, Sums, Terms
 from mlsolve_kernels.placement.frames import WHOLE, Frame

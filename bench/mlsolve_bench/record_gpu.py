@@ -21,8 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mlsolve.backends import open_device
 from mlsolve.errors import DeviceMemoryError, MlsolveError
+from mlsolve.solving.backends import open_device
 from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
 from mlsolve_kernels.objective.cuda import BATCH, device_bytes
 

@@ -16,10 +16,10 @@ from typing import Final
 
 import numpy as np
 
-from mlsolve.memory import BYTES_PER_VALUE
-from mlsolve.options import Options
-from mlsolve.printsize import FINEST_DPI, PrintSize, pixel_pitch
-from mlsolve.pyramid import level_shapes
+from mlsolve.job.options import Options
+from mlsolve.job.print_size import FINEST_DPI, PrintSize, pixel_pitch
+from mlsolve.solving.pyramid import level_shapes
+from mlsolve.system.memory import BYTES_PER_VALUE
 
 Size = tuple[int, int]
 Step = Callable[[], object]
@@ -90,7 +90,7 @@ class Forecast:
 class PrintForecast:
     """How large a print is, and how long solving it takes all in memory.
 
-    What it takes in tiles, of memory, disk and time, is for mlsolve.runs.estimate to say.
+    What it takes in tiles, of memory, disk and time, is for mlsolve.run.estimate to say.
     """
 
     print_size: PrintSize
@@ -153,9 +153,9 @@ def forecast_print(print_size: PrintSize, dpi: float, stack: Stack, paces: Seque
 @contextmanager
 def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     """Give mlsolve's iteration on pictures of noise, `side` square, on the road that the solver takes."""
-    from mlsolve.backends import CpuBackend, fill
-    from mlsolve.colour import printable_range
-    from mlsolve.rounds.problem import BETAS, objective_of
+    from mlsolve.pictures.colour import printable_range
+    from mlsolve.solving.backends import CpuBackend, fill
+    from mlsolve.solving.spec import BETAS, objective_of
     from mlsolve_kernels.objective.terms import Shape
 
     options = Options(threads=threads)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mlsolve.errors import OptionError
-from mlsolve.options import MAX_LAYERS, Options
+from mlsolve.job.options import MAX_LAYERS, Options
 
 if TYPE_CHECKING:
     from mlsolve_bench.report import Comparison, Forecast, Pace, PrintForecast, Stack, Tell
 
 _DPI: Final = 100
-"""mlsolve.printsize.DPI, which is not asked at the start, for it would bring NumPy along."""
+"""mlsolve.job.print_size.DPI, which is not asked at the start, for it would bring NumPy along."""
 
 _LAYERS: Final = 3
 """As many as `mlsolve estimate` takes where it is not told."""
@@ -59,8 +59,8 @@ def bench(
 
     Example: **mlsolve bench --print 600x900mm --dpi 300**
     """
-    from mlsolve.memory import available_memory
-    from mlsolve.printsize import parse_print_size
+    from mlsolve.job.print_size import parse_print_size
+    from mlsolve.system.memory import available_memory
     from mlsolve_bench.report import Stack, forecast, forecast_print, iteration, measure
 
     if not 1 <= layers <= MAX_LAYERS:
@@ -106,7 +106,7 @@ class _Machine:
 
 
 def _this_machine(threads: int | None) -> _Machine:
-    from mlsolve.memory import available_memory, installed_memory
+    from mlsolve.system.memory import available_memory, installed_memory
     from mlsolve_kernels.threads import available_cores
 
     cores = available_cores()
@@ -212,7 +212,7 @@ def _print_comparison(comparison: "Comparison | str") -> None:
 
 def _print_forecast(planned: "PrintForecast", command: str) -> None:
     """command: tells the rest."""
-    from mlsolve.printsize import FINEST_DPI, pixel_pitch
+    from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
 
     width, height = planned.size
     levels = _counted(planned.levels, "size")

@@ -14,11 +14,11 @@ import typer
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from mlsolve.history import Step
-    from mlsolve.job import Job
-    from mlsolve.rounds.advance import Round
-    from mlsolve.rounds.tiles import Tile
-    from mlsolve.runs.run import Listener, Outcome
+    from mlsolve.job.job import Job
+    from mlsolve.run.pipeline import Listener, Outcome
+    from mlsolve.solving.history import Step
+    from mlsolve.solving.rounds import Round
+    from mlsolve.solving.tiles import Tile
 
 _BETWEEN_COLLECTIONS: Final = (700, 10, 10)
 """Python's own thresholds; `main` raises them for the time in which modules are loaded."""
@@ -40,8 +40,8 @@ def carry_out(act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool,
 
     job: what is carried out, None if there is nothing, which `act` will say.
     """
-    from mlsolve.memory import forget_peak, peak_memory, resident_memory, return_memory_early, trim
-    from mlsolve.runs.unfinished import is_run, unfinished
+    from mlsolve.run.unfinished import is_run, unfinished
+    from mlsolve.system.memory import forget_peak, peak_memory, resident_memory, return_memory_early, trim
 
     from .report import print_result
 
@@ -83,8 +83,8 @@ def carry_out(act: "Callable[[Listener], Outcome]", folder: Path, as_json: bool,
 
 def warm_up(job: "Job | None") -> None:
     """Load and compile what a run of `job` takes, so that the memory of a run can be told from it."""
-    from mlsolve.backends import may_use_gpu
-    from mlsolve.runs.warm import check_room, is_compiled, run_everything_once
+    from mlsolve.run.precompile import check_room, is_compiled, run_everything_once
+    from mlsolve.solving.backends import may_use_gpu
 
     check_room(job)
     if not may_use_gpu("auto") and not is_compiled(job):

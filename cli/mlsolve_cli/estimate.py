@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlsolve.errors import OptionError
-from mlsolve.options import MAX_LAYERS, Options
+from mlsolve.job.options import MAX_LAYERS, Options
 
 if TYPE_CHECKING:
-    from mlsolve.runs.estimate import Estimate
+    from mlsolve.run.estimate import Estimate
 
 
 def estimate(
@@ -51,9 +51,9 @@ def estimate(
 
     Example: **mlsolve estimate --print 2x1m --dpi 300 --memory 4GiB**
     """
-    from mlsolve.memory import parse_memory
-    from mlsolve.runs.estimate import estimate_job
-    from mlsolve.runs.machine import Machine
+    from mlsolve.run.budget import Machine
+    from mlsolve.run.estimate import estimate_job
+    from mlsolve.system.memory import parse_memory
 
     from .run import request_of
 
@@ -76,7 +76,7 @@ def estimate(
 
 
 def _print(found: "Estimate") -> None:
-    from mlsolve.memory import in_words
+    from mlsolve.system.memory import in_words
 
     from .progress import duration
 

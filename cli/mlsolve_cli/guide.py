@@ -51,11 +51,11 @@ def guide(
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists already: choose another --out or add --overwrite")
 
-    from mlsolve import images
-    from mlsolve.job import parse_size
+    from mlsolve.job.job import parse_size
+    from mlsolve.pictures import picture_files
 
-    loaded = None if photo is None else images.load_picture(photo, cmyk_profile)
-    images.save_png(out, _draw(family, parse_size(size), seed, palette, loaded, fold))
+    loaded = None if photo is None else picture_files.load_picture(photo, cmyk_profile)
+    picture_files.save_png(out, _draw(family, parse_size(size), seed, palette, loaded, fold))
     typer.echo(out)
 
 
@@ -68,8 +68,8 @@ def _draw(
     fold: int | None,
 ) -> "npt.NDArray[np.uint8]":
     """Return the guide, (H, W, 3) uint8 sRGB."""
-    from mlsolve.arrays import code_values
     from mlsolve.guides import generate, kaleidoscope
+    from mlsolve.pictures.arrays import code_values
 
     if photo is not None:
         return kaleidoscope(code_values(photo), size, seed, 6 if fold is None else fold)

@@ -9,8 +9,8 @@ import typer
 
 def _gpu() -> tuple[dict[str, Any] | None, str]:
     """Return the GPU that `--backend auto` would take, or None and why not."""
-    from mlsolve.backends import open_device
     from mlsolve.errors import BackendError
+    from mlsolve.solving.backends import open_device
 
     try:
         device = open_device()
@@ -28,8 +28,8 @@ def info(
 
     Example: **mlsolve info**
     """
-    from mlsolve.folder import versions
-    from mlsolve.memory import available_memory, in_words
+    from mlsolve.report.result import versions
+    from mlsolve.system.memory import available_memory, in_words
     from mlsolve_kernels.compiled import cache_folder, is_cached
     from mlsolve_kernels.control_groups import memory_limit
     from mlsolve_kernels.threads import available_cores

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from mlsolve.balance import Balance
-from mlsolve.history import Step
-from mlsolve.rounds.advance import Round
-from mlsolve.rounds.problem import Problem
-from mlsolve.rounds.tiles import Tile
+from mlsolve.solving.balance import Balance
+from mlsolve.solving.history import Step
+from mlsolve.solving.rounds import Round
+from mlsolve.solving.spec import Problem
+from mlsolve.solving.tiles import Tile
 
 _BETWEEN_LINES: Final = 5.0
 _BETWEEN_EVENTS: Final = 0.2
@@ -33,7 +33,7 @@ STAGES: Final = {"pictures": 10.0, "writing": 5.0, "scoring": 30.0}
 
 
 class Progress:
-    """Shows how a run goes on standard error; use it in a `with` block. It is a `mlsolve.runs.run.Listener`."""
+    """Shows how a run goes on standard error; use it in a `with` block. It is a `mlsolve.run.pipeline.Listener`."""
 
     def __init__(self, as_json: bool = False) -> None:
         """as_json: show events as JSON, one a line."""

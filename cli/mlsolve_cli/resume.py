@@ -24,12 +24,12 @@ def resume(
 
     Example: **mlsolve resume prints**
     """
-    from mlsolve.memory import parse_memory
-    from mlsolve.options import Options
-    from mlsolve.runs.machine import Machine
-    from mlsolve.runs.run import job_in
-    from mlsolve.runs.run import resume as go_on
-    from mlsolve.runs.unfinished import unfinished
+    from mlsolve.job.options import Options
+    from mlsolve.run.budget import Machine
+    from mlsolve.run.pipeline import job_in
+    from mlsolve.run.pipeline import resume as go_on
+    from mlsolve.run.unfinished import unfinished
+    from mlsolve.system.memory import parse_memory
 
     from .carry_out import carry_out
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlsolve.errors import InputError, OptionError
-from mlsolve.options import MAX_LAYERS, Options
+from mlsolve.job.options import MAX_LAYERS, Options
 
 if TYPE_CHECKING:
-    from mlsolve.job import Job
+    from mlsolve.job.job import Job
 
 
 def _default(name: str) -> str:
@@ -170,9 +170,9 @@ def run(
 
     Example: **mlsolve run portrait.jpg --guide leaves.png --guide waves.png --out prints --size 1200**
     """
-    from mlsolve.memory import parse_memory
-    from mlsolve.runs.machine import Machine
-    from mlsolve.runs.run import begin
+    from mlsolve.run.budget import Machine
+    from mlsolve.run.pipeline import begin
+    from mlsolve.system.memory import parse_memory
 
     from .carry_out import carry_out
 
@@ -204,10 +204,10 @@ def request_of(
     size: what --size and --print say. changes: other fields of the job; settings: of its options, and registration
     as it was typed.
     """
-    from mlsolve.job import Job, own_guides, parse_size
-    from mlsolve.job_file import guide_entry, load_job
-    from mlsolve.model import Arrangement
-    from mlsolve.printsize import DPI, parse_dpi, parse_length, parse_print_size
+    from mlsolve.job.arrangements import Arrangement
+    from mlsolve.job.job import Job, own_guides, parse_size
+    from mlsolve.job.job_file import guide_entry, load_job
+    from mlsolve.job.print_size import DPI, parse_dpi, parse_length, parse_print_size
 
     pixels, print_size = size
     if pixels is not None and print_size is not None:
@@ -259,7 +259,7 @@ def _bare(length: str) -> str | float:
 
 def _warn_of_pixels(job: "Job") -> None:
     """Say so where a print's pixels are smaller than hands can align, and no tolerance was asked for."""
-    from mlsolve.printsize import FINEST_DPI, pixel_pitch
+    from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
 
     sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
     if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:

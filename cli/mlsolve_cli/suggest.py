@@ -12,8 +12,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlsolve.history import Step
-    from mlsolve.suggest import Suggestion
+    from mlsolve.run.suggest import Suggestion
+    from mlsolve.solving.history import Step
 
 
 def suggest(
@@ -28,8 +28,8 @@ def suggest(
 
     Example: **mlsolve suggest examples/two-from-three.toml**
     """
-    from mlsolve.job_file import load_job
-    from mlsolve.suggest import suggest as find
+    from mlsolve.job.job_file import load_job
+    from mlsolve.run.suggest import suggest as find
 
     described = load_job(job)
     with _told() as tell:
@@ -90,7 +90,7 @@ def _scores(found: "Suggestion", step: "Step") -> str:
 
 def _toml(place: Any) -> str:
     """Return a placement as a line of a job file."""
-    from mlsolve.job import lying
+    from mlsolve.job.job import lying
 
     tables = []
     for one in place:
@@ -100,7 +100,7 @@ def _toml(place: Any) -> str:
 
 
 def _plain(found: "Suggestion") -> dict[str, Any]:
-    from mlsolve.job import lying
+    from mlsolve.job.job import lying
 
     def scores(step: "Step") -> dict[str, Any]:
         return {"loss": step.loss, "stack_ssim": step.stack_ssim, "guide_ssim": step.guide_ssim}

@@ -35,13 +35,14 @@ def verify(
 
     Example: **mlsolve verify prints**
     """
-    from mlsolve.folder import layer_files, stack_report
-    from mlsolve.images import open_picture
-    from mlsolve.job import Job
-    from mlsolve.job_file import guide_entry, load_job
-    from mlsolve.model import Arrangement
-    from mlsolve.options import Options
-    from mlsolve.runs.verify import exposures_of, score_folder
+    from mlsolve.job.arrangements import Arrangement
+    from mlsolve.job.job import Job
+    from mlsolve.job.job_file import guide_entry, load_job
+    from mlsolve.job.options import Options
+    from mlsolve.pictures.picture_files import open_picture
+    from mlsolve.report.result import stack_report
+    from mlsolve.run.verify import exposures_of, score_folder
+    from mlsolve.scoring.layer_files import layer_files
 
     from .report import print_registration, print_scores
 

@@ -13,38 +13,38 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .colour import compose
     from .errors import BackendError, InputError, MlsolveError, OptionError, OutputError
-    from .history import History, Step
-    from .images import load_picture
-    from .model import Arrangement, Placement, Problem
-    from .options import Options
-    from .resize import fit_image
-    from .scores import Scores, psnr, score, ssim
-    from .solution import Solution
-    from .solver import solve
+    from .job.arrangements import Arrangement, Placement, Problem
+    from .job.options import Options
+    from .pictures.colour import compose
+    from .pictures.picture_files import load_picture
+    from .pictures.resize import fit_image
+    from .run.solution import Solution
+    from .run.solver import solve
+    from .scoring.scores import Scores, psnr, score, ssim
+    from .solving.history import History, Step
 
 _HOMES = {
-    "Arrangement": "model",
-    "Placement": "model",
-    "Problem": "model",
-    "compose": "colour",
+    "Arrangement": "job.arrangements",
+    "Placement": "job.arrangements",
+    "Problem": "job.arrangements",
+    "compose": "pictures.colour",
     "BackendError": "errors",
     "InputError": "errors",
     "MlsolveError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
-    "History": "history",
-    "Step": "history",
-    "load_picture": "images",
-    "Options": "options",
-    "fit_image": "resize",
-    "Scores": "scores",
-    "psnr": "scores",
-    "score": "scores",
-    "ssim": "scores",
-    "Solution": "solution",
-    "solve": "solver",
+    "History": "solving.history",
+    "Step": "solving.history",
+    "load_picture": "pictures.picture_files",
+    "Options": "job.options",
+    "fit_image": "pictures.resize",
+    "Scores": "scoring.scores",
+    "psnr": "scoring.scores",
+    "score": "scoring.scores",
+    "ssim": "scoring.scores",
+    "Solution": "run.solution",
+    "solve": "run.solver",
 }
 
 __all__ = [

@@ -3,6 +3,9 @@
 script.py says what happens when, table.py where things lie and what the camera sees of them, poses.py how a
 sheet gets from place to place; projector.py turns a scene into a frame, captions.py writes below it, files.py makes
 a film of the frames, by mp4.py, webp.py or gif.py, and folder.py finds all of it in the folder of a run.
+
+Knows the folder of a finished run and how placed sheets look, and nothing of the solve. Called by the command
+line.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import code_values, same_planes
 from ..errors import InputError, OptionError
-from ..model import Arrangement
-from ..options import check_exposure
+from ..job.arrangements import Arrangement
+from ..pictures.arrays import code_values, same_planes
+from ..ranges import check_exposure
 from .captions import captions
 from .files import check_film, usual_suffix, write_film
 from .projector import Projector

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from ..model import Arrangement
+from ..job.arrangements import Arrangement
 from .table import Table
 
 Mask = npt.NDArray[np.float32]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError, OutputError
-from ..options import number
+from ..ranges import number
 from . import gif, mp4, webp
 from .script import MOST_FRAMES_A_SECOND
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from mlsolve_kernels.window import SIZE
 
-from ..arrays import code_values
 from ..errors import InputError, OptionError
-from ..folder import layer_files
-from ..images import open_picture
-from ..job_file import load_job
-from ..proof import Preview, shown
-from ..resize import resize
-from ..rounds.pictures import HIGHEST
+from ..job.job_file import load_job
+from ..pictures.arrays import code_values
+from ..pictures.picture_files import open_picture
+from ..pictures.resize import resize
+from ..scoring.bands import Preview, shown
+from ..scoring.layer_files import layer_files
+from ..solving.level_pictures import HIGHEST
 from . import Film
 from .table import Size, frame_size, picture_size
 

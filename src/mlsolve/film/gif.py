@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError, OutputError
-from ..images import write_bytes
-from ..memory import available_memory, in_words
+from ..pictures.picture_files import write_bytes
+from ..system.memory import available_memory, in_words
 from .lasting import lasting
 
 Frame = npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError, OutputError
-from ..images.files import Partial, first_line, refusals
+from ..system.files import Partial, first_line, refusals
 
 Frame = npt.NDArray[np.uint8]
 

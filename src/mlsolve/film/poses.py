@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..model import Placement
+from ..job.arrangements import Placement
 
 Matrix = npt.NDArray[np.float64]
 

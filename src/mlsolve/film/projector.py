@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mlsolve_kernels.objective.cpu import disc
 from mlsolve_kernels.placement.frames import WHOLE
 
-from ..colour import light_from_srgb, srgb_from_light
+from ..pictures.colour import light_from_srgb, srgb_from_light
 from .poses import Matrix, Pose, lying
 from .script import Scene
 from .table import Table

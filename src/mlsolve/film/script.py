@@ -6,8 +6,8 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from ..errors import OptionError
-from ..model import Arrangement
-from ..options import number
+from ..job.arrangements import Arrangement
+from ..ranges import number
 from .poses import Pose, apart, between, lying, placed
 from .table import Table
 

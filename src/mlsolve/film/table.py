@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from ..proof import shown
+from ..scoring.bands import shown
 
 _ACROSS: Final = 0.88
 """Share of a frame's width that the picture may fill."""

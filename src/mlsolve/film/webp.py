@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, features
 
 from ..errors import OptionError
-from ..images.files import Partial, refusals
+from ..system.files import Partial, refusals
 from .lasting import lasting
 
 Frame = npt.NDArray[np.uint8]

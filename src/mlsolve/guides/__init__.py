@@ -2,6 +2,8 @@
 
 What makes a good guide is what SSIM can hold on to: contrast and edges everywhere, no large flat parts.
 The same family, size, seed and palette give the same picture.
+
+Knows no files and no jobs. Called by job, run and the command line.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,238 @@
+"""A job: the pictures and every setting of a run, as a TOML file that repeats it."""
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+import tomli_w
+
+from mlsolve_kernels.window import SIZE
+
+from ..errors import InputError, OptionError
+from ..pictures.resize import Fit, fit_image
+from ..system.memory import check_memory
+from .arrangements import Arrangement, Outline, Placement, check_arrangements
+from .options import MAX_LAYERS, Options
+from .print_size import MAX_SIDE, parse_dpi
+
+FloatArray = npt.NDArray[np.float32]
+
+FileFormat = Literal["png", "tiff"]
+
+_UNSAVED: Final = ("threads",)
+"""Options that do not touch the result and depend on the machine."""
+OPTION_KEYS: Final = tuple(f.name for f in dataclasses.fields(Options) if f.name not in _UNSAVED)
+"""Options that a job file may say."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to solve, and how."""
+
+    arrangements: tuple[Arrangement, ...]
+    """What stacks of the sheets shall show; targets and masks are picture files. A Path alone stands for one
+    arrangement of all sheets as they are."""
+    guides: tuple[Path | str, ...]
+    """One per layer: a picture file (Path), or a generated guide (str) as FAMILY:SEED or FAMILY:SEED:PALETTE."""
+    size: tuple[int, int] | None = None
+    """Width and height of the sheets in pixels; None: those of the target."""
+    fit: Fit = "cover"
+    """How pictures of other proportions are brought to the size."""
+    options: Options = field(default_factory=Options)
+    """How to solve."""
+    dpi: float | None = None
+    """Pixels an inch, which the layers' files tell the printer; None: they do not."""
+    format: FileFormat = "png"
+    """What files the layers become; TIFF is tiled, and BigTIFF where it must be."""
+    bits: int = 8
+    """Of a channel in those files, 8 or 16."""
+    shape: Outline = "sheet"
+    """"disc": round sheets, clear outside the largest circle."""
+    cmyk_profile: Path | None = None
+    """ICC profile of the inks of CMYK pictures that carry none of their own."""
+
+    def __post_init__(self) -> None:
+        """Check what does not need the pictures."""
+        if isinstance(self.arrangements, Path):
+            object.__setattr__(self, "arrangements", (Arrangement(self.arrangements),))
+        if self.format not in get_args(FileFormat):
+            raise OptionError(f"format is {self.format!r}: use {', '.join(get_args(FileFormat))}")
+        if self.bits not in (8, 16):
+            raise OptionError(f"bits is {self.bits!r}: use 8 or 16")
+        if self.dpi is not None:
+            object.__setattr__(self, "dpi", parse_dpi(self.dpi))
+        if self.fit not in get_args(Fit):
+            raise OptionError(f"fit is {self.fit!r}: use {', '.join(get_args(Fit))}")
+        if not 1 <= len(self.guides) <= MAX_LAYERS:
+            raise InputError(f"there are {len(self.guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
+        if self.size is not None:
+            parse_size(self.size)
+        check_arrangements(self.arrangements, len(self.guides), self.size, self.shape)
+        for path in self.inputs:
+            try:
+                str(path).encode("utf-8")
+            except UnicodeEncodeError:
+                shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+                raise InputError(f"{shown} is no UTF-8 name, which job.toml needs: rename the file") from None
+
+    @property
+    def targets(self) -> tuple[Path, ...]:
+        """The targets of the arrangements."""
+        return tuple(cast(Path, one.target) for one in self.arrangements)
+
+    @property
+    def target(self) -> Path:
+        """The first of them."""
+        return self.targets[0]
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """The masks of those arrangements that have one."""
+        return tuple(cast(Path, one.mask) for one in self.arrangements if one.mask is not None)
+
+    @property
+    def entries(self) -> tuple[Path | str, ...]:
+        """Targets, guides and masks, as the pictures of a `solving.spec.Problem` are counted."""
+        return (*self.targets, *self.guides, *self.masks)
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file that is read, each once: the pictures and the profile."""
+        return self.files if self.cmyk_profile is None else (*self.files, self.cmyk_profile)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The picture files, each once."""
+        return tuple(entry for entry in dict.fromkeys(self.entries) if isinstance(entry, Path))
+
+    def pictures(self) -> tuple[FloatArray, list[FloatArray]]:
+        """Return the first target and the guides at the job's size, each (H, W, C) float32 sRGB in [0, 1].
+
+        Raises InputError for a picture that cannot be read.
+        """
+        from ..guides import generate
+        from ..pictures import picture_files
+        from ..pictures.arrays import as_image
+
+        target = picture_files.load_picture(self.target, self.cmyk_profile)
+        size = self.size or (target.shape[1], target.shape[0])
+        check_memory(size, len(self.guides), 3)
+
+        def guide(entry: Path | str) -> FloatArray:
+            if isinstance(entry, Path):
+                return fit_image(picture_files.load_picture(entry, self.cmyk_profile), size, self.fit)
+            family, seed, palette = parse_generated(entry)
+            return as_image(generate(family, size, seed, palette), entry)
+
+        return fit_image(target, size, self.fit), [guide(entry) for entry in self.guides]
+
+    def resolved(self, size: tuple[int, int], options: Options) -> "Job":
+        """Return this job with nothing left to choose: `size` and `options` as they came out."""
+        return dataclasses.replace(self, size=size, options=options)
+
+    def toml(self, folder: Path) -> str:
+        """Return the job as the text of a TOML file that is to lie in `folder`; files are named relative to it."""
+        guides = [entry if isinstance(entry, str) else relative_name(entry, folder) for entry in self.guides]
+        settings: dict[str, Any] = {"guides": guides}
+        tables = [_table(one, folder) for one in self.arrangements]
+        if len(tables) == 1 and tables[0].keys() <= {"target", "mask"}:
+            settings = {**tables[0], "guides": guides}
+        if self.shape != "sheet":
+            settings["shape"] = self.shape
+        if self.size is not None:
+            settings["size"] = list(self.size)
+        if self.dpi is not None:
+            settings["dpi"] = self.dpi
+        settings["fit"] = self.fit
+        settings["format"] = self.format
+        settings["bits"] = self.bits
+        if self.cmyk_profile is not None:
+            settings["cmyk_profile"] = relative_name(self.cmyk_profile, folder)
+        for key in OPTION_KEYS:
+            value = getattr(self.options, key)
+            if value is not None:
+                settings[key] = value
+        if "target" not in settings:
+            settings["arrangement"] = tables
+        return tomli_w.dumps(settings)
+
+
+def _table(arrangement: Arrangement, folder: Path) -> dict[str, Any]:
+    """Return what a job file says of an arrangement, nothing of what goes without saying."""
+    table: dict[str, Any] = {"target": relative_name(cast(Path, arrangement.target), folder)}
+    if arrangement.mask is not None:
+        table["mask"] = relative_name(cast(Path, arrangement.mask), folder)
+    if arrangement.weight != 1:
+        table["weight"] = arrangement.weight
+    if arrangement.exposure is not None:
+        table["exposure"] = arrangement.exposure
+    if arrangement.place is not None:
+        table["place"] = [lying(one) for one in arrangement.place]
+    return table
+
+
+def lying(placement: Placement) -> dict[str, Any]:
+    """Return what a job file says of a placement."""
+    table: dict[str, Any] = {"layer": placement.layer}
+    if placement.rotate:
+        table["rotate"] = placement.rotate
+    if placement.flip:
+        table["flip"] = placement.flip
+    if placement.shift != (0.0, 0.0):
+        table["shift"] = list(placement.shift)
+    return table
+
+
+def parse_generated(text: str) -> tuple[str, int, str | None]:
+    """Return family, seed and palette of a generated guide, "FAMILY", "FAMILY:SEED" or "FAMILY:SEED:PALETTE"."""
+    from ..guides import FAMILIES
+    from ..guides.palette import palette
+
+    family, _, rest = text.partition(":")
+    seed, _, colours = rest.partition(":")
+    if family not in FAMILIES or not (seed or "0").isdecimal():
+        raise OptionError(
+            f"guide is {text!r}: use FAMILY:SEED with a family of {', '.join(FAMILIES)} and a whole number"
+        )
+    palette(colours or None, 0)
+    return family, int(seed or 0), colours or None
+
+
+def own_guides(layers: int, seed: int) -> tuple[str, ...]:
+    """Return `layers` generated guides, all different, for those who bring none."""
+    from ..guides import FAMILIES
+
+    families = list(FAMILIES)
+    return tuple(f"{families[k % len(families)]}:{seed * MAX_LAYERS + k}" for k in range(layers))
+
+
+def parse_size(value: object) -> tuple[int, int]:
+    """Return (width, height) for N, [W, H], "N" or "WxH" in pixels; N alone means a square."""
+    parts: list[Any] = [value]
+    if isinstance(value, str):
+        parts = value.lower().replace("×", "x").split("x")
+        parts = [int(part) if part.strip().isdecimal() and len(part) < 10 else None for part in parts]
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    if len(parts) == 1:
+        parts = parts * 2
+    if len(parts) != 2 or not all(isinstance(part, int) and not isinstance(part, bool) for part in parts):
+        raise OptionError(f"size is {value!r}: give N for a square or WxH, in pixels")
+    width, height = parts
+    if min(width, height) < SIZE:
+        raise OptionError(f"size is {width}×{height}: the smallest side must be {SIZE} pixels or more")
+    if max(width, height) > MAX_SIDE:
+        raise OptionError(f"size is {width}×{height}: the largest side may be {MAX_SIDE} pixels")
+    return width, height
+
+
+def relative_name(path: Path, folder: Path) -> str:
+    """Return `path` as seen from `folder`, with forward slashes; whole if they have no common root."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()

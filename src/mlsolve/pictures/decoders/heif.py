@@ -1,0 +1,89 @@
+"""HEIC, which phones take, through libheif; and what AVIF, a file of the same kind, says of its colours."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..declared.cicp import CodePoints
+from ..declared.colour_space import ColourSpace, Mode
+from .stored import BANDS, Stored, rows_at_a_time
+from .vips import chunks_of, filled_up, image_of, through
+
+_LARGEST_SIDE: Final = 10_000_000
+"""Pixels; libvips has no larger ones."""
+
+
+def describe(path: Path) -> Stored:
+    """Return what the HEIC file `path` holds, of which the primary picture is read; only its header is read now.
+
+    Raises InputError for high dynamic range, and whatever libheif raises.
+    """
+    file = _file(path)
+    picture = file[file.primary_index]
+    alpha = "A" in picture.mode.split(";")[0]
+    grey = picture.mode.startswith("L")
+    mode: Mode = "L" if grey else "RGB"
+    bits: Literal[8, 16] = 16 if picture.info["bit_depth"] > 8 else 8
+    width, height = picture.size
+    channels = BANDS[mode] + alpha
+    row_bytes = width * channels * bits // 8
+    chunk_rows = rows_at_a_time(row_bytes, 1, height)
+
+    def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+        opened = _primary(path)
+        # Rows are filled up to whole words; the memory is libheif's and goes when `opened` does.
+        pixels = np.array(opened)[:, :width].reshape(height, width, channels)
+        image = filled_up(image_of(pixels), picture.info["bit_depth"])
+        return chunks_of(through(step, image, BANDS[mode]), chunk_rows)
+
+    # The planes as they are coded, and what they become.
+    held = 6 * bits // 8 * width * height + 2 * chunk_rows * row_bytes
+    # libheif has turned the picture as the file says; its EXIF does not count (ISO/IEC 23008-12).
+    colours = _colours(picture, path, grey)
+    return Stored((width, height), mode, alpha, bits, 1, colours, chunks, chunk_rows, held, len(file))
+
+
+def check_sides(path: Path) -> None:
+    """Raise ValueError if the HEIC or AVIF file `path` claims sides that no picture has.
+
+    libvips would complain of them on standard error.
+    """
+    if max(_primary(path).size) > _LARGEST_SIDE:
+        raise ValueError(f"a picture of {'×'.join(map(str, _primary(path).size))} pixels")
+
+
+def colours_of(path: Path, grey: bool) -> bytes | ColourSpace | None:
+    """Return what the AVIF `path` says of its colours; grey: whether what decodes it gives no colour.
+
+    Raises InputError for high dynamic range.
+    """
+    return _colours(_primary(path), path, grey)
+
+
+def _colours(picture: Any, path: Path, grey: bool) -> bytes | ColourSpace | None:
+    """Return the profile of an opened `picture`, else its primaries and curve; None: nothing is said."""
+    numbers, space = picture.info.get("nclx_profile"), None
+    if numbers:
+        points = CodePoints(numbers["color_primaries"], numbers["transfer_characteristics"])
+        space = points.space(grey, path)
+    profile = picture.info.get("icc_profile")
+    return bytes(profile) if profile else space
+
+
+def _primary(path: Path) -> Any:
+    """Return the primary picture of `path`, not decoded yet."""
+    file = _file(path)
+    return file[file.primary_index]
+
+
+def _file(path: Path) -> Any:
+    """Return the pictures of `path`, none of them decoded yet."""
+    import pi_heif
+
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = False
+    # Its limits, made for servers, stop below the 200 megapixels of some phones.
+    pi_heif.options.DISABLE_SECURITY_LIMITS = True
+    return pi_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True)

@@ -1,0 +1,97 @@
+"""Decoding through Pillow, which takes a file whole: for what libvips cannot read: BMP, PPM as text, JPEG XL."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...errors import InputError
+from ..declared.colour_space import Mode
+from .stored import BANDS, Stored, rows_at_a_time
+from .vips import chunks_of, image_of, through
+
+_EIGHT_BIT_MODES: Final = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "HSV")
+
+_ORIENTATION: Final = 0x0112
+"""EXIF tag of the orientation, 1 to 8 (EXIF 2.3, §4.6.4)."""
+
+
+def describe(path: Path, kind: str) -> Stored:
+    """Return what the file `path` of a kind that Pillow knows holds; only its header is read.
+
+    Raises InputError for pixels of more than 8 bits and for JPEG XL where its plugin is missing, and whatever
+    Pillow raises.
+    """
+    if kind == "JXL":
+        _add_jpeg_xl(path)
+    with _quiet(), Image.open(path, formats=(kind,)) as picture:
+        deep = picture.mode.startswith("I;16")
+        if picture.mode not in _EIGHT_BIT_MODES and not deep:
+            raise InputError(f"{path} holds pixels of type {picture.mode}: save it as 8- or 16-bit PNG or TIFF")
+        grey = picture.mode in ("1", "L", "LA") or deep
+        mode: Mode = "CMYK" if picture.mode == "CMYK" else "L" if grey else "RGB"
+        alpha = picture.has_transparency_data
+        size, profile = picture.size, picture.info.get("icc_profile")
+        # JPEG XL comes turned, whatever its EXIF says (ISO/IEC 18181-2), unless it is a JPEG packed into one.
+        turned = kind == "JXL" and not getattr(picture, "jpeg", False)
+        orientation = 1 if turned else picture.getexif().get(_ORIENTATION, 1)
+        frames = getattr(picture, "n_frames", 1) if kind == "JXL" else 1
+    wanted = mode + "A" if alpha else mode
+    width, height = size
+    row_bytes = width * (BANDS[mode] + alpha) * (2 if deep else 1)
+    chunk_rows = rows_at_a_time(row_bytes, 1, height)
+
+    def rows() -> Iterator[npt.NDArray[Any]]:
+        # What is set aside while Pillow works is not while the caller does.
+        with _quiet():
+            picture = Image.open(path, formats=(kind,))
+        with picture:
+            with _quiet():
+                picture.load()
+            for top in range(0, height, chunk_rows):
+                with _quiet():
+                    part = picture.crop((0, top, width, min(top + chunk_rows, height)))
+                    array = np.asarray(part if deep else part.convert(wanted))
+                array = array.astype(np.uint16) if deep else array
+                yield np.ascontiguousarray(array).reshape(array.shape[0], width, -1)
+
+    def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
+        if step is None:
+            return rows()
+        return chunks_of(through(step, image_of(np.concatenate(list(rows()))), BANDS[mode]), chunk_rows)
+
+    # Pillow keeps four bytes for a pixel of more than one channel; lcms is handed the whole once more.
+    held = 8 * width * height + 4 * width * chunk_rows
+    bits: Literal[8, 16] = 16 if deep else 8
+    return Stored(size, mode, alpha, bits, orientation, profile, chunks, chunk_rows, held, frames)
+
+
+def _add_jpeg_xl(path: Path) -> None:
+    """Let Pillow read JPEG XL; raise InputError if its plugin is not installed."""
+    try:
+        import pillow_jxl  # noqa: F401
+    except ImportError:
+        raise InputError(
+            f"{path} is JPEG XL, which takes one package more: pip install 'mlsolve[jxl]', or save it as PNG"
+        ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Pillow open prints of any size, and keep what it finds odd on its way to an error to itself.
+
+    Its guard against decompression bombs stops at 179 megapixels.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

@@ -1,0 +1,190 @@
+"""Pictures that are read in bands of rows, whatever their size."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import UnidentifiedImageError
+
+from ..errors import InputError
+from ..system.files import damaged, first_line, read_head
+from .conversion import conversion_of
+from .decoders import heif, jpeg, pillow, png_chunks, pnm, vips
+from .decoders.stored import Stored, rows_at_a_time
+from .white import over_white
+
+FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "HEIC", "GIF", "JXL", "BMP", "PPM")
+"""Formats that are read, by content, whatever the file is called."""
+
+_NAMES: Final = "PNG, JPEG, TIFF, WebP, AVIF, HEIC, GIF, JPEG XL, BMP or PPM"
+
+_BRANDS: Final = {
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
+}
+"""Brands of the container that HEIC and AVIF share (ISO/IEC 14496-12, 4.3)."""
+
+_SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"\xff\n", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
+    (b"BM", "BMP"),
+    *((b"P%d" % number, "PPM") for number in range(1, 8)),
+)
+
+
+class Picture:
+    """A picture file whose header has been read.
+
+    size: (width, height) upright, that is after its EXIF `orientation`, 1 to 8. stored_size: as stored. planes:
+    1 for grey or 3. bits: 8 or 16, how fine the values are that `bands` gives.
+    """
+
+    def __init__(self, path: Path, stored: Stored, cmyk_profile: Path | None = None) -> None:
+        """Tell of what the file `path` holds; `open_picture` makes these."""
+        self.path = path
+        self._stored = stored
+        self._conversion = conversion_of(stored, path, cmyk_profile)
+        self.stored_size = stored.size
+        self.orientation = stored.orientation if stored.orientation in range(1, 9) else 1
+        self.size = stored.size[::-1] if self.orientation >= 5 else stored.size
+        self.planes: Literal[1, 3] = 1 if stored.mode == "L" else 3
+        self._converted_rows = rows_at_a_time(stored.size[0] * self.planes, 1, stored.size[1])
+        self.bits: Literal[8, 16] = stored.bits if self._conversion is None else 16
+
+    def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
+        """Give the picture as it is stored, from the top, `rows` rows at a time: (h, width, planes) uint16 sRGB.
+
+        Code values 0 to 65535, those of 8 bits times 257; profiles and CMYK converted, palettes expanded, alpha
+        laid over white. Only the last band may have fewer rows. Raises InputError, naming the file, where it
+        turns out to be damaged.
+        """
+        if rows < 1:
+            raise ValueError(f"rows is {rows}: give 1 or more")
+        height = left = self.stored_size[1]
+        band, filled = self._empty(min(rows, left)), 0
+        for chunk in self._chunks():
+            start = 0
+            while start < len(chunk):
+                part = chunk[start : start + len(band) - filled]
+                band[filled : filled + len(part)] = part
+                filled += len(part)
+                start += len(part)
+                if filled == len(band):
+                    left -= filled
+                    yield band
+                    # A new one, for the old is the caller's now.
+                    band, filled = self._empty(min(rows, left)), 0
+        if left:
+            raise damaged(self.path, f"rows from {height - left} on are missing")
+
+    def peak_memory(self, rows: int) -> int:
+        """Return the most bytes that reading in bands of `rows` rows holds, the caller's band included.
+
+        An upper estimate, of images alone: the first file brings some 16 MB of code and tables besides. Pages
+        of a file that is mapped are not counted: the system takes them back at will.
+        """
+        width, height = self.stored_size
+        # While colours are converted: copies in 16 bits and, for light and for mixing with white, in 32.
+        each = (20 if self._stored.alpha else 8) + (0 if self._conversion is None else 32)
+        working = self._converted_rows * width * self.planes * each
+        # The caller has one band while the next is filled.
+        bands = 2 * min(rows, height) * width * self.planes * 2
+        return self._stored.held + working + bands
+
+    def _empty(self, rows: int) -> npt.NDArray[np.uint16]:
+        return np.empty((rows, self.stored_size[0], self.planes), np.uint16)
+
+    def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
+        """Give the rows in sRGB, a few at a time."""
+        try:
+            step = None if self._conversion is None else self._conversion.in_pipeline
+            for chunk in self._stored.chunks(step):
+                # A chunk may be a row of tiles; its colours need twice to eight times its bytes.
+                for top in range(0, len(chunk), self._converted_rows):
+                    part = chunk[top : top + self._converted_rows]
+                    yield over_white(part, self._stored.alpha, self._conversion)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            # Decoders raise whatever they stumble over (pyvips.Error, OSError, SyntaxError, struct.error, …).
+            raise damaged(self.path, _reason(error)) from None
+
+
+def open_picture(path: Path, cmyk_profile: Path | None = None) -> Picture:
+    """Return the picture in the file `path`, of which only the header is read.
+
+    One of FORMATS, known by its content; of several pages, pictures or frames the first. cmyk_profile: an ICC
+    profile for inks without one of their own. Raises InputError, naming the file, if it is none of these, if its
+    header is damaged, or if it holds what cannot be read.
+    """
+    kind = _kind(read_head(path))
+    if kind is None:
+        raise _no_picture(path)
+    try:
+        stored = _described(path, kind)
+    except (InputError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        # Two letters are no sure sign of BMP or PPM.
+        raise _no_picture(path) from None
+    except Exception as error:
+        raise damaged(path, _reason(error)) from None
+    if stored.frames > 1:
+        which = "its primary one" if kind == "HEIC" else "the first"
+        warnings.warn(f"{path} holds {stored.frames} pictures: {which} is read", stacklevel=3)
+    return Picture(path, stored, cmyk_profile)
+
+
+def _described(path: Path, kind: str) -> Stored:
+    """Return what the file `path` of `kind` holds, from whichever decoder knows it."""
+    if kind == "PPM" and read_head(path)[:2] in (b"P4", b"P5", b"P6"):
+        return pnm.describe(path)
+    if kind == "HEIC":
+        return heif.describe(path)
+    if kind not in vips.KINDS:
+        return pillow.describe(path, kind)
+    if kind == "JPEG":
+        jpeg.check(path)
+    if kind == "AVIF":
+        heif.check_sides(path)
+    stored = vips.describe(path, kind)
+    if kind == "PNG":
+        orientation, colours, frames = png_chunks.facts(path, stored.mode == "L", stored.bits)
+        return replace(stored, orientation=orientation, colours=colours, frames=frames)
+    if kind == "AVIF":
+        return replace(stored, colours=heif.colours_of(path, stored.mode == "L"))
+    return stored
+
+
+def _kind(head: bytes) -> str | None:
+    """Return which of FORMATS a file is that begins with `head`, or None."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        # The brand it is, a version, and the brands it also is.
+        length = int.from_bytes(head[:4], "big")
+        brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))]
+        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
+    return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), None)
+
+
+def _no_picture(path: Path) -> InputError:
+    return InputError(f"{path} is no picture mlsolve can read: give {_NAMES}")
+
+
+def _reason(error: Exception) -> str:
+    """Return what a decoder found; libvips says which operation failed, and then, in a line of its own, why."""
+    detail = str(getattr(error, "detail", "")).strip()
+    return detail or first_line(error)

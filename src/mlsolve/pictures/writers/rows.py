@@ -1,0 +1,126 @@
+"""What writers of pictures share: rows come in any portions and are encoded in portions of their own."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import OutputError
+from ...system.files import Partial, refusals
+
+LARGEST_SIDE: Final = 2**31 - 1
+"""Pixels of a side: what PNG allows, and signed numbers in decoders of TIFF."""
+
+
+_Writer = TypeVar("_Writer", bound="RowWriter")
+
+
+class RowWriter(ABC):
+    """A picture file that is written from the top, whole or not at all.
+
+    size: (width, height). planes: 1 grey or 3 sRGB. bits: 8 or 16. dpi: pixels per inch on paper, if that is
+    known. Used in a `with` statement: at its end, when all rows have come, the file gets its name; after an
+    error of any kind it is gone. Raises OutputError, in one line, if the file cannot be written.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], planes: int, bits: int, dpi: float | None = None) -> None:
+        """Take note; nothing is written before the `with` statement begins."""
+        if not all(1 <= side <= LARGEST_SIDE for side in size):
+            raise OutputError(f"{path} would be {size[0]}×{size[1]} pixels: a side may be 1 to {LARGEST_SIDE}")
+        if planes not in (1, 3):
+            raise ValueError(f"planes is {planes}: give 1 or 3")
+        if bits not in (8, 16):
+            raise ValueError(f"bits is {bits}: give 8 or 16")
+        if dpi is not None and not 0 < dpi < 1e6:
+            raise ValueError(f"dpi is {dpi}: give a number above 0 and below a million, or None")
+        self.path, self.size, self.planes, self.bits, self.dpi = path, size, planes, bits, dpi
+        self._done = 0
+        self._filled = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of pixels."""
+        return self.size[0] * self.planes * self.bits // 8
+
+    def __enter__(self: _Writer) -> _Writer:
+        """Begin the file, under a partial name."""
+        with refusals(self.path):
+            self._partial = Partial(self.path)
+            try:
+                self._block = self._empty_block()
+                self._begin(self._partial.file)
+            except BaseException:
+                self._partial.discard()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        """Give the file its name, or remove it."""
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._partial.discard()
+            self._release()
+        return False
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Take the next rows, (h, width, planes) uint8 or uint16 sRGB code values, as `bits` says."""
+        wanted = np.uint8 if self.bits == 8 else np.uint16
+        if rows.ndim != 3 or rows.shape[1:] != (self.size[0], self.planes) or rows.dtype != wanted:
+            raise ValueError(
+                f"rows is {rows.shape} {rows.dtype}: give (h, {self.size[0]}, {self.planes}) {np.dtype(wanted)}"
+            )
+        if self._done + self._filled + len(rows) > self.size[1]:
+            raise ValueError(f"rows go beyond the last of {self.size[1]}: give no more than these")
+        with refusals(self.path):
+            start = 0
+            while start < len(rows):
+                part = rows[start : start + len(self._block) - self._filled]
+                self._block[self._filled : self._filled + len(part)] = part
+                self._filled += len(part)
+                start += len(part)
+                if self._filled == len(self._block):
+                    self._flush()
+
+    def _empty_block(self) -> npt.NDArray[Any]:
+        rows = min(self._block_rows(), self.size[1])
+        return np.empty((rows, self.size[0], self.planes), np.uint8 if self.bits == 8 else np.uint16)
+
+    def _flush(self) -> None:
+        if self._filled:
+            self._encode(self._partial.file, self._block[: self._filled])
+            self._done += self._filled
+            self._filled = 0
+
+    def _finish(self) -> None:
+        with refusals(self.path):
+            self._flush()
+            if self._done < self.size[1]:
+                raise ValueError(f"{self._done} of {self.size[1]} rows were written to {self.path}: give all")
+            self._end(self._partial.file)
+            self._partial.keep()
+
+    @abstractmethod
+    def _block_rows(self) -> int:
+        """Return how many rows are encoded at a time."""
+
+    @abstractmethod
+    def _begin(self, file: BinaryIO) -> None:
+        """Write what stands before the pixels."""
+
+    @abstractmethod
+    def _encode(self, file: BinaryIO, block: npt.NDArray[Any]) -> None:
+        """Write the next rows: as many as `_block_rows` says, but for the last ones."""
+
+    @abstractmethod
+    def _end(self, file: BinaryIO) -> None:
+        """Write what stands behind the pixels."""
+
+    def _release(self) -> None:  # noqa: B027
+        """Let go of what encoding needed."""

@@ -1,0 +1,116 @@
+"""TIFF in tiles, written a row of tiles at a time (TIFF 6.0; BigTIFF where 32-bit offsets might not do)."""
+
+import struct
+import zlib
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .rows import RowWriter
+from .srgb_profile import grey_profile, srgb_profile
+
+TILE: Final = 256
+
+_BIG: Final = 2**31
+"""Bytes of pixels from which the file is a BigTIFF: half of what offsets reach, for deflate may add to noise."""
+
+_LEVEL: Final = 3
+_MEMORY: Final = 9
+_WORKERS: Final = 8
+
+_SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 3, 4, 5, 7, 16
+_LAYOUT: Final = {_SHORT: "<u2", _LONG: "<u4", _RATIONAL: "<u4", _UNDEFINED: "u1", _LONG8: "<u8"}
+"""Types of values in a directory (TIFF 6.0, section 2), and how NumPy calls them."""
+
+_DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
+
+
+class TiffWriter(RowWriter):
+    """A TIFF of deflated tiles with its sRGB profile; memory is three rows of tiles at most.
+
+    The same picture gives the same bytes, in whatever portions its rows come.
+    """
+
+    def _block_rows(self) -> int:
+        return TILE
+
+    def _begin(self, file: BinaryIO) -> None:
+        self._big = self.row_bytes * self.size[1] > _BIG
+        self._offsets, self._lengths = array("Q"), array("Q")
+        from mlsolve_kernels.threads import available_cores  # here, for it loads the compiler
+
+        self._pool = ThreadPoolExecutor(min(available_cores(), _WORKERS))
+        # The place of the directory is filled in at the end.
+        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) if self._big else struct.pack("<2sHI", b"II", 42, 0))
+
+    def _encode(self, file: BinaryIO, block: npt.NDArray[Any]) -> None:
+        starts = range(0, self.size[0], TILE)
+        for data in self._pool.map(lambda start: _deflated(block[:, start : start + TILE]), starts):
+            self._offsets.append(file.tell())
+            self._lengths.append(len(data))
+            file.write(data)
+
+    def _end(self, file: BinaryIO) -> None:
+        width, height = self.size
+        place = _LONG8 if self._big else _LONG
+        tags: list[tuple[int, int, Any]] = [
+            (256, _LONG, [width]),
+            (257, _LONG, [height]),
+            (258, _SHORT, [self.bits] * self.planes),
+            (259, _SHORT, [_DEFLATE]),
+            (262, _SHORT, [1 if self.planes == 1 else 2]),
+            (277, _SHORT, [self.planes]),
+            (284, _SHORT, [1]),
+            (317, _SHORT, [_HORIZONTAL]),
+            (322, _SHORT, [TILE]),
+            (323, _SHORT, [TILE]),
+            (324, place, self._offsets),
+            (325, place, self._lengths),
+            (34675, _UNDEFINED, list(grey_profile() if self.planes == 1 else srgb_profile())),
+        ]
+        if self.dpi is not None:
+            ratio = Fraction(self.dpi).limit_denominator(1000)
+            resolution = [ratio.numerator, ratio.denominator]
+            tags += [(282, _RATIONAL, resolution), (283, _RATIONAL, resolution), (296, _SHORT, [_INCH])]
+        self._write_directory(file, sorted(tags, key=lambda tag: tag[0]))
+
+    def _write_directory(self, file: BinaryIO, tags: list[tuple[int, int, Any]]) -> None:
+        """Write values that have no room in the directory, the directory, and its place into the header."""
+        field, count = ("<Q", "<Q") if self._big else ("<I", "<H")
+        room = struct.calcsize(field)
+        entries = b""
+        for number, kind, values in tags:
+            items = len(values) // 2 if kind == _RATIONAL else len(values)
+            content = np.asarray(values, _LAYOUT[kind]).tobytes()
+            if len(content) > room:
+                where = _aligned(file)
+                file.write(content)
+                content = struct.pack(field, where)
+            entries += struct.pack("<HH", number, kind) + struct.pack(field, items) + content.ljust(room, b"\0")
+        where = _aligned(file)
+        file.write(struct.pack(count, len(tags)) + entries + bytes(room))
+        file.seek(8 if self._big else 4)
+        file.write(struct.pack(field, where))
+
+    def _release(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _aligned(file: BinaryIO) -> int:
+    """Return where `file` stands after zeros up to a multiple of eight bytes."""
+    file.write(bytes(-file.tell() % 8))
+    return file.tell()
+
+
+def _deflated(part: npt.NDArray[Any]) -> bytes:
+    """Return a tile of `part` (h, w, planes), filled up with its border: differences, deflated."""
+    rows, columns = part.shape[:2]
+    tile = np.pad(part, ((0, TILE - rows), (0, TILE - columns), (0, 0)), mode="edge")
+    # Differences wrap around, as they do when they are summed up again.
+    tile[:, 1:] -= tile[:, :-1].copy()
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, zlib.Z_RLE)
+    return deflate.compress(tile.astype(tile.dtype.newbyteorder("<"), copy=False).data) + deflate.flush()

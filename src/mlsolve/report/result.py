@@ -1,0 +1,106 @@
+"""What a run reports beside layers and stacks: result.json, history.csv, the contact sheet, job.toml."""
+
+import json
+import math
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..job.job import Job, relative_name
+from ..pictures import picture_files
+from ..scoring.bands import Proof
+from ..scoring.scores import StackScores
+from ..solving.balance import Balance
+from ..solving.history import History
+from .contact_sheet import sheet_bands, sheet_size
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What result.json tells besides the scores."""
+
+    balance: Balance
+    registration: float
+    history: History
+    stop: str
+    seconds: float
+    backend: str
+    device: str | None
+    disc: bool = False
+    """Whether the sheets are round."""
+
+
+def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
+    """Write all but layers and stacks into `stage`, which is to become `folder`; job: what it came from."""
+    names = None if job is None else [path.name for path in job.targets]
+    with picture_files.PngWriter(stage / "sheet.png", sheet_size(proof), 3, 8) as writer:
+        for band in sheet_bands(proof, names, summary.disc):
+            writer.write(band)
+    picture_files.write_bytes(stage / "history.csv", summary.history.csv().encode())
+    if job is not None:
+        picture_files.write_bytes(stage / "job.toml", job.toml(folder).encode())
+    report = json.dumps(result(summary, proof, folder, job), indent=2, ensure_ascii=False)
+    picture_files.write_bytes(stage / "result.json", (report + "\n").encode())
+
+
+def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dict[str, Any]:
+    """Return what result.json holds."""
+    scores, balance = proof.scores, summary.balance
+    nobody: list[str | None] = [None] * len(scores.stacks)
+    names, masks = nobody, nobody
+    if job is not None:
+        names = [relative_name(path, folder) for path in job.targets]
+        of_masks = [one.mask for one in job.arrangements]
+        masks = [None if mask is None else relative_name(Path(str(mask)), folder) for mask in of_masks]
+    return {
+        "arrangements": [
+            {
+                "target": name,
+                "exposure": stack.laid.exposure,
+                "mask": mask,
+                "layers": [one.words() for one in stack.laid.place],
+                **stack_report(found),
+                "cast": [round(value, 4) for value in cast],
+            }
+            for name, mask, stack, found, cast in zip(
+                names, masks, proof.stacks, scores.stacks, balance.cast, strict=True
+            )
+        ],
+        "guides": [round(value, 6) for value in scores.guide_ssim],
+        "registration": summary.registration,
+        "size": list(proof.size),
+        "iterations": len(summary.history),
+        "stopped_by": summary.stop,
+        "seconds": round(summary.seconds, 3),
+        "backend": summary.backend,
+        "device": summary.device,
+        "versions": versions(),
+    }
+
+
+def stack_report(scores: StackScores) -> dict[str, Any]:
+    """Return what a stack scores as plain values; the infinite PSNR of an exact stack is null in JSON."""
+    return {
+        "ssim": round(scores.ssim, 6),
+        "psnr": _plain(scores.psnr),
+        "gives_away": [round(value, 6) for value in scores.gives_away],
+        "off": [{"pixels": off.pixels, "ssim": round(off.ssim, 6), "psnr": _plain(off.psnr)} for off in scores.off],
+    }
+
+
+def _plain(psnr: float) -> float | None:
+    return None if math.isinf(psnr) else round(psnr, 3)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that has a say in the result."""
+    found = {"mlsolve": __version__, "python": platform.python_version()}
+    for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary", "pi-heif"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -1,0 +1,273 @@
+"""What a run may take of the machine, divided among its stages; and the least that would do."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlsolve_kernels.control_groups import memory_limit
+from mlsolve_kernels.threads import available_cores
+from mlsolve_kernels.window import RADIUS
+
+from ..errors import OptionError, OutputError
+from ..guides import drawing_bytes
+from ..job.job import Job, parse_generated
+from ..pictures.picture_files import Picture
+from ..report.contact_sheet import COLUMNS
+from ..scoring.bands import CELL, previews_bytes
+from ..scoring.placed import ACROSS
+from ..solving.executors.gpu import Devices
+from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
+from ..solving.spec import Problem
+from ..solving.store.zarr import CHUNK, RUN_BYTES
+from ..solving.tile_coupling import lying_at
+from ..solving.trial import trial_bytes
+from ..system.memory import available_memory, in_words
+
+MAX_PROCESSES: Final = 256
+
+_RESERVE: Final = 8 << 20
+"""Bytes for all that is not an image: history, progress, documents, chunks in passing."""
+
+_REPORT: Final = 4 << 20
+"""Bytes for encoding contact sheet and previews, besides the pictures on them."""
+
+_PROGRAM: Final = 90 << 20
+"""Bytes that a process of several holds before it has a tile: the program, loaded and ready, measured."""
+
+_STACK: Final = 3 << 19
+"""Bytes for writing the picture of a stack, besides its rows."""
+
+_DOCUMENTS: Final = 1 << 20
+"""Bytes on disk for all that is not pixels."""
+
+_USABLE: Final = 0.95
+"""Share of a GPU's free memory that is counted on: the rest goes to what its allocator cuts off."""
+
+_TIFF_ROWS: Final = 256
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may take."""
+
+    memory: int | None = None
+    """Bytes beyond what the processes hold when they begin; None: half of what is free."""
+    processes: int = 1
+    """Processes that advance tiles."""
+    threads: int | None = None
+    """Threads, of all processes together; None: one per core."""
+    device: int | None = None
+    """Free bytes on the GPU, if one computes."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not 1 <= self.processes <= MAX_PROCESSES:
+            raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
+
+    @property
+    def budget(self) -> int | None:
+        """Bytes that the run may take now, None where the system does not tell what is free."""
+        free = available_memory()
+        if self.memory is not None or free is None:
+            return self.memory
+        return max(0, free - self._programs) // 2
+
+    @property
+    def _programs(self) -> int:
+        """Bytes that processes take for themselves, besides this one."""
+        alone = self.processes == 1 or self.device is not None
+        return 0 if alone else self.processes * _PROGRAM
+
+    @property
+    def workers(self) -> int:
+        """How many tiles are under way at a time: one in every process, two where a GPU takes them in turns."""
+        return self.processes if self.device is None else Devices.workers
+
+    @property
+    def threads_each(self) -> int:
+        """Threads of a process."""
+        return max(1, (self.threads or available_cores()) // self.processes)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the stages of a run may take."""
+
+    limits: Limits
+    """For the rounds."""
+    side: int
+    """Of the tiles of pictures, in pixels."""
+    rows: int
+    """Rows of layers that are written or scored at a time."""
+    writers: int
+    """Layers that are written at a time."""
+
+
+def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> Shares:
+    """Return what each stage may take; disk: bytes for the states.
+
+    Raises OptionError if the memory is too little, naming the least that would do.
+    """
+    _check_group(machine)
+    memory, device = machine.budget, _device_share(machine, problem)
+    if memory is None:
+        limits = Limits(None, machine.threads_each, disk, device)
+        return Shares(limits, 1024, CHUNK, min(problem.layers, machine.threads_each))
+    least = _least(machine, problem, job, files, disk)
+    if memory < least:
+        # Rounded up, so that what is named will do.
+        advice = -(-least // 2**20)
+        raise OptionError(
+            f"memory is {in_words(memory)}{_whence(machine)}: this print needs {advice}MiB at least"
+            f"{_why_whole(problem)}"
+        )
+    left = memory - _RESERVE
+    side = next(
+        side
+        for side in (1024, 512, 256, CHUNK)
+        if _side_bytes(side, problem, job, files) * machine.workers <= left or side == CHUNK
+    )
+    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, job) <= left or rows == 8)
+    writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
+    limits = Limits(left // machine.workers, machine.threads_each, disk, device)
+    return Shares(limits, side, rows, writers)
+
+
+def _check_group(machine: Machine) -> None:
+    """Raise OptionError if more memory is asked for than the control group of this process has left.
+
+    The kernel would end the run somewhere in the middle.
+    """
+    limit = memory_limit()
+    if machine.memory is None or limit is None or machine.memory <= limit.left:
+        return
+    raise OptionError(
+        f"memory is {in_words(machine.memory)}: the control group {limit.group} has {in_words(limit.left)} left of "
+        f"its {in_words(limit.limit)}, give less, or leave --memory out"
+    )
+
+
+def _whence(machine: Machine) -> str:
+    """Return where the memory comes from if it was not given."""
+    if machine.memory is not None:
+        return ""
+    return ", half of what is free" + (f" beside {machine.processes} processes" if machine.processes > 1 else "")
+
+
+def _why_whole(problem: Problem) -> str:
+    """Return why a print cannot be solved in tiles, nothing if it can."""
+    if not any(one.rotate % 90 for stack in problem.stacks for one in stack.place or ()):
+        return ""
+    return ", for sheets turned by other than quarter turns are solved whole"
+
+
+def _device_share(machine: Machine, problem: Problem) -> int | None:
+    """Return the bytes on the GPU for a tile: all that is free if the whole image fits there, else half of it."""
+    if machine.device is None:
+        return None
+    usable = int(machine.device * _USABLE)
+    lying = lying_at(problem, problem.levels).whole
+    whole = lying.device_need(problem.layers, problem.planes, problem.shapes[-1])
+    return usable if whole <= usable else usable // machine.workers
+
+
+def plans(problem: Problem, limits: Limits) -> list[LevelPlan]:
+    """Return how each level will be solved."""
+    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    return [
+        plan_level(shape, stack, iterations, limits, lying_at(problem, level))
+        for level, shape in enumerate(problem.shapes, start=1)
+    ]
+
+
+def disk_bytes(problem: Problem, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
+    """Return the bytes that a run takes on disk at its peak, the written layers included."""
+    spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
+    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    full = stored_pixels(*problem.shapes[-1])
+    final = 4 * problem.layers * problem.planes * full
+    states = state_on_disk(levels[-1], stack, (1, full), iterations)
+    coarser = final // 4 if problem.levels > 1 else 0
+    written = problem.layers * problem.pixels(problem.levels) * job.bits // 8
+    # What is scored is decoded into the store.
+    decoded = 2 * problem.layers * problem.planes * full
+    return _pictures_bytes(problem) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
+
+
+def states_left(problem: Problem, folder: Path) -> int:
+    """Return the bytes that the disk of `folder` has for states, once the pictures are there."""
+    return max(0, shutil.disk_usage(folder).free - _pictures_bytes(problem))
+
+
+def check_disk(needed: int, folder: Path) -> None:
+    """Raise OutputError if the disk of `folder` has less than `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{folder} has {in_words(free)} free, the run needs {in_words(needed)}: "
+            "choose another --out, a smaller size, or free some space"
+        )
+
+
+def stored_pixels(height: int, width: int) -> int:
+    """Return the pixels that a plane takes in the store: whole inner chunks."""
+    return -(-height // CHUNK) * -(-width // CHUNK) * CHUNK * CHUNK
+
+
+def _pictures_bytes(problem: Problem) -> int:
+    """Return what target and guides take in the store, codes of 16 bits at every level."""
+    return 2 * sum(problem.picture_planes) * sum(stored_pixels(*shape) for shape in problem.shapes)
+
+
+def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> int:
+    """Return the least memory with which the run can be done."""
+    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    limits = Limits(None, machine.threads_each, disk, machine.device)
+    tile = max(
+        least_memory(shape, stack, iterations, limits, lying_at(problem, level))
+        for level, shape in enumerate(problem.shapes, start=1)
+    )
+    return _RESERVE + max(
+        tile * machine.workers,
+        max((file.peak_memory(CHUNK) for file in files), default=0),
+        _side_bytes(CHUNK, problem, job, files) * machine.workers,
+        _proof_bytes(8, problem, job),
+        _writer_bytes(8, problem, job),
+        trial_bytes(problem) if len(problem.stacks) > 1 else 0,
+    )
+
+
+def _side_bytes(side: int, problem: Problem, job: Job, files: list[Picture]) -> int:
+    """Return the memory that making a tile of a picture takes: of a file, whose part that falls there is held as
+    well, or of a guide that is drawn.
+    """
+    height, width = problem.shapes[-1]
+    shrunk = max((max(1.0, p.size[0] / width, p.size[1] / height) for p in files), default=1.0)
+    families = {parse_generated(guide)[0] for guide in job.guides if isinstance(guide, str)}
+    drawn = max((drawing_bytes(family, (width, height), side) for family in families), default=0)
+    return max(int((side * shrunk + 8) ** 2 * 30), drawn) + 24 * side * side
+
+
+def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
+    """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
+    (height, width), planes, stacks = problem.shapes[-1], problem.planes, problem.stacks
+    # The layers are decoded first, a file at a time: two bands, and what the decoder holds.
+    held = 3 * _TIFF_ROWS * job.bits // 8 if job.format == "tiff" else 4 * CHUNK
+    decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
+    # A target, its stack, a sheet of it, and what comes of them in passing; one plane's SSIM.
+    passing = (rows + 2 * RADIUS) * width * (40 * planes + 16) + len(stacks) * _STACK
+    if any(not one.move((height, width)).exact for stack in stacks for one in stack.place or ()):
+        passing += (rows + 2 * RADIUS) * min(width, ACROSS) * 28 * planes
+    # All pictures of the sheet; then a row of it once more, as it is drawn: round ones on coloured paper.
+    sheets = [len(stack.placed(problem.layers)) for stack in stacks]
+    kept = previews_bytes((width, height), planes, problem.layers, sheets, problem.options.registration)
+    drawn = (COLUMNS + 1) * (3 if problem.disc else planes) * CELL * CELL
+    return max(decoded, passing + kept, kept + drawn) + _REPORT
+
+
+def _writer_bytes(rows: int, problem: Problem, job: Job) -> int:
+    """Return the memory that writing a layer takes with so many rows at a time."""
+    row = problem.shapes[-1][1] * problem.planes
+    held = _TIFF_ROWS * row * job.bits // 8 * 3 if job.format == "tiff" else 0
+    return rows * row * 20 + held + (2 << 20)

@@ -1,0 +1,141 @@
+"""What a run will need: pixels, memory, disk, time. Times a few iterations, and starts nothing."""
+
+import dataclasses
+import shutil
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.threads import available_cores
+
+from ..job.job import Job
+from ..pictures.picture_files import Picture
+from ..solving.backends import CpuBackend, fill
+from ..solving.pyramid import level_shapes
+from ..solving.spec import BETAS, Problem, stacks_of
+from ..solving.tile_coupling import lying_at
+from ..system.memory import BYTES_PER_VALUE, available_memory
+from .budget import Machine, disk_bytes, plans, shares, states_left
+from .pipeline import opened, planes_of_pictures, size_of
+
+_SIDE: Final = 600
+_TURNS: Final = 12
+
+OTHER_STAGES: Final = 45.0
+"""What preparing, writing and scoring cost, in iterations of the whole picture (bench/LOG.md #53)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will need. Sizes are (width, height) in pixels, memory and disk are bytes."""
+
+    size: tuple[int, int]
+    dpi: float | None
+    layers: int
+    planes: int
+    iterations: int
+    levels: int
+    tile: tuple[int, int]
+    """Of a tile at full size."""
+    tiles: int
+    """Tiles at full size, of all planes."""
+    rounds: int
+    """Rounds at full size."""
+    cost: float
+    """Of an iteration at full size, against one in memory."""
+    memory: int
+    memory_free: int | None
+    memory_whole: int
+    """What it would take without tiles."""
+    disk: int
+    disk_free: int
+    nanoseconds: float
+    """What an iteration takes here for a pixel of a plane of a layer."""
+    seconds: float
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return dataclasses.asdict(self)
+
+
+def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) -> Estimate:
+    """Return what `job` will need on this machine, its state and result on the disk of `folder`.
+
+    colour: None to look at the pictures; else they need not be there, and have three planes or one.
+    """
+    problem, files = _described(job, colour)
+    place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    parts = shares(machine, problem, job, files, states_left(problem, place))
+    levels = plans(problem, parts.limits)
+    finest, (height, width) = levels[-1], problem.shapes[-1]
+    values = problem.layers * problem.pixels(problem.levels)
+    down, across = -(-height // finest.sides[0]), -(-width // finest.sides[1])
+    pace = _pace(problem, machine)
+    iterations = problem.options.iterations
+    solving = sum(
+        problem.layers * problem.pixels(level) * plan.cost * iterations
+        for level, plan in enumerate(levels, start=1)
+    )
+    budget = machine.budget
+    lying = lying_at(problem, problem.levels).whole
+    whole = parts.limits.tile_bytes(problem.layers, problem.planes, (height, width), lying)
+    if lying.objective is None:
+        whole = min(BYTES_PER_VALUE * values, whole)
+    return Estimate(
+        (width, height),
+        job.dpi,
+        problem.layers,
+        problem.planes,
+        iterations,
+        problem.levels,
+        (finest.sides[1], finest.sides[0]),
+        down * across * (1 if finest.together else problem.planes),
+        -(-iterations // finest.iterations),
+        finest.cost,
+        whole if budget is None else min(budget, whole),
+        available_memory(),
+        whole,
+        disk_bytes(problem, job, files, levels),
+        shutil.disk_usage(place).free,
+        pace * 1e9,
+        pace * (solving + OTHER_STAGES * values),
+    )
+
+
+def _described(job: Job, colour: bool | None) -> tuple[Problem, list[Picture]]:
+    if colour is None:
+        files = opened(job)
+        width, height = size_of(job, files)
+        planes = planes_of_pictures(job, files)
+    else:
+        assert job.size is not None
+        (width, height), files = job.size, {}
+        planes = (3 if colour else 1,) * (len(job.targets) + len(job.guides))
+    shapes = tuple(level_shapes(height, width, job.options.levels))
+    options = dataclasses.replace(job.options, levels=len(shapes))
+    stacks, disc = stacks_of(job.arrangements), job.shape == "disc"
+    return Problem(len(job.guides), max(planes), shapes, planes, options, "cpu", stacks, disc), list(files.values())
+
+
+def _pace(problem: Problem, machine: Machine) -> float:
+    """Return the seconds that an iteration takes for a pixel of a plane of a layer, with all our threads."""
+    rng, layers = np.random.default_rng(0), problem.layers
+    backend = CpuBackend(machine.threads or available_cores(), BETAS)
+    try:
+        target = rng.random((1, _SIDE, _SIDE), dtype=np.float32)
+        guides = rng.random((layers, 1, _SIDE, _SIDE), dtype=np.float32)
+        workspace = backend.workspace(Shape(layers, 1, _SIDE, _SIDE), problem.objective, problem.bounds)
+        fill(workspace, target, guides, guides)
+        times = []
+        for _ in range(_TURNS):
+            began = time.perf_counter()
+            workspace.advance([0.01])
+            times.append(time.perf_counter() - began)
+        return statistics.median(times[2:]) / guides.size
+    finally:
+        backend.close()

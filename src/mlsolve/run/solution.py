@@ -1,0 +1,159 @@
+"""What a solve gives back."""
+
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.objective.cpu import disc
+from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.region import Region
+
+from ..job.arrangements import Outline, Placement
+from ..job.options import Options
+from ..pictures import picture_files
+from ..pictures.colour import seen
+from ..report.folder import staged
+from ..report.result import Summary, write_report
+from ..scoring.bands import Laid
+from ..scoring.layer_files import prove
+from ..scoring.placed import lay, stack_of
+from ..scoring.scores import Scores, StackScores, decibels, similarity
+from ..solving.balance import Balance
+from ..solving.history import History
+from ..solving.level_pictures import as_codes
+from ..solving.rounds import Stop
+from ..solving.store import MemoryStore
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Layers, and all that led to them. Pictures are float32 sRGB code values in [0, 1]."""
+
+    layers: FloatArray
+    """(N, H, W, C), what to print; C is 1 or 3."""
+    targets: FloatArray
+    """(M, H, W, C), what the stacks shall show; of round sheets white outside the circle, and so are guides."""
+    guides: FloatArray
+    """(N, H, W, C), what each layer shall look like."""
+    arrangements: tuple[tuple[Placement, ...], ...]
+    """How the sheets of each stack lie."""
+    masks: tuple[FloatArray | None, ...]
+    """The weights of the targets' pixels, (H, W, 1) in [0, 1], None where all count alike."""
+    balance: Balance
+    """The exposures of the stacks, and what no solver can give."""
+    options: Options
+    """The settings."""
+    history: History
+    """Every term of the loss at every iteration."""
+    backend: Literal["cpu", "cuda"]
+    """What computed it."""
+    stop: Stop
+    """Why it ended: all iterations done, the wanted SSIM reached, patience run out, or the callback."""
+    seconds: float
+    """Wall-clock time of the solve, compiling included."""
+    shape: Outline = "sheet"
+    """Whether the sheets are round, "disc"."""
+    device: str | None = None
+    """What the GPU is called, None if there was none."""
+
+    @property
+    def target(self) -> FloatArray:
+        """The first target, (H, W, C)."""
+        return np.asarray(self.targets[0])
+
+    @property
+    def exposures(self) -> tuple[float, ...]:
+        """The exposure of every stack."""
+        return self.balance.exposures
+
+    @cached_property
+    def printed(self) -> npt.NDArray[np.uint8]:
+        """The layers as they are written: (N, H, W, C) uint8, rounded to the nearest code value."""
+        return np.asarray(np.rint(self.layers * np.float32(255)), dtype=np.uint8)
+
+    @cached_property
+    def stacks(self) -> FloatArray:
+        """The written layers laid over each other as seen on the light box, (M, H, W, C) sRGB in [0, 1]."""
+        layers = self._written
+        both = zip(self.arrangements, self.exposures, strict=True)
+        return np.stack([stack_of(layers, place, exposure) for place, exposure in both])
+
+    @property
+    def stack(self) -> FloatArray:
+        """The first stack, (H, W, C)."""
+        return np.asarray(self.stacks[0])
+
+    @cached_property
+    def scores(self) -> Scores:
+        """What the written layers score: 8-bit rounding included.
+
+        Of round sheets what lies in the circle; stacks by the weights of their targets' pixels.
+        """
+        layers, shape = self._written, self.layers.shape[1:3]
+        counted = disc(shape, Frame(0, 0), shape) if self.shape == "disc" else None
+        stacks = []
+        of_stacks = zip(self.arrangements, self.targets, self.exposures, self.masks, strict=True)
+        for place, target, exposure, mask in of_stacks:
+            weights = counted
+            if mask is not None:
+                weights = np.ascontiguousarray(mask[..., 0] if counted is None else mask[..., 0] * counted)
+            sheets = [lay(layers[one.layer - 1], one) for one in place]
+            stack = seen(sheets, exposure)
+            away = tuple(similarity(sheet, target, weights) for sheet in sheets)
+            found = similarity(stack, target, weights), decibels(stack, target, weights)
+            stacks.append(StackScores(*found, away))
+        guides = zip(layers, self.guides, strict=True)
+        return Scores(tuple(stacks), tuple(similarity(layer, guide, counted) for layer, guide in guides))
+
+    @property
+    def _written(self) -> list[FloatArray]:
+        return [np.asarray(layer / np.float32(255)) for layer in self.printed]
+
+    def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Write the layers and what belongs to them into `folder`, all of it or nothing; return the folder.
+
+        layer-1.png … layer-N.png, stack.png (of several arrangements stack-1.png …), sheet.png, history.csv and
+        result.json, whose scores are taken from the files as written. Raises OutputError if the folder exists
+        (unless `overwrite`, and then only if mlsolve wrote all that is in it), cannot be written to, or the disk is
+        full.
+        """
+        return _write(self, Path(folder), overwrite=overwrite)
+
+
+def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
+    """Write everything that belongs to `solution` into `folder` and return it; see `Solution.save`."""
+    options = solution.options
+    summary = Summary(
+        solution.balance,
+        options.registration,
+        solution.history,
+        solution.stop,
+        solution.seconds,
+        solution.backend,
+        solution.device,
+        solution.shape == "disc",
+    )
+    masks = [mask for mask in solution.masks if mask is not None]
+    pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]
+    numbers = itertools.count(len(solution.targets) + len(solution.guides))
+    of_stacks = zip(solution.arrangements, solution.exposures, solution.masks, strict=True)
+    stacks = [Laid(place, e, None if mask is None else next(numbers)) for place, e, mask in of_stacks]
+    with staged(folder, overwrite) as stage:
+        for number, layer in enumerate(solution.printed, start=1):
+            picture_files.save_png(stage / f"layer-{number}.png", layer)
+
+        def wanted(number: int, region: Region) -> npt.NDArray[np.uint16]:
+            return pictures[number][region.top : region.bottom, region.left : region.right]
+
+        store, disc = MemoryStore(), solution.shape == "disc"
+        proof = prove(stage, stacks, wanted, store, registration=options.registration, round_sheets=disc)
+        write_report(stage, folder, summary, proof)
+    return folder

@@ -1,0 +1,209 @@
+"""Solving pictures that are held in memory: the rounds of `mlsolve.solve`, with one tile for a whole level."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.objective.cpu import disc
+from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.placement.frames import Frame
+
+from ..errors import DeviceMemoryError, InputError
+from ..job.arrangements import Arrangement, Problem, check_arrangements, check_registration
+from ..job.options import MAX_LAYERS, Options
+from ..pictures.arrays import as_image, spread_grey
+from ..pictures.colour import decode
+from ..solving.backends import Backend, CpuBackend, open_backend, warn_of_fallback
+from ..solving.balance import Balance
+from ..solving.balancing import balanced
+from ..solving.callbacks import Callback, Silent
+from ..solving.executors.serial import Serial
+from ..solving.history import History
+from ..solving.level_pictures import hold
+from ..solving.levels import descend, enlarge, halve_pictures
+from ..solving.plan import Limits
+from ..solving.pyramid import level_shapes
+from ..solving.rounds import Stop
+from ..solving.spec import BETAS, stacks_of
+from ..solving.spec import Problem as Prepared
+from ..solving.store import MemoryStore
+from ..system.memory import check_memory
+from .solution import Solution
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def solve(
+    target: "npt.ArrayLike | Problem",
+    guides: "Iterable[npt.ArrayLike] | Options | None" = None,
+    options: Options | None = None,
+    callback: Callback | None = None,
+) -> Solution:
+    """Compute layers that multiply to `target` while each alone looks like its guide (docs/maths.md).
+
+    target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
+    laid over white. guides: 1 to 16 pictures of the same size, one per layer. Or instead of both a `Problem`, whose
+    arrangements of the layers show a picture each; options may follow it. Pictures are taken to 16 bits. If none of
+    them has colour, one plane is solved. callback: called with a `Step` for every iteration; return True to stop
+    there. On a GPU iterations come in batches of ten: the whole batch is in the result when the callback ends it.
+    If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all
+    again.
+
+    Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
+    size and arrangements that cannot be laid, BackendError for a backend this machine does not have.
+    """
+    began = time.perf_counter()
+    if isinstance(target, Problem) and isinstance(guides, Options) and options is None:
+        guides, options = None, guides
+    options = options or Options()
+    asked = _accept(_asked(target, guides))
+    height, width, planes = asked.targets[0].shape
+    check_memory((width, height), len(asked.guides), planes, asked.images)
+    shapes = level_shapes(height, width, options.levels)
+    check_registration(options.registration, (height, width))
+    shape = Shape(len(asked.guides), planes, height, width)
+    backend = open_backend(options, BETAS, shape, _prepared(asked, shapes, options, "cpu").objective)
+    solved = None
+    try:
+        solved = _solve(asked, shapes, options, backend, callback)
+    except DeviceMemoryError as error:  # somebody else took the memory meanwhile
+        if options.backend != "auto":
+            raise
+        warn_of_fallback(error)
+    if solved is None:
+        backend = CpuBackend(options.threads, BETAS)
+        solved = _solve(asked, shapes, options, backend, callback)
+    layers, history, stop, balance = solved
+    return Solution(
+        layers=decode(np.ascontiguousarray(np.moveaxis(layers, 1, -1))),
+        targets=np.stack([asked.shown(target) for target in asked.targets]),
+        guides=np.stack([asked.shown(guide) for guide in asked.guides]),
+        arrangements=tuple(one.placed(len(asked.guides)) for one in asked.arrangements),
+        balance=balance,
+        masks=asked.weights,
+        options=options,
+        history=history,
+        backend=backend.name,
+        stop=stop,
+        seconds=time.perf_counter() - began,
+        device=backend.device,
+        shape="disc" if asked.disc else "sheet",
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Pictures of one size with one number of planes, and what is to be done with them."""
+
+    targets: list[FloatArray]
+    guides: list[FloatArray]
+    masks: list[FloatArray]
+    """(H, W, 1) each, of the arrangements that have one."""
+    arrangements: tuple[Arrangement, ...]
+    disc: bool
+
+    @property
+    def images(self) -> int:
+        """Images that several stacks take besides those of one: targets, their statistics, and what is placed."""
+        stacks, layers = len(self.targets), len(self.guides)
+        return 0 if stacks == 1 else 3 * (stacks - 1) + 2 * layers + 1
+
+    @property
+    def pictures(self) -> list[FloatArray]:
+        """All of them, as those of a `solving.spec.Problem` are counted."""
+        return [*self.targets, *self.guides, *self.masks]
+
+    @property
+    def weights(self) -> tuple[FloatArray | None, ...]:
+        """The mask of every arrangement, None where there is none."""
+        masks = iter(self.masks)
+        return tuple(None if one.mask is None else next(masks) for one in self.arrangements)
+
+    def shown(self, picture: FloatArray) -> FloatArray:
+        """Return `picture` as a sheet shows it: round ones are clear outside the circle."""
+        if not self.disc:
+            return picture
+        shape = picture.shape[:2]
+        return np.where(disc(shape, Frame(0, 0), shape)[..., np.newaxis] != 0, picture, np.float32(1))
+
+
+def _asked(target: "npt.ArrayLike | Problem", guides: "Iterable[npt.ArrayLike] | Options | None") -> Problem:
+    if not isinstance(target, Problem):
+        try:
+            return Problem(list(guides), [Arrangement(target)])  # type: ignore[arg-type]
+        except TypeError:
+            raise InputError(f"guides is {guides!r}: give a sequence of pictures, one per layer") from None
+    if guides is not None:
+        raise InputError("guides are given beside a Problem, which holds its own: leave them out")
+    return target
+
+
+def _accept(problem: Problem) -> _Asked:
+    """Return targets, guides and masks as images of one size, targets and guides with one number of planes."""
+    guides, arrangements = list(problem.guides), tuple(problem.arrangements)
+    if not 1 <= len(guides) <= MAX_LAYERS:
+        raise InputError(f"there are {len(guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
+    if not all(isinstance(one, Arrangement) for one in arrangements):
+        raise InputError("arrangements hold something else: give mlsolve.Arrangement objects")
+    check_arrangements(arrangements, len(guides), None, problem.shape)
+    several = len(arrangements) > 1
+    named = [f"target {a}" if several else "target" for a in range(1, len(arrangements) + 1)]
+    targets = [as_image(one.target, name) for one, name in zip(arrangements, named, strict=True)]  # type: ignore[arg-type]
+    others = [(as_image(guide, f"guide {k}"), f"guide {k}") for k, guide in enumerate(guides, start=1)]
+    masks = [
+        (as_image(one.mask, f"mask of {name}"), f"mask of {name}")  # type: ignore[arg-type]
+        for one, name in zip(arrangements, named, strict=True)
+        if one.mask is not None
+    ]
+    height, width = targets[0].shape[:2]
+    for image, name in [*zip(targets[1:], named[1:], strict=True), *others, *masks]:
+        if image.shape[:2] != (height, width):
+            raise InputError(
+                f"{name} is {image.shape[1]}×{image.shape[0]}, the {named[0]} is "
+                f"{width}×{height}: bring it to that size, for example by mlsolve.fit_image"
+            )
+    check_arrangements(arrangements, len(guides), (width, height), problem.shape)
+    spread = spread_grey([*targets, *(image for image, _ in others)])
+    weights = [image.mean(axis=2, keepdims=True, dtype=np.float32) for image, _ in masks]
+    for weight, (_, name) in zip(weights, masks, strict=True):
+        if not weight.any():
+            raise InputError(f"{name} is black everywhere: nothing of the target would count")
+    count = len(targets)
+    return _Asked(spread[:count], spread[count:], weights, arrangements, problem.shape == "disc")
+
+
+def _prepared(
+    asked: _Asked, shapes: list[tuple[int, int]], options: Options, backend: Literal["cpu", "cuda"]
+) -> Prepared:
+    """Return what is asked for as tasks need to know it."""
+    planes = tuple(picture.shape[2] for picture in asked.pictures)
+    stacks = stacks_of(asked.arrangements)
+    return Prepared(len(asked.guides), planes[0], tuple(shapes), planes, options, backend, stacks, asked.disc)
+
+
+def _solve(
+    asked: _Asked,
+    shapes: list[tuple[int, int]],
+    options: Options,
+    backend: Backend,
+    callback: Callback | None,
+) -> tuple[FloatArray, History, Stop, Balance]:
+    """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended; close it."""
+    problem, store = _prepared(asked, shapes, options, backend.name), MemoryStore()
+    problem.save(store)
+    hold(store, problem, asked.pictures)
+    executor = Serial(backend)
+    try:
+        halve_pictures(store, problem, executor)
+        problem, balance = balanced(store, problem)
+        problem.save(store)
+        history, record = descend(store, executor, Limits(), Silent(callback))
+        executor.drop()
+        layers = store.open(enlarge(store, executor, record)).data[:, 0]
+    finally:
+        executor.close()
+    return np.swapaxes(layers, 0, 1), history, record.stop or "iterations", balance

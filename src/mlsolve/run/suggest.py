@@ -1,0 +1,198 @@
+"""What sheets can and cannot do, told before a run: exposures, pictures that fight each other, better placements.
+
+All of it is tried on pictures of some hundred pixels, a tenth of a second each (solving/trial.py).
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..job.arrangements import Flip, Placement
+from ..job.job import Job, parse_generated
+from ..pictures import picture_files
+from ..pictures.arrays import as_image
+from ..pictures.resize import fit_image
+from ..scoring.bands import Preview
+from ..solving.backends import CpuBackend
+from ..solving.balance import Balance
+from ..solving.balancing import balanced
+from ..solving.executors.serial import Serial
+from ..solving.history import Step
+from ..solving.level_pictures import HIGHEST, hold
+from ..solving.levels import halve_pictures
+from ..solving.pyramid import level_shapes
+from ..solving.spec import BETAS, Problem, StackOf, stacks_of
+from ..solving.store import MemoryStore
+from ..solving.trial import LONGEST, Trial
+
+FloatArray = npt.NDArray[np.float32]
+
+_FINER: Final = 240
+"""Longest side of what is solved where sheets lie between pixels: turned by odd angles, a small one is blurred."""
+
+_READ: Final = 4 * _FINER
+"""Longer side to which files are made smaller as they are read, in pixels."""
+
+_WORTH: Final = 0.02
+"""By how much of itself the loss must fall for another placement to be worth a word."""
+
+_MOST: Final = 3
+"""Placements that are suggested at the most."""
+
+
+@dataclass(frozen=True)
+class Better:
+    """A placement that would suit the pictures better."""
+
+    arrangement: int
+    """Number of the arrangement, from 1."""
+    place: tuple[Placement, ...]
+    """How its sheets would lie."""
+    step: Step
+    """What comes of it, small."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What was found."""
+
+    names: tuple[str, ...]
+    """Of the targets."""
+    balance: Balance
+    """Exposures, and what no solver can give."""
+    present: Step
+    """What comes of the job as it is, small."""
+    alone: tuple[Step, ...]
+    """Of every arrangement, what comes of it without the others; empty where there is but one."""
+    better: tuple[Better, ...]
+    """Placements that would suit better, the best first."""
+
+
+def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Suggestion:
+    """Return what `job` can be expected to come to, and what would suit better. tell: hears what is being tried.
+
+    Turns and flips are tried sheet by sheet, of all arrangements but the first; quarter turns of squares only.
+    Raises InputError for pictures that cannot be read.
+    """
+    size = job.size or picture_files.open_picture(job.target, job.cmyk_profile).size
+    between = any(one.rotate % 90 for stack in job.arrangements for one in stack.place or ())
+    longest = _FINER if between else LONGEST
+    scale = min(1.0, longest / max(size))
+    small = max(11, round(size[0] * scale)), max(11, round(size[1] * scale))
+    store, problem = _prepared(job, small, scale)
+    tell("exposures")
+    problem, balance = balanced(store, problem)
+    trial = Trial(store, problem, longest)
+    present = trial.solve(problem.stacks)
+    names = tuple(path.name for path in job.targets)
+    alone = []
+    if len(names) > 1:
+        for stack, name in zip(problem.stacks, names, strict=True):
+            tell(f"{name} alone")
+            alone.append(_alone(trial, stack, problem))
+    better = _better(store, problem, present, job, longest, tell)
+    return Suggestion(names, balance, present, tuple(alone), better)
+
+
+def _prepared(job: Job, size: tuple[int, int], scale: float) -> tuple[MemoryStore, Problem]:
+    """Return `job` at `size` = (width, height), `scale` pixels for one of its own, with its pictures."""
+    pictures = [_picture(entry, size, job) for entry in job.entries]
+    count = len(job.targets) + len(job.guides)
+    pictures = [
+        *pictures[:count],
+        *(mask.mean(axis=2, keepdims=True, dtype=np.float32) for mask in pictures[count:]),
+    ]
+    shapes = tuple(level_shapes(size[1], size[0], None))
+    options = dataclasses.replace(
+        job.options, levels=len(shapes), registration=job.options.registration * scale, backend="cpu"
+    )
+    planes = tuple(picture.shape[2] for picture in pictures)
+    stacks = tuple(stack.scaled(scale) for stack in stacks_of(job.arrangements))
+    colour, disc = max(planes[:count]), job.shape == "disc"
+    problem = Problem(len(job.guides), colour, shapes, planes, options, "cpu", stacks, disc)
+    store = MemoryStore()
+    problem.save(store)
+    hold(store, problem, pictures)
+    executor = Serial(CpuBackend(1, BETAS))
+    try:
+        halve_pictures(store, problem, executor)
+    finally:
+        executor.close()
+    return store, problem
+
+
+def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
+    """Return a picture of the job at `size`, (H, W, C) float32 sRGB, without holding a file whole."""
+    if isinstance(entry, str):
+        from ..guides import generate
+
+        family, seed, palette = parse_generated(entry)
+        return as_image(generate(family, size, seed, palette), entry)
+    picture = picture_files.open_picture(entry, job.cmyk_profile)
+    preview = Preview(picture.stored_size, _READ)
+    for band in picture.bands(64):
+        preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
+    upright = picture_files.upright(preview.image, picture.orientation)
+    return fit_image(np.ascontiguousarray(upright), size, job.fit)
+
+
+def _alone(trial: Trial, stack: StackOf, problem: Problem) -> Step:
+    """Return what comes of one arrangement if the others hardly count."""
+    others = [
+        stack if one is stack else dataclasses.replace(one, weight=one.weight * 1e-6) for one in problem.stacks
+    ]
+    return trial.solve(others)
+
+
+def _better(
+    store: MemoryStore,
+    problem: Problem,
+    present: Step,
+    job: Job,
+    longest: int,
+    tell: Callable[[str], None],
+) -> tuple[Better, ...]:
+    """Return placements of single sheets, and of the best of them together, that lower the loss."""
+    found: list[Better] = []
+    for a, stack in enumerate(problem.stacks[1:], start=1):
+        place, best = list(stack.placed(problem.layers)), present
+        for k, one in enumerate(place):
+            for degrees, flip in _ways(problem):
+                tried = dataclasses.replace(one, rotate=degrees, flip=flip)
+                if _same(tried, one):
+                    continue
+                tell(f"layer {one.layer} of {job.targets[a].name}, {tried.words()}")
+                step = _with(store, problem, a, [*place[:k], tried, *place[k + 1 :]], longest)
+                if step.loss < best.loss * (1 - _WORTH):
+                    best = step
+                    place = [*place[:k], tried, *place[k + 1 :]]
+                    one = place[k]
+                    found.append(Better(a + 1, tuple(place), step))
+    found.sort(key=lambda better: better.step.loss)
+    return tuple(found[:_MOST])
+
+
+def _ways(problem: Problem) -> Sequence[tuple[float, Flip | None]]:
+    """Return the turns and flips that a sheet can have, each once."""
+    height, width = problem.shapes[-1]
+    turns = (0.0, 90.0, 180.0, 270.0) if height == width else (0.0, 180.0)
+    flips: tuple[Flip | None, ...] = (None, "h")
+    return list(itertools.product(turns, flips))
+
+
+def _same(one: Placement, other: Placement) -> bool:
+    shape = 11, 11
+    return one.move(shape) == other.move(shape)
+
+
+def _with(store: MemoryStore, problem: Problem, number: int, place: Sequence[Placement], longest: int) -> Step:
+    """Return what comes of `problem` where the sheets of one arrangement lie otherwise."""
+    stacks = list(problem.stacks)
+    stacks[number] = dataclasses.replace(stacks[number], place=tuple(place))
+    return Trial(store, problem, longest).solve(stacks)

@@ -1,0 +1,156 @@
+"""The folder in which a run keeps its state until it is finished, and the document that tells what it runs."""
+
+import dataclasses
+import os
+import platform
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+from mlsolve_kernels.compiled import sources_digest
+
+from ..errors import OutputError, StoreError
+from ..job.arrangements import Arrangement, Placement
+from ..job.job import Job
+from ..job.options import Options
+from ..report.result import versions
+from ..solving.spec import Problem
+from ..system.lock import NAME as LOCK
+
+SUFFIX: Final = ".unfinished"
+"""What is added to the name of a run's folder while it is not finished."""
+
+RUN: Final = "run"
+"""The document: format, job, digests of its pictures, versions. It is put last, when all else is there to go on
+with, and goes first."""
+
+WRITTEN: Final = "written"
+"""A document that is there once the result has been put into its place."""
+
+RESULT: Final = "result"
+"""Folder in which the result is put together."""
+
+_OURS: Final = re.compile(
+    rf"{LOCK}|(?:{RUN}|problem|progress|{WRITTEN})\.json|pictures|proof|level-\d+|{RESULT}(?:-old)?|\..*\.partial-.*"
+)
+"""Names in the folder of a run."""
+
+_PARTIAL: Final = ".*.partial-*"
+
+
+def unfinished(folder: Path) -> Path:
+    """Return where the run that is to become `folder` keeps its state; either name may be given."""
+    absolute = Path(os.path.abspath(folder))  # noqa: PTH100  a link is not followed
+    return absolute if absolute.name.endswith(SUFFIX) else absolute.with_name(absolute.name + SUFFIX)
+
+
+def finished(root: Path) -> Path:
+    """Return what the run in `root` is to become."""
+    return root.with_name(root.name.removesuffix(SUFFIX))
+
+
+def is_run(root: Path) -> bool:
+    """Tell whether there is a run in `root` that can be gone on with."""
+    return (root / f"{RUN}.json").is_file()
+
+
+def check_free(root: Path, overwrite: bool) -> None:
+    """Raise OutputError unless a run may begin in `root`; overwrite: even where another one was left."""
+    if not os.path.lexists(root):
+        return
+    if not root.is_dir() or root.is_symlink():
+        raise OutputError(f"{root} is no folder: choose another --out")
+    if is_run(root) and not overwrite:
+        folder = finished(root)
+        raise OutputError(
+            f"{root} holds an unfinished run: mlsolve resume {folder} goes on with it, --overwrite discards it"
+        )
+    for entry in sorted(root.iterdir()):
+        if not _OURS.fullmatch(entry.name):
+            raise OutputError(f"{root} holds {entry.name}, which mlsolve did not write: choose another --out")
+
+
+def clear(root: Path) -> None:
+    """Remove the state of a run, but for its lock. Its document goes first: what is left then is rubbish."""
+    (root / f"{RUN}.json").unlink(missing_ok=True)
+    for entry in root.iterdir():
+        if entry.name == LOCK or not _OURS.fullmatch(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def sweep(root: Path) -> None:
+    """Remove what processes that were killed had half written; nobody else may be at work."""
+    for entry in root.rglob(_PARTIAL):
+        entry.unlink(missing_ok=True)
+
+
+def dependencies(problem: Problem, device: str | None) -> dict[str, str | None]:
+    """Return all on which the last places of a result depend."""
+    packages = {name: value for name, value in versions().items() if name not in ("python", "pillow")}
+    return {
+        **packages,
+        "kernels": sources_digest(),
+        "machine": platform.machine(),
+        "backend": problem.backend,
+        "device": device,
+    }
+
+
+def check_dependencies(root: Path, then: dict[str, str | None], now: dict[str, str | None]) -> None:
+    """Raise StoreError if the run in `root` was begun where its bytes might have been others."""
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name) != now.get(name):
+            raise StoreError(
+                f"{root} was begun with {name} {then.get(name)}, here it is {now.get(name)}: its bytes would "
+                "differ, resume it where it was begun, or run anew"
+            )
+
+
+def plain(job: Job) -> dict[str, Any]:
+    """Return `job` as plain values, its files by whole names."""
+    guides = [
+        {"file": str(entry.absolute())} if isinstance(entry, Path) else {"generated": entry} for entry in job.guides
+    ]
+    fields = {name: getattr(job, name) for name in ("size", "fit", "dpi", "format", "bits", "shape")}
+    options = dataclasses.asdict(job.options)
+    arrangements = [
+        {
+            "target": str(target.absolute()),
+            "place": None if one.place is None else [dataclasses.asdict(placement) for placement in one.place],
+            "weight": one.weight,
+            "exposure": one.exposure,
+            "mask": None if one.mask is None else str(Path(str(one.mask)).absolute()),
+        }
+        for one, target in zip(job.arrangements, job.targets, strict=True)
+    ]
+    profile = None if job.cmyk_profile is None else str(job.cmyk_profile.absolute())
+    return {"arrangements": arrangements, "guides": guides, "options": options, "cmyk_profile": profile, **fields}
+
+
+def job_of(found: dict[str, Any]) -> Job:
+    """Return the job that `plain` made plain."""
+    return Job(
+        tuple(_arrangement(one) for one in found["arrangements"]),
+        tuple(Path(entry["file"]) if "file" in entry else entry["generated"] for entry in found["guides"]),
+        None if found["size"] is None else (found["size"][0], found["size"][1]),
+        found["fit"],
+        Options(**found["options"]),
+        found["dpi"],
+        found["format"],
+        found["bits"],
+        found["shape"],
+        None if found["cmyk_profile"] is None else Path(found["cmyk_profile"]),
+    )
+
+
+def _arrangement(found: dict[str, Any]) -> Arrangement:
+    place = found["place"]
+    if place is not None:
+        place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
+    mask = None if found["mask"] is None else Path(found["mask"])
+    return Arrangement(Path(found["target"]), place, found["weight"], found["exposure"], mask)

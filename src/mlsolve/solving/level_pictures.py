@@ -1,0 +1,108 @@
+"""Target and guides as tasks read them: by level, plane and region, from sixteen-bit codes in the store.
+
+Pictures are counted: targets, guides, weights of targets' pixels (problem.py). At full size the codes are sRGB code
+values, exactly what files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a
+code is looked up in a table, so that a pixel's value depends on nothing but its code.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.region import Region
+from mlsolve_kernels.resample.cpu import area_taps, resample, span
+
+from ..pictures.arrays import planar
+from ..pictures.colour import GAMMA, light_from_srgb
+from .spec import Problem
+from .store import Array, MemoryStore, Store
+from .tiles import tiles_of
+
+FloatArray = npt.NDArray[np.float32]
+CodeArray = npt.NDArray[np.uint16]
+
+CODES: Final = 1 << 16
+HIGHEST: Final = np.float32(CODES - 1)
+
+
+def name_of(level: int, picture: int) -> str:
+    """Return the name of a picture's array in the store."""
+    return f"pictures/level-{level}/picture-{picture}"
+
+
+@cache
+def meaning(full_size: bool) -> FloatArray:
+    """Return the encoded transmittance of every code, (65536,) float32."""
+    values = np.arange(CODES) / float(HIGHEST)
+    # In float64, for what powers of float32 are in their last place depends on the processor.
+    return (light_from_srgb(values) ** (1 / GAMMA) if full_size else values).astype(np.float32)
+
+
+def table_of(problem: Problem, level: int, picture: int = 0) -> FloatArray:
+    """Return what every code of a picture means at `level`: encoded transmittance, or a weight in [0, 1]."""
+    weights = picture >= len(problem.stacks) + problem.layers
+    return meaning(level == problem.levels and not weights)
+
+
+class LevelPictures:
+    """The pictures of one level."""
+
+    def __init__(self, store: Store, problem: Problem, level: int) -> None:
+        """Open the pictures of `level`."""
+        self.problem = problem
+        self._planes = problem.picture_planes
+        self._arrays: list[Array] = [store.open(name_of(level, k)) for k in range(len(self._planes))]
+        self._tables = [table_of(problem, level, k) for k in range(len(self._planes))]
+
+    def read(self, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
+        """Put the encoded transmittance of a region, or the weights there, into `out` (h, w) and return it."""
+        return self.read_by(self._tables[picture], picture, plane, region, out)
+
+    def read_by(self, table: FloatArray, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
+        """Put what `table` says of the codes of a region into `out` (h, w) and return it."""
+        at = min(plane, self._planes[picture] - 1)
+        return self._arrays[picture].read((at,), region, out, table)  # type: ignore[no-any-return, unused-ignore]
+
+
+def hold(store: MemoryStore, problem: Problem, images: Sequence[FloatArray]) -> None:
+    """Put `images` (H, W, C), sRGB or weights in [0, 1], into `store` as the problem's pictures at full size."""
+    shape = problem.shapes[-1]
+    for number, image in enumerate(images):
+        array = store.create(name_of(problem.levels, number), (image.shape[2], *shape), np.uint16, shape)
+        for codes, plane in zip(array.data, planar(image), strict=True):
+            codes[...] = as_codes(plane)
+
+
+def halve_tile(store: Store, level: int, picture: int, region: Region) -> None:
+    """Task: make `region` of a picture at `level` from the level above, each pixel the mean of four."""
+    problem = Problem.load(store)
+    (height, width), (fine_height, fine_width) = problem.shapes[level - 1 : level + 1]
+    rows = area_taps(fine_height, height, region.top, region.bottom, factor=2.0)
+    columns = area_taps(fine_width, width, region.left, region.right, factor=2.0)
+    (top, bottom), (left, right) = span(rows), span(columns)
+    source, target = store.open(name_of(level + 1, picture)), store.open(name_of(level, picture))
+    fine = np.empty((1, bottom - top, right - left), dtype=np.float32)
+    with target.tile((), region) as tile:
+        for plane in range(problem.picture_planes[picture]):
+            table = table_of(problem, level + 1, picture)
+            source.read((plane,), Region(top, bottom, left, right), fine[0], table)
+            tile.put((plane,), as_codes(resample(fine, (top, left), rows, columns)[0]))
+
+
+def as_codes(values: npt.NDArray[np.floating[Any]]) -> CodeArray:
+    """Return `values` in [0, 1] as the nearest codes."""
+    return np.asarray(np.rint(np.clip(values, 0, 1) * HIGHEST), dtype=np.uint16)
+
+
+def histogram(store: Store, problem: Problem, level: int, picture: int) -> npt.NDArray[np.int64]:
+    """Return how often every code occurs in a picture at `level`, (65536,), its planes together."""
+    array, side = store.open(name_of(level, picture)), 512
+    counts = np.zeros(CODES, dtype=np.int64)
+    for region in tiles_of(problem.shapes[level - 1], (side, side)):
+        part = np.empty((region.height, region.width), dtype=np.uint16)
+        for plane in range(problem.picture_planes[picture]):
+            counts += np.bincount(array.read((plane,), region, part).ravel(), minlength=CODES)
+    return counts

@@ -1,0 +1,370 @@
+"""From coarse to fine, round by round: what is left of a solve is done, wherever it stands.
+
+After every round the store holds a finished generation and a record that names it, switched in one step; a solve
+that is killed goes on from there, and from the tiles that the round under way had finished.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from mlsolve_kernels.objective.terms import Sums
+from mlsolve_kernels.region import Region
+
+from ..errors import StoreError
+from .executors.base import Executor
+from .history import History, Step
+from .level_pictures import halve_tile, name_of
+from .plan import LevelPlan, Limits, plan_level, window_sides
+from .rounds import Round, Stop, Watch, advance_tile
+from .spec import Problem
+from .start import Doubled, thinning
+from .store import Store
+from .tile_coupling import lying_at
+from .tiles import Tile, groups_of, tiles_of
+
+_RECORD: Final = "progress"
+
+_LEAST_GAIN: Final = 1e-4
+"""By how much of itself the loss must fall to count as falling, for `patience`."""
+
+PICTURE_SIDE: Final = 1024
+"""Side of the tiles in which pictures are stored."""
+
+
+@dataclass
+class Record:
+    """How far a solve has come; a document of the store."""
+
+    level: int = 1
+    """The level that is being solved."""
+    number: int = 0
+    """Rounds done at this level."""
+    iteration: int = 0
+    """Iterations done at this level."""
+    state: str = ""
+    """The round that holds the present generation, "" before the first."""
+    state_level: int = 0
+    """The level of that generation."""
+    stop: Stop | None = None
+    """Why the whole of it ended; None: it has not."""
+    seconds: float = 0.0
+    """What it took until now."""
+    sums: list[list[Any]] = field(default_factory=list)
+    """For every iteration: its level and its sums."""
+
+    def save(self, store: Store) -> None:
+        """Put it into `store`."""
+        store.save(_RECORD, asdict(self))
+
+    @classmethod
+    def load(cls, store: Store) -> "Record":
+        """Return what `store` holds, or a new one."""
+        return cls(**store.load(_RECORD)) if store.has(_RECORD) else cls()
+
+
+class Listener(Protocol):
+    """Hears of everything as it happens; may raise an exception to end it at once."""
+
+    def begin_round(self, plan: Round, tiles: int) -> None:
+        """A round of so many tiles begins."""
+
+    def iteration(self, plan: Round, tile: Tile, at: int) -> None:
+        """Iteration `at` of the round, from 0, is done on a tile; heard only where tasks run in this process."""
+
+    def tile(self, plan: Round, tile: Tile) -> None:
+        """A tile is done."""
+
+    def step(self, step: Step) -> bool:
+        """An iteration is done on the whole image; return True to stop there."""
+
+
+def halve_pictures(store: Store, problem: Problem, executor: Executor, side: int = PICTURE_SIDE) -> None:
+    """Make the pictures of every level but the finest from those above; side: of a tile."""
+    for level in range(problem.levels - 1, 0, -1):
+        shape = problem.shapes[level - 1]
+        calls = []
+        for picture, planes in enumerate(problem.picture_planes):
+            sides = min(side, shape[0]), min(side, shape[1])
+            store.create(name_of(level, picture), (planes, *shape), np.uint16, sides)
+            regions = tiles_of(shape, (side, side))
+            calls += [(store, level, picture, region) for region in regions]
+        for _ in executor.map(halve_tile, calls):
+            pass
+
+
+def descend(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Record]:
+    """Do what is left of the solve in `store`, whose pictures are there; return its history, and where it ended.
+
+    Where the listener stopped it the store's own record stays as it was before the last round, and descending
+    again goes on from there.
+    """
+    problem, record = Problem.load(store), Record.load(store)
+    began = time.perf_counter() - record.seconds
+    history = _history(problem, record)
+    for step in history:
+        listener.step(step)
+    while record.stop is None:
+        shape = problem.shapes[record.level - 1]
+        stack, total = (problem.layers, problem.planes), problem.options.iterations
+        plan = _plan_left(store, problem, record, limits)
+        if plan is None:
+            chosen = plan_level(shape, stack, total, limits, lying_at(problem, record.level))
+            plan = _begin_round(store, problem, record, chosen)
+        sums, stop = _carry_out(store, problem, plan, executor, history, listener)
+        steps = _steps(problem, plan, sums)
+        history += steps
+        record.seconds = time.perf_counter() - began
+        _commit(store, problem, record, plan, sums, stop)
+    return History(history), record
+
+
+def enlarge(store: Store, executor: Executor, record: Record) -> str:
+    """Bring the layers to full size if the solve ended at a coarser level; return the array that holds them."""
+    problem = Problem.load(store)
+    name = _origin(record)
+    for level in range(record.state_level + 1, problem.levels + 1):
+        shape = problem.shapes[level - 1]
+        larger = f"level-{level}/enlarged"
+        sides = min(PICTURE_SIDE, shape[0]), min(PICTURE_SIDE, shape[1])
+        store.create(larger, (problem.planes, 1, problem.layers, *shape), np.float32, sides)
+        calls = [(store, level, name, larger, region) for region in tiles_of(shape, (PICTURE_SIDE, PICTURE_SIDE))]
+        for _ in executor.map(enlarge_tile, calls):
+            pass
+        name = larger
+    return name
+
+
+def enlarge_tile(store: Store, level: int, origin: str, name: str, region: Region) -> None:
+    """Task: bring `region` of the layers at the level below to `level`."""
+    problem = Problem.load(store)
+    low, high = (np.float32(bound) for bound in problem.bounds)
+    source, image = Doubled(store, problem, level, origin), np.empty((region.height, region.width), np.float32)
+    with store.open(name).tile((), region) as tile:
+        for plane in range(problem.planes):
+            for layer in range(problem.layers):
+                tile.put((plane, 0, layer), np.clip(source.read(layer, plane, region, image), low, high))
+
+
+def tiles_of_round(problem: Problem, plan: Round) -> list[Tile]:
+    """Return the tiles of a round, in the order in which they are carried out."""
+    shape = problem.shapes[plan.level - 1]
+    planes = [(0, problem.planes)] if plan.together else [(plane, plane + 1) for plane in range(problem.planes)]
+    if plan.together:
+        return [Tile(*both, (region,)) for both in planes for region in tiles_of(shape, plan.sides)]
+    facings = lying_at(problem, plan.level).facings
+    return [Tile(*both, group) for both in planes for group in groups_of(shape, plan.sides, facings)]
+
+
+def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Task: advance a tile and leave a document of its sums, which are returned, unless that was done before."""
+    name = f"level-{level}/round-{number}/tile-{tile.first}-{tile.region.top}-{tile.region.left}"
+    plan = Round.load(store, level, number)
+    if store.has(name):
+        with contextlib.suppress(StoreError, KeyError, TypeError):
+            sums = [_sums(one) for one in store.load(name)["sums"]]
+            state = store.open(f"{plan.name}/state")
+            prefix = () if plan.together else (tile.first,)
+            written = all(state.has_tile(prefix, region) for region in tile.regions)
+            if len(sums) == plan.iterations and written:
+                return sums
+    sums = advance_tile(store, level, number, tile, watch)
+    store.save(name, {"sums": [list(one) for one in sums]})
+    return sums
+
+
+def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -> Round | None:
+    """Return the plan of a round that was begun and suits our limits, None if there is none."""
+    name = f"level-{record.level}/round-{record.number + 1}"
+    if not store.has(f"{name}/plan"):
+        return None
+    with contextlib.suppress(StoreError, KeyError, TypeError, ValueError):
+        plan = Round.load(store, record.level, record.number + 1)
+        planes = problem.planes if plan.together else 1
+        store.open(f"{name}/state")
+        # With other limits than before the generation it was to start from may have another name.
+        same = plan.first == record.iteration and plan.origin == _origin(record)
+        lying = lying_at(problem, plan.level)
+        whole = plan.sides == problem.shapes[plan.level - 1]
+        if same and limits.fit(problem.layers, planes, plan.window, lying.whole if whole else lying):
+            return plan
+    return None
+
+
+def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPlan) -> Round:
+    """Plan the next round, make room for what it leaves, and return it."""
+    left = problem.options.iterations - record.iteration
+    iterations = min(chosen.iterations, left)
+    last = iterations == left
+    shape = problem.shapes[record.level - 1]
+    window = window_sides(shape, chosen.sides, iterations, lying_at(problem, record.level))
+    plan = Round(
+        record.level,
+        record.number + 1,
+        record.iteration,
+        iterations,
+        "generation" if record.iteration else "coarser" if record.level > 1 else "guides",
+        _origin(record),
+        thinning(store, problem, 1) if record.level == 1 and record.iteration == 0 else 1.0,
+        not last,
+        chosen.sides,
+        window,
+        chosen.together,
+    )
+    store.remove(plan.name)
+    _make_room(store, problem, plan)
+    plan.save(store)
+    return plan
+
+
+def _origin(record: Record) -> str:
+    """Return the array that the next round starts from, "" for the guides."""
+    return f"{record.state}/state" if record.state else ""
+
+
+def _make_room(store: Store, problem: Problem, plan: Round) -> None:
+    """Create the array that a round leaves."""
+    shape = problem.planes, 3 if plan.moments else 1, problem.layers, *problem.shapes[plan.level - 1]
+    store.create(f"{plan.name}/state", shape, np.float32, plan.sides, 0 if plan.together else 1)
+
+
+def _carry_out(
+    store: Store,
+    problem: Problem,
+    plan: Round,
+    executor: Executor,
+    history: Sequence[Step],
+    listener: Listener,
+) -> tuple[list[Sums], Stop | None]:
+    """Carry a round out; return the sums of its iterations, and why to stop after the last of them, if so.
+
+    Where a setting ends it in the middle, the round is carried out again as far as that.
+    """
+    tiles = tiles_of_round(problem, plan)
+    before = [step for step in history if step.level == plan.level]
+    reasons: list[Stop | None] = []
+
+    def judge(sums: Sums) -> Stop | None:
+        """Tell of one more iteration of the whole image; return why to stop."""
+        step = _step(problem, plan, plan.first + len(reasons), sums)
+        before.append(step)
+        reason = reason_to_stop(problem, before)
+        reasons.append("callback" if listener.step(step) and reason is None else reason)
+        return reasons[-1]
+
+    if len(tiles) == 1 and executor.workers == 1:
+
+        def watch(at: int, sums: Sums) -> Stop | None:
+            listener.iteration(plan, tiles[0], at)
+            return judge(sums)
+
+        listener.begin_round(plan, 1)
+        found = advance_tile(store, plan.level, plan.number, tiles[0], watch)
+        listener.tile(plan, tiles[0])
+        return found, next((reason for reason in reasons if reason is not None), None)
+
+    sums = _all_tiles(store, plan, tiles, executor, listener)
+    for number, one in enumerate(sums, start=1):
+        stop = judge(one)
+        if stop is not None and number < len(sums):
+            shorter = Round(**{**asdict(plan), "iterations": number, "moments": False})
+            store.remove(plan.name)
+            _make_room(store, problem, shorter)
+            shorter.save(store)
+            return _all_tiles(store, shorter, tiles, executor, listener), stop
+        if stop is not None:
+            return sums, stop
+    return sums, None
+
+
+def _all_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener) -> list[Sums]:
+    """Carry out every tile of a round; return the sums over all of them."""
+    listener.begin_round(plan, len(tiles))
+    calls: list[tuple[Any, ...]] = []
+    for tile in tiles:
+        call = (store, plan.level, plan.number, tile)
+        calls.append((*call, _hearing(plan, tile, listener)) if executor.workers == 1 else call)
+    totals: list[Sums] = []
+    for number, sums in executor.map(solve_tile, calls):
+        totals = [a.plus(b) for a, b in zip(totals, sums, strict=True)] if totals else sums
+        listener.tile(plan, tiles[number])
+    return totals
+
+
+def _hearing(plan: Round, tile: Tile, listener: Listener) -> Callable[[int, Sums], None]:
+    return lambda at, _: listener.iteration(plan, tile, at)
+
+
+def _commit(
+    store: Store, problem: Problem, record: Record, plan: Round, sums: list[Sums], stop: Stop | None
+) -> None:
+    """Make the round the present generation, in one step; what it was made from is no longer needed."""
+    store.flush()
+    old = record.state
+    record.state, record.state_level = plan.name, plan.level
+    record.sums += [[plan.level, *one] for one in sums]
+    record.iteration, record.number = record.iteration + len(sums), plan.number
+    if stop == "callback":
+        record.stop = stop
+        return
+    if plan.level == problem.levels and (stop or record.iteration == problem.options.iterations):
+        record.stop = stop or "iterations"
+    elif stop or record.iteration == problem.options.iterations:
+        record.level, record.iteration, record.number = plan.level + 1, 0, 0
+    record.save(store)
+    if old:
+        store.remove(old)
+
+
+def _history(problem: Problem, record: Record) -> list[Step]:
+    """Return the steps that a record tells of."""
+    counts = dict.fromkeys(range(1, problem.levels + 1), 0)
+    steps = []
+    for level, *sums in record.sums:
+        steps.append(_step_of(problem, level, counts[level], _sums(sums)))
+        counts[level] += 1
+    return steps
+
+
+def _steps(problem: Problem, plan: Round, sums: list[Sums]) -> list[Step]:
+    return [_step(problem, plan, plan.first + number, one) for number, one in enumerate(sums)]
+
+
+def _step(problem: Problem, plan: Round, before: int, sums: Sums) -> Step:
+    return _step_of(problem, plan.level, before, sums)
+
+
+def _step_of(problem: Problem, level: int, before: int, sums: Sums) -> Step:
+    """Return the step that follows `before` others at `level`."""
+    terms = sums.terms(problem.pixels(level), problem.objective)
+    total, shape = problem.options.iterations, problem.shapes[level - 1]
+    return Step(level, problem.levels, before + 1, total, shape, problem.objective.loss(terms), *terms)
+
+
+def _sums(values: Sequence[Any]) -> Sums:
+    return Sums(*(tuple(one) for one in values))
+
+
+def reason_to_stop(problem: Problem, steps: Sequence[Step]) -> Stop | None:
+    """Return why a level should end after `steps`, all of it until now, None to go on."""
+    options, last = problem.options, steps[-1]
+    at_full_size = last.level == last.levels
+    if at_full_size and options.target_ssim is not None and last.target_ssim >= options.target_ssim:
+        return "target_ssim"
+    if options.patience is not None and _without_gain(steps) >= options.patience:
+        return "patience"
+    return None
+
+
+def _without_gain(steps: Sequence[Step]) -> int:
+    """Return how many steps ago the loss last fell to speak of."""
+    best, best_iteration = math.inf, 0
+    for step in steps:
+        if step.loss < best * (1 - _LEAST_GAIN):
+            best, best_iteration = step.loss, step.iteration
+    return steps[-1].iteration - best_iteration

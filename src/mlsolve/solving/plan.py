@@ -1,0 +1,212 @@
+"""How a level is cut into tiles, and how many iterations a round has: the cheapest that memory and disk allow.
+
+A tile whose round has K iterations carries a halo of K times what an iteration reaches. Long rounds compute much of
+that twice, short ones read and write the state often. Costs are counted in iterations of one value (a pixel of a
+plane of a layer).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mlsolve_kernels.objective.cpu import stepwise_bytes
+from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.sweep.cpu import workspace_bytes
+
+from ..errors import DeviceMemoryError, OptionError
+from .backends import MOST_LOADERS
+from .loading import ARRAYS, band_rows
+from .store.zarr import CHUNK, RUN_BYTES
+from .tile_coupling import Lying
+from .tiles import overhang
+
+LOAD: Final = 3.0
+"""What it costs to read a value of a tile with its halo, pictures included, and to find the statistics."""
+SAVE: Final = 1.5
+"""What it costs to write a value."""
+MOMENTS: Final = 4.0
+"""What it costs besides to read and write its moments."""
+
+LONGEST: Final = 4e11
+"""Values times iterations of a task at the most, some ten minutes: what a killed run loses of each process."""
+
+BYTES: Final = 4
+"""Of a float32."""
+
+
+PLAIN: Final = Lying()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a solve may take of this machine."""
+
+    memory: int | None = None
+    """Bytes of main memory for a tile; None: whatever it takes."""
+    threads: int = 1
+    """Threads that advance a tile."""
+    disk: int | None = None
+    """Bytes for the states on disk; None: they are not on disk, or there is enough."""
+    device: int | None = None
+    """Bytes of a GPU's memory for a tile; None: no GPU computes."""
+
+    def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> int:
+        """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
+        loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
+        rows = min(band_rows(*window, loaders), window[0])
+        passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
+        if self.device is not None:
+            return passing
+        shape = Shape(layers, planes * lying.windows, *window)
+        if lying.objective is None:
+            return workspace_bytes(shape, self.threads) + passing
+        return stepwise_bytes(shape, self.threads, lying.objective, lying.windows) + passing
+
+    def fit(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> bool:
+        """Tell whether there is memory for such a tile."""
+        if self.device is not None and lying.device_need(layers, planes, window) > self.device:
+            return False
+        return self.memory is None or self.tile_bytes(layers, planes, window, lying) <= self.memory
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """How a level is solved."""
+
+    sides: tuple[int, int]
+    """Height and width of a tile."""
+    window: tuple[int, int]
+    """Height and width of a tile with its halo."""
+    iterations: int
+    """Iterations of a round; the last one may have fewer."""
+    together: bool
+    """Whether a tile holds all planes, or one."""
+    cost: float
+    """Of an iteration of a value, against one in memory."""
+
+
+def plan_level(
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, lying: Lying = PLAIN
+) -> LevelPlan:
+    """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
+
+    lying: how the sheets lie. Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU
+    that is too small.
+    """
+    disk = limits.disk
+    layers, planes = stack
+    height, width = shape
+    values = layers * planes * height * width
+    if limits.fit(layers, planes, shape, lying.whole):
+        rounds = _parts(iterations, max(1, int(LONGEST) // values))
+        longest = _parts(iterations, rounds)
+        if disk is not None and longest < iterations and _state(values, True) > disk:
+            longest = iterations
+        return LevelPlan(shape, shape, longest, True, 1.0)
+    best, key = None, (True, math.inf)
+    for length in _lengths(iterations):
+        if length < iterations and disk is not None and _state(values, True) > disk:
+            continue
+        for sides, window in _cuts(shape, layers, length, limits, lying):
+            cost = _cost(shape, sides, window, length, iterations)
+            long = layers * lying.windows * window[0] * window[1] * length > LONGEST
+            if (long, cost) < key:
+                best, key = LevelPlan(sides, window, length, False, cost), (long, cost)
+    if best is None:
+        least, memory = least_memory(shape, stack, iterations, limits, lying), limits.memory
+        if memory is None or memory >= least:
+            raise DeviceMemoryError("the GPU has too little free memory for a tile: use --backend cpu")
+        advice = -(-least // 2**20)  # rounded up, so that it will do
+        raise OptionError(f"memory is {memory / 2**20:.3g} MiB for a tile: give it {advice} MiB or more")
+    return best
+
+
+def least_memory(
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, lying: Lying = PLAIN
+) -> int:
+    """Return the memory that the smallest useful tile takes, of one inner chunk and with the shortest round."""
+    layers, planes = stack
+    height, width = shape
+    tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
+    window = window_sides(shape, (CHUNK, CHUNK), iterations if tight else 1, lying)
+    whole = limits.tile_bytes(layers, 1, shape, lying.whole)
+    return min(limits.tile_bytes(layers, 1, window, lying), whole)
+
+
+def window_sides(shape: tuple[int, int], sides: tuple[int, int], length: int, lying: Lying) -> tuple[int, int]:
+    """Return height and width of a tile of `sides` with the halo of so many iterations."""
+    halo = 2 * lying.reach * length
+    hang = overhang(shape, sides) if lying.windows > 1 else (0, 0)
+    height, width = (min(whole, own + beyond + halo) for whole, own, beyond in zip(shape, sides, hang, strict=True))
+    return height, width
+
+
+def state_on_disk(plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int) -> int:
+    """Return the bytes that the states of a level take on disk at the most, two generations of them."""
+    values = stack[0] * stack[1] * shape[0] * shape[1]
+    return _state(values, plan.iterations < iterations)
+
+
+def _state(values: int, moments: bool) -> int:
+    """Two generations with moments; or one without, which is the level's last."""
+    return values * BYTES * (6 if moments else 1)
+
+
+def _lengths(iterations: int) -> list[int]:
+    """Return the lengths of rounds that are worth a thought: those that divide the iterations into equal parts."""
+    return sorted({-(-iterations // rounds) for rounds in range(1, iterations + 1)})
+
+
+def _cuts(
+    shape: tuple[int, int], layers: int, length: int, limits: Limits, lying: Lying
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield (sides, window) of tiles that fit, the last row and column about as large as the others."""
+    most, chunks = _parts(shape[1], CHUNK), _parts(shape[0], CHUNK)
+
+    def cut(down: int, across: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        sides = min(shape[0], down * CHUNK), min(shape[1], across * CHUNK)
+        return sides, window_sides(shape, sides, length, lying)
+
+    for across in sorted({_parts(most, parts) for parts in range(1, most + 1)}):
+        if lying.windows > 1:  # no search: how far mirrored tiles hang over goes up and down
+            heights = (
+                [across] if lying.square else sorted({_parts(chunks, parts) for parts in range(1, chunks + 1)})
+            )
+            cuts = (cut(down, across) for down in heights)
+            for sides, window in cuts:
+                # Of one tile there is no other to be laid on.
+                if limits.fit(layers, 1, window, lying.whole if sides == shape else lying):
+                    yield sides, window
+            continue
+        low, high = 0, chunks
+        while low < high:  # the most chunks one above the other that fit
+            middle = (low + high + 1) // 2
+            if limits.fit(layers, 1, cut(middle, across)[1], lying):
+                low = middle
+            else:
+                high = middle - 1
+        if low == 0:
+            continue
+        # Not the tallest alone: where the last row is all but empty, lower tiles may come to less.
+        for down in sorted({_parts(chunks, parts) for parts in range(_parts(chunks, low), chunks + 1)}):
+            yield cut(down, across)
+
+
+def _parts(whole: int, part: int) -> int:
+    """Return how many parts there are, the last one perhaps smaller."""
+    return -(-whole // part)
+
+
+def _cost(
+    shape: tuple[int, int], sides: tuple[int, int], window: tuple[int, int], length: int, iterations: int
+) -> float:
+    """Return what an iteration of a value costs, against one in memory."""
+    tiles = _parts(shape[0], sides[0]) * _parts(shape[1], sides[1])
+    inner, outer = sides[0] * sides[1], window[0] * window[1]
+    # The halo shrinks from iteration to iteration; columns go by whole strips, so of theirs about half is saved.
+    extra = window[0] - sides[0], window[1] - sides[1]
+    shrinking = (sides[0] + 0.5 * extra[0]) * (sides[1] + 0.75 * extra[1])
+    moments = MOMENTS if length < iterations else 0.0
+    work = length * shrinking + (LOAD + moments / 2) * outer + (SAVE + moments / 2) * inner
+    return work * tiles / (length * shape[0] * shape[1])

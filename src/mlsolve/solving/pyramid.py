@@ -1,0 +1,30 @@
+"""The sizes that are solved one after the other, from coarse to fine."""
+
+from typing import Final
+
+from mlsolve_kernels.window import SIZE
+
+from ..errors import OptionError
+
+COARSEST_SIDE: Final = 32
+"""Short side, in pixels, below which a level is not worth solving; the choice where `levels` is None."""
+
+
+def level_shapes(height: int, width: int, levels: int | None) -> list[tuple[int, int]]:
+    """Return the (height, width) of every level, the coarsest first, the last one the full size.
+
+    Each level halves the one above, rounding up. levels: how many, or None to choose. Raises OptionError
+    if the coarsest would be smaller than the window.
+    """
+    shapes = [(height, width)]
+    while levels is None or len(shapes) < levels:
+        shape = (-(-shapes[0][0] // 2), -(-shapes[0][1] // 2))
+        if levels is None and min(shape) < COARSEST_SIDE:
+            break
+        if min(shape) < SIZE:
+            raise OptionError(
+                f"levels is {levels}: a picture of {width}×{height} pixels allows at most {len(shapes)}, "
+                f"for the coarsest level must be {SIZE} pixels or more"
+            )
+        shapes.insert(0, shape)
+    return shapes

@@ -1,0 +1,147 @@
+"""The task of a round: bring one tile forward by so many iterations."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from mlsolve_kernels.objective.terms import Shape, Sums
+
+from ..job.options import Options
+from .backends import Workspace
+from .executors.resources import current
+from .level_pictures import LevelPictures
+from .loading import Source, load_layers, load_pictures, save
+from .spec import Problem
+from .start import Doubled, Generation, Guides
+from .store import Store
+from .tile_coupling import lying_at, moves_of
+from .tiles import Tile, frame_of, window_of
+
+Stop = Literal["iterations", "target_ssim", "patience", "callback"]
+"""Why a solve, or a level of it, ended."""
+
+Watch = Callable[[int, Sums], Stop | None]
+"""Hears the number of an iteration within the round, from 0, and its sums; returns why to stop after it, if so."""
+
+_WARM_UP: Final = 5
+"""Iterations over which the rate rises at the start of a level: Adam's first step moves every pixel by the
+whole rate whatever its gradient, which from a good start only does harm (bench/LOG.md #4)."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """So many iterations on every tile of a level; a document of the store."""
+
+    level: int
+    number: int
+    """From 1 in each level."""
+    first: int
+    """Iterations done before it at this level."""
+    iterations: int
+    source: Literal["guides", "coarser", "generation"]
+    """Where its layers come from: the guides, the level below, or the round before."""
+    origin: str
+    """The array they come from; "" for the guides."""
+    factor: float
+    """By what the guides are thinned, 1 where the layers come from elsewhere."""
+    moments: bool
+    """Whether moments are written; after the last round of a level nobody asks for them."""
+    sides: tuple[int, int]
+    """Height and width of a tile."""
+    window: tuple[int, int]
+    """Height and width of a tile with its halo."""
+    together: bool
+    """Whether a tile holds all planes, or one."""
+
+    @property
+    def name(self) -> str:
+        """The name of what it leaves."""
+        return f"level-{self.level}/round-{self.number}"
+
+    def save(self, store: Store) -> None:
+        """Put it into `store`."""
+        store.save(f"{self.name}/plan", asdict(self))
+
+    @classmethod
+    def load(cls, store: Store, level: int, number: int) -> "Round":
+        """Return a round that `store` holds."""
+        found: dict[str, Any] = store.load(f"level-{level}/round-{number}/plan")
+        for name in ("sides", "window"):
+            found[name] = tuple(found[name])
+        return cls(**found)
+
+
+def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Bring `tile` forward by the iterations of round `number` of `level`; return the sums of every iteration.
+
+    It reads the pictures and what the round starts from, and writes the tile into the array `ROUND/state`: layers
+    (and moments), (C, 1 or 3, N, H, W) float32. watch: may end it early. If somebody's callback does, the better of
+    where the level began and where it stands is written, for the first iterations of a level may lose a little.
+    """
+    problem, plan = Problem.load(store), Round.load(store, level, number)
+    shape = problem.shapes[level - 1]
+    halo = lying_at(problem, level).reach * plan.iterations
+    outer = [window_of(region, shape, plan.window, halo) for region in tile.regions]
+    inner = [region.within(window) for region, window in zip(tile.regions, outer, strict=True)]
+    frames = [
+        frame_of(region, window, shape, plan.sides) for region, window in zip(tile.regions, outer, strict=True)
+    ]
+    here, windows = current(), len(outer)
+    planes = (tile.last - tile.first) * windows
+    work = here.workspace(Shape(problem.layers, planes, outer[0].height, outer[0].width), problem, windows)
+    threads = here.backend.loaders
+
+    def begin() -> None:
+        load_layers(work, lambda: _source(store, problem, plan), tile, problem.layers, outer, threads)
+        work.settle(plan.first, inner, plan.iterations, frames, shape)
+
+    load_pictures(work, lambda: LevelPictures(store, problem, level), tile, outer, threads)
+    begin()
+    sums, stop = _iterate(work, problem, plan, watch)
+    if stop == "callback" and plan.first == 0 and _lost(problem, level, sums):
+        begin()
+    state, prefix = store.open(f"{plan.name}/state"), () if plan.together else (tile.first,)
+    for window, (region, own) in enumerate(zip(tile.regions, inner, strict=True)):
+        with state.tile(prefix, region) as place:
+            save(work, place, tile, problem.layers, own, plan.moments, window)
+    return sums
+
+
+def rate_of(options: Options, iteration: int) -> float:
+    """Return the learning rate of `iteration` (from 1): a short rise, then as the root of what is left to do."""
+    rising = min(1.0, iteration / _WARM_UP)
+    left = 1 - (iteration - 1) / options.iterations
+    return options.rate * rising * math.sqrt(left)
+
+
+def _source(store: Store, problem: Problem, plan: Round) -> Source:
+    if plan.source == "guides":
+        return Guides(store, problem, plan.level, plan.factor)
+    if plan.source == "coarser":
+        return Doubled(store, problem, plan.level, plan.origin)
+    return Generation(store, plan.origin)
+
+
+def _iterate(work: Workspace, problem: Problem, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
+    """Take the iterations of `plan`, a batch at a time, until `watch` ends it."""
+    sums: list[Sums] = []
+    for start in range(0, plan.iterations, work.batch):
+        batch = range(start, min(start + work.batch, plan.iterations))
+        numbers = range(plan.first + batch.start + 1, plan.first + batch.stop + 1)
+        rates = [rate_of(problem.options, number) for number in numbers]
+        found = work.advance(rates, moves_of(problem, plan.level, numbers))
+        sums += found
+        if watch is not None:
+            # Every one of them is told, even where the first ends it.
+            reasons = [watch(at, one) for at, one in zip(batch, found, strict=True)]
+            if stop := next((reason for reason in reasons if reason is not None), None):
+                return sums, stop
+    return sums, None
+
+
+def _lost(problem: Problem, level: int, sums: list[Sums]) -> bool:
+    """Tell whether the last iteration began with a higher loss than the first."""
+    pixels = problem.pixels(level)
+    first, last = (problem.objective.loss(one.terms(pixels, problem.objective)) for one in (sums[0], sums[-1]))
+    return last > first

@@ -1,0 +1,171 @@
+"""What is solved, as every task needs to know it; it goes into the store as a document."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from mlsolve_kernels.objective.terms import Objective, Stack, one_stack
+
+from ..job.arrangements import Arrangement, Placement
+from ..job.options import Options
+from ..pictures.colour import exposure_scale, printable_range
+from .store import Store
+
+BETAS: Final = (0.8, 0.95)
+"""Decay rates of Adam's moments, both shorter than usual, for a level lasts but some sixty steps: with
+(0.9, 0.99) it took a hundred to the same loss (bench/LOG.md, mlsolve_bench.convergence)."""
+
+DOCUMENT: Final = "problem"
+
+
+def objective_of(options: Options, layers: int) -> Objective:
+    """Return the objective that `options` mean for one stack of so many layers that lie as they are."""
+    weights = options.ssim_weight, options.mse_weight_for(1), options.guide_weight_for(layers)
+    return one_stack(exposure_scale(options.exposure), *weights)
+
+
+@dataclass(frozen=True)
+class StackOf:
+    """An arrangement: which sheets lie there and how, and how much its picture counts."""
+
+    place: tuple[Placement, ...] | None = None
+    """The sheets; None: all of them as they are."""
+    weight: float = 1.0
+    exposure: float | None = None
+    """Its exposure; None: that of the options."""
+    masked: bool = False
+    """Whether its target's pixels have weights of their own."""
+    share: float = 1.0
+    """The mean of these."""
+
+    def placed(self, layers: int) -> tuple[Placement, ...]:
+        """Return how the sheets lie, of a set of so many layers."""
+        return tuple(Placement(k) for k in range(1, layers + 1)) if self.place is None else self.place
+
+    def scaled(self, scale: float) -> "StackOf":
+        """Return it where a pixel at full size is `scale` pixels."""
+        if self.place is None:
+            return self
+        shifts = [(one.shift[0] * scale, one.shift[1] * scale) for one in self.place]
+        both = zip(self.place, shifts, strict=True)
+        return dataclasses.replace(self, place=tuple(dataclasses.replace(one, shift=shift) for one, shift in both))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """N layers of C planes in M stacks, at sizes from coarse to fine.
+
+    Its pictures are counted: M targets, N guides, then the weights of the targets that have some.
+    """
+
+    layers: int
+    planes: int
+    shapes: tuple[tuple[int, int], ...]
+    """Height and width of every level, the coarsest first."""
+    picture_planes: tuple[int, ...]
+    """Planes that targets, guides and weights have of their own: a grey one among coloured ones is held once."""
+    options: Options
+    backend: Literal["cpu", "cuda"]
+    """What computes."""
+    stacks: tuple[StackOf, ...] = (StackOf(),)
+    """The arrangements."""
+    disc: bool = False
+    """Whether the sheets are round."""
+    disc_share: float = 1.0
+    """Which part of the pixels lies in the circle."""
+
+    @property
+    def levels(self) -> int:
+        """Number of levels; they are counted from 1, the coarsest."""
+        return len(self.shapes)
+
+    @property
+    def loose(self) -> bool:
+        """Whether sheets are to bear lying a little off."""
+        return self.options.registration > 0 or self.options.registration_turn > 0
+
+    def guide(self, layer: int) -> int:
+        """Return the number of the picture that layer `layer`, from 0, shall look like."""
+        return len(self.stacks) + layer
+
+    def mask(self, stack: int) -> int:
+        """Return the number of the picture that holds the weights of the pixels of a stack's target."""
+        return len(self.stacks) + self.layers + sum(one.masked for one in self.stacks[:stack])
+
+    def exposure(self, stack: int) -> float:
+        """Return the exposure of a stack."""
+        own = self.stacks[stack].exposure
+        return self.options.exposure if own is None else own
+
+    def scale(self, level: int) -> float:
+        """Return how many pixels of `level` there are for one at full size, along a side."""
+        return 0.5 ** (self.levels - level)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        options = self.options
+        stacks = []
+        for number, one in enumerate(self.stacks):
+            still = one.place is None and len(self.stacks) == 1 and not (self.loose or options.hide_weight)
+            sheets = None if still else tuple(placed.layer - 1 for placed in one.placed(self.layers))
+            stacks.append(
+                Stack(
+                    exposure_scale(self.exposure(number)),
+                    options.ssim_weight * one.weight,
+                    options.mse_weight_for(len(self.stacks)) * one.weight,
+                    sheets,
+                    options.hide_weight * one.weight,
+                    one.share,
+                    one.masked,
+                )
+            )
+        return Objective(tuple(stacks), options.guide_weight_for(self.layers), self.disc, self.disc_share)
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """The printable range of encoded transmittance."""
+        return printable_range(self.options.min_density, self.options.max_density)
+
+    def pixels(self, level: int) -> int:
+        """Return the pixels of all planes of an image at `level`."""
+        height, width = self.shapes[level - 1]
+        return self.planes * height * width
+
+    def save(self, store: Store) -> None:
+        """Put it into `store`."""
+        store.save(DOCUMENT, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, store: Store) -> "Problem":
+        """Return the problem that `store` holds."""
+        found: dict[str, Any] = store.load(DOCUMENT)
+        return cls(
+            found["layers"],
+            found["planes"],
+            tuple((height, width) for height, width in found["shapes"]),
+            tuple(found["picture_planes"]),
+            Options(**found["options"]),
+            found["backend"],
+            tuple(_stack(one) for one in found["stacks"]),
+            found["disc"],
+            found["disc_share"],
+        )
+
+
+def stacks_of(arrangements: Sequence[Arrangement]) -> tuple[StackOf, ...]:
+    """Return the stacks that `arrangements` ask for."""
+    return tuple(
+        StackOf(None if one.place is None else tuple(one.place), one.weight, one.exposure, one.mask is not None)
+        for one in arrangements
+    )
+
+
+def _stack(found: dict[str, Any]) -> StackOf:
+    """Return the stack that a document tells of."""
+    place = found["place"]
+    if place is not None:
+        place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
+    return StackOf(**{**found, "place": place})

@@ -1,0 +1,110 @@
+"""Where a level starts: at the guides, or at what the coarser level found."""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.noise.cpu import add_noise
+from mlsolve_kernels.region import Region
+from mlsolve_kernels.resample.cpu import cubic_taps, resample, span
+
+from .level_pictures import LevelPictures, histogram, table_of
+from .spec import Problem
+from .store import Store
+
+FloatArray = npt.NDArray[np.float32]
+
+NOISE: Final = 1 / 255
+"""Width of the noise added to the guides at the start: it tells layers with equal guides apart."""
+
+_FLOOR: Final = 0.1
+"""Encoded light below which the target's density is not counted: near-black pixels need not be matched."""
+
+
+def thinning(store: Store, problem: Problem, level: int) -> float:
+    """Return the factor of all densities with which the stacks of guides have the mean density the targets ask for.
+
+    Of several stacks the one that is darkest against its target counts. 1 where it is not too dark. Sixteen guides
+    laid over each other let no light through, and where there is none there is no gradient (16 layers, SSIM to the
+    target 0.25 without this, 0.99 with it).
+    """
+    table = table_of(problem, level).astype(np.float64)
+
+    def mean(picture: int, logarithm: npt.NDArray[np.float64]) -> float:
+        counts = histogram(store, problem, level, picture)
+        return math.fsum((counts * logarithm).tolist()) / int(counts.sum())
+
+    clipped = np.log(np.clip(table, *problem.bounds))
+    sheets = [mean(problem.guide(k), clipped) for k in range(problem.layers)]
+    factor = 1.0
+    for number, stack in enumerate(problem.stacks):
+        scale = problem.objective.stacks[number].scale
+        wanted = mean(number, np.log(scale * np.maximum(table, _FLOOR)))
+        stacked = math.fsum(sheets[one.layer - 1] for one in stack.placed(problem.layers))
+        if stacked < wanted < 0:
+            factor = min(factor, wanted / stacked)
+    return factor
+
+
+class Guides:
+    """Layers that start at their guides, thinned, with a little noise."""
+
+    def __init__(self, store: Store, problem: Problem, level: int, factor: float) -> None:
+        """factor: what `thinning` returned."""
+        self._pictures = LevelPictures(store, problem, level)
+        low, high = problem.bounds
+        clipped = np.clip(table_of(problem, level).astype(np.float64), low, high)
+        self._table = (clipped**factor).astype(np.float32)
+        self._problem, self._level = problem, level
+
+    def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
+        """Put a region of a plane of a layer into `out` (h, w) and return it."""
+        height, width = self._problem.shapes[self._level - 1]
+        self._pictures.read_by(self._table, self._problem.guide(layer), plane, region, out)
+        first = ((layer * self._problem.planes + plane) * height + region.top) * width + region.left
+        seed = np.uint64(self._problem.options.seed)
+        add_noise(out, seed, np.uint64(first), np.uint64(width), np.float32(NOISE))
+        return out
+
+
+class Doubled:
+    """Layers that start where the coarser level ended, twice as large."""
+
+    def __init__(self, store: Store, problem: Problem, level: int, name: str) -> None:
+        """name: the array in which the level below left its layers, (C, S, N, H, W)."""
+        self._layers = store.open(name)
+        self._coarse, self._fine = problem.shapes[level - 2 : level]
+
+    def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
+        """Put a region of a plane of a layer into `out` (h, w) and return it."""
+        rows = cubic_taps(self._coarse[0], self._fine[0], region.top, region.bottom, factor=0.5)
+        columns = cubic_taps(self._coarse[1], self._fine[1], region.left, region.right, factor=0.5)
+        (top, bottom), (left, right) = span(rows), span(columns)
+        coarse = np.empty((1, bottom - top, right - left), dtype=np.float32)
+        self._layers.read((plane, 0, layer), Region(top, bottom, left, right), coarse[0])
+        resample(coarse, (top, left), rows, columns, out=out[np.newaxis])
+        return out
+
+
+class Generation:
+    """Layers, and moments if there are any, as a round left them."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        """name: the array, (C, S, N, H, W); S is 1, layers, or 3, layers and both moments."""
+        self._state = store.open(name)
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether moments are there."""
+        return self._state.shape[1] == 3
+
+    def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
+        """Put a region of a plane of a layer into `out` (h, w) and return it."""
+        return self.read_kind(0, layer, plane, region, out)
+
+    def read_kind(self, kind: int, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
+        """Put a region of layer (0), first (1) or second moment (2) into `out` (h, w) and return it."""
+        found: Any = self._state.read((plane, kind, layer), region, out)
+        return np.asarray(found)

@@ -1,0 +1,120 @@
+"""A store in a folder: arrays as Zarr 3, documents as JSON, all with checksums."""
+
+import ctypes
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import OutputError, StoreError
+from .zarr import REMEDY, ZarrArray, first_line, unwritable
+
+_SUFFIX: Final = ".json"
+
+
+class DiskStore:
+    """Arrays and documents in the folder `path`; any number of processes may use it at a time.
+
+    What the file system refuses is raised as OutputError, what is missing or damaged as StoreError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Use the folder `path`, which need not be there yet."""
+        self.path = path
+
+    def create(
+        self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike, tile: tuple[int, int], apart: int = 0
+    ) -> ZarrArray:
+        """Return a new array; what was there goes."""
+        self.remove(name)
+        with self._guarded():
+            return ZarrArray.create(self.path / name, shape, np.dtype(dtype), tile, apart)
+
+    def open(self, name: str) -> ZarrArray:
+        """Return an array that is there; raises StoreError if it is not, or damaged."""
+        return ZarrArray.open(self.path / name)
+
+    def remove(self, name: str) -> None:
+        """Remove an array, or all below `name`."""
+        with self._guarded():
+            if (self.path / name).is_dir():
+                shutil.rmtree(self.path / name)
+            (self.path / (name + _SUFFIX)).unlink(missing_ok=True)
+
+    def save(self, name: str, document: dict[str, Any]) -> None:
+        """Put a document of plain values, whole or not at all, and durably."""
+        body = json.dumps(document, ensure_ascii=False, indent=1)
+        text = json.dumps({"crc32c": google_crc32c.value(body.encode()), "document": body})
+        path = self.path / (name + _SUFFIX)
+        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        with self._guarded():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb") as file:
+                    file.write(text.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Return a document; raises StoreError if it is not there, or damaged."""
+        path = self.path / (name + _SUFFIX)
+        try:
+            found = json.loads(path.read_bytes())
+            body = found["document"].encode()
+            if google_crc32c.value(body) != found["crc32c"]:
+                raise ValueError("its checksum is wrong")
+            document: dict[str, Any] = json.loads(body)
+            return document
+        except FileNotFoundError:
+            raise StoreError(f"{path} is missing: {REMEDY}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StoreError(f"{path} is damaged ({first_line(error)}): {REMEDY}") from None
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a document `name`."""
+        return (self.path / (name + _SUFFIX)).is_file()
+
+    def flush(self) -> None:
+        """Return when all that was written would survive a power cut."""
+        with self._guarded():
+            if sys.platform == "linux":
+                folder = os.open(self.path, os.O_RDONLY)
+                try:
+                    if ctypes.CDLL(None, use_errno=True).syncfs(folder) != 0:
+                        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                finally:
+                    os.close(folder)
+            elif hasattr(os, "sync"):
+                os.sync()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn what the file system refuses into one line."""
+        try:
+            yield
+        except OutputError:
+            raise
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make names in `folder` durable; Windows has no way to ask for it and no need."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

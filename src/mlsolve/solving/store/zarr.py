@@ -1,0 +1,385 @@
+"""Arrays (..., H, W) on disk in the format Zarr 3, written and read by region with nothing but NumPy.
+
+A *tile* is a shard of Zarr's: one file, written once by one task, that takes its place under its name when it is
+whole. In it lie inner chunks of CHUNK × CHUNK pixels of one plane, each followed by its CRC-32C, and at the end the
+index of them, with one of its own. So a region is read without reading whole tiles, and a flipped bit is found.
+Any program that knows Zarr 3 and its sharding codec can open the arrays (zarr-specs: v3, sharding-indexed 1.0).
+"""
+
+import errno
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve_kernels.lookup.cpu import look_up
+from mlsolve_kernels.region import Region
+
+from ...errors import OutputError, StoreError
+from .places import Index
+
+CHUNK: Final = 128
+"""Side of an inner chunk: what is read too much at the border of a region is up to this less one."""
+
+_CRC_BYTES: Final = 4
+_ABSENT: Final = 2**64 - 1
+"""Offset and length of a chunk that lies wholly beyond the array."""
+
+_RUN: Final = 8
+"""Inner chunks that are read or written at a time, where they lie one behind the other."""
+
+RUN_BYTES: Final = _RUN * (CHUNK * CHUNK * 4 + _CRC_BYTES)
+"""Memory for that, for every thread that reads or writes."""
+
+_here = threading.local()
+
+_MOST_OPEN: Final = 64
+"""Tiles whose files are held open for reading."""
+
+_LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
+_CHECKED: Final = {"name": "crc32c"}
+REMEDY: Final = "delete the folder of the run and run anew"
+
+
+class ZarrArray:
+    """One array in a folder of its own. Each thread and each process that reads opens it for itself."""
+
+    def __init__(
+        self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
+    ) -> None:
+        """Describe the array in `folder`; see `create`."""
+        self.folder, self.shape, self.dtype = folder, shape, dtype
+        self._tile, self._apart = tile, apart
+        self._shards: dict[Index, tuple[int, npt.NDArray[np.uint64]]] = {}
+
+    @classmethod
+    def create(
+        cls, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
+    ) -> "ZarrArray":
+        """Return a new array (..., H, W) without any tiles.
+
+        tile: height and width, which are brought to a multiple of CHUNK. apart: so many of the leading axes have
+        tiles of their own for each index; of the other leading axes a tile holds all.
+        """
+        array = cls(folder, shape, dtype, (_rounded_up(tile[0]), _rounded_up(tile[1])), apart)
+        (folder / "c").mkdir(parents=True)
+        (folder / "zarr.json").write_text(array._metadata(), encoding="utf-8")
+        return array
+
+    @classmethod
+    def open(cls, folder: Path) -> "ZarrArray":
+        """Return the array in `folder`; raises StoreError if there is none, or its description is damaged."""
+        path = folder / "zarr.json"
+        try:
+            text = path.read_text(encoding="utf-8")
+            found = json.loads(text)
+            shard = found["chunk_grid"]["configuration"]["chunk_shape"]
+            apart = found["attributes"]["apart"]
+            array = cls(folder, tuple(found["shape"]), np.dtype(found["data_type"]), tuple(shard[-2:]), apart)
+            if text != array._metadata():
+                raise ValueError("its checksum is wrong")
+            return array
+        except FileNotFoundError:
+            raise StoreError(f"{path} is missing: {REMEDY}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            raise StoreError(f"{path} is damaged ({first_line(error)}): {REMEDY}") from None
+
+    def read(
+        self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
+        """Put `region` of the plane `index` into `out` (h, w) and return it; table: for each value what it means.
+
+        With a table values are uint16 and `out` is contiguous float32.
+
+        Raises StoreError for what is missing or damaged.
+        """
+        for down, top, bottom in _pieces(region.top, region.bottom):
+            rows = slice(top - region.top, bottom - region.top)
+            inside = slice(top - down * CHUNK, bottom - down * CHUNK)
+            pieces = _pieces(region.left, region.right)
+            for run in self._runs(pieces):
+                chunks = self._chunks(index, down, run[0][0], len(run))
+                for (across, left, right), chunk in zip(run, chunks, strict=True):
+                    here = chunk[inside, left - across * CHUNK : right - across * CHUNK]
+                    if table is None:
+                        out[rows, left - region.left : right - region.left] = here
+                    else:
+                        look_up(table, here, out, rows.start, left - region.left)
+        return out
+
+    def tile(self, index: Index, region: Region) -> "_ZarrTile":
+        """Return what takes the tile `region`; index: the first `apart` indices of its planes."""
+        return _ZarrTile(self, self._place(index, region.top, region.left), region)
+
+    def has_tile(self, index: Index, region: Region) -> bool:
+        """Tell whether the tile is there, whole and undamaged."""
+        place = self._place(index, region.top, region.left)
+        across = self.inner[-1]
+        try:
+            descriptor, entries = self._shard(place)
+            for row in entries.reshape(-1, across, 2):
+                present = row[row[:, 0] != _ABSENT]
+                for start in range(0, len(present), _RUN):
+                    self._fetch(place, descriptor, present[start : start + _RUN])
+        except StoreError:
+            return False
+        return True
+
+    def forget(self, place: Index) -> None:
+        """Close the file of a tile: another is there now."""
+        if place in self._shards:
+            os.close(self._shards.pop(place)[0])
+
+    def close(self) -> None:
+        """Close the files that reading opened."""
+        for descriptor, _ in self._shards.values():
+            os.close(descriptor)
+        self._shards.clear()
+
+    def __del__(self) -> None:
+        """Close them at the latest now."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy, or send to another process, all but the open files: their numbers mean nothing there."""
+        return ZarrArray, (self.folder, self.shape, self.dtype, self._tile, self._apart)
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """Inner chunks of a tile along every axis."""
+        return (1,) * self._apart + self.shape[self._apart : -2] + (self._tile[0] // CHUNK, self._tile[1] // CHUNK)
+
+    def path(self, place: Index) -> Path:
+        """Return the file of the tile at `place` of the grid of tiles."""
+        return self.folder.joinpath("c", *map(str, place))
+
+    def _place(self, index: Index, top: int, left: int) -> Index:
+        """Return the place in the grid of tiles of a plane's pixel (top, left)."""
+        together = len(self.shape) - 2 - self._apart
+        return (*index[: self._apart], *(0,) * together, top // self._tile[0], left // self._tile[1])
+
+    def _runs(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+        """Divide what `_pieces` returned of columns into runs of one tile, not too long."""
+        across, run = self.inner[-1], 0
+        for number in range(1, len(pieces) + 1):
+            if number == len(pieces) or pieces[number][0] % across == 0 or number - run == _RUN:
+                yield pieces[run:number]
+                run = number
+
+    def _chunks(self, index: Index, down: int, across: int, count: int) -> npt.NDArray[Any]:
+        """Return `count` inner chunks of one tile beside each other, (count, CHUNK, CHUNK)."""
+        place = self._place(index, down * CHUNK, across * CHUNK)
+        descriptor, entries = self._shard(place)
+        first = across % self.inner[-1]
+        row = entries[(*(0,) * self._apart, *index[self._apart :], down % self.inner[-2])]
+        return self._fetch(place, descriptor, row[first : first + count])
+
+    def _fetch(self, place: Index, descriptor: int, entries: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
+        """Return inner chunks once their checksums have been found right; entries: (n, 2) of the tile's index.
+
+        They lie in a buffer that is used again for the next ones: new memory would cost more than reading.
+        """
+        content = CHUNK * CHUNK * self.dtype.itemsize
+        length = content + _CRC_BYTES
+        (offset, _), count = entries[0].tolist(), len(entries)
+        if (entries[:, 1] != length).any() or (entries[:, 0] == _ABSENT).any():
+            raise StoreError(f"{self.path(place)} is damaged (its index is wrong): {REMEDY}")
+        behind = entries[:, 0] == entries[0, 0] + np.arange(count, dtype=np.uint64) * np.uint64(length)
+        data = _run()[: count * length]
+        runs = [(offset, data)] if behind.all() else zip(entries[:, 0].tolist(), np.split(data, count), strict=True)
+        try:
+            whole = all(_read_into(descriptor, part.data, at) == part.size for at, part in runs)
+        except (OSError, OverflowError) as error:
+            raise _unreadable(self.path(place), error) from None
+        for chunk in data.reshape(count, length):
+            if not whole or _crc(chunk[:content].tobytes()) != chunk[content:].tobytes():
+                raise StoreError(f"{self.path(place)} is damaged (a checksum is wrong): {REMEDY}")
+        return data.reshape(count, length)[:, :content].view(self.dtype).reshape(count, CHUNK, CHUNK)
+
+    def _shard(self, place: Index) -> tuple[int, npt.NDArray[np.uint64]]:
+        """Return the open file of a tile and its index, (*inner, 2): offset and length of every inner chunk."""
+        known = self._shards.get(place)
+        if known is not None:
+            return known
+        path = self.path(place)
+        size = 16 * int(np.prod(self.inner)) + _CRC_BYTES
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:
+            raise StoreError(f"{path} is missing: {REMEDY}") from None
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        try:
+            at = os.fstat(descriptor).st_size - size
+            data = _read_at(descriptor, size, at) if at >= 0 else b""
+            if len(data) != size or _crc(data[:-_CRC_BYTES]) != data[-_CRC_BYTES:]:
+                raise StoreError(f"{path} is damaged (the checksum of its index is wrong): {REMEDY}")
+            entries = np.frombuffer(data[:-_CRC_BYTES], dtype="<u8").reshape(*self.inner, 2)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, OSError):  # a folder, for one: opening it is allowed
+                raise _unreadable(path, error) from None
+            raise
+        if len(self._shards) >= _MOST_OPEN:
+            self.close()
+        self._shards[place] = descriptor, entries
+        return descriptor, entries
+
+    def _metadata(self) -> str:
+        """Return the text of zarr.json, which holds a checksum of itself."""
+        leading = (1,) * (len(self.shape) - 2)
+        tile = (1,) * self._apart + self.shape[self._apart : -2] + self._tile
+        sharding = {
+            "chunk_shape": [*leading, CHUNK, CHUNK],
+            "codecs": [_LITTLE, _CHECKED],
+            "index_codecs": [_LITTLE, _CHECKED],
+            "index_location": "end",
+        }
+        description = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": list(self.shape),
+            "data_type": self.dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(tile)}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": 0,
+            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+            "attributes": {"apart": self._apart},
+        }
+        described = json.dumps(description, indent=1)
+        description["attributes"] = {"apart": self._apart, "crc32c": google_crc32c.value(described.encode())}
+        return json.dumps(description, indent=1)
+
+
+class _ZarrTile:
+    """Writes one tile: chunks as they come, the index at the end, and only then the name."""
+
+    def __init__(self, array: ZarrArray, place: Index, region: Region) -> None:
+        self._array, self._place, self._region = array, place, region
+        self._path = array.path(place)
+        self._partial = self._path.with_name(f".{self._path.name}.partial-{os.getpid()}-{threading.get_ident()}")
+        self._entries = np.full((*array.inner, 2), _ABSENT, dtype="<u8")
+        self._at = 0
+
+    def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
+        """Take `image` (h, w), the tile's part of a plane or rows of it; zeros fill chunks up beyond it."""
+        inside = (*(0,) * self._array._apart, *index[self._array._apart :])
+        content = CHUNK * CHUNK * self._array.dtype.itemsize
+        width = image.shape[1]
+        for down in range(0, image.shape[0], CHUNK):
+            for left in range(0, width, _RUN * CHUNK):
+                part = image[down : down + CHUNK, left : left + _RUN * CHUNK]
+                count = -(-part.shape[1] // CHUNK)
+                run = _run()[: count * (content + _CRC_BYTES)].reshape(count, -1)
+                for number, chunk in enumerate(run):
+                    here = part[:, number * CHUNK : (number + 1) * CHUNK]
+                    pixels = chunk[:content].view(self._array.dtype).reshape(CHUNK, CHUNK)
+                    pixels[: here.shape[0], : here.shape[1]] = here
+                    pixels[here.shape[0] :] = 0
+                    pixels[:, here.shape[1] :] = 0
+                    chunk[content:] = np.frombuffer(_crc(chunk[:content].tobytes()), dtype=np.uint8)
+                self._write(run.data)
+                first = left // CHUNK
+                entries = self._entries[(*inside, (top + down) // CHUNK)][first : first + count]
+                entries[:, 0], entries[:, 1] = self._at + np.arange(count) * run.shape[1], run.shape[1]
+                self._at += run.size
+
+    def __enter__(self) -> "_ZarrTile":
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._partial.open("wb", buffering=0)
+        except OSError as error:
+            raise unwritable(self._path, error) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                index = self._entries.tobytes()
+                self._write(index + _crc(index))
+                self._file.close()
+                self._partial.replace(self._path)
+                self._array.forget(self._place)
+        except OutputError:
+            raise
+        except OSError as refused:
+            raise unwritable(self._path, refused) from None
+        finally:
+            with suppress(OSError):  # what went wrong before is what is told
+                self._file.close()
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            raise unwritable(self._path, error) from None
+        if written != memoryview(data).nbytes:  # what is left of a disk that is all but full
+            raise unwritable(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """Return what tells that `path` cannot be written, and what to do."""
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    remedy = "free some space" if full else "let it be written, or choose another --out"
+    return OutputError(f"{path} cannot be written: {first_line(error)}: {remedy}")
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} cannot be read ({first_line(error)}): let it be read, or {REMEDY}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return what `error` says, in one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0]
+
+
+def _read_at(descriptor: int, length: int, offset: int) -> bytes:
+    """Return `length` bytes from `offset` on, fewer at the end of the file."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, length, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, length)
+
+
+def _run() -> npt.NDArray[np.uint8]:
+    """Return this thread's RUN_BYTES for chunks in passing."""
+    if not hasattr(_here, "run"):
+        _here.run = np.empty(RUN_BYTES, dtype=np.uint8)
+    found: npt.NDArray[np.uint8] = _here.run
+    return found
+
+
+def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+    """Fill `buffer` with bytes from `offset` on; return how many there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], offset)
+    data = _read_at(descriptor, len(buffer), offset)
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def _crc(data: bytes) -> bytes:
+    return int(google_crc32c.value(data)).to_bytes(_CRC_BYTES, "little")
+
+
+def _rounded_up(side: int) -> int:
+    return -(-side // CHUNK) * CHUNK
+
+
+def _pieces(start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Return (chunk, first, last + 1) for every chunk that start … stop - 1 lies in."""
+    chunks = range(start // CHUNK, -(-stop // CHUNK))
+    return [(chunk, max(start, chunk * CHUNK), min(stop, (chunk + 1) * CHUNK)) for chunk in chunks]

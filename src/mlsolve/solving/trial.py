@@ -1,0 +1,96 @@
+"""A problem solved small, to see what comes of other exposures or placements: a tenth of a second each."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from mlsolve_kernels.region import Region
+from mlsolve_kernels.threads import available_cores
+
+from ..job.options import Options
+from ..pictures.colour import decode
+from .backends import CpuBackend
+from .callbacks import Silent
+from .executors.serial import Serial
+from .history import Step
+from .level_pictures import LevelPictures, as_codes, name_of
+from .levels import descend
+from .plan import Limits
+from .spec import BETAS, Problem, StackOf
+from .store import MemoryStore, Store
+from .tile_coupling import lying_at
+
+LONGEST: Final = 96
+"""Longest side of what is solved, in pixels, where there is a level so small. For the two pictures of
+bench/results/hard-cases.md the exposure with the least loss there has the least loss at full size."""
+
+_MOST: Final = 1 << 16
+"""Pixels of the coarsest level up to which a problem is tried: time and memory do not grow with the print."""
+
+
+def level_tried(problem: Problem, longest: int = LONGEST) -> int | None:
+    """Return the finest level whose sides are no longer than `longest`, else the coarsest; None if it is large."""
+    fitting = [level for level, shape in enumerate(problem.shapes, start=1) if max(shape) <= longest]
+    if not fitting and problem.shapes[0][0] * problem.shapes[0][1] > _MOST:
+        return None
+    return max(fitting, default=1)
+
+
+def trial_bytes(problem: Problem) -> int:
+    """Return the memory that trying a problem takes."""
+    level = level_tried(problem)
+    if level is None:
+        return 0
+    height, width = problem.shapes[level - 1]
+    working = Limits(threads=available_cores()).tile_bytes(
+        problem.layers, problem.planes, (height, width), lying_at(problem, level).whole
+    )
+    # Pictures as codes, layers, and layers of the level below; of every level a quarter of the next.
+    stored = 2 * sum(problem.picture_planes) + 8 * problem.layers * problem.planes
+    return working + stored * height * width * 4 // 3
+
+
+class Trial:
+    """A problem of which the coarse levels are solved, as often as one likes."""
+
+    def __init__(self, store: Store, problem: Problem, longest: int = LONGEST) -> None:
+        """Take the pictures of the levels whose sides are no longer than `longest` from `store`."""
+        finest = level_tried(problem, longest) or 1
+        # However long the print is solved: what is found must not depend on it.
+        options = dataclasses.replace(
+            problem.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
+        )
+        self._problem = dataclasses.replace(problem, shapes=problem.shapes[:finest], options=options, backend="cpu")
+        self._scale = problem.scale(finest)
+        self._store = MemoryStore()
+        for level in range(1, finest + 1):
+            height, width = problem.shapes[level - 1]
+            pictures, whole = LevelPictures(store, problem, level), Region(0, height, 0, width)
+            for picture, planes in enumerate(problem.picture_planes):
+                codes = self._store.create(
+                    name_of(level, picture), (planes, height, width), np.uint16, (height, width)
+                )
+                for plane in range(planes):
+                    values = np.empty((height, width), dtype=np.float32)
+                    pictures.read(picture, plane, whole, values)
+                    # The finest level of a problem holds sRGB, but for weights (pictures.py).
+                    if level == finest and picture < len(problem.stacks) + problem.layers:
+                        values = decode(values)
+                    codes.data[plane] = as_codes(values)
+
+    def solve(self, stacks: Sequence[StackOf]) -> Step:
+        """Return what the last iteration of the problem measured, had it these stacks."""
+        scaled = tuple(stack.scaled(self._scale) for stack in stacks)
+        for name in ("progress", *(f"level-{level}" for level in range(1, self._problem.levels + 1))):
+            self._store.remove(name)
+        options = self._problem.options
+        reach = dataclasses.replace(options, registration=options.registration * self._scale)
+        dataclasses.replace(self._problem, stacks=scaled, options=reach).save(self._store)
+        executor = Serial(CpuBackend(None, BETAS))
+        try:
+            history, _ = descend(self._store, executor, Limits(), Silent())
+        finally:
+            executor.close()
+        return history[-1]

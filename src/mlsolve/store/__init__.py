@@ -1,7 +1,0 @@
-"""What a solve keeps between its tasks: arrays read and written by region, and documents; on disk or in memory."""
-
-from .disk import DiskStore
-from .memory import MemoryStore
-from .places import Array, Store, TileWriter
-
-__all__ = ["Array", "DiskStore", "MemoryStore", "Store", "TileWriter"]
