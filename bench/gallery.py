@@ -18,7 +18,7 @@ from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
 from mlsolve.pictures.picture_files import load_picture
 from mlsolve.scoring.layer_files import layer_files, stack_names
-from mlsolve.scoring.placed import lay
+from mlsolve.scoring.placed import place_sheet
 
 WIDTH = 880
 """Of a picture, in pixels."""
@@ -56,7 +56,7 @@ def picture_of(folder: Path) -> Image.Image:
     layers = [load_picture(path) for path in layer_files(folder)]
     lines = []
     for arrangement, name in zip(job.arrangements, stack_names(len(job.arrangements)), strict=True):
-        sheets = [lay(layers[one.layer - 1], one) for one in arrangement.placed(len(layers))]
+        sheets = [place_sheet(layers[one.layer - 1], one) for one in arrangement.placed(len(layers))]
         lines.append(line_of([image_of(sheet) for sheet in sheets], image_of(load_picture(folder / name)), job))
     whole = Image.new("RGB", (WIDTH, GAP + sum(line.height + GAP for line in lines)), PAPER)
     top = GAP

@@ -27,7 +27,7 @@ from mlsolve.guides import generate
 from mlsolve.job.job import own_guides, parse_generated
 from mlsolve.pictures.arrays import as_image
 from mlsolve.pictures.picture_files import load_picture
-from mlsolve.scoring.placed import stack_of
+from mlsolve.scoring.placed import composite_placed
 from mlsolve_bench.machine import commit, cpu_model
 from mlsolve_kernels.threads import available_cores
 
@@ -293,7 +293,7 @@ def off_by(solution: Solution, distance: int, exposure: float) -> str:
     for directions in DIRECTIONS if distance else DIRECTIONS[:1]:
         shifts = [(right * distance, down * distance) for right, down in directions]
         place = [Placement(1), *(Placement(k, shift=shift) for k, shift in enumerate(shifts, start=2))]
-        found.append(mlsolve.ssim(stack_of(layers, place, exposure), solution.target))
+        found.append(mlsolve.ssim(composite_placed(layers, place, exposure), solution.target))
     return f"{np.mean(found):.3f} / {min(found):.3f}" if distance else f"{found[0]:.3f}"
 
 

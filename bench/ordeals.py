@@ -224,7 +224,7 @@ class Ordeals:
 
 BLIND = """
 import sys
-from mlsolve.run import pipeline as run
+from mlsolve.run import lifecycle as run
 run.check_disk = lambda *_: None
 run.states_left = lambda *_: 10**12
 from mlsolve_cli.main import main

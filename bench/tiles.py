@@ -15,14 +15,14 @@ import numpy as np
 
 from mlsolve import Options
 from mlsolve.job.job import parse_size
-from mlsolve.run.solver import Silent
+from mlsolve.run.solver import Callbacks
 from mlsolve.solving import rounds
 from mlsolve.solving.backends import CpuBackend, fill
 from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.level_pictures import name_of
-from mlsolve.solving.levels import PICTURE_SIDE, Record, descend
+from mlsolve.solving.levels import PICTURE_SIDE, Record, solve_levels
 from mlsolve.solving.plan import Limits, plan_level
-from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.solving.store import DiskStore
 from mlsolve.solving.tiles import tiles_of
 from mlsolve.system.memory import parse_memory
@@ -37,7 +37,7 @@ def prepare(store, size, options, coarse):
     """Put target and guides of noise into `store`; with coarse also a level below that is solved already."""
     width, height = size
     shapes = ((-(-height // 2), -(-width // 2)), (height, width)) if coarse else ((height, width),)
-    problem = Problem(LAYERS, 1, shapes, (1,) * (LAYERS + 1), options, "cpu")
+    problem = Spec(LAYERS, 1, shapes, (1,) * (LAYERS + 1), options, "cpu")
     problem.save(store)
     rng = np.random.default_rng(0)
     level = problem.levels
@@ -61,7 +61,7 @@ def in_memory(threads, iterations, options):
     rng = np.random.default_rng(0)
     backend = CpuBackend(threads, BETAS)
     shape = Shape(LAYERS, 3, MEMORY_SIDE, MEMORY_SIDE)
-    problem = Problem(LAYERS, 3, ((MEMORY_SIDE, MEMORY_SIDE),), (3,) * (LAYERS + 1), options, "cpu")
+    problem = Spec(LAYERS, 3, ((MEMORY_SIDE, MEMORY_SIDE),), (3,) * (LAYERS + 1), options, "cpu")
     work = backend.workspace(shape, problem.objective, problem.bounds)
     guides = rng.random((LAYERS, 3, MEMORY_SIDE, MEMORY_SIDE), dtype=np.float32)
     fill(work, guides[0], guides, guides)
@@ -115,7 +115,7 @@ def main():
     for name in ("put_target", "put_guide", "put_layer", "settle", "measure", "take_layer"):
         clock.watch(CpuWorkspace, name)
     clock.watch(rounds.LevelPictures, "read")
-    clock.watch(rounds.Doubled, "read_layer" if hasattr(rounds.Doubled, "read_layer") else "read")
+    clock.watch(rounds.UpsampledLevel, "read_layer" if hasattr(rounds.UpsampledLevel, "read_layer") else "read")
     for _ in range(given.turns):
         memory = in_memory(given.threads, 12, options)
         with tempfile.TemporaryDirectory(dir=given.folder) as place:
@@ -124,7 +124,7 @@ def main():
             executor = Serial(CpuBackend(given.threads, BETAS))
             clock.spent.clear()
             began = time.perf_counter()
-            descend(store, executor, limits, Silent())
+            solve_levels(store, executor, limits, Callbacks())
             seconds = time.perf_counter() - began
             executor.close()
         memory = (memory + in_memory(given.threads, 12, options)) / 2

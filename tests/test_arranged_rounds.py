@@ -8,34 +8,34 @@ import pytest
 import mlsolve
 from mlsolve.job.arrangements import Placement
 from mlsolve.solving.backends import CpuBackend
-from mlsolve.solving.callbacks import Silent
+from mlsolve.solving.callbacks import Callbacks
 from mlsolve.solving.executors.processes import Processes
 from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.level_pictures import as_codes, name_of
-from mlsolve.solving.levels import descend, enlarge, halve_pictures
+from mlsolve.solving.levels import halve_pictures, solve_levels, to_full_size
 from mlsolve.solving.plan import LevelPlan, Limits, plan_level, window_sides
-from mlsolve.solving.spec import BETAS, Problem, StackOf
+from mlsolve.solving.spec import BETAS, Spec, StackSpec
 from mlsolve.solving.store import DiskStore, MemoryStore
-from mlsolve.solving.tile_coupling import lying_at
+from mlsolve.solving.tile_coupling import coupling_at
 from mlsolve_kernels.region import Region
 
 ALL = (Placement(1), Placement(2))
 CASES = {
-    "quarter turns": ((StackOf(ALL), StackOf((Placement(1), Placement(2, rotate=90)))), {}),
-    "turned and flipped": ((StackOf((Placement(1, flip="h"), Placement(2, rotate=270))), StackOf(ALL)), {}),
-    "shifted": ((StackOf((Placement(1), Placement(2, shift=(5.0, -3.0)))),), {}),
+    "quarter turns": ((StackSpec(ALL), StackSpec((Placement(1), Placement(2, rotate=90)))), {}),
+    "turned and flipped": ((StackSpec((Placement(1, flip="h"), Placement(2, rotate=270))), StackSpec(ALL)), {}),
+    "shifted": ((StackSpec((Placement(1), Placement(2, shift=(5.0, -3.0)))),), {}),
     # Sheet by sheet this goes on in one direction, the farthest an iteration can look.
     "shifted both ways": (
         (
-            StackOf((Placement(1, shift=(16.0, 0.0)), Placement(2, shift=(-16.0, 0.0)))),
-            StackOf((Placement(1, shift=(-16.0, 0.0)), Placement(2, shift=(16.0, 0.0)))),
+            StackSpec((Placement(1, shift=(16.0, 0.0)), Placement(2, shift=(-16.0, 0.0)))),
+            StackSpec((Placement(1, shift=(-16.0, 0.0)), Placement(2, shift=(16.0, 0.0)))),
         ),
         {},
     ),
-    "between pixels": ((StackOf((Placement(1), Placement(2, rotate=180, shift=(2.5, 0.0)))),), {}),
-    "loose": ((StackOf(),), {"registration": 2.5}),
-    "hidden": ((StackOf(ALL), StackOf((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
-    "weighted": ((StackOf(ALL, masked=True, share=0.5), StackOf((Placement(1, flip="v"),), 0.7)), {}),
+    "between pixels": ((StackSpec((Placement(1), Placement(2, rotate=180, shift=(2.5, 0.0)))),), {}),
+    "loose": ((StackSpec(),), {"registration": 2.5}),
+    "hidden": ((StackSpec(ALL), StackSpec((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
+    "weighted": ((StackSpec(ALL, masked=True, share=0.5), StackSpec((Placement(1, flip="v"),), 0.7)), {}),
 }
 
 
@@ -46,8 +46,8 @@ def prepared(store, name, side=301, disc=False, levels=2, planes=1):
     shapes = tuple((-(-side // 2**k),) * 2 for k in reversed(range(levels)))
     settings = mlsolve.Options(iterations=6, levels=levels, exposure=0.1, seed=3, **options)
     of_pictures = (planes,) * (len(stacks) + 2) + (1,) * masks
-    problem = Problem(2, planes, shapes, of_pictures, settings, "cpu", stacks, disc, 0.785 if disc else 1.0)
-    problem.save(store)
+    spec = Spec(2, planes, shapes, of_pictures, settings, "cpu", stacks, disc, 0.785 if disc else 1.0)
+    spec.save(store)
     rng = np.random.default_rng(5)
     for number, own in enumerate(of_pictures):
         blocks = rng.random((own, side // 16 + 1, side // 16 + 1)).repeat(16, 1).repeat(16, 2)[:, :side, :side]
@@ -56,21 +56,21 @@ def prepared(store, name, side=301, disc=False, levels=2, planes=1):
         with array.tile((), Region(0, side, 0, side)) as tile:
             for plane in range(own):
                 tile.put((plane,), codes[plane])
-    return problem
+    return spec
 
 
 def solved(store, name, executor=None, limits=None, **changes):
     """Solve a case; return the layers, as bytes, and the history."""
-    problem = prepared(store, name, **changes)
+    spec = prepared(store, name, **changes)
     executor = executor or Serial(CpuBackend(1, BETAS))
     try:
-        halve_pictures(store, problem, executor)
-        history, record = descend(store, executor, limits or Limits(), Silent())
-        array = store.open(enlarge(store, executor, record))
+        halve_pictures(store, spec, executor)
+        history, record = solve_levels(store, executor, limits or Limits(), Callbacks())
+        array = store.open(to_full_size(store, executor, record))
     finally:
         executor.close()
-    side = problem.shapes[-1][0]
-    layers = np.empty((2, problem.planes, side, side), dtype=np.float32)
+    side = spec.shapes[-1][0]
+    layers = np.empty((2, spec.planes, side, side), dtype=np.float32)
     for k, plane in np.ndindex(layers.shape[:2]):
         array.read((plane, 0, k), Region(0, side, 0, side), layers[k, plane])
     return layers.tobytes(), tuple(history)
@@ -99,7 +99,7 @@ def test_tiles_are_the_whole(name, in_tiles):
     seen = in_tiles((128, 128), 4)
     assert solved(MemoryStore(), name) == whole
     assert any(own != shape for shape, own, _ in seen)
-    assert {windows for *_, windows in seen} == {len(lying_at(prepared(MemoryStore(), name), 2).facings)}
+    assert {windows for *_, windows in seen} == {len(coupling_at(prepared(MemoryStore(), name), 2).facings)}
 
 
 def test_round_sheets_in_tiles_are_the_whole(in_tiles):
@@ -123,8 +123,8 @@ def test_processes_and_a_store_on_disk_leave_no_trace(in_tiles, tmp_path):
 @pytest.mark.parametrize("name", ["quarter turns", "weighted", "hidden"])
 def test_a_tile_keeps_within_what_is_told(name):
     """Of memory that NumPy takes, the most at a time; told and taken are within a quarter of each other."""
-    problem = prepared(MemoryStore(), name, side=701, levels=1)
-    lying, shape = lying_at(problem, 1), problem.shapes[-1]
+    spec = prepared(MemoryStore(), name, side=701, levels=1)
+    lying, shape = coupling_at(spec, 1), spec.shapes[-1]
     enough = Limits().tile_bytes(2, 1, shape, lying.whole) // 2
     plan = plan_level(shape, (2, 1), 6, Limits(enough), lying)
     told = Limits().tile_bytes(2, 1, plan.window, lying)
@@ -138,7 +138,7 @@ def test_a_tile_keeps_within_what_is_told(name):
     try:
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        descend(store, executor, Limits(enough), Silent())
+        solve_levels(store, executor, Limits(enough), Callbacks())
         taken = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()

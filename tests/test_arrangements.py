@@ -121,7 +121,7 @@ def test_placing_and_its_adjoint(rng, team, shape):
             np.testing.assert_array_equal(found, place(images, move).astype(np.float32))
 
 
-def stacks_of(layers, hide=0.0, weighted=False):
+def stack_specs(layers, hide=0.0, weighted=False):
     """Three stacks of subsets of so many layers."""
     return (
         Stack(0.5, 3.0, 10.0, tuple(range(layers)), hide, 1.0),
@@ -139,7 +139,7 @@ def arranged_moves(shape, turn=0):
 def case(rng, shape, planes, hide, weighted, round_):
     """An objective, what it compares with, guides and layers."""
     share = float(disc(shape, Frame(0, 0), shape).mean()) if round_ else 1.0
-    objective = Objective(stacks_of(3, hide, weighted), 0.7, round_, share)
+    objective = Objective(stack_specs(3, hide, weighted), 0.7, round_, share)
     targets = rng.random((3, planes, *shape))
     weights = [None, rng.random(shape) * (rng.random(shape) > 0.3) if weighted else None, None]
     guides, layers = rng.random((3, planes, *shape)), rng.uniform(0.3, 1, (3, planes, *shape)).astype(np.float32)

@@ -433,7 +433,7 @@ def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("mlsolve.run.pipeline.make_pictures", "interrupted: nothing was written"),
+        ("mlsolve.run.lifecycle.make_pictures", "interrupted: nothing was written"),
         ("mlsolve.run.pipeline.write_report", "interrupted: mlsolve resume o goes on"),
     ],
 )

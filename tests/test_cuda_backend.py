@@ -12,12 +12,12 @@ import pytest
 import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve.job.job_file import load_job
-from mlsolve.run.pipeline import opened, planes_of_pictures
+from mlsolve.run.job_spec import opened, planes_of_pictures
 from mlsolve.solving import backends
 from mlsolve.solving.history import Step
 from mlsolve.solving.rounds import Round
-from mlsolve.solving.spec import Problem, stacks_of
-from mlsolve.solving.tile_coupling import lying_at
+from mlsolve.solving.spec import Spec, stack_specs
+from mlsolve.solving.tile_coupling import coupling_at
 from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
@@ -105,7 +105,7 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture):
         mlsolve.Arrangement(picture(40, 40)),
         mlsolve.Arrangement(picture(40, 40, 5), turned, exposure=0.2, mask=picture(40, 40, 6)),
     ]
-    problem = mlsolve.Problem([picture(40, 40, seed) for seed in (1, 2)], arrangements, "disc")
+    problem = mlsolve.Spec([picture(40, 40, seed) for seed in (1, 2)], arrangements, "disc")
     settings = {"iterations": 12, "exposure": 0.2, "levels": 1, "registration": 1.0, "hide_weight": 0.5}
     here = mlsolve.solve(problem, options=mlsolve.Options(backend="cuda", **settings))
     there = mlsolve.solve(problem, options=mlsolve.Options(backend="cpu", **settings))
@@ -113,7 +113,7 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture):
     assert here.exposures == there.exposures
     for mine, yours in zip(here.scores.stacks, there.scores.stacks, strict=True):
         assert mine.ssim == pytest.approx(yours.ssim, abs=2e-3)
-        assert mine.gives_away == pytest.approx(yours.gives_away, abs=2e-3)
+        assert mine.leak == pytest.approx(yours.leak, abs=2e-3)
     assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
     assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
 
@@ -131,7 +131,9 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
     assert mlsolve(*command, "--out", "whole").status == 0
     before = len(on_host.made)
     # Room for one plane of it, and for two tiles of half that size at a time.
-    on_host.memory = int(1.1 * lying_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000)))
+    on_host.memory = int(
+        1.1 * coupling_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000))
+    )
     assert mlsolve(*command, "--out", "tiles").status == 0
     assert len(on_host.made) == before + 3
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
@@ -141,8 +143,8 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
 def problem_of(path):
     """What a job of one level is for tasks."""
     job = load_job(path)
-    stacks, planes = stacks_of(job.arrangements), planes_of_pictures(job, opened(job))
-    return Problem(len(job.guides), 3, ((24, 1000),), planes, job.options, "cuda", stacks)
+    stacks, planes = stack_specs(job.arrangements), planes_of_pictures(job, opened(job))
+    return Spec(len(job.guides), 3, ((24, 1000),), planes, job.options, "cuda", stacks)
 
 
 @needs_compiler
@@ -290,7 +292,7 @@ def test_pace_of_iterations_that_come_in_batches(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     options = mlsolve.Options(iterations=40, levels=1)
-    problem = Problem(1, 1, ((64, 64),), (1, 1), options, "cuda")
+    problem = Spec(1, 1, ((64, 64),), (1, 1), options, "cuda")
     plan = Round(1, 1, 0, 40, "guides", "", 1.0, False, (64, 64), (64, 64), True)
     with progress.Progress(as_json=True) as shown:
         shown.begin(problem, [1.0])

@@ -24,7 +24,7 @@ from mlsolve.solving.executors.processes import Processes
 from mlsolve.solving.executors.resources import current, provide, provided
 from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.plan import Limits
-from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.solving.store import MemoryStore
 from mlsolve_kernels.objective.terms import Shape
 
@@ -245,8 +245,8 @@ def test_two_streams_of_a_device_compute_what_one_does(tmp_path, monkeypatch):
     assert not folders
 
 
-def problem(**options):
-    return Problem(2, 1, ((20, 30),), (1, 1, 1), Options(**options), "cpu")
+def spec(**options):
+    return Spec(2, 1, ((20, 30),), (1, 1, 1), Options(**options), "cpu")
 
 
 def test_one_workspace_is_kept_and_goes_before_the_next_is_made():
@@ -254,17 +254,17 @@ def test_one_workspace_is_kept_and_goes_before_the_next_is_made():
     with provided(backend) as resources:
         assert current() is resources
         shape, larger = Shape(2, 1, 20, 30), Shape(2, 1, 20, 31)
-        work = resources.workspace(shape, problem())
-        assert work is resources.workspace(shape, problem(seed=5))
-        expected = problem()
+        work = resources.workspace(shape, spec())
+        assert work is resources.workspace(shape, spec(seed=5))
+        expected = spec()
         assert work.key == (shape, expected.objective, expected.bounds, 1)
         del work
         for other in (
-            (larger, problem(), 1),
-            (shape, problem(), 1),
-            (shape, problem(max_density=1.5), 1),
-            (shape, problem(exposure=0.5, max_density=1.5), 1),
-            (shape, problem(exposure=0.5, max_density=1.5), 2),
+            (larger, spec(), 1),
+            (shape, spec(), 1),
+            (shape, spec(max_density=1.5), 1),
+            (shape, spec(exposure=0.5, max_density=1.5), 1),
+            (shape, spec(exposure=0.5, max_density=1.5), 2),
         ):
             before = len(backend.made)
             assert resources.workspace(*other).key == (other[0], other[1].objective, other[1].bounds, other[2])
@@ -272,7 +272,7 @@ def test_one_workspace_is_kept_and_goes_before_the_next_is_made():
             assert len(backend.alive) == 1
         resources.drop()
         assert not backend.alive
-        resources.workspace(shape, problem())
+        resources.workspace(shape, spec())
     assert not backend.alive
     assert backend.closed == 1
 
@@ -280,14 +280,14 @@ def test_one_workspace_is_kept_and_goes_before_the_next_is_made():
 def test_a_workspace_that_could_not_be_made_is_asked_for_again(monkeypatch):
     backend, shape = StandIn(), Shape(2, 1, 20, 30)
     resources = provide(backend)
-    resources.workspace(shape, problem())
+    resources.workspace(shape, spec())
     with monkeypatch.context() as patch:
         patch.setattr(backend, "workspace", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            resources.workspace(Shape(2, 1, 20, 31), problem())
+            resources.workspace(Shape(2, 1, 20, 31), spec())
     assert not backend.alive
-    assert resources.workspace(shape, problem()).key[0] == shape
-    assert resources.workspace(Shape(2, 1, 20, 31), problem()).key[0].width == 31
+    assert resources.workspace(shape, spec()).key[0] == shape
+    assert resources.workspace(Shape(2, 1, 20, 31), spec()).key[0].width == 31
 
 
 def test_resources_are_a_thread_s_own_and_those_before_come_back():
@@ -302,7 +302,7 @@ def test_resources_are_a_thread_s_own_and_those_before_come_back():
         assert current() is not outer
         inner = current()
         assert list(serial.map(current, [()])) == [(0, inner)]
-        inner.workspace(Shape(2, 1, 20, 30), problem())
+        inner.workspace(Shape(2, 1, 20, 30), spec())
         serial.drop()
         assert not inner.backend.alive
         assert inner.backend.closed == 0

@@ -7,7 +7,7 @@ import mlsolve
 from mlsolve.job.arrangements import Placement
 from mlsolve.pictures.colour import decode, encode
 from mlsolve.scoring.bands import aside, distances_for
-from mlsolve.scoring.placed import laid, lay, stack_of
+from mlsolve.scoring.placed import composite_placed, laid, place_sheet
 from mlsolve_kernels.placement.reference import place
 
 WAYS = [
@@ -33,12 +33,14 @@ def test_pixels_that_are_moved(rng, side):
     for quarters in range(4):
         for flip, axis in ((None, ()), ("h", 1), ("v", 0)):
             expected = np.rot90(np.flip(image, axis), quarters)
-            np.testing.assert_array_equal(lay(image, Placement(1, rotate=90 * quarters, flip=flip)), expected)
+            np.testing.assert_array_equal(
+                place_sheet(image, Placement(1, rotate=90 * quarters, flip=flip)), expected
+            )
     shifted = np.ones_like(image)
     shifted[2:, :-5] = image[:-2, 5:]
-    np.testing.assert_array_equal(lay(image, Placement(1, shift=(-5, 2))), shifted)
-    np.testing.assert_array_equal(lay(image, Placement(1, shift=(side - 1, 0)))[:, -1], image[:, 0])
-    assert (lay(image, Placement(1, shift=(side, 0))) == 1).all()
+    np.testing.assert_array_equal(place_sheet(image, Placement(1, shift=(-5, 2))), shifted)
+    np.testing.assert_array_equal(place_sheet(image, Placement(1, shift=(side - 1, 0)))[:, -1], image[:, 0])
+    assert (place_sheet(image, Placement(1, shift=(side, 0))) == 1).all()
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -48,7 +50,7 @@ def test_between_pixels_light_is_encoded(rng, how):
     placement = Placement(1, **how)
     planes = np.moveaxis(encode(image), -1, 0).astype(np.float64)
     expected = decode(np.moveaxis(place(planes, placement.move((21, 21))), 0, -1).astype(np.float32))
-    np.testing.assert_allclose(lay(image, placement), expected, atol=2e-6)
+    np.testing.assert_allclose(place_sheet(image, placement), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -66,7 +68,7 @@ def test_a_stack_is_composed_of_what_lies_there(rng):
     layers = [rng.uniform(0.4, 1, (15, 15, 3)).astype(np.float32) for _ in range(3)]
     place_ = [Placement(3, rotate=90), Placement(1)]
     expected = mlsolve.compose([np.rot90(layers[2]), layers[0]], 0.3)
-    np.testing.assert_allclose(stack_of(layers, place_, 0.3), expected, atol=1e-7)
+    np.testing.assert_allclose(composite_placed(layers, place_, 0.3), expected, atol=1e-7)
 
 
 def test_how_far_sheets_are_tried_off():
@@ -82,7 +84,7 @@ def test_sheets_off_go_round_and_the_first_stays(rng):
     shape, image = (17, 17), rng.random((17, 17, 1), dtype=np.float32)
     still = [Placement(k).move(shape) for k in range(1, 6)]
     for move, shift in zip(aside(shape, still, 2), [(0, 0), (2, 0), (0, 2), (-2, 0), (0, -2)], strict=True):
-        np.testing.assert_array_equal(laid(read(image), shape, move), lay(image, Placement(1, shift=shift)))
+        np.testing.assert_array_equal(laid(read(image), shape, move), place_sheet(image, Placement(1, shift=shift)))
     # A turned sheet is off by where it lies, not by where it was solved.
     turned = Placement(2, rotate=90).move(shape)
     found = laid(read(image), shape, aside(shape, [still[0], turned], 3)[1])

@@ -7,27 +7,27 @@ import pytest
 
 import mlsolve
 from mlsolve.job.arrangements import Placement
-from mlsolve.solving.spec import Problem, StackOf
-from mlsolve.solving.tile_coupling import Lying, Registration, facings_of, lying_at, moves_at, moves_of
+from mlsolve.solving.spec import Spec, StackSpec
+from mlsolve.solving.tile_coupling import Registration, TileCoupling, coupling_at, facings_of, moves_at, moves_of
 from mlsolve.solving.tiles import cell_of, frame_of, groups_of, overhang, tiles_of, window_of
 from mlsolve_kernels.placement.move import STILL
 from mlsolve_kernels.window import REACH
 
 
-def problem(*stacks, shapes=((51, 51), (101, 101)), layers=3, **options):
+def spec(*stacks, shapes=((51, 51), (101, 101)), layers=3, **options):
     """A problem whose stacks lie as said, None for all sheets as they are."""
-    stacks = tuple(StackOf(None if place is None else tuple(place)) for place in stacks)
+    stacks = tuple(StackSpec(None if place is None else tuple(place)) for place in stacks)
     planes = (1,) * (len(stacks) + layers)
-    return Problem(layers, 1, shapes, planes, mlsolve.Options(levels=len(shapes), **options), "cpu", stacks)
+    return Spec(layers, 1, shapes, planes, mlsolve.Options(levels=len(shapes), **options), "cpu", stacks)
 
 
 def test_what_is_plain_looks_as_far_as_ever():
-    assert lying_at(problem(None), 2) == Lying()
-    assert Lying().reach == REACH
-    assert moves_of(problem(None), 2, range(1, 4)) is None
-    assert not problem(None, None).objective.plain
-    assert not problem(None, registration=1.0).objective.plain
-    assert not problem(None, hide_weight=1.0).objective.plain
+    assert coupling_at(spec(None), 2) == TileCoupling()
+    assert TileCoupling().reach == REACH
+    assert moves_of(spec(None), 2, range(1, 4)) is None
+    assert not spec(None, None).objective.plain
+    assert not spec(None, registration=1.0).objective.plain
+    assert not spec(None, hide_weight=1.0).objective.plain
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_is_plain_looks_as_far_as_ever():
     ],
 )
 def test_the_group_that_turns_generate(placements, count):
-    found = facings_of(problem([Placement(k, **how) for k, how in enumerate(placements, start=1)], None))
+    found = facings_of(spec([Placement(k, **how) for k, how in enumerate(placements, start=1)], None))
     assert len(found) == len(set(found)) == count
     assert found[0] == (1, 0, 0, 1)
     matrices = {facing: np.array(facing).reshape(2, 2) for facing in found}
@@ -71,20 +71,20 @@ def test_the_group_that_turns_generate(placements, count):
     ],
 )
 def test_how_far_an_iteration_looks(how, options, reach):
-    assert lying_at(problem([Placement(1), Placement(2, **how), Placement(3)], **options), 2).reach == reach
+    assert coupling_at(spec([Placement(1), Placement(2, **how), Placement(3)], **options), 2).reach == reach
 
 
 def test_a_shift_is_half_as_far_at_the_level_below():
-    found = problem([Placement(1), Placement(2, shift=(4.0, 2.0)), Placement(3)])
+    found = spec([Placement(1), Placement(2, shift=(4.0, 2.0)), Placement(3)])
     assert moves_at(found, 1, 1)[0][1].row_0 == -1
     assert moves_at(found, 1, 1)[0][1].column_0 == -2
-    assert lying_at(found, 1).reach == REACH + 2 * 2
+    assert coupling_at(found, 1).reach == REACH + 2 * 2
 
 
 @pytest.mark.parametrize("tolerance", [0.4, 1.0, 2.5, 3.0])
 def test_what_is_drawn_keeps_within_the_tolerance(tolerance):
     """The first sheet is still; whole pixels; as far one way as the other; all of the range is used."""
-    loose = Registration(problem(None, registration=tolerance), 2)
+    loose = Registration(spec(None, registration=tolerance), 2)
     drawn = [loose.moves(iteration, 0, 3) for iteration in range(1, 2001)]
     assert all(moves[0] == STILL for moves in drawn)
     shifts = np.array([[(move.row_0, move.column_0) for move in moves[1:]] for moves in drawn])
@@ -100,7 +100,7 @@ def test_what_is_drawn_keeps_within_the_tolerance(tolerance):
 
 
 def test_what_is_drawn_depends_on_seed_level_iteration_and_stack_alone():
-    one, other = (problem(None, None, registration=5.0, seed=seed) for seed in (1, 2))
+    one, other = (spec(None, None, registration=5.0, seed=seed) for seed in (1, 2))
     first = Registration(one, 2).moves(7, 0, 3)
     assert Registration(one, 2).moves(7, 0, 3) == first
     assert Registration(one, 2).moves(7, 0, 2) == first[:2]
@@ -114,7 +114,7 @@ def test_what_is_drawn_depends_on_seed_level_iteration_and_stack_alone():
 
 
 def test_turns_are_drawn_between_pixels():
-    found = problem(None, registration=1.0, registration_turn=0.5)
+    found = spec(None, registration=1.0, registration_turn=0.5)
     moves = [Registration(found, 2).moves(iteration, 0, 2)[1] for iteration in range(1, 200)]
     angles = np.degrees(np.arcsin([move.row_x for move in moves]))
     assert np.abs(angles).max() < 0.5

@@ -12,7 +12,7 @@ import pytest
 from mlsolve.errors import OptionError
 from mlsolve.job.job import Job
 from mlsolve.run import budget, estimate, precompile
-from mlsolve.run.budget import Machine
+from mlsolve.run.budget import Budget
 from mlsolve.system import memory
 from mlsolve.system.memory import available_memory, installed_memory, peak_memory, resident_memory
 from mlsolve_kernels.control_groups import MemoryLimit
@@ -94,13 +94,13 @@ def test_what_may_not_be_asked(monkeypatch):
 )
 def test_a_run_takes_half_of_what_is_free(monkeypatch, given, processes, device, taken):
     monkeypatch.setattr(budget, "available_memory", lambda: GIB)
-    assert Machine(given, processes, device=device).budget == taken
+    assert Budget(given, processes, device=device).total == taken
 
 
 def test_a_run_takes_what_it_needs_where_the_system_does_not_tell(monkeypatch):
     monkeypatch.setattr(budget, "available_memory", lambda: None)
-    assert Machine().budget is None
-    assert Machine(GIB).budget == GIB
+    assert Budget().total is None
+    assert Budget(GIB).total == GIB
 
 
 def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, save, picture):
@@ -109,7 +109,7 @@ def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, sa
     for free, tiled in ((60 << 20, True), (None, False), (GIB, False)):
         for module in (budget, estimate):
             monkeypatch.setattr(module, "available_memory", lambda free=free: free)
-        found = estimate.estimate_job(job, Machine(), tmp_path / "o", None)
+        found = estimate.estimate_job(job, Budget(), tmp_path / "o", None)
         assert (found.tiles > 1) is tiled
         assert found.memory == (30 << 20 if tiled else found.memory_whole)
         assert found.memory_free == free

@@ -243,7 +243,7 @@ def test_a_solution_of_several_arrangements(grey):
     first, second = found.scores.stacks
     assert first.ssim == pytest.approx(mlsolve.ssim(found.stacks[0], found.targets[0]), abs=1e-6)
     assert second.ssim == pytest.approx(mlsolve.ssim(found.stacks[1], found.targets[1]), abs=1e-6)
-    assert second.gives_away == (pytest.approx(mlsolve.ssim(turned, found.targets[1]), abs=1e-6),)
+    assert second.leak == (pytest.approx(mlsolve.ssim(turned, found.targets[1]), abs=1e-6),)
     assert found.scores.target_ssim == min(first.ssim, second.ssim)
     assert len(found.history[0].stack_ssim) == 2
     heads = found.history.csv().splitlines()[0]

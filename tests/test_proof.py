@@ -13,13 +13,13 @@ from mlsolve.job.job import Job
 from mlsolve.pictures.picture_files import PngWriter, load_picture, open_picture
 from mlsolve.report.result import Summary, write_report
 from mlsolve.run.budget import _proof_bytes
-from mlsolve.run.outputs import laid_stacks
-from mlsolve.scoring.bands import CELL, SHEET_CELL, STACK, Laid, Preview, Proof, distances_for, shown
-from mlsolve.scoring.layer_files import prove
+from mlsolve.run.outputs import placed_stacks
+from mlsolve.scoring.bands import CELL, SHEET_CELL, STACK, PlacedStack, Preview, Scoring, distances_for, shown
+from mlsolve.scoring.layer_files import score_layer_files
 from mlsolve.solving.balance import Balance
 from mlsolve.solving.history import History, Step
 from mlsolve.solving.level_pictures import as_codes
-from mlsolve.solving.spec import Problem, StackOf
+from mlsolve.solving.spec import Spec, StackSpec
 from mlsolve.solving.store import DiskStore, MemoryStore
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
@@ -46,7 +46,7 @@ def pictures(picture):
 
 def unmoved(layers, exposure=EXPOSURE):
     """One stack of so many sheets that lie as they are."""
-    return [Laid(tuple(Placement(k) for k in range(1, layers + 1)), exposure)]
+    return [PlacedStack(tuple(Placement(k) for k in range(1, layers + 1)), exposure)]
 
 
 def part(images):
@@ -66,7 +66,7 @@ def fed(size, targets, layers, guides, heights, stacks=None, threads=1, registra
     targets = targets if isinstance(targets, list) else [targets]
     stacks, team = stacks or unmoved(len(layers)), Team(threads)
     rows = [[] for _ in stacks]
-    proof = Proof(size, len(layers), stacks, team, [one.append for one in rows], registration)
+    proof = Scoring(size, len(layers), stacks, team, [one.append for one in rows], registration)
     (layer, asked), (wanted, compared) = part(layers), part([*targets, *guides])
     still = all(one.still for stack in stacks for one in stack.place)
     for height in portions(size[1], heights):
@@ -269,7 +269,7 @@ def test_grey_pictures_among_coloured_ones_count_three_times(tmp_path, pictures,
     for number in grey:
         parts[number] = parts[number][..., :1]
     written(tmp_path, size, [parts[1]])
-    proof = prove(tmp_path, unmoved(1), given([parts[0], parts[2]]), MemoryStore(), 1)
+    proof = score_layer_files(tmp_path, unmoved(1), given([parts[0], parts[2]]), MemoryStore(), 1)
     expected = mlsolve.score([parts[1]], parts[0], [parts[2]], EXPOSURE)
     assert proof.scores.target_ssim == pytest.approx(expected.target_ssim, abs=1e-5)
     assert proof.scores.target_psnr == pytest.approx(expected.target_psnr, abs=1e-5)
@@ -295,7 +295,7 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
     found, shares, store = [], [], kind(tmp_path / "store")
     wanted = given([target, *guides])
     for rows in (1, 7, 64, 128, height):
-        proof = prove(tmp_path, unmoved(2), wanted, store, 1, rows, tell=shares.append)
+        proof = score_layer_files(tmp_path, unmoved(2), wanted, store, 1, rows, tell=shares.append)
         found.append((proof.scores, proof.stacks[0].cell.image.tobytes(), (tmp_path / "stack.png").read_bytes()))
         assert shares == sorted(shares)
         assert shares[-1] == 1
@@ -312,8 +312,8 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
 
 
 ARRANGED = [
-    Laid((Placement(2), Placement(1, rotate=90), Placement(3, flip="v", shift=(-3, 2))), 0.3),
-    Laid((Placement(3, rotate=180, flip="h"), Placement(1, shift=(4, -1))), 0.5),
+    PlacedStack((Placement(2), Placement(1, rotate=90), Placement(3, flip="v", shift=(-3, 2))), 0.3),
+    PlacedStack((Placement(3, rotate=180, flip="h"), Placement(1, shift=(4, -1))), 0.5),
 ]
 """Two stacks of three square sheets."""
 
@@ -339,7 +339,7 @@ def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
         whole = srgb(np.clip(np.prod([light(one) for one in sheets], axis=0) / ARRANGED[number].exposure, 0, 1))
         assert scores.ssim == pytest.approx(by_planes(whole, wanted), abs=1e-5)
         assert scores.psnr == pytest.approx(-10 * np.log10(np.mean((whole - wanted) ** 2)), abs=1e-5)
-        assert scores.gives_away == pytest.approx([by_planes(one, wanted) for one in sheets], abs=1e-5)
+        assert scores.leak == pytest.approx([by_planes(one, wanted) for one in sheets], abs=1e-5)
         assert [one.pixels for one in scores.off] == [1, 2, 4]
         if number == 0:
             assert np.abs(stack - 255 * whole).max() < 0.51
@@ -352,7 +352,7 @@ def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
     assert proof.scores.target_psnr == min(one.psnr for one in proof.scores.stacks)
 
 
-WARPED = Laid((Placement(1), Placement(2, rotate=31.0, shift=(0.4, 2)), Placement(3, shift=(-0.5, 0))), 0.4)
+WARPED = PlacedStack((Placement(1), Placement(2, rotate=31.0, shift=(0.4, 2)), Placement(3, shift=(-0.5, 0))), 0.4)
 
 
 @pytest.mark.parametrize("size", [(90, 90), (450, 450)])
@@ -382,27 +382,27 @@ def test_one_sheet_alone_cannot_be_off(pictures):
     target, layers, guides = pictures(size, layers=1)
     (scores,) = fed(size, target, layers, guides, [9])[0].scores.stacks
     assert scores.off == ()
-    assert len(scores.gives_away) == 1
+    assert len(scores.leak) == 1
 
 
-TURNED = StackOf(tuple(Placement(k, rotate=90.0 * k) for k in (1, 2, 3)))
-WARPS = StackOf(tuple(Placement(k, rotate=10.0 * k, shift=(3.5, 0)) for k in (1, 2, 3)))
+TURNED = StackSpec(tuple(Placement(k, rotate=90.0 * k) for k in (1, 2, 3)))
+WARPS = StackSpec(tuple(Placement(k, rotate=10.0 * k, shift=(3.5, 0)) for k in (1, 2, 3)))
 
 
 @pytest.mark.parametrize(
     ("size", "planes", "stacks", "rows", "disc"),
     [
-        ((500, 150), 3, (StackOf(),), 8, False),
-        ((3000, 100), 3, (StackOf(),), 64, False),
+        ((500, 150), 3, (StackSpec(),), 8, False),
+        ((3000, 100), 3, (StackSpec(),), 64, False),
         ((500, 500), 3, (TURNED, WARPS), 128, False),
-        ((420, 420), 1, (StackOf(), WARPS), 32, True),
+        ((420, 420), 1, (StackSpec(), WARPS), 32, True),
     ],
 )
 def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stacks, rows, disc):
     """Measured, at its peak, contact sheet and all. What decoders hold of their own NumPy does not know."""
     options = mlsolve.Options(iterations=1, levels=1, registration=2.0)
     of_pictures = (planes,) * (len(stacks) + 3)
-    problem = Problem(3, planes, (size[::-1],), of_pictures, options, "cpu", stacks, disc)
+    problem = Spec(3, planes, (size[::-1],), of_pictures, options, "cpu", stacks, disc)
     written(tmp_path, size, [rng.integers(0, 256, (*size[::-1], planes), dtype=np.uint8) for _ in range(3)])
     codes, few = (rng.integers(0, 65536, (*shape, planes), dtype=np.uint16) for shape in (size[::-1], (64, 64)))
     one = Step(1, 1, 1, 1, size, 1.0, (0.5,) * len(stacks), (0.1,) * len(stacks), (0.5,) * 3)
@@ -412,7 +412,7 @@ def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stac
     store = DiskStore(tmp_path / "store")
 
     def scored(folder, pictures):
-        proof = prove(folder, laid_stacks(problem), pictures, store, 2, rows, 2.0, round_sheets=disc)
+        proof = score_layer_files(folder, placed_stacks(problem), pictures, store, 2, rows, 2.0, round_sheets=disc)
         write_report(folder, folder, summary, proof)
 
     (tmp_path / "small").mkdir()

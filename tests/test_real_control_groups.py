@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import environment
-from mlsolve.run.precompile import run_everything_once
+from mlsolve.run.precompile import precompile
 
 MIB = 2**20
 ASK = "from mlsolve.system.memory import available_memory as free; print(free())"
@@ -152,7 +152,7 @@ def test_a_quota_of_processor_time_is_seen():
 
 @pytest.fixture
 def target(save, picture):
-    run_everything_once()  # so that there is nothing left to compile
+    precompile()  # so that there is nothing left to compile
     return save("t.png", picture(600, 600))
 
 

@@ -8,12 +8,13 @@ import pytest
 import mlsolve
 from mlsolve.solving import levels
 from mlsolve.solving.backends import CpuBackend
+from mlsolve.solving.callbacks import Listener
 from mlsolve.solving.executors.processes import Processes
 from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.level_pictures import as_codes, name_of
-from mlsolve.solving.levels import Record, descend, enlarge, halve_pictures
+from mlsolve.solving.levels import Record, halve_pictures, solve_levels, to_full_size
 from mlsolve.solving.plan import LevelPlan, Limits
-from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.solving.store import DiskStore, MemoryStore
 from mlsolve_kernels.region import Region
 
@@ -21,7 +22,7 @@ OPTIONS = mlsolve.Options(iterations=8, levels=2, exposure=0.1, seed=3)
 SHAPES = ((151, 170), (301, 339))
 
 
-class Silent:
+class Heard(Listener):
     """Listens to nothing; stops when told to."""
 
     def __init__(self, stop=None):
@@ -45,8 +46,8 @@ def prepared(store, options=OPTIONS, layers=2, planes=3, grey=()):
     """Put a problem and its pictures into `store`."""
     rng = np.random.default_rng(5)
     picture_planes = tuple(1 if k in grey else planes for k in range(layers + 1))
-    problem = Problem(layers, planes, SHAPES, picture_planes, options, "cpu")
-    problem.save(store)
+    spec = Spec(layers, planes, SHAPES, picture_planes, options, "cpu")
+    spec.save(store)
     height, width = SHAPES[-1]
     for number, own in enumerate(picture_planes):
         blocks = rng.random((own, height // 16 + 1, width // 16 + 1)).repeat(16, 1).repeat(16, 2)
@@ -55,16 +56,16 @@ def prepared(store, options=OPTIONS, layers=2, planes=3, grey=()):
         with array.tile((), Region(0, height, 0, width)) as tile:
             for plane in range(own):
                 tile.put((plane,), codes[plane])
-    return problem
+    return spec
 
 
 def finish(store, executor, limits, listener=None):
     """Do what is left in `store`; return the layers (N, C, H, W) and the history."""
-    problem = Problem.load(store)
-    history, record = descend(store, executor, limits, listener or Silent())
-    state = store.open(enlarge(store, executor, record))
+    spec = Spec.load(store)
+    history, record = solve_levels(store, executor, limits, listener or Heard())
+    state = store.open(to_full_size(store, executor, record))
     height, width = SHAPES[-1]
-    layers = np.empty((problem.layers, problem.planes, height, width), dtype=np.float32)
+    layers = np.empty((spec.layers, spec.planes, height, width), dtype=np.float32)
     for k, plane in np.ndindex(layers.shape[:2]):
         state.read((plane, 0, k), Region(0, height, 0, width), layers[k, plane])
     return layers, history, record.stop
@@ -75,7 +76,7 @@ def solved(store, limits=None, executor=None, listener=None, **changes):
     executor = executor or Serial(CpuBackend(1, BETAS))
     try:
         prepared(store, **changes)
-        halve_pictures(store, Problem.load(store), executor)
+        halve_pictures(store, Spec.load(store), executor)
         return finish(store, executor, limits or Limits(), listener)
     finally:
         executor.close()
@@ -101,7 +102,7 @@ def whole():
 )
 def test_tiles_on_disk_are_the_whole_in_memory(whole, tmp_path, monkeypatch, sides, iterations, together):
     forced(monkeypatch, sides, iterations, together)
-    listener = Silent()
+    listener = Heard()
     layers, history, stop = solved(DiskStore(tmp_path / "store"), listener=listener)
     assert layers.tobytes() == whole[0].tobytes()
     assert tuple(history) == tuple(whole[1])
@@ -119,7 +120,7 @@ def test_several_processes_compute_the_same(whole, tmp_path, monkeypatch):
 
 
 def test_a_budget_is_planned_for(whole, tmp_path):
-    listener = Silent()
+    listener = Heard()
     layers, _, _ = solved(DiskStore(tmp_path / "store"), Limits(5 << 20), listener=listener)
     assert layers.tobytes() == whole[0].tobytes()
     assert max(tiles for _, _, _, tiles in listener.rounds) > 3
@@ -151,7 +152,7 @@ def test_a_solve_goes_on_where_it_was_left(whole, tmp_path, monkeypatch, after):
     """An exception out of the blue after so many tiles; what was finished is not done again."""
     forced(monkeypatch, 128, 3)
 
-    class Fails(Silent):
+    class Fails(Heard):
         def tile(self, plan, tile):
             super().tile(plan, tile)
             if self.tiles > after:
@@ -177,7 +178,7 @@ def test_a_solve_goes_on_where_it_was_left(whole, tmp_path, monkeypatch, after):
 
 
 def test_a_stop_by_the_callback_at_a_coarse_level_is_brought_to_full_size():
-    layers, history, stop = solved(MemoryStore(), listener=Silent(lambda step: step.iteration == 4))
+    layers, history, stop = solved(MemoryStore(), listener=Heard(lambda step: step.iteration == 4))
     assert stop == "callback"
     assert len(history) == 4
     assert layers.shape[-2:] == SHAPES[-1]

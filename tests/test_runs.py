@@ -17,24 +17,24 @@ from mlsolve.errors import InputError, OptionError, OutputError, ProcessError, S
 from mlsolve.job.job import Job
 from mlsolve.pictures import picture_files
 from mlsolve.run import budget as machines
-from mlsolve.run import pipeline as runs
+from mlsolve.run import lifecycle as runs
 from mlsolve.run import unfinished as states
-from mlsolve.run.budget import Machine
-from mlsolve.run.pipeline import begin, resume
-from mlsolve.run.solver import Silent
+from mlsolve.run.budget import Budget
+from mlsolve.run.lifecycle import begin, resume
+from mlsolve.run.solver import Callbacks
 from mlsolve.run.unfinished import unfinished
 from mlsolve.solving.executors import processes
 from mlsolve.system.lock import locked
 from mlsolve.system.memory import parse_memory
 
 SIZE = (460, 520)
-TIGHT = Machine(parse_memory("16MiB"), threads=2)
+TIGHT = Budget(parse_memory("16MiB"), threads=2)
 """Little enough for several tiles and rounds at the last level."""
 
 STAGES = ("pictures", "writing", "scoring")
 
 
-class Listener(Silent):
+class Listener(Callbacks):
     """Counts what happens, and ends it all by an error, or stops it, at one of the events."""
 
     def __init__(self, fail_at=None, stop_at=None):
@@ -101,7 +101,7 @@ def job(coloured):
 def alone(job, tmp_path_factory):
     """The files of a run that was left alone."""
     folder, listener = tmp_path_factory.mktemp("alone") / "o", Listener()
-    begin(job, folder, Machine(), listener)
+    begin(job, folder, Budget(), listener)
     assert listener.tiles == {(1, 1): 1, (2, 1): 1}
     return result(folder)
 
@@ -111,8 +111,8 @@ def alone(job, tmp_path_factory):
 )
 def test_memory_and_processes_do_not_touch_the_bytes(coloured, tmp_path, memory, processes):
     listener = Listener()
-    begin(coloured, tmp_path / "whole", Machine(threads=1), Listener())
-    begin(coloured, tmp_path / "o", Machine(parse_memory(memory), processes, threads=2), listener)
+    begin(coloured, tmp_path / "whole", Budget(threads=1), Listener())
+    begin(coloured, tmp_path / "o", Budget(parse_memory(memory), processes, threads=2), listener)
     assert result(tmp_path / "o") == result(tmp_path / "whole")
     assert not unfinished(tmp_path / "o").exists()
     assert max(listener.tiles.values()) >= 3
@@ -139,7 +139,7 @@ def test_it_goes_on_from_wherever_it_was_struck(job, alone, tmp_path):
             assert not unfinished(folder).exists()
             continue
         # With other memory than before.
-        resume(folder, Machine(parse_memory("18MiB"), threads=1), Listener())
+        resume(folder, Budget(parse_memory("18MiB"), threads=1), Listener())
         assert result(folder) == alone, events[moment - 1]
         assert not unfinished(folder).exists()
 
@@ -172,11 +172,11 @@ def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
     with monkeypatch.context() as patch:
         patch.setattr(processes, "carried_out", killed)
         with pytest.raises(ProcessError, match="a process of --processes 2 ended unexpectedly") as error:
-            begin(job, tmp_path / "o", Machine(parse_memory("60MiB"), 2), Listener())
+            begin(job, tmp_path / "o", Budget(parse_memory("60MiB"), 2), Listener())
     assert str(error.value).endswith(f"; mlsolve resume {tmp_path / 'o'} goes on") == (after > 0)
     assert states.is_run(unfinished(tmp_path / "o")) == (after > 0)
     if after:
-        resume(tmp_path / "o", Machine(), Listener())
+        resume(tmp_path / "o", Budget(), Listener())
         assert result(tmp_path / "o") == alone
 
 
@@ -192,13 +192,13 @@ def test_what_was_done_is_not_done_again(job, tmp_path, monkeypatch):
 def test_a_run_that_was_stopped_leaves_what_it_has_and_goes_on(job, alone, tmp_path):
     folder = tmp_path / "o"
     steps = Listener()
-    begin(job, tmp_path / "whole", Machine(), steps)
-    outcome = begin(job, folder, Machine(), Listener(stop_at=steps.events.index("step 2") + 4))
+    begin(job, tmp_path / "whole", Budget(), steps)
+    outcome = begin(job, folder, Budget(), Listener(stop_at=steps.events.index("step 2") + 4))
     assert outcome.stop == "callback"
     assert outcome.unfinished == unfinished(folder)
     assert json.loads((folder / "result.json").read_text())["stopped_by"] == "callback"
     assert result(folder) != alone
-    resume(folder, Machine(), Listener())
+    resume(folder, Budget(), Listener())
     assert result(folder) == alone
     assert not unfinished(folder).exists()
 
@@ -308,13 +308,13 @@ def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_FORMAT", 3)
-        with pytest.raises(StoreError, match="is of format 2: resume it with the mlsolve that began it"):
+        patch.setattr(runs, "_FORMAT", 4)
+        with pytest.raises(StoreError, match="is of format 3: resume it with the mlsolve that began it"):
             resume(tmp_path / "o", TIGHT, Listener())
     assert states.is_run(root)
 
 
-@pytest.mark.parametrize("name", ["run", "problem", "progress"])
+@pytest.mark.parametrize("name", ["run", "spec", "progress"])
 @pytest.mark.parametrize("damage", ["flip", "empty", "foreign"])
 def test_damaged_documents_are_refused(job, tmp_path, name, damage):
     root = struck(job, tmp_path / "o")
@@ -384,7 +384,7 @@ def test_a_picture_that_turns_out_to_be_damaged_leaves_nothing(job, tmp_path):
         begin(
             dataclasses.replace(job, guides=("mosaic:3", tmp_path / "bad.png")),
             tmp_path / "o",
-            Machine(),
+            Budget(),
             Listener(),
         )
     assert tree(tmp_path) == before
@@ -392,12 +392,12 @@ def test_a_picture_that_turns_out_to_be_damaged_leaves_nothing(job, tmp_path):
 
 def test_the_least_memory_that_is_named_will_do(job, alone, tmp_path):
     with pytest.raises(OptionError, match=r"memory is 1 MiB: this print needs (\d+)MiB at least") as refused:
-        begin(job, tmp_path / "o", Machine(1 << 20, threads=2), Listener())
+        begin(job, tmp_path / "o", Budget(1 << 20, threads=2), Listener())
     least = int(str(refused.value).split("needs ")[1].split("MiB")[0])
     assert not unfinished(tmp_path / "o").exists()
     with pytest.raises(OptionError, match=rf"memory is {least - 1} MiB: this print needs {least}MiB at least"):
-        begin(job, tmp_path / "o", Machine((least - 1) << 20, threads=2), Listener())
-    begin(job, tmp_path / "o", Machine(least << 20, threads=2), Listener())
+        begin(job, tmp_path / "o", Budget((least - 1) << 20, threads=2), Listener())
+    begin(job, tmp_path / "o", Budget(least << 20, threads=2), Listener())
     assert result(tmp_path / "o") == alone
 
 
@@ -407,13 +407,13 @@ Usage = namedtuple("Usage", "total used free")
 def test_a_disk_too_small_is_refused_before_anything_is_done(job, tmp_path, monkeypatch):
     monkeypatch.setattr(machines.shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(OutputError, match=r"has 0.95 MiB free, the run needs .* MiB: choose another --out"):
-        begin(job, tmp_path / "o", Machine(), Listener())
+        begin(job, tmp_path / "o", Budget(), Listener())
     assert tree(tmp_path) == {}
 
 
 def test_a_disk_without_room_for_moments_is_solved_in_one_round(job, alone, tmp_path, monkeypatch):
     """Two generations of layers and moments do not fit, the layers do: then halos are long."""
-    values, machine = 2 * SIZE[0] * SIZE[1], Machine(parse_memory("22MiB"), threads=2)
+    values, machine = 2 * SIZE[0] * SIZE[1], Budget(parse_memory("22MiB"), threads=2)
     roomy, listener = Listener(), Listener()
     begin(job, tmp_path / "roomy", machine, roomy)
     assert len([number for level, number in roomy.tiles if level == 2]) > 1
@@ -435,7 +435,7 @@ def test_the_disk_holds_no_more_than_was_said(job, tmp_path):
             most = max(most, sum(path.stat().st_size for path in paths if path.exists()))
 
     begin(job, tmp_path / "o", TIGHT, Watching())
-    problem, _, _ = runs._problem(job, runs.opened(job))
+    problem, _, _ = runs._spec(job, runs.opened(job))
     parts = machines.shares(TIGHT, problem, job, files, 10**12)
     said = machines.disk_bytes(problem, job, files, machines.plans(problem, parts.limits))
     assert 0.5 * said < most <= said

@@ -14,19 +14,19 @@ from mlsolve.pictures import picture_files
 from mlsolve.report import contact_sheet, result
 from mlsolve.report.contact_sheet import sheet_bands, sheet_size
 from mlsolve.report.lettering import font
-from mlsolve.scoring.bands import CELL, PART, SHEET_CELL, Laid, Proof, distances_for
-from mlsolve.scoring.scores import Off, Scores, StackScores
+from mlsolve.scoring.bands import CELL, PART, SHEET_CELL, PlacedStack, Scoring, distances_for
+from mlsolve.scoring.scores import Misalignment, Scores, StackScores
 from mlsolve_kernels.threads import Team
 
 PAPER = contact_sheet._PAPER
 
 
-class Told(Proof):
+class Told(Scoring):
     """A proof of pictures nobody has solved: every preview of one colour of its own, scores as they were told."""
 
     def __init__(self, size, layers, places, registration=0.0, planes=3, exposures=None, scores=None):
         exposures = exposures or [0.1 / number for number in range(1, len(places) + 1)]
-        laid = [Laid(tuple(place), exposure) for place, exposure in zip(places, exposures, strict=True)]
+        laid = [PlacedStack(tuple(place), exposure) for place, exposure in zip(places, exposures, strict=True)]
         super().__init__(size, layers, laid, None, [lambda _: None] * len(laid), registration)
         self.told = scores or self.scored()
         rng = np.random.default_rng(layers)
@@ -56,7 +56,7 @@ class Told(Proof):
                 0.9 - number / 100,
                 30.5 + number,
                 tuple(0.2 + k / 50 + number / 100 for k in range(len(stack.sheets))),
-                tuple(Off(far, 0.7 - k / 10 - number / 100, 20.0) for k, (far, _) in enumerate(stack.off)),
+                tuple(Misalignment(far, 0.7 - k / 10 - number / 100, 20.0) for k, (far, _) in enumerate(stack.off)),
             )
             for number, stack in enumerate(self.stacks)
         ]
@@ -166,7 +166,10 @@ def longest(proof):
     """The longest scores there can be."""
     stacks = [
         StackScores(
-            -0.888, 100.44, (-0.88,) * len(stack.sheets), tuple(Off(far, -0.888, 1.0) for far, _ in stack.off)
+            -0.888,
+            100.44,
+            (-0.88,) * len(stack.sheets),
+            tuple(Misalignment(far, -0.888, 1.0) for far, _ in stack.off),
         )
         for stack in proof.stacks
     ]
@@ -438,7 +441,7 @@ def test_sheets_are_shown_as_they_lie():
     quarters = np.array([[[0.9, 0.1, 0.1], [0.1, 0.9, 0.1]], [[0.1, 0.1, 0.9], [0.9, 0.9, 0.1]]], np.float32)
     layer, team, side = quarters.repeat(30, axis=0).repeat(30, axis=1), Team(1), 60
     place = (Placement(1, 90), Placement(2, flip="h"))
-    proof = Proof((side, side), 2, [Laid(place, 0.5)], team, [lambda _: None])
+    proof = Scoring((side, side), 2, [PlacedStack(place, 0.5)], team, [lambda _: None])
 
     def read(number, region):
         return layer[region.top : region.bottom, region.left : region.right]

@@ -7,7 +7,7 @@ import mlsolve
 from mlsolve.pictures.colour import encode, printable_range
 from mlsolve.solving.levels import reason_to_stop
 from mlsolve.solving.rounds import rate_of
-from mlsolve.solving.spec import BETAS, Problem
+from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.system import memory
 
 FAST = mlsolve.Options(iterations=20, levels=2, exposure=0.1)
@@ -133,7 +133,7 @@ def test_patience_counts_gains_of_a_ten_thousandth():
     """A loss that creeps down by a hundred-thousandth a step tries the patience; by a thousandth it does not."""
 
     options = mlsolve.Options(iterations=50, patience=5)
-    problem = Problem(1, 1, ((20, 20), (40, 40)), (1, 1), options, "cpu")
+    problem = Spec(1, 1, ((20, 20), (40, 40)), (1, 1), options, "cpu")
     for share, count in ((1e-5, 6), (1e-3, None)):
         steps, reasons = [], []
         for number in range(1, 51):

@@ -16,7 +16,7 @@ from mlsolve.job.job_file import load_job
 from mlsolve.system.memory import parse_memory
 from mlsolve.solving.callbacks import Silent
 from mlsolve.run.budget import Machine
-from mlsolve.run.pipeline import begin
+from mlsolve.run.lifecycle import begin
 from mlsolve.run.precompile import run_everything_once
 
 class Listener(Silent):

@@ -51,7 +51,7 @@ def estimate(
 
     Example: **mlsolve estimate --print 2x1m --dpi 300 --memory 4GiB**
     """
-    from mlsolve.run.budget import Machine
+    from mlsolve.run.budget import Budget
     from mlsolve.run.estimate import estimate_job
     from mlsolve.system.memory import parse_memory
 
@@ -67,8 +67,8 @@ def estimate(
         raise OptionError("there is no size: give --print 600x900mm, --size, a picture or a job.toml")
     stand_in = None if pictures else Path("target")
     request = request_of(job, target or stand_in, None, layers, (size, print_size), changes, settings)
-    machine = Machine(None if memory is None else parse_memory(memory), processes, threads)
-    found = estimate_job(request, machine, out or Path(), None if pictures else colour)
+    budget = Budget(None if memory is None else parse_memory(memory), processes, threads)
+    found = estimate_job(request, budget, out or Path(), None if pictures else colour)
     if as_json:
         typer.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
     else:

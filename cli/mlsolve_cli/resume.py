@@ -25,15 +25,13 @@ def resume(
     Example: **mlsolve resume prints**
     """
     from mlsolve.job.options import Options
-    from mlsolve.run.budget import Machine
-    from mlsolve.run.pipeline import job_in
-    from mlsolve.run.pipeline import resume as go_on
-    from mlsolve.run.unfinished import unfinished
+    from mlsolve.run.budget import Budget
+    from mlsolve.run.session import Session
     from mlsolve.system.memory import parse_memory
 
     from .carry_out import carry_out
 
     Options(threads=threads)  # refuses what is out of range
-    machine = Machine(None if memory is None else parse_memory(memory), processes, threads)
-    shown = folder.with_name(folder.name.removesuffix(".unfinished")) if unfinished(folder) == folder else folder
-    carry_out(lambda listener: go_on(folder, machine, listener), shown, as_json, job_in(folder))
+    budget = Budget(None if memory is None else parse_memory(memory), processes, threads)
+    session = Session.resume(folder, budget)
+    carry_out(session, session.folder, as_json)

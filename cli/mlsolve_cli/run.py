@@ -170,8 +170,8 @@ def run(
 
     Example: **mlsolve run portrait.jpg --guide leaves.png --guide waves.png --out prints --size 1200**
     """
-    from mlsolve.run.budget import Machine
-    from mlsolve.run.pipeline import begin
+    from mlsolve.run.budget import Budget
+    from mlsolve.run.session import Session
     from mlsolve.system.memory import parse_memory
 
     from .carry_out import carry_out
@@ -183,9 +183,9 @@ def run(
     changes = {name: value for name, value in changes.items() if value is not None}
     request = request_of(job, target, guide, layers, (size, print_size), changes, settings, registration, mask)
     _warn_of_pixels(request)
-    machine = Machine(None if memory is None else parse_memory(memory), processes, request.options.threads)
+    budget = Budget(None if memory is None else parse_memory(memory), processes, request.options.threads)
     folder = out or Path(f"{request.target.stem}-layers")
-    carry_out(lambda listener: begin(request, folder, machine, listener, overwrite), folder, as_json, request)
+    carry_out(Session(request, folder, budget, overwrite=overwrite), folder, as_json)
 
 
 def request_of(

@@ -90,17 +90,17 @@ def _scores(found: "Suggestion", step: "Step") -> str:
 
 def _toml(place: Any) -> str:
     """Return a placement as a line of a job file."""
-    from mlsolve.job.job import lying
+    from mlsolve.job.job import placement_table
 
     tables = []
     for one in place:
-        parts = [f"{key} = {json.dumps(value)}" for key, value in lying(one).items()]
+        parts = [f"{key} = {json.dumps(value)}" for key, value in placement_table(one).items()]
         tables.append("{" + ", ".join(parts) + "}")
     return f"place = [{', '.join(tables)}]"
 
 
 def _plain(found: "Suggestion") -> dict[str, Any]:
-    from mlsolve.job.job import lying
+    from mlsolve.job.job import placement_table
 
     def scores(step: "Step") -> dict[str, Any]:
         return {"loss": step.loss, "stack_ssim": step.stack_ssim, "guide_ssim": step.guide_ssim}
@@ -114,7 +114,7 @@ def _plain(found: "Suggestion") -> dict[str, Any]:
         "present": scores(found.present),
         "alone": [scores(step) for step in found.alone],
         "better": [
-            {"arrangement": one.arrangement, "place": [lying(p) for p in one.place], **scores(one.step)}
+            {"arrangement": one.arrangement, "place": [placement_table(p) for p in one.place], **scores(one.step)}
             for one in found.better
         ],
     }

@@ -82,19 +82,19 @@ def verify(
         shape="sheet" if described is None else described.shape,
         cmyk_profile=cmyk_profile or (None if described is None else described.cmyk_profile),
     )
-    proof = score_folder(folder, job)
-    scores = proof.scores
+    scoring = score_folder(folder, job)
+    scores = scoring.scores
     report: dict[str, Any] = {
         "arrangements": [
             {
                 "target": str(path),
-                "exposure": stack.laid.exposure,
+                "exposure": stack.placed.exposure,
                 "mask": None if lain.mask is None else str(lain.mask),
-                "layers": [one.words() for one in stack.laid.place],
+                "layers": [one.words() for one in stack.placed.place],
                 **stack_report(one),
             }
             for path, lain, stack, one in zip(
-                job.targets, job.arrangements, proof.stacks, scores.stacks, strict=True
+                job.targets, job.arrangements, scoring.stacks, scores.stacks, strict=True
             )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim] if guides else [],

@@ -15,10 +15,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .errors import BackendError, InputError, MlsolveError, OptionError, OutputError
     from .job.arrangements import Arrangement, Placement, Problem
+    from .job.job import Job
+    from .job.job_file import load_job
     from .job.options import Options
     from .pictures.colour import compose
     from .pictures.picture_files import load_picture
     from .pictures.resize import fit_image
+    from .run.budget import Budget
+    from .run.events import Event, Outcome
+    from .run.session import Session
     from .run.solution import Solution
     from .run.solver import solve
     from .scoring.scores import Scores, psnr, score, ssim
@@ -44,26 +49,38 @@ _HOMES = {
     "score": "scoring.scores",
     "ssim": "scoring.scores",
     "Solution": "run.solution",
+    "Session": "run.session",
+    "Budget": "run.budget",
+    "Event": "run.events",
+    "Outcome": "run.events",
+    "Job": "job.job",
+    "load_job": "job.job_file",
     "solve": "run.solver",
 }
 
 __all__ = [
     "Arrangement",
     "BackendError",
+    "Budget",
+    "Event",
     "History",
     "InputError",
+    "Job",
     "MlsolveError",
     "OptionError",
     "Options",
+    "Outcome",
     "OutputError",
     "Placement",
     "Problem",
     "Scores",
+    "Session",
     "Solution",
     "Step",
     "__version__",
     "compose",
     "fit_image",
+    "load_job",
     "load_picture",
     "psnr",
     "score",

@@ -49,12 +49,12 @@ class Film:
         """Take what `frames` takes."""
         sheets = _pictures(layers, "layer")
         _check(len(sheets), arrangements, exposures, names, stacks)
-        seen = None if stacks is None else _pictures(stacks, "stack")
+        composite = None if stacks is None else _pictures(stacks, "stack")
         picture = (sheets[0].shape[1], sheets[0].shape[0])
-        if seen is not None and seen[0].shape != sheets[0].shape:
+        if composite is not None and composite[0].shape != sheets[0].shape:
             raise InputError(
-                f"stack 1 is {seen[0].shape[1]}×{seen[0].shape[0]}, layer 1 is {picture[0]}×{picture[1]}: "
-                "make them one size"
+                f"stack 1 is {composite[0].shape[1]}×{composite[0].shape[0]}, "
+                f"layer 1 is {picture[0]}×{picture[1]}: make them one size"
             )
         self.size = _frame_around(picture) if size is None else size
         """Width and height of a frame in pixels, both even."""
@@ -65,7 +65,7 @@ class Film:
             )
         self._table = Table(picture, self.size, len(sheets), names is not None, outline)
         self._script = Script(self._table, arrangements, exposures, scale, fps, seconds)
-        self._projector = Projector(self._table, sheets, exposures, seen)
+        self._projector = Projector(self._table, sheets, exposures, composite)
         self._captions = None if names is None else captions(self._table, arrangements, names)
 
     def __len__(self) -> int:

@@ -64,7 +64,7 @@ def signature(table: Table, nearness: float, title: str, detail: str) -> Caption
     return Caption(image, _LIGHT)
 
 
-def laid(arrangement: Arrangement, sheets: int) -> str:
+def placed_rows(arrangement: Arrangement, sheets: int) -> str:
     """Return how the sheets lie, in a line."""
     words = [one.words() for one in arrangement.placed(sheets)]
     return ("sheet " if len(words) == 1 else "sheets ") + "  ·  ".join(words)
@@ -80,7 +80,7 @@ def captions(table: Table, arrangements: Sequence[Arrangement], names: Sequence[
     sheets = len(table.places)
     apart = [signature(table, 0.0, *counted(sheets)), numerals(table)]
     stacks = zip(arrangements, names, strict=True)
-    return [apart, *([signature(table, 1.0, name, laid(one, sheets))] for one, name in stacks)]
+    return [apart, *([signature(table, 1.0, name, placed_rows(one, sheets))] for one, name in stacks)]
 
 
 @cache

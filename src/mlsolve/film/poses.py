@@ -23,7 +23,7 @@ class Pose(NamedTuple):
     """(2,): x, y of the sheet's middle."""
 
 
-def lying(x: float, y: float) -> Pose:
+def lying_pose(x: float, y: float) -> Pose:
     """Return the pose of a sheet as it was solved, its middle at x, y."""
     return Pose(np.eye(2), np.array([x, y]))
 

@@ -12,7 +12,7 @@ from mlsolve_kernels.objective.cpu import disc
 from mlsolve_kernels.placement.frames import WHOLE
 
 from ..pictures.colour import light_from_srgb, srgb_from_light
-from .poses import Matrix, Pose, lying
+from .poses import Matrix, Pose, lying_pose
 from .script import Scene
 from .table import Table
 
@@ -64,8 +64,8 @@ class Projector:
             self._lay(through, sheet, pose, zoom)
         self._register(through, scene, zoom)
         lit, around = self._box(scene, zoom)
-        seen = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
-        light = lit * seen + (1 - lit) * (through * around)
+        composite = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
+        light = lit * composite + (1 - lit) * (through * around)
         steps = np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)
         return np.asarray(self._codes[steps], dtype=np.uint8)
 
@@ -87,7 +87,7 @@ class Projector:
         number, share = scene.register
         if not self._stacks or share == 0:
             return
-        pose, stack = lying(0, 0), self._stacks[number - 1]
+        pose, stack = lying_pose(0, 0), self._stacks[number - 1]
         # Beside round sheets there is but the box, which a picture of the stack does not tell from its white.
         covers = np.ones_like(stack)
         if self._table.round:

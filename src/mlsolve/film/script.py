@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ..errors import OptionError
 from ..job.arrangements import Arrangement
 from ..ranges import number
-from .poses import Pose, apart, between, lying, placed
+from .poses import Pose, apart, between, lying_pose, placed
 from .table import Table
 
 MOST_FRAMES_A_SECOND: Final = 120.0
@@ -65,12 +65,12 @@ class Script:
         sheets = len(table.places)
         self._shape = table.picture[::-1]
         self.still = [
-            Scene(tuple(lying(*place) for place in table.places), 0.0, 0.0, 0.0, (0, 1.0), (0, 0.0)),
+            Scene(tuple(lying_pose(*place) for place in table.places), 0.0, 0.0, 0.0, (0, 1.0), (0, 0.0)),
         ]
         self._order: list[list[int]] = [[]]
         for k, (arrangement, exposure) in enumerate(zip(arrangements, exposures, strict=True), start=1):
             lies = {one.layer - 1: placed(one, self._shape, scale) for one in arrangement.placed(sheets)}
-            poses = tuple(lies.get(sheet) or lying(*table.aside(sheet)) for sheet in range(sheets))
+            poses = tuple(lies.get(sheet) or lying_pose(*table.aside(sheet)) for sheet in range(sheets))
             self.still.append(Scene(poses, 1.0, 0.0, -math.log(exposure), (k, 1.0), (k, 1.0)))
             # Those that are not wanted make room first.
             self._order.append([*(sheet for sheet in range(sheets) if sheet not in lies), *lies])
@@ -100,8 +100,8 @@ class Script:
         # As they come together, so they go apart.
         way = (0, last, 1 - share) if before == last else (before, before + 1, share)
         scene = self._between(*way)
-        seen = max(1 - share / _CAPTION, (share - 1) / _CAPTION + 1, 0.0)
-        return scene._replace(caption=(before if share < 0.5 else before + 1, seen))
+        composite = max(1 - share / _CAPTION, (share - 1) / _CAPTION + 1, 0.0)
+        return scene._replace(caption=(before if share < 0.5 else before + 1, composite))
 
     def _between(self, before: int, after: int, share: float) -> Scene:
         """Return sheets, camera and light at `share` of the way between two scenes, of which `after` is a stack."""

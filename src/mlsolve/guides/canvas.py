@@ -83,13 +83,13 @@ class _Tiles:
         top, left = row * _TILE, column * self._across
         rows, columns = min(_TILE, height - top), min(self._across, width - left)
         origin = np.array([left, top], dtype=np.float64) * _FINER
-        ground, seen = self._seen(origin, origin + np.array([columns, rows]) * _FINER)
-        if not seen:
+        ground, composite = self._seen(origin, origin + np.array([columns, rows]) * _FINER)
+        if not composite:
             return np.broadcast_to(np.array(ground, dtype=np.uint8), (rows, columns, 3))
         canvas = np.empty((rows * _FINER, columns * _FINER, 3), dtype=np.uint8)
         canvas[0] = ground
         canvas[1:] = canvas[0]
-        for number in seen:
+        for number in composite:
             # Pixel centres are whole numbers for OpenCV, so a coordinate moves by half a sub-pixel.
             shifted = self._corners[number] - (origin + 0.5)
             fixed = np.round(shifted * (1 << _FRACTION_BITS)).astype(np.int32)
@@ -104,17 +104,17 @@ class _Tiles:
         first, last = first - _MARGIN, last + _MARGIN
         near = np.flatnonzero(((self._last >= first) & (self._first <= last)).all(axis=1))
         corners = np.array([first, last, [first[0], last[1]], [last[0], first[1]]])
-        seen: list[int] = []
+        composite: list[int] = []
         for number in near[::-1]:
             borders = self._borders[number]
             if borders is not None:
                 inside = corners @ borders[:, :2].T >= borders[:, 2]
                 if inside.all():
-                    return self._codes[number], seen[::-1]
+                    return self._codes[number], composite[::-1]
                 if not inside.any(axis=0).all():
                     continue  # all of the rectangle lies on the far side of one border
-            seen.append(int(number))
-        return self._background, seen[::-1]
+            composite.append(int(number))
+        return self._background, composite[::-1]
 
 
 def canvas_bytes(size: tuple[int, int]) -> int:

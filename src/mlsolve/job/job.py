@@ -171,11 +171,11 @@ def _table(arrangement: Arrangement, folder: Path) -> dict[str, Any]:
     if arrangement.exposure is not None:
         table["exposure"] = arrangement.exposure
     if arrangement.place is not None:
-        table["place"] = [lying(one) for one in arrangement.place]
+        table["place"] = [placement_table(one) for one in arrangement.place]
     return table
 
 
-def lying(placement: Placement) -> dict[str, Any]:
+def placement_table(placement: Placement) -> dict[str, Any]:
     """Return what a job file says of a placement."""
     table: dict[str, Any] = {"layer": placement.layer}
     if placement.rotate:

@@ -26,13 +26,14 @@ _KEYS: Final = (
 )
 
 
-def load_job(path: Path, dpi: float | None = None) -> Job:
+def load_job(path: str | Path, dpi: float | None = None) -> Job:
     """Return the job in the TOML file `path`; the files it names are relative to its folder.
 
     dpi: instead of the one in the file, which lengths in millimetres are counted by.
 
     Raises InputError if the file cannot be read, OptionError for unknown keys and values out of range.
     """
+    path = Path(path)
     settings = read_settings(path)
     try:
         guides = settings["guides"]

@@ -71,10 +71,10 @@ def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float =
     encoded again. Raises InputError for pictures that do not fit together, OptionError for the exposure.
     """
     check_exposure(exposure)
-    return seen(same_planes(list(layers), "layer"), exposure)  # type: ignore[arg-type]
+    return composite(same_planes(list(layers), "layer"), exposure)  # type: ignore[arg-type]
 
 
-def seen(images: "Iterable[FloatArray]", exposure: float) -> FloatArray:
+def composite(images: "Iterable[FloatArray]", exposure: float) -> FloatArray:
     """Return what `compose` returns of `images`, each (h, W, C) float32 sRGB in [0, 1], which may be a few rows."""
     light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
     for image in images:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from ..pictures.arrays import code_values
 from ..pictures.resize import resize
-from ..scoring.bands import CELL, PART, SHEET_CELL, Preview, Proof, StackProof, shown
+from ..scoring.bands import CELL, PART, SHEET_CELL, Preview, Scoring, StackScoring, shown
 from ..scoring.scores import StackScores
 from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 
@@ -84,16 +84,16 @@ class _Sign:
     """Its middle."""
 
 
-def sheet_size(proof: Proof) -> tuple[int, int]:
+def sheet_size(scoring: Scoring) -> tuple[int, int]:
     """Return (width, height) of the contact sheet in pixels; it does not grow with the print."""
-    page = _Page(proof, None)
+    page = _Page(scoring, None)
     return page.width, page.height
 
 
 def sheet_bands(
-    proof: Proof, names: Sequence[str] | None = None, disc: bool = False
+    scoring: Scoring, names: Sequence[str] | None = None, disc: bool = False
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """Give the contact sheet of what `proof` has seen from the top, some rows at a time, (h, width, 3) uint8 sRGB.
+    """Yield the contact sheet of `scoring` from the top, some rows at a time, (h, width, 3) uint8 sRGB.
 
     names: of the targets. disc: whether the sheets are round, so that paper is seen beside them.
 
@@ -101,7 +101,7 @@ def sheet_bands(
     it below; of several there is a row for each. All of it at once would be the largest thing in the memory of a
     small run.
     """
-    page = _Page(proof, names)
+    page = _Page(scoring, names)
     alive: dict[int, npt.NDArray[np.uint8]] = {}
     for top in range(0, page.height, _BAND):
         bottom = min(top + _BAND, page.height)
@@ -121,23 +121,25 @@ def sheet_bands(
 class _Page:
     """Where everything stands."""
 
-    def __init__(self, proof: Proof, names: Sequence[str] | None) -> None:
+    def __init__(self, scoring: Scoring, names: Sequence[str] | None) -> None:
         """names: of the targets, None if nobody knows them."""
         self.pictures: list[_Picture] = []
         self.words: list[_Words] = []
         self.signs: list[_Sign] = []
-        self._proof, self._scores = proof, proof.scores
-        self._names = [writable(name) for name in names or [""] * len(proof.stacks)]
-        self._one = len(proof.stacks) == 1
+        self._proof, self._scores = scoring, scoring.scores
+        self._names = [writable(name) for name in names or [""] * len(scoring.stacks)]
+        self._one = len(scoring.stacks) == 1
         # Lying so, in no other order either, they are the layers once more.
-        place = proof.stacks[0].laid.place
+        place = scoring.stacks[0].placed.place
         self._plain = self._one and all(one.still and one.layer == k for k, one in enumerate(place, start=1))
-        self._offs = max(len(stack.off) for stack in proof.stacks)
-        layers = len(proof.layers)
+        self._offs = max(len(stack.off) for stack in scoring.stacks)
+        layers = len(scoring.layers)
         self._columns = _even(layers, COLUMNS)
-        most = max(len(stack.sheets) for stack in proof.stacks)
+        most = max(len(stack.sheets) for stack in scoring.stacks)
         self._across = min(most, 2) if most <= _PAIRS else _even(most, 4)
-        self._room = {cell: max(shown(proof.size, cell, enlarge=True)[0], least) for cell, least in _LEAST.items()}
+        self._room = {
+            cell: max(shown(scoring.size, cell, enlarge=True)[0], least) for cell, least in _LEAST.items()
+        }
         self.width = self._needed_width()
         self._right = self.width - _MARGIN
         self.height = self._all()
@@ -168,17 +170,17 @@ class _Page:
 
     def _guides_and_layers(self) -> int:
         """Put guides and layers; of one arrangement target and stack stand to the right of the first."""
-        proof, room = self._proof, self._room[CELL]
-        away, similar = _given_away(proof), self._scores.guide_ssim
+        scoring, room = self._proof, self._room[CELL]
+        away, similar = _given_away(scoring), self._scores.guide_ssim
         top = bottom = _MARGIN
-        for start in range(0, len(proof.layers), self._columns):
-            for k in range(start, min(start + self._columns, len(proof.layers))):
+        for start in range(0, len(scoring.layers), self._columns):
+            for k in range(start, min(start + self._columns, len(scoring.layers))):
                 left = _MARGIN + (k - start) * (room + _GAP)
-                middle = self._put(proof.guides[k], CELL, left, top, (f"guide {k + 1}", "")) + _GAP
+                middle = self._put(scoring.guides[k], CELL, left, top, (f"guide {k + 1}", "")) + _GAP
                 scores = f"SSIM {similar[k]:.3f}   gives away {away[k]:.2f}"
-                bottom = self._put(proof.layers[k], CELL, left, middle, (f"layer {k + 1}", scores))
+                bottom = self._put(scoring.layers[k], CELL, left, middle, (f"layer {k + 1}", scores))
             if start == 0 and self._one:
-                stack, found, left = proof.stacks[0], self._scores.stacks[0], self._right - room
+                stack, found, left = scoring.stacks[0], self._scores.stacks[0], self._right - room
                 self._put(stack.target, CELL, left, top, ("target", self._names[0]))
                 scores = f"SSIM {found.ssim:.3f}   {_decibels(found.psnr)}"
                 self._put(stack.cell, CELL, left, middle, ("stack", scores))
@@ -198,7 +200,7 @@ class _Page:
         self.signs.append(_Sign("=", left - _GAP * 3 // 4, top + middle))
         of = (
             (f"stack {number + 1}", f"SSIM {found.ssim:.3f}"),
-            (f"exposure {stack.laid.exposure:.3g}", _decibels(found.psnr)),
+            (f"exposure {stack.placed.exposure:.3g}", _decibels(found.psnr)),
         )
         bottoms.append(self._put(stack.cell, PART, left, top, *of))
         for place, (preview, caption) in enumerate(_off(stack, found), start=1):
@@ -256,7 +258,7 @@ class _Page:
     def _solved(self) -> str:
         width, height = self._proof.size
         layers = len(self._proof.layers)
-        shone = sorted({float(f"{stack.laid.exposure:.3g}") for stack in self._proof.stacks})
+        shone = sorted({float(f"{stack.placed.exposure:.3g}") for stack in self._proof.stacks})
         exposures = f"exposure {shone[0]:g}"
         if len(shone) > 1:
             exposures = f"exposures {shone[0]:g} {'and' if len(shone) == 2 else 'to'} {shone[-1]:g}"
@@ -280,11 +282,11 @@ class _Page:
                 self.words.append(_Words(fitted(value, free, type_size), left + room, at, type_size, anchor="ra"))
         return bottom + _DEPTH + (len(lines) - 1) * _LINE
 
-    def _lay(self, stack: StackProof, left: int, top: int, across: int) -> int:
+    def _lay(self, stack: StackScoring, left: int, top: int, across: int) -> int:
         """Put the sheets of an arrangement as they lie, so many in a line; return where they end."""
         size, step = shown(self._proof.size, SHEET_CELL, enlarge=True), self._room[SHEET_CELL] + _GAP
         bottom = top
-        for k, (preview, placement) in enumerate(zip(stack.sheets, stack.laid.place, strict=True)):
+        for k, (preview, placement) in enumerate(zip(stack.sheets, stack.placed.place, strict=True)):
             if k and k % across == 0:
                 top = bottom + _BELOW
             x = left + k % across * step
@@ -311,7 +313,7 @@ def _even(count: int, most: int) -> int:
     return -(-count // -(-count // most))
 
 
-def _off(stack: StackProof, found: StackScores) -> list[tuple[Preview, tuple[str, str]]]:
+def _off(stack: StackScoring, found: StackScores) -> list[tuple[Preview, tuple[str, str]]]:
     """Return pictures of a stack with its sheets off, and their captions."""
     return [
         (preview, (f"off by {pixels:g} px", f"SSIM {score.ssim:.3f}"))
@@ -319,17 +321,19 @@ def _off(stack: StackProof, found: StackScores) -> list[tuple[Preview, tuple[str
     ]
 
 
-def _how_far(proof: Proof) -> str:
+def _how_far(scoring: Scoring) -> str:
     """Return how sheets are off, and whether that was solved for."""
-    solved = f"solved for {proof.registration:g} px" if proof.registration else "not solved for (registration 0)"
+    solved = (
+        f"solved for {scoring.registration:g} px" if scoring.registration else "not solved for (registration 0)"
+    )
     return f"every sheet but the first shifted, one to the right, the next down, and so on around; {solved}"
 
 
-def _given_away(proof: Proof) -> list[float]:
+def _given_away(scoring: Scoring) -> list[float]:
     """Return what each layer gives away of a target, in the arrangement in which that is most."""
-    away = [-1.0] * len(proof.layers)
-    for stack, found in zip(proof.stacks, proof.scores.stacks, strict=True):
-        for one, value in zip(stack.laid.place, found.gives_away, strict=True):
+    away = [-1.0] * len(scoring.layers)
+    for stack, found in zip(scoring.stacks, scoring.scores.stacks, strict=True):
+        for one, value in zip(stack.placed.place, found.leak, strict=True):
             away[one.layer - 1] = max(away[one.layer - 1], value)
     return away
 
@@ -350,10 +354,10 @@ def _pixels(picture: _Picture, disc: bool) -> npt.NDArray[np.uint8]:
     if disc:
         y, x = (np.abs(np.arange(side) + 0.5 - side / 2) for side in (height, width))
         beside = np.hypot(y[:, np.newaxis], x) > width / 2
-        seen = np.repeat(image, 3 // image.shape[2], axis=2)
+        composite = np.repeat(image, 3 // image.shape[2], axis=2)
         # What is clear lets the paper be seen.
-        seen[beside] = np.rint(seen[beside] * (np.array(_PAPER) / 255))
-        return seen
+        composite[beside] = np.rint(composite[beside] * (np.array(_PAPER) / 255))
+        return composite
     return image
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from .. import __version__
 from ..job.job import Job, relative_name
 from ..pictures import picture_files
-from ..scoring.bands import Proof
+from ..scoring.bands import Scoring
 from ..scoring.scores import StackScores
 from ..solving.balance import Balance
 from ..solving.history import History
@@ -33,22 +33,22 @@ class Summary:
     """Whether the sheets are round."""
 
 
-def write_report(stage: Path, folder: Path, summary: Summary, proof: Proof, job: Job | None = None) -> None:
+def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
     """Write all but layers and stacks into `stage`, which is to become `folder`; job: what it came from."""
     names = None if job is None else [path.name for path in job.targets]
-    with picture_files.PngWriter(stage / "sheet.png", sheet_size(proof), 3, 8) as writer:
-        for band in sheet_bands(proof, names, summary.disc):
+    with picture_files.PngWriter(stage / "sheet.png", sheet_size(scoring), 3, 8) as writer:
+        for band in sheet_bands(scoring, names, summary.disc):
             writer.write(band)
     picture_files.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:
         picture_files.write_bytes(stage / "job.toml", job.toml(folder).encode())
-    report = json.dumps(result(summary, proof, folder, job), indent=2, ensure_ascii=False)
+    report = json.dumps(result(summary, scoring, folder, job), indent=2, ensure_ascii=False)
     picture_files.write_bytes(stage / "result.json", (report + "\n").encode())
 
 
-def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dict[str, Any]:
+def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) -> dict[str, Any]:
     """Return what result.json holds."""
-    scores, balance = proof.scores, summary.balance
+    scores, balance = scoring.scores, summary.balance
     nobody: list[str | None] = [None] * len(scores.stacks)
     names, masks = nobody, nobody
     if job is not None:
@@ -59,19 +59,19 @@ def result(summary: Summary, proof: Proof, folder: Path, job: Job | None) -> dic
         "arrangements": [
             {
                 "target": name,
-                "exposure": stack.laid.exposure,
+                "exposure": stack.placed.exposure,
                 "mask": mask,
-                "layers": [one.words() for one in stack.laid.place],
+                "layers": [one.words() for one in stack.placed.place],
                 **stack_report(found),
                 "cast": [round(value, 4) for value in cast],
             }
             for name, mask, stack, found, cast in zip(
-                names, masks, proof.stacks, scores.stacks, balance.cast, strict=True
+                names, masks, scoring.stacks, scores.stacks, balance.cast, strict=True
             )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
         "registration": summary.registration,
-        "size": list(proof.size),
+        "size": list(scoring.size),
         "iterations": len(summary.history),
         "stopped_by": summary.stop,
         "seconds": round(summary.seconds, 3),
@@ -86,7 +86,7 @@ def stack_report(scores: StackScores) -> dict[str, Any]:
     return {
         "ssim": round(scores.ssim, 6),
         "psnr": _plain(scores.psnr),
-        "gives_away": [round(value, 6) for value in scores.gives_away],
+        "gives_away": [round(value, 6) for value in scores.leak],
         "off": [{"pixels": off.pixels, "ssim": round(off.ssim, 6), "psnr": _plain(off.psnr)} for off in scores.off],
     }
 

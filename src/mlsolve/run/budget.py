@@ -18,9 +18,9 @@ from ..scoring.bands import CELL, previews_bytes
 from ..scoring.placed import ACROSS
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
-from ..solving.spec import Problem
+from ..solving.spec import Spec
 from ..solving.store.zarr import CHUNK, RUN_BYTES
-from ..solving.tile_coupling import lying_at
+from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
 from ..system.memory import available_memory, in_words
 
@@ -48,7 +48,7 @@ _TIFF_ROWS: Final = 256
 
 
 @dataclass(frozen=True)
-class Machine:
+class Budget:
     """What a run may take."""
 
     memory: int | None = None
@@ -66,7 +66,7 @@ class Machine:
             raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
 
     @property
-    def budget(self) -> int | None:
+    def total(self) -> int | None:
         """Bytes that the run may take now, None where the system does not tell what is free."""
         free = available_memory()
         if self.memory is not None or free is None:
@@ -104,100 +104,100 @@ class Shares:
     """Layers that are written at a time."""
 
 
-def shares(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> Shares:
+def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> Shares:
     """Return what each stage may take; disk: bytes for the states.
 
     Raises OptionError if the memory is too little, naming the least that would do.
     """
-    _check_group(machine)
-    memory, device = machine.budget, _device_share(machine, problem)
+    _check_group(budget)
+    memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
-        limits = Limits(None, machine.threads_each, disk, device)
-        return Shares(limits, 1024, CHUNK, min(problem.layers, machine.threads_each))
-    least = _least(machine, problem, job, files, disk)
+        limits = Limits(None, budget.threads_each, disk, device)
+        return Shares(limits, 1024, CHUNK, min(spec.layers, budget.threads_each))
+    least = _least(budget, spec, job, files, disk)
     if memory < least:
         # Rounded up, so that what is named will do.
         advice = -(-least // 2**20)
         raise OptionError(
-            f"memory is {in_words(memory)}{_whence(machine)}: this print needs {advice}MiB at least"
-            f"{_why_whole(problem)}"
+            f"memory is {in_words(memory)}{_whence(budget)}: this print needs {advice}MiB at least"
+            f"{_why_whole(spec)}"
         )
     left = memory - _RESERVE
     side = next(
         side
         for side in (1024, 512, 256, CHUNK)
-        if _side_bytes(side, problem, job, files) * machine.workers <= left or side == CHUNK
+        if _side_bytes(side, spec, job, files) * budget.workers <= left or side == CHUNK
     )
-    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, problem, job) <= left or rows == 8)
-    writers = max(1, min(problem.layers, machine.threads_each, left // _writer_bytes(rows, problem, job)))
-    limits = Limits(left // machine.workers, machine.threads_each, disk, device)
+    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, spec, job) <= left or rows == 8)
+    writers = max(1, min(spec.layers, budget.threads_each, left // _writer_bytes(rows, spec, job)))
+    limits = Limits(left // budget.workers, budget.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
 
 
-def _check_group(machine: Machine) -> None:
+def _check_group(budget: Budget) -> None:
     """Raise OptionError if more memory is asked for than the control group of this process has left.
 
     The kernel would end the run somewhere in the middle.
     """
     limit = memory_limit()
-    if machine.memory is None or limit is None or machine.memory <= limit.left:
+    if budget.memory is None or limit is None or budget.memory <= limit.left:
         return
     raise OptionError(
-        f"memory is {in_words(machine.memory)}: the control group {limit.group} has {in_words(limit.left)} left of "
+        f"memory is {in_words(budget.memory)}: the control group {limit.group} has {in_words(limit.left)} left of "
         f"its {in_words(limit.limit)}, give less, or leave --memory out"
     )
 
 
-def _whence(machine: Machine) -> str:
+def _whence(budget: Budget) -> str:
     """Return where the memory comes from if it was not given."""
-    if machine.memory is not None:
+    if budget.memory is not None:
         return ""
-    return ", half of what is free" + (f" beside {machine.processes} processes" if machine.processes > 1 else "")
+    return ", half of what is free" + (f" beside {budget.processes} processes" if budget.processes > 1 else "")
 
 
-def _why_whole(problem: Problem) -> str:
+def _why_whole(spec: Spec) -> str:
     """Return why a print cannot be solved in tiles, nothing if it can."""
-    if not any(one.rotate % 90 for stack in problem.stacks for one in stack.place or ()):
+    if not any(one.rotate % 90 for stack in spec.stacks for one in stack.place or ()):
         return ""
     return ", for sheets turned by other than quarter turns are solved whole"
 
 
-def _device_share(machine: Machine, problem: Problem) -> int | None:
+def _device_share(budget: Budget, spec: Spec) -> int | None:
     """Return the bytes on the GPU for a tile: all that is free if the whole image fits there, else half of it."""
-    if machine.device is None:
+    if budget.device is None:
         return None
-    usable = int(machine.device * _USABLE)
-    lying = lying_at(problem, problem.levels).whole
-    whole = lying.device_need(problem.layers, problem.planes, problem.shapes[-1])
-    return usable if whole <= usable else usable // machine.workers
+    usable = int(budget.device * _USABLE)
+    coupling = coupling_at(spec, spec.levels).whole
+    whole = coupling.device_need(spec.layers, spec.planes, spec.shapes[-1])
+    return usable if whole <= usable else usable // budget.workers
 
 
-def plans(problem: Problem, limits: Limits) -> list[LevelPlan]:
+def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
     """Return how each level will be solved."""
-    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
+    stack, iterations = (spec.layers, spec.planes), spec.options.iterations
     return [
-        plan_level(shape, stack, iterations, limits, lying_at(problem, level))
-        for level, shape in enumerate(problem.shapes, start=1)
+        plan_level(shape, stack, iterations, limits, coupling_at(spec, level))
+        for level, shape in enumerate(spec.shapes, start=1)
     ]
 
 
-def disk_bytes(problem: Problem, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
+def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
     """Return the bytes that a run takes on disk at its peak, the written layers included."""
     spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
-    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
-    full = stored_pixels(*problem.shapes[-1])
-    final = 4 * problem.layers * problem.planes * full
+    stack, iterations = (spec.layers, spec.planes), spec.options.iterations
+    full = stored_pixels(*spec.shapes[-1])
+    final = 4 * spec.layers * spec.planes * full
     states = state_on_disk(levels[-1], stack, (1, full), iterations)
-    coarser = final // 4 if problem.levels > 1 else 0
-    written = problem.layers * problem.pixels(problem.levels) * job.bits // 8
+    coarser = final // 4 if spec.levels > 1 else 0
+    written = spec.layers * spec.pixels(spec.levels) * job.bits // 8
     # What is scored is decoded into the store.
-    decoded = 2 * problem.layers * problem.planes * full
-    return _pictures_bytes(problem) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
+    decoded = 2 * spec.layers * spec.planes * full
+    return _pictures_bytes(spec) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
 
 
-def states_left(problem: Problem, folder: Path) -> int:
+def states_left(spec: Spec, folder: Path) -> int:
     """Return the bytes that the disk of `folder` has for states, once the pictures are there."""
-    return max(0, shutil.disk_usage(folder).free - _pictures_bytes(problem))
+    return max(0, shutil.disk_usage(folder).free - _pictures_bytes(spec))
 
 
 def check_disk(needed: int, folder: Path) -> None:
@@ -215,43 +215,43 @@ def stored_pixels(height: int, width: int) -> int:
     return -(-height // CHUNK) * -(-width // CHUNK) * CHUNK * CHUNK
 
 
-def _pictures_bytes(problem: Problem) -> int:
+def _pictures_bytes(spec: Spec) -> int:
     """Return what target and guides take in the store, codes of 16 bits at every level."""
-    return 2 * sum(problem.picture_planes) * sum(stored_pixels(*shape) for shape in problem.shapes)
+    return 2 * sum(spec.picture_planes) * sum(stored_pixels(*shape) for shape in spec.shapes)
 
 
-def _least(machine: Machine, problem: Problem, job: Job, files: list[Picture], disk: int | None) -> int:
+def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> int:
     """Return the least memory with which the run can be done."""
-    stack, iterations = (problem.layers, problem.planes), problem.options.iterations
-    limits = Limits(None, machine.threads_each, disk, machine.device)
+    stack, iterations = (spec.layers, spec.planes), spec.options.iterations
+    limits = Limits(None, budget.threads_each, disk, budget.device)
     tile = max(
-        least_memory(shape, stack, iterations, limits, lying_at(problem, level))
-        for level, shape in enumerate(problem.shapes, start=1)
+        least_memory(shape, stack, iterations, limits, coupling_at(spec, level))
+        for level, shape in enumerate(spec.shapes, start=1)
     )
     return _RESERVE + max(
-        tile * machine.workers,
+        tile * budget.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
-        _side_bytes(CHUNK, problem, job, files) * machine.workers,
-        _proof_bytes(8, problem, job),
-        _writer_bytes(8, problem, job),
-        trial_bytes(problem) if len(problem.stacks) > 1 else 0,
+        _side_bytes(CHUNK, spec, job, files) * budget.workers,
+        _proof_bytes(8, spec, job),
+        _writer_bytes(8, spec, job),
+        trial_bytes(spec) if len(spec.stacks) > 1 else 0,
     )
 
 
-def _side_bytes(side: int, problem: Problem, job: Job, files: list[Picture]) -> int:
+def _side_bytes(side: int, spec: Spec, job: Job, files: list[Picture]) -> int:
     """Return the memory that making a tile of a picture takes: of a file, whose part that falls there is held as
     well, or of a guide that is drawn.
     """
-    height, width = problem.shapes[-1]
+    height, width = spec.shapes[-1]
     shrunk = max((max(1.0, p.size[0] / width, p.size[1] / height) for p in files), default=1.0)
     families = {parse_generated(guide)[0] for guide in job.guides if isinstance(guide, str)}
     drawn = max((drawing_bytes(family, (width, height), side) for family in families), default=0)
     return max(int((side * shrunk + 8) ** 2 * 30), drawn) + 24 * side * side
 
 
-def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
+def _proof_bytes(rows: int, spec: Spec, job: Job) -> int:
     """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
-    (height, width), planes, stacks = problem.shapes[-1], problem.planes, problem.stacks
+    (height, width), planes, stacks = spec.shapes[-1], spec.planes, spec.stacks
     # The layers are decoded first, a file at a time: two bands, and what the decoder holds.
     held = 3 * _TIFF_ROWS * job.bits // 8 if job.format == "tiff" else 4 * CHUNK
     decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
@@ -260,14 +260,14 @@ def _proof_bytes(rows: int, problem: Problem, job: Job) -> int:
     if any(not one.move((height, width)).exact for stack in stacks for one in stack.place or ()):
         passing += (rows + 2 * RADIUS) * min(width, ACROSS) * 28 * planes
     # All pictures of the sheet; then a row of it once more, as it is drawn: round ones on coloured paper.
-    sheets = [len(stack.placed(problem.layers)) for stack in stacks]
-    kept = previews_bytes((width, height), planes, problem.layers, sheets, problem.options.registration)
-    drawn = (COLUMNS + 1) * (3 if problem.disc else planes) * CELL * CELL
+    sheets = [len(stack.placed(spec.layers)) for stack in stacks]
+    kept = previews_bytes((width, height), planes, spec.layers, sheets, spec.options.registration)
+    drawn = (COLUMNS + 1) * (3 if spec.disc else planes) * CELL * CELL
     return max(decoded, passing + kept, kept + drawn) + _REPORT
 
 
-def _writer_bytes(rows: int, problem: Problem, job: Job) -> int:
+def _writer_bytes(rows: int, spec: Spec, job: Job) -> int:
     """Return the memory that writing a layer takes with so many rows at a time."""
-    row = problem.shapes[-1][1] * problem.planes
+    row = spec.shapes[-1][1] * spec.planes
     held = _TIFF_ROWS * row * job.bits // 8 * 3 if job.format == "tiff" else 0
     return rows * row * 20 + held + (2 << 20)

@@ -16,12 +16,11 @@ from mlsolve_kernels.threads import available_cores
 from ..job.job import Job
 from ..pictures.picture_files import Picture
 from ..solving.backends import CpuBackend, fill
-from ..solving.pyramid import level_shapes
-from ..solving.spec import BETAS, Problem, stacks_of
-from ..solving.tile_coupling import lying_at
+from ..solving.spec import BETAS, Spec
+from ..solving.tile_coupling import coupling_at
 from ..system.memory import BYTES_PER_VALUE, available_memory
-from .budget import Machine, disk_bytes, plans, shares, states_left
-from .pipeline import opened, planes_of_pictures, size_of
+from .budget import Budget, disk_bytes, plans, shares, states_left
+from .job_spec import opened, spec_at, spec_of_job
 
 _SIDE: Final = 600
 _TURNS: Final = 12
@@ -63,73 +62,66 @@ class Estimate:
         return dataclasses.asdict(self)
 
 
-def estimate_job(job: Job, machine: Machine, folder: Path, colour: bool | None) -> Estimate:
+def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None) -> Estimate:
     """Return what `job` will need on this machine, its state and result on the disk of `folder`.
 
     colour: None to look at the pictures; else they need not be there, and have three planes or one.
     """
-    problem, files = _described(job, colour)
+    spec, files = _described(job, colour)
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    parts = shares(machine, problem, job, files, states_left(problem, place))
-    levels = plans(problem, parts.limits)
-    finest, (height, width) = levels[-1], problem.shapes[-1]
-    values = problem.layers * problem.pixels(problem.levels)
+    parts = shares(budget, spec, job, files, states_left(spec, place))
+    levels = plans(spec, parts.limits)
+    finest, (height, width) = levels[-1], spec.shapes[-1]
+    values = spec.layers * spec.pixels(spec.levels)
     down, across = -(-height // finest.sides[0]), -(-width // finest.sides[1])
-    pace = _pace(problem, machine)
-    iterations = problem.options.iterations
+    pace = _pace(spec, budget)
+    iterations = spec.options.iterations
     solving = sum(
-        problem.layers * problem.pixels(level) * plan.cost * iterations
-        for level, plan in enumerate(levels, start=1)
+        spec.layers * spec.pixels(level) * plan.cost * iterations for level, plan in enumerate(levels, start=1)
     )
-    budget = machine.budget
-    lying = lying_at(problem, problem.levels).whole
-    whole = parts.limits.tile_bytes(problem.layers, problem.planes, (height, width), lying)
-    if lying.objective is None:
+    total = budget.total
+    coupling = coupling_at(spec, spec.levels).whole
+    whole = parts.limits.tile_bytes(spec.layers, spec.planes, (height, width), coupling)
+    if coupling.objective is None:
         whole = min(BYTES_PER_VALUE * values, whole)
     return Estimate(
         (width, height),
         job.dpi,
-        problem.layers,
-        problem.planes,
+        spec.layers,
+        spec.planes,
         iterations,
-        problem.levels,
+        spec.levels,
         (finest.sides[1], finest.sides[0]),
-        down * across * (1 if finest.together else problem.planes),
+        down * across * (1 if finest.together else spec.planes),
         -(-iterations // finest.iterations),
         finest.cost,
-        whole if budget is None else min(budget, whole),
+        whole if total is None else min(total, whole),
         available_memory(),
         whole,
-        disk_bytes(problem, job, files, levels),
+        disk_bytes(spec, job, files, levels),
         shutil.disk_usage(place).free,
         pace * 1e9,
         pace * (solving + OTHER_STAGES * values),
     )
 
 
-def _described(job: Job, colour: bool | None) -> tuple[Problem, list[Picture]]:
+def _described(job: Job, colour: bool | None) -> tuple[Spec, list[Picture]]:
     if colour is None:
         files = opened(job)
-        width, height = size_of(job, files)
-        planes = planes_of_pictures(job, files)
-    else:
-        assert job.size is not None
-        (width, height), files = job.size, {}
-        planes = (3 if colour else 1,) * (len(job.targets) + len(job.guides))
-    shapes = tuple(level_shapes(height, width, job.options.levels))
-    options = dataclasses.replace(job.options, levels=len(shapes))
-    stacks, disc = stacks_of(job.arrangements), job.shape == "disc"
-    return Problem(len(job.guides), max(planes), shapes, planes, options, "cpu", stacks, disc), list(files.values())
+        return spec_of_job(job, files), list(files.values())
+    assert job.size is not None
+    pictures = len(job.targets) + len(job.guides)
+    return spec_at(job, job.size, (3 if colour else 1,) * pictures), []
 
 
-def _pace(problem: Problem, machine: Machine) -> float:
+def _pace(spec: Spec, budget: Budget) -> float:
     """Return the seconds that an iteration takes for a pixel of a plane of a layer, with all our threads."""
-    rng, layers = np.random.default_rng(0), problem.layers
-    backend = CpuBackend(machine.threads or available_cores(), BETAS)
+    rng, layers = np.random.default_rng(0), spec.layers
+    backend = CpuBackend(budget.threads or available_cores(), BETAS)
     try:
         target = rng.random((1, _SIDE, _SIDE), dtype=np.float32)
         guides = rng.random((layers, 1, _SIDE, _SIDE), dtype=np.float32)
-        workspace = backend.workspace(Shape(layers, 1, _SIDE, _SIDE), problem.objective, problem.bounds)
+        workspace = backend.workspace(Shape(layers, 1, _SIDE, _SIDE), spec.objective, spec.bounds)
         fill(workspace, target, guides, guides)
         times = []
         for _ in range(_TURNS):

@@ -18,10 +18,10 @@ from ..job.job import Job, parse_generated
 from ..pictures.colour import light_from_srgb, srgb_from_light
 from ..pictures.picture_files import Picture
 from ..pictures.resize import Geometry, fit_geometry
-from ..solving.decoding import spool
+from ..solving.decoding import decode_into
 from ..solving.executors.base import Executor
 from ..solving.level_pictures import HIGHEST, as_codes, name_of
-from ..solving.spec import Problem
+from ..solving.spec import Spec
 from ..solving.store import Array, Store
 from ..solving.tiles import tiles_of
 
@@ -38,22 +38,22 @@ _SPOOL: Final = "pictures/file-{}"
 def _spool(store: Store, number: int, picture: Picture) -> None:
     """Put `picture` into `store`, with what a task must know of it."""
     name = _SPOOL.format(number)
-    spool(store, name, picture)
+    decode_into(store, name, picture)
     stored = list(picture.stored_size)
     store.save(name + "-facts", {"planes": picture.planes, "stored": stored, "orientation": picture.orientation})
 
 
 def fit_tile(store: Store, number: int, fit: str, region: Region) -> None:
     """Task: bring `region` of a spooled picture to the size of the print, as `resize.fit_image` does it."""
-    problem = Problem.load(store)
+    spec = Spec.load(store)
     name = _SPOOL.format(number)
     facts = store.load(name + "-facts")
     source = _Upright(store.open(name), tuple(facts["stored"]), facts["orientation"])
-    height, width = problem.shapes[-1]
+    height, width = spec.shapes[-1]
     geometry = fit_geometry(source.size, (width, height), fit)  # type: ignore[arg-type]
-    with store.open(name_of(problem.levels, number)).tile((), region) as tile:
+    with store.open(name_of(spec.levels, number)).tile((), region) as tile:
         fitted = (_fitted(source, plane, geometry, region) for plane in range(facts["planes"]))
-        if problem.picture_planes[number] < facts["planes"]:  # weights of pixels, which have no colour
+        if spec.picture_planes[number] < facts["planes"]:  # weights of pixels, which have no colour
             total = sum(codes.astype(np.uint32) for codes in fitted)
             tile.put((0,), np.asarray(total // facts["planes"], dtype=np.uint16))
             return
@@ -63,11 +63,11 @@ def fit_tile(store: Store, number: int, fit: str, region: Region) -> None:
 
 def draw_tile(store: Store, number: int, guide: str, region: Region) -> None:
     """Task: draw `region` of a generated guide, "FAMILY:SEED:PALETTE"."""
-    problem = Problem.load(store)
-    height, width = problem.shapes[-1]
+    spec = Spec.load(store)
+    height, width = spec.shapes[-1]
     family, seed, palette = parse_generated(guide)
     drawn = _drawing(family, (width, height), seed, palette).region(*region)
-    with store.open(name_of(problem.levels, number)).tile((), region) as tile:
+    with store.open(name_of(spec.levels, number)).tile((), region) as tile:
         for plane in range(drawn.shape[2]):
             tile.put((plane,), drawn[..., plane].astype(np.uint16) * _OF_EIGHT_BITS)
 
@@ -91,17 +91,17 @@ def make_pictures(
     files: the pictures that `job` names. side: of the tiles. tell: hears the number of a picture and which share of
     it is done.
     """
-    problem = Problem.load(store)
-    shape = problem.shapes[-1]
+    spec = Spec.load(store)
+    shape = spec.shapes[-1]
     regions = list(tiles_of(shape, (side, side)))
     for number, entry in enumerate(job.entries):
         done = f"pictures/picture-{number}-done"
         if store.has(done):
             continue
         tell(number, 0.0)
-        planes = problem.picture_planes[number]
+        planes = spec.picture_planes[number]
         sides = min(side, shape[0]), min(side, shape[1])
-        store.create(name_of(problem.levels, number), (planes, *shape), np.uint16, sides)
+        store.create(name_of(spec.levels, number), (planes, *shape), np.uint16, sides)
         calls: list[tuple[Any, ...]]
         if isinstance(entry, Path):
             _spool(store, number, files[entry])

@@ -15,10 +15,10 @@ from mlsolve_kernels.region import Region
 from ..job.job import Job
 from ..pictures.colour import decode
 from ..pictures.picture_files import PngWriter, TiffWriter
-from ..scoring.bands import Laid
+from ..scoring.bands import PlacedStack
 from ..scoring.layer_files import Wanted
 from ..solving.level_pictures import name_of
-from ..solving.spec import Problem
+from ..solving.spec import Spec
 from ..solving.store import DiskStore, Store
 from .budget import Shares
 from .inputs import WHITE
@@ -38,12 +38,12 @@ class _Listener(Protocol):
 
 def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Shares, listener: _Listener) -> None:
     """Write the layers in the array `name`, (C, 1, N, H, W), into `folder`: layer-1.png …, or .tif."""
-    problem = Problem.load(store)
-    height, count = problem.shapes[-1][0], problem.layers
+    spec = Spec.load(store)
+    height, count = spec.shapes[-1][0], spec.layers
     done, stopped = [0] * count, False
 
     def write(layer: int) -> None:
-        for rows in _write_layer(store, problem, name, job, folder, parts.rows, layer):
+        for rows in _write_layer(store, spec, name, job, folder, parts.rows, layer):
             done[layer] = rows
             if stopped:
                 raise _Stopped
@@ -66,49 +66,49 @@ def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Sha
 
 
 def _write_layer(
-    store: DiskStore, problem: Problem, name: str, job: Job, folder: Path, rows: int, layer: int
+    store: DiskStore, spec: Spec, name: str, job: Job, folder: Path, rows: int, layer: int
 ) -> Iterator[int]:
     """Write one layer, yielding how many of its rows are written; whole or not at all."""
-    (height, width), array = problem.shapes[-1], store.open(name)
+    (height, width), array = spec.shapes[-1], store.open(name)
     writer, suffix = (TiffWriter, "tif") if job.format == "tiff" else (PngWriter, "png")
     highest, kind = (np.float32(255), np.uint8) if job.bits == 8 else (np.float32(65535), np.uint16)
-    whole = np.empty((rows, width, problem.planes), dtype=np.float32)
+    whole = np.empty((rows, width, spec.planes), dtype=np.float32)
     path = folder / f"layer-{layer + 1}.{suffix}"
-    with writer(path, (width, height), problem.planes, job.bits, job.dpi) as file:
+    with writer(path, (width, height), spec.planes, job.bits, job.dpi) as file:
         for top in range(0, height, rows):
             band = whole[: min(rows, height - top)]
             region = Region(top, top + len(band), 0, width)
-            for plane in range(problem.planes):
+            for plane in range(spec.planes):
                 array.read((plane, 0, layer), region, band[..., plane])
             file.write(np.asarray(np.rint(decode(band) * highest), dtype=kind))
             yield region.bottom
     array.close()
 
 
-def codes_of(store: Store, problem: Problem) -> Wanted:
+def codes_of(store: Store, spec: Spec) -> Wanted:
     """Return what gives regions of targets and guides at full size as sheets show them, and of masks, as codes.
 
     Outside the circle of round sheets there is nothing to be seen but the light box.
     """
-    count = len(problem.stacks) + problem.layers
-    arrays = [store.open(name_of(problem.levels, number)) for number in range(len(problem.picture_planes))]
+    count = len(spec.stacks) + spec.layers
+    arrays = [store.open(name_of(spec.levels, number)) for number in range(len(spec.picture_planes))]
 
     def codes(number: int, region: Region) -> npt.NDArray[np.uint16]:
-        planes = problem.picture_planes[number]
+        planes = spec.picture_planes[number]
         result = np.empty((region.height, region.width, planes), dtype=np.uint16)
         for plane in range(planes):
             arrays[number].read((plane,), region, result[..., plane])
-        if problem.disc and number < count:
+        if spec.disc and number < count:
             frame = Frame(region.top, region.left)
-            result[disc(problem.shapes[-1], frame, (region.height, region.width)) == 0] = WHITE
+            result[disc(spec.shapes[-1], frame, (region.height, region.width)) == 0] = WHITE
         return result
 
     return codes
 
 
-def laid_stacks(problem: Problem) -> list[Laid]:
+def placed_stacks(spec: Spec) -> list[PlacedStack]:
     """Return the stacks as they are proved."""
     return [
-        Laid(stack.placed(problem.layers), problem.exposure(number), problem.mask(number) if stack.masked else None)
-        for number, stack in enumerate(problem.stacks)
+        PlacedStack(stack.placed(spec.layers), spec.exposure(number), spec.mask(number) if stack.masked else None)
+        for number, stack in enumerate(spec.stacks)
     ]

@@ -15,24 +15,22 @@ from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
 from ..errors import MlsolveError, OptionError
+from ..job.arrangements import Arrangement
 from ..job.job import Job
 from ..job.options import Options
-from ..pictures.picture_files import PngWriter, load_picture
-from ..report.result import Summary, write_report
+from ..pictures.picture_files import load_picture
 from ..scoring.bands import Preview
-from ..scoring.layer_files import prove
 from ..solving.backends import CpuBackend
-from ..solving.balancing import balanced
-from ..solving.callbacks import Silent
 from ..solving.executors.serial import Serial
-from ..solving.level_pictures import as_codes, meaning, name_of
-from ..solving.levels import descend, enlarge, halve_pictures
+from ..solving.level_pictures import as_codes, code_table, name_of
 from ..solving.plan import Limits
-from ..solving.spec import BETAS, Problem, stacks_of
+from ..solving.spec import BETAS, Spec
 from ..solving.store import DiskStore
 from ..solving.store.zarr import CHUNK
 from ..system.memory import in_words
-from .outputs import laid_stacks
+from .budget import Shares
+from .job_spec import spec_at
+from .pipeline import Listener, solve_in_store, write_result
 
 _SIDE = 24
 
@@ -49,7 +47,7 @@ def is_compiled(job: Job | None) -> bool:
 
 
 def check_room(job: Job | None) -> None:
-    """Raise OptionError if the control group of this process has no room for `run_everything_once`.
+    """Raise OptionError if the control group of this process has no room for `precompile`.
 
     Beyond its limit the kernel ends the process, after minutes of reading the program's own pages again and again.
     """
@@ -62,78 +60,64 @@ def check_room(job: Job | None) -> None:
         )
 
 
-_run_before: Final = set[Problem]()
+_run_before: Final = set[Spec]()
 """What this process has run: it need not do so again."""
 
 
-def run_everything_once(job: Job | None = None) -> None:
+def precompile(job: Job | None = None) -> None:
     """Solve, write and score pictures of a few pixels, in a temporary folder, as it is done for `job`.
 
     What sheets that lie otherwise take, or must not give a picture away, is compiled only if `job` asks for it.
     Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
     """
-    problem = _small(job)
-    if problem in _run_before:
+    spec = _small(job)
+    if spec in _run_before:
         return
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as name:
-        _run(Path(name), problem)
-        _run_before.add(problem)
+        _run(Path(name), spec)
+        _run_before.add(spec)
 
 
-def _small(job: Job | None) -> Problem:
-    """Return a problem of a few pixels that takes the kernels that `job` takes; all plain ones take the same."""
-    options = Options(iterations=2, levels=2)
-    shapes = (_SIDE // 2, _SIDE // 2), (_SIDE, _SIDE)
+def _small(job: Job | None) -> Spec:
+    """Return a spec of a few pixels that takes the kernels that `job` takes; all plain ones take the same."""
+    options, size = Options(iterations=2, levels=2), (_SIDE, _SIDE)
     if job is not None:
-        stacks, layers, own = stacks_of(job.arrangements), len(job.guides), job.options
+        own = job.options
         options = dataclasses.replace(
             options,
             hide_weight=own.hide_weight,
             registration=min(own.registration, 1),
             registration_turn=own.registration_turn,
         )
-        ones = (1,) * len(job.entries)
-        problem = Problem(layers, 1, shapes, ones, options, "cpu", stacks, job.shape == "disc")
-        if not problem.objective.plain:
-            return problem
-    return Problem(1, 1, shapes, (1, 1), options, "cpu")
+        spec = spec_at(job, size, (1,) * len(job.entries), options)
+        if not spec.objective.plain:
+            return spec
+    return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
 
 
-def _run(folder: Path, problem: Problem) -> None:
+def _run(folder: Path, spec: Spec) -> None:
     store, whole = DiskStore(folder / "store"), Region(0, _SIDE, 0, _SIDE)
     codes = as_codes(np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE))
-    problem.save(store)
-    for number in range(len(problem.picture_planes)):
-        picture = store.create(name_of(2, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE))
-        with picture.tile((), whole) as tile:
-            tile.put((0,), codes)
-    layer = np.empty((_SIDE, _SIDE), dtype=np.float32)
+
+    def make_pictures() -> None:
+        for number in range(len(spec.picture_planes)):
+            picture = store.create(name_of(spec.levels, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE))
+            with picture.tile((), whole) as tile:
+                tile.put((0,), codes)
+
     executor = Serial(CpuBackend(1, BETAS))
     try:
-        halve_pictures(store, problem, executor)
-        problem, balance = balanced(store, problem, tune=False)
-        problem.save(store)
-        history, record = descend(store, executor, Limits(), Silent())
-        store.open(enlarge(store, executor, record)).read((0, 0, 0), whole, layer)
+        solved = solve_in_store(store, spec, executor, Limits(), Listener(), make_pictures, tune=False)
     finally:
         executor.close()
-    for number in range(problem.layers):
-        with PngWriter(folder / f"layer-{number + 1}.png", (_SIDE, _SIDE), 1, 8) as writer:
-            writer.write((as_codes(layer)[..., np.newaxis] >> 8).astype(np.uint8))
-    seen = codes[..., np.newaxis]
-    proof = prove(
-        folder,
-        laid_stacks(problem),
-        lambda _, part: seen[part.top : part.bottom, part.left : part.right],
-        store,
-        1,
-        round_sheets=problem.disc,
-    )
-    write_report(folder, folder, Summary(balance, 0.0, history, "iterations", 0.0, "cpu", None), proof)
+    arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
+    job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
+    parts = Shares(Limits(), CHUNK, CHUNK, 1)
+    write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
     # Chunks of the store whole, and in part: Numba compiles for each.
     for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):
-        look_up(meaning(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
-        look_up(meaning(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
+        look_up(code_table(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
+        look_up(code_table(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
     # What is shown smaller than it is, in two portions, of one plane and of three.
     for planes in (1, 3):
         preview = Preview((_SIDE, _SIDE), _SIDE // 3)

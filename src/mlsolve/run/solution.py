@@ -17,12 +17,12 @@ from mlsolve_kernels.region import Region
 from ..job.arrangements import Outline, Placement
 from ..job.options import Options
 from ..pictures import picture_files
-from ..pictures.colour import seen
+from ..pictures.colour import composite
 from ..report.folder import staged
 from ..report.result import Summary, write_report
-from ..scoring.bands import Laid
-from ..scoring.layer_files import prove
-from ..scoring.placed import lay, stack_of
+from ..scoring.bands import PlacedStack
+from ..scoring.layer_files import score_layer_files
+from ..scoring.placed import composite_placed, place_sheet
 from ..scoring.scores import Scores, StackScores, decibels, similarity
 from ..solving.balance import Balance
 from ..solving.history import History
@@ -84,7 +84,7 @@ class Solution:
         """The written layers laid over each other as seen on the light box, (M, H, W, C) sRGB in [0, 1]."""
         layers = self._written
         both = zip(self.arrangements, self.exposures, strict=True)
-        return np.stack([stack_of(layers, place, exposure) for place, exposure in both])
+        return np.stack([composite_placed(layers, place, exposure) for place, exposure in both])
 
     @property
     def stack(self) -> FloatArray:
@@ -105,8 +105,8 @@ class Solution:
             weights = counted
             if mask is not None:
                 weights = np.ascontiguousarray(mask[..., 0] if counted is None else mask[..., 0] * counted)
-            sheets = [lay(layers[one.layer - 1], one) for one in place]
-            stack = seen(sheets, exposure)
+            sheets = [place_sheet(layers[one.layer - 1], one) for one in place]
+            stack = composite(sheets, exposure)
             away = tuple(similarity(sheet, target, weights) for sheet in sheets)
             found = similarity(stack, target, weights), decibels(stack, target, weights)
             stacks.append(StackScores(*found, away))
@@ -145,7 +145,7 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]
     numbers = itertools.count(len(solution.targets) + len(solution.guides))
     of_stacks = zip(solution.arrangements, solution.exposures, solution.masks, strict=True)
-    stacks = [Laid(place, e, None if mask is None else next(numbers)) for place, e, mask in of_stacks]
+    stacks = [PlacedStack(place, e, None if mask is None else next(numbers)) for place, e, mask in of_stacks]
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
             picture_files.save_png(stage / f"layer-{number}.png", layer)
@@ -154,6 +154,8 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
             return pictures[number][region.top : region.bottom, region.left : region.right]
 
         store, disc = MemoryStore(), solution.shape == "disc"
-        proof = prove(stage, stacks, wanted, store, registration=options.registration, round_sheets=disc)
-        write_report(stage, folder, summary, proof)
+        scoring = score_layer_files(
+            stage, stacks, wanted, store, registration=options.registration, round_sheets=disc
+        )
+        write_report(stage, folder, summary, scoring)
     return folder

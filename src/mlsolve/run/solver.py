@@ -1,9 +1,9 @@
 """Solving pictures that are held in memory: the rounds of `mlsolve.solve`, with one tile for a whole level."""
 
+import dataclasses
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,25 +13,19 @@ from mlsolve_kernels.objective.terms import Shape
 from mlsolve_kernels.placement.frames import Frame
 
 from ..errors import DeviceMemoryError, InputError
-from ..job.arrangements import Arrangement, Problem, check_arrangements, check_registration
+from ..job.arrangements import Arrangement, Problem, check_arrangements
 from ..job.options import MAX_LAYERS, Options
 from ..pictures.arrays import as_image, spread_grey
 from ..pictures.colour import decode
 from ..solving.backends import Backend, CpuBackend, open_backend, warn_of_fallback
-from ..solving.balance import Balance
-from ..solving.balancing import balanced
-from ..solving.callbacks import Callback, Silent
+from ..solving.callbacks import Callback, Callbacks
 from ..solving.executors.serial import Serial
-from ..solving.history import History
-from ..solving.level_pictures import hold
-from ..solving.levels import descend, enlarge, halve_pictures
+from ..solving.level_pictures import store_pictures
 from ..solving.plan import Limits
-from ..solving.pyramid import level_shapes
-from ..solving.rounds import Stop
-from ..solving.spec import BETAS, stacks_of
-from ..solving.spec import Problem as Prepared
+from ..solving.spec import BETAS, Spec
 from ..solving.store import MemoryStore
 from ..system.memory import check_memory
+from .pipeline import Solved, solve_in_store
 from .solution import Solution
 
 FloatArray = npt.NDArray[np.float32]
@@ -63,32 +57,30 @@ def solve(
     asked = _accept(_asked(target, guides))
     height, width, planes = asked.targets[0].shape
     check_memory((width, height), len(asked.guides), planes, asked.images)
-    shapes = level_shapes(height, width, options.levels)
-    check_registration(options.registration, (height, width))
-    shape = Shape(len(asked.guides), planes, height, width)
-    backend = open_backend(options, BETAS, shape, _prepared(asked, shapes, options, "cpu").objective)
-    solved = None
+    spec = _spec(asked, options)
+    backend = open_backend(options, BETAS, Shape(spec.layers, planes, height, width), spec.objective)
+    found = None
     try:
-        solved = _solve(asked, shapes, options, backend, callback)
+        found = _solve(asked, spec, backend, callback)
     except DeviceMemoryError as error:  # somebody else took the memory meanwhile
         if options.backend != "auto":
             raise
         warn_of_fallback(error)
-    if solved is None:
+    if found is None:
         backend = CpuBackend(options.threads, BETAS)
-        solved = _solve(asked, shapes, options, backend, callback)
-    layers, history, stop, balance = solved
+        found = _solve(asked, spec, backend, callback)
+    layers, solved = found
     return Solution(
         layers=decode(np.ascontiguousarray(np.moveaxis(layers, 1, -1))),
         targets=np.stack([asked.shown(target) for target in asked.targets]),
         guides=np.stack([asked.shown(guide) for guide in asked.guides]),
         arrangements=tuple(one.placed(len(asked.guides)) for one in asked.arrangements),
-        balance=balance,
+        balance=solved.balance,
         masks=asked.weights,
         options=options,
-        history=history,
+        history=solved.history,
         backend=backend.name,
-        stop=stop,
+        stop=solved.stop,
         seconds=time.perf_counter() - began,
         device=backend.device,
         shape="disc" if asked.disc else "sheet",
@@ -176,34 +168,21 @@ def _accept(problem: Problem) -> _Asked:
     return _Asked(spread[:count], spread[count:], weights, arrangements, problem.shape == "disc")
 
 
-def _prepared(
-    asked: _Asked, shapes: list[tuple[int, int]], options: Options, backend: Literal["cpu", "cuda"]
-) -> Prepared:
+def _spec(asked: _Asked, options: Options) -> Spec:
     """Return what is asked for as tasks need to know it."""
-    planes = tuple(picture.shape[2] for picture in asked.pictures)
-    stacks = stacks_of(asked.arrangements)
-    return Prepared(len(asked.guides), planes[0], tuple(shapes), planes, options, backend, stacks, asked.disc)
+    height, width, _ = asked.targets[0].shape
+    planes = [picture.shape[2] for picture in asked.pictures]
+    return Spec.resolve(asked.arrangements, len(asked.guides), (width, height), planes, options, asked.disc)
 
 
-def _solve(
-    asked: _Asked,
-    shapes: list[tuple[int, int]],
-    options: Options,
-    backend: Backend,
-    callback: Callback | None,
-) -> tuple[FloatArray, History, Stop, Balance]:
-    """Solve every level; return layers (N, C, H, W) at full size, the history, and why it ended; close it."""
-    problem, store = _prepared(asked, shapes, options, backend.name), MemoryStore()
-    problem.save(store)
-    hold(store, problem, asked.pictures)
+def _solve(asked: _Asked, spec: Spec, backend: Backend, callback: Callback | None) -> tuple[FloatArray, Solved]:
+    """Solve every level; return layers (N, C, H, W) at full size, and what else came of it; close the backend."""
+    spec, store = dataclasses.replace(spec, backend=backend.name), MemoryStore()
+    store_pictures(store, spec, asked.pictures)
     executor = Serial(backend)
     try:
-        halve_pictures(store, problem, executor)
-        problem, balance = balanced(store, problem)
-        problem.save(store)
-        history, record = descend(store, executor, Limits(), Silent(callback))
-        executor.drop()
-        layers = store.open(enlarge(store, executor, record)).data[:, 0]
+        solved = solve_in_store(store, spec, executor, Limits(), Callbacks(callback))
+        layers = store.open(solved.layers).data[:, 0]
     finally:
         executor.close()
-    return np.swapaxes(layers, 0, 1), history, record.stop or "iterations", balance
+    return np.swapaxes(layers, 0, 1), solved

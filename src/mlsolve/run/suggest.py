@@ -24,10 +24,9 @@ from ..solving.balance import Balance
 from ..solving.balancing import balanced
 from ..solving.executors.serial import Serial
 from ..solving.history import Step
-from ..solving.level_pictures import HIGHEST, hold
+from ..solving.level_pictures import HIGHEST, store_pictures
 from ..solving.levels import halve_pictures
-from ..solving.pyramid import level_shapes
-from ..solving.spec import BETAS, Problem, StackOf, stacks_of
+from ..solving.spec import BETAS, Spec, StackSpec
 from ..solving.store import MemoryStore
 from ..solving.trial import LONGEST, Trial
 
@@ -85,46 +84,44 @@ def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Sugges
     longest = _FINER if between else LONGEST
     scale = min(1.0, longest / max(size))
     small = max(11, round(size[0] * scale)), max(11, round(size[1] * scale))
-    store, problem = _prepared(job, small, scale)
+    store, spec = _prepared(job, size, small, scale)
     tell("exposures")
-    problem, balance = balanced(store, problem)
-    trial = Trial(store, problem, longest)
-    present = trial.solve(problem.stacks)
+    spec, balance = balanced(store, spec)
+    trial = Trial(store, spec, longest)
+    present = trial.solve(spec.stacks)
     names = tuple(path.name for path in job.targets)
     alone = []
     if len(names) > 1:
-        for stack, name in zip(problem.stacks, names, strict=True):
+        for stack, name in zip(spec.stacks, names, strict=True):
             tell(f"{name} alone")
-            alone.append(_alone(trial, stack, problem))
-    better = _better(store, problem, present, job, longest, tell)
+            alone.append(_alone(trial, stack, spec))
+    better = _better(store, spec, present, job, longest, tell)
     return Suggestion(names, balance, present, tuple(alone), better)
 
 
-def _prepared(job: Job, size: tuple[int, int], scale: float) -> tuple[MemoryStore, Problem]:
-    """Return `job` at `size` = (width, height), `scale` pixels for one of its own, with its pictures."""
+def _prepared(
+    job: Job, full_size: tuple[int, int], size: tuple[int, int], scale: float
+) -> tuple[MemoryStore, Spec]:
+    """Return `job` at `size` = (width, height), `scale` pixels for one of `full_size`, with its pictures."""
     pictures = [_picture(entry, size, job) for entry in job.entries]
     count = len(job.targets) + len(job.guides)
     pictures = [
         *pictures[:count],
         *(mask.mean(axis=2, keepdims=True, dtype=np.float32) for mask in pictures[count:]),
     ]
-    shapes = tuple(level_shapes(size[1], size[0], None))
-    options = dataclasses.replace(
-        job.options, levels=len(shapes), registration=job.options.registration * scale, backend="cpu"
-    )
-    planes = tuple(picture.shape[2] for picture in pictures)
-    stacks = tuple(stack.scaled(scale) for stack in stacks_of(job.arrangements))
-    colour, disc = max(planes[:count]), job.shape == "disc"
-    problem = Problem(len(job.guides), colour, shapes, planes, options, "cpu", stacks, disc)
+    planes = [picture.shape[2] for picture in pictures]
+    options = dataclasses.replace(job.options, levels=None)
+    full = Spec.resolve(job.arrangements, len(job.guides), full_size, planes, options, job.shape == "disc")
+    spec = full.scaled(size, scale)
     store = MemoryStore()
-    problem.save(store)
-    hold(store, problem, pictures)
+    spec.save(store)
+    store_pictures(store, spec, pictures)
     executor = Serial(CpuBackend(1, BETAS))
     try:
-        halve_pictures(store, problem, executor)
+        halve_pictures(store, spec, executor)
     finally:
         executor.close()
-    return store, problem
+    return store, spec
 
 
 def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
@@ -142,17 +139,15 @@ def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
     return fit_image(np.ascontiguousarray(upright), size, job.fit)
 
 
-def _alone(trial: Trial, stack: StackOf, problem: Problem) -> Step:
+def _alone(trial: Trial, stack: StackSpec, spec: Spec) -> Step:
     """Return what comes of one arrangement if the others hardly count."""
-    others = [
-        stack if one is stack else dataclasses.replace(one, weight=one.weight * 1e-6) for one in problem.stacks
-    ]
+    others = [stack if one is stack else dataclasses.replace(one, weight=one.weight * 1e-6) for one in spec.stacks]
     return trial.solve(others)
 
 
 def _better(
     store: MemoryStore,
-    problem: Problem,
+    spec: Spec,
     present: Step,
     job: Job,
     longest: int,
@@ -160,15 +155,15 @@ def _better(
 ) -> tuple[Better, ...]:
     """Return placements of single sheets, and of the best of them together, that lower the loss."""
     found: list[Better] = []
-    for a, stack in enumerate(problem.stacks[1:], start=1):
-        place, best = list(stack.placed(problem.layers)), present
+    for a, stack in enumerate(spec.stacks[1:], start=1):
+        place, best = list(stack.placed(spec.layers)), present
         for k, one in enumerate(place):
-            for degrees, flip in _ways(problem):
+            for degrees, flip in _ways(spec):
                 tried = dataclasses.replace(one, rotate=degrees, flip=flip)
                 if _same(tried, one):
                     continue
                 tell(f"layer {one.layer} of {job.targets[a].name}, {tried.words()}")
-                step = _with(store, problem, a, [*place[:k], tried, *place[k + 1 :]], longest)
+                step = _with(store, spec, a, [*place[:k], tried, *place[k + 1 :]], longest)
                 if step.loss < best.loss * (1 - _WORTH):
                     best = step
                     place = [*place[:k], tried, *place[k + 1 :]]
@@ -178,9 +173,9 @@ def _better(
     return tuple(found[:_MOST])
 
 
-def _ways(problem: Problem) -> Sequence[tuple[float, Flip | None]]:
+def _ways(spec: Spec) -> Sequence[tuple[float, Flip | None]]:
     """Return the turns and flips that a sheet can have, each once."""
-    height, width = problem.shapes[-1]
+    height, width = spec.shapes[-1]
     turns = (0.0, 90.0, 180.0, 270.0) if height == width else (0.0, 180.0)
     flips: tuple[Flip | None, ...] = (None, "h")
     return list(itertools.product(turns, flips))
@@ -191,8 +186,8 @@ def _same(one: Placement, other: Placement) -> bool:
     return one.move(shape) == other.move(shape)
 
 
-def _with(store: MemoryStore, problem: Problem, number: int, place: Sequence[Placement], longest: int) -> Step:
-    """Return what comes of `problem` where the sheets of one arrangement lie otherwise."""
-    stacks = list(problem.stacks)
+def _with(store: MemoryStore, spec: Spec, number: int, place: Sequence[Placement], longest: int) -> Step:
+    """Return what comes of `spec` where the sheets of one arrangement lie otherwise."""
+    stacks = list(spec.stacks)
     stacks[number] = dataclasses.replace(stacks[number], place=tuple(place))
-    return Trial(store, problem, longest).solve(stacks)
+    return Trial(store, spec, longest).solve(stacks)

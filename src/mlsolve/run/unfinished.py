@@ -15,7 +15,7 @@ from ..job.arrangements import Arrangement, Placement
 from ..job.job import Job
 from ..job.options import Options
 from ..report.result import versions
-from ..solving.spec import Problem
+from ..solving.spec import Spec
 from ..system.lock import NAME as LOCK
 
 SUFFIX: Final = ".unfinished"
@@ -89,14 +89,14 @@ def sweep(root: Path) -> None:
         entry.unlink(missing_ok=True)
 
 
-def dependencies(problem: Problem, device: str | None) -> dict[str, str | None]:
+def dependencies(spec: Spec, device: str | None) -> dict[str, str | None]:
     """Return all on which the last places of a result depend."""
     packages = {name: value for name, value in versions().items() if name not in ("python", "pillow")}
     return {
         **packages,
         "kernels": sources_digest(),
         "machine": platform.machine(),
-        "backend": problem.backend,
+        "backend": spec.backend,
         "device": device,
     }
 

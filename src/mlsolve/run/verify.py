@@ -1,5 +1,6 @@
 """Scoring a folder of layers again, by region, from its files."""
 
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -7,19 +8,19 @@ from typing import Any
 
 from ..errors import InputError
 from ..job.job import Job
-from ..scoring.bands import Proof
-from ..scoring.layer_files import prove
+from ..scoring.bands import Scoring
+from ..scoring.layer_files import score_layer_files
 from ..solving.backends import CpuBackend
 from ..solving.executors.serial import Serial
-from ..solving.spec import BETAS, Problem, stacks_of
+from ..solving.spec import BETAS
 from ..solving.store import DiskStore
-from .budget import Machine, shares
+from .budget import Budget, shares
 from .inputs import make_pictures
-from .outputs import codes_of, laid_stacks
-from .pipeline import opened, planes_of_pictures
+from .job_spec import opened, planes_of_pictures, spec_at
+from .outputs import codes_of, placed_stacks
 
 
-def score_folder(folder: Path, job: Job) -> Proof:
+def score_folder(folder: Path, job: Job) -> Scoring:
     """Return what the layers in `folder` score against targets and guides of `job`, whose size is theirs.
 
     Arrangements that name no exposure have that of the options. The pictures are brought to that size in a
@@ -27,22 +28,20 @@ def score_folder(folder: Path, job: Job) -> Proof:
     """
     assert job.size is not None
     files = opened(job)
-    planes = planes_of_pictures(job, files)
-    shape, stacks = (job.size[1], job.size[0]), stacks_of(job.arrangements)
-    disc = job.shape == "disc"
-    problem = Problem(len(job.guides), max(planes), (shape,), planes, job.options, "cpu", stacks, disc)
-    parts = shares(Machine(), problem, job, list(files.values()), None)
+    options = dataclasses.replace(job.options, levels=1)
+    spec, disc = spec_at(job, job.size, planes_of_pictures(job, files), options), job.shape == "disc"
+    parts = shares(Budget(), spec, job, list(files.values()), None)
     with _temporary(folder) as name:
         store, executor = DiskStore(Path(name)), Serial(CpuBackend(1, BETAS))
         try:
-            problem.save(store)
+            spec.save(store)
             make_pictures(store, job, files, executor, parts.side, lambda number, share: None)
         finally:
             executor.close()
-        wanted, registration = codes_of(store, problem), job.options.registration
-        return prove(
+        wanted, registration = codes_of(store, spec), job.options.registration
+        return score_layer_files(
             folder,
-            laid_stacks(problem),
+            placed_stacks(spec),
             wanted,
             store,
             rows=parts.rows,

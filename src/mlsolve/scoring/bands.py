@@ -25,9 +25,9 @@ from mlsolve_kernels.window import RADIUS
 
 from ..job.arrangements import Placement
 from ..pictures.arrays import code_values, planar
-from ..pictures.colour import light_from_srgb, seen, srgb_from_light
-from .placed import laid
-from .scores import Off, Scores, StackScores
+from ..pictures.colour import composite, light_from_srgb, srgb_from_light
+from .placed import placed_rows
+from .scores import Misalignment, Scores, StackScores
 
 FloatArray = npt.NDArray[np.float32]
 Sink = Callable[[npt.NDArray[np.uint8]], None]
@@ -108,7 +108,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Laid:
+class PlacedStack:
     """An arrangement that is to be proved."""
 
     place: tuple[Placement, ...]
@@ -119,26 +119,26 @@ class Laid:
     count alike."""
 
 
-class StackProof:
+class StackScoring:
     """Scores and previews of one stack against its target, and of the same stack with its sheets off."""
 
     def __init__(
-        self, size: tuple[int, int], laid: Laid, distances: Sequence[int], sink: Sink, cell: int = CELL
+        self, size: tuple[int, int], placed: PlacedStack, distances: Sequence[int], sink: Sink, cell: int = CELL
     ) -> None:
         """size: (width, height) in pixels. distances: by how many pixels sheets are off. sink: takes the stack.
 
         cell: longer side of target and stack on the contact sheet, at the most.
         """
         shape = size[1], size[0]
-        self.laid = laid
+        self.placed = placed
         self.target, self.cell = Preview(size, cell), Preview(size, cell)
-        self.sheets = [Preview(size, SHEET_CELL) for _ in laid.place]
+        self.sheets = [Preview(size, SHEET_CELL) for _ in placed.place]
         self.off = [(distance, Preview(size, cell)) for distance in distances]
         self.whole = Preview(size, STACK, sink)
-        self.moves = [one.move(shape) for one in laid.place]
+        self.moves = [one.move(shape) for one in placed.place]
         self.away = [aside(shape, self.moves, distance) for distance in distances]
         # Of the stack, of each sheet alone, and of the stack with its sheets off, each to the target.
-        self.similarity = [0] * (1 + len(laid.place) + len(distances))
+        self.similarity = [0] * (1 + len(placed.place) + len(distances))
         self.error = [0] * (1 + len(distances))
         self.values = 0.0
         """Pixels times planes, or their weights."""
@@ -152,7 +152,8 @@ class StackProof:
         psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
         away, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
         off = [
-            Off(distance, ssim[count + number], psnr[1 + number]) for number, (distance, _) in enumerate(self.off)
+            Misalignment(distance, ssim[count + number], psnr[1 + number])
+            for number, (distance, _) in enumerate(self.off)
         ]
         return StackScores(ssim[0], psnr[0], tuple(away), tuple(off))
 
@@ -195,14 +196,14 @@ def previews_bytes(
     return 2 * layers * taken(CELL) + of_stacks + sum(sheets) * taken(SHEET_CELL)
 
 
-class Proof:
+class Scoring:
     """Scores and previews of stacks against their targets, and of layers against their guides."""
 
     def __init__(
         self,
         size: tuple[int, int],
         layers: int,
-        stacks: Sequence[Laid],
+        stacks: Sequence[PlacedStack],
         team: Team,
         sinks: Sequence[Sink],
         registration: float = 0.0,
@@ -223,8 +224,8 @@ class Proof:
         self.guides = [Preview(size, CELL) for _ in range(layers)]
         distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
         self.stacks = [
-            StackProof(size, laid, distances if len(laid.place) > 1 else (), sink, cell)
-            for laid, sink in zip(stacks, sinks, strict=True)
+            StackScoring(size, placed, distances if len(placed.place) > 1 else (), sink, cell)
+            for placed, sink in zip(stacks, sinks, strict=True)
         ]
 
     def feed(
@@ -251,21 +252,21 @@ class Proof:
         for number, stack in enumerate(self.stacks):
             target = wanted(number, outer)
             stack.weights = self._circle
-            if stack.laid.mask is not None:
-                mask = wanted(stack.laid.mask, outer)[..., 0]
+            if stack.placed.mask is not None:
+                mask = wanted(stack.placed.mask, outer)[..., 0]
                 stack.weights = np.ascontiguousarray(mask if self._circle is None else mask * self._circle)
             of_stack = counts if stack.weights is None else float(stack.weights[inner].sum(dtype=np.float64))
             stack.values += of_stack * target.shape[2]
             stack.target.feed(target[inner])
-            whole = seen(self._passing(stack, layer, target, outer, counted), stack.laid.exposure)
+            whole = composite(self._passing(stack, layer, target, outer, counted), stack.placed.exposure)
             stack.whole.feed(whole[inner])
             stack.cell.feed(whole[inner])
             self._compare(stack, 0, 0, whole, target, counted)
             for at, ((_, look), moves) in enumerate(zip(stack.off, stack.away, strict=True)):
                 del whole  # before the next one takes its memory
-                both = zip(stack.laid.place, moves, strict=True)
-                lying = (self._laid(layer, one.layer - 1, move, outer) for one, move in both)
-                whole = seen(lying, stack.laid.exposure)
+                both = zip(stack.placed.place, moves, strict=True)
+                sheets = (self._placed(layer, one.layer - 1, move, outer) for one, move in both)
+                whole = composite(sheets, stack.placed.exposure)
                 look.feed(whole[inner])
                 self._compare(stack, 1 + len(stack.sheets) + at, 1 + at, whole, target, counted)
             del whole
@@ -280,28 +281,28 @@ class Proof:
 
     def _passing(
         self,
-        stack: StackProof,
+        stack: StackScoring,
         layer: Callable[[int, Region], FloatArray],
         target: FloatArray,
         rows: Region,
         counted: Region,
     ) -> Iterator[FloatArray]:
         """Give rows of one sheet of a stack after the other as it lies there; each is compared with the target."""
-        both = zip(stack.laid.place, stack.moves, strict=True)
+        both = zip(stack.placed.place, stack.moves, strict=True)
         for k, (one, move) in enumerate(both):
-            sheet = self._laid(layer, one.layer - 1, move, rows)
+            sheet = self._placed(layer, one.layer - 1, move, rows)
             stack.sheets[k].feed(sheet[counted.top : counted.bottom])
             stack.similarity[1 + k] += self._similar(sheet, target, counted, stack.weights)
             yield sheet
 
-    def _laid(
+    def _placed(
         self, layer: Callable[[int, Region], FloatArray], number: int, move: Move, rows: Region
     ) -> FloatArray:
         """Return rows of a layer that lies as `move` says."""
-        return laid(lambda region: layer(number, region), self._shape, move, rows.top, rows.bottom)
+        return placed_rows(lambda region: layer(number, region), self._shape, move, rows.top, rows.bottom)
 
     def _compare(
-        self, stack: StackProof, ssim: int, error: int, whole: FloatArray, target: FloatArray, counted: Region
+        self, stack: StackScoring, ssim: int, error: int, whole: FloatArray, target: FloatArray, counted: Region
     ) -> None:
         """Add similarity and error of what is `counted` of a stack to their sums."""
         stack.similarity[ssim] += self._similar(whole, target, counted, stack.weights)

@@ -14,10 +14,10 @@ from mlsolve_kernels.threads import Team
 
 from ..errors import InputError
 from ..pictures import picture_files
-from ..solving.decoding import spool
+from ..solving.decoding import decode_into
 from ..solving.level_pictures import HIGHEST
 from ..solving.store import Store
-from .bands import Laid, Proof, Sink, shown
+from .bands import PlacedStack, Scoring, Sink, shown
 
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
 _SPOOL: Final = "proof"
@@ -29,9 +29,9 @@ Wanted = Callable[[int, Region], npt.NDArray[np.uint16]]
 """Gives a region of a target, a guide or a mask, as counted in `solving.spec`: codes (h, w, C) uint16."""
 
 
-def prove(
+def score_layer_files(
     folder: Path,
-    stacks: Sequence[Laid],
+    stacks: Sequence[PlacedStack],
     wanted: Wanted,
     store: Store,
     threads: int | None = None,
@@ -40,7 +40,7 @@ def prove(
     tell: Callable[[float], None] = lambda share: None,
     write: bool = True,
     round_sheets: bool = False,
-) -> Proof:
+) -> Scoring:
     """Score the layers in `folder` from their files, `rows` rows at a time.
 
     store: takes the layers as they are decoded, for sheets that lie turned are not seen in the files' order.
@@ -56,7 +56,7 @@ def prove(
         writers.callback(team.close)
         arrays = []
         for number, file in enumerate(files):
-            arrays.append(spool(store, f"{_SPOOL}/layer-{number}", file))
+            arrays.append(decode_into(store, f"{_SPOOL}/layer-{number}", file))
             tell(_DECODING * (number + 1) / len(files))
         sinks: list[Sink] = [lambda _: None] * len(stacks)
         if write:
@@ -71,14 +71,14 @@ def prove(
                 arrays[number].read((plane,), region, out)
             return _values(np.moveaxis(codes, 0, -1), planes)
 
-        proof = Proof(size, len(files), stacks, team, sinks, registration, round_sheets)
+        scoring = Scoring(size, len(files), stacks, team, sinks, registration, round_sheets)
         for top in range(0, size[1], rows):
-            proof.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
+            scoring.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
             tell(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))
         for array in arrays:
             array.close()
         store.remove(_SPOOL)
-        return proof
+        return scoring
 
 
 def _values(codes: npt.NDArray[np.uint16], planes: int) -> npt.NDArray[np.float32]:

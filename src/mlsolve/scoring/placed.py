@@ -15,7 +15,7 @@ from mlsolve_kernels.placement.move import Move
 from mlsolve_kernels.region import Region
 
 from ..job.arrangements import Placement
-from ..pictures.colour import decode, encode, seen
+from ..pictures.colour import composite, decode, encode
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,20 +26,22 @@ ACROSS: Final = 512
 """Columns that are interpolated together: of a turned sheet a square is read for them."""
 
 
-def lay(image: FloatArray, placement: Placement) -> FloatArray:
+def place_sheet(image: FloatArray, placement: Placement) -> FloatArray:
     """Return `image` (H, W, C), float32 sRGB in [0, 1], as it is seen where it lies as `placement` says."""
     shape = image.shape[:2]
-    return laid(
+    return placed_rows(
         lambda region: image[region.top : region.bottom, region.left : region.right], shape, placement.move(shape)
     )
 
 
-def stack_of(layers: Sequence[FloatArray], place: Sequence[Placement], exposure: float) -> FloatArray:
+def composite_placed(layers: Sequence[FloatArray], place: Sequence[Placement], exposure: float) -> FloatArray:
     """Return the stack that layers (H, W, C), float32 sRGB in [0, 1], show at `exposure` where they lie so."""
-    return seen([lay(layers[one.layer - 1], one) for one in place], exposure)
+    return composite([place_sheet(layers[one.layer - 1], one) for one in place], exposure)
 
 
-def laid(read: Read, shape: tuple[int, int], move: Move, top: int = 0, bottom: int | None = None) -> FloatArray:
+def placed_rows(
+    read: Read, shape: tuple[int, int], move: Move, top: int = 0, bottom: int | None = None
+) -> FloatArray:
     """Return rows top … bottom - 1, (h, W, C), of a sheet of `shape` = (height, width) that lies as `move` says."""
     bottom = shape[0] if bottom is None else bottom
     if move.exact:

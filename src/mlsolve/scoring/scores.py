@@ -14,7 +14,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Off:
+class Misalignment:
     """What a stack scores whose sheets lie off by so many pixels, the first excepted."""
 
     pixels: float
@@ -31,9 +31,9 @@ class StackScores:
     """Mean SSIM of the stack as seen to its target, sRGB code values."""
     psnr: float
     """Peak signal-to-noise ratio of the same, in decibels."""
-    gives_away: tuple[float, ...] = ()
+    leak: tuple[float, ...] = ()
     """Mean SSIM of each of its sheets alone, as it lies there, to the target: what it gives away of the picture."""
-    off: tuple[Off, ...] = ()
+    off: tuple[Misalignment, ...] = ()
     """What it scores with its sheets off."""
 
 

@@ -16,7 +16,7 @@ from ..pictures.colour import GAMMA
 from ..ranges import MIN_EXPOSURE
 from .balance import FLOOR, Balance, balance_exposures
 from .level_pictures import LevelPictures
-from .spec import Problem, StackOf
+from .spec import Spec, StackSpec
 from .store import Store
 from .trial import Trial, level_tried
 
@@ -32,19 +32,19 @@ _LOOKED_AT: Final = 1 << 20
 """Pixels of the largest level that is looked at: means change little from there on."""
 
 
-def balanced(store: Store, problem: Problem, tune: bool = True) -> tuple[Problem, Balance]:
-    """Return `problem` with every exposure and share named, and how they came about; its pictures are in `store`.
+def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance]:
+    """Return `spec` with every exposure and share named, and how they came about; its pictures are in `store`.
 
     tune: whether exposures that mean densities suggest are tried, and others beside them, if there is a level small
     enough.
     """
     level = max(
-        (number for number, (height, width) in enumerate(problem.shapes, start=1) if height * width <= _LOOKED_AT),
+        (number for number, (height, width) in enumerate(spec.shapes, start=1) if height * width <= _LOOKED_AT),
         default=1,
     )
-    shape = problem.shapes[level - 1]
+    shape = spec.shapes[level - 1]
     bands = [Region(top, min(top + _ROWS, shape[0]), 0, shape[1]) for top in range(0, shape[0], _ROWS)]
-    pictures, pixels = LevelPictures(store, problem, level), shape[0] * shape[1]
+    pictures, pixels = LevelPictures(store, spec, level), shape[0] * shape[1]
 
     def mean(picture: int, plane: int, value: Callable[[Array], Array]) -> float:
         """Return the sum of `value` of a plane, of round sheets of what lies in the circle, over all pixels."""
@@ -52,60 +52,60 @@ def balanced(store: Store, problem: Problem, tune: bool = True) -> tuple[Problem
         for band in bands:
             found = np.empty((band.height, band.width), dtype=np.float32)
             values = value(pictures.read(picture, plane, band, found).astype(np.float64))
-            total += float((values * _counted(problem, shape, band)).sum())
+            total += float((values * _counted(spec, shape, band)).sum())
         return total / pixels
 
     def densities(picture: int) -> list[float]:
         """Return the mean density of every plane."""
-        sums = (mean(picture, plane, _density) for plane in range(problem.planes))
+        sums = (mean(picture, plane, _density) for plane in range(spec.planes))
         return [total / circle for total in sums]
 
-    circle = sum(float(_counted(problem, shape, band).sum()) for band in bands) / pixels
-    count = len(problem.stacks)
+    circle = sum(float(_counted(spec, shape, band).sum()) for band in bands) / pixels
+    count = len(spec.stacks)
     shares = [
-        mean(problem.mask(a), 0, lambda weights: weights) if stack.masked else circle
-        for a, stack in enumerate(problem.stacks)
+        mean(spec.mask(a), 0, lambda weights: weights) if stack.masked else circle
+        for a, stack in enumerate(spec.stacks)
     ]
     if min(shares) == 0:
         raise InputError(
             f"the mask of arrangement {shares.index(0) + 1} is black everywhere: nothing of its target would count"
         )
-    options = problem.options
+    options = spec.options
     wanted = np.array([densities(a) for a in range(count)])
-    guides = np.array([densities(problem.guide(k)) for k in range(problem.layers)])
+    guides = np.array([densities(spec.guide(k)) for k in range(spec.layers)])
     found = balance_exposures(
-        [[one.layer - 1 for one in stack.placed(problem.layers)] for stack in problem.stacks],
+        [[one.layer - 1 for one in stack.placed(spec.layers)] for stack in spec.stacks],
         wanted,
         guides,
-        [stack.exposure for stack in problem.stacks],
+        [stack.exposure for stack in spec.stacks],
         options.exposure,
         (options.min_density, options.max_density),
     )
     shared = tuple(
-        dataclasses.replace(stack, share=share) for stack, share in zip(problem.stacks, shares, strict=True)
+        dataclasses.replace(stack, share=share) for stack, share in zip(spec.stacks, shares, strict=True)
     )
-    problem = dataclasses.replace(problem, stacks=shared, disc_share=circle)
+    spec = dataclasses.replace(spec, stacks=shared, disc_share=circle)
     free = [
         a
         for a, (named, e) in enumerate(zip(found.named, found.exposures, strict=True))
         if not named and e < found.largest
     ]
-    if tune and free and level_tried(problem) is not None:
-        exposures = _tuned(Trial(store, problem), problem.stacks, list(found.exposures), free, found.largest)
+    if tune and free and level_tried(spec) is not None:
+        exposures = _tuned(Trial(store, spec), spec.stacks, list(found.exposures), free, found.largest)
         again = balance_exposures(found.stacks, wanted, guides, exposures, options.exposure, found.limits)
         # Of the cast the grey part is what was tried out.
         cast = again.cast - again.cast.mean(axis=1, keepdims=True)
         found = dataclasses.replace(found, exposures=tuple(exposures), cast=cast, densities=again.densities)
-    return dataclasses.replace(problem, stacks=_exposed(problem.stacks, found.exposures)), found
+    return dataclasses.replace(spec, stacks=_exposed(spec.stacks, found.exposures)), found
 
 
-def _exposed(stacks: Sequence[StackOf], exposures: Sequence[float]) -> tuple[StackOf, ...]:
+def _exposed(stacks: Sequence[StackSpec], exposures: Sequence[float]) -> tuple[StackSpec, ...]:
     both = zip(stacks, exposures, strict=True)
     return tuple(dataclasses.replace(stack, exposure=exposure) for stack, exposure in both)
 
 
 def _tuned(
-    trial: Trial, stacks: Sequence[StackOf], exposures: list[float], free: list[int], largest: float
+    trial: Trial, stacks: Sequence[StackSpec], exposures: list[float], free: list[int], largest: float
 ) -> list[float]:
     """Return exposures whose loss is lower where the problem is solved small; those of the stacks `free` change.
 
@@ -134,8 +134,8 @@ def _density(values: Array) -> Array:
     return np.asarray(-GAMMA * np.log10(np.maximum(values, FLOOR)))
 
 
-def _counted(problem: Problem, shape: tuple[int, int], band: Region) -> Array:
+def _counted(spec: Spec, shape: tuple[int, int], band: Region) -> Array:
     """Return 1 where pixels of a band count, 0 outside the circle of round sheets."""
-    if not problem.disc:
+    if not spec.disc:
         return np.ones((band.height, band.width))
     return disc(shape, Frame(band.top, band.left), (band.height, band.width)).astype(np.float64)

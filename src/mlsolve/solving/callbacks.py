@@ -1,29 +1,42 @@
-"""A listener for solves that nobody watches."""
+"""Listeners: what hears of a solve while it goes on."""
 
 from collections.abc import Callable
 
 from .history import Step
 from .rounds import Round
+from .spec import Spec
+from .store import Store
 from .tiles import Tile
 
 Callback = Callable[[Step], bool | None]
 
 
-class Silent:
-    """Tells a callback of every step, if there is one, and of nothing else."""
-
-    def __init__(self, callback: Callback | None = None) -> None:
-        """callback: as for `solve`."""
-        self._callback = callback
+class Listener:
+    """Hears of a solve and does nothing; subclasses do. Any method may raise to end the solve at once."""
 
     def begin_round(self, plan: Round, tiles: int) -> None:
-        """A round begins."""
+        """A round of so many tiles begins."""
 
     def iteration(self, plan: Round, tile: Tile, at: int) -> None:
-        """An iteration of a tile is done."""
+        """Iteration `at` of the round, from 0, is done on a tile; heard only where tasks run in this process."""
 
     def tile(self, plan: Round, tile: Tile) -> None:
         """A tile is done."""
+
+    def step(self, step: Step) -> bool:
+        """An iteration is done on the whole image; return True to stop there."""
+        return False
+
+    def end_level(self, store: Store, spec: Spec, level: int, layers: str) -> None:
+        """A level is done; its layers are in the array `layers` of `store`, (C, 1 or 3, N, H, W)."""
+
+
+class Callbacks(Listener):
+    """Tells a callback of every step, if there is one."""
+
+    def __init__(self, callback: Callback | None = None) -> None:
+        """callback: as for `mlsolve.solve`."""
+        self._callback = callback
 
     def step(self, step: Step) -> bool:
         """Tell the callback."""

@@ -9,7 +9,7 @@ from .store import Array, Store
 from .store.zarr import CHUNK
 
 
-def spool(store: Store, name: str, picture: Picture) -> Array:
+def decode_into(store: Store, name: str, picture: Picture) -> Array:
     """Put `picture`, as it is stored in its file, into array `name` of `store`, (C, H, W) uint16; return the array.
 
     A band of rows at a time, so that no picture is in memory at once.

@@ -17,7 +17,7 @@ from mlsolve_kernels.resample.cpu import area_taps, resample, span
 
 from ..pictures.arrays import planar
 from ..pictures.colour import GAMMA, light_from_srgb
-from .spec import Problem
+from .spec import Spec
 from .store import Array, MemoryStore, Store
 from .tiles import tiles_of
 
@@ -34,28 +34,28 @@ def name_of(level: int, picture: int) -> str:
 
 
 @cache
-def meaning(full_size: bool) -> FloatArray:
+def code_table(full_size: bool) -> FloatArray:
     """Return the encoded transmittance of every code, (65536,) float32."""
     values = np.arange(CODES) / float(HIGHEST)
     # In float64, for what powers of float32 are in their last place depends on the processor.
     return (light_from_srgb(values) ** (1 / GAMMA) if full_size else values).astype(np.float32)
 
 
-def table_of(problem: Problem, level: int, picture: int = 0) -> FloatArray:
+def table_of(spec: Spec, level: int, picture: int = 0) -> FloatArray:
     """Return what every code of a picture means at `level`: encoded transmittance, or a weight in [0, 1]."""
-    weights = picture >= len(problem.stacks) + problem.layers
-    return meaning(level == problem.levels and not weights)
+    weights = picture >= len(spec.stacks) + spec.layers
+    return code_table(level == spec.levels and not weights)
 
 
 class LevelPictures:
     """The pictures of one level."""
 
-    def __init__(self, store: Store, problem: Problem, level: int) -> None:
+    def __init__(self, store: Store, spec: Spec, level: int) -> None:
         """Open the pictures of `level`."""
-        self.problem = problem
-        self._planes = problem.picture_planes
+        self.spec = spec
+        self._planes = spec.picture_planes
         self._arrays: list[Array] = [store.open(name_of(level, k)) for k in range(len(self._planes))]
-        self._tables = [table_of(problem, level, k) for k in range(len(self._planes))]
+        self._tables = [table_of(spec, level, k) for k in range(len(self._planes))]
 
     def read(self, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Put the encoded transmittance of a region, or the weights there, into `out` (h, w) and return it."""
@@ -67,27 +67,27 @@ class LevelPictures:
         return self._arrays[picture].read((at,), region, out, table)  # type: ignore[no-any-return, unused-ignore]
 
 
-def hold(store: MemoryStore, problem: Problem, images: Sequence[FloatArray]) -> None:
+def store_pictures(store: MemoryStore, spec: Spec, images: Sequence[FloatArray]) -> None:
     """Put `images` (H, W, C), sRGB or weights in [0, 1], into `store` as the problem's pictures at full size."""
-    shape = problem.shapes[-1]
+    shape = spec.shapes[-1]
     for number, image in enumerate(images):
-        array = store.create(name_of(problem.levels, number), (image.shape[2], *shape), np.uint16, shape)
+        array = store.create(name_of(spec.levels, number), (image.shape[2], *shape), np.uint16, shape)
         for codes, plane in zip(array.data, planar(image), strict=True):
             codes[...] = as_codes(plane)
 
 
 def halve_tile(store: Store, level: int, picture: int, region: Region) -> None:
     """Task: make `region` of a picture at `level` from the level above, each pixel the mean of four."""
-    problem = Problem.load(store)
-    (height, width), (fine_height, fine_width) = problem.shapes[level - 1 : level + 1]
+    spec = Spec.load(store)
+    (height, width), (fine_height, fine_width) = spec.shapes[level - 1 : level + 1]
     rows = area_taps(fine_height, height, region.top, region.bottom, factor=2.0)
     columns = area_taps(fine_width, width, region.left, region.right, factor=2.0)
     (top, bottom), (left, right) = span(rows), span(columns)
     source, target = store.open(name_of(level + 1, picture)), store.open(name_of(level, picture))
     fine = np.empty((1, bottom - top, right - left), dtype=np.float32)
     with target.tile((), region) as tile:
-        for plane in range(problem.picture_planes[picture]):
-            table = table_of(problem, level + 1, picture)
+        for plane in range(spec.picture_planes[picture]):
+            table = table_of(spec, level + 1, picture)
             source.read((plane,), Region(top, bottom, left, right), fine[0], table)
             tile.put((plane,), as_codes(resample(fine, (top, left), rows, columns)[0]))
 
@@ -97,12 +97,12 @@ def as_codes(values: npt.NDArray[np.floating[Any]]) -> CodeArray:
     return np.asarray(np.rint(np.clip(values, 0, 1) * HIGHEST), dtype=np.uint16)
 
 
-def histogram(store: Store, problem: Problem, level: int, picture: int) -> npt.NDArray[np.int64]:
+def histogram(store: Store, spec: Spec, level: int, picture: int) -> npt.NDArray[np.int64]:
     """Return how often every code occurs in a picture at `level`, (65536,), its planes together."""
     array, side = store.open(name_of(level, picture)), 512
     counts = np.zeros(CODES, dtype=np.int64)
-    for region in tiles_of(problem.shapes[level - 1], (side, side)):
+    for region in tiles_of(spec.shapes[level - 1], (side, side)):
         part = np.empty((region.height, region.width), dtype=np.uint16)
-        for plane in range(problem.picture_planes[picture]):
+        for plane in range(spec.picture_planes[picture]):
             counts += np.bincount(array.read((plane,), region, part).ravel(), minlength=CODES)
     return counts

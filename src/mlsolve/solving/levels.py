@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,15 +17,16 @@ from mlsolve_kernels.objective.terms import Sums
 from mlsolve_kernels.region import Region
 
 from ..errors import StoreError
+from .callbacks import Listener
 from .executors.base import Executor
 from .history import History, Step
 from .level_pictures import halve_tile, name_of
 from .plan import LevelPlan, Limits, plan_level, window_sides
 from .rounds import Round, Stop, Watch, advance_tile
-from .spec import Problem
-from .start import Doubled, thinning
+from .spec import Spec
+from .start import UpsampledLevel, thinning
 from .store import Store
-from .tile_coupling import lying_at
+from .tile_coupling import coupling_at
 from .tiles import Tile, groups_of, tiles_of
 
 _RECORD: Final = "progress"
@@ -68,28 +69,12 @@ class Record:
         return cls(**store.load(_RECORD)) if store.has(_RECORD) else cls()
 
 
-class Listener(Protocol):
-    """Hears of everything as it happens; may raise an exception to end it at once."""
-
-    def begin_round(self, plan: Round, tiles: int) -> None:
-        """A round of so many tiles begins."""
-
-    def iteration(self, plan: Round, tile: Tile, at: int) -> None:
-        """Iteration `at` of the round, from 0, is done on a tile; heard only where tasks run in this process."""
-
-    def tile(self, plan: Round, tile: Tile) -> None:
-        """A tile is done."""
-
-    def step(self, step: Step) -> bool:
-        """An iteration is done on the whole image; return True to stop there."""
-
-
-def halve_pictures(store: Store, problem: Problem, executor: Executor, side: int = PICTURE_SIDE) -> None:
+def halve_pictures(store: Store, spec: Spec, executor: Executor, side: int = PICTURE_SIDE) -> None:
     """Make the pictures of every level but the finest from those above; side: of a tile."""
-    for level in range(problem.levels - 1, 0, -1):
-        shape = problem.shapes[level - 1]
+    for level in range(spec.levels - 1, 0, -1):
+        shape = spec.shapes[level - 1]
         calls = []
-        for picture, planes in enumerate(problem.picture_planes):
+        for picture, planes in enumerate(spec.picture_planes):
             sides = min(side, shape[0]), min(side, shape[1])
             store.create(name_of(level, picture), (planes, *shape), np.uint16, sides)
             regions = tiles_of(shape, (side, side))
@@ -98,66 +83,71 @@ def halve_pictures(store: Store, problem: Problem, executor: Executor, side: int
             pass
 
 
-def descend(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Record]:
+def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Record]:
     """Do what is left of the solve in `store`, whose pictures are there; return its history, and where it ended.
 
     Where the listener stopped it the store's own record stays as it was before the last round, and descending
     again goes on from there.
     """
-    problem, record = Problem.load(store), Record.load(store)
+    spec, record = Spec.load(store), Record.load(store)
     began = time.perf_counter() - record.seconds
-    history = _history(problem, record)
+    history = _history(spec, record)
     for step in history:
         listener.step(step)
     while record.stop is None:
-        shape = problem.shapes[record.level - 1]
-        stack, total = (problem.layers, problem.planes), problem.options.iterations
-        plan = _plan_left(store, problem, record, limits)
+        shape = spec.shapes[record.level - 1]
+        stack, total = (spec.layers, spec.planes), spec.options.iterations
+        plan = _plan_left(store, spec, record, limits)
         if plan is None:
-            chosen = plan_level(shape, stack, total, limits, lying_at(problem, record.level))
-            plan = _begin_round(store, problem, record, chosen)
-        sums, stop = _carry_out(store, problem, plan, executor, history, listener)
-        steps = _steps(problem, plan, sums)
+            chosen = plan_level(shape, stack, total, limits, coupling_at(spec, record.level))
+            plan = _begin_round(store, spec, record, chosen)
+        sums, stop = _carry_out(store, spec, plan, executor, history, listener)
+        steps = _steps(spec, plan, sums)
         history += steps
         record.seconds = time.perf_counter() - began
-        _commit(store, problem, record, plan, sums, stop)
+        _commit(store, spec, record, plan, sums, stop)
+        if record.stop is not None or record.level != plan.level:
+            listener.end_level(store, spec, plan.level, f"{plan.name}/state")
     return History(history), record
 
 
-def enlarge(store: Store, executor: Executor, record: Record) -> str:
+def to_full_size(store: Store, executor: Executor, record: Record) -> str:
     """Bring the layers to full size if the solve ended at a coarser level; return the array that holds them."""
-    problem = Problem.load(store)
+    spec = Spec.load(store)
     name = _origin(record)
-    for level in range(record.state_level + 1, problem.levels + 1):
-        shape = problem.shapes[level - 1]
+    for level in range(record.state_level + 1, spec.levels + 1):
+        shape = spec.shapes[level - 1]
         larger = f"level-{level}/enlarged"
         sides = min(PICTURE_SIDE, shape[0]), min(PICTURE_SIDE, shape[1])
-        store.create(larger, (problem.planes, 1, problem.layers, *shape), np.float32, sides)
+        store.create(larger, (spec.planes, 1, spec.layers, *shape), np.float32, sides)
         calls = [(store, level, name, larger, region) for region in tiles_of(shape, (PICTURE_SIDE, PICTURE_SIDE))]
-        for _ in executor.map(enlarge_tile, calls):
+        for _ in executor.map(upsample_tile, calls):
             pass
         name = larger
     return name
 
 
-def enlarge_tile(store: Store, level: int, origin: str, name: str, region: Region) -> None:
+def upsample_tile(store: Store, level: int, origin: str, name: str, region: Region) -> None:
     """Task: bring `region` of the layers at the level below to `level`."""
-    problem = Problem.load(store)
-    low, high = (np.float32(bound) for bound in problem.bounds)
-    source, image = Doubled(store, problem, level, origin), np.empty((region.height, region.width), np.float32)
+    spec = Spec.load(store)
+    low, high = (np.float32(bound) for bound in spec.bounds)
+    source, image = (
+        UpsampledLevel(store, spec, level, origin),
+        np.empty((region.height, region.width), np.float32),
+    )
     with store.open(name).tile((), region) as tile:
-        for plane in range(problem.planes):
-            for layer in range(problem.layers):
+        for plane in range(spec.planes):
+            for layer in range(spec.layers):
                 tile.put((plane, 0, layer), np.clip(source.read(layer, plane, region, image), low, high))
 
 
-def tiles_of_round(problem: Problem, plan: Round) -> list[Tile]:
+def tiles_of_round(spec: Spec, plan: Round) -> list[Tile]:
     """Return the tiles of a round, in the order in which they are carried out."""
-    shape = problem.shapes[plan.level - 1]
-    planes = [(0, problem.planes)] if plan.together else [(plane, plane + 1) for plane in range(problem.planes)]
+    shape = spec.shapes[plan.level - 1]
+    planes = [(0, spec.planes)] if plan.together else [(plane, plane + 1) for plane in range(spec.planes)]
     if plan.together:
         return [Tile(*both, (region,)) for both in planes for region in tiles_of(shape, plan.sides)]
-    facings = lying_at(problem, plan.level).facings
+    facings = coupling_at(spec, plan.level).facings
     return [Tile(*both, group) for both in planes for group in groups_of(shape, plan.sides, facings)]
 
 
@@ -178,31 +168,31 @@ def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch |
     return sums
 
 
-def _plan_left(store: Store, problem: Problem, record: Record, limits: Limits) -> Round | None:
+def _plan_left(store: Store, spec: Spec, record: Record, limits: Limits) -> Round | None:
     """Return the plan of a round that was begun and suits our limits, None if there is none."""
     name = f"level-{record.level}/round-{record.number + 1}"
     if not store.has(f"{name}/plan"):
         return None
     with contextlib.suppress(StoreError, KeyError, TypeError, ValueError):
         plan = Round.load(store, record.level, record.number + 1)
-        planes = problem.planes if plan.together else 1
+        planes = spec.planes if plan.together else 1
         store.open(f"{name}/state")
         # With other limits than before the generation it was to start from may have another name.
         same = plan.first == record.iteration and plan.origin == _origin(record)
-        lying = lying_at(problem, plan.level)
-        whole = plan.sides == problem.shapes[plan.level - 1]
-        if same and limits.fit(problem.layers, planes, plan.window, lying.whole if whole else lying):
+        coupling = coupling_at(spec, plan.level)
+        whole = plan.sides == spec.shapes[plan.level - 1]
+        if same and limits.fit(spec.layers, planes, plan.window, coupling.whole if whole else coupling):
             return plan
     return None
 
 
-def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPlan) -> Round:
+def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) -> Round:
     """Plan the next round, make room for what it leaves, and return it."""
-    left = problem.options.iterations - record.iteration
+    left = spec.options.iterations - record.iteration
     iterations = min(chosen.iterations, left)
     last = iterations == left
-    shape = problem.shapes[record.level - 1]
-    window = window_sides(shape, chosen.sides, iterations, lying_at(problem, record.level))
+    shape = spec.shapes[record.level - 1]
+    window = window_sides(shape, chosen.sides, iterations, coupling_at(spec, record.level))
     plan = Round(
         record.level,
         record.number + 1,
@@ -210,14 +200,14 @@ def _begin_round(store: Store, problem: Problem, record: Record, chosen: LevelPl
         iterations,
         "generation" if record.iteration else "coarser" if record.level > 1 else "guides",
         _origin(record),
-        thinning(store, problem, 1) if record.level == 1 and record.iteration == 0 else 1.0,
+        thinning(store, spec, 1) if record.level == 1 and record.iteration == 0 else 1.0,
         not last,
         chosen.sides,
         window,
         chosen.together,
     )
     store.remove(plan.name)
-    _make_room(store, problem, plan)
+    _make_room(store, spec, plan)
     plan.save(store)
     return plan
 
@@ -227,15 +217,15 @@ def _origin(record: Record) -> str:
     return f"{record.state}/state" if record.state else ""
 
 
-def _make_room(store: Store, problem: Problem, plan: Round) -> None:
+def _make_room(store: Store, spec: Spec, plan: Round) -> None:
     """Create the array that a round leaves."""
-    shape = problem.planes, 3 if plan.moments else 1, problem.layers, *problem.shapes[plan.level - 1]
+    shape = spec.planes, 3 if plan.moments else 1, spec.layers, *spec.shapes[plan.level - 1]
     store.create(f"{plan.name}/state", shape, np.float32, plan.sides, 0 if plan.together else 1)
 
 
 def _carry_out(
     store: Store,
-    problem: Problem,
+    spec: Spec,
     plan: Round,
     executor: Executor,
     history: Sequence[Step],
@@ -245,15 +235,15 @@ def _carry_out(
 
     Where a setting ends it in the middle, the round is carried out again as far as that.
     """
-    tiles = tiles_of_round(problem, plan)
+    tiles = tiles_of_round(spec, plan)
     before = [step for step in history if step.level == plan.level]
     reasons: list[Stop | None] = []
 
     def judge(sums: Sums) -> Stop | None:
         """Tell of one more iteration of the whole image; return why to stop."""
-        step = _step(problem, plan, plan.first + len(reasons), sums)
+        step = _step(spec, plan, plan.first + len(reasons), sums)
         before.append(step)
-        reason = reason_to_stop(problem, before)
+        reason = reason_to_stop(spec, before)
         reasons.append("callback" if listener.step(step) and reason is None else reason)
         return reasons[-1]
 
@@ -274,7 +264,7 @@ def _carry_out(
         if stop is not None and number < len(sums):
             shorter = Round(**{**asdict(plan), "iterations": number, "moments": False})
             store.remove(plan.name)
-            _make_room(store, problem, shorter)
+            _make_room(store, spec, shorter)
             shorter.save(store)
             return _all_tiles(store, shorter, tiles, executor, listener), stop
         if stop is not None:
@@ -300,9 +290,7 @@ def _hearing(plan: Round, tile: Tile, listener: Listener) -> Callable[[int, Sums
     return lambda at, _: listener.iteration(plan, tile, at)
 
 
-def _commit(
-    store: Store, problem: Problem, record: Record, plan: Round, sums: list[Sums], stop: Stop | None
-) -> None:
+def _commit(store: Store, spec: Spec, record: Record, plan: Round, sums: list[Sums], stop: Stop | None) -> None:
     """Make the round the present generation, in one step; what it was made from is no longer needed."""
     store.flush()
     old = record.state
@@ -312,47 +300,47 @@ def _commit(
     if stop == "callback":
         record.stop = stop
         return
-    if plan.level == problem.levels and (stop or record.iteration == problem.options.iterations):
+    if plan.level == spec.levels and (stop or record.iteration == spec.options.iterations):
         record.stop = stop or "iterations"
-    elif stop or record.iteration == problem.options.iterations:
+    elif stop or record.iteration == spec.options.iterations:
         record.level, record.iteration, record.number = plan.level + 1, 0, 0
     record.save(store)
     if old:
         store.remove(old)
 
 
-def _history(problem: Problem, record: Record) -> list[Step]:
+def _history(spec: Spec, record: Record) -> list[Step]:
     """Return the steps that a record tells of."""
-    counts = dict.fromkeys(range(1, problem.levels + 1), 0)
+    counts = dict.fromkeys(range(1, spec.levels + 1), 0)
     steps = []
     for level, *sums in record.sums:
-        steps.append(_step_of(problem, level, counts[level], _sums(sums)))
+        steps.append(_step_of(spec, level, counts[level], _sums(sums)))
         counts[level] += 1
     return steps
 
 
-def _steps(problem: Problem, plan: Round, sums: list[Sums]) -> list[Step]:
-    return [_step(problem, plan, plan.first + number, one) for number, one in enumerate(sums)]
+def _steps(spec: Spec, plan: Round, sums: list[Sums]) -> list[Step]:
+    return [_step(spec, plan, plan.first + number, one) for number, one in enumerate(sums)]
 
 
-def _step(problem: Problem, plan: Round, before: int, sums: Sums) -> Step:
-    return _step_of(problem, plan.level, before, sums)
+def _step(spec: Spec, plan: Round, before: int, sums: Sums) -> Step:
+    return _step_of(spec, plan.level, before, sums)
 
 
-def _step_of(problem: Problem, level: int, before: int, sums: Sums) -> Step:
+def _step_of(spec: Spec, level: int, before: int, sums: Sums) -> Step:
     """Return the step that follows `before` others at `level`."""
-    terms = sums.terms(problem.pixels(level), problem.objective)
-    total, shape = problem.options.iterations, problem.shapes[level - 1]
-    return Step(level, problem.levels, before + 1, total, shape, problem.objective.loss(terms), *terms)
+    terms = sums.terms(spec.pixels(level), spec.objective)
+    total, shape = spec.options.iterations, spec.shapes[level - 1]
+    return Step(level, spec.levels, before + 1, total, shape, spec.objective.loss(terms), *terms)
 
 
 def _sums(values: Sequence[Any]) -> Sums:
     return Sums(*(tuple(one) for one in values))
 
 
-def reason_to_stop(problem: Problem, steps: Sequence[Step]) -> Stop | None:
+def reason_to_stop(spec: Spec, steps: Sequence[Step]) -> Stop | None:
     """Return why a level should end after `steps`, all of it until now, None to go on."""
-    options, last = problem.options, steps[-1]
+    options, last = spec.options, steps[-1]
     at_full_size = last.level == last.levels
     if at_full_size and options.target_ssim is not None and last.target_ssim >= options.target_ssim:
         return "target_ssim"

@@ -11,12 +11,12 @@ from mlsolve_kernels.region import Region
 
 from .backends import ArrangedWorkspace, Workspace
 from .level_pictures import LevelPictures
-from .start import Doubled, Generation, Guides
+from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
 from .store.zarr import CHUNK
 from .tiles import Tile
 
-Source = Guides | Doubled | Generation
+Source = Guides | UpsampledLevel | Checkpoint
 
 _BAND: Final = 1 << 20
 """Pixels of a band, about: enough for most of the time to go into pixels."""
@@ -47,17 +47,17 @@ def load_pictures(
 
     def share(first: int) -> None:
         opened = pictures()
-        problem, whole = opened.problem, _image(outer[0], threads)
+        spec, whole = opened.spec, _image(outer[0], threads)
         for window, band in list(_windowed(outer, threads))[first::threads]:
             image, top = whole[: band.height], band.top - outer[window].top
             for own, plane in _planes(tile, window):
-                for stack in range(len(problem.stacks)):
+                for stack in range(len(spec.stacks)):
                     work.put_target(own, opened.read(stack, plane, band, image), top, stack)
-                for layer in range(problem.layers):
-                    work.put_guide(layer, own, opened.read(problem.guide(layer), plane, band, image), top)
-            for stack, one in enumerate(problem.stacks):
+                for layer in range(spec.layers):
+                    work.put_guide(layer, own, opened.read(spec.guide(layer), plane, band, image), top)
+            for stack, one in enumerate(spec.stacks):
                 if one.masked:
-                    weights = opened.read(problem.mask(stack), 0, band, image)
+                    weights = opened.read(spec.mask(stack), 0, band, image)
                     cast(ArrangedWorkspace, work).put_weights(stack, window, weights, top)
 
     _by(threads, share)
@@ -70,13 +70,13 @@ def load_layers(
 
     def share(first: int) -> None:
         opened = source()
-        carried = isinstance(opened, Generation) and opened.has_moments
+        carried = isinstance(opened, Checkpoint) and opened.has_moments
         whole = [_image(outer[0], threads) for _ in range(3 if carried else 1)]
         for window, band in list(_windowed(outer, threads))[first::threads]:
             (image, *moments), top = (image[: band.height] for image in whole), band.top - outer[window].top
             for own, plane in _planes(tile, window):
                 for layer in range(layers):
-                    if isinstance(opened, Generation):
+                    if isinstance(opened, Checkpoint):
                         for number, moment in enumerate(moments, start=1):
                             opened.read_kind(number, layer, plane, band, moment)
                     opened.read(layer, plane, band, image)

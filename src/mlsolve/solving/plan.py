@@ -18,7 +18,7 @@ from ..errors import DeviceMemoryError, OptionError
 from .backends import MOST_LOADERS
 from .loading import ARRAYS, band_rows
 from .store.zarr import CHUNK, RUN_BYTES
-from .tile_coupling import Lying
+from .tile_coupling import TileCoupling
 from .tiles import overhang
 
 LOAD: Final = 3.0
@@ -35,7 +35,7 @@ BYTES: Final = 4
 """Of a float32."""
 
 
-PLAIN: Final = Lying()
+PLAIN: Final = TileCoupling()
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,23 @@ class Limits:
     device: int | None = None
     """Bytes of a GPU's memory for a tile; None: no GPU computes."""
 
-    def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> int:
+    def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> int:
         """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
         loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
         rows = min(band_rows(*window, loaders), window[0])
         passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
         if self.device is not None:
             return passing
-        shape = Shape(layers, planes * lying.windows, *window)
-        if lying.objective is None:
+        shape = Shape(layers, planes * coupling.windows, *window)
+        if coupling.objective is None:
             return workspace_bytes(shape, self.threads) + passing
-        return stepwise_bytes(shape, self.threads, lying.objective, lying.windows) + passing
+        return stepwise_bytes(shape, self.threads, coupling.objective, coupling.windows) + passing
 
-    def fit(self, layers: int, planes: int, window: tuple[int, int], lying: Lying = PLAIN) -> bool:
+    def fit(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> bool:
         """Tell whether there is memory for such a tile."""
-        if self.device is not None and lying.device_need(layers, planes, window) > self.device:
+        if self.device is not None and coupling.device_need(layers, planes, window) > self.device:
             return False
-        return self.memory is None or self.tile_bytes(layers, planes, window, lying) <= self.memory
+        return self.memory is None or self.tile_bytes(layers, planes, window, coupling) <= self.memory
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class LevelPlan:
 
 
 def plan_level(
-    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, lying: Lying = PLAIN
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, coupling: TileCoupling = PLAIN
 ) -> LevelPlan:
     """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
@@ -98,7 +98,7 @@ def plan_level(
     layers, planes = stack
     height, width = shape
     values = layers * planes * height * width
-    if limits.fit(layers, planes, shape, lying.whole):
+    if limits.fit(layers, planes, shape, coupling.whole):
         rounds = _parts(iterations, max(1, int(LONGEST) // values))
         longest = _parts(iterations, rounds)
         if disk is not None and longest < iterations and _state(values, True) > disk:
@@ -108,13 +108,13 @@ def plan_level(
     for length in _lengths(iterations):
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
-        for sides, window in _cuts(shape, layers, length, limits, lying):
+        for sides, window in _cuts(shape, layers, length, limits, coupling):
             cost = _cost(shape, sides, window, length, iterations)
-            long = layers * lying.windows * window[0] * window[1] * length > LONGEST
+            long = layers * coupling.windows * window[0] * window[1] * length > LONGEST
             if (long, cost) < key:
                 best, key = LevelPlan(sides, window, length, False, cost), (long, cost)
     if best is None:
-        least, memory = least_memory(shape, stack, iterations, limits, lying), limits.memory
+        least, memory = least_memory(shape, stack, iterations, limits, coupling), limits.memory
         if memory is None or memory >= least:
             raise DeviceMemoryError("the GPU has too little free memory for a tile: use --backend cpu")
         advice = -(-least // 2**20)  # rounded up, so that it will do
@@ -123,21 +123,23 @@ def plan_level(
 
 
 def least_memory(
-    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, lying: Lying = PLAIN
+    shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, coupling: TileCoupling = PLAIN
 ) -> int:
     """Return the memory that the smallest useful tile takes, of one inner chunk and with the shortest round."""
     layers, planes = stack
     height, width = shape
     tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
-    window = window_sides(shape, (CHUNK, CHUNK), iterations if tight else 1, lying)
-    whole = limits.tile_bytes(layers, 1, shape, lying.whole)
-    return min(limits.tile_bytes(layers, 1, window, lying), whole)
+    window = window_sides(shape, (CHUNK, CHUNK), iterations if tight else 1, coupling)
+    whole = limits.tile_bytes(layers, 1, shape, coupling.whole)
+    return min(limits.tile_bytes(layers, 1, window, coupling), whole)
 
 
-def window_sides(shape: tuple[int, int], sides: tuple[int, int], length: int, lying: Lying) -> tuple[int, int]:
+def window_sides(
+    shape: tuple[int, int], sides: tuple[int, int], length: int, coupling: TileCoupling
+) -> tuple[int, int]:
     """Return height and width of a tile of `sides` with the halo of so many iterations."""
-    halo = 2 * lying.reach * length
-    hang = overhang(shape, sides) if lying.windows > 1 else (0, 0)
+    halo = 2 * coupling.reach * length
+    hang = overhang(shape, sides) if coupling.windows > 1 else (0, 0)
     height, width = (min(whole, own + beyond + halo) for whole, own, beyond in zip(shape, sides, hang, strict=True))
     return height, width
 
@@ -159,30 +161,30 @@ def _lengths(iterations: int) -> list[int]:
 
 
 def _cuts(
-    shape: tuple[int, int], layers: int, length: int, limits: Limits, lying: Lying
+    shape: tuple[int, int], layers: int, length: int, limits: Limits, coupling: TileCoupling
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yield (sides, window) of tiles that fit, the last row and column about as large as the others."""
     most, chunks = _parts(shape[1], CHUNK), _parts(shape[0], CHUNK)
 
     def cut(down: int, across: int) -> tuple[tuple[int, int], tuple[int, int]]:
         sides = min(shape[0], down * CHUNK), min(shape[1], across * CHUNK)
-        return sides, window_sides(shape, sides, length, lying)
+        return sides, window_sides(shape, sides, length, coupling)
 
     for across in sorted({_parts(most, parts) for parts in range(1, most + 1)}):
-        if lying.windows > 1:  # no search: how far mirrored tiles hang over goes up and down
+        if coupling.windows > 1:  # no search: how far mirrored tiles hang over goes up and down
             heights = (
-                [across] if lying.square else sorted({_parts(chunks, parts) for parts in range(1, chunks + 1)})
+                [across] if coupling.square else sorted({_parts(chunks, parts) for parts in range(1, chunks + 1)})
             )
             cuts = (cut(down, across) for down in heights)
             for sides, window in cuts:
                 # Of one tile there is no other to be laid on.
-                if limits.fit(layers, 1, window, lying.whole if sides == shape else lying):
+                if limits.fit(layers, 1, window, coupling.whole if sides == shape else coupling):
                     yield sides, window
             continue
         low, high = 0, chunks
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
-            if limits.fit(layers, 1, cut(middle, across)[1], lying):
+            if limits.fit(layers, 1, cut(middle, across)[1], coupling):
                 low = middle
             else:
                 high = middle - 1

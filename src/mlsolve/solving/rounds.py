@@ -12,10 +12,10 @@ from .backends import Workspace
 from .executors.resources import current
 from .level_pictures import LevelPictures
 from .loading import Source, load_layers, load_pictures, save
-from .spec import Problem
-from .start import Doubled, Generation, Guides
+from .spec import Spec
+from .start import Checkpoint, Guides, UpsampledLevel
 from .store import Store
-from .tile_coupling import lying_at, moves_of
+from .tile_coupling import coupling_at, moves_of
 from .tiles import Tile, frame_of, window_of
 
 Stop = Literal["iterations", "target_ssim", "patience", "callback"]
@@ -79,9 +79,9 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     (and moments), (C, 1 or 3, N, H, W) float32. watch: may end it early. If somebody's callback does, the better of
     where the level began and where it stands is written, for the first iterations of a level may lose a little.
     """
-    problem, plan = Problem.load(store), Round.load(store, level, number)
-    shape = problem.shapes[level - 1]
-    halo = lying_at(problem, level).reach * plan.iterations
+    spec, plan = Spec.load(store), Round.load(store, level, number)
+    shape = spec.shapes[level - 1]
+    halo = coupling_at(spec, level).reach * plan.iterations
     outer = [window_of(region, shape, plan.window, halo) for region in tile.regions]
     inner = [region.within(window) for region, window in zip(tile.regions, outer, strict=True)]
     frames = [
@@ -89,22 +89,22 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     ]
     here, windows = current(), len(outer)
     planes = (tile.last - tile.first) * windows
-    work = here.workspace(Shape(problem.layers, planes, outer[0].height, outer[0].width), problem, windows)
+    work = here.workspace(Shape(spec.layers, planes, outer[0].height, outer[0].width), spec, windows)
     threads = here.backend.loaders
 
     def begin() -> None:
-        load_layers(work, lambda: _source(store, problem, plan), tile, problem.layers, outer, threads)
+        load_layers(work, lambda: _source(store, spec, plan), tile, spec.layers, outer, threads)
         work.settle(plan.first, inner, plan.iterations, frames, shape)
 
-    load_pictures(work, lambda: LevelPictures(store, problem, level), tile, outer, threads)
+    load_pictures(work, lambda: LevelPictures(store, spec, level), tile, outer, threads)
     begin()
-    sums, stop = _iterate(work, problem, plan, watch)
-    if stop == "callback" and plan.first == 0 and _lost(problem, level, sums):
+    sums, stop = _iterate(work, spec, plan, watch)
+    if stop == "callback" and plan.first == 0 and _lost(spec, level, sums):
         begin()
     state, prefix = store.open(f"{plan.name}/state"), () if plan.together else (tile.first,)
     for window, (region, own) in enumerate(zip(tile.regions, inner, strict=True)):
         with state.tile(prefix, region) as place:
-            save(work, place, tile, problem.layers, own, plan.moments, window)
+            save(work, place, tile, spec.layers, own, plan.moments, window)
     return sums
 
 
@@ -115,22 +115,22 @@ def rate_of(options: Options, iteration: int) -> float:
     return options.rate * rising * math.sqrt(left)
 
 
-def _source(store: Store, problem: Problem, plan: Round) -> Source:
+def _source(store: Store, spec: Spec, plan: Round) -> Source:
     if plan.source == "guides":
-        return Guides(store, problem, plan.level, plan.factor)
+        return Guides(store, spec, plan.level, plan.factor)
     if plan.source == "coarser":
-        return Doubled(store, problem, plan.level, plan.origin)
-    return Generation(store, plan.origin)
+        return UpsampledLevel(store, spec, plan.level, plan.origin)
+    return Checkpoint(store, plan.origin)
 
 
-def _iterate(work: Workspace, problem: Problem, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
+def _iterate(work: Workspace, spec: Spec, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
     """Take the iterations of `plan`, a batch at a time, until `watch` ends it."""
     sums: list[Sums] = []
     for start in range(0, plan.iterations, work.batch):
         batch = range(start, min(start + work.batch, plan.iterations))
         numbers = range(plan.first + batch.start + 1, plan.first + batch.stop + 1)
-        rates = [rate_of(problem.options, number) for number in numbers]
-        found = work.advance(rates, moves_of(problem, plan.level, numbers))
+        rates = [rate_of(spec.options, number) for number in numbers]
+        found = work.advance(rates, moves_of(spec, plan.level, numbers))
         sums += found
         if watch is not None:
             # Every one of them is told, even where the first ends it.
@@ -140,8 +140,8 @@ def _iterate(work: Workspace, problem: Problem, plan: Round, watch: Watch | None
     return sums, None
 
 
-def _lost(problem: Problem, level: int, sums: list[Sums]) -> bool:
+def _lost(spec: Spec, level: int, sums: list[Sums]) -> bool:
     """Tell whether the last iteration began with a higher loss than the first."""
-    pixels = problem.pixels(level)
-    first, last = (problem.objective.loss(one.terms(pixels, problem.objective)) for one in (sums[0], sums[-1]))
+    pixels = spec.pixels(level)
+    first, last = (spec.objective.loss(one.terms(pixels, spec.objective)) for one in (sums[0], sums[-1]))
     return last > first

@@ -1,4 +1,4 @@
-"""What is solved, as every task needs to know it; it goes into the store as a document."""
+"""What is solved: resolved once, from a job or from arrays, and saved in the store as one document."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,16 +8,17 @@ from typing import Any, Final, Literal
 
 from mlsolve_kernels.objective.terms import Objective, Stack, one_stack
 
-from ..job.arrangements import Arrangement, Placement
+from ..job.arrangements import Arrangement, Placement, check_registration
 from ..job.options import Options
 from ..pictures.colour import exposure_scale, printable_range
+from .pyramid import level_shapes
 from .store import Store
 
 BETAS: Final = (0.8, 0.95)
 """Decay rates of Adam's moments, both shorter than usual, for a level lasts but some sixty steps: with
 (0.9, 0.99) it took a hundred to the same loss (bench/LOG.md, mlsolve_bench.convergence)."""
 
-DOCUMENT: Final = "problem"
+DOCUMENT: Final = "spec"
 
 
 def objective_of(options: Options, layers: int) -> Objective:
@@ -27,7 +28,7 @@ def objective_of(options: Options, layers: int) -> Objective:
 
 
 @dataclass(frozen=True)
-class StackOf:
+class StackSpec:
     """An arrangement: which sheets lie there and how, and how much its picture counts."""
 
     place: tuple[Placement, ...] | None = None
@@ -44,7 +45,7 @@ class StackOf:
         """Return how the sheets lie, of a set of so many layers."""
         return tuple(Placement(k) for k in range(1, layers + 1)) if self.place is None else self.place
 
-    def scaled(self, scale: float) -> "StackOf":
+    def scaled(self, scale: float) -> "StackSpec":
         """Return it where a pixel at full size is `scale` pixels."""
         if self.place is None:
             return self
@@ -54,7 +55,7 @@ class StackOf:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Spec:
     """N layers of C planes in M stacks, at sizes from coarse to fine.
 
     Its pictures are counted: M targets, N guides, then the weights of the targets that have some.
@@ -69,12 +70,50 @@ class Problem:
     options: Options
     backend: Literal["cpu", "cuda"]
     """What computes."""
-    stacks: tuple[StackOf, ...] = (StackOf(),)
+    stacks: tuple[StackSpec, ...] = (StackSpec(),)
     """The arrangements."""
     disc: bool = False
     """Whether the sheets are round."""
     disc_share: float = 1.0
     """Which part of the pixels lies in the circle."""
+
+    @classmethod
+    def resolve(
+        cls,
+        arrangements: Sequence[Arrangement],
+        layers: int,
+        size: tuple[int, int],
+        picture_planes: Sequence[int],
+        options: Options,
+        disc: bool = False,
+    ) -> "Spec":
+        """Return what a solve on the CPU needs to know, with every setting named that depends on the pictures.
+
+        size: (width, height) of the sheets in pixels. picture_planes: colour planes of targets, guides and masks,
+        in that order. Raises OptionError for options that do not suit the size.
+        """
+        width, height = size
+        check_registration(options.registration, (height, width))
+        shapes, stacks = tuple(level_shapes(height, width, options.levels)), stack_specs(arrangements)
+        named = dataclasses.replace(
+            options,
+            levels=len(shapes),
+            guide_weight=options.guide_weight_for(layers),
+            mse_weight=options.mse_weight_for(len(stacks)),
+            learning_rate=options.rate,
+            threads=None,
+        )
+        # Masks have one plane whatever the pictures have.
+        planes = max(picture_planes[: len(stacks) + layers])
+        return cls(layers, planes, shapes, tuple(picture_planes), named, "cpu", stacks, disc)
+
+    def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
+        """Return it at another size = (width, height), where a pixel of this one is `scale` pixels."""
+        options = dataclasses.replace(self.options, registration=self.options.registration * scale)
+        shapes = tuple(level_shapes(size[1], size[0], None))
+        options = dataclasses.replace(options, levels=len(shapes))
+        stacks = tuple(stack.scaled(scale) for stack in self.stacks)
+        return dataclasses.replace(self, shapes=shapes, options=options, stacks=stacks)
 
     @property
     def levels(self) -> int:
@@ -82,7 +121,7 @@ class Problem:
         return len(self.shapes)
 
     @property
-    def loose(self) -> bool:
+    def has_tolerance(self) -> bool:
         """Whether sheets are to bear lying a little off."""
         return self.options.registration > 0 or self.options.registration_turn > 0
 
@@ -109,7 +148,7 @@ class Problem:
         options = self.options
         stacks = []
         for number, one in enumerate(self.stacks):
-            still = one.place is None and len(self.stacks) == 1 and not (self.loose or options.hide_weight)
+            still = one.place is None and len(self.stacks) == 1 and not (self.has_tolerance or options.hide_weight)
             sheets = None if still else tuple(placed.layer - 1 for placed in one.placed(self.layers))
             stacks.append(
                 Stack(
@@ -139,7 +178,7 @@ class Problem:
         store.save(DOCUMENT, dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, store: Store) -> "Problem":
+    def load(cls, store: Store) -> "Spec":
         """Return the problem that `store` holds."""
         found: dict[str, Any] = store.load(DOCUMENT)
         return cls(
@@ -155,17 +194,17 @@ class Problem:
         )
 
 
-def stacks_of(arrangements: Sequence[Arrangement]) -> tuple[StackOf, ...]:
+def stack_specs(arrangements: Sequence[Arrangement]) -> tuple[StackSpec, ...]:
     """Return the stacks that `arrangements` ask for."""
     return tuple(
-        StackOf(None if one.place is None else tuple(one.place), one.weight, one.exposure, one.mask is not None)
+        StackSpec(None if one.place is None else tuple(one.place), one.weight, one.exposure, one.mask is not None)
         for one in arrangements
     )
 
 
-def _stack(found: dict[str, Any]) -> StackOf:
+def _stack(found: dict[str, Any]) -> StackSpec:
     """Return the stack that a document tells of."""
     place = found["place"]
     if place is not None:
         place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
-    return StackOf(**{**found, "place": place})
+    return StackSpec(**{**found, "place": place})

@@ -11,7 +11,7 @@ from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import cubic_taps, resample, span
 
 from .level_pictures import LevelPictures, histogram, table_of
-from .spec import Problem
+from .spec import Spec
 from .store import Store
 
 FloatArray = npt.NDArray[np.float32]
@@ -23,26 +23,26 @@ _FLOOR: Final = 0.1
 """Encoded light below which the target's density is not counted: near-black pixels need not be matched."""
 
 
-def thinning(store: Store, problem: Problem, level: int) -> float:
+def thinning(store: Store, spec: Spec, level: int) -> float:
     """Return the factor of all densities with which the stacks of guides have the mean density the targets ask for.
 
     Of several stacks the one that is darkest against its target counts. 1 where it is not too dark. Sixteen guides
     laid over each other let no light through, and where there is none there is no gradient (16 layers, SSIM to the
     target 0.25 without this, 0.99 with it).
     """
-    table = table_of(problem, level).astype(np.float64)
+    table = table_of(spec, level).astype(np.float64)
 
     def mean(picture: int, logarithm: npt.NDArray[np.float64]) -> float:
-        counts = histogram(store, problem, level, picture)
+        counts = histogram(store, spec, level, picture)
         return math.fsum((counts * logarithm).tolist()) / int(counts.sum())
 
-    clipped = np.log(np.clip(table, *problem.bounds))
-    sheets = [mean(problem.guide(k), clipped) for k in range(problem.layers)]
+    clipped = np.log(np.clip(table, *spec.bounds))
+    sheets = [mean(spec.guide(k), clipped) for k in range(spec.layers)]
     factor = 1.0
-    for number, stack in enumerate(problem.stacks):
-        scale = problem.objective.stacks[number].scale
+    for number, stack in enumerate(spec.stacks):
+        scale = spec.objective.stacks[number].scale
         wanted = mean(number, np.log(scale * np.maximum(table, _FLOOR)))
-        stacked = math.fsum(sheets[one.layer - 1] for one in stack.placed(problem.layers))
+        stacked = math.fsum(sheets[one.layer - 1] for one in stack.placed(spec.layers))
         if stacked < wanted < 0:
             factor = min(factor, wanted / stacked)
     return factor
@@ -51,13 +51,13 @@ def thinning(store: Store, problem: Problem, level: int) -> float:
 class Guides:
     """Layers that start at their guides, thinned, with a little noise."""
 
-    def __init__(self, store: Store, problem: Problem, level: int, factor: float) -> None:
+    def __init__(self, store: Store, spec: Spec, level: int, factor: float) -> None:
         """factor: what `thinning` returned."""
-        self._pictures = LevelPictures(store, problem, level)
-        low, high = problem.bounds
-        clipped = np.clip(table_of(problem, level).astype(np.float64), low, high)
+        self._pictures = LevelPictures(store, spec, level)
+        low, high = spec.bounds
+        clipped = np.clip(table_of(spec, level).astype(np.float64), low, high)
         self._table = (clipped**factor).astype(np.float32)
-        self._problem, self._level = problem, level
+        self._problem, self._level = spec, level
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Put a region of a plane of a layer into `out` (h, w) and return it."""
@@ -69,13 +69,13 @@ class Guides:
         return out
 
 
-class Doubled:
+class UpsampledLevel:
     """Layers that start where the coarser level ended, twice as large."""
 
-    def __init__(self, store: Store, problem: Problem, level: int, name: str) -> None:
+    def __init__(self, store: Store, spec: Spec, level: int, name: str) -> None:
         """name: the array in which the level below left its layers, (C, S, N, H, W)."""
         self._layers = store.open(name)
-        self._coarse, self._fine = problem.shapes[level - 2 : level]
+        self._coarse, self._fine = spec.shapes[level - 2 : level]
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Put a region of a plane of a layer into `out` (h, w) and return it."""
@@ -88,7 +88,7 @@ class Doubled:
         return out
 
 
-class Generation:
+class Checkpoint:
     """Layers, and moments if there are any, as a round left them."""
 
     def __init__(self, store: Store, name: str) -> None:

@@ -19,7 +19,7 @@ from mlsolve_kernels.placement.move import Move, Moves, move_of
 from mlsolve_kernels.window import REACH
 
 from .backends import device_need
-from .spec import Problem
+from .spec import Spec
 
 Facing = tuple[int, int, int, int]
 
@@ -27,7 +27,7 @@ _STILL: Final[Facing] = (1, 0, 0, 1)
 
 
 @dataclass(frozen=True)
-class Lying:
+class TileCoupling:
     """What a level's arrangements mean for its tiles."""
 
     reach: int = REACH
@@ -43,7 +43,7 @@ class Lying:
         return len(self.facings)
 
     @property
-    def whole(self) -> "Lying":
+    def whole(self) -> "TileCoupling":
         """What it means for an image that is one tile."""
         return replace(self, facings=(_STILL,))
 
@@ -57,18 +57,18 @@ class Lying:
         return any(row_y == 0 for row_y, _, _, _ in self.facings)
 
 
-def lying_at(problem: Problem, level: int) -> Lying:
-    """Return what the arrangements of `problem` mean for tiles of `level`."""
-    if problem.objective.plain:
-        return Lying()
-    return Lying(_reach(problem, level), facings_of(problem), problem.objective)
+def coupling_at(spec: Spec, level: int) -> TileCoupling:
+    """Return what the arrangements of `spec` mean for tiles of `level`."""
+    if spec.objective.plain:
+        return TileCoupling()
+    return TileCoupling(_reach(spec, level), facings_of(spec), spec.objective)
 
 
-def facings_of(problem: Problem) -> tuple[Facing, ...]:
+def facings_of(spec: Spec) -> tuple[Facing, ...]:
     """Return the group that the turns and flips of all placements generate, the sheet as it lies first."""
-    shape = problem.shapes[-1]
+    shape = spec.shapes[-1]
     found, new = [_STILL], [_STILL]
-    generators = {one.move(shape).facing for stack in problem.stacks for one in stack.place or ()}
+    generators = {one.move(shape).facing for stack in spec.stacks for one in stack.place or ()}
     while new:
         a, b, c, d = new.pop()
         for p, q, r, s in generators:
@@ -79,17 +79,17 @@ def facings_of(problem: Problem) -> tuple[Facing, ...]:
     return tuple(found)
 
 
-def _reach(problem: Problem, level: int) -> int:
+def _reach(spec: Spec, level: int) -> int:
     """Return how far an iteration at `level` looks: from a sheet to the stack, ten pixels, and to another sheet."""
-    shape, scale = problem.shapes[level - 1], problem.scale(level)
-    loose = Registration(problem, level)
-    apart, exact = 0.0, loose.turn == 0
-    for stack in problem.stacks:
+    shape, scale = spec.shapes[level - 1], spec.scale(level)
+    has_tolerance = Registration(spec, level)
+    apart, exact = 0.0, has_tolerance.turn == 0
+    for stack in spec.stacks:
         for placement in stack.place or ():
             move = placement.move(shape, scale)
             apart, exact = max(apart, move.apart(shape)), exact and move.exact
     # Between pixels two of them are seen, so one more on either way.
-    ways = math.ceil(apart + loose.farthest) + (0 if exact else 1)
+    ways = math.ceil(apart + has_tolerance.farthest) + (0 if exact else 1)
     return min(REACH + 2 * ways, max(shape))
 
 
@@ -97,23 +97,23 @@ def _reach(problem: Problem, level: int) -> int:
 class Registration:
     """How far off sheets may lie at a level: drawn for every iteration, for all but the first sheet of a stack."""
 
-    problem: Problem
+    spec: Spec
     level: int
 
     @cached_property
     def pixels(self) -> float:
         """The farthest shift along either axis, in pixels of the level."""
-        return self.problem.options.registration * self.problem.scale(self.level)
+        return self.spec.options.registration * self.spec.scale(self.level)
 
     @property
     def turn(self) -> float:
         """The largest turn, in degrees."""
-        return self.problem.options.registration_turn
+        return self.spec.options.registration_turn
 
     @property
     def farthest(self) -> float:
         """How far a pixel may come off, along either axis."""
-        height, width = self.problem.shapes[self.level - 1]
+        height, width = self.spec.shapes[self.level - 1]
         return math.ceil(self.pixels) + math.radians(self.turn) * math.hypot(height, width) / 2
 
     def moves(self, iteration: int, stack: int, sheets: int) -> list[Move]:
@@ -123,8 +123,8 @@ class Registration:
         whole number, it is the next lower or the next higher one, so that it is right in the mean. With turns
         sheets lie between pixels anyway, and so do their shifts.
         """
-        shape = self.problem.shapes[self.level - 1]
-        key = [self.problem.options.seed, (self.level << 40) + (iteration << 8) + stack]
+        shape = self.spec.shapes[self.level - 1]
+        key = [self.spec.options.seed, (self.level << 40) + (iteration << 8) + stack]
         rng = np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.uint64)))
         result = [move_of(shape)]
         for _ in range(1, sheets):
@@ -140,24 +140,24 @@ class Registration:
         return result
 
 
-def moves_at(problem: Problem, level: int, iteration: int) -> Moves:
+def moves_at(spec: Spec, level: int, iteration: int) -> Moves:
     """Return how every sheet of every stack lies in `iteration` of `level`, both from 1."""
-    shape, scale = problem.shapes[level - 1], problem.scale(level)
-    loose = Registration(problem, level)
+    shape, scale = spec.shapes[level - 1], spec.scale(level)
+    has_tolerance = Registration(spec, level)
     result = []
-    for number, stack in enumerate(problem.stacks):
-        placed = [one.move(shape, scale) for one in stack.placed(problem.layers)]
-        if problem.loose:
-            apart = loose.moves(iteration, number, len(placed))
+    for number, stack in enumerate(spec.stacks):
+        placed = [one.move(shape, scale) for one in stack.placed(spec.layers)]
+        if spec.has_tolerance:
+            apart = has_tolerance.moves(iteration, number, len(placed))
             placed = [move.after(aside) for move, aside in zip(placed, apart, strict=True)]
         result.append(tuple(placed))
     return tuple(result)
 
 
-def moves_of(problem: Problem, level: int, iterations: range) -> list[Moves] | None:
+def moves_of(spec: Spec, level: int, iterations: range) -> list[Moves] | None:
     """Return `moves_at` of each of `iterations`, None where no sheet is ever moved."""
-    if problem.objective.plain:
+    if spec.objective.plain:
         return None
-    if problem.loose:
-        return [moves_at(problem, level, iteration) for iteration in iterations]
-    return list(itertools.repeat(moves_at(problem, level, 1), len(iterations)))
+    if spec.has_tolerance:
+        return [moves_at(spec, level, iteration) for iteration in iterations]
+    return list(itertools.repeat(moves_at(spec, level, 1), len(iterations)))

@@ -12,15 +12,15 @@ from mlsolve_kernels.threads import available_cores
 from ..job.options import Options
 from ..pictures.colour import decode
 from .backends import CpuBackend
-from .callbacks import Silent
+from .callbacks import Callbacks
 from .executors.serial import Serial
 from .history import Step
 from .level_pictures import LevelPictures, as_codes, name_of
-from .levels import descend
+from .levels import solve_levels
 from .plan import Limits
-from .spec import BETAS, Problem, StackOf
+from .spec import BETAS, Spec, StackSpec
 from .store import MemoryStore, Store
-from .tile_coupling import lying_at
+from .tile_coupling import coupling_at
 
 LONGEST: Final = 96
 """Longest side of what is solved, in pixels, where there is a level so small. For the two pictures of
@@ -30,45 +30,45 @@ _MOST: Final = 1 << 16
 """Pixels of the coarsest level up to which a problem is tried: time and memory do not grow with the print."""
 
 
-def level_tried(problem: Problem, longest: int = LONGEST) -> int | None:
+def level_tried(spec: Spec, longest: int = LONGEST) -> int | None:
     """Return the finest level whose sides are no longer than `longest`, else the coarsest; None if it is large."""
-    fitting = [level for level, shape in enumerate(problem.shapes, start=1) if max(shape) <= longest]
-    if not fitting and problem.shapes[0][0] * problem.shapes[0][1] > _MOST:
+    fitting = [level for level, shape in enumerate(spec.shapes, start=1) if max(shape) <= longest]
+    if not fitting and spec.shapes[0][0] * spec.shapes[0][1] > _MOST:
         return None
     return max(fitting, default=1)
 
 
-def trial_bytes(problem: Problem) -> int:
+def trial_bytes(spec: Spec) -> int:
     """Return the memory that trying a problem takes."""
-    level = level_tried(problem)
+    level = level_tried(spec)
     if level is None:
         return 0
-    height, width = problem.shapes[level - 1]
+    height, width = spec.shapes[level - 1]
     working = Limits(threads=available_cores()).tile_bytes(
-        problem.layers, problem.planes, (height, width), lying_at(problem, level).whole
+        spec.layers, spec.planes, (height, width), coupling_at(spec, level).whole
     )
     # Pictures as codes, layers, and layers of the level below; of every level a quarter of the next.
-    stored = 2 * sum(problem.picture_planes) + 8 * problem.layers * problem.planes
+    stored = 2 * sum(spec.picture_planes) + 8 * spec.layers * spec.planes
     return working + stored * height * width * 4 // 3
 
 
 class Trial:
     """A problem of which the coarse levels are solved, as often as one likes."""
 
-    def __init__(self, store: Store, problem: Problem, longest: int = LONGEST) -> None:
+    def __init__(self, store: Store, spec: Spec, longest: int = LONGEST) -> None:
         """Take the pictures of the levels whose sides are no longer than `longest` from `store`."""
-        finest = level_tried(problem, longest) or 1
+        finest = level_tried(spec, longest) or 1
         # However long the print is solved: what is found must not depend on it.
         options = dataclasses.replace(
-            problem.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
+            spec.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
         )
-        self._problem = dataclasses.replace(problem, shapes=problem.shapes[:finest], options=options, backend="cpu")
-        self._scale = problem.scale(finest)
+        self._problem = dataclasses.replace(spec, shapes=spec.shapes[:finest], options=options, backend="cpu")
+        self._scale = spec.scale(finest)
         self._store = MemoryStore()
         for level in range(1, finest + 1):
-            height, width = problem.shapes[level - 1]
-            pictures, whole = LevelPictures(store, problem, level), Region(0, height, 0, width)
-            for picture, planes in enumerate(problem.picture_planes):
+            height, width = spec.shapes[level - 1]
+            pictures, whole = LevelPictures(store, spec, level), Region(0, height, 0, width)
+            for picture, planes in enumerate(spec.picture_planes):
                 codes = self._store.create(
                     name_of(level, picture), (planes, height, width), np.uint16, (height, width)
                 )
@@ -76,11 +76,11 @@ class Trial:
                     values = np.empty((height, width), dtype=np.float32)
                     pictures.read(picture, plane, whole, values)
                     # The finest level of a problem holds sRGB, but for weights (pictures.py).
-                    if level == finest and picture < len(problem.stacks) + problem.layers:
+                    if level == finest and picture < len(spec.stacks) + spec.layers:
                         values = decode(values)
                     codes.data[plane] = as_codes(values)
 
-    def solve(self, stacks: Sequence[StackOf]) -> Step:
+    def solve(self, stacks: Sequence[StackSpec]) -> Step:
         """Return what the last iteration of the problem measured, had it these stacks."""
         scaled = tuple(stack.scaled(self._scale) for stack in stacks)
         for name in ("progress", *(f"level-{level}" for level in range(1, self._problem.levels + 1))):
@@ -90,7 +90,7 @@ class Trial:
         dataclasses.replace(self._problem, stacks=scaled, options=reach).save(self._store)
         executor = Serial(CpuBackend(None, BETAS))
         try:
-            history, _ = descend(self._store, executor, Limits(), Silent())
+            history, _ = solve_levels(self._store, executor, Limits(), Callbacks())
         finally:
             executor.close()
         return history[-1]

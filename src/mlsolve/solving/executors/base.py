@@ -21,6 +21,9 @@ class Executor(Protocol):
         What a task raises is raised here, once the others have ended or were never begun.
         """
 
+    def drop(self) -> None:
+        """Give back the memory that tasks so far took, where it is this process'; more tasks may come."""
+
     def close(self) -> None:
         """End what was started."""
 

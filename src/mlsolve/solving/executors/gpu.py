@@ -33,6 +33,9 @@ class Devices:
         """Call task(*call) for each of `calls`, two at a time."""
         yield from carried_out(self._pool, self.workers, task, calls)
 
+    def drop(self) -> None:
+        """Leave the workspaces on the GPU: the memory is not this process'."""
+
     def close(self) -> None:
         """Give the device's memory back."""
         self._pool.shutdown(cancel_futures=True)

@@ -42,6 +42,9 @@ class Processes:
                 "use fewer --processes or a smaller --memory"
             ) from None
 
+    def drop(self) -> None:
+        """Leave each process its workspace: the memory is not this one's."""
+
     def close(self) -> None:
         """End the processes, once they have finished what they are at."""
         self._pool.shutdown(cancel_futures=True)

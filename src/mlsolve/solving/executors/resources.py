@@ -9,7 +9,7 @@ from typing import Any
 from mlsolve_kernels.objective.terms import Shape
 
 from ..backends import Backend, Workspace
-from ..spec import Problem
+from ..spec import Spec
 
 _here = threading.local()
 
@@ -23,9 +23,9 @@ class Resources:
         self._key: Any = None
         self._workspace: Workspace | None = None
 
-    def workspace(self, shape: Shape, problem: Problem, windows: int = 1) -> Workspace:
+    def workspace(self, shape: Shape, spec: Spec, windows: int = 1) -> Workspace:
         """Return a workspace of `shape` for so many windows, filled with whatever it was filled with last."""
-        key = shape, problem.objective, problem.bounds, windows
+        key = shape, spec.objective, spec.bounds, windows
         if self._workspace is None or key != self._key:
             self._workspace = None  # before the next one takes its memory
             self._workspace, self._key = self.backend.workspace(*key), key

@@ -1,0 +1,250 @@
+"""A run from files to files: begun, or resumed from wherever it was left, and cleaned up after."""
+
+import dataclasses
+from pathlib import Path
+from typing import Final
+
+from mlsolve_kernels.objective.terms import Shape
+
+from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
+from ..job.job import Job
+from ..pictures.picture_files import Picture
+from ..report.folder import check_output, replace_folder
+from ..solving.backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
+from ..solving.balance import Balance
+from ..solving.executors.base import Executor
+from ..solving.executors.gpu import Devices
+from ..solving.executors.processes import Processes
+from ..solving.executors.serial import Serial
+from ..solving.plan import LevelPlan
+from ..solving.spec import BETAS, Spec, stack_specs
+from ..solving.store import DiskStore
+from ..system.lock import locked
+from ..system.memory import trim
+from .budget import Budget, Shares, check_disk, disk_bytes, plans, shares, states_left
+from .events import Outcome
+from .inputs import digest_of, make_pictures
+from .job_spec import opened, spec_of_job
+from .pipeline import Listener, solve_in_store, write_result
+from .unfinished import (
+    RESULT,
+    RUN,
+    WRITTEN,
+    check_dependencies,
+    check_free,
+    clear,
+    dependencies,
+    finished,
+    is_run,
+    job_of,
+    plain,
+    sweep,
+    unfinished,
+)
+
+_FORMAT: Final = 3
+"""Of a run's state; another number for whatever an older mlsolve could not go on with."""
+
+_TILE_ON_GPU: Final = 2048
+"""Side of a tile, in pixels, for one plane of which a GPU must have room to be worth its while."""
+
+
+def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite: bool = False) -> Outcome:
+    """Solve `job` into `folder`, by region, within what `budget` allows.
+
+    Until it is finished its state lies beside `folder` (`unfinished`), from where `resume` goes on after whatever
+    befell it. Raises InputError, OptionError, BackendError, OutputError, before anything large is done if possible.
+    """
+    check_output(folder, overwrite)
+    root = unfinished(folder)
+    check_free(root, overwrite)
+    files = opened(job)
+    spec, device, memory = _spec(job, files)
+    budget = dataclasses.replace(budget, device=memory)
+    parent = existing(root)
+    parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))
+    check_disk(disk_bytes(spec, job, list(files.values()), plans(spec, parts.limits)), parent)
+    document = {
+        "format": _FORMAT,
+        "bytes depend on": dependencies(spec, device),
+        "job": plain(job),
+        "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
+        "overwrite": overwrite,
+        "device": device,
+    }
+    with locked(root, new=True):
+        clear(root)
+        store = DiskStore(root)
+        spec.save(store)
+        store.save(RUN, document)
+        return _carry_on(_Work(store, job, files, folder, budget, parts, listener))
+
+
+def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
+    """Go on with the run that was to become `folder`, to the very bytes it would have come to.
+
+    Raises StoreError if its state is damaged or foreign, InputError if a picture is not what it was.
+    """
+    root = unfinished(folder)
+    folder = finished(root)
+    if not is_run(root):
+        why = "its run was finished" if (folder / "result.json").is_file() else "no run was begun there"
+        raise InputError(f"{folder} cannot be resumed, {why}: see mlsolve run --help")
+    with locked(root):
+        sweep(root)
+        store = DiskStore(root)
+        document = store.load(RUN)
+        try:
+            if document["format"] != _FORMAT:
+                raise StoreError(
+                    f"{root} is of format {document['format']}: resume it with the mlsolve that began it"
+                )
+            job, inputs, overwrite = job_of(document["job"]), document["inputs"], document["overwrite"]
+            then = document["bytes depend on"]
+            spec = Spec.load(store)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, MlsolveError):
+                raise
+            raise StoreError(f"{root} is no run of this mlsolve: delete it, and run anew") from None
+        check_output(folder, overwrite or store.has(WRITTEN))
+        device, memory = _gpu(spec)
+        check_dependencies(root, then, dependencies(spec, device))
+        for name, digest in inputs.items():
+            if digest_of(Path(name)) != digest:
+                raise InputError(f"{name} is not what it was when the run began: bring it back, or run anew")
+        files = opened(job)
+        budget = dataclasses.replace(budget, device=memory)
+        parts = shares(budget, spec, job, list(files.values()), states_left(spec, root))
+        return _carry_on(_Work(store, job, files, folder, budget, parts, listener))
+
+
+def job_in(folder: Path) -> Job | None:
+    """Return the job of the unfinished run of `folder`, None if there is no such run."""
+    root = unfinished(folder)
+    return job_of(DiskStore(root).load(RUN)["job"]) if is_run(root) else None
+
+
+def _spec(job: Job, files: dict[Path, Picture]) -> tuple[Spec, str | None, int | None]:
+    """Return what `job` asks for, and what the GPU is called and has of free memory, if one computes."""
+    spec = spec_of_job(job, files)
+    # The least that must find room on a GPU: of what is larger, tiles are made.
+    sides = (min(_TILE_ON_GPU, side) for side in spec.shapes[-1])
+    backend = open_backend(job.options, BETAS, Shape(spec.layers, 1, *sides), spec.objective)
+    name, device, memory = backend.name, backend.device, backend.free_memory()
+    backend.close()
+    return dataclasses.replace(spec, backend=name), device, memory
+
+
+def _gpu(spec: Spec) -> tuple[str | None, int | None]:
+    """Return name and free memory of the GPU that a run was begun with; raises BackendError if there is none."""
+    if spec.backend == "cpu":
+        return None, None
+    backend = CudaBackend(BETAS)
+    try:
+        return backend.device, backend.free_memory()
+    finally:
+        backend.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """A run under way: what it is of, where it goes, and what it may take."""
+
+    store: DiskStore
+    job: Job
+    files: dict[Path, Picture]
+    folder: Path
+    budget: Budget
+    parts: Shares
+    listener: Listener
+
+
+def _carry_on(work: _Work) -> Outcome:
+    """Do what is left of a run; remove its state if nothing of it is worth keeping."""
+    store = work.store
+    try:
+        try:
+            return _stages(work)
+        except DeviceMemoryError as error:  # somebody else took the memory meanwhile
+            if work.job.options.backend != "auto":
+                raise
+            warn_of_fallback(error)
+        return _stages(_without_gpu(work))
+    except InputError:  # a picture turned out to be damaged: this run comes to nothing
+        clear(store.path)
+        raise
+    except BaseException as error:
+        if not any(store.path.glob("pictures/picture-*-done.json")):
+            clear(store.path)
+        elif isinstance(error, OutputError | ProcessError):
+            raise type(error)(f"{error}; mlsolve resume {work.folder} goes on") from None
+        raise
+
+
+def _without_gpu(work: _Work) -> _Work:
+    """Return what is left to do on the CPU: all but the pictures, for a CPU's last places differ from a GPU's."""
+    store = work.store
+    spec = dataclasses.replace(Spec.load(store), backend="cpu")
+    store.remove("progress")
+    for level in range(1, spec.levels + 1):
+        store.remove(f"level-{level}")
+    spec.save(store)
+    store.save(RUN, {**store.load(RUN), "bytes depend on": dependencies(spec, None), "device": None})
+    budget = dataclasses.replace(work.budget, device=None)
+    parts = shares(budget, spec, work.job, list(work.files.values()), states_left(spec, store.path))
+    return dataclasses.replace(work, budget=budget, parts=parts)
+
+
+def _stages(work: _Work) -> Outcome:
+    """Prepare the pictures, solve, write, score, and put the result in its place."""
+    store, job, folder, parts, listener = work.store, work.job, work.folder, work.parts, work.listener
+    spec, run = Spec.load(store), store.load(RUN)
+    levels = plans(spec, parts.limits)
+    listener.begin(spec, [plan.cost for plan in levels])
+    names, count = [path.name for path in job.targets], len(spec.picture_planes)
+
+    def prepare() -> None:
+        make_pictures(
+            store,
+            job,
+            work.files,
+            executor,
+            parts.side,
+            lambda number, share: listener.stage("pictures", 0.9 * (number + share) / count),
+        )
+
+    def hear_balance(balance: Balance) -> None:
+        listener.stage("pictures", 1.0)
+        listener.balanced(balance, names)
+
+    executor = _executor(spec, work.budget, levels)
+    try:
+        spec = dataclasses.replace(spec, stacks=stack_specs(job.arrangements))
+        solved = solve_in_store(store, spec, executor, parts.limits, listener, prepare, hear_balance, parts.side)
+    finally:
+        executor.close()
+    trim()
+    stage = store.path / RESULT
+    write_result(solved, store, job, stage, folder, parts, run["device"], work.budget.threads, listener)
+    store.flush()
+    overwrite = run["overwrite"] or store.has(WRITTEN)
+    store.save(WRITTEN, {})
+    replace_folder(stage, folder, overwrite)
+    if solved.stop != "callback":
+        clear(store.path)
+    return Outcome(folder, solved.stop, solved.history[-1], store.path if solved.stop == "callback" else None)
+
+
+def _executor(spec: Spec, budget: Budget, levels: list[LevelPlan]) -> Executor:
+    """Return who carries the tasks out."""
+    tiled = any(plan.sides != shape for plan, shape in zip(levels, spec.shapes, strict=True))
+    if spec.backend == "cuda":
+        return Devices(lambda: CudaBackend(BETAS)) if tiled else Serial(CudaBackend(BETAS))
+    if budget.processes > 1:
+        return Processes(budget.processes, budget.threads_each)
+    return Serial(CpuBackend(budget.threads, BETAS))
+
+
+def existing(path: Path) -> Path:
+    """Return `path`, or the innermost folder above it that is there."""
+    return next(parent for parent in (path, *path.parents) if parent.exists())
