@@ -13,12 +13,11 @@ import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve.job.job_file import load_job
 from mlsolve.run.job_spec import opened, planes_of_pictures
+from mlsolve.run.pace import STAGES, Pace
 from mlsolve.solving import backends
-from mlsolve.solving.history import Step
 from mlsolve.solving.rounds import Round
 from mlsolve.solving.spec import Spec, stack_specs
 from mlsolve.solving.tile_coupling import coupling_at
-from mlsolve_cli import progress
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
@@ -105,7 +104,7 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture):
         mlsolve.Arrangement(picture(40, 40)),
         mlsolve.Arrangement(picture(40, 40, 5), turned, exposure=0.2, mask=picture(40, 40, 6)),
     ]
-    problem = mlsolve.Spec([picture(40, 40, seed) for seed in (1, 2)], arrangements, "disc")
+    problem = mlsolve.Problem([picture(40, 40, seed) for seed in (1, 2)], arrangements, "disc")
     settings = {"iterations": 12, "exposure": 0.2, "levels": 1, "registration": 1.0, "hide_weight": 0.5}
     here = mlsolve.solve(problem, options=mlsolve.Options(backend="cuda", **settings))
     there = mlsolve.solve(problem, options=mlsolve.Options(backend="cpu", **settings))
@@ -287,25 +286,20 @@ def test_a_gpu_that_computes_wrongly_is_not_used(monkeypatch, tmp_path):
     assert cuda_objective.open_gpu().name == "host"
 
 
-def test_pace_of_iterations_that_come_in_batches(monkeypatch, capsys):
+def test_pace_of_iterations_that_come_in_batches():
     """Ten steps at once every second are ten a second, not a million, and not thirteen."""
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     options = mlsolve.Options(iterations=40, levels=1)
-    problem = Spec(1, 1, ((64, 64),), (1, 1), options, "cuda")
-    plan = Round(1, 1, 0, 40, "guides", "", 1.0, False, (64, 64), (64, 64), True)
-    with progress.Progress(as_json=True) as shown:
-        shown.begin(problem, [1.0])
-        shown.begin_round(plan, 1)
-        for iteration in range(1, 41):
-            now[0] += 1.0 if iteration % 10 == 1 else 1e-5
-            shown.step(Step(1, 1, iteration, 40, (64, 64), 1.0, 0.5, 0.1, (0.5,)))
-    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [event["iteration"] for event in events] == [1, 11, 21, 31, 40]
-    after = progress.STAGES["writing"] + progress.STAGES["scoring"]  # these come on top, in iterations
-    assert events[0]["seconds_left"] is None
-    for event in events[1:]:
-        assert event["seconds_left"] == pytest.approx((40 - event["iteration"] + after) / 10, abs=0.1)
+    pace, now, left = Pace(), 0.0, {}
+    pace.begin(Spec(1, 1, ((64, 64),), (1, 1), options, "cuda"), [1.0])
+    pace.at_round(Round(1, 1, 0, 40, "guides", "", 1.0, False, (64, 64), (64, 64), True), 0.0)
+    for iteration in range(1, 41):
+        now += 1.0 if iteration % 10 == 1 else 1e-5
+        pace.at_iteration(1, iteration)
+        left[iteration] = pace.left(now)
+    after = STAGES["writing"] + STAGES["scoring"]  # these come on top, in iterations
+    assert left[1] is None
+    for iteration in (11, 21, 31):
+        assert left[iteration] == pytest.approx((40 - iteration + after) / 10, abs=0.1)
 
 
 @needs_compiler

@@ -7,7 +7,7 @@ import mlsolve
 from mlsolve.job.arrangements import Placement
 from mlsolve.pictures.colour import decode, encode
 from mlsolve.scoring.bands import aside, distances_for
-from mlsolve.scoring.placed import composite_placed, laid, place_sheet
+from mlsolve.scoring.placed import composite_placed, place_sheet, placed_rows
 from mlsolve_kernels.placement.reference import place
 
 WAYS = [
@@ -59,8 +59,8 @@ def test_bands_are_the_whole(rng, how):
     shape = (23, 23) if how.get("rotate", 0) % 180 == 90 else (23, 1100)
     image = rng.random((*shape, 1), dtype=np.float32)
     move = Placement(1, **how).move(shape)
-    whole = laid(read(image), shape, move)
-    parts = [laid(read(image), shape, move, top, min(top + 5, 23)) for top in range(0, 23, 5)]
+    whole = placed_rows(read(image), shape, move)
+    parts = [placed_rows(read(image), shape, move, top, min(top + 5, 23)) for top in range(0, 23, 5)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
@@ -84,10 +84,12 @@ def test_sheets_off_go_round_and_the_first_stays(rng):
     shape, image = (17, 17), rng.random((17, 17, 1), dtype=np.float32)
     still = [Placement(k).move(shape) for k in range(1, 6)]
     for move, shift in zip(aside(shape, still, 2), [(0, 0), (2, 0), (0, 2), (-2, 0), (0, -2)], strict=True):
-        np.testing.assert_array_equal(laid(read(image), shape, move), place_sheet(image, Placement(1, shift=shift)))
+        np.testing.assert_array_equal(
+            placed_rows(read(image), shape, move), place_sheet(image, Placement(1, shift=shift))
+        )
     # A turned sheet is off by where it lies, not by where it was solved.
     turned = Placement(2, rotate=90).move(shape)
-    found = laid(read(image), shape, aside(shape, [still[0], turned], 3)[1])
+    found = placed_rows(read(image), shape, aside(shape, [still[0], turned], 3)[1])
     expected = np.ones_like(image)
     expected[:, 3:] = np.rot90(image)[:, :-3]
     np.testing.assert_array_equal(found, expected)

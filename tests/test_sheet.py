@@ -134,7 +134,7 @@ def test_every_picture_has_its_place(case):
     told = Told(*CASES[case])
     page, layers = drawn(told), len(told.layers)
     assert sheet_size(told) == page.shape[1::-1]
-    plain = [place.words() for place in told.stacks[0].laid.place] == [str(k + 1) for k in range(layers)]
+    plain = [place.words() for place in told.stacks[0].placed.place] == [str(k + 1) for k in range(layers)]
     hidden = told.stacks[0].sheets if len(told.stacks) == 1 and plain else []
     shown = [preview for preview in told.previews if preview not in hidden]
     pictures = contact_sheet._Page(told, None).pictures
@@ -509,4 +509,4 @@ def test_names_and_outline_come_from_the_job(tmp_path, mlsolve, save, picture, m
     job = (tmp_path / "o" / "job.toml").read_text().replace("size = ", 'shape = "disc"\nsize = ')
     (tmp_path / "round.toml").write_text(job.replace("../", ""))
     mlsolve("run", "--job", "round.toml", "--out", "p")
-    assert [one for one in told if one[0]] == [(["cat.png"], False), (["cat.png"], True)]
+    assert [one for one in told if one[0] == ["cat.png"]] == [(["cat.png"], False), (["cat.png"], True)]

@@ -14,12 +14,12 @@ from pathlib import Path
 from numba.core.dispatcher import Dispatcher
 from mlsolve.job.job_file import load_job
 from mlsolve.system.memory import parse_memory
-from mlsolve.solving.callbacks import Silent
-from mlsolve.run.budget import Machine
+from mlsolve.solving.callbacks import Callbacks
+from mlsolve.run.budget import Budget
 from mlsolve.run.lifecycle import begin
-from mlsolve.run.precompile import run_everything_once
+from mlsolve.run.precompile import precompile
 
-class Listener(Silent):
+class Listener(Callbacks):
     def stage(self, name, share): pass
     def balanced(self, balance, names): pass
     def begin(self, problem, cost): pass
@@ -31,9 +31,9 @@ def compiled():
     return {f"{module}.{name}{signature}" for (module, name), k in kernels.items() for signature in k.signatures}
 
 job = load_job(Path("job.toml"))
-run_everything_once(job if sys.argv[1] == "of the job" else None)
+precompile(job if sys.argv[1] == "of the job" else None)
 before = compiled()
-begin(job, Path(sys.argv[2]), Machine(parse_memory("60MiB"), threads=2), Listener())
+begin(job, Path(sys.argv[2]), Budget(parse_memory("60MiB"), threads=2), Listener())
 print(json.dumps(sorted(compiled() - before)))
 """
 
