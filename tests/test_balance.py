@@ -7,7 +7,7 @@ import pytest
 
 from mlsolve import OptionError
 from mlsolve.ranges import MIN_EXPOSURE
-from mlsolve.solving.balance import FLOOR, Balance, balance_exposures, mean_density
+from mlsolve.solving.balance import Balance, balance_exposures
 
 LIMITS = (0.0, 2.5)
 GIRL, CAT, DOG = [1.763, 1.937, 1.801], [0.831, 0.885, 1.199], [0.433, 0.549, 0.616]
@@ -220,16 +220,6 @@ def test_exposures_out_of_range():
     for exposures, largest in (([None], 1.5), ([1e-5], 0.5), ([0.0], 0.5)):
         with pytest.raises(OptionError, match="it must be from"):
             balance_exposures([(0,)], np.ones((1, 1)), np.ones((1, 1)), exposures, largest, LIMITS)
-
-
-def test_mean_density_of_a_histogram():
-    table = np.linspace(0, 1, 65536, dtype=np.float32)
-    counts = np.zeros(65536, dtype=np.int64)
-    counts[[65535, 6554]] = 3, 1  # clear film, and a tenth of encoded light
-    assert mean_density(counts, table) == pytest.approx(2.2 / 4, rel=1e-4)
-    counts[[0, 1]] = 2, 2  # black, of whatever depth
-    assert mean_density(counts, table) == pytest.approx((2.2 - 4 * 2.2 * math.log10(FLOOR)) / 8, rel=1e-4)
-    assert mean_density(counts, table, 0.1) == pytest.approx(2.2 * 5 / 8, rel=1e-4)
 
 
 def words(cast, **changes):

@@ -277,11 +277,11 @@ def test_folders_without_what_a_film_needs_are_refused(prints):
         with pytest.raises(OptionError, match=f"size is {size}: the longer side of a frame may have 64 to 4096"):
             film_folder.film_of(prints, size)
     (prints / "result.json").write_text('{"arrangements": [{"exposure": 0.3}]}')
-    with pytest.raises(InputError, match=r"result\.json tells of 1 arrangements, job\.toml of 2: restore"):
+    with pytest.raises(InputError, match=r"result\.json is of 1 arrangements, job\.toml of 2: restore"):
         film_folder.film_of(prints)
     (prints / "result.json").write_text("[]")
-    with pytest.raises(InputError, match=r"result\.json does not tell the exposures"):
+    with pytest.raises(InputError, match=r"result\.json is damaged, it holds no exposures"):
         film_folder.film_of(prints)
     (prints / "result.json").unlink()
-    with pytest.raises(InputError, match=r"result\.json does not exist"):
+    with pytest.raises(InputError, match=r"holds no result\.json: give the folder"):
         film_folder.film_of(prints)

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import os
 from pathlib import Path
 
@@ -8,9 +7,8 @@ import pytest
 
 from mlsolve import Arrangement, InputError, OptionError, Options, Placement
 from mlsolve.job.job import Job, own_guides, parse_generated, parse_size
-from mlsolve.job.job_file import guide_entry, load_job
+from mlsolve.job.job_file import guide_entry, load_job, parse_job
 from mlsolve.job.print_size import MAX_SIDE
-from mlsolve.run.unfinished import job_of, plain
 
 
 def write(path, text):
@@ -348,9 +346,9 @@ def test_refused_arrangements(tmp_path, text, words):
 def test_a_run_remembers_arrangements(tmp_path):
     """In its own document, by whole names; what was begun before the working directory changed goes on."""
     job = arranged(tmp_path)
-    assert job_of(json.loads(json.dumps(plain(job)))) == job
+    assert parse_job(job.toml(None), Path("elsewhere")) == job
     usual = Job(tmp_path / "a.png", ("mosaic:3",))
-    assert job_of(json.loads(json.dumps(plain(usual)))) == usual
+    assert parse_job(usual.toml(None), Path("elsewhere")) == usual
 
 
 def test_a_job_names_a_profile_for_inks(tmp_path):
@@ -361,4 +359,4 @@ def test_a_job_names_a_profile_for_inks(tmp_path):
     found = load_job(write(folder / "job.toml", job.toml(folder)))
     assert found.cmyk_profile.resolve() == job.cmyk_profile.resolve()
     assert job.inputs == (tmp_path / "t.png", tmp_path / "g.png", tmp_path / "press.icc")
-    assert job_of(json.loads(json.dumps(plain(job)))) == job
+    assert parse_job(job.toml(None), Path("elsewhere")) == job

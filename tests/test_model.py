@@ -8,6 +8,7 @@ import pytest
 import mlsolve
 from mlsolve import Arrangement, InputError, OptionError, Options, Placement, Problem
 from mlsolve.job.arrangements import check_arrangements, check_registration
+from mlsolve_kernels.ssim.reference import ssim_map
 from oracle import lies
 
 
@@ -250,6 +251,19 @@ def test_a_solution_of_several_arrangements(grey):
     assert heads == (
         "level,iteration,loss,target_ssim_1,target_ssim_2,target_mse_1,target_mse_2,guide_ssim_1,guide_ssim_2"
     )
+
+
+def test_scores_of_round_sheets_are_weighted_by_the_mask_within_the_circle(grey):
+    a, b, c, _ = grey
+    mask = np.linspace(0, 1, 24 * 24).reshape(24, 24).astype(np.float32)
+    found = solve(Problem([b, c], [Arrangement(a, mask=mask)], "disc"), iterations=2)
+    y, x = np.mgrid[0:24, 0:24] - 11.5
+    weights = found.masks[0][..., 0] * (y * y + x * x <= 144)
+    stack, target = found.stacks[0][..., 0].astype(np.float64), found.targets[0][..., 0].astype(np.float64)
+    expected = (weights * ssim_map(stack, target)).sum() / weights.sum()
+    assert found.scores.stacks[0].ssim == pytest.approx(expected, abs=1e-5)
+    error = (weights * (stack - target) ** 2).sum() / weights.sum()
+    assert found.scores.stacks[0].psnr == pytest.approx(-10 * np.log10(error), abs=1e-3)
 
 
 def test_round_sheets_are_clear_outside_the_circle(grey):

@@ -40,8 +40,8 @@ def verify(
     from mlsolve.job.job_file import guide_entry, load_job
     from mlsolve.job.options import Options
     from mlsolve.pictures.picture_files import open_picture
-    from mlsolve.report.result import stack_report
-    from mlsolve.run.verify import exposures_of, score_folder
+    from mlsolve.report.result import exposures_in, stack_report
+    from mlsolve.run.verify import score_folder
     from mlsolve.scoring.layer_files import layer_files
 
     from .report import print_registration, print_scores
@@ -55,7 +55,7 @@ def verify(
     if described is not None:
         guides = guides or described.guides
         arrangements, options = described.arrangements, described.options
-        found = exposures_of(folder, len(arrangements))
+        found = exposures_in(folder, len(arrangements))
         if found is not None:
             both = zip(arrangements, found, strict=True)
             arrangements = tuple(dataclasses.replace(one, exposure=balanced) for one, balanced in both)

@@ -34,3 +34,9 @@ class ProcessError(MlsolveError):
 
 class StoreError(MlsolveError):
     """An unfinished run that is damaged, foreign, or changed under our hands."""
+
+
+def first_line(error: BaseException | str) -> str:
+    """Return what `error` says in its first line, or its name if it says nothing."""
+    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
+    return text.splitlines()[0]

@@ -1,8 +1,7 @@
 """The folder of a run → a film of its sheets."""
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,9 @@ from ..job.job_file import load_job
 from ..pictures.arrays import code_values
 from ..pictures.picture_files import open_picture
 from ..pictures.resize import resize
+from ..report.result import exposures_in
 from ..scoring.bands import Preview, shown
-from ..scoring.layer_files import layer_files
+from ..scoring.layer_files import layer_files, stack_names
 from ..solving.level_pictures import HIGHEST
 from . import Film
 from .table import Size, frame_size, picture_size
@@ -41,7 +41,9 @@ def film_of(
         raise OptionError(f"size is {longest}: the longer side of a frame may have {LEAST} to {MOST} pixels")
     files = layer_files(folder)
     job = load_job(folder / "job.toml")
-    exposures = _exposures(folder / "result.json", len(job.arrangements))
+    exposures = exposures_in(folder, len(job.arrangements))
+    if exposures is None:
+        raise InputError(f"{folder} holds no result.json: give the folder that mlsolve run wrote")
     sheet = open_picture(files[0]).size
     frame = frame_size(sheet, longest)
     picture = picture_size(sheet, frame)
@@ -50,7 +52,7 @@ def film_of(
             f"size is {longest}: sheets of {sheet[0]}×{sheet[1]} pixels would be {picture[0]}×{picture[1]} there, "
             "give a larger one"
         )
-    stacks = _stack_files(folder, len(job.arrangements))
+    stacks = [folder / name for name in stack_names(len(job.arrangements))]
     told = all(path.exists() and open_picture(path).size == shown(sheet) for path in stacks)
     return Film(
         [_small(path, picture) for path in files],
@@ -64,32 +66,6 @@ def film_of(
         stacks=[_small(path, picture) for path in stacks] if told else None,
         outline=job.shape,
     )
-
-
-def _stack_files(folder: Path, arrangements: int) -> list[Path]:
-    """Return where a run writes what its stacks show."""
-    if arrangements == 1:
-        return [folder / "stack.png"]
-    return [folder / f"stack-{number}.png" for number in range(1, arrangements + 1)]
-
-
-def _exposures(path: Path, arrangements: int) -> list[float]:
-    """Return the exposure of every arrangement as the result.json in `path` tells it."""
-    try:
-        report: Any = json.loads(path.read_text(encoding="utf-8"))
-        exposures = [float(one["exposure"]) for one in report["arrangements"]]
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: give the folder that mlsolve run wrote") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} does not tell the exposures: restore what mlsolve run wrote") from None
-    if len(exposures) != arrangements:
-        raise InputError(
-            f"{path} tells of {len(exposures)} arrangements, job.toml of {arrangements}: "
-            "restore what mlsolve run wrote"
-        )
-    return exposures
 
 
 def _small(path: Path, size: Size) -> npt.NDArray[np.uint8]:

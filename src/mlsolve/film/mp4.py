@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OptionError, OutputError
-from ..system.files import Partial, first_line, refusals
+from ..errors import OptionError, OutputError, first_line
+from ..system.files import Partial, refusals
 
 Frame = npt.NDArray[np.uint8]
 

@@ -134,8 +134,8 @@ class Job:
         """Return this job with nothing left to choose: `size` and `options` as they came out."""
         return dataclasses.replace(self, size=size, options=options)
 
-    def toml(self, folder: Path) -> str:
-        """Return the job as the text of a TOML file that is to lie in `folder`; files are named relative to it."""
+    def toml(self, folder: Path | None) -> str:
+        """Return the job as the text of a TOML file; it names files relative to `folder`, None for whole names."""
         guides = [entry if isinstance(entry, str) else relative_name(entry, folder) for entry in self.guides]
         settings: dict[str, Any] = {"guides": guides}
         tables = [_table(one, folder) for one in self.arrangements]
@@ -161,7 +161,7 @@ class Job:
         return tomli_w.dumps(settings)
 
 
-def _table(arrangement: Arrangement, folder: Path) -> dict[str, Any]:
+def _table(arrangement: Arrangement, folder: Path | None) -> dict[str, Any]:
     """Return what a job file says of an arrangement, nothing of what goes without saying."""
     table: dict[str, Any] = {"target": relative_name(cast(Path, arrangement.target), folder)}
     if arrangement.mask is not None:
@@ -230,8 +230,13 @@ def parse_size(value: object) -> tuple[int, int]:
     return width, height
 
 
-def relative_name(path: Path, folder: Path) -> str:
-    """Return `path` as seen from `folder`, with forward slashes; whole if they have no common root."""
+def relative_name(path: Path, folder: Path | None) -> str:
+    """Return `path` as seen from `folder`, with forward slashes; whole if they have no common root.
+
+    folder: None for the whole name.
+    """
+    if folder is None:
+        return path.absolute().as_posix()
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:

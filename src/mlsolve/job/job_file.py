@@ -34,7 +34,17 @@ def load_job(path: str | Path, dpi: float | None = None) -> Job:
     Raises InputError if the file cannot be read, OptionError for unknown keys and values out of range.
     """
     path = Path(path)
-    settings = read_settings(path)
+    return _job(read_settings(path), path, dpi)
+
+
+def parse_job(text: str, folder: Path) -> Job:
+    """Return the job in the text of a job file that lies in `folder`; raises as `load_job`."""
+    path = folder / "job.toml"
+    return _job(_settings(text, path), path)
+
+
+def _job(settings: dict[str, Any], path: Path, dpi: float | None = None) -> Job:
+    """Return the job of these settings, which `path` holds."""
     try:
         guides = settings["guides"]
         if not isinstance(guides, list) or not all(isinstance(entry, str) for entry in guides):
@@ -151,10 +161,8 @@ def _nearest(key: str, known: Sequence[str]) -> str:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Return the settings in the job file `path` as they stand there; all keys are known ones."""
-    text = ""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        settings = tomllib.loads(text)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the name") from None
     except IsADirectoryError:
@@ -163,6 +171,13 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is no UTF-8 text: save it as UTF-8") from None
+    return _settings(text, path)
+
+
+def _settings(text: str, path: Path) -> dict[str, Any]:
+    """Return the settings in `text`, which `path` holds; all keys are known ones."""
+    try:
+        settings = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, numbers of thousands of digits
         remedy = f": {_BACKSLASHES}" if "\\" in text else ""
         raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}{remedy}") from None

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageCms
 
-from ..errors import InputError
-from ..system.files import first_line
+from ..errors import InputError, first_line
 from .colour import srgb_from_light
 from .declared import cicp
 from .declared.colour_space import D50, ColourSpace, Mode, to_linear_srgb

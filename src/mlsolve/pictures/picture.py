@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import UnidentifiedImageError
 
-from ..errors import InputError
-from ..system.files import damaged, first_line, read_head
+from ..errors import InputError, first_line
+from ..system.files import damaged, read_head
 from .conversion import conversion_of
 from .decoders import heif, jpeg, pillow, png_chunks, pnm, vips
 from .decoders.stored import Stored, rows_at_a_time

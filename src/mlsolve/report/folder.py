@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import OutputError
+from ..system.files import partial_beside
 
 _OURS: Final = re.compile(
     r"layer-\d+\.(?:png|tif)|stack(?:-\d+)?\.png|sheet\.png|history\.csv|job\.toml|result\.json"
@@ -22,7 +23,7 @@ def check_output(folder: Path, overwrite: bool) -> None:
         _check_replaceable(folder, overwrite)
         created = _make_parents(folder)
         try:
-            stage = _stage_name(folder)
+            stage = partial_beside(folder.absolute())
             stage.mkdir()
             stage.rmdir()
         finally:
@@ -42,7 +43,7 @@ def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
     check_output(folder, overwrite)
     with _guarded(folder):
         created = _make_parents(folder)
-        stage = _stage_name(folder)
+        stage = partial_beside(folder.absolute())
         try:
             stage.mkdir()
             yield stage
@@ -94,12 +95,6 @@ def _swap(stage: Path, folder: Path) -> None:
         old.rename(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _stage_name(folder: Path) -> Path:
-    absolute = folder.absolute()
-    # Cut short, for a name may be as long as the file system allows.
-    return absolute.with_name(f".{absolute.name[:40]}.partial-{os.getpid()}")
 
 
 def _make_parents(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..errors import InputError
 from ..job.job import Job, relative_name
 from ..pictures import picture_files
 from ..scoring.bands import Scoring
@@ -79,6 +80,28 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         "device": summary.device,
         "versions": versions(),
     }
+
+
+def exposures_in(folder: Path, arrangements: int) -> list[float] | None:
+    """Return the exposures of so many arrangements from result.json in `folder`, None if there is no such file.
+
+    Raises InputError if it is damaged, or of another number of arrangements.
+    """
+    path = folder / "result.json"
+    try:
+        report: Any = json.loads(path.read_text(encoding="utf-8"))
+        found = [float(one["exposure"]) for one in report["arrangements"]]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is damaged, it holds no exposures: restore what mlsolve run wrote") from None
+    if len(found) != arrangements:
+        raise InputError(
+            f"{path} is of {len(found)} arrangements, job.toml of {arrangements}: restore what mlsolve run wrote"
+        )
+    return found
 
 
 def stack_report(scores: StackScores) -> dict[str, Any]:

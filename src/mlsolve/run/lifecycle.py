@@ -8,6 +8,7 @@ from mlsolve_kernels.objective.terms import Shape
 
 from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
 from ..job.job import Job
+from ..job.job_file import parse_job
 from ..pictures.picture_files import Picture
 from ..report.folder import check_output, replace_folder
 from ..solving.backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
@@ -36,8 +37,6 @@ from .unfinished import (
     dependencies,
     finished,
     is_run,
-    job_of,
-    plain,
     sweep,
     unfinished,
 )
@@ -67,7 +66,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     document = {
         "format": _FORMAT,
         "bytes depend on": dependencies(spec, device),
-        "job": plain(job),
+        "job": job.toml(None),
         "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
         "overwrite": overwrite,
         "device": device,
@@ -99,7 +98,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
                 raise StoreError(
                     f"{root} is of format {document['format']}: resume it with the mlsolve that began it"
                 )
-            job, inputs, overwrite = job_of(document["job"]), document["inputs"], document["overwrite"]
+            job, inputs, overwrite = parse_job(document["job"], root), document["inputs"], document["overwrite"]
             then = document["bytes depend on"]
             spec = Spec.load(store)
         except (KeyError, TypeError, ValueError) as error:
@@ -121,7 +120,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
 def job_in(folder: Path) -> Job | None:
     """Return the job of the unfinished run of `folder`, None if there is no such run."""
     root = unfinished(folder)
-    return job_of(DiskStore(root).load(RUN)["job"]) if is_run(root) else None
+    return parse_job(DiskStore(root).load(RUN)["job"], root) if is_run(root) else None
 
 
 def _spec(job: Job, files: dict[Path, Picture]) -> tuple[Spec, str | None, int | None]:

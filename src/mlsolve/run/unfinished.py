@@ -1,21 +1,18 @@
 """The folder in which a run keeps its state until it is finished, and the document that tells what it runs."""
 
-import dataclasses
 import os
 import platform
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlsolve_kernels.compiled import sources_digest
 
 from ..errors import OutputError, StoreError
-from ..job.arrangements import Arrangement, Placement
-from ..job.job import Job
-from ..job.options import Options
 from ..report.result import versions
 from ..solving.spec import Spec
+from ..system.files import PARTIAL
 from ..system.lock import NAME as LOCK
 
 SUFFIX: Final = ".unfinished"
@@ -35,8 +32,6 @@ _OURS: Final = re.compile(
     rf"{LOCK}|(?:{RUN}|spec|problem|progress|{WRITTEN})\.json|pictures|proof|level-\d+|{RESULT}(?:-old)?|\..*\.partial-.*"
 )
 """Names in the folder of a run."""
-
-_PARTIAL: Final = ".*.partial-*"
 
 
 def unfinished(folder: Path) -> Path:
@@ -85,7 +80,7 @@ def clear(root: Path) -> None:
 
 def sweep(root: Path) -> None:
     """Remove what processes that were killed had half written; nobody else may be at work."""
-    for entry in root.rglob(_PARTIAL):
+    for entry in root.rglob(PARTIAL):
         entry.unlink(missing_ok=True)
 
 
@@ -109,48 +104,3 @@ def check_dependencies(root: Path, then: dict[str, str | None], now: dict[str, s
                 f"{root} was begun with {name} {then.get(name)}, here it is {now.get(name)}: its bytes would "
                 "differ, resume it where it was begun, or run anew"
             )
-
-
-def plain(job: Job) -> dict[str, Any]:
-    """Return `job` as plain values, its files by whole names."""
-    guides = [
-        {"file": str(entry.absolute())} if isinstance(entry, Path) else {"generated": entry} for entry in job.guides
-    ]
-    fields = {name: getattr(job, name) for name in ("size", "fit", "dpi", "format", "bits", "shape")}
-    options = dataclasses.asdict(job.options)
-    arrangements = [
-        {
-            "target": str(target.absolute()),
-            "place": None if one.place is None else [dataclasses.asdict(placement) for placement in one.place],
-            "weight": one.weight,
-            "exposure": one.exposure,
-            "mask": None if one.mask is None else str(Path(str(one.mask)).absolute()),
-        }
-        for one, target in zip(job.arrangements, job.targets, strict=True)
-    ]
-    profile = None if job.cmyk_profile is None else str(job.cmyk_profile.absolute())
-    return {"arrangements": arrangements, "guides": guides, "options": options, "cmyk_profile": profile, **fields}
-
-
-def job_of(found: dict[str, Any]) -> Job:
-    """Return the job that `plain` made plain."""
-    return Job(
-        tuple(_arrangement(one) for one in found["arrangements"]),
-        tuple(Path(entry["file"]) if "file" in entry else entry["generated"] for entry in found["guides"]),
-        None if found["size"] is None else (found["size"][0], found["size"][1]),
-        found["fit"],
-        Options(**found["options"]),
-        found["dpi"],
-        found["format"],
-        found["bits"],
-        found["shape"],
-        None if found["cmyk_profile"] is None else Path(found["cmyk_profile"]),
-    )
-
-
-def _arrangement(found: dict[str, Any]) -> Arrangement:
-    place = found["place"]
-    if place is not None:
-        place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
-    mask = None if found["mask"] is None else Path(found["mask"])
-    return Arrangement(Path(found["target"]), place, found["weight"], found["exposure"], mask)

@@ -1,12 +1,9 @@
 """Scoring a folder of layers again, by region, from its files."""
 
 import dataclasses
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from ..errors import InputError
 from ..job.job import Job
 from ..scoring.bands import Scoring
 from ..scoring.layer_files import score_layer_files
@@ -49,24 +46,6 @@ def score_folder(folder: Path, job: Job) -> Scoring:
             write=False,
             round_sheets=disc,
         )
-
-
-def exposures_of(folder: Path, arrangements: int) -> list[float] | None:
-    """Return the exposures that result.json in `folder` tells of so many arrangements, None if there is none.
-
-    Raises InputError if it is damaged, or tells of another number.
-    """
-    path = folder / "result.json"
-    if not path.exists():
-        return None
-    try:
-        report: Any = json.loads(path.read_text(encoding="utf-8"))
-        found = [float(one["exposure"]) for one in report["arrangements"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is damaged: delete it, and give --exposure") from None
-    if len(found) != arrangements:
-        raise InputError(f"{path} tells of {len(found)} arrangements, job.toml of {arrangements}: run anew")
-    return found
 
 
 def _temporary(folder: Path) -> "tempfile.TemporaryDirectory[str]":

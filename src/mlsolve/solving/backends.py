@@ -232,12 +232,6 @@ def may_use_gpu(name: str) -> bool:
     return name != "cpu" and driver_is_here()
 
 
-def check_backend(name: str) -> None:
-    """Raise BackendError if the backend `name` ("auto", "cpu" or "cuda") cannot be had here."""
-    if name == "cuda":
-        open_device().close()
-
-
 def open_backend(
     options: Options, betas: tuple[float, float], shape: Shape, objective: Objective | None = None
 ) -> Backend:

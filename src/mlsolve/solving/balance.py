@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..pictures.colour import GAMMA
 from ..ranges import MIN_EXPOSURE, check_exposure
 
 Array = npt.NDArray[np.float64]
@@ -93,15 +92,6 @@ class Balance:
         own = {*self.stacks[a]}
         others = [names[b] for b, stack in enumerate(self.stacks) if b != a and own & {*stack}]
         return f"its layers also show {_listed(others)}"
-
-
-def mean_density(counts: npt.NDArray[np.int64], table: npt.NDArray[np.float32], floor: float = FLOOR) -> float:
-    """Return the mean density of a picture, with `floor` in place of all encoded light below it.
-
-    counts: (65536,), how often every code occurs. table: (65536,), what it means, encoded transmittance.
-    """
-    density = -GAMMA * np.log10(np.maximum(table.astype(np.float64), floor))
-    return math.fsum((counts * density).tolist()) / int(counts.sum())
 
 
 def balance_exposures(

@@ -1,12 +1,16 @@
 """Files as such: read only if they are regular ones, written whole or not at all."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, first_line
+
+PARTIAL: Final = ".*.partial-*"
+"""Pattern of the names of what is not whole yet."""
 
 HEAD: Final = 64
 """Bytes a format is known by."""
@@ -43,10 +47,10 @@ def damaged(path: Path, error: BaseException | str) -> InputError:
     return InputError(f"{path} is cut off or damaged ({found}): get a whole copy")
 
 
-def first_line(error: BaseException | str) -> str:
-    """Return what `error` says in its first line."""
-    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
-    return text.splitlines()[0]
+def partial_beside(path: Path) -> Path:
+    """Return the name under which what is to become `path` is written: beside it, and this thread's alone."""
+    # Cut short, for a name may be as long as the file system allows.
+    return path.with_name(f".{path.name[:40]}.partial-{os.getpid()}-{threading.get_ident()}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -66,8 +70,7 @@ class Partial:
     def __init__(self, path: Path) -> None:
         """Open it, empty."""
         self.path = path
-        # The name is cut short, for it may be as long as the file system allows.
-        self._partial = path.with_name(f".{path.name[:40]}.partial-{os.getpid()}")
+        self._partial = partial_beside(path)
         self.file: BinaryIO = self._partial.open("wb")
 
     def keep(self) -> None:

@@ -14,8 +14,9 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import OutputError, StoreError
-from .zarr import REMEDY, ZarrArray, first_line, unwritable
+from ...errors import OutputError, StoreError, first_line
+from ...system.files import Partial
+from .zarr import REMEDY, ZarrArray, unwritable
 
 _SUFFIX: Final = ".json"
 
@@ -54,17 +55,14 @@ class DiskStore:
         body = json.dumps(document, ensure_ascii=False, indent=1)
         text = json.dumps({"crc32c": google_crc32c.value(body.encode()), "document": body})
         path = self.path / (name + _SUFFIX)
-        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
         with self._guarded():
             path.parent.mkdir(parents=True, exist_ok=True)
+            partial = Partial(path)
             try:
-                with partial.open("wb") as file:
-                    file.write(text.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(path)
+                partial.file.write(text.encode())
+                partial.keep()
             finally:
-                partial.unlink(missing_ok=True)
+                partial.discard()
             _sync_folder(path.parent)
 
     def load(self, name: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ import numpy.typing as npt
 from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
-from ...errors import OutputError, StoreError
+from ...errors import OutputError, StoreError, first_line
+from ...system.files import partial_beside
 from .places import Index
 
 CHUNK: Final = 128
@@ -265,7 +266,7 @@ class _ZarrTile:
     def __init__(self, array: ZarrArray, place: Index, region: Region) -> None:
         self._array, self._place, self._region = array, place, region
         self._path = array.path(place)
-        self._partial = self._path.with_name(f".{self._path.name}.partial-{os.getpid()}-{threading.get_ident()}")
+        self._partial = partial_beside(self._path)
         self._entries = np.full((*array.inner, 2), _ABSENT, dtype="<u8")
         self._at = 0
 
@@ -338,12 +339,6 @@ def unwritable(path: Path, error: OSError) -> OutputError:
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path} cannot be read ({first_line(error)}): let it be read, or {REMEDY}")
-
-
-def first_line(error: BaseException) -> str:
-    """Return what `error` says, in one line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0]
 
 
 def _read_at(descriptor: int, length: int, offset: int) -> bytes:
