@@ -492,7 +492,7 @@ def test_a_cut_heic_and_a_cut_avif(tmp_path):
         data = path.read_bytes()
         for share in (0.3, 0.7, 0.95):
             path.write_bytes(data[: int(len(data) * share)])
-            with pytest.raises(InputError, match=r"is cut off or damaged") as told:
+            with pytest.raises(InputError, match=r"is truncated or damaged") as told:
                 mlsolve.load_picture(path)
             assert "\n" not in str(told.value)
 
@@ -525,7 +525,7 @@ def test_jpeg_xl(tmp_path, lossless):
     close(tmp_path / "a.jxl", codes / 255, 0.01 if lossless else 8)
     data = (tmp_path / "a.jxl").read_bytes()
     (tmp_path / "a.jxl").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match="is cut off or damaged"):
+    with pytest.raises(InputError, match="is truncated or damaged"):
         mlsolve.load_picture(tmp_path / "a.jxl")
 
 
@@ -650,13 +650,13 @@ def test_a_tiled_tiff_that_is_cut_or_damaged_is_noticed(tmp_path, rng, photometr
     assert mlsolve.load_picture(path).shape == (100, 120, 3)
     for share in (0.2, 0.6, 0.97):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(InputError, match="is cut off or damaged") as told:
+        with pytest.raises(InputError, match="is truncated or damaged") as told:
             mlsolve.load_picture(path)
         assert str(told.value).count("a.tif") == 1
     if compression:
         middle = len(whole) // 2
         path.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
-        with pytest.raises(InputError, match="is cut off or damaged"):
+        with pytest.raises(InputError, match="is truncated or damaged"):
             mlsolve.load_picture(path)
 
 
@@ -667,7 +667,7 @@ def test_a_damaged_layer_of_ours_is_noticed(tmp_path, rng):
     data = bytearray((tmp_path / "a.tif").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
     (tmp_path / "a.tif").write_bytes(data)
-    with pytest.raises(InputError, match="is cut off or damaged"):
+    with pytest.raises(InputError, match="is truncated or damaged"):
         mlsolve.load_picture(tmp_path / "a.tif")
 
 

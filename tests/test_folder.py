@@ -95,11 +95,11 @@ def test_overwrite_never_touches_what_others_wrote(tmp_path, solution):
     out = tmp_path / "prints"
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match=r"holds thesis\.txt, which mlsolve did not write"):
+    with pytest.raises(OutputError, match=r"contains thesis\.txt, which mlsolve did not write"):
         solution.save(out, overwrite=True)
     assert (out / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="is no folder"):
+    with pytest.raises(OutputError, match="is not a folder"):
         solution.save(tmp_path / "file", overwrite=True)
 
 
@@ -168,7 +168,7 @@ def test_which_files_are_the_layers(tmp_path, solution):
         layer_files(out)
     with pytest.raises(mlsolve.InputError, match=r"holds no layer-1\.png"):
         layer_files(tmp_path)
-    with pytest.raises(mlsolve.InputError, match="is no folder"):
+    with pytest.raises(mlsolve.InputError, match="is not a folder"):
         layer_files(tmp_path / "nowhere")
 
 
@@ -185,7 +185,7 @@ def test_layers_that_are_no_stack(tmp_path):
     for name, shape in (("layer-1.png", (12, 20)), ("layer-2.png", (12, 21))):
         picture_files.save_png(tmp_path / name, np.zeros(shape, np.uint8))
     with pytest.raises(
-        mlsolve.InputError, match=r"layer-2\.png is 21×12, layer-1\.png is 20×12: make them one size"
+        mlsolve.InputError, match=r"layer-2\.png is 21×12, layer-1\.png is 20×12: make them the same size"
     ):
         layer_files(tmp_path)
     picture_files.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))

@@ -206,7 +206,7 @@ def test_a_cut_file(tmp_path, rng, name, share):
     path = write(tmp_path / name, Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(InputError, match=r"is cut off or damaged|is no picture") as error:
+    with pytest.raises(InputError, match=r"is truncated or damaged|is not a picture") as error:
         picture_files.load_picture(path)
     assert "\n" not in str(error.value)
 
@@ -215,15 +215,15 @@ def test_a_cut_16_bit_file(tmp_path, rng):
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), rng.integers(0, 65536, (64, 64, 3)).astype(np.uint16))
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(InputError, match="is cut off or damaged"):
+    with pytest.raises(InputError, match="is truncated or damaged"):
         picture_files.load_picture(path)
 
 
 def test_no_picture(tmp_path):
     for name, content, words in (
         ("empty.png", b"", "is empty"),
-        ("text.png", b"hello" * 100, "is no picture"),
-        ("pdf.jpg", b"%PDF-1.7\n" + bytes(500), "is no picture"),
+        ("text.png", b"hello" * 100, "is not a picture"),
+        ("pdf.jpg", b"%PDF-1.7\n" + bytes(500), "is not a picture"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=words) as error:
@@ -235,7 +235,7 @@ def test_no_picture(tmp_path):
         picture_files.load_picture(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(InputError, match="is no regular file"):
+        with pytest.raises(InputError, match="is not a regular file"):
             picture_files.load_picture(tmp_path / "pipe")
 
 

@@ -150,7 +150,7 @@ def test_ppm(tmp_path, rng, planes, largest):
     np.testing.assert_allclose(whole(tmp_path / "a.ppm") / 65535, values / largest, atol=0.5 / 255 / 255 + 0.002)
     assert whole(tmp_path / "a.ppm", 3).max() == round(65535 * values.max() / largest)
     (tmp_path / "a.ppm").write_bytes(head + pixels[:-1])
-    with pytest.raises(InputError, match="is cut off or damaged"):
+    with pytest.raises(InputError, match="is truncated or damaged"):
         whole(tmp_path / "a.ppm")
 
 
@@ -228,7 +228,7 @@ def test_a_cut_file_is_noticed_at_the_latest_while_it_streams(tmp_path, codes, n
     assert len(whole(path)) == 101
     for share in (0.3, 0.7, 0.95):
         path.write_bytes(data[: int(len(data) * share)])
-        with pytest.raises(InputError, match=r"a\.\w+ (is cut off or damaged|is no picture)") as error:
+        with pytest.raises(InputError, match=r"a\.\w+ (is truncated or damaged|is not a picture)") as error:
             whole(path, 16)
         assert "\n" not in str(error.value)
 
@@ -245,7 +245,7 @@ def test_a_damaged_png_is_noticed(tmp_path, codes):
     data = bytearray((tmp_path / "a.png").read_bytes())
     data[len(data) // 2] ^= 255
     (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(InputError, match="is cut off or damaged"):
+    with pytest.raises(InputError, match="is truncated or damaged"):
         whole(tmp_path / "a.png")
 
 
