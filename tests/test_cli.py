@@ -226,7 +226,7 @@ def bad_files(tmp_path, save, picture):
         "no picture": (("run", "notes.txt"), "notes.txt is not a picture"),
         "folder": (("run", "there"), "there is a folder"),
         "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the smallest side must be 11 or more"),
-        "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is cut off"),
+        "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is truncated"),
         "size": (("run", "good.png", "--size", 5), "size is 5×5"),
         "no such size": (("run", "good.png", "--size", 1000001), "the largest side may be 1000000"),
         "no disk": (("run", "good.png", "--size", 1000000), "choose another --out, a smaller size, or free some"),
@@ -282,7 +282,7 @@ def test_a_broken_profile_is_told_once(mlsolve, tmp_path, picture):
     assert done.status == 0
     warned = [line for line in done.err.splitlines() if "warning" in line]
     assert len(warned) == 1
-    assert warned[0].startswith("mlsolve: warning: p.png: its colour profile is passed over")
+    assert warned[0].startswith("mlsolve: warning: p.png: its colour profile is ignored")
 
 
 def test_an_unwritable_place(mlsolve, tmp_path, pictures, monkeypatch):

@@ -271,7 +271,7 @@ def test_a_film_that_cannot_be_written_is_told_before_it_is_made(prints, mlsolve
     monkeypatch.setattr(film_folder, "load_job", None)
     run = mlsolve("animate", "prints", "--out", "a.mp4")
     assert run.status == 2
-    assert run.refusal == "a.mp4 takes PyAV: pip install 'mlsolve[film]', or write .webp"
+    assert run.refusal == "a.mp4 needs PyAV: pip install 'mlsolve[film]', or write .webp"
     assert mlsolve("animate", "prints", "--out", "a.mov").refusal.startswith("a.mov does not end in .mp4, .webp or")
     assert [path.name for path in prints.parent.iterdir()] == ["prints"]
 

@@ -196,7 +196,7 @@ def test_colour_profile_of_16_bits(tmp_path, codes):
 
 def test_a_broken_profile_is_passed_over(tmp_path, codes):
     path = write(tmp_path / "a.png", Image.fromarray(codes), icc_profile=b"no profile")
-    with pytest.warns(UserWarning, match="its colour profile is passed over"):
+    with pytest.warns(UserWarning, match="its colour profile is ignored"):
         close(picture_files.load_picture(path), codes)
 
 
@@ -255,7 +255,7 @@ def test_decoders_do_not_talk_on_standard_error(tmp_path, rng, capfd):
 def test_float_pixels_are_refused_by_name(tmp_path):
     path = tmp_path / "a.tif"
     Image.fromarray(np.full((20, 20), 0.5, np.float32)).save(path)
-    with pytest.raises(InputError, match="holds pixels of type F: save it as 8- or 16-bit"):
+    with pytest.raises(InputError, match="has pixels of type F: save it as 8- or 16-bit"):
         picture_files.load_picture(path)
 
 

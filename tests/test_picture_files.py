@@ -102,7 +102,7 @@ def test_tiff_in_jpeg_with_large_strips(tmp_path, rng):
 
 def test_the_first_page_of_a_tiff(tmp_path, codes):
     Image.fromarray(codes).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(255 - codes)])
-    with pytest.warns(UserWarning, match=r"a\.tif holds 2 pictures: the first is read"):
+    with pytest.warns(UserWarning, match=r"a\.tif contains 2 pictures: only the first is read"):
         same(tmp_path / "a.tif", codes)
 
 

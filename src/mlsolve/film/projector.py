@@ -36,7 +36,7 @@ _NEAR_GLOW, _FAR_GLOW = 0.020, 0.10
 
 
 class Projector:
-    """Renders frames of one table. Holds the stacks, and each sheet in linear light at full size, half, quarter …"""
+    """Renders frames of one table. Holds the stacks, and every sheet in linear light at size 1, 1/2, 1/4, …"""
 
     def __init__(
         self, table: Table, layers: Sequence[Frame], exposures: Sequence[float], stacks: Sequence[Frame] | None
@@ -110,7 +110,7 @@ class Projector:
     def _warped(
         self, image: FloatArray, linear: Matrix, middle: Matrix, beside: tuple[float, ...]
     ) -> tuple[tuple[slice, slice], FloatArray] | None:
-        """Return the rows and columns of the frame that `image` covers, and its pixels there; None if it is outside.
+        """Return the rows and columns of the frame that `image` covers, and its pixels there; None if outside.
 
         image: (h, w, 3) a sheet at any size. linear, middle: map positions on the sheet, at the picture's size and
         from its centre, to positions in the frame relative to the table's focus. beside: the value beside the

@@ -22,7 +22,7 @@ _PART: Final = (1.2, 0.4, 5.0)
 _SHEETS: Final = (0.07, 0.82)
 _CAMERA: Final = (0.3, 0.96)
 _EYE: Final = (0.68, 1.0)
-"""Parts of a movement, as shares of its duration: sheets move, the camera approaches, the eye adapts to darkness."""
+"""Parts of a movement as shares of its duration: sheets move, the camera approaches, the eye adapts to the dark."""
 _ONE_BY_ONE, _TOGETHER = 0.55, 0.2
 """Share of a sheet's movement after which the next sheet starts: when they gather, and when they rearrange."""
 _CAPTION: Final = 0.07

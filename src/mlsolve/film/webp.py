@@ -120,7 +120,7 @@ def _part(image: Frame, corner: tuple[int, int], duration: int) -> bytes:
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    """Return a chunk. An odd length would need a padding byte, but none is odd here: Pillow pads what it encodes."""
+    """Return a chunk. An odd length would need padding, but none is odd here: Pillow pads what it encodes."""
     return name + struct.pack("<I", len(content)) + content
 
 
