@@ -51,7 +51,7 @@ def test_alpha_is_laid_over_white(dtype):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((10, 40)), "target is 40×10 pixels: the smallest side must be 11 or more"),
+        (np.zeros((10, 40)), "target is 40×10 pixels: the shorter side must be 11 or more"),
         (np.zeros((12, 12, 5)), "has shape"),
         (np.zeros(12), "has shape"),
         (np.zeros((12, 12), np.int64), "is of type int64: give uint8, uint16 or float"),

@@ -48,7 +48,7 @@ def test_run_writes_a_folder_and_says_so(mlsolve, tmp_path, pictures):
     assert re.fullmatch(r"stack +SSIM 0\.\d{3} +\d+\.\d dB +t\.png at exposure 0\.1", lines[1])
     assert re.fullmatch(r"layer 1 +SSIM 0\.\d{3} +leak 0\.\d\d +a\.png", lines[2])
     assert re.fullmatch(r"layer 2 +SSIM 0\.\d{3} +leak 0\.\d\d +b\.png", lines[3])
-    assert re.fullmatch(r"stack +SSIM at misalignment 1 px 0\.\d{3}, 2 px 0\.\d{3}", lines[4])
+    assert re.fullmatch(r"stack +SSIM at misalignment 1 px: 0\.\d{3}, 2 px: 0\.\d{3}", lines[4])
     assert lines[5] == "look at   o/sheet.png"
     assert lines[6] == "print     o/layer-1.png … o/layer-2.png"
     assert len(lines) == 7
@@ -225,7 +225,7 @@ def bad_files(tmp_path, save, picture):
         "cut": (("run", "cut.png"), "cut.png is truncated or damaged"),
         "no picture": (("run", "notes.txt"), "notes.txt is not a picture"),
         "folder": (("run", "there"), "there is a folder"),
-        "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the smallest side must be 11 or more"),
+        "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the shorter side must be 11 or more"),
         "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is truncated"),
         "size": (("run", "good.png", "--size", 5), "size is 5×5"),
         "no such size": (("run", "good.png", "--size", 1000001), "the largest side may be 1000000"),

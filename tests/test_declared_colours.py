@@ -181,9 +181,7 @@ def test_unknown_code_points_are_passed_over_with_a_word(tmp_path, codes):
     """What stands behind them in the order of precedence counts."""
     for numbers in ((77, 13), (1, 77), (2, 2)):
         path = png(tmp_path / "a.png", codes, cicp(*numbers), gama(1.0))
-        with pytest.warns(
-            UserWarning, match=rf"a\.png: its colours are declared by unknown numbers \({numbers[0]}"
-        ):
+        with pytest.warns(UserWarning, match=rf"a\.png: its cICP chunk has unknown code points \({numbers[0]}"):
             close(path, srgb_values(codes / 255))
 
 
@@ -365,7 +363,7 @@ def inks(tmp_path, rng):
 def test_inks_without_a_profile_are_ideal_ones_and_this_is_said(inks):
     path, values = inks
     left = 1 - values / 255
-    with pytest.warns(UserWarning, match=r"inks\.tif is CMYK without a profile.*--cmyk-profile"):
+    with pytest.warns(UserWarning, match=r"inks\.tif is CMYK without a usable profile.*--cmyk-profile"):
         close(path, left[..., :3] * left[..., 3:], 0.01)
 
 
@@ -547,11 +545,11 @@ def test_jpeg_xl_without_its_package(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("marker", "bits", "words"),
     [
-        (0xC1, 12, "is a JPEG of 12 bits a sample, 8 are read: save it as 16-bit PNG or TIFF"),
-        (0xC0, 12, "is a JPEG of 12 bits a sample"),
-        (0xC3, 8, "is a lossless JPEG, which is not read: save it as PNG or TIFF"),
+        (0xC1, 12, "is a JPEG with 12 bits per sample, only 8 are supported: save it as 16-bit PNG or TIFF"),
+        (0xC0, 12, "is a JPEG with 12 bits per sample"),
+        (0xC3, 8, "is a lossless JPEG, which is not supported: save it as PNG or TIFF"),
         (0xC5, 8, "is a hierarchical JPEG"),
-        (0xF7, 8, "is a JPEG-LS, which is not read"),
+        (0xF7, 8, "is a JPEG-LS, which is not supported"),
     ],
 )
 def test_jpegs_that_are_not_read_are_not_called_damaged(tmp_path, marker, bits, words):
@@ -603,7 +601,7 @@ def test_the_command_line_names_a_profile(mlsolve, inks, tmp_path):
         warnings.simplefilter("default")
         ideal = mlsolve(*run, "--out", "ideal")
     assert ideal.status == 0
-    assert ideal.err.count("mlsolve: warning: inks.tif is CMYK without a profile") == 1
+    assert ideal.err.count("mlsolve: warning: inks.tif is CMYK without a usable profile") == 1
     named = ("--cmyk-profile", "press.icc")
     done = mlsolve(*run, *named, "--out", "named")
     assert (done.status, "warning" in done.err) == (0, False)

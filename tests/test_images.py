@@ -122,7 +122,7 @@ def test_cmyk_jpeg(tmp_path):
     for number in range(3):
         inks[:, 32 * number : 32 * number + 32, number] = 255
     path = write(tmp_path / "a.jpg", Image.fromarray(inks, mode="CMYK"), quality=100, subsampling=0)
-    with pytest.warns(UserWarning, match="CMYK without a profile"):
+    with pytest.warns(UserWarning, match="CMYK without a usable profile"):
         found = picture_files.load_picture(path)[16]
     for column, colour in ((16, (0, 1, 1)), (48, (1, 0, 1)), (80, (1, 1, 0)), (112, (1, 1, 1))):
         np.testing.assert_allclose(found[column], colour, atol=0.1)

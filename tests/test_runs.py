@@ -292,7 +292,7 @@ def test_pictures_that_changed_are_refused(job, tmp_path):
 
 def test_a_profile_that_changed_is_refused(job, tmp_path):
     here = dataclasses.replace(job, cmyk_profile=tmp_path / "press.icc")
-    with pytest.raises(InputError, match=r"cmyk-profile is \S*press\.icc, which is not a file: check the name"):
+    with pytest.raises(InputError, match=r"cmyk-profile is \S*press\.icc, which is no file: check the name"):
         begin(here, tmp_path / "o", TIGHT, Listener())
     (tmp_path / "press.icc").write_bytes(b"one")
     struck(here, tmp_path / "o")

@@ -44,7 +44,7 @@ def print_registration(arrangements: Sequence[dict[str, Any]], registration: flo
     for number, arrangement in enumerate(arrangements, start=1):
         if not arrangement["misaligned"]:
             continue
-        parts = [f"{one['pixels']:g} px {one['ssim']:.3f}" for one in arrangement["misaligned"]]
+        parts = [f"{one['pixels']:g} px: {one['ssim']:.3f}" for one in arrangement["misaligned"]]
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
         solved = f"; solved for {registration:g} px" if registration else ""
         typer.echo(f"{head:<9} SSIM at misalignment {', '.join(parts)}{solved}")
