@@ -13,7 +13,7 @@ import pytest
 from mlsolve.errors import InputError, OptionError
 from mlsolve.film import Film, frame_size, frames, picture_size
 from mlsolve.film import folder as film_folder
-from mlsolve.film.poses import apart, between, lying_pose, placed
+from mlsolve.film.poses import apart, between, placed, unmoved_pose
 from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.pictures.colour import light_from_srgb, srgb_from_light
 from mlsolve.pictures.picture_files import save_png
@@ -173,7 +173,7 @@ def test_a_sheet_turns_the_shorter_way_and_over_about_one_axis():
     half_way = between(start, end, 0.5).linear
     assert math.degrees(math.atan2(half_way[0, 1], half_way[0, 0])) == pytest.approx(5)
     over = placed(Placement(1, rotate=90, flip="h"), (SIDE, SIDE), 1.0)
-    half_way = between(lying_pose(0, 0), over, 0.5).linear
+    half_way = between(unmoved_pose(0, 0), over, 0.5).linear
     assert np.linalg.svd(half_way, compute_uv=False) == pytest.approx([1.05, 0], abs=1e-9)
     assert between(start, over, 1.0) is over
 

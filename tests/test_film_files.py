@@ -16,7 +16,7 @@ from PIL import Image, features
 
 from mlsolve.errors import OptionError, OutputError
 from mlsolve.film import check_film, gif, mp4, usual_suffix, webp, write_film
-from mlsolve.film.lasting import lasting
+from mlsolve.film.durations import with_durations
 from mlsolve.system.files import Partial
 
 WRITES_GIF = hasattr(cv2, "imencodeanimation") and cv2.haveImageWriter(".gif")
@@ -206,11 +206,11 @@ def test_durations_add_up_whatever_the_rate():
         (30, 1000, [67, 33, 100, 33]),
         (7, 1000, [286, 143, 428, 143]),
     ):
-        found = list(lasting(iter(frames), fps, ticks))
+        found = list(with_durations(iter(frames), fps, ticks))
         assert [frame[0, 0, 0] for frame, _ in found] == [0, 1, 2, 3]
         assert [duration for _, duration in found] == wanted
-    assert [duration for _, duration in lasting([frames[0]] * 5, 2.5, 1000)] == [2000]
-    assert list(lasting([], 25, 100)) == []
+    assert [duration for _, duration in with_durations([frames[0]] * 5, 2.5, 1000)] == [2000]
+    assert list(with_durations([], 25, 100)) == []
 
 
 @pytest.mark.parametrize(("suffix", "whole"), [(".webp", 1033), pytest.param(".gif", 1030, marks=needs_gif)])

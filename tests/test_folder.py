@@ -164,9 +164,9 @@ def test_which_files_are_the_layers(tmp_path, solution):
     out = solution.save(tmp_path / "prints")
     assert layer_files(out) == [out / f"layer-{number}.png" for number in (1, 2, 3)]
     (out / "layer-2.png").unlink()
-    with pytest.raises(mlsolve.InputError, match=r"holds layer-3\.png but no layer-2\.png: restore it"):
+    with pytest.raises(mlsolve.InputError, match=r"contains layer-3\.png but no layer-2\.png: restore it"):
         layer_files(out)
-    with pytest.raises(mlsolve.InputError, match=r"holds no layer-1\.png"):
+    with pytest.raises(mlsolve.InputError, match=r"contains no layer-1\.png"):
         layer_files(tmp_path)
     with pytest.raises(mlsolve.InputError, match="is not a folder"):
         layer_files(tmp_path / "nowhere")
@@ -189,5 +189,5 @@ def test_layers_that_are_no_stack(tmp_path):
     ):
         layer_files(tmp_path)
     picture_files.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))
-    with pytest.raises(mlsolve.InputError, match=r"holds layer-2\.png and layer-2\.tif: remove one of them"):
+    with pytest.raises(mlsolve.InputError, match=r"contains layer-2\.png and layer-2\.tif: remove one of them"):
         layer_files(tmp_path)

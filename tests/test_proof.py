@@ -295,7 +295,7 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
     found, shares, store = [], [], kind(tmp_path / "store")
     wanted = given([target, *guides])
     for rows in (1, 7, 64, 128, height):
-        proof = score_layer_files(tmp_path, unmoved(2), wanted, store, 1, rows, tell=shares.append)
+        proof = score_layer_files(tmp_path, unmoved(2), wanted, store, 1, rows, progress=shares.append)
         found.append((proof.scores, proof.stacks[0].cell.image.tobytes(), (tmp_path / "stack.png").read_bytes()))
         assert shares == sorted(shares)
         assert shares[-1] == 1

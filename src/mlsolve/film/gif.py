@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import OptionError, OutputError
 from ..pictures.picture_files import write_bytes
 from ..system.memory import available_memory, in_words
-from .lasting import lasting
+from .durations import with_durations
 
 Frame = npt.NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ def write(path: Path, frames: Iterator[Frame], fps: float) -> None:
     free = available_memory()
     held: list[Frame] = []
     durations: list[int] = []
-    for frame, duration in lasting(frames, fps, _TICKS):
+    for frame, duration in with_durations(frames, fps, _TICKS):
         held.append(np.ascontiguousarray(frame[..., ::-1]))
         durations.append(1000 // _TICKS * duration)
         needed = _COPIES * len(held) * frame.nbytes

@@ -23,7 +23,7 @@ class Pose(NamedTuple):
     """(2,): x, y of the sheet's centre."""
 
 
-def lying_pose(x: float, y: float) -> Pose:
+def unmoved_pose(x: float, y: float) -> Pose:
     """Return the pose of a sheet that is neither flipped nor rotated, with its centre at x, y."""
     return Pose(np.eye(2), np.array([x, y]))
 

@@ -12,7 +12,7 @@ from mlsolve_kernels.objective.cpu import disc
 from mlsolve_kernels.placement.frames import WHOLE
 
 from ..pictures.colour import light_from_srgb, srgb_from_light
-from .poses import Matrix, Pose, lying_pose
+from .poses import Matrix, Pose, unmoved_pose
 from .script import Scene
 from .table import Table
 
@@ -95,7 +95,7 @@ class Projector:
         number, share = scene.register
         if not self._stacks or share == 0:
             return
-        pose, stack = lying_pose(0, 0), self._stacks[number - 1]
+        pose, stack = unmoved_pose(0, 0), self._stacks[number - 1]
         # Beside round sheets the bare box shows, which a picture of the stack cannot distinguish from white.
         covers = np.ones_like(stack)
         if self._table.round:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ..errors import OptionError
 from ..job.arrangements import Arrangement
 from ..ranges import number
-from .poses import Pose, apart, between, lying_pose, placed
+from .poses import Pose, apart, between, placed, unmoved_pose
 from .table import Table
 
 MOST_FRAMES_A_SECOND: Final = 120.0
@@ -65,12 +65,12 @@ class Script:
         sheets = len(table.places)
         self._shape = table.picture[::-1]
         self.still = [
-            Scene(tuple(lying_pose(*place) for place in table.places), 0.0, 0.0, 0.0, (0, 1.0), (0, 0.0)),
+            Scene(tuple(unmoved_pose(*place) for place in table.places), 0.0, 0.0, 0.0, (0, 1.0), (0, 0.0)),
         ]
         self._order: list[list[int]] = [[]]
         for k, (arrangement, exposure) in enumerate(zip(arrangements, exposures, strict=True), start=1):
             used = {one.layer - 1: placed(one, self._shape, scale) for one in arrangement.placed(sheets)}
-            poses = tuple(used.get(sheet) or lying_pose(*table.aside(sheet)) for sheet in range(sheets))
+            poses = tuple(used.get(sheet) or unmoved_pose(*table.aside(sheet)) for sheet in range(sheets))
             self.still.append(Scene(poses, 1.0, 0.0, -math.log(exposure), (k, 1.0), (k, 1.0)))
             # Sheets that are not used make room first.
             self._order.append([*(sheet for sheet in range(sheets) if sheet not in used), *used])
@@ -109,7 +109,7 @@ class Script:
     def _between(self, before: int, after: int, share: float) -> Scene:
         """Return the scene, without caption, at `share` of the movement between two scenes; `after` is a stack."""
         one, other = self.still[before], self.still[after]
-        poses = self._on_the_way(before, after, share)
+        poses = self._poses_between(before, after, share)
         if before == 0:
             nearness, back = _eased(share, _CAMERA), 0.0
             stops = _eased(share, _EYE) * other.stops
@@ -122,7 +122,7 @@ class Script:
         distance, number_of = min(near if before else near[1:])
         return Scene(poses, nearness, back, stops, (0, 0.0), (number_of, 1 - _smooth(distance / _REGISTER)))
 
-    def _on_the_way(self, before: int, after: int, share: float) -> tuple[Pose, ...]:
+    def _poses_between(self, before: int, after: int, share: float) -> tuple[Pose, ...]:
         """Return the poses of all sheets at `share` of a movement, in which they start one after another."""
         order = self._order[after]
         overlap = _ONE_BY_ONE if before == 0 else _TOGETHER

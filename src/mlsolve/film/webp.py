@@ -16,7 +16,7 @@ from PIL import Image, features
 
 from ..errors import OptionError
 from ..system.files import Partial, refusals
-from .lasting import lasting
+from .durations import with_durations
 
 Frame = npt.NDArray[np.uint8]
 
@@ -59,7 +59,7 @@ def write(path: Path, frames: Iterator[Frame], fps: float) -> None:
     with refusals(path):
         partial = Partial(path)
         try:
-            _write(partial.file, path, lasting(frames, fps, _TICKS))
+            _write(partial.file, path, with_durations(frames, fps, _TICKS))
             partial.keep()
         finally:
             partial.discard()
@@ -93,7 +93,7 @@ def _head(path: Path, frame: Frame) -> bytes:
     return b"".join(
         (
             b"RIFF\0\0\0\0WEBP",
-            _chunk(b"VP8X", flags + _three(width - 1) + _three(height - 1)),
+            _chunk(b"VP8X", flags + _uint24(width - 1) + _uint24(height - 1)),
             _chunk(b"ANIM", white + struct.pack("<H", _FOREVER)),
         )
     )
@@ -116,7 +116,7 @@ def _part(image: Frame, corner: tuple[int, int], duration: int) -> bytes:
     Image.fromarray(np.ascontiguousarray(image)).save(picture, "WEBP", quality=_QUALITY, method=_EFFORT)
     # A still WebP of an RGB picture consists of one chunk, which is put into the chunk of the frame.
     still = picture.getvalue()[len("RIFF....WEBP") :]
-    return _chunk(b"ANMF", b"".join(map(_three, place)) + bytes([_REPLACES]) + still)
+    return _chunk(b"ANMF", b"".join(map(_uint24, place)) + bytes([_REPLACES]) + still)
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
@@ -124,6 +124,6 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content
 
 
-def _three(number: int) -> bytes:
+def _uint24(number: int) -> bytes:
     """Return `number` as three bytes, little-endian."""
     return int(number).to_bytes(3, "little")

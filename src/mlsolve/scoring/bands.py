@@ -181,12 +181,12 @@ def misaligned(shape: tuple[int, int], moves: Sequence[Move], distance: float) -
     The first sheet stays. The second is shifted right, the third down, the fourth left, the fifth up, and so on in
     turn.
     """
-    ways = itertools.cycle([(1, 0), (0, 1), (-1, 0), (0, -1)])
+    directions = itertools.cycle([(1, 0), (0, 1), (-1, 0), (0, -1)])
     return [
         *moves[:1],
         *(
             move.after(move_of(shape, 0.0, None, (distance * right, distance * down)))
-            for move, (right, down) in zip(moves[1:], ways, strict=False)
+            for move, (right, down) in zip(moves[1:], directions, strict=False)
         ),
     ]
 
@@ -199,13 +199,13 @@ def previews_bytes(
     size: (width, height) in pixels. sheets: the number of sheets in each stack. registration: in pixels.
     """
 
-    def taken(longest: int) -> int:
+    def bytes_of(longest: int) -> int:
         width, height = shown(size, longest)
         return planes * width * height + _PREVIEW_OVERHEAD
 
-    offs = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
-    of_stacks = (2 * len(sheets) + sum(offs)) * taken(CELL if len(sheets) == 1 else PART)
-    return 2 * layers * taken(CELL) + of_stacks + sum(sheets) * taken(SHEET_CELL)
+    misalignments = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
+    of_stacks = (2 * len(sheets) + sum(misalignments)) * bytes_of(CELL if len(sheets) == 1 else PART)
+    return 2 * layers * bytes_of(CELL) + of_stacks + sum(sheets) * bytes_of(SHEET_CELL)
 
 
 class Scoring:

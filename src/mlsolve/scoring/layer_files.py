@@ -37,7 +37,7 @@ def score_layer_files(
     threads: int | None = None,
     rows: int = 128,
     registration: float = 0.0,
-    tell: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = lambda share: None,
     write: bool = True,
     round_sheets: bool = False,
 ) -> Scoring:
@@ -45,8 +45,8 @@ def score_layer_files(
 
     wanted: gives the targets, guides and masks. store: holds the decoded layers, because a rotated sheet needs rows
     in another order than its file has them. threads: None for all cores. registration: the registration tolerance
-    in pixels. tell: called with the share that is done, in [0, 1]. write: whether to write pictures of the stacks
-    into `folder`. round_sheets: whether only pixels inside the circle count.
+    in pixels. progress: called with the share that is done, in [0, 1]. write: whether to write pictures of the
+    stacks into `folder`. round_sheets: whether only pixels inside the circle count.
 
     Raises InputError as `layer_files` does, and if a file turns out to be damaged.
     """
@@ -60,7 +60,7 @@ def score_layer_files(
         arrays = []
         for number, file in enumerate(files):
             arrays.append(decode_into(store, f"{_DECODED}/layer-{number}", file))
-            tell(_DECODING * (number + 1) / len(files))
+            progress(_DECODING * (number + 1) / len(files))
         sinks: list[Sink] = [lambda _: None] * len(stacks)
         if write:
             names = stack_names(len(stacks))
@@ -77,7 +77,7 @@ def score_layer_files(
         scoring = Scoring(size, len(files), stacks, team, sinks, registration, round_sheets)
         for top in range(0, size[1], rows):
             scoring.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
-            tell(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))
+            progress(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))
         for array in arrays:
             array.close()
         store.remove(_DECODED)
@@ -107,13 +107,13 @@ def layer_files(folder: Path) -> list[Path]:
         if match := _LAYER.fullmatch(entry.name):
             other = found.setdefault(int(match[1]), entry)
             if other != entry:
-                raise InputError(f"{folder} holds {other.name} and {entry.name}: remove one of them")
+                raise InputError(f"{folder} contains {other.name} and {entry.name}: remove one of them")
     if not found:
-        raise InputError(f"{folder} holds no layer-1.png: give the folder that mlsolve run wrote")
+        raise InputError(f"{folder} contains no layer-1.png: give the folder that mlsolve run wrote")
     for expected, number in enumerate(sorted(found), start=1):
         if number != expected:
             name = f"layer-{expected}{found[number].suffix}"
-            raise InputError(f"{folder} holds {found[number].name} but no {name}: restore it")
+            raise InputError(f"{folder} contains {found[number].name} but no {name}: restore it")
     files = [found[number] for number in sorted(found)]
     sizes = [picture_files.open_picture(path).size for path in files]
     for path, size in zip(files, sizes, strict=True):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..declared.cicp import CodePoints
 from ..declared.colour_space import ColourSpace, Mode
 from .stored import BANDS, Stored, rows_at_a_time
-from .vips import chunks_of, filled_up, image_of, through
+from .vips import chunks_of, converted, image_of, scaled_to_white
 
 _LARGEST_SIDE: Final = 10_000_000
 """Maximum side of a picture in libvips, in pixels."""
@@ -36,8 +36,8 @@ def describe(path: Path) -> Stored:
         opened = _primary(path)
         # Rows are padded to whole words. The memory belongs to libheif and is freed together with `opened`.
         pixels = np.array(opened)[:, :width].reshape(height, width, channels)
-        image = filled_up(image_of(pixels), picture.info["bit_depth"])
-        return chunks_of(through(step, image, BANDS[mode]), chunk_rows)
+        image = scaled_to_white(image_of(pixels), picture.info["bit_depth"])
+        return chunks_of(converted(step, image, BANDS[mode]), chunk_rows)
 
     # The planes as coded, and the pixels decoded from them.
     held = 6 * bits // 8 * width * height + 2 * chunk_rows * row_bytes

@@ -13,7 +13,7 @@ from PIL import Image
 from ...errors import InputError
 from ..declared.colour_space import Mode
 from .stored import BANDS, Stored, rows_at_a_time
-from .vips import chunks_of, image_of, through
+from .vips import chunks_of, converted, image_of
 
 _EIGHT_BIT_MODES: Final = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "P", "PA", "YCbCr", "HSV")
 
@@ -63,7 +63,7 @@ def describe(path: Path, kind: str) -> Stored:
     def chunks(step: Callable[[Any], Any] | None) -> Iterator[npt.NDArray[Any]]:
         if step is None:
             return rows()
-        return chunks_of(through(step, image_of(np.concatenate(list(rows()))), BANDS[mode]), chunk_rows)
+        return chunks_of(converted(step, image_of(np.concatenate(list(rows()))), BANDS[mode]), chunk_rows)
 
     # Pillow keeps four bytes for a pixel of more than one channel, and lcms gets a second copy of the picture.
     held = 8 * width * height + 4 * width * chunk_rows

@@ -100,7 +100,7 @@ def describe(path: Path, kind: str) -> Stored:
         source = _open(path, kind, tags)
         if channels < source.bands:
             source = source.extract_band(0, n=channels)
-        return chunks_of(through(step, source, BANDS[mode]), chunk_rows)
+        return chunks_of(converted(step, source, BANDS[mode]), chunk_rows)
 
     return Stored(
         size=(width, height),
@@ -124,7 +124,7 @@ def chunks_of(image: Any, rows: int) -> Iterator[npt.NDArray[Any]]:
         yield np.frombuffer(part.write_to_memory(), values).reshape(-1, image.width, image.bands)
 
 
-def through(step: Callable[[Any], Any] | None, image: Any, bands: int) -> Any:
+def converted(step: Callable[[Any], Any] | None, image: Any, bands: int) -> Any:
     """Return `image` with its first `bands` bands converted by `step`, and alpha, the band after them, in 16 bits.
 
     step: converts a pyvips.Image to 16-bit sRGB; None: return the image unchanged.
@@ -157,7 +157,7 @@ def _open(path: Path, kind: str, tags: Tags) -> Any:
         return _signed_lab(path, options)
     image = pyvips().Operation.call(_LOADERS[kind], str(path), **options)
     if kind == "AVIF":
-        return filled_up(image, _field(image, "bits-per-sample", 16))
+        return scaled_to_white(image, _field(image, "bits-per-sample", 16))
     if _first(tags, _PHOTOMETRIC, 0) == _ICCLAB and image.bands >= 3:
         return image.copy(interpretation="lab")
     return image
@@ -181,7 +181,7 @@ def _signed_lab(path: Path, options: dict[str, Any]) -> Any:
     return codes.copy(interpretation="lab")
 
 
-def filled_up(image: Any, bits: int) -> Any:
+def scaled_to_white(image: Any, bits: int) -> Any:
     """Return a 16-bit `image`, of which only the upper `bits` are used, scaled so that white is 65535.
 
     An 8-bit image, or one that uses all 16 bits, is returned unchanged.

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Frame = npt.NDArray[np.uint8]
 
 
-def lasting(frames: Iterable[Frame], fps: float, ticks: int) -> Iterator[tuple[Frame, int]]:
+def with_durations(frames: Iterable[Frame], fps: float, ticks: int) -> Iterator[tuple[Frame, int]]:
     """Yield every frame that differs from the previous one, with its duration in ticks.
 
     frames: each (h, w, 3) uint8. fps: frames per second. ticks: ticks per second. A frame begins at the nearest
