@@ -14,8 +14,9 @@ from mlsolve.pictures.picture_files import PngWriter, load_picture, open_picture
 from mlsolve.report.result import Summary, write_report
 from mlsolve.run.budget import _proof_bytes
 from mlsolve.run.outputs import placed_stacks
-from mlsolve.scoring.bands import CELL, SHEET_CELL, STACK, PlacedStack, Preview, Scoring, distances_for, shown
+from mlsolve.scoring.bands import PlacedStack, Scoring, distances_for
 from mlsolve.scoring.layer_files import score_layer_files
+from mlsolve.scoring.previews import CELL, SHEET_CELL, STACK, Preview, shown
 from mlsolve.solving.balance import Balance
 from mlsolve.solving.history import History, Step
 from mlsolve.solving.level_pictures import as_codes

@@ -14,7 +14,8 @@ from mlsolve.pictures import picture_files
 from mlsolve.report import contact_sheet, result
 from mlsolve.report.contact_sheet import sheet_bands, sheet_size
 from mlsolve.report.lettering import font
-from mlsolve.scoring.bands import CELL, PART, SHEET_CELL, PlacedStack, Scoring, distances_for
+from mlsolve.scoring.bands import PlacedStack, Scoring, distances_for
+from mlsolve.scoring.previews import CELL, PART, SHEET_CELL
 from mlsolve.scoring.scores import Misalignment, Scores, StackScores
 from mlsolve_kernels.threads import Team
 

@@ -28,6 +28,7 @@ from .table import Size, Table, frame_size, picture_size
 __all__ = ["Film", "check_film", "frame_size", "frames", "picture_size", "usual_suffix", "write_film"]
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 
 class Film:

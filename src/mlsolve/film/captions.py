@@ -13,6 +13,7 @@ from .table import Table
 
 Mask = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 _LIGHT: Final = (232, 231, 226)
 _INK: Final = (70, 71, 76)

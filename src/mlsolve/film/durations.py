@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 
 def with_durations(frames: Iterable[Frame], fps: float, ticks: int) -> Iterator[tuple[Frame, int]]:

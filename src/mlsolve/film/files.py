@@ -15,6 +15,7 @@ from . import gif, mp4, webp
 from .script import MOST_FRAMES_A_SECOND
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 
 class _Kind(NamedTuple):

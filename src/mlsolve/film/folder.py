@@ -14,8 +14,8 @@ from ..pictures.arrays import code_values
 from ..pictures.picture_files import open_picture
 from ..pictures.resize import resize
 from ..report.result import exposures_in
-from ..scoring.bands import Preview, shown
 from ..scoring.layer_files import layer_files, stack_names
+from ..scoring.previews import Preview, shown
 from ..solving.level_pictures import HIGHEST
 from . import Film
 from .table import Size, frame_size, picture_size

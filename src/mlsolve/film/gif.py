@@ -14,6 +14,7 @@ from ..system.memory import available_memory, in_words
 from .durations import with_durations
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 MOST_FRAMES_A_SECOND: Final = 50.0
 """Programs that show GIFs treat 20 ms as the shortest duration of a frame."""

@@ -16,6 +16,7 @@ from ..errors import OptionError, OutputError, first_line
 from ..system.files import Partial, refusals
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 _ENCODER: Final = "libx264"
 _SETTINGS: Final = {

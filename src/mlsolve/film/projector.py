@@ -18,6 +18,7 @@ from .table import Table
 
 FloatArray = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 _LEVELS: Final = 65535
 """Number of steps of the table from light to sRGB: one step is 1/20 of a code value where the curve is steepest."""

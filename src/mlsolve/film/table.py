@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from ..scoring.bands import shown
+from ..scoring.previews import shown
 
 _ACROSS: Final = 0.88
 """Maximum share of a frame's width that the picture fills."""

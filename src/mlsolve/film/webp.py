@@ -19,6 +19,7 @@ from ..system.files import Partial, refusals
 from .durations import with_durations
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 MOST_FRAMES_A_SECOND: Final = 90.0
 """Browsers show a frame whose duration is 10 ms or less for 100 ms."""

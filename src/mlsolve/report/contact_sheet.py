@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 
 from ..pictures.arrays import code_values
 from ..pictures.resize import resize
-from ..scoring.bands import CELL, PART, SHEET_CELL, Preview, Scoring, StackScoring, shown
+from ..scoring.bands import Scoring, StackScoring
+from ..scoring.previews import CELL, PART, SHEET_CELL, Preview, shown
 from ..scoring.scores import StackScores
 from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 

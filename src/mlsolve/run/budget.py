@@ -14,8 +14,9 @@ from ..guides import drawing_bytes
 from ..job.job import Job, parse_generated
 from ..pictures.picture_files import Picture
 from ..report.contact_sheet import COLUMNS
-from ..scoring.bands import CELL, previews_bytes
+from ..scoring.bands import previews_bytes
 from ..scoring.placed import ACROSS
+from ..scoring.previews import CELL
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec

@@ -17,7 +17,8 @@ from ..pictures import picture_files
 from ..solving.decoding import decode_into
 from ..solving.level_pictures import HIGHEST
 from ..solving.store import Store
-from .bands import PlacedStack, Scoring, Sink, shown
+from .bands import PlacedStack, Scoring
+from .previews import Sink, shown
 
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
 _DECODED: Final = "proof"
