@@ -82,18 +82,18 @@ class StackScoring:
         ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
         psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
         leak, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
-        off = [
+        misalignments = [
             Misalignment(distance, ssim[count + number], psnr[1 + number])
             for number, (distance, _) in enumerate(self.misaligned)
         ]
-        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(off))
+        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments))
 
 
 def distances_for(registration: float) -> tuple[int, ...]:
     """Return the misalignments at which stacks are scored, in whole pixels, 1 or more.
 
-    registration: the registration tolerance in pixels. Tested are half of it, all of it and twice it, except that a
-    tolerance below 1 counts as 1.
+    registration: the registration tolerance in pixels. Stacks are scored at half of it, at all of it and at twice
+    it. A tolerance below 1 counts as 1, and distances below 1 are left out.
     """
     tolerance = max(1.0, registration)
     return tuple(dict.fromkeys(math.floor(part * tolerance + 0.5) for part in (0.5, 1, 2) if part * tolerance >= 1))

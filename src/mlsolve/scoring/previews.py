@@ -34,7 +34,7 @@ PREVIEW_OVERHEAD: Final = 24 << 10
 def shown(size: tuple[int, int], longest: int = STACK, enlarge: bool = False) -> tuple[int, int]:
     """Return (width, height) of the preview of a picture of `size` = (width, height), all in pixels.
 
-    longest: its longer side. A picture that is smaller keeps its size unless `enlarge` is set.
+    longest: length of the preview's longer side. A smaller picture keeps its size unless `enlarge` is set.
     """
     scale = longest / max(size)
     if not enlarge:
