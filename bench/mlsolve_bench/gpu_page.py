@@ -7,7 +7,7 @@ from .opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
 
 ORDER: Final = (STRONGEST, FUSED, COMPILED, DESCRIBED)
 
-NOTHING: Final = """Not measured yet: no GPU was at hand. `make bench-gpu` makes the figures.
+NOTHING: Final = """No GPU figures are recorded yet. `make bench-gpu` records them.
 
 | one iteration, three RGB layers | mlsolve | torch strongest | torch compiled | torch as described |
 | --- | --- | --- | --- | --- |
