@@ -61,7 +61,9 @@ def machine_figures(results: dict[str, Any]) -> str:
 
 def ratios(results: dict[str, Any], name: str) -> tuple[float, float]:
     """Return the least and the most times longer that the opponent `name` takes for an iteration, of all sizes."""
-    found = [entry["times ours"][name] for entry in results["opponents"]["sizes"].values() if name in entry["times ours"]]
+    found = [
+        entry["times ours"][name] for entry in results["opponents"]["sizes"].values() if name in entry["times ours"]
+    ]
     return min(found), max(found)
 
 
@@ -152,8 +154,8 @@ def _quality(section: dict[str, Any] | None) -> list[str]:
                 line.append("not reached" if run["seconds"] is None else duration(run["seconds"] * 1e3))
         lines.append(line)
     said = (
-        f"Time until the stack reaches SSIM {asked['target SSIM']:g} and the layers {asked['mean guide SSIM']:.2f} on "
-        f"average, the cat at {_size(section['side'])}, kernels compiled before:"
+        f"Time until the stack reaches SSIM {asked['target SSIM']:g} and the layers {asked['mean guide SSIM']:.2f} "
+        f"on average, the cat at {_size(section['side'])}, kernels compiled before:"
     )
     return [said, _table(["", *labels], lines)]
 
@@ -175,7 +177,9 @@ def _floor(section: dict[str, Any] | None) -> list[str]:
             ]
         )
         at_sides = (entry["sizes"].get(str(side)) for side in sides)
-        shares.append([_threads(count), *("–" if at is None else f"{at['share of the floor']:.0%}" for at in at_sides)])
+        shares.append(
+            [_threads(count), *("–" if at is None else f"{at['share of the floor']:.0%}" for at in at_sides)]
+        )
     return [
         "What this machine can do:",
         _table(["", "copy", "read two, write one", "multiply-adds"], rates),
