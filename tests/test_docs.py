@@ -127,7 +127,9 @@ def test_every_setting_that_pages_name_exists(mlsolve):
     found = 0
     for name in USE:
         for command in commands(TEXT[name]):
-            assert command[1] in VERBS or command[1].startswith("-"), (name, command)
+            if not re.fullmatch(r"[a-z]+", command[1]):  # `mlsolve --version`
+                continue
+            assert command[1] in VERBS, (name, command)
             for option in (word for word in command[2:] if re.match(r"--?[a-z]", word)):
                 found += 1
                 assert has(command[1], option), (name, command, option)
