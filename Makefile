@@ -25,7 +25,7 @@ test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-gpu: $(VENV)/dev
-	$(BIN)/python -m mlsolve_kernels.objective.cuda
+	$(BIN)/python -m mlsolve_kernels.iteration.cuda
 	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/dev
@@ -41,7 +41,7 @@ bench: $(VENV)/bench
 	$(BIN)/python -m pytest bench -o filterwarnings=default
 
 bench-gpu: $(VENV)/bench
-	$(BIN)/python -m mlsolve_kernels.objective.cuda
+	$(BIN)/python -m mlsolve_kernels.iteration.cuda
 	$(BIN)/python -m mlsolve_bench.record_gpu
 
 $(VENV)/bin/python:

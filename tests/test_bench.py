@@ -9,7 +9,7 @@ from mlsolve_bench import floor, memory, opponents, quality, turns
 from mlsolve_bench.opponents import OURS, STRONGEST
 from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, cat, noise
 from mlsolve_bench.published_reference import published_loss
-from mlsolve_kernels.objective import reference
+from mlsolve_kernels.iteration import reference
 from oracle import mean_ssim
 
 
@@ -63,7 +63,7 @@ def test_without_torch_ours_is_all_there_is(no_torch):
     assert line.endswith("torch is not installed: pip install 'mlsolve[bench]'")
     iterations = opponents.steps(24, threads=2)
     assert list(iterations) == [OURS]
-    assert iterations[OURS]().target_ssim[0] < 1
+    assert iterations[OURS]()["stack_ssim"][0] < 1
     assert set(opponents.missing()) == set(opponents.NAMES) - {OURS}
 
 
@@ -73,7 +73,7 @@ def test_ours_is_checked_against_the_reference(no_torch):
 
 def test_who_solves_another_problem_is_refused(no_torch, monkeypatch):
     wrong = reference.terms
-    monkeypatch.setattr(reference, "terms", lambda *given: wrong(*given)._replace(target_mse=(1.0,)))
+    monkeypatch.setattr(reference, "terms", lambda *given: wrong(*given) | {"stack_mse": (1.0,)})
     with pytest.raises(AssertionError, match="mlsolve does not solve the problem it should"):
         opponents.check(32)
 

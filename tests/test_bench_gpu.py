@@ -13,7 +13,7 @@ from mlsolve_bench import machine, opponents, record_gpu
 from mlsolve_bench.arrangements import arrangements
 from mlsolve_bench.opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
 from mlsolve_bench.problem import noise
-from mlsolve_kernels.objective.cuda import BATCH
+from mlsolve_kernels.iteration.cuda import BATCH
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_opponents_advance_as_they_iterate():
         one, all_at_once = (opponents.workspace(name, problem, 1) for _ in range(2))
         single = [one.iterate(rate) for rate in rates]
         for one_by_one, together in zip(single, all_at_once.advance(rates), strict=True):
-            np.testing.assert_allclose(together.guide_ssim, one_by_one.guide_ssim, rtol=1e-6)
+            np.testing.assert_allclose(together["guide_ssim"], one_by_one["guide_ssim"], rtol=1e-6)
             np.testing.assert_allclose(together[:2], one_by_one[:2], rtol=1e-6)
         np.testing.assert_array_equal(one.layers, all_at_once.layers)
 

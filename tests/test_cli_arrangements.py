@@ -147,7 +147,7 @@ def test_settings_of_a_single_picture(job, mlsolve, tmp_path):
     found = load_job(tmp_path / "out" / "job.toml")
     assert (found.options.hide_weight, found.options.registration, found.options.registration_turn) == (0.5, 2, 0.5)
     assert found.masks[0].resolve() == tmp_path / "m.png"
-    assert "likeness_2" in (tmp_path / "out" / "history.csv").read_text().splitlines()[0]
+    assert "leak_2" in (tmp_path / "out" / "history.csv").read_text().splitlines()[0]
 
 
 def test_round_sheets_are_clear_and_scored_within_the_circle(job, mlsolve, tmp_path):

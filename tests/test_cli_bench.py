@@ -128,8 +128,8 @@ def test_the_iteration_is_the_solvers():
             first = iterate()
             for _ in range(20):
                 last = iterate()
-        assert len(first.guide_ssim) == stack.layers
-        assert last.target_error < first.target_error
+        assert len(first["guide_ssim"]) == stack.layers
+        assert last["stack_mse"] < first["stack_mse"]
 
 
 def test_a_solve_is_the_sum_of_its_levels():
@@ -436,7 +436,7 @@ def test_the_stack_asked_for_is_the_one_that_is_measured(mlsolve, measured, monk
 
     def measure(stack, free, open_iteration, tell):
         with open_iteration(24) as iterate:
-            seen.append((stack, len(iterate().guide_ssim)))
+            seen.append((stack, len(iterate()["guide_ssim"])))
         return measured
 
     monkeypatch.setattr(report, "measure", measure)

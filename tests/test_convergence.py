@@ -5,7 +5,7 @@ import pytest
 
 from mlsolve_bench.convergence_solve import Recipe
 from mlsolve_bench.convergence_steps import BlockNewton, Level
-from mlsolve_kernels.objective.terms import one_stack
+from mlsolve_kernels.iteration.objective import one_stack
 
 
 def a_level(rng, layers=3):

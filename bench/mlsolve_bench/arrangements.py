@@ -3,12 +3,13 @@
 A turn of whole quarters is exact, any other goes between the pixels; how far it goes does not change what it costs.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace
-from mlsolve_kernels.objective.terms import Objective, Shape
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.objective import Objective, Shape
 from mlsolve_kernels.placement.move import Moves, move_of
 
 from .problem import LAYERS, OBJECTIVE, Problem
@@ -17,15 +18,16 @@ from .problem import LAYERS, OBJECTIVE, Problem
 def arrangements(side: int) -> dict[str, tuple[Objective, Moves]]:
     """Return by name what is asked of the stacks of `problem.noise(side)`, and how the sheets lie there."""
     still, quarter, half, slight = (move_of((side, side), degrees) for degrees in (0, 90, 180, 0.1))
-    stack = OBJECTIVE.stacks[0]._replace(layers=tuple(range(LAYERS)))
-    guides = OBJECTIVE.guide_weight
+    stack = replace(OBJECTIVE.stacks[0], layers=tuple(range(LAYERS)))
+    guides = OBJECTIVE.weights
+    hiding = replace(stack, weights={**stack.weights, "leak": 1.0})
     one, two = Objective((stack,), guides), Objective((stack, stack), guides)
     return {
         "still": (one, ((still, still, still),)),
         "quarter turns": (one, ((still, quarter, half),)),
         "slight turns": (one, ((still, slight, slight),)),
         "two stacks": (two, ((still, still, still), (still, quarter, half))),
-        "nothing given away": (Objective((stack._replace(hide_weight=1.0),), guides), ((still, still, still),)),
+        "nothing given away": (Objective((hiding,), guides), ((still, still, still),)),
     }
 
 
@@ -39,5 +41,5 @@ def workspace(problem: Problem, objective: Objective, device: Any) -> ArrangedCu
     for layer, plane in np.ndindex(problem.guides.shape[:2]):
         work.put_guide(layer, plane, problem.guides[layer, plane])
         work.put_layer(layer, plane, problem.guides[layer, plane])
-    work.settle()
+    work.prepare()
     return work

@@ -14,8 +14,8 @@ from mlsolve.pictures.colour import decode, encode, printable_range
 from mlsolve.pictures.resize import average, double, halve, interpolate
 from mlsolve.scoring.scores import score
 from mlsolve.solving.spec import objective_of
-from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.terms import Objective, Terms
+from mlsolve_kernels.iteration.objective import Objective, Terms
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.threads import Team
 
 from .convergence_steps import Adam, Level, Step
@@ -157,7 +157,7 @@ def balanced(layers: FloatArray, level: Level, rounds: int = 2) -> FloatArray:
     small = (-(-shape[0] // 16), -(-shape[1] // 16))
     wanted = np.log(np.maximum(average(level.target, small), np.float32(0.01)))
     for _ in range(rounds):
-        stack = layers.prod(axis=0) / np.float32(level.objective.scale)
+        stack = layers.prod(axis=0) / np.float32(level.objective.stacks[0].scale)
         missing = wanted - np.log(np.maximum(average(stack, small), np.float32(0.01)))
         gain = np.exp(interpolate(missing, shape) / np.float32(len(layers)))
         layers = level.clip(np.asarray(layers * gain, dtype=np.float32))
@@ -181,7 +181,7 @@ def thinned(level: Level) -> FloatArray:
     """Return the guides with a little noise, thinned if their stack would be too dark, as solving/start.py does."""
     noise = np.random.default_rng(0).random(level.guides.shape, dtype=np.float32) - np.float32(0.5)
     start = level.clip(level.guides + np.float32(1 / 255) * noise)
-    wanted = float(np.log(level.objective.scale * np.maximum(level.target, 0.1)).mean(dtype=np.float64))
+    wanted = float(np.log(level.objective.stacks[0].scale * np.maximum(level.target, 0.1)).mean(dtype=np.float64))
     stacked = float(np.log(start).sum(axis=0).mean(dtype=np.float64))
     return start ** np.float32(wanted / stacked) if stacked < wanted < 0 else start
 
@@ -192,7 +192,7 @@ def _start(recipe: Recipe, level: Level) -> FloatArray:
     layers = thinned(level)
     if recipe.start == "projected":
         for _ in range(3):
-            stack = np.maximum(layers.prod(axis=0) / np.float32(level.objective.scale), np.float32(0.02))
+            stack = np.maximum(layers.prod(axis=0) / np.float32(level.objective.stacks[0].scale), np.float32(0.02))
             missing = np.maximum(level.target, np.float32(0.02)) / stack
             layers = level.clip(layers * missing ** np.float32(1 / len(layers)))
     return layers
@@ -239,5 +239,5 @@ def _evaluate(workspace: StepwiseWorkspace, layers: FloatArray) -> tuple[Terms, 
 
 
 def _point(terms: Terms, objective: Objective, level: int, iteration: int, cost: float) -> Point:
-    mean_guide = sum(terms.guide_ssim) / len(terms.guide_ssim)
-    return Point(level, iteration, cost, objective.loss(terms), terms.target_ssim[0], mean_guide)
+    mean_guide = sum(terms["guide_ssim"]) / len(terms["guide_ssim"])
+    return Point(level, iteration, cost, objective.loss(terms), terms["stack_ssim"][0], mean_guide)

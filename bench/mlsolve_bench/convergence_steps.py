@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mlsolve.pictures.resize import average, interpolate
 from mlsolve_kernels.blur.reference import blur
-from mlsolve_kernels.objective.terms import Objective
+from mlsolve_kernels.iteration.objective import Objective
 from mlsolve_kernels.window import C2
 
 FloatArray = npt.NDArray[np.float32]
@@ -113,11 +113,11 @@ class BlockNewton:
         self._level, self._momentum, self._damping = level, np.float32(momentum), np.float32(damping)
         self._nesterov, self._coupled, self._active = nesterov, coupled, active
         objective = level.objective
-        mse = np.float32(2 * objective.mse_weight)
-        self._of_target = np.float32(objective.ssim_weight) * _curvature(level.target) + mse
+        mse = np.float32(2 * objective.stacks[0].weight("stack_mse"))
+        self._of_target = np.float32(objective.stacks[0].weight("stack_ssim")) * _curvature(level.target) + mse
         # Without a guide's weight nothing but the product holds a layer, and a black neighbour ends that too.
         least = np.float32(0.001) * self._of_target
-        self._of_guides = np.maximum(np.float32(objective.guide_weight) * _curvature(level.guides), least)
+        self._of_guides = np.maximum(np.float32(objective.weight("guide_ssim")) * _curvature(level.guides), least)
         self._velocity = np.zeros_like(level.guides)
 
     def step(self, x: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
@@ -137,7 +137,7 @@ class BlockNewton:
     def _direction(self, x: FloatArray, gradient: FloatArray, free: npt.NDArray[np.bool_]) -> FloatArray:
         """Return H⁻¹ gradient; free: the values that take part in J."""
         by_layer = np.stack([np.delete(x, k, axis=0).prod(axis=0) for k in range(len(x))])
-        by_layer /= np.float32(self._level.objective.scale)
+        by_layer /= np.float32(self._level.objective.stacks[0].scale)
         by_layer *= free
         h = self._of_target
         if not self._coupled:
@@ -153,10 +153,13 @@ class BlockNewton:
         blocks = (-(-shape[0] // _BLOCK), -(-shape[1] // _BLOCK))
         if self._gain_share == 0 or min(blocks) < 2:
             return np.zeros_like(x)
-        stack = x.prod(axis=0) / np.float32(objective.scale)
+        stack = x.prod(axis=0) / np.float32(objective.stacks[0].scale)
         count = free.sum(axis=0).astype(np.float32)
-        fit = np.float32(objective.ssim_weight) + np.float32(2 * objective.mse_weight) * stack**2
-        bent = count * np.float32(objective.guide_weight) + count**2 * fit
+        fit = (
+            np.float32(objective.stacks[0].weight("stack_ssim"))
+            + np.float32(2 * objective.stacks[0].weight("stack_mse")) * stack**2
+        )
+        bent = count * np.float32(objective.weight("guide_ssim")) + count**2 * fit
         curvature = average(np.asarray(bent, dtype=np.float32), blocks)
         slope = average(np.asarray((gradient * x * free).sum(axis=0), dtype=np.float32), blocks)
         gain = np.asarray(self._gain_share * slope / np.maximum(curvature, 1e-3), dtype=np.float32)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve.solving.backends import Backend, CpuBackend, CudaBackend, fill
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.objective import Shape
 
 from .problem import RATE, Problem, noise
 from .published_reference import published_loss

@@ -11,7 +11,7 @@ from mlsolve.errors import InputError
 from mlsolve.pictures.arrays import planar
 from mlsolve.pictures.colour import encode, exposure_scale, printable_range
 from mlsolve.solving.spec import BETAS
-from mlsolve_kernels.objective.terms import Objective, one_stack
+from mlsolve_kernels.iteration.objective import Objective, one_stack
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -18,7 +18,7 @@ from mlsolve import Options, Step
 from mlsolve.run import solver
 from mlsolve.solving.spec import BETAS
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
-from mlsolve_kernels.objective.terms import Objective, Shape, Sums, Terms
+from mlsolve_kernels.iteration.objective import Objective, Shape, Sums, Terms
 from mlsolve_kernels.placement.frames import WHOLE, Frame
 from mlsolve_kernels.placement.move import Moves
 from mlsolve_kernels.region import Region
@@ -78,7 +78,7 @@ class OpponentWorkspace:
         self._bring_back()
         self._layers[layer, plane, top : top + len(image)] = image
 
-    def settle(
+    def prepare(
         self,
         step: int = 0,
         counted: Sequence[Region] | None = None,
@@ -111,8 +111,9 @@ class OpponentWorkspace:
 
     def _sums(self, terms: Terms) -> Sums:
         similarity, error = self._pixels * 2.0**SSIM_BITS, self._pixels * 2.0**ERROR_BITS
-        by_layer = tuple(ssim * similarity for ssim in terms.guide_ssim)
-        return Sums((terms.target_ssim[0] * similarity,), (terms.target_mse[0] * error,), by_layer)
+        by_layer = tuple(ssim * similarity for ssim in terms["guide_ssim"])
+        ssim, mse = terms["stack_ssim"][0] * similarity, terms["stack_mse"][0] * error
+        return Sums(stack_ssim=(ssim,), stack_mse=(mse,), guide_ssim=by_layer)
 
     def _bring_back(self) -> None:
         """Take over the layers as the opponent has them, if it has moved them."""

@@ -24,7 +24,7 @@ from typing import Any, Final
 from mlsolve.errors import DeviceMemoryError, MlsolveError
 from mlsolve.solving.backends import open_device
 from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
-from mlsolve_kernels.objective.cuda import BATCH, device_bytes
+from mlsolve_kernels.iteration.cuda import BATCH, device_bytes
 
 from . import machine, opponents, quality
 from .arrangements import arrangements

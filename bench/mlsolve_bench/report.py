@@ -156,7 +156,7 @@ def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
     from mlsolve.pictures.colour import printable_range
     from mlsolve.solving.backends import CpuBackend, fill
     from mlsolve.solving.spec import BETAS, objective_of
-    from mlsolve_kernels.objective.terms import Shape
+    from mlsolve_kernels.iteration.objective import Shape
 
     options = Options(threads=threads)
     objective = objective_of(options, stack.layers)

@@ -19,7 +19,7 @@ class WithFusedSsim(AsDescribed):
 
     def terms(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return SSIM and squared error of the stack, and SSIM of the layers (N,), at the present layers."""
-        seen = self.parameters.prod(dim=0, keepdim=True) / self.problem.objective.scale
+        seen = self.parameters.prod(dim=0, keepdim=True) / self.problem.objective.stacks[0].scale
         error = ((seen - self.target) ** 2).mean()
         pairs = zip(self.parameters, self.guides, strict=True)
         guides = [fused_ssim(layer[None], guide[None], padding="same") for layer, guide in pairs]

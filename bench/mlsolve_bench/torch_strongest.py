@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import pad
 
-from mlsolve_kernels.objective.terms import Terms
+from mlsolve_kernels.iteration.objective import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, REACH, SIZE, taps
 
 from .problem import Problem
@@ -93,17 +93,19 @@ def _ssim(x: torch.Tensor, constant: Any, stride: int) -> tuple[torch.Tensor, to
 
 def _evaluate(layers: torch.Tensor, target: Any, guides: Any, weights: Any, stride: int) -> Any:
     """Return the gradient by `layers` (N, L) without its ends, and the sums of the terms; weights: an Objective."""
-    seen = layers.prod(dim=0) / weights.scale
+    seen = layers.prod(dim=0) / weights.stacks[0].scale
     ssim, by_ssim = _ssim(seen, target, stride)
     guide_ssim, by_guide_ssim = _ssim(layers, guides, stride)
     reach = REACH * stride + REACH
     middle = slice(reach, layers.shape[-1] - reach)
     x = layers[:, middle]
     error = seen[middle] - target[0][middle]
-    by_seen = (2 * weights.mse_weight * error - weights.ssim_weight * by_ssim) / weights.scale
+    by_seen = (
+        2 * weights.stacks[0].weight("stack_mse") * error - weights.stacks[0].weight("stack_ssim") * by_ssim
+    ) / weights.stacks[0].scale
     numbers = range(len(layers))
     others = [torch.stack([x[j] for j in numbers if j != k]).prod(dim=0) for k in numbers]
-    gradient = by_seen * torch.stack(others) - weights.guide_weight * by_guide_ssim
+    gradient = by_seen * torch.stack(others) - weights.weight("guide_ssim") * by_guide_ssim
     return gradient, ssim, (error * error).sum(), guide_ssim
 
 
@@ -195,4 +197,4 @@ class Strongest:
 
     def _terms(self, sums: list[torch.Tensor]) -> Terms:
         ssim, error, guides = (total / self.problem.target.size for total in sums)
-        return Terms((ssim.item(),), (error.item(),), tuple(guides.tolist()))
+        return Terms(stack_ssim=(ssim.item(),), stack_mse=(error.item(),), guide_ssim=tuple(guides.tolist()))

@@ -121,6 +121,13 @@ def run(
             help="Weight of what a sheet alone gives away of a picture; 3 halves it and more. [default: 0]",
         ),
     ] = None,
+    colour_weight: Annotated[
+        float | None,
+        typer.Option(
+            metavar="W",
+            help="Weight of what the colours of each layer differ from its guide's." + _default("colour_weight"),
+        ),
+    ] = None,
     registration: Annotated[
         str | None,
         typer.Option(

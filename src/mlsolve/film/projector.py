@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.placement.frames import WHOLE
+from mlsolve_kernels.light import pictures_of
+from mlsolve_kernels.placement.frames import WHOLE, disc
 
 from ..pictures.colour import light_from_srgb, srgb_from_light
 from .poses import Matrix, Pose, lying_pose
@@ -70,7 +70,7 @@ class Projector:
         return np.asarray(self._codes[steps], dtype=np.uint8)
 
     def _lay(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
-        """Multiply what comes `through`, light of a whole frame, by what a sheet lets through; beside it, all."""
+        """Lay a sheet into what comes `through`, light of a whole frame; beside the sheet all comes through."""
         linear = zoom * pose.linear
         scales = np.linalg.svd(linear, compute_uv=False)
         if scales[1] < _EDGE_ON * scales[0]:
@@ -80,7 +80,7 @@ class Projector:
         warped = self._seen(levels[level], linear, zoom * pose.middle, (1.0, 1.0, 1.0))
         if warped is not None:
             window, image = warped
-            through[window] *= image
+            pictures_of().lay(through[window], image)
 
     def _register(self, through: FloatArray, scene: Scene, zoom: float) -> None:
         """Let come `through` what does in register: averages of sheets do not multiply to that of the stack."""

@@ -1,6 +1,6 @@
 """The settings of a solve, checked on construction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Literal, get_args
 
 from ..errors import OptionError
@@ -39,7 +39,7 @@ _NUMBERS: Final = (
     ("learning_rate", 1e-6, 1.0),
     ("target_ssim", 1e-6, 1.0),
 )
-"""The ranges of the fields."""
+"""The ranges of the fields; weights that are not named here may be from 0 to MAX_WEIGHT."""
 
 _MAY_BE_NONE: Final = (
     *("levels", "patience", "threads", "guide_weight", "target_ssim", "mse_weight", "learning_rate"),
@@ -74,6 +74,8 @@ class Options:
     hide_weight: float = 0.0
     """Weight of what each sheet alone shows of a target, the mean of max(0, SSIM)² to it as it lies there, 0 or
     more; 0 does not mind."""
+    colour_weight: float = 0.0
+    """Weight of the mean squared difference between the chroma of each layer and that of its guide, 0 or more."""
     registration: float = 0.0
     """How far, in pixels along either axis, sheets may lie off and the picture shall still be seen, 0 or more."""
     registration_turn: float = 0.0
@@ -102,6 +104,10 @@ class Options:
             value = getattr(self, name)
             if value is not None or name not in _MAY_BE_NONE:
                 object.__setattr__(self, name, number(name, value, low, high))
+        for field in fields(self):
+            if field.name.endswith("_weight") and field.name not in {name for name, _, _ in _NUMBERS}:
+                value = number(field.name, getattr(self, field.name), 0.0, MAX_WEIGHT)
+                object.__setattr__(self, field.name, value)
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         if self.max_density <= self.min_density:

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light import pictures_of
+
 from ..ranges import check_exposure
 from .arrays import same_planes
 
@@ -76,7 +78,5 @@ def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float =
 
 def composite(images: "Iterable[FloatArray]", exposure: float) -> FloatArray:
     """Return what `compose` returns of `images`, each (h, W, C) float32 sRGB in [0, 1], which may be a few rows."""
-    light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
-    for image in images:
-        light = light * light_from_srgb(image)
-    return np.asarray(srgb_from_light(np.clip(light / exposure, 0, 1)), dtype=np.float32)
+    light = pictures_of().composite((light_from_srgb(image) for image in images), exposure)
+    return np.asarray(srgb_from_light(light), dtype=np.float32)

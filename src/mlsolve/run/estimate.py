@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.threads import available_cores
 
 from ..job.job import Job

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Final
 
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 
 from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
 from ..job.job import Job
@@ -127,9 +127,10 @@ def job_in(folder: Path) -> Job | None:
 def _spec(job: Job, files: dict[Path, Picture]) -> tuple[Spec, str | None, int | None]:
     """Return the spec of `job`, and the name and the free memory of the GPU, if the run uses one."""
     spec = spec_of_job(job, files)
-    # The smallest tile that must fit on a GPU; larger images are solved in tiles.
+    # The smallest tile that must fit on a GPU: of one plane, or of all where something couples them.
     sides = (min(_TILE_ON_GPU, side) for side in spec.shapes[-1])
-    backend = open_backend(job.options, BETAS, Shape(spec.layers, 1, *sides), spec.objective)
+    planes = spec.planes if spec.objective.couples_planes else 1
+    backend = open_backend(job.options, BETAS, Shape(spec.layers, planes, *sides), spec.objective)
     name, device, memory = backend.name, backend.device, backend.free_memory()
     backend.close()
     return dataclasses.replace(spec, backend=name), device, memory

@@ -11,8 +11,10 @@ from PIL import Image
 
 from mlsolve_kernels.compiled import is_cached
 from mlsolve_kernels.control_groups import memory_limit
+from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.terms import TERMS
 
 from ..errors import MlsolveError, OptionError
 from ..job.arrangements import Arrangement
@@ -43,7 +45,7 @@ _COMPILING: Final = 180 << 20
 
 def is_compiled(job: Job | None) -> bool:
     """Tell whether most kernels that a run of `job` needs are compiled already."""
-    return is_cached("cpu.sweep" if _small(job).objective.plain else "passes.stack_pass")
+    return is_cached("sweep.sweep" if can_run(_small(job).objective) else "cpu.stack_pass")
 
 
 def check_room(job: Job | None) -> None:
@@ -79,18 +81,18 @@ def precompile(job: Job | None = None) -> None:
 
 
 def _small(job: Job | None) -> Spec:
-    """Return a spec of a few pixels that takes the kernels that `job` takes; all plain ones take the same."""
+    """Return a spec of a few pixels that needs the kernels of `job`; all that the sweep can run need the same."""
     options, size = Options(iterations=2, levels=2), (_SIDE, _SIDE)
     if job is not None:
         own = job.options
         options = dataclasses.replace(
             options,
-            hide_weight=own.hide_weight,
+            **{term.weight_option: getattr(own, term.weight_option) for term in TERMS if not term.always},
             registration=min(own.registration, 1),
             registration_turn=own.registration_turn,
         )
         spec = spec_at(job, size, (1,) * len(job.entries), options)
-        if not spec.objective.plain:
+        if not can_run(spec.objective):
             return spec
     return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.objective.terms import Shape
-from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.iteration.objective import Shape
+from mlsolve_kernels.placement.frames import Frame, disc
 
 from ..errors import DeviceMemoryError, InputError
 from ..job.arrangements import Arrangement, Problem, check_arrangements

@@ -1,0 +1,29 @@
+"""float64 reference of the colour term (docs/maths.md §11)."""
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.floating]
+Array = npt.NDArray[np.float64]
+
+
+def chroma(image: Images) -> Array:
+    """Return the planes of `image` (C, H, W) less their mean at each pixel, (C, H, W)."""
+    planes = np.asarray(image, dtype=np.float64)
+    return np.asarray(planes - planes.mean(axis=0))
+
+
+def value(layer: Images, guide: Images, counts: Images) -> float:
+    """Return the SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes, weighed.
+
+    layer, guide: (C, H, W), encoded transmittance. counts: (H, W) in [0, 1].
+    """
+    return float((counts * (chroma(layer) - chroma(guide)) ** 2).sum())
+
+
+def gradient(layer: Images, guide: Images, counts: Images) -> Array:
+    """Return the gradient of `value` with respect to `layer`, (C, H, W).
+
+    Taking the mean away is a projection, so the chain rule through it changes nothing.
+    """
+    return np.asarray(2 * counts * (chroma(layer) - chroma(guide)))
