@@ -20,6 +20,7 @@ gallery: $(VENV)/film
 	  $(BIN)/mlsolve animate gallery/$$name --overwrite || exit 1; \
 	done
 	$(BIN)/python bench/gallery.py gallery docs/gallery
+	$(BIN)/python bench/colour.py docs/gallery/colour.png
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile

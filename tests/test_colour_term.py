@@ -7,7 +7,7 @@ from mlsolve_kernels import layout
 from mlsolve_kernels.iteration import reference as whole_reference
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.reference import Arranged
-from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.placement.frames import WHOLE, Frame, disc
 from mlsolve_kernels.placement.move import move_of
@@ -163,3 +163,10 @@ def test_a_fault_in_the_rows_is_found(rng, team, monkeypatch):
         work._own_passes["colour"] = faulty
         work.evaluate()
         assert np.linalg.norm(work.gradient - right) > 1e-2 * np.linalg.norm(right)
+
+
+def test_its_memory_is_counted(rng, team):
+    target, guides, _ = pictures(rng, 2, 3, 40, 90)
+    work = StepwiseWorkspace(target, guides, objective(), BOUNDS, BETAS, team)
+    told = [stepwise_bytes(Shape(*guides.shape), 2, objective(weight)) for weight in (3.0, 0.0)]
+    assert told[0] - told[1] == sum(sums.nbytes for sums in work._own_sums.values())
