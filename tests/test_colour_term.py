@@ -54,7 +54,7 @@ def test_a_grey_shift_costs_nothing_and_a_grey_picture_has_no_chroma(rng):
         ((layer[c] - sum(layer) / 3 - (guide[0] - guide[0])) ** 2).sum()
         for c in range(3)  # the oracle's writing
     )
-    assert reference.value(layer, np.repeat(guide, 3, axis=0), counts) == pytest.approx(naive)
+    assert reference.value(layer, np.repeat(guide, 3, axis=0), counts) == pytest.approx(3 * naive)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (11, 13), (17, 23), (9, 300)])
@@ -65,7 +65,7 @@ def test_terms_and_gradient(rng, team, monkeypatch, shape, planes):
     work = StepwiseWorkspace(target, guides, objective(), BOUNDS, BETAS, team)
     work.start(layers)
     found, expected = work.evaluate(), whole_reference.terms(layers, target, guides, objective())
-    assert found["colour"] == pytest.approx(expected["colour"], abs=2e-6)
+    assert found["colour"] == pytest.approx(expected["colour"], abs=6e-6)
     assert (planes == 1) == (found["colour"] == (0.0, 0.0))
     right = whole_reference.gradient(layers, target, guides, objective())
     assert np.linalg.norm(work.gradient - right) < 1e-5 * np.linalg.norm(right)
@@ -94,7 +94,7 @@ def test_only_what_lies_in_the_circle_counts(rng, team):
     work.prepare()
     arranged = Arranged(target[np.newaxis], disc=inside)
     found, expected = work.evaluate(), whole_reference.terms(layers, arranged, guides, asked)
-    assert found["colour"] == pytest.approx(expected["colour"], abs=2e-6)
+    assert found["colour"] == pytest.approx(expected["colour"], abs=6e-6)
     right = whole_reference.gradient(layers, arranged, guides, asked)
     assert np.linalg.norm(work.gradient - right) < 1e-5 * np.linalg.norm(right)
     assert not work.gradient[..., inside == 0].any()

@@ -14,16 +14,17 @@ def chroma(image: Images) -> Array:
 
 
 def value(layer: Images, guide: Images, counts: Images) -> float:
-    """Return the SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes, weighed.
+    """Return C times the SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes, weighed.
 
-    layer, guide: (C, H, W), encoded transmittance. counts: (H, W) in [0, 1].
+    C times, because the term is a mean over pixels, and the loss divides by C·H·W. layer, guide: (C, H, W), encoded
+    transmittance. counts: (H, W) in [0, 1].
     """
-    return float((counts * (chroma(layer) - chroma(guide)) ** 2).sum())
+    return float(len(layer) * (counts * (chroma(layer) - chroma(guide)) ** 2).sum())
 
 
 def gradient(layer: Images, guide: Images, counts: Images) -> Array:
     """Return the gradient of `value` with respect to `layer`, (C, H, W).
 
-    Taking the mean away is a projection, so the chain rule through it changes nothing.
+    Subtracting the mean is a projection, so the chain rule through it changes nothing.
     """
-    return np.asarray(2 * counts * (chroma(layer) - chroma(guide)))
+    return np.asarray(2 * len(layer) * counts * (chroma(layer) - chroma(guide)))

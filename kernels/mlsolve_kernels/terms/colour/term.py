@@ -7,7 +7,7 @@ from ..term import Term
 TERM: Final = Term(
     name="colour",
     acts_on="layer",
-    bits=20,  # a GPU's float32 holds a pixel's value, below 4, to 2⁻²⁰
+    bits=18,  # a GPU's float32 holds a pixel's value, 8 at the most, to 2⁻¹⁸
     reach=0,
     couples_planes=True,
     own_pass=True,
