@@ -324,7 +324,7 @@ def main() -> None:
     pictures = Pictures(asked.folder)
     info = Path("/proc/cpuinfo")
     cpu = cpu_model(info.read_text(encoding="utf-8")) if info.exists() else "a processor"
-    day = datetime.datetime.now(datetime.timezone.utc).date()
+    day = datetime.datetime.now(datetime.UTC).date()
     what = "the usual test pictures" if asked.folder else "example pictures and generated guides as stand-ins"
     heading = (
         f"{day}, mlsolve {mlsolve.__version__} ({commit()}), {cpu}, {available_cores()} cores beside other work, "

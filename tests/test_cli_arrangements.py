@@ -199,7 +199,7 @@ def test_suggest_tells_before_a_run(job, mlsolve, tmp_path):
         ('target = "one.png"\nhide = 1\n', "unknown key 'hide': did you mean 'hide_weight'?"),
         ('target = "one.png"\nregistration = "wide"\n', "registration is 'wide': give pixels or a length"),
         ("arrangement = 3\n", "arrangement is 3: write [[arrangement]] above each of them"),
-        ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet, disc"),
+        ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet or disc"),
         ('target = "one.png"\nmask = 3\n', "mask is 3: give the name of a picture file"),
     ],
 )
