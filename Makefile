@@ -43,7 +43,7 @@ bench: $(VENV)/bench
 
 bench-gpu: $(VENV)/bench
 	$(BIN)/python -m mlsolve_kernels.iteration.cuda
-	$(BIN)/python -m mlsolve_bench.record_gpu
+	$(BIN)/python -m mlsolve_records.record_gpu
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -28,8 +28,8 @@ from mlsolve.job.job import own_guides, parse_generated
 from mlsolve.pictures.arrays import as_image
 from mlsolve.pictures.picture_files import load_picture
 from mlsolve.scoring.placed import composite_placed
-from mlsolve_bench.machine import commit, cpu_model
 from mlsolve_kernels.threads import available_cores
+from mlsolve_records.machine import commit, cpu_model
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"

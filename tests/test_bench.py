@@ -5,11 +5,13 @@ import pytest
 
 import mlsolve as package
 from mlsolve import Options
-from mlsolve_bench import floor, memory, opponents, quality, turns
-from mlsolve_bench.opponents import OURS, STRONGEST
-from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, cat, noise
-from mlsolve_bench.published_reference import published_loss
+from mlsolve_bench import turns
+from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, noise
 from mlsolve_kernels.iteration import reference
+from mlsolve_records import floor, memory, opponents, quality
+from mlsolve_records.opponents import OURS, STRONGEST
+from mlsolve_records.pictures import cat
+from mlsolve_records.published_reference import published_loss
 from oracle import mean_ssim
 
 

@@ -34,9 +34,6 @@ _TURNS, _FEWEST_TURNS = 9, 3
 """Iterations timed at each size, and where time runs out; the one before them, which allocates, is not."""
 
 _TURNS_WITH_TORCH: Final = 5
-_OURS: Final = "mlsolve"
-_TORCH: Final = "torch as described"
-"""Who takes turns: keys of what `opponents.steps` returns."""
 
 SECONDS_FOR_OURS: Final = 15.0
 SECONDS_FOR_TORCH: Final = 20.0
@@ -194,10 +191,10 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
     threads: of both. Raises ImportError where torch is missing or broken.
     """
     tell("importing torch", 0.0)
-    from .opponents import steps
+    from .pair import DESCRIBED, OURS, steps
     from .turns import take_turns
 
-    probe = steps(SIDES[0], threads, names=(_TORCH,))[_TORCH]
+    probe = steps(SIDES[0], threads, names=(DESCRIBED,))[DESCRIBED]
     probe()
     began = clock()
     probe()
@@ -215,9 +212,9 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
 
         return step
 
-    opponents = steps(side, threads, names=(_OURS, _TORCH))
-    seconds = take_turns({key: told(opponents[key]) for key in (_OURS, _TORCH)}, _TURNS_WITH_TORCH)
-    ours, torch = (statistics.median(seconds[key]) for key in (_OURS, _TORCH))
+    opponents = steps(side, threads)
+    seconds = take_turns({key: told(opponents[key]) for key in opponents}, _TURNS_WITH_TORCH)
+    ours, torch = (statistics.median(seconds[key]) for key in (OURS, DESCRIBED))
     return Comparison((side, side), ours, torch, version("torch"))
 
 

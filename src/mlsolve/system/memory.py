@@ -12,7 +12,7 @@ from ..errors import InputError, OptionError
 
 BYTES_PER_VALUE: Final = 55
 """Peak memory of a solve of pictures in memory on the CPU for each pixel, plane and layer, measured by
-mlsolve_bench.memory, rounded up."""
+mlsolve_records.memory, rounded up."""
 
 _UNITS: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _BINARY: Final = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
