@@ -61,9 +61,11 @@ class Parameter:
 
     @property
     def default_words(self) -> str:
-        """The default in words, "" for switches and what must be given."""
-        if self.required or self.setting.kind is bool:
-            return self.setting.otherwise or ""
+        """The default in words, "" for what must be given."""
+        if self.required:
+            return ""
+        if self.setting.kind is bool:
+            return self.flag.split("/")[0] if "/" in self.flag else "off"
         if self.default is not None:
             shown = self.default
             return in_digits(shown) if isinstance(shown, int | float) else str(shown)
@@ -73,9 +75,8 @@ class Parameter:
     def help(self) -> str:
         """What `--help` says: meaning, unit, range, default."""
         setting = self.setting
-        limits = "" if setting.choices or setting.as_text else setting.range
-        notes = [f"{limits} {setting.unit}".strip() if limits else setting.unit]
-        notes.append(f"default: {self.default_words}" if self.default_words else "")
+        notes = ["" if setting.choices else setting.values]
+        notes.append(f"default: {self.default_words}" if self.default_words not in ("", "off") else "")
         shown = "; ".join(note for note in notes if note)
         return f"{setting.help} [{shown}]" if shown else setting.help
 
@@ -183,12 +184,17 @@ JOB: Final = Parameter(
         help="Job file to take pictures and settings from; options override it.",
         kind=Path,
         metavar="FILE.toml",
+        otherwise="none",
         example="job.toml",
     ),
 )
 TARGET: Final = Parameter(
     "target",
-    dataclasses.replace(settings.TARGET, help="Picture that the stack shows on the light box, or a job.toml."),
+    dataclasses.replace(
+        settings.TARGET,
+        help="Picture that the stack shows on the light box, or a job file.",
+        otherwise="as in --job",
+    ),
     argument=True,
 )
 GUIDE: Final = Parameter("guide", settings.GUIDE, repeated=True)

@@ -67,6 +67,11 @@ class Setting:
             return f"{in_digits(self.low)} or more"
         return f"{in_digits(self.low)} to {in_digits(self.high)}"
 
+    @property
+    def values(self) -> str:
+        """The allowed values and their unit in words."""
+        return f"{self.range} {self.unit}".strip() if self.range else self.unit
+
     def check(self, name: str, value: Any) -> Any:
         """Return `value` as a Python value of the right type, or raise OptionError; name: of the setting."""
         if value is None and self.otherwise is not None:
@@ -103,7 +108,7 @@ def in_digits(value: float) -> str:
 
 TARGET: Final = Setting(
     help="Picture that the stack shows on the light box.",
-    more="Any format that mlsolve reads. In a job file with several pictures each [[arrangement]] has its own.",
+    more="Any format that mlsolve reads. In a job file with several pictures each `[[arrangement]]` has its own.",
     kind=Path,
     metavar="TARGET",
     example="portrait.jpg",
@@ -111,7 +116,7 @@ TARGET: Final = Setting(
 GUIDE: Final = Setting(
     help="Picture that a layer looks like on its own: a file, or FAMILY:SEED for a generated guide, as rosette:7.",
     more="Give one per layer: the number of guides is the number of layers. FAMILY is rosette, mosaic or "
-    "kaleidoscope, and FAMILY:SEED:PALETTE chooses the colours too.",
+    "kaleidoscope, and FAMILY:SEED:PALETTE chooses the colours too. A job file must name the guides.",
     kind=str,
     limits=f"1 to {MAX_LAYERS} of them",
     otherwise="generated guides, as many as --layers",
@@ -187,13 +192,13 @@ FORMAT: Final = Setting(
 BITS: Final = Setting(help="Bits per channel in the layer files.", kind=int, choices=(8, 16), example="16")
 MEMORY: Final = Setting(
     help="Memory to use; larger prints are solved in tiles, to the same bytes.",
-    more="Memory that the processes hold before the run begins is not counted.",
+    more="Memory that the processes hold before the run begins is not counted. If it is too little for the print, "
+    "the refusal names the minimum.",
     kind=int,
     as_text=True,
-    unit="bytes, or with a unit as in 4GiB or 500MB",
     low=1,
     high=2**62,
-    limits="the minimum depends on the print; a smaller value is refused with the minimum",
+    limits="bytes, or with a unit as in 4GiB or 500MB",
     otherwise="half of the free memory",
     metavar="SIZE",
     example="500MiB",
