@@ -44,9 +44,6 @@ def bench(given: Given) -> None:
 
     **mlsolve estimate** reports how long a print takes, and the memory and disk it needs.
     """
-    from mlsolve.system.memory import available_memory
-    from mlsolve_bench.report import Stack, forecast, iteration, measure
-
     if "print" in given:
         raise OptionError(
             f"bench measures the machine and takes no --print: use mlsolve estimate --print {given['print']}"
@@ -54,6 +51,10 @@ def bench(given: Given) -> None:
     layers, threads = given.get("layers", LAYERS.default), given.get("threads")
     LAYERS.setting.check("--layers", layers)
     settings.THREADS.check("threads", threads)
+
+    from mlsolve.system.memory import available_memory
+    from mlsolve_bench.report import Stack, forecast, iteration, measure
+
     stack = Stack(layers, 3 if given.get("colour", True) else 1)
     machine = _this_machine(threads)
     if not given["json"]:

@@ -142,6 +142,7 @@ CMYK_PROFILE: Final = Setting(
 )
 SIZE: Final = Setting(
     help="Size of the sheets: N for a square, or WxH.",
+    kind=tuple,
     as_text=True,
     unit="pixels",
     limits=f"sides of 11 to {MAX_SIDE}",
