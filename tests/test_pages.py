@@ -259,4 +259,11 @@ def test_an_estimate_needs_no_pictures(mlsolve):
     done = mlsolve("estimate", "--size", 60, "--layers", 2, "--grey", "--iterations", 3, "--exposure", 0.1)
     assert done.status == 0
     assert "60×60, 0.0036 megapixels, 1 planes" in done.out
-    assert "2 layers" in " ".join(done.out.split()) or "layers    2" in done.out
+    assert "layers    2, 3 iterations at each of 1 levels" in done.out
+
+
+@pytest.mark.parametrize(("dpi", "warned"), [(127, False), (128, True)])
+def test_an_estimate_warns_of_pixels_that_hands_cannot_align(mlsolve, dpi, warned):
+    done = mlsolve("estimate", "--print", "12x12mm", "--dpi", dpi, "--iterations", 1)
+    assert done.status == 0
+    assert ("one pixel off ruins a stack" in done.err) == warned

@@ -36,12 +36,13 @@ def estimate(given: Given) -> None:
     """
     from mlsolve.run.estimate import estimate_job
 
-    from .request import budget_of, job_of, names_pictures
+    from .request import budget_of, job_of, names_pictures, warn_of_pixels
 
     pictures = names_pictures(given)
     if not pictures and "size" not in given and "print" not in given:
         raise OptionError("there is no size: give --print 600x900mm, --size, a picture or a job.toml")
     job = job_of(given, "estimate", Path("target"))
+    warn_of_pixels(job)
     colour = None if pictures else given.get("colour", True)
     found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour)
     if given["json"]:

@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
+
 from mlsolve.errors import InputError, OptionError
 
 from .options import FILES, LAYERS, SHEETS, SOLVE, Given
@@ -70,6 +72,21 @@ def budget_of(given: Given) -> "Budget":
 
     memory = parse_memory(given["memory"]) if "memory" in given else None
     return Budget(memory, given.get("processes", 1), given.get("threads"))
+
+
+def warn_of_pixels(job: "Job") -> None:
+    """Warn where the pixels of a print are smaller than hands can align, and no tolerance was asked for."""
+    from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
+
+    sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
+    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:
+        return
+    typer.echo(
+        f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
+        f"{pixel_pitch(FINEST_DPI):.2g} mm that hands can align, and one pixel off ruins a stack: add "
+        f"--registration 0.3mm, or print at {FINEST_DPI} dpi or less",
+        err=True,
+    )
 
 
 def _with_job_file(given: Given) -> Given:

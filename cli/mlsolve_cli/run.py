@@ -1,14 +1,8 @@
 """`mlsolve run`: from pictures to a folder of layers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import typer
 
 from .options import BUDGET, JOB_OPTIONS, JSON_PROGRESS, OUT, OVERWRITE, Given, verb
-
-if TYPE_CHECKING:
-    from mlsolve.job.job import Job
 
 
 @verb(
@@ -43,25 +37,10 @@ def run(given: Given) -> None:
     from mlsolve.run.session import Session
 
     from .carry_out import carry_out
-    from .request import budget_of, job_of
+    from .request import budget_of, job_of, warn_of_pixels
 
     job = job_of(given, "run")
-    _warn_of_pixels(job)
+    warn_of_pixels(job)
     folder = given.get("out") or Path(f"{job.target.stem}-layers")
     session = Session(job, folder, budget_of(given), overwrite=given["overwrite"])
     carry_out(session, folder, given["json"])
-
-
-def _warn_of_pixels(job: "Job") -> None:
-    """Warn where the pixels of a print are smaller than hands can align, and no tolerance was asked for."""
-    from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
-
-    sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
-    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:
-        return
-    typer.echo(
-        f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
-        f"{pixel_pitch(FINEST_DPI):.2g} mm that hands can align, and one pixel off ruins a stack: add "
-        f"--registration 0.3mm, or print at {FINEST_DPI} dpi or less",
-        err=True,
-    )
