@@ -266,8 +266,9 @@ def test_parity_tells_differences(monkeypatch):
 
 def test_settings_are_those_of_the_solver():
     options = Options()
-    assert (OBJECTIVE.ssim_weight, OBJECTIVE.mse_weight) == (options.ssim_weight, options.mse_weight_for(1))
-    assert OBJECTIVE.guide_weight == options.guide_weight_for(3)
+    (stack,) = OBJECTIVE.stacks
+    assert stack.weights == {"stack_ssim": options.ssim_weight, "stack_mse": options.mse_weight_for(1)}
+    assert OBJECTIVE.weights == {"guide_ssim": options.guide_weight_for(3)}
 
 
 def test_cost_of_a_value():
