@@ -195,6 +195,15 @@ def test_torch_takes_turns(fake_torch):
     assert 0.9 < shares[-1] < 1
 
 
+def test_ours_in_the_pair_is_the_solvers():
+    assert set(pair.steps(24, 1, names=(pair.OURS,))) == {"mlsolve"}
+    iterate = pair.steps(24, 1, names=(pair.OURS,))[pair.OURS]
+    first = iterate()
+    for _ in range(5):
+        last = iterate()
+    assert last["stack_mse"] < first["stack_mse"]
+
+
 def test_torch_is_asked_for_no_more_than_it_can_do_in_time():
     assert report.side_to_compare(0.05) == 600
     assert report.side_to_compare(0.3) == 300
