@@ -28,8 +28,8 @@ from mlsolve.job.job import own_guides, parse_generated
 from mlsolve.pictures.arrays import as_image
 from mlsolve.pictures.picture_files import load_picture
 from mlsolve.scoring.placed import composite_placed
-from mlsolve_bench.machine import commit, cpu_model
 from mlsolve_kernels.threads import available_cores
+from mlsolve_records.machine import commit, cpu_model
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -324,7 +324,7 @@ def main() -> None:
     pictures = Pictures(asked.folder)
     info = Path("/proc/cpuinfo")
     cpu = cpu_model(info.read_text(encoding="utf-8")) if info.exists() else "a processor"
-    day = datetime.datetime.now(datetime.timezone.utc).date()
+    day = datetime.datetime.now(datetime.UTC).date()
     what = "the usual test pictures" if asked.folder else "example pictures and generated guides as stand-ins"
     heading = (
         f"{day}, mlsolve {mlsolve.__version__} ({commit()}), {cpu}, {available_cores()} cores beside other work, "

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mlsolve_bench.problem import noise
+from mlsolve_kernels.iteration.objective import Objective, Shape, Stack
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.layout import strips_for, to_strips
-from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.terms import Objective, Shape, Stack
 from mlsolve_kernels.placement.cpu import carry, tables_for
 from mlsolve_kernels.placement.frames import WHOLE, ways
 from mlsolve_kernels.placement.move import move_of
-from mlsolve_kernels.sweep.cpu import CpuWorkspace
 from mlsolve_kernels.threads import Team
 
 PLAIN, TURNED, SHIFTED = ((0,), (0,), (0,)), ((0,), (90,), (180,)), ((0,), (0, None, (3, 1)), (0, None, (-2, 3)))
@@ -60,8 +60,8 @@ def prepared(name, side, team):
         work.start(problem.guides)
         return lambda: work.advance([0.01])
     hide = 1.0 if name == "hiding" else 0.0
-    laid = Stack(one.scale, one.ssim_weight, one.mse_weight, (0, 1, 2), hide)
-    objective = Objective((laid,) * len(stacks), problem.objective.guide_weight)
+    laid = Stack(one.scale, {**one.weights, "leak": hide}, (0, 1, 2))
+    objective = Objective((laid,) * len(stacks), problem.objective.weights)
     shape = Shape(*problem.guides.shape)
     work = StepwiseWorkspace.blank(shape, objective, problem.bounds, problem.betas, team)
     for stack, plane in np.ndindex(len(stacks), shape.planes):
@@ -69,7 +69,7 @@ def prepared(name, side, team):
     for layer, plane in np.ndindex(shape.layers, shape.planes):
         work.put_guide(layer, plane, problem.guides[layer, plane])
         work.put_layer(layer, plane, problem.guides[layer, plane])
-    work.settle()
+    work.prepare()
     moves = [tuple(tuple(move_of((side, side), *how) for how in stack) for stack in stacks)]
     return lambda: work.advance([0.01], moves)
 

@@ -26,7 +26,7 @@ from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.solving.store import DiskStore
 from mlsolve.solving.tiles import tiles_of
 from mlsolve.system.memory import parse_memory
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.threads import available_cores
 
 LAYERS = 3
@@ -110,9 +110,9 @@ def main():
     plan = plan_level((size[1], size[0]), (LAYERS, 1), given.iterations, limits)
     print(f"tiles of {plan.sides[1]}×{plan.sides[0]}, {plan.iterations} iterations, said to cost {plan.cost:.2f}")
     clock, ratios = Clock(), []
-    from mlsolve_kernels.sweep.cpu import CpuWorkspace
+    from mlsolve_kernels.iteration.sweep import CpuWorkspace
 
-    for name in ("put_target", "put_guide", "put_layer", "settle", "measure", "take_layer"):
+    for name in ("put_target", "put_guide", "put_layer", "prepare", "measure", "take_layer"):
         clock.watch(CpuWorkspace, name)
     clock.watch(rounds.LevelPictures, "read")
     clock.watch(rounds.UpsampledLevel, "read_layer" if hasattr(rounds.UpsampledLevel, "read_layer") else "read")

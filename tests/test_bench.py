@@ -5,11 +5,13 @@ import pytest
 
 import mlsolve as package
 from mlsolve import Options
-from mlsolve_bench import floor, memory, opponents, quality, turns
-from mlsolve_bench.opponents import OURS, STRONGEST
-from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, cat, noise
-from mlsolve_bench.published_reference import published_loss
-from mlsolve_kernels.objective import reference
+from mlsolve_bench import turns
+from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, noise
+from mlsolve_kernels.iteration import reference
+from mlsolve_records import floor, memory, opponents, quality
+from mlsolve_records.opponents import OURS, STRONGEST
+from mlsolve_records.pictures import cat
+from mlsolve_records.published_reference import published_loss
 from oracle import mean_ssim
 
 
@@ -63,7 +65,7 @@ def test_without_torch_ours_is_all_there_is(no_torch):
     assert line.endswith("torch is not installed: pip install 'mlsolve[bench]'")
     iterations = opponents.steps(24, threads=2)
     assert list(iterations) == [OURS]
-    assert iterations[OURS]().target_ssim[0] < 1
+    assert iterations[OURS]()["stack_ssim"][0] < 1
     assert set(opponents.missing()) == set(opponents.NAMES) - {OURS}
 
 
@@ -73,7 +75,7 @@ def test_ours_is_checked_against_the_reference(no_torch):
 
 def test_who_solves_another_problem_is_refused(no_torch, monkeypatch):
     wrong = reference.terms
-    monkeypatch.setattr(reference, "terms", lambda *given: wrong(*given)._replace(target_mse=(1.0,)))
+    monkeypatch.setattr(reference, "terms", lambda *given: wrong(*given) | {"stack_mse": (1.0,)})
     with pytest.raises(AssertionError, match="mlsolve does not solve the problem it should"):
         opponents.check(32)
 
@@ -264,8 +266,9 @@ def test_parity_tells_differences(monkeypatch):
 
 def test_settings_are_those_of_the_solver():
     options = Options()
-    assert (OBJECTIVE.ssim_weight, OBJECTIVE.mse_weight) == (options.ssim_weight, options.mse_weight_for(1))
-    assert OBJECTIVE.guide_weight == options.guide_weight_for(3)
+    (stack,) = OBJECTIVE.stacks
+    assert stack.weights == {"stack_ssim": options.ssim_weight, "stack_mse": options.mse_weight_for(1)}
+    assert OBJECTIVE.weights == {"guide_ssim": options.guide_weight_for(3)}
 
 
 def test_cost_of_a_value():

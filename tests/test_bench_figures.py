@@ -1,12 +1,13 @@
-"""Figures on their way from a machine through bench/results into README.md."""
+"""Figures on their way from a machine through bench/results into the pages."""
 
 import json
 
 import pytest
 
-from mlsolve_bench import machine, opponents, readme, record
-from mlsolve_bench.figures import duration
-from mlsolve_bench.opponents import COMPILED, DESCRIBED, GRAPH, OURS, STRONGEST
+from conftest import ROOT
+from mlsolve_records import machine, opponents, pages, record
+from mlsolve_records.figures import duration
+from mlsolve_records.opponents import COMPILED, DESCRIBED, GRAPH, OURS, STRONGEST
 
 BARE_EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -94,27 +95,40 @@ def test_this_machine_can_be_described():
     assert described["numba"]
 
 
-def test_the_table():
-    text = readme.machine_figures(RESULTS)
+def test_the_tables():
+    text = pages.machine_figures(RESULTS)
     lines = text.splitlines()
     assert lines[0] == (
         "**Some Chip 3000, 2 cores, 16 GB**; Python 3.11.7, numba 0.68.1, torch 2.13.0; 2026-11-23."
     )
-    assert lines[2] == (
-        "| one iteration, three RGB layers | mlsolve alone, 1 thread | torch strongest to mlsolve, 2 threads |"
-    )
-    assert lines[4] == "| 600×600 | 15.4 ms | 26 ms to 8 ms: 3.3× |"
-    assert lines[5] == "| 4096×4096 | 1.23 s | – |"
-    assert "mlsolve 0.23 GB at 600²." in text
-    assert "mlsolve, default levels: 432 ms; torch compiled, full size only: not reached." in text
-    assert "31.4 GB/s copying, 27.1 GB/s reading two and writing one, 104 thousand million multiply-adds" in text
-    assert "reaches 63% at 600²." in text
+    assert lines[2:8] == [
+        "An iteration of mlsolve by itself, three RGB layers:",
+        "",
+        "| pixels | 1 thread |",
+        "| --- | --- |",
+        "| 600×600 | 15.4 ms |",
+        "| 4096×4096 | 1.23 s |",
+    ]
+    for line in (
+        "| pixels | torch strongest |",
+        "| 600×600 | 26 ms / 8 ms = 3.3× |",
+        "| mlsolve | 0.23 GB |",
+        "|  | default levels | full size only |",
+        "| mlsolve | 432 ms | – |",
+        "| torch compiled | – | not reached |",
+        "| 2 threads | 31.4 GB/s | 27.1 GB/s | 104 billion/s |",
+        "| 2 threads | 63% |",
+    ):
+        assert line in lines
+    assert "layers, 2 threads:" in text
+    assert "reaches SSIM 0.95 and the layers 0.70 on average, the cat at 600×600" in text
+    assert all(len(line) < 130 for line in lines)
 
 
 def test_sections_that_are_missing_are_left_out():
-    text = readme.machine_figures({"machine": RESULTS["machine"], "ours": RESULTS["ours"]})
+    text = pages.machine_figures({"machine": RESULTS["machine"], "ours": RESULTS["ours"]})
     assert text.count("\n| ") == 4
-    assert "floor" not in text
+    assert "machine can do" not in text
 
 
 @pytest.mark.parametrize(
@@ -126,37 +140,47 @@ def test_times_have_three_figures(milliseconds, text):
 
 
 def test_figures_come_from_the_files(tmp_path):
-    assert readme.figures(tmp_path) == readme.NOTHING
+    assert pages.figures(tmp_path) == pages.NOTHING
     (tmp_path / "some-quick.json").write_text(json.dumps(RESULTS))
-    assert readme.figures(tmp_path) == readme.NOTHING
+    assert pages.figures(tmp_path) == pages.NOTHING
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text(json.dumps(RESULTS))
-    assert readme.figures(tmp_path).count("**Some Chip 3000") == 2
+    assert pages.figures(tmp_path).count("**Some Chip 3000") == 2
 
 
 def test_figures_stand_between_the_marks():
-    page = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
-    after = readme.inserted(page, "new")
-    assert after == f"before\n{readme.BEGIN}\n\nnew\n\n{readme.END}\nafter\n"
-    assert readme.inserted(after, "new") == after
+    page = f"before\n{pages.BEGIN}\nold\n{pages.END}\nafter\n"
+    after = pages.inserted(page, "new")
+    assert after == f"before\n{pages.BEGIN}\n\nnew\n\n{pages.END}\nafter\n"
+    assert pages.inserted(after, "new") == after
     with pytest.raises(ValueError, match=r"the page needs these two lines"):
-        readme.inserted("no marks", "new")
+        pages.inserted("no marks", "new")
 
 
-def test_readme_says_what_the_results_say():
-    """If this fails, run `python -m mlsolve_bench.readme`: nobody writes figures by hand."""
-    page = readme.README.read_text(encoding="utf-8")
-    assert page == readme.inserted(page, readme.figures())
+def test_the_performance_page_says_what_the_results_say():
+    """If this fails, run `python -m mlsolve_records.pages`: nobody writes figures by hand."""
+    page = pages.PERFORMANCE_PAGE.read_text(encoding="utf-8")
+    assert page == pages.inserted(page, pages.figures())
+
+
+def test_the_readme_claims_what_the_results_say():
+    """Ratios to torch, from the least to the most of all sizes, on the machine that README names."""
+    results = json.loads((record.RESULTS / "amd-epyc-zen-4-2-cores.json").read_text(encoding="utf-8"))
+    claimed = (ROOT / "README.md").read_text(encoding="utf-8")
+    least, most = pages.ratios(results, STRONGEST)
+    assert f"takes {least:.1f} to {most:.1f} times as long as ours" in claimed
+    least, most = pages.ratios(results, COMPILED)
+    assert f"compiled torch with autograd {least:.0f} to {most:.0f} times" in claimed
 
 
 def test_the_gpu_page_says_what_the_results_say():
-    page = readme.GPU_PAGE.read_text(encoding="utf-8")
-    assert page == readme.inserted(page, readme.gpu_figures())
+    page = pages.GPU_PAGE.read_text(encoding="utf-8")
+    assert page == pages.inserted(page, pages.gpu_figures())
 
 
 def test_figures_of_a_gpu(tmp_path):
     """On their own page, with what failed said, and "not measured yet" where nothing was."""
-    assert readme.gpu_figures(tmp_path).count("not measured yet") == 12
+    assert pages.gpu_figures(tmp_path).count("not measured yet") == 12
     entry = {
         "milliseconds": {OURS: 0.08, GRAPH: 0.07, DESCRIBED: 4.0},
         "ours in the same turns": {GRAPH: 0.08, DESCRIBED: 0.081},
@@ -175,8 +199,8 @@ def test_figures_of_a_gpu(tmp_path):
         },
     }
     (tmp_path / "gpu.json").write_text(json.dumps(results))
-    assert readme.figures(tmp_path) == readme.NOTHING
-    text = readme.gpu_figures(tmp_path)
+    assert pages.figures(tmp_path) == pages.NOTHING
+    text = pages.gpu_figures(tmp_path)
     assert "**Some GPU 900**" in text
     assert "| 600×600 | 0.08 ms | 0.07 ms | out of device memory | 4 ms to 0.081 ms: 49× |" in text
     assert "moves 3.00 TB/s" in text

@@ -233,7 +233,7 @@ def bad_files(tmp_path, save, picture):
         "little memory": (("run", "good.png", "--memory", "1MiB"), "memory is 1 MiB: this print needs"),
         "no memory": (("run", "good.png", "--memory", "much"), "memory is 'much': give a size as 4GiB"),
         "processes": (("run", "good.png", "--processes", 0), "processes is 0: it must be from 1 to 256"),
-        "format": (("run", "good.png", "--format", "gif"), "format is 'gif': use png, tiff"),
+        "format": (("run", "good.png", "--format", "gif"), "format is 'gif': use png or tiff"),
         "bits": (("run", "good.png", "--bits", 12), "bits is 12: use 8 or 16"),
         "two sizes": (("run", "good.png", "--size", 30, "--print", "A5"), "--size and --print are both given"),
         "print": (("run", "good.png", "--print", "600x900"), "600x900"),
@@ -254,7 +254,7 @@ def bad_files(tmp_path, save, picture):
         "layers": (("run", "good.png", "--layers", 17), "--layers is 17"),
         "layers and guides": (("run", "good.png", "--layers", 2, "-g", "good.png"), "--layers counts"),
         "17 guides": (("run", "good.png", *("-g", "good.png") * 17), "there are 17 guides"),
-        "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu, cuda"),
+        "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu or cuda"),
         "cuda": (
             ("run", "good.png", "--backend", "cuda"),
             "backend is cuda: there is no NVIDIA driver here: use --backend cpu, or install one and pip",

@@ -147,7 +147,7 @@ def test_settings_of_a_single_picture(job, mlsolve, tmp_path):
     found = load_job(tmp_path / "out" / "job.toml")
     assert (found.options.hide_weight, found.options.registration, found.options.registration_turn) == (0.5, 2, 0.5)
     assert found.masks[0].resolve() == tmp_path / "m.png"
-    assert "likeness_2" in (tmp_path / "out" / "history.csv").read_text().splitlines()[0]
+    assert "leak_2" in (tmp_path / "out" / "history.csv").read_text().splitlines()[0]
 
 
 def test_round_sheets_are_clear_and_scored_within_the_circle(job, mlsolve, tmp_path):
@@ -199,7 +199,7 @@ def test_suggest_tells_before_a_run(job, mlsolve, tmp_path):
         ('target = "one.png"\nhide = 1\n', "unknown key 'hide': did you mean 'hide_weight'?"),
         ('target = "one.png"\nregistration = "wide"\n', "registration is 'wide': give pixels or a length"),
         ("arrangement = 3\n", "arrangement is 3: write [[arrangement]] above each of them"),
-        ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet, disc"),
+        ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet or disc"),
         ('target = "one.png"\nmask = 3\n', "mask is 3: give the name of a picture file"),
     ],
 )

@@ -11,13 +11,14 @@ import pytest
 
 import mlsolve_kernels
 from conftest import environment
-from mlsolve_kernels.exact import ERROR_ROUNDER
+from mlsolve_kernels.exact import ERROR_ROUNDER, double_rounder
+from mlsolve_kernels.terms import BY_NAME
 
 _ITERATE = """
 import numpy as np
-from mlsolve_kernels.objective import cpu as steps
-from mlsolve_kernels.sweep import cpu as sweeps
-from mlsolve_kernels.objective.terms import one_stack
+from mlsolve_kernels.iteration import stepwise as steps
+from mlsolve_kernels.iteration import sweep as sweeps
+from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.threads import Team
 guides = np.random.default_rng(0).random((2, 1, 16, 16))
 for path in (steps.StepwiseWorkspace, sweeps.CpuWorkspace):
@@ -31,28 +32,35 @@ _INSPECT = (
     _ITERATE
     + """
 from pathlib import Path
-from mlsolve_kernels.objective import passes
-from mlsolve_kernels.objective.terms import Objective, Stack
+from mlsolve_kernels.iteration import passes
+from mlsolve_kernels.iteration.objective import Objective, Stack
+from mlsolve_kernels.terms.colour import cpu as colour
+from mlsolve_kernels.terms.guide_ssim import cpu as guides_
+from mlsolve_kernels.terms.leak import cpu as leak
+from mlsolve_kernels.terms.stack_ssim import cpu as stack_
 from mlsolve_kernels.placement import cpu as placing
 from mlsolve_kernels.placement.move import move_of
 moves = move_of((16, 16), 90), move_of((16, 16), 7)
 for disc, hide in ((False, (0, 1)), (True, (0, 1))):
-    stacks = tuple(Stack(0.5, 3, 10, (0, 1), weight) for weight in hide)
-    work = steps.StepwiseWorkspace(guides[0], guides, Objective(stacks, 1, disc), (0.1, 1), (0.9, 0.99), Team(1))
+    stacks = tuple(Stack(0.5, {"stack_ssim": 3, "stack_mse": 10, "leak": weight}, (0, 1)) for weight in hide)
+    objective = Objective(stacks, {"guide_ssim": 1, "colour": 1}, disc)
+    work = steps.StepwiseWorkspace(guides[0], guides, objective, (0.1, 1), (0.9, 0.99), Team(1))
     work.start(guides)
     work.measure(0.03, (moves, moves))
-modules = {"sweep": sweeps, "carry": placing}
-for name in ("product_pass", "stack_pass", "likeness_pass", "layer_pass", "adam_pass", "carry", "sweep"):
+modules = {"sweep": sweeps, "carry": placing, "stack_pass": stack_, "leak_pass": leak, "guide_pass": guides_}
+modules["colour_pass"] = colour
+for name in ("light_pass", "stack_pass", "leak_pass", "guide_pass", "colour_pass", "adam_pass", "carry", "sweep"):
     for number, code in enumerate(getattr(modules.get(name, passes), name).inspect_llvm().values()):
         Path(f"{name}-{number}.ll").write_text(code)
 """
 )
 
 VARIANTS = {
-    "product_pass": 1,
+    "light_pass": 1,
     "stack_pass": 4,
-    "likeness_pass": 1,
-    "layer_pass": 2,
+    "leak_pass": 1,
+    "guide_pass": 2,
+    "colour_pass": 1,
     "adam_pass": 1,
     "carry": 1,
     "sweep": 1,
@@ -89,21 +97,26 @@ def variants(folder, name):
     return code
 
 
+COLOUR_ROUNDER = double_rounder(BY_NAME["colour"].bits)
 WIDENED = "fpext <16 x float> to <16 x double>"
-ROUNDED = (f"fadd <16 x double> {ERROR_ROUNDER}", f"fadd <16 x double> {-ERROR_ROUNDER}")
+ROUNDED = tuple(
+    tuple(f"fadd <16 x double> {sign * of_term}" for sign in (1, -1)) for of_term in (ERROR_ROUNDER, COLOUR_ROUNDER)
+)
+"""The rounding of squared errors, and that of the colour term."""
 HALVES = ("fadd <8 x double>", "fadd <4 x double>", "fadd <2 x double>", "fadd <1 x double>")
 
-ERROR = (WIDENED, *ROUNDED, *HALVES, "fadd double")
+ERROR = {rounded[0]: (WIDENED, *rounded, *HALVES, "fadd double") for rounded in ROUNDED}
 """All that sixteen squared errors take in float64: rounded to quanta, added up, added to those before them."""
 
 SIMILARITY = (WIDENED, *HALVES)
 """All that a row's SSIM takes: it has come together in sixteen lanes of float32, which are added up."""
 
 SUMS = {
-    "product_pass": (0, 0),
+    "light_pass": (0, 0),
     "stack_pass": (1, 1),
-    "likeness_pass": (0, 1),
-    "layer_pass": (0, 1),
+    "leak_pass": (0, 1),
+    "guide_pass": (0, 1),
+    "colour_pass": (1, 0),
     "adam_pass": (0, 0),
     "sweep": (1, 1),
 }
@@ -148,8 +161,11 @@ def check_float64(name, code):
             assert set(instructions) <= DOOR
             continue
         widened = {register for register, instruction, _ in found if instruction == WIDENED}
-        errors = {operands[0] for _, instruction, operands in found if instruction == ROUNDED[0]} & widened
-        granted = Counter(ERROR * len(errors) + SIMILARITY * len(widened - errors))
+        rounding = {operands[0]: what for _, what, operands in found if what in ERROR and operands[0] in widened}
+        errors = set(rounding)
+        granted = Counter(SIMILARITY * len(widened - errors))
+        for what in rounding.values():
+            granted += Counter(ERROR[what])
         assert instructions == granted, function.splitlines()[0]
         for place, registers in zip(places, (errors, widened - errors), strict=True):
             # A loop unrolled or a function inlined: %.152.i, %.152.1.i, %.152.epil.i come from one place.
@@ -250,7 +266,7 @@ def test_no_allocation_no_fast_math(compiled, name):
         assert not re.findall(r"= f(?:add|sub|mul|div|neg) (?:fast|reassoc|nnan|ninf|nsz|arcp|contract|afn)", code)
 
 
-@pytest.mark.parametrize("name", ["stack_pass", "likeness_pass", "layer_pass", "sweep"])
+@pytest.mark.parametrize("name", ["stack_pass", "leak_pass", "guide_pass", "sweep"])
 def test_blurs_are_vectors_of_multiply_adds(compiled, name):
     for code in variants(compiled, name):
         assert re.search(r"call <16 x float> @llvm\.fma", code)

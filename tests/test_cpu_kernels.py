@@ -10,20 +10,21 @@ from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.blur.cpu import MARGIN, PERIOD, blur_along, find_rows, sums_down, wrap_margins
 from mlsolve_kernels.blur.reference import blur
 from mlsolve_kernels.compiled import kernel
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.objective import one_stack
+from mlsolve_kernels.iteration.reference import iterate
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.lanes import LANES, ahead, row, store
 from mlsolve_kernels.layout import BLOCK, from_strips, masks_of, strips_for, to_strips
-from mlsolve_kernels.mse.cpu import blend_row, squared_error_row
-from mlsolve_kernels.mse.reference import squared_error, squared_error_gradient
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.terms import one_stack
-from mlsolve_kernels.product.cpu import chain_row, product_row
-from mlsolve_kernels.product.reference import product, product_gradient
+from mlsolve_kernels.light.cpu import Planes, chain_row, compose_row
+from mlsolve_kernels.light.power.light import Power
+from mlsolve_kernels.light.power.reference import compose, compose_gradient
 from mlsolve_kernels.ssim.cpu import constant, ssim_means
 from mlsolve_kernels.ssim.partials import ssim_partials
 from mlsolve_kernels.ssim.reference import ssim_map, statistics
-from mlsolve_kernels.sweep.cpu import CpuWorkspace
-from mlsolve_kernels.sweep.reference import iterate
+from mlsolve_kernels.terms.stack_mse import reference as stack_mse
+from mlsolve_kernels.terms.stack_mse.cpu import blend_row, squared_error_row
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import SIZE
 
@@ -150,26 +151,25 @@ def test_ssim_partials_are_the_formula(rng):
 
 
 @kernel
-def _product_and_chain(layers, by_seen, gradient, k, seen, out):
-    """One row of N layers: the product through 1 / 0.35, and the gradient by layer `k`."""
+def _compose_and_chain(light, layers, by_composite, gradient, k, composite, out):
+    """One row of N layers: their composite, and the gradient by layer `k`."""
     count, length = layers.shape
     first = row(layers, (0,))
-    inverse_scale = np.float32(1 / 0.35)
-    product_row(first, length, count, inverse_scale, row(seen, (0,)), length)
-    by_row, here = row(by_seen, (0,)), row(gradient, (0,))
-    chain_row(by_row, first, length, count, k, inverse_scale, np.float32(0.7), here, row(out, (0,)), length)
+    compose_row(light, first, length, count, Planes(0, 1, 0), row(composite, (0,)), length)
+    by_row, here = row(by_composite, (0,)), row(gradient, (0,))
+    chain_row(light, by_row, first, length, count, k, np.float32(0.7), here, row(out, (0,)), length)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])
-def test_product_and_its_chain_rule(rng, count):
+def test_light_and_its_chain_rule(rng, count):
     layers = rng.uniform(0.3, 1, (count, 48)).astype(np.float32)
-    by_seen, gradient = rng.normal(size=(2, 1, 48)).astype(np.float32)
-    seen, out = np.empty((2, 1, 48), dtype=np.float32)
+    by_composite, gradient = rng.normal(size=(2, 1, 48)).astype(np.float32)
+    composite, out = np.empty((2, 1, 48), dtype=np.float32)
     images = layers.reshape(count, 1, 1, 48)
     for k in range(count):
-        _product_and_chain(layers, by_seen, gradient, k, seen, out)
-        np.testing.assert_allclose(seen[0], product(images, 0.35).ravel(), rtol=1e-6)
-        through = product_gradient(images, 0.35, by_seen[None].astype(np.float64))[k].ravel()
+        _compose_and_chain(Power(np.float32(1 / 0.35)), layers, by_composite, gradient, k, composite, out)
+        np.testing.assert_allclose(composite[0], compose(images, 0.35).ravel(), rtol=1e-6)
+        through = compose_gradient(images, 0.35, by_composite[None].astype(np.float64))[k].ravel()
         np.testing.assert_allclose(out[0], through - 0.7 * gradient[0], rtol=1e-5, atol=1e-6)
 
 
@@ -186,8 +186,8 @@ def test_squared_error_rows(rng):
     own = (np.arange(48) % 7 > 1).astype(np.float32)[None]
     out = np.empty_like(x)
     found = _squared_error(x, y, own, gradient, out)
-    assert found == pytest.approx(squared_error((x * own)[None], (y * own)[None]), rel=1e-6)
-    expected = 10 * squared_error_gradient(x[None], y[None])[0] - 3 * gradient
+    assert found == pytest.approx(stack_mse.value((x * own)[None], (y * own)[None]), rel=1e-6)
+    expected = 10 * stack_mse.gradient(x[None], y[None])[0] - 3 * gradient
     np.testing.assert_allclose(out, expected, atol=1e-5)
 
 
@@ -204,9 +204,9 @@ def test_terms_and_gradient(rng, team, shape, count, planes):
     layers = sweep.layers.astype(np.float64)
     expected = reference.terms(layers, target, guides, OBJECTIVE)
     for terms in (steps.evaluate(), sweep.iterate(0.0)):
-        assert terms.target_ssim == pytest.approx(expected.target_ssim, abs=2e-6)
-        assert terms.target_mse == pytest.approx(expected.target_mse, rel=1e-5)
-        assert terms.guide_ssim == pytest.approx(expected.guide_ssim, abs=2e-6)
+        assert terms["stack_ssim"] == pytest.approx(expected["stack_ssim"], abs=2e-6)
+        assert terms["stack_mse"] == pytest.approx(expected["stack_mse"], rel=1e-5)
+        assert terms["guide_ssim"] == pytest.approx(expected["guide_ssim"], abs=2e-6)
     gradient = reference.gradient(layers, target, guides, OBJECTIVE)
     np.testing.assert_array_equal(sweep.layers, layers)
     assert relative_error(steps.gradient, gradient) < 1e-5
@@ -316,7 +316,7 @@ def test_nan_stays_visible(rng, team, path):
     found.start(guides)
     terms = found.iterate(0.03)
     assert np.isnan(found.layers).any()
-    assert np.isnan(terms.target_ssim[0])
+    assert np.isnan(terms["stack_ssim"][0])
 
 
 @pytest.mark.parametrize("path", [StepwiseWorkspace, CpuWorkspace])

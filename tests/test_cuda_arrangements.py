@@ -12,19 +12,19 @@ import pytest
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.geometry import CARRYING, OWN, SUMMING, pitch_of, tiles_for
 from mlsolve_kernels.exact import ERROR_BITS, NONE
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.objective.cuda import BATCH
-from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
-from mlsolve_kernels.objective.reference import Arranged
-from mlsolve_kernels.objective.terms import Objective, Shape, Stack
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.cuda import BATCH
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.iteration.objective import Shape
+from mlsolve_kernels.iteration.reference import Arranged
+from mlsolve_kernels.light.power.reference import compose_gradient
 from mlsolve_kernels.placement.cuda import lines_of
-from mlsolve_kernels.placement.frames import WHOLE, Frame, ways
+from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, ways
 from mlsolve_kernels.placement.move import move_of
 from mlsolve_kernels.placement.reference import give_back, place
-from mlsolve_kernels.product.reference import product_gradient
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import Team
+from objectives import composite_placed, objective_of
 from test_arrangements import (
     BETAS,
     BOUNDS,
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUD
 
 MODES = list(itertools.product((False, True), (False, True)))
 KINDS = [(0.0, False, False), (0.8, False, False), (0.5, True, False), (0.3, True, True)]
-"""hide_weight, whether pixels have weights, whether sheets are round."""
+"""Weight of the leak, whether pixels have weights, whether sheets are round."""
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +133,12 @@ def test_the_chain_rule_in_place(rng, folder, sheets):
     placed, by_seen = rng.random((sheets, 2, 5, 32), dtype=np.float32), rng.normal(size=(2, 5, 32))
     more = rng.normal(size=placed.shape).astype(np.float32)
     by_seen = by_seen.astype(np.float32)
-    expected = product_gradient(placed, 0.25, by_seen)
+    expected = compose_gradient(placed, 0.25, by_seen)
     for adds in (0, 1):
         device = HostDevice(folder, reverse=bool(adds))
         arrays = [table(device, array) for array in (placed, by_seen, more)]
         blocks = (-(-by_seen.size // 2 // CARRYING),)
-        device.launch("chain", sheets, blocks, CARRYING, *arrays, adds, np.float32(4), 2, 5, 32)
+        device.launch("chain", sheets, blocks, CARRYING, *arrays, adds, np.float32(4), 2, 2, 5, 32)
         np.testing.assert_allclose(arrays[0], expected + adds * more, atol=1e-6)
         assert device.intact()
 
@@ -149,10 +149,10 @@ def assert_right(work, case_, turn=0):
     shape = layers.shape[2:]
     arranged = Arranged(arranged.targets, arranged_moves(shape, turn), arranged.weights, arranged.disc)
     found, expected = work.evaluate(arranged.moves), reference.terms(layers, arranged, guides, objective)
-    for name in ("target_ssim", "guide_ssim", "likeness"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=4e-6), name
-    assert found.target_mse == pytest.approx(expected.target_mse, rel=1e-5)
-    assert len(found.likeness) == (4 if objective.stacks[0].hide_weight else 0)
+    for name in found.keys() - {"stack_mse"}:
+        assert found[name] == pytest.approx(expected[name], abs=4e-6), name
+    assert found["stack_mse"] == pytest.approx(expected["stack_mse"], rel=1e-5)
+    assert len(found.get("leak", ())) == (4 if objective.stacks[0].weight("leak") else 0)
     gradient = reference.gradient(layers.astype(np.float64), arranged, guides, objective)
     assert np.linalg.norm(work.gradient - gradient) < 2e-5 * np.linalg.norm(gradient)
 
@@ -202,7 +202,7 @@ def test_iterations_are_those_of_the_cpu(rng, folder):
     assert np.abs(here.layers - there.layers).mean() < 1e-5
     objective = case_[0]
     for sums, right in zip(found, expected, strict=True):
-        assert all(isinstance(value, int) for term in sums for value in term)
+        assert all(isinstance(value, int) for term in sums.values() for value in term)
         losses = [objective.loss(one.terms(here.pixels, objective)) for one in (sums, right)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     outside = case_[1].disc == 0
@@ -227,7 +227,7 @@ def test_sums_of_regions_add_up(rng, folder):
     whole, total = work.advance([0.0], [lying])[0], None
     for (top, bottom), (left, right) in itertools.product([(0, 13), (13, 23)], [(0, 1), (1, 70), (70, OWN + 3)]):
         work.start(layers)
-        work.settle(0, (Region(top, bottom, left, right),))
+        work.prepare(0, (Region(top, bottom, left, right),))
         found = work.advance([0.0], [lying])[0]
         total = found if total is None else total.plus(found)
     assert total == whole
@@ -236,7 +236,7 @@ def test_sums_of_regions_add_up(rng, folder):
         sheets = [place(layers[k], move) for k, move in zip(stack.layers, lying[number], strict=True)]
         weights = np.float32(1) if arranged.weights[number] is None else np.float32(arranged.weights[number])
         errors = errors_of(np.float32(arranged.targets[number]), np.float32(sheets), weights, stack.scale)
-        assert whole.target_error[number] == errors
+        assert whole["stack_mse"][number] == errors
 
 
 def test_what_is_no_number_is_seen_where_it_lies(rng, folder):
@@ -248,12 +248,12 @@ def test_what_is_no_number_is_seen_where_it_lies(rng, folder):
     lying = tuple(one * count for one, count in zip(lying, (3, 2, 1), strict=True))
     # Turned, the pixel lies at 4, 4 of the first stack.
     for region, nans in ((Region(3, 6, 3, 6), (True, False, False)), (Region(3, 6, 24, 27), (False, True, True))):
-        work.settle(0, (region,))
+        work.prepare(0, (region,))
         sums = work.advance([0.0], [lying])[0]
         work.start(layers)
-        assert tuple(map(np.isnan, sums.target_ssim)) == tuple(map(np.isnan, sums.target_error)) == nans
-        assert tuple(map(np.isnan, sums.likeness)) == (nans[0], False, False, nans[2])
-        assert tuple(map(np.isnan, sums.guide_ssim)) == (nans[1], False, False)
+        assert tuple(map(np.isnan, sums["stack_ssim"])) == tuple(map(np.isnan, sums["stack_mse"])) == nans
+        assert tuple(map(np.isnan, sums["leak"])) == (nans[0], False, False, nans[2])
+        assert tuple(map(np.isnan, sums["guide_ssim"])) == (nans[1], False, False)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -274,8 +274,11 @@ def test_totals_of_more_groups_than_warps(rng, folder, reverse):
 
 def test_the_disc_is_that_of_the_cpu(rng, folder):
     """Of windows of an image of any size, rows and columns apart."""
-    objective = Objective(
-        (Stack(0.5, 1, 1, (0,), 0.0, 0.5, True), Stack(0.5, 1, 1, (1,), 0.0, 0.5, True)), 1, True, 0.7
+    objective = objective_of(
+        (composite_placed(0.5, 1, 1, (0,), 0.0, 0.5, True), composite_placed(0.5, 1, 1, (1,), 0.0, 0.5, True)),
+        1,
+        True,
+        0.7,
     )
     for image in ((50, 50), (51, 51), (50, 61)):
         shape = Shape(2, 4, 21, 34)
@@ -286,7 +289,7 @@ def test_the_disc_is_that_of_the_cpu(rng, folder):
             work.put_weights(stack, window, weights[stack, window])
         for k, plane in np.ndindex(2, 4):
             work.put_layer(k, plane, layers[k, plane])
-        work.settle(0, None, None, frames, image)
+        work.prepare(0, None, None, frames, image)
         expected = np.stack([disc(image, frame, (21, 34)) for frame in frames])
         assert 0.1 < expected.mean() < 0.95
         np.testing.assert_array_equal(work._pixel_weights[0, ..., :34], expected)
@@ -300,7 +303,7 @@ def test_the_disc_is_that_of_the_cpu(rng, folder):
 
 def test_a_layer_that_lies_nowhere_keeps_to_its_guide(rng, folder):
     objective, arranged, guides, layers = case(rng, (20, 20), 1, 0.0, False, False)
-    objective = Objective(objective.stacks[1:], 0.7)
+    objective = objective_of(objective.stacks[1:], 0.7)
     arranged = Arranged(arranged.targets[1:], arranged_moves((20, 20), 3)[1:])
     work = on_device((objective, arranged, guides, layers), HostDevice(folder))
     gradient = reference.gradient(layers.astype(np.float64), arranged, guides, objective)

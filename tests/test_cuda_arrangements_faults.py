@@ -49,7 +49,7 @@ FAULTS = {
     "weights of another window": ("stack_pass_weighted", "pixel_weights + window * plane", "pixel_weights"),
     "weights fetched too late": ("stack_pass_weighted", "Ring<PASSING> weights", "Ring<PASSING - 1> weights"),
     "another window's counted region": ("stack_pass_weighted", "counted_in + 4 * window", "counted_in"),
-    "negative SSIM counts": ("likeness_pass_weighted", "at.value < 0.0f ? 0.0f : at.value", "at.value"),
+    "negative SSIM counts": ("leak_pass_weighted", "at.value < 0.0f ? 0.0f : at.value", "at.value"),
     "outside the disc they change": ("guide_pass_weighted", "weight.value[c] == 0.0f ? 0.0f :", ""),
     "groups from one too late": ("totals", "ends[group - 1]", "ends[group - 1] + 1"),
     "a lane left out": ("totals", "first + lane", "first + lane + 1"),

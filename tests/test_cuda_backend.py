@@ -21,9 +21,9 @@ from mlsolve.solving.tile_coupling import coupling_at
 from mlsolve_kernels.cuda import device as devices
 from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
-from mlsolve_kernels.objective import cuda as cuda_objective
-from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace, device_bytes
-from mlsolve_kernels.objective.terms import one_stack
+from mlsolve_kernels.iteration import cuda as cuda_objective
+from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace, device_bytes
+from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.window import REACH
 
 needs_compiler = pytest.mark.skipif(

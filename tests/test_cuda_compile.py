@@ -116,7 +116,7 @@ def test_several_blocks_fit_a_multiprocessor(compiled):
         for name, layers in (
             *(("target_pass", 3), ("layer_pass", 3)),
             *((kernel, 3) for kernel in ("stack_pass", "stack_pass" + WEIGHTED)),
-            *((kernel + form, 1) for kernel in ("likeness_pass", "guide_pass") for form in ("", WEIGHTED)),
+            *((kernel + form, 1) for kernel in ("leak_pass", "guide_pass") for form in ("", WEIGHTED)),
         ):
             taken = compiled[name, layers, chip]
             assert resident_blocks(taken.registers, taken.shared, THREADS, shared * 1024) >= 4, name

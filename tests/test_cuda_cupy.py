@@ -22,7 +22,7 @@ from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS
-from mlsolve_kernels.objective.cuda import BATCH
+from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.region import Region
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
@@ -256,7 +256,7 @@ def test_a_graph_is_recorded_anew_where_another_region_counts(rng, opened):
         work = workspace(target, guides, layers, opened(graphs))
         found = work.advance([0.03, 0.02, 0.01])
         for step, counted in ((3, Region(2, 9, 3, 17)), (5, Region(2, 9, 3, 17)), (7, None)):
-            work.settle(step, None if counted is None else (counted,))
+            work.prepare(step, None if counted is None else (counted,))
             found += work.advance([0.02, 0.01])
         results.append((found, work.layers.tobytes()))
     assert results[0] == results[1]
@@ -272,7 +272,7 @@ def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path):
         found = work.advance([0.03] * 4, both.lying * 2)
         if graphs is not None:
             assert device.stream.ran - before == (8 if graphs else 8 * 4)
-        work.settle(4, both.counted[::-1], None, both.frames[::-1], both.image)
+        work.prepare(4, both.counted[::-1], None, both.frames[::-1], both.image)
         found += work.advance([0.02] * 2, both.lying[::-1])
         results.append((found, work.layers.tobytes()))
     assert results[0] == results[1] == results[2]

@@ -24,11 +24,11 @@ from mlsolve_kernels.adam.reference import step
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda.device import CupyDevice, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import OWN, pitch_of
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
-from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.reference import iterate
 from mlsolve_kernels.ssim.reference import statistics
-from mlsolve_kernels.sweep.reference import iterate
 from mlsolve_kernels.threads import Team
 from test_arrangements import arranged_moves, case, filled
 from test_cuda_tiles import RATES, tiles_differ
@@ -209,8 +209,8 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 import numpy as np
 from cuda_host.arrangements import Both
 from mlsolve_kernels.cuda.device import CupyDevice
-from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import one_stack
+from mlsolve_kernels.iteration.cuda import CudaWorkspace
+from mlsolve_kernels.iteration.objective import one_stack
 device = CupyDevice()
 rng = np.random.default_rng(0)
 for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 20)):

@@ -20,10 +20,10 @@ from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.geometry import OWN, SUMMING, pitch_of
 from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import NONE
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cuda import BATCH, CudaWorkspace
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace
+from mlsolve_kernels.iteration.reference import iterate
 from mlsolve_kernels.ssim.reference import statistics
-from mlsolve_kernels.sweep.reference import iterate
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
@@ -158,10 +158,10 @@ def test_padding_stays_zero(rng, folder):
 
 # What goes wrong, and in which of the kernels: text that occurs once, and what it becomes.
 FAULTS = {
-    "barrier before the product is read": (
+    "barrier before the composite is read": (
         "target_pass",
-        "if (at < FETCHED - SPAN) see(step, SPAN + at);\n        __syncthreads();",
-        "if (at < FETCHED - SPAN) see(step, SPAN + at);",
+        "if (at < FETCHED - SPAN) compose(step, SPAN + at);\n        __syncthreads();",
+        "if (at < FETCHED - SPAN) compose(step, SPAN + at);",
     ),
     "barrier after fetches arrived": (
         "layer_pass",
@@ -250,7 +250,7 @@ FAULTS = {
         "k - 1 < own ? k - 1 : k",
         "k - 1 < own ? k - 1 : k - 1",
     ),
-    "exposure left out": ("layer_pass", "float product = inverse_scale * value[0]", "float product = value[0]"),
+    "exposure left out": ("layer_pass", "float product = constant * sheet[0]", "float product = sheet[0]"),
     "guide weight": ("layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
     "squared error": ("target_pass", "return 2.0f * (x - y);", "return x - y;"),
     "layer of the sums": ("terms", "(term - 3) * guide_blocks", "(term - 2) * guide_blocks"),
@@ -313,8 +313,8 @@ sys.path.insert(0, {tests!r})
 import numpy as np
 from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import SANITIZED, HostDevice
-from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import one_stack
+from mlsolve_kernels.iteration.cuda import CudaWorkspace
+from mlsolve_kernels.iteration.objective import one_stack
 def plant(text):
     assert text.count({old!r}) == 1
     return text.replace({old!r}, {new!r})
@@ -373,7 +373,10 @@ def test_the_host_does_not_depend_on_the_defaults_of_a_compiler(tmp_path):
     fortifying.write_text(f'#!/bin/sh\nexec "{compiler()}" -D_FORTIFY_SOURCE=3 "$@"\n')
     fortifying.chmod(0o755)
     settings = environment()
-    settings |= {"PATH": f"{tmp_path}{os.pathsep}{settings['PATH']}", "PYTHONPATH": str(ROOT / "tests")}
+    settings |= {
+        "PATH": f"{tmp_path}{os.pathsep}{settings['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path]),
+    }
     command = [sys.executable, "-c", _FORTIFIED_RUN]
     done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "done\n", done.stderr[-2000:]

@@ -12,10 +12,10 @@ from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN
 from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import ERROR_BITS
-from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import Shape, one_stack
+from mlsolve_kernels.iteration.cuda import CudaWorkspace
+from mlsolve_kernels.iteration.objective import Shape, one_stack
+from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.sweep.cpu import CpuWorkspace
 from mlsolve_kernels.threads import Team
 from test_tiles_of_kernels import advance_tile, cut
 
@@ -65,7 +65,7 @@ def tiles_differ(rng, device, planes=2, size=(47, OWN + 30), tile=(24, 80), path
             return f"state after {steps} steps"
         if found_sums != expected_sums:
             return f"sums after {steps} steps"
-        assert all(type(value) is int for sums in found_sums for term in sums for value in term)
+        assert all(type(value) is int for sums in found_sums for term in sums.values() for value in term)
         start, moments = found[0], (found[1], found[2])
     return None
 
@@ -87,17 +87,17 @@ class FirstForBothMoments(CudaWorkspace):
 
 
 class StepNotRestored(CudaWorkspace):
-    def settle(self, step=0, counted=None, iterations=None, **others):
-        super().settle(0, counted, iterations, **others)
+    def prepare(self, step=0, counted=None, iterations=None, **others):
+        super().prepare(0, counted, iterations, **others)
 
 
 class HaloCounted(CudaWorkspace):
-    def settle(self, step=0, counted=None, iterations=None, **others):
-        super().settle(step, None, iterations, **others)
+    def prepare(self, step=0, counted=None, iterations=None, **others):
+        super().prepare(step, None, iterations, **others)
 
 
 class NotSettled(CudaWorkspace):
-    def settle(self, step=0, counted=None, iterations=None, **others):
+    def prepare(self, step=0, counted=None, iterations=None, **others):
         self._step, self._counted = step, counted[0] if counted else self._counted
 
 
@@ -144,7 +144,7 @@ def test_a_workspace_is_filled_again_and_nothing_is_allocated(rng, folder, monke
 
 def errors_of(target, layers, counted):
     """The sum of squared errors in quanta, as exact.py would have it, in float32 and float64."""
-    seen = np.float32(1 / OBJECTIVE.scale) * layers[0]
+    seen = np.float32(1 / OBJECTIVE.stacks[0].scale) * layers[0]
     for layer in layers[1:]:
         seen = seen * layer
     squared = cut((seen - target) * (seen - target), counted).astype(np.float64)
@@ -159,19 +159,19 @@ def assert_sums_are_right(device, target, guides, layers, team):
     layers = work.layers
     parts = []
     for (top, bottom), (left, right) in itertools.product(itertools.pairwise(rows), itertools.pairwise(columns)):
-        work.settle(0, (Region(top, bottom, left, right),))
+        work.prepare(0, (Region(top, bottom, left, right),))
         work.evaluate()
         parts.append(work._sums(1)[0])
-        assert parts[-1].target_error == (errors_of(target, layers, work._counted),)
+        assert parts[-1]["stack_mse"] == (errors_of(target, layers, work._counted),)
         on_cpu = CpuWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, team)
         on_cpu.start(layers)
-        on_cpu.settle(0, (work._counted,))
+        on_cpu.prepare(0, (work._counted,))
         expected = on_cpu.advance([0.0])[0]
         far = 0.3 * target.shape[0] * (bottom - top) * (right - left) + 3
-        found = (*parts[-1].target_ssim, *parts[-1].guide_ssim)
-        for sum_of, right_sum in zip(found, (*expected.target_ssim, *expected.guide_ssim), strict=True):
+        found = (*parts[-1]["stack_ssim"], *parts[-1]["guide_ssim"])
+        for sum_of, right_sum in zip(found, (*expected["stack_ssim"], *expected["guide_ssim"]), strict=True):
             assert abs(sum_of - right_sum) < far
-    work.settle()
+    work.prepare()
     work.evaluate()
     whole, total = work._sums(1)[0], parts[0]
     for part in parts[1:]:
@@ -189,12 +189,12 @@ def assert_sums_are_right(device, target, guides, layers, team):
         (Region(5, 6, 9, 12), True, False),
         (Region(11, height, 0, width), False, False),
     ):
-        work.settle(0, (counted,))
+        work.prepare(0, (counted,))
         work.evaluate()
         sums = work._sums(1)[0]
-        assert np.isnan(sums.target_ssim[0]) == np.isnan(sums.guide_ssim[0]) == of_ssim
-        assert np.isnan(sums.target_error[0]) == of_error
-        assert not np.isnan(sums.guide_ssim[1])
+        assert np.isnan(sums["stack_ssim"][0]) == np.isnan(sums["guide_ssim"][0]) == of_ssim
+        assert np.isnan(sums["stack_mse"][0]) == of_error
+        assert not np.isnan(sums["guide_ssim"][1])
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 30, OWN + 12), (3, 2, 40, 2 * OWN + 1)])
@@ -217,8 +217,8 @@ def test_long_pieces_and_large_errors(folder, exposure):
     assert work._of_target.pieces == 1
     (sums,) = work.advance([0.01])
     error = (np.float32(1 / scale) - target[0, 0, 0]) ** 2
-    assert sums.target_error == (layers.size * int(np.rint(np.float64(error) * 2.0**ERROR_BITS)),)
-    assert sums.guide_ssim == pytest.approx((layers.size * 2**18,), abs=layers.size)
+    assert sums["stack_mse"] == (layers.size * int(np.rint(np.float64(error) * 2.0**ERROR_BITS)),)
+    assert sums["guide_ssim"] == pytest.approx((layers.size * 2**18,), abs=layers.size)
 
 
 def test_two_devices_from_two_threads(rng, tmp_path):

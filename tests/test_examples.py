@@ -14,6 +14,7 @@ EXAMPLES = ROOT / "examples"
 JOBS = sorted(EXAMPLES.glob("*.toml"))
 PICTURES = sorted(EXAMPLES.glob("*.jpg"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SEVERAL = (ROOT / "docs" / "several-pictures.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DESCRIBED = (EXAMPLES / "README.md").read_text(encoding="utf-8")
 
@@ -49,8 +50,8 @@ def test_all_of_them_are_small():
     assert sum(entry.stat().st_size for entry in EXAMPLES.iterdir()) < 600_000
 
 
-def test_the_readme_shows_a_job_as_it_is():
-    (shown,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+def test_the_page_on_several_pictures_shows_a_job_as_it_is():
+    (shown,) = re.findall(r"```toml\n(.*?)```", SEVERAL, re.DOTALL)
     assert tomllib.loads(shown) == read_settings(EXAMPLES / "two-from-three.toml")
 
 

@@ -26,7 +26,7 @@ from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.plan import Limits
 from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.solving.store import MemoryStore
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 
 killing = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL: run it elsewhere")
 

@@ -4,27 +4,30 @@ import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import mlsolve_kernels
 from conftest import ROOT
 from mlsolve_kernels.cuda import source as cuda_source
+from mlsolve_kernels.light import LIGHTS
+from mlsolve_kernels.terms import BY_NAME, TERMS
+from mlsolve_kernels.window import REACH
 
 PACKAGES = {
     "mlsolve_kernels": ROOT / "kernels" / "mlsolve_kernels",
     "mlsolve": ROOT / "src" / "mlsolve",
     "mlsolve_bench": ROOT / "bench" / "mlsolve_bench",
+    "mlsolve_records": ROOT / "bench" / "mlsolve_records",
     "mlsolve_cli": ROOT / "cli" / "mlsolve_cli",
 }
 MAY_IMPORT = {
     "mlsolve_kernels": set(),
     "mlsolve": {"mlsolve_kernels"},
     "mlsolve_bench": {"mlsolve", "mlsolve_kernels"},
+    "mlsolve_records": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
     "mlsolve_cli": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
 }
-"""One way: cli → bench → src → kernels."""
+"""One way: cli → bench → src → kernels, and records → bench, which the wheel does without."""
 
 ONLY_IN = {
     "typer": {"mlsolve_cli"},
@@ -35,9 +38,9 @@ ONLY_IN = {
     "pyvips": {"mlsolve"},
     "psutil": {"mlsolve"},
     "tifffile": set(),
-    "numba": {"mlsolve_kernels", "mlsolve_bench"},
-    "torch": {"mlsolve_bench"},
-    "cupy": {"mlsolve_kernels", "mlsolve_bench"},
+    "numba": {"mlsolve_kernels", "mlsolve_records"},
+    "torch": {"mlsolve_bench", "mlsolve_records"},
+    "cupy": {"mlsolve_kernels", "mlsolve_records"},
     "cuda": {"mlsolve_kernels"},
 }
 """Which packages may import what."""
@@ -147,8 +150,23 @@ BEFORE_THE_ITERATION = {"lookup", "noise", "resample"}
 """Operations that a level starts from: done on the CPU while pictures are read and layers brought up, a region at a
 time, so they have no CUDA twin; and nothing is differentiated by what goes in, so they have no gradient."""
 
-TWIN_ELSEWHERE = {"sweep"}
-"""An iteration of the CPU alone: that of a GPU is objective/cuda.py."""
+ROOMS = {"cuda", "iteration", "light", "terms"}
+"""What is no operation: what CUDA kernels share, what puts operations together, the folders of lights and terms."""
+
+
+def folders_in(folder):
+    """The packages in a folder."""
+    return [child for child in sorted(folder.iterdir()) if (child / "__init__.py").exists()]
+
+
+def text_of_tests():
+    """The text of all tests, to look for imports in."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("*.py")))
+
+
+def is_imported(name, part, tests):
+    """Tell whether a test imports module `part` of the folder with this dotted name."""
+    return re.search(rf"{name}\.{part} import|{name} import [^\n]*\b{part}\b", tests) is not None
 
 
 def test_every_operation_has_its_companions():
@@ -156,25 +174,61 @@ def test_every_operation_has_its_companions():
 
     What is no part of an iteration has no CUDA twin, and a bench of its own.
     """
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    tests = text_of_tests()
     benches = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bench").glob("test_*.py"))
-    package = Path(mlsolve_kernels.__file__).parent
-    operations = [
-        folder for folder in package.iterdir() if (folder / "__init__.py").exists() and folder.name != "cuda"
-    ]
-    assert {folder.name for folder in operations} >= {"blur", "ssim", "mse", "product", "adam", "objective"}
+    operations = [folder for folder in folders_in(PACKAGES["mlsolve_kernels"]) if folder.name not in ROOMS]
+    assert {folder.name for folder in operations} >= {"blur", "ssim", "placement", "adam"}
     without = set()
     for folder in operations:
-        assert (folder / "reference.py").exists(), folder
-        assert (folder / "cpu.py").exists(), folder
-        for twin in ("reference", "cpu"):
-            pattern = rf"{folder.name}\.{twin} import|{folder.name} import .*{twin}"
-            assert re.search(pattern, tests), f"no test imports {folder.name}.{twin}"
+        for part in ("reference", "cpu"):
+            assert (folder / f"{part}.py").exists(), folder
+            assert is_imported(folder.name, part, tests), f"no test imports {folder.name}.{part}"
         if not [*folder.glob("*.cu"), *folder.glob("*.cuh"), *folder.glob("cuda.py")]:
             without.add(folder.name)
-    assert without == BEFORE_THE_ITERATION | TWIN_ELSEWHERE
+    assert without == BEFORE_THE_ITERATION
     for name in BEFORE_THE_ITERATION:
         assert re.search(rf"{name}\.cpu import", benches), f"no bench imports {name}.cpu"
+
+
+def missing_of_term(folder, tests):
+    """What the folder of a term lacks."""
+    name = folder.name
+    files = ["term.py", "reference.py", "cpu.py"]
+    if BY_NAME[name].own_pass:
+        files.append(f"{name}_pass.cu")
+    missing = [file for file in files if not (folder / file).exists()]
+    missing += [] if list(folder.glob("*.cuh")) else ["a CUDA header"]
+    parts = [part for part in ("reference", "cpu") if not is_imported(f"terms.{name}", part, tests)]
+    return missing + [f"a test that imports {part}" for part in parts]
+
+
+def test_every_term_has_its_companions():
+    """A term's folder has its declaration, float64 reference, CPU rows and CUDA header, and tests import them."""
+    folders = folders_in(PACKAGES["mlsolve_kernels"] / "terms")
+    assert {folder.name for folder in folders} == set(BY_NAME)
+    for folder in folders:
+        assert not missing_of_term(folder, text_of_tests()), folder
+    assert missing_of_term(folders[0], "") == ["a test that imports reference", "a test that imports cpu"]
+
+
+def test_every_term_can_be_weighed():
+    """By an option of its name, with a weight of 0 unless it is always measured."""
+    from mlsolve import Options
+
+    for term in TERMS:
+        weight = getattr(Options(), term.weight_option)
+        assert term.always or weight == 0, term.name
+        assert term.reach <= REACH, term.name
+
+
+def test_every_light_has_its_companions():
+    tests = text_of_tests()
+    folders = folders_in(PACKAGES["mlsolve_kernels"] / "light")
+    assert [folder.name for folder in folders] == sorted(light.name for light in LIGHTS)
+    for folder in folders:
+        for file in ("light.py", "reference.py", "cpu.py", "pictures.py", "light.cuh", "chain.cu"):
+            assert (folder / file).exists(), (folder, file)
+        assert is_imported(f"light.{folder.name}", "reference", tests)
 
 
 def test_cuda_sources_are_all_used():
@@ -191,7 +245,7 @@ def test_cuda_sources_are_all_used():
 
 def test_torch_is_loaded_only_when_it_is_wanted():
     """At their head only the modules named torch_… import torch, and none imports those at its head."""
-    for source in PACKAGES["mlsolve_bench"].rglob("*.py"):
+    for source in (*PACKAGES["mlsolve_bench"].rglob("*.py"), *PACKAGES["mlsolve_records"].rglob("*.py")):
         if source.name.startswith("torch_"):
             continue
         for node in ast.parse(source.read_text(encoding="utf-8")).body:

@@ -19,11 +19,12 @@ from mlsolve.solving.store import DiskStore
 from mlsolve.solving.store.zarr import CHUNK
 from mlsolve.solving.tile_coupling import TileCoupling
 from mlsolve.solving.tiles import Tile, tiles_of, window_of
-from mlsolve_kernels.objective.cuda import device_bytes
-from mlsolve_kernels.objective.terms import Objective, Shape, Stack, one_stack
+from mlsolve_kernels.iteration.cuda import device_bytes
+from mlsolve_kernels.iteration.objective import Shape, one_stack
+from mlsolve_kernels.iteration.sweep import workspace_bytes
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.sweep.cpu import workspace_bytes
 from mlsolve_kernels.window import REACH
+from objectives import composite_placed, objective_of
 from test_rounds import SHAPES, prepared
 
 EDGES = [11, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 2 * REACH, 2 * CHUNK, 1000]
@@ -275,7 +276,9 @@ def test_no_other_cut_into_chunks_is_cheaper(shape):
 def test_one_tile_alone_has_no_windows_beside_it():
     """A plane that turns lay on itself takes one window; it is the least where four tiles with halos take more."""
     facings = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))
-    lying = TileCoupling(REACH, facings, Objective((Stack(1, 1, 1, (0, 1)), Stack(1, 1, 1, (1, 0))), 1))
+    lying = TileCoupling(
+        REACH, facings, objective_of((composite_placed(1, 1, 1, (0, 1)), composite_placed(1, 1, 1, (1, 0))), 1)
+    )
     shape, stack, limits = (200, 200), (2, 3), Limits()
     alone = limits.tile_bytes(2, 1, shape, lying.whole)
     assert alone < limits.tile_bytes(2, 1, window_sides(shape, (CHUNK, CHUNK), 1, lying), lying)
@@ -287,3 +290,22 @@ def test_one_tile_alone_has_no_windows_beside_it():
     large = (1024, 1024)
     tiles = plan_level(large, stack, 6, Limits(least_memory(large, stack, 6, limits, lying)), lying)
     assert (tiles.sides, tiles.iterations) == ((CHUNK, CHUNK), 1)
+
+
+def test_a_term_that_couples_planes_has_tiles_with_all_of_them():
+    """And their memory, and that of the least tile, is that of all planes."""
+    objective = objective_of((composite_placed(1, 1, 1),), 1, colour=1.0)
+    lying, shape, stack = TileCoupling(objective=objective), (900, 1100), (3, 3)
+    apart = TileCoupling(objective=objective_of((composite_placed(1, 1, 1, (0, 1, 2)),), 1))
+    assert lying.together
+    assert not apart.together
+    least = least_memory(shape, stack, 12, Limits(), lying)
+    assert least > 2 * least_memory(shape, stack, 12, Limits(), apart)
+    for memory in (least, 2 * least, 4 * least):
+        plan = plan_level(shape, stack, 12, Limits(memory), lying)
+        assert plan.together
+        assert plan.sides != shape
+        assert Limits().tile_bytes(3, 3, plan.window, lying) <= memory
+        assert not plan_level(shape, stack, 12, Limits(memory), apart).together
+    with pytest.raises(OptionError, match="give it"):
+        plan_level(shape, stack, 12, Limits(least - 2**20), lying)

@@ -406,7 +406,8 @@ def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stac
     problem = Spec(3, planes, (size[::-1],), of_pictures, options, "cpu", stacks, disc)
     written(tmp_path, size, [rng.integers(0, 256, (*size[::-1], planes), dtype=np.uint8) for _ in range(3)])
     codes, few = (rng.integers(0, 65536, (*shape, planes), dtype=np.uint16) for shape in (size[::-1], (64, 64)))
-    one = Step(1, 1, 1, 1, size, 1.0, (0.5,) * len(stacks), (0.1,) * len(stacks), (0.5,) * 3)
+    terms = {"stack_ssim": (0.5,) * len(stacks), "stack_mse": (0.1,) * len(stacks), "guide_ssim": (0.5,) * 3}
+    one = Step(1, 1, 1, 1, size, 1.0, terms)
     cast, densities = np.zeros((len(stacks), planes)), np.zeros((3, planes))
     balance = Balance((0.5,) * len(stacks), cast, densities, ((0,),) * len(stacks), (True,), 0.5, (0, 2.5))
     summary = Summary(balance, 2.0, History([one]), "iterations", 1.0, "cpu", None, disc)

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from mlsolve_kernels.blur.reference import blur
-from mlsolve_kernels.mse.reference import squared_error, squared_error_gradient
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.terms import one_stack
-from mlsolve_kernels.product.reference import product, product_gradient
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.objective import one_stack
+from mlsolve_kernels.light.power.reference import compose, compose_gradient
 from mlsolve_kernels.ssim.reference import ssim_gradient, ssim_map
+from mlsolve_kernels.terms.guide_ssim import reference as guide_ssim
+from mlsolve_kernels.terms.leak import reference as leak
+from mlsolve_kernels.terms.stack_mse import reference as stack_mse
+from mlsolve_kernels.terms.stack_ssim import reference as stack_ssim
 from oracle import blur as dense_blur
 from oracle import loss as naive_loss
 from oracle import mean_ssim
@@ -56,15 +59,15 @@ def test_ssim_gradient_against_central_differences(rng, shape):
 
 def test_squared_error_gradient_against_central_differences(rng):
     x, y = rng.random((2, 5, 7)), rng.random((2, 5, 7))
-    expected = central_differences(lambda z: squared_error(z, y), x)
-    np.testing.assert_allclose(squared_error_gradient(x, y), expected, atol=1e-7)
+    expected = central_differences(lambda z: stack_mse.value(z, y), x)
+    np.testing.assert_allclose(stack_mse.gradient(x, y), expected, atol=1e-7)
 
 
 def test_product_gradient_against_central_differences(rng):
     layers, weights = rng.random((3, 1, 4, 5)), rng.random((1, 4, 5))
     layers[1, 0, 2, 2] = 0.0  # a black pixel: p / x would fail here
-    expected = central_differences(lambda z: (product(z, 0.3) * weights).sum(), layers)
-    np.testing.assert_allclose(product_gradient(layers, 0.3, weights), expected, atol=1e-8)
+    expected = central_differences(lambda z: (compose(z, 0.3) * weights).sum(), layers)
+    np.testing.assert_allclose(compose_gradient(layers, 0.3, weights), expected, atol=1e-8)
 
 
 @pytest.mark.parametrize(("count", "planes"), [(1, 1), (2, 3), (4, 1)])
@@ -81,3 +84,12 @@ def test_objective_and_gradient(rng, count, planes):
     expected = size * central_differences(loss, layers)
     gradient = reference.gradient(layers, target, guides, objective)
     np.testing.assert_allclose(gradient, expected, atol=2e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("term", [stack_ssim, stack_mse, guide_ssim, leak])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 11, 13), (1, 17, 23)])
+def test_gradients_of_terms_against_central_differences(rng, term, shape):
+    x, y, counts = rng.random(shape), rng.random(shape), rng.random(shape[1:])
+    y = 0.5 * (x + y)  # alike, so that the leak is not 0
+    expected = central_differences(lambda z: term.value(z, y, counts), x)
+    np.testing.assert_allclose(term.gradient(x, y, counts), expected, atol=1e-6 * max(1, np.abs(expected).max()))

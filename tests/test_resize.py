@@ -35,7 +35,7 @@ def test_stretch_changes_proportions():
 
 
 def test_unknown_fit():
-    with pytest.raises(OptionError, match="fit is 'fill': use cover, contain, stretch"):
+    with pytest.raises(OptionError, match="fit is 'fill': use cover, contain or stretch"):
         fit_image(marked(40, 80), (80, 40), "fill")
 
 

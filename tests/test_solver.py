@@ -138,7 +138,7 @@ def test_patience_counts_gains_of_a_ten_thousandth():
         steps, reasons = [], []
         for number in range(1, 51):
             loss = (1 - share) ** number
-            steps.append(mlsolve.Step(1, 2, number, 50, (20, 20), loss, 1.0, loss / 10, (1.0,)))
+            steps.append(mlsolve.Step(1, 2, number, 50, (20, 20), loss, {"stack_ssim": (1.0,)}))
             reasons.append(reason_to_stop(problem, steps))
         assert ("patience" in reasons) == (count is not None)
         assert count is None or reasons.index("patience") == count - 1

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mlsolve_kernels import layout
-from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.terms import Shape, Sums, one_stack
+from mlsolve_kernels.iteration.objective import Shape, Sums, one_stack
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.ssim.cpu import ssim_sums
-from mlsolve_kernels.sweep.cpu import CpuWorkspace
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS, REACH
 
@@ -45,7 +45,7 @@ def advance_tile(problem, moments, inner, plane, steps, team, path=CpuWorkspace)
         work.put_guide(k, 0, cut(guide[plane], outer))
         first_second = None if moments is None else tuple(cut(m[k, plane], outer) for m in moments)
         work.put_layer(k, 0, cut(layers[k, plane], outer), first_second)
-    work.settle(steps, (inner.within(outer),), len(RATES))
+    work.prepare(steps, (inner.within(outer),), len(RATES))
     sums = work.advance(RATES)
     found = np.empty((3, len(layers), outer.height, outer.width), dtype=np.float32)
     for k in range(len(layers)):
@@ -84,7 +84,7 @@ def test_tiles_are_the_whole(rng, rows, columns, threads):
                     found_sums = [s if t is None else t.plus(s) for t, s in zip(found_sums, sums, strict=True)]
         assert found.tobytes() == expected.tobytes()
         assert found_sums == expected_sums
-        assert all(isinstance(value, int) for value in (*found_sums[0].target_ssim, *found_sums[0].guide_ssim))
+        assert all(isinstance(value, int) for value in (*found_sums[0]["stack_ssim"], *found_sums[0]["guide_ssim"]))
         start, moments = found[0], (found[1], found[2])
     team.close()
 
@@ -113,7 +113,7 @@ def test_step_by_step_counts_what_the_sweep_counts(rng):
     for path in (CpuWorkspace, StepwiseWorkspace):
         work = path(target, guides, OBJECTIVE, BOUNDS, BETAS, team)
         work.start(layers)
-        work.settle(0, (counted,))
+        work.prepare(0, (counted,))
         sums.append(work.advance(RATES))
     assert sums[0] == sums[1]
     team.close()
@@ -140,5 +140,5 @@ def test_sums_beyond_64_bits_and_no_numbers():
     assert quanta(rows, ERROR_BITS) == 160_000 * 2**51
     rows[2, 7] = np.nan
     assert np.isnan(quanta(rows, ERROR_BITS))
-    together = Sums((1,), (2,), (3,)).plus(Sums((float("nan"),), (1,), (1,)))
-    assert np.isnan(together.terms(10, OBJECTIVE).target_ssim[0])
+    together = Sums(stack_ssim=(1,), stack_mse=(2,)).plus(Sums(stack_ssim=(float("nan"),), stack_mse=(1,)))
+    assert np.isnan(together.terms(10, OBJECTIVE)["stack_ssim"][0])

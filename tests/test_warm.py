@@ -98,5 +98,5 @@ def test_nothing_is_compiled_on_the_way(missing, text):
 
 def test_what_would_be_missing_is_noticed(missing):
     found = "\n".join(missing(TURNED, "of any job"))
-    for kernel in ("placement.cpu.carry", "objective.passes.stack_pass", "objective.passes.layer_pass"):
+    for kernel in ("placement.cpu.carry", "terms.stack_ssim.cpu.stack_pass", "terms.guide_ssim.cpu.guide_pass"):
         assert kernel in found

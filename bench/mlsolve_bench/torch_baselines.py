@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import conv2d
 
-from mlsolve_kernels.objective.terms import Terms
+from mlsolve_kernels.iteration.objective import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, SIZE, taps
 
 from .problem import Problem
@@ -127,7 +127,7 @@ class AsDescribed:
 
     def terms(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return SSIM and squared error of the stack, and SSIM of the layers (N,), at the present layers."""
-        seen = self.parameters.prod(dim=0, keepdim=True) / self.problem.objective.scale
+        seen = self.parameters.prod(dim=0, keepdim=True) / self.problem.objective.stacks[0].scale
         error = ((seen - self.target) ** 2).mean()
         guides = mean_ssim(self.parameters, self.guides, self.window)
         return mean_ssim(seen, self.target, self.window).sum(), error, guides
@@ -141,9 +141,9 @@ class AsDescribed:
         ssim, error, guides = self.terms()
         weights = self.problem.objective
         loss = (
-            weights.ssim_weight * (1 - ssim)
-            + weights.mse_weight * error
-            + weights.guide_weight * (1 - guides).sum()
+            weights.stacks[0].weight("stack_ssim") * (1 - ssim)
+            + weights.stacks[0].weight("stack_mse") * error
+            + weights.weight("guide_ssim") * (1 - guides).sum()
         )
         (loss * self.target.numel()).backward()
         return ssim, error, guides
@@ -215,19 +215,21 @@ class Compiled(AsDescribed):
 
     def terms(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return SSIM and squared error of the stack, and SSIM of the layers (N,), at the present layers."""
-        ssim, error, guides = self.compiled_terms(self.parameters, self.problem.objective.scale, *self.constants)
+        ssim, error, guides = self.compiled_terms(
+            self.parameters, self.problem.objective.stacks[0].scale, *self.constants
+        )
         return ssim, error, guides
 
 
 def numbers(ssim: torch.Tensor, error: torch.Tensor, guides: torch.Tensor) -> Terms:
     """Return the terms as numbers; reading them waits for a CUDA device to finish all it was given."""
-    return Terms((ssim.item(),), (error.item(),), tuple(guides.tolist()))
+    return Terms(stack_ssim=(ssim.item(),), stack_mse=(error.item(),), guide_ssim=tuple(guides.tolist()))
 
 
 def read_together(steps: Sequence[Sequence[torch.Tensor]]) -> list[Terms]:
     """Return the terms of several steps, SSIM, squared error and SSIM of the layers each, in one reading."""
     lines = torch.stack([torch.cat([part.reshape(-1) for part in terms]) for terms in steps]).tolist()
-    return [Terms((line[0],), (line[1],), tuple(line[2:])) for line in lines]
+    return [Terms(stack_ssim=(line[0],), stack_mse=(line[1],), guide_ssim=tuple(line[2:])) for line in lines]
 
 
 def gradient_of(parameters: torch.Tensor) -> FloatArray:

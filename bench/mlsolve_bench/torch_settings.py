@@ -6,7 +6,7 @@ from typing import Final
 
 import torch
 
-from mlsolve_kernels.objective.cuda import BATCH
+from mlsolve_kernels.iteration.cuda import BATCH
 
 torch._dynamo.config.recompile_limit = 64  # one compilation a size; the default gives up after eight
 

@@ -64,7 +64,7 @@ def sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def is_cached(kernel: str = "cpu.sweep") -> bool:
+def is_cached(kernel: str = "sweep.sweep") -> bool:
     """Tell whether `kernel`, MODULE.NAME, compiled from these sources lies on disk: then a run starts at once."""
     folder = cache_folder()
     return folder is not None and any(folder.rglob(f"{kernel}-*.nbi"))

@@ -34,8 +34,13 @@ def rounder(bits: int) -> np.float32:
     return np.float32(1.5 * 2.0 ** (23 - bits))
 
 
+def double_rounder(bits: int) -> float:
+    """Return the float64 that rounds to 2^-bits when it is added and taken away again."""
+    return 1.5 * 2.0 ** (52 - bits)
+
+
 SSIM_ROUNDER: Final = rounder(SSIM_BITS)
-ERROR_ROUNDER: Final = 1.5 * 2.0 ** (52 - ERROR_BITS)
+ERROR_ROUNDER: Final = double_rounder(ERROR_BITS)
 
 Exact = int | float
 """A whole number of quanta; not a number, where what was summed was none."""

@@ -2,7 +2,8 @@
 
 import math
 import numbers
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from .errors import OptionError
 
@@ -41,6 +42,19 @@ def count(name: str, value: object, low: int, high: int) -> int:
         shown = number if abs(number) < 10**30 else "beyond all bounds"
         raise OptionError(f"{name} is {shown}: it must be from {low} to {high}")
     return number
+
+
+def choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return `value` if it is one of `choices`, or raise OptionError."""
+    if isinstance(value, bool) or value not in choices:
+        raise OptionError(f"{name} is {value!r}: use {one_of(choices)}")
+    return value
+
+
+def one_of(choices: Sequence[Any]) -> str:
+    """Return the choices as text: "8 or 16", "auto, cpu or cuda"."""
+    *others, last = map(str, choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def check_exposure(exposure: float) -> None:

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.objective import Shape
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.placement.frames import WHOLE, Frame
 from mlsolve_kernels.placement.move import move_of
 from mlsolve_kernels.region import Region
@@ -53,7 +53,7 @@ class Both:
         for k, plane in np.ndindex(guides.shape[:2]):
             work.put_guide(k, plane, guides[k, plane])
             work.put_layer(k, plane, layers[k, plane])
-        work.settle(0, self.counted, None, self.frames, self.image)
+        work.prepare(0, self.counted, None, self.frames, self.image)
         return work
 
     def assert_found(self, device):
@@ -62,8 +62,8 @@ class Both:
         assert np.linalg.norm(work.gradient - gradient) < 1e-5 * np.linalg.norm(gradient)
         far = 0.3 * work.pixels + 3
         for sums, right in zip(found, expected, strict=True):
-            for name, quanta in (("target_ssim", 1), ("guide_ssim", 1), ("likeness", 1), ("target_error", 4096)):
-                difference = np.subtract(getattr(sums, name), getattr(right, name)).astype(float)
+            for name, quanta in (("stack_ssim", 1), ("guide_ssim", 1), ("leak", 1), ("stack_mse", 4096)):
+                difference = np.subtract(sums[name], right[name]).astype(float)
                 assert (np.abs(difference) < far * quanta).all(), name
         assert work._turn[0] == 2
         assert getattr(device, "intact", lambda: True)()  # a GPU cannot tell

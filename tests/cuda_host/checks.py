@@ -3,9 +3,9 @@
 import numpy as np
 
 from mlsolve_kernels.cuda.geometry import OWN
-from mlsolve_kernels.objective import reference
-from mlsolve_kernels.objective.cuda import CudaWorkspace
-from mlsolve_kernels.objective.terms import one_stack
+from mlsolve_kernels.iteration import reference
+from mlsolve_kernels.iteration.cuda import CudaWorkspace
+from mlsolve_kernels.iteration.objective import one_stack
 
 OBJECTIVE = one_stack(0.1 ** (1 / 2.2), 3.0, 10.0, 0.7)
 BOUNDS = (0.073, 1.0)
@@ -51,7 +51,7 @@ def assert_right(work, target, guides, layers):
     """Assert that terms and gradient at `layers` are those of the float64 reference."""
     found, expected = work.evaluate(), reference.terms(layers, target, guides, OBJECTIVE)
     rounded = 2e-6 + 2.0**-19  # and every pixel to 2^-18
-    np.testing.assert_allclose(found.target_ssim, expected.target_ssim, atol=rounded)
-    np.testing.assert_allclose(found.target_mse, expected.target_mse, rtol=2e-6, atol=2.0**-31)
-    np.testing.assert_allclose(found.guide_ssim, expected.guide_ssim, atol=rounded)
+    np.testing.assert_allclose(found["stack_ssim"], expected["stack_ssim"], atol=rounded)
+    np.testing.assert_allclose(found["stack_mse"], expected["stack_mse"], rtol=2e-6, atol=2.0**-31)
+    np.testing.assert_allclose(found["guide_ssim"], expected["guide_ssim"], atol=rounded)
     assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-5

@@ -1,5 +1,6 @@
 """Kernels under g++'s sanitizers of addresses and bounds, in a process of their own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ def run_sanitized(script, clean):
         **environment(),
         "LD_PRELOAD": " ".join(libraries),
         "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
-        "PYTHONPATH": str(ROOT / "tests"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path]),
     }
     done = subprocess.run([sys.executable, "-c", script], env=settings, capture_output=True, text=True, check=False)
     if clean:

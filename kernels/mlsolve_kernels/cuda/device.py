@@ -97,7 +97,7 @@ class CupyDevice:
     """
 
     def __init__(self, graphs: bool = False) -> None:
-        """Open the current device; `objective.cuda.open_gpu` proves that it works.
+        """Open the current device; `iteration.cuda.open_gpu` proves that it works.
 
         graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError.
         """

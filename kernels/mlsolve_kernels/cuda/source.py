@@ -6,46 +6,79 @@ is cached under its digest is never stale.
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
+from ..light import LIGHTS
 from ..placement.cuda import FRACTION, PART, WAY
 from ..placement.frames import TURNED, WARPED
+from ..terms import OWN_PASSES
 from ..window import C1, C2, RADIUS, SIZE, taps
 from .geometry import AHEAD, CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMMING, THREADS, TILE
 
 PACKAGE: Final = Path(__file__).parents[1]
 
-KERNELS: Final = {
-    "statistics": "ssim/statistics.cu",
-    "target_pass": "objective/target_pass.cu",
-    "layer_pass": "objective/layer_pass.cu",
-    "terms": "objective/terms.cu",
-    "gather": "placement/gather.cu",
-    "scatter": "placement/scatter.cu",
-    "chain": "product/chain.cu",
-    "stack_pass": "objective/stack_pass.cu",
-    "stack_pass_weighted": "objective/stack_pass.cu",
-    "likeness_pass": "objective/likeness_pass.cu",
-    "likeness_pass_weighted": "objective/likeness_pass.cu",
-    "guide_pass": "objective/guide_pass.cu",
-    "guide_pass_weighted": "objective/guide_pass.cu",
-    "totals": "objective/totals.cu",
-    "disc": "objective/disc.cu",
-}
-"""Every kernel and the file it is in, from the folder of the package."""
-
 WEIGHTED: Final = "_weighted"
 """The end of the name of a kernel whose pixels have weights: in the same file as the one without."""
+
+
+class Variant(NamedTuple):
+    """How a kernel is compiled from its file."""
+
+    path: str
+    """The file it is in, from the folder of the package."""
+    light: str = LIGHTS[0].name
+    """Whose header the file includes, if it includes one."""
+    weighted: bool = False
+    """Whether its pixels have weights."""
+
+
+def kernel_of(name: str, light: str) -> str:
+    """Return the name of the kernel `name` for the light `light`: one of KERNELS."""
+    return name if light == LIGHTS[0].name else f"{name}_{light}"
+
+
+def _variants() -> dict[str, Variant]:
+    """Return how every kernel is compiled."""
+    found = {
+        "statistics": Variant("ssim/statistics.cu"),
+        "gather": Variant("placement/gather.cu"),
+        "scatter": Variant("placement/scatter.cu"),
+        "terms": Variant("iteration/terms.cu"),
+        "totals": Variant("iteration/totals.cu"),
+        "disc": Variant("iteration/disc.cu"),
+    }
+    lit = {
+        "target_pass": "terms/stack_ssim/target_pass.cu",
+        "layer_pass": "terms/guide_ssim/layer_pass.cu",
+        "stack_pass": "terms/stack_ssim/stack_pass.cu",
+    }
+    for light in LIGHTS:
+        found |= {kernel_of(name, light.name): Variant(path, light.name) for name, path in lit.items()}
+        weighted = kernel_of(f"stack_pass{WEIGHTED}", light.name)
+        found[weighted] = Variant(lit["stack_pass"], light.name, True)
+        for name in ("chain", "compose") if light.couples_planes else ("chain",):
+            found[kernel_of(name, light.name)] = Variant(f"light/{light.name}/{name}.cu", light.name)
+    passes = {"leak_pass": "terms/leak/leak_pass.cu", "guide_pass": "terms/guide_ssim/guide_pass.cu"}
+    passes |= {f"{term.name}_pass": f"terms/{term.name}/{term.name}_pass.cu" for term in OWN_PASSES}
+    for name, path in passes.items():
+        found[name], found[f"{name}{WEIGHTED}"] = Variant(path), Variant(path, weighted=True)
+    return found
+
+
+VARIANTS: Final = _variants()
+
+KERNELS: Final = {name: variant.path for name, variant in VARIANTS.items()}
+"""Every kernel and the file it is in, from the folder of the package."""
 
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
 
 
 def source(name: str, layers: int) -> str:
     """Return the whole text of kernel `name`, one of KERNELS, for so many layers, 1 to 16."""
-    body = _inlined(KERNELS[name], set())
+    body = _inlined(KERNELS[name], VARIANTS[name].light, set())
     return _constants(layers) + _named_constants(name, body) + body
 
 
@@ -94,7 +127,9 @@ def _named_constants(name: str, body: str) -> str:
     }
     lines = {constant: f"constexpr int {constant} = {value};" for constant, value in whole.items()}
     lines["KERNEL"] = f"#define KERNEL {name}"
-    lines["WITH_WEIGHTS"] = f"constexpr bool WITH_WEIGHTS = {'true' if name.endswith(WEIGHTED) else 'false'};"
+    lines["WITH_WEIGHTS"] = f"constexpr bool WITH_WEIGHTS = {'true' if VARIANTS[name].weighted else 'false'};"
+    floats = {f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES}
+    lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 
 
@@ -103,17 +138,20 @@ def _literal(value: float | np.float32) -> str:
     return f"{float(np.float32(value)).hex()}f"
 
 
-def _inlined(path: str, seen: set[str]) -> str:
-    """Return the text of `path` with every header it names in its place, each once; #line keeps errors readable."""
+def _inlined(path: str, light: str, seen: set[str]) -> str:
+    """Return the text of `path` with every header it names in its place, each once; #line keeps errors readable.
+
+    "light/light.cuh" is that of the light.
+    """
     seen.add(path)
     text = (PACKAGE / path).read_text(encoding="utf-8")
 
     def replaced(match: re.Match[str]) -> str:
-        header = match[1]
+        header = match[1].replace("light/light.cuh", f"light/{light}/light.cuh")
         if header in seen:
             return ""
         line = text.count("\n", 0, match.start()) + 2
-        return f'{_inlined(header, seen)}#line {line} "{path}"'
+        return f'{_inlined(header, light, seen)}#line {line} "{path}"'
 
     body = _INCLUDE.sub(replaced, text).replace("#pragma once\n", "\n")
     return f'#line 1 "{path}"\n{body}'

@@ -66,3 +66,14 @@ def ways(moves: Sequence[Move], frames: Sequence[Frame], back: bool = False) -> 
             maps[k, number], inverses[k, number] = there, again
             places[k, number] = to, frame.top, frame.left, frames[to].top, frames[to].left, kind
     return Ways(maps, inverses, places)
+
+
+def disc(image: tuple[int, int], frame: Frame, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return which pixels of a window lie in the largest circle of `image` = (height, width), 1 or 0, float32.
+
+    frame, size: where the window lies, and its height and width. Their middles count.
+    """
+    height, width = image
+    y = np.arange(frame.top, frame.top + size[0])[:, np.newaxis] - (height - 1) / 2
+    x = np.arange(frame.left, frame.left + size[1]) - (width - 1) / 2
+    return np.asarray(y * y + x * x <= (min(height, width) / 2) ** 2, dtype=np.float32)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.placement.frames import WHOLE
+from mlsolve_kernels.light import pictures_of
+from mlsolve_kernels.placement.frames import WHOLE, disc
 
 from ..pictures.colour import light_from_srgb, srgb_from_light
 from .poses import Matrix, Pose, unmoved_pose
@@ -64,7 +64,7 @@ class Projector:
         zoom = self._table.zoom(scene.nearness, scene.back)
         through = np.ones((*self._table.frame[::-1], 3), dtype=np.float32)
         for sheet, pose in zip(self._sheets, scene.poses, strict=True):
-            self._multiply(through, sheet, pose, zoom)
+            self._lay(through, sheet, pose, zoom)
         self._blend_stack(through, scene, zoom)
         lit, around = self._box(scene, zoom)
         on_box = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
@@ -72,8 +72,8 @@ class Projector:
         steps = np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)
         return np.asarray(self._codes[steps], dtype=np.uint8)
 
-    def _multiply(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
-        """Multiply `through`, the transmittance of a whole frame, by that of a sheet, which is 1 beside the sheet.
+    def _lay(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
+        """Add a sheet to `through`, the light that passes a whole frame; beside the sheet all light passes.
 
         levels: the sheet at full size, half, a quarter …
         """
@@ -86,7 +86,7 @@ class Projector:
         warped = self._warped(levels[level], linear, zoom * pose.middle, (1.0, 1.0, 1.0))
         if warped is not None:
             window, image = warped
-            through[window] *= image
+            pictures_of().lay(through[window], image)
 
     def _blend_stack(self, through: FloatArray, scene: Scene, zoom: float) -> None:
         """Blend the picture of the stack into `through` as far as the sheets are in register.

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light import pictures_of
+
 from ..ranges import check_exposure
 from .arrays import same_planes
 
@@ -80,7 +82,5 @@ def composite(images: "Iterable[FloatArray]", exposure: float) -> FloatArray:
 
     images: each (h, W, C) float32 sRGB in [0, 1]; they may be a band of rows. Returns the same shape and type.
     """
-    light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
-    for image in images:
-        light = light * light_from_srgb(image)
-    return np.asarray(srgb_from_light(np.clip(light / exposure, 0, 1)), dtype=np.float32)
+    light = pictures_of().composite((light_from_srgb(image) for image in images), exposure)
+    return np.asarray(srgb_from_light(light), dtype=np.float32)

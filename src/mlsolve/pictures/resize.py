@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mlsolve_kernels.resample.cpu import Taps, area_taps, cubic_taps, resample
 
 from ..errors import OptionError
+from ..ranges import choice
 from .arrays import as_image
 from .colour import light_from_srgb, srgb_from_light
 
@@ -146,8 +147,7 @@ def _each_plane(planes: FloatArray, rows: Taps, columns: Taps) -> FloatArray:
 
 
 def _check_fit(fit: str) -> None:
-    if fit not in get_args(Fit):
-        raise OptionError(f"fit is {fit!r}: use {', '.join(get_args(Fit))}")
+    choice("fit", fit, get_args(Fit))
 
 
 def _middle(size: tuple[int, int], part: tuple[float, float]) -> Rectangle:

@@ -1,4 +1,4 @@
-"""What a run may take of the machine, divided among its stages; and the least that would do."""
+"""The memory, processes and threads a run may use, divided among its stages, and the minimum it needs."""
 
 import shutil
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from mlsolve_kernels.window import RADIUS
 from ..errors import OptionError, OutputError
 from ..guides import drawing_bytes
 from ..job.job import Job, parse_generated
+from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import previews_bytes
@@ -25,50 +26,44 @@ from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
 from ..system.memory import available_memory, in_words
 
-MAX_PROCESSES: Final = 256
-
 _RESERVE: Final = 8 << 20
-"""Bytes for all that is not an image: history, progress, documents, chunks in passing."""
+"""Bytes for everything that is not an image: history, progress, documents, chunks in transit."""
 
 _REPORT: Final = 4 << 20
-"""Bytes for encoding contact sheet and previews, besides the pictures on them."""
+"""Bytes for encoding the contact sheet and the previews, in addition to the pictures on them."""
 
 _PROGRAM: Final = 90 << 20
-"""Bytes that a process of several holds before it has a tile: the program, loaded and ready, measured."""
+"""Bytes that each of several processes holds before its first tile: the loaded program. Measured."""
 
 _STACK: Final = 3 << 19
-"""Bytes for writing the picture of a stack, besides its rows."""
+"""Bytes for writing the picture of a stack, in addition to its rows."""
 
 _DOCUMENTS: Final = 1 << 20
-"""Bytes on disk for all that is not pixels."""
+"""Bytes on disk for everything that is not pixels."""
 
 _USABLE: Final = 0.95
-"""Share of a GPU's free memory that is counted on: the rest goes to what its allocator cuts off."""
+"""Share of a GPU's free memory that a run plans with; the rest allows for what the allocator wastes."""
 
 _TIFF_ROWS: Final = 256
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may take."""
+    """The memory, processes and threads a run may use. Raises OptionError for values out of range."""
 
-    memory: int | None = None
-    """Bytes beyond what the processes hold when they begin; None: half of what is free."""
-    processes: int = 1
-    """Processes that advance tiles."""
-    threads: int | None = None
-    """Threads, of all processes together; None: one per core."""
+    memory: int | None = option(None, MEMORY)
+    processes: int = option(1, PROCESSES)
+    threads: int | None = option(None, THREADS)
     device: int | None = None
-    """Free bytes on the GPU, if one computes."""
+    """Free bytes on the GPU, if the run uses one."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if not 1 <= self.processes <= MAX_PROCESSES:
-            raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
+        check_fields(self)
 
     @property
     def total(self) -> int | None:
-        """Bytes that the run may take now, None where the system does not tell what is free."""
+        """Bytes that the run may use now; None where the system does not report free memory."""
         free = available_memory()
         if self.memory is not None or free is None:
             return self.memory
@@ -76,13 +71,13 @@ class Budget:
 
     @property
     def _programs(self) -> int:
-        """Bytes that processes take for themselves, besides this one."""
+        """Bytes that the other processes need for the program itself."""
         alone = self.processes == 1 or self.device is not None
         return 0 if alone else self.processes * _PROGRAM
 
     @property
     def workers(self) -> int:
-        """How many tiles are under way at a time: one in every process, two where a GPU takes them in turns."""
+        """Tiles in progress at a time: one per process, two on a GPU, which alternates between them."""
         return self.processes if self.device is None else Devices.workers
 
     @property
@@ -93,22 +88,22 @@ class Budget:
 
 @dataclass(frozen=True)
 class Shares:
-    """What the stages of a run may take."""
+    """What each stage of a run may use."""
 
     limits: Limits
-    """For the rounds."""
+    """Of the rounds of tiles."""
     side: int
-    """Of the tiles of pictures, in pixels."""
+    """Side of the tiles of pictures, in pixels."""
     rows: int
-    """Rows of layers that are written or scored at a time."""
+    """Rows of the layers that are written or scored at a time."""
     writers: int
-    """Layers that are written at a time."""
+    """Layers that are written in parallel."""
 
 
 def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> Shares:
-    """Return what each stage may take; disk: bytes for the states.
+    """Return what each stage may use; disk: bytes available for the states of the solve.
 
-    Raises OptionError if the memory is too little, naming the least that would do.
+    Raises OptionError if there is too little memory; its message reports the minimum.
     """
     _check_group(budget)
     memory, device = budget.total, _device_share(budget, spec)
@@ -117,7 +112,7 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         return Shares(limits, 1024, CHUNK, min(spec.layers, budget.threads_each))
     least = _least(budget, spec, job, files, disk)
     if memory < least:
-        # Rounded up, so that what is named will do.
+        # Rounded up, so that the figure is enough.
         advice = -(-least // 2**20)
         raise OptionError(
             f"memory is {in_words(memory)}{_whence(budget)}: this print needs {advice}MiB at least"
@@ -136,9 +131,9 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
 
 
 def _check_group(budget: Budget) -> None:
-    """Raise OptionError if more memory is asked for than the control group of this process has left.
+    """Raise OptionError if the budget exceeds what the control group of this process has left.
 
-    The kernel would end the run somewhere in the middle.
+    The kernel would kill the run in the middle.
     """
     limit = memory_limit()
     if budget.memory is None or limit is None or budget.memory <= limit.left:
@@ -150,21 +145,21 @@ def _check_group(budget: Budget) -> None:
 
 
 def _whence(budget: Budget) -> str:
-    """Return where the memory comes from if it was not given."""
+    """Return where the figure comes from, if the user did not give it."""
     if budget.memory is not None:
         return ""
     return ", half of what is free" + (f" beside {budget.processes} processes" if budget.processes > 1 else "")
 
 
 def _why_whole(spec: Spec) -> str:
-    """Return why a print cannot be solved in tiles, nothing if it can."""
+    """Return why a print cannot be solved in tiles; an empty text if it can."""
     if not any(one.rotate % 90 for stack in spec.stacks for one in stack.place or ()):
         return ""
-    return ", for sheets turned by other than quarter turns are solved whole"
+    return ", because sheets rotated by other than quarter turns are solved whole"
 
 
 def _device_share(budget: Budget, spec: Spec) -> int | None:
-    """Return the bytes on the GPU for a tile: all that is free if the whole image fits there, else half of it."""
+    """Return the bytes of GPU memory for a tile: all free memory if the whole image fits, else half of it."""
     if budget.device is None:
         return None
     usable = int(budget.device * _USABLE)
@@ -174,7 +169,7 @@ def _device_share(budget: Budget, spec: Spec) -> int | None:
 
 
 def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
-    """Return how each level will be solved."""
+    """Return how each level will be solved, from the coarsest on."""
     stack, iterations = (spec.layers, spec.planes), spec.options.iterations
     return [
         plan_level(shape, stack, iterations, limits, coupling_at(spec, level))
@@ -183,7 +178,7 @@ def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
 
 
 def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
-    """Return the bytes that a run takes on disk at its peak, the written layers included."""
+    """Return the peak disk use of a run in bytes, including the written layers."""
     spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
     stack, iterations = (spec.layers, spec.planes), spec.options.iterations
     full = stored_pixels(*spec.shapes[-1])
@@ -191,18 +186,18 @@ def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPla
     states = state_on_disk(levels[-1], stack, (1, full), iterations)
     coarser = final // 4 if spec.levels > 1 else 0
     written = spec.layers * spec.pixels(spec.levels) * job.bits // 8
-    # What is scored is decoded into the store.
+    # Scoring decodes the layer files into the store.
     decoded = 2 * spec.layers * spec.planes * full
     return _pictures_bytes(spec) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
 
 
 def states_left(spec: Spec, folder: Path) -> int:
-    """Return the bytes that the disk of `folder` has for states, once the pictures are there."""
+    """Return the bytes left on the disk of `folder` for states, once the pictures are stored."""
     return max(0, shutil.disk_usage(folder).free - _pictures_bytes(spec))
 
 
 def check_disk(needed: int, folder: Path) -> None:
-    """Raise OutputError if the disk of `folder` has less than `needed` bytes free."""
+    """Raise OutputError unless the disk of `folder` has `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OutputError(
@@ -212,17 +207,17 @@ def check_disk(needed: int, folder: Path) -> None:
 
 
 def stored_pixels(height: int, width: int) -> int:
-    """Return the pixels that a plane takes in the store: whole inner chunks."""
+    """Return the pixels a plane occupies in the store: whole inner chunks."""
     return -(-height // CHUNK) * -(-width // CHUNK) * CHUNK * CHUNK
 
 
 def _pictures_bytes(spec: Spec) -> int:
-    """Return what target and guides take in the store, codes of 16 bits at every level."""
+    """Return the bytes that targets and guides occupy in the store: 16-bit codes at every level."""
     return 2 * sum(spec.picture_planes) * sum(stored_pixels(*shape) for shape in spec.shapes)
 
 
 def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> int:
-    """Return the least memory with which the run can be done."""
+    """Return the minimum memory with which the run can be done."""
     stack, iterations = (spec.layers, spec.planes), spec.options.iterations
     limits = Limits(None, budget.threads_each, disk, budget.device)
     tile = max(
@@ -240,8 +235,9 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
 
 
 def _side_bytes(side: int, spec: Spec, job: Job, files: list[Picture]) -> int:
-    """Return the memory that making a tile of a picture takes: of a file, whose part that falls there is held as
-    well, or of a guide that is drawn.
+    """Return the memory needed to make one tile of a picture, from a file or by drawing a generated guide.
+
+    Of a file, the part that covers the tile is held as well.
     """
     height, width = spec.shapes[-1]
     shrunk = max((max(1.0, p.size[0] / width, p.size[1] / height) for p in files), default=1.0)
@@ -251,16 +247,16 @@ def _side_bytes(side: int, spec: Spec, job: Job, files: list[Picture]) -> int:
 
 
 def _proof_bytes(rows: int, spec: Spec, job: Job) -> int:
-    """Return the memory that scoring takes with so many rows at a time, contact sheet and previews included."""
+    """Return the memory needed to score `rows` rows at a time, including contact sheet and previews."""
     (height, width), planes, stacks = spec.shapes[-1], spec.planes, spec.stacks
-    # The layers are decoded first, a file at a time: two bands, and what the decoder holds.
+    # The layers are decoded first, one file at a time: two bands, and the decoder's own buffers.
     held = 3 * _TIFF_ROWS * job.bits // 8 if job.format == "tiff" else 4 * CHUNK
     decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
-    # A target, its stack, a sheet of it, and what comes of them in passing; one plane's SSIM.
+    # A target, its stack, one sheet, and their intermediate arrays; the SSIM of one plane.
     passing = (rows + 2 * RADIUS) * width * (40 * planes + 16) + len(stacks) * _STACK
     if any(not one.move((height, width)).exact for stack in stacks for one in stack.place or ()):
         passing += (rows + 2 * RADIUS) * min(width, ACROSS) * 28 * planes
-    # All pictures of the sheet; then a row of it once more, as it is drawn: round ones on coloured paper.
+    # All pictures of the contact sheet; then one row of it again while it is drawn: round sheets on coloured paper.
     sheets = [len(stack.placed(spec.layers)) for stack in stacks]
     kept = previews_bytes((width, height), planes, spec.layers, sheets, spec.options.registration)
     drawn = (COLUMNS + 1) * (3 if spec.disc else planes) * CELL * CELL
@@ -268,7 +264,7 @@ def _proof_bytes(rows: int, spec: Spec, job: Job) -> int:
 
 
 def _writer_bytes(rows: int, spec: Spec, job: Job) -> int:
-    """Return the memory that writing a layer takes with so many rows at a time."""
+    """Return the memory needed to write one layer, `rows` rows at a time."""
     row = spec.shapes[-1][1] * spec.planes
     held = _TIFF_ROWS * row * job.bits // 8 * 3 if job.format == "tiff" else 0
     return rows * row * 20 + held + (2 << 20)

@@ -1,4 +1,4 @@
-"""What a run will need: pixels, memory, disk, time. Times a few iterations, and starts nothing."""
+"""What a run will need: pixels, memory, disk, time. It times a few iterations and starts nothing."""
 
 import dataclasses
 import shutil
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.threads import available_cores
 
 from ..job.job import Job
@@ -26,12 +26,12 @@ _SIDE: Final = 600
 _TURNS: Final = 12
 
 OTHER_STAGES: Final = 45.0
-"""What preparing, writing and scoring cost, in iterations of the whole picture (bench/LOG.md #53)."""
+"""Cost of preparing, writing and scoring, in iterations of the whole picture (bench/LOG.md #53)."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will need. Sizes are (width, height) in pixels, memory and disk are bytes."""
+    """What a run will need. Sizes are (width, height) in pixels; memory and disk are in bytes."""
 
     size: tuple[int, int]
     dpi: float | None
@@ -50,11 +50,11 @@ class Estimate:
     memory: int
     memory_free: int | None
     memory_whole: int
-    """What it would take without tiles."""
+    """Memory it would need without tiles."""
     disk: int
     disk_free: int
     nanoseconds: float
-    """What an iteration takes here for a pixel of a plane of a layer."""
+    """Time of an iteration on this machine for one pixel of one plane of one layer."""
     seconds: float
 
     def plain(self) -> dict[str, Any]:
@@ -63,9 +63,10 @@ class Estimate:
 
 
 def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None) -> Estimate:
-    """Return what `job` will need on this machine, its state and result on the disk of `folder`.
+    """Return what `job` will need on this machine, with its state and result on the disk of `folder`.
 
-    colour: None to look at the pictures; else they need not be there, and have three planes or one.
+    colour: None to open the pictures; otherwise the pictures need not exist, and count as colour (three planes)
+    or grey (one).
     """
     spec, files = _described(job, colour)
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
@@ -115,7 +116,7 @@ def _described(job: Job, colour: bool | None) -> tuple[Spec, list[Picture]]:
 
 
 def _pace(spec: Spec, budget: Budget) -> float:
-    """Return the seconds that an iteration takes for a pixel of a plane of a layer, with all our threads."""
+    """Return the seconds of an iteration for one pixel of one plane of one layer, with the budget's threads."""
     rng, layers = np.random.default_rng(0), spec.layers
     backend = CpuBackend(budget.threads or available_cores(), BETAS)
     try:

@@ -1,4 +1,4 @@
-"""Picture files and generated guides, brought to the size of the print by region, as codes in the store."""
+"""Picture files and generated guides, fitted to the size of the print region by region, as codes in the store."""
 
 import hashlib
 from collections.abc import Callable
@@ -30,13 +30,13 @@ CodeArray = npt.NDArray[np.uint16]
 WHITE: Final = 65535
 
 _OF_EIGHT_BITS: Final = np.uint16(257)
-"""Code values of 8 bits times this are those of 16."""
+"""Factor from 8-bit to 16-bit code values."""
 
 _SPOOL: Final = "pictures/file-{}"
 
 
 def _spool(store: Store, number: int, picture: Picture) -> None:
-    """Put `picture` into `store`, with what a task must know of it."""
+    """Decode `picture` into `store`, with the facts a task needs."""
     name = _SPOOL.format(number)
     decode_into(store, name, picture)
     stored = list(picture.stored_size)
@@ -44,7 +44,7 @@ def _spool(store: Store, number: int, picture: Picture) -> None:
 
 
 def fit_tile(store: Store, number: int, fit: str, region: Region) -> None:
-    """Task: bring `region` of a spooled picture to the size of the print, as `resize.fit_image` does it."""
+    """Task: fit `region` of a decoded picture to the size of the print, as `resize.fit_image` does."""
     spec = Spec.load(store)
     name = _SPOOL.format(number)
     facts = store.load(name + "-facts")
@@ -74,7 +74,7 @@ def draw_tile(store: Store, number: int, guide: str, region: Region) -> None:
 
 @lru_cache(1)
 def _drawing(family: str, size: tuple[int, int], seed: int, palette: str | None) -> Drawing:
-    """Return a generated guide; the last one is kept, for its next tile."""
+    """Return a generated guide; the last one is cached for its next tile."""
     return generated(family, size, seed, palette)
 
 
@@ -86,10 +86,10 @@ def make_pictures(
     side: int,
     tell: Callable[[int, float], None],
 ) -> None:
-    """Put target and guides at full size into `store`, which holds the problem; those that are not there yet.
+    """Put targets, guides and masks at full size into `store`, which holds the spec; skip those already there.
 
-    files: the pictures that `job` names. side: of the tiles. tell: hears the number of a picture and which share of
-    it is done.
+    files: the opened pictures of `job`. side: of the tiles, in pixels. tell: called with the number of a picture
+    and the share of it that is done.
     """
     spec = Spec.load(store)
     shape = spec.shapes[-1]
@@ -120,10 +120,10 @@ def make_pictures(
 
 
 def digest_of(path: Path) -> dict[str, Any]:
-    """Return what tells the content of a file: its size in bytes, and its SHA-256."""
+    """Return what identifies the content of a file: its size in bytes and its SHA-256."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
+            digest = hashlib.file_digest(file, "sha256")
             return {"bytes": file.tell(), "sha256": digest.hexdigest()}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist any more: bring it back, or run anew") from None
@@ -131,16 +131,8 @@ def digest_of(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _digest(file: Any) -> Any:
-    """Return the SHA-256 of what is left of `file`; Python 3.10 has no function for it."""
-    digest = hashlib.sha256()
-    while piece := file.read(1 << 18):
-        digest.update(piece)
-    return digest
-
-
 class _Upright:
-    """A spooled picture as it is to be seen, whichever way it is stored (EXIF 2.3, §4.6.4)."""
+    """A decoded picture, upright whichever way it is stored (EXIF 2.3, §4.6.4)."""
 
     def __init__(self, array: Array, stored: tuple[int, int], orientation: int) -> None:
         self._array, self._stored, self._orientation = array, stored, orientation
@@ -168,7 +160,7 @@ class _Upright:
 
 
 def _fitted(source: _Upright, plane: int, geometry: Geometry, region: Region) -> CodeArray:
-    """Return `region` of a plane of the print: the part of `source` that falls there, white beside it."""
+    """Return `region` of a plane of the print: the part of `source` that covers it, white beside it."""
     part_left, part_top, part_width, part_height = geometry.part
     inner_left, inner_top, inner_width, inner_height = geometry.inner
     result = np.full((region.height, region.width), WHITE, dtype=np.uint16)

@@ -1,10 +1,10 @@
-"""A run from files to files: begun, or resumed from wherever it was left, and cleaned up after."""
+"""A run from files to files: begin it, resume it wherever it was left, and clean up afterwards."""
 
 import dataclasses
 from pathlib import Path
 from typing import Final
 
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 
 from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
 from ..job.job import Job
@@ -42,17 +42,18 @@ from .unfinished import (
 )
 
 _FORMAT: Final = 3
-"""Of a run's state; another number for whatever an older mlsolve could not go on with."""
+"""Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
 
 _TILE_ON_GPU: Final = 2048
-"""Side of a tile, in pixels, for one plane of which a GPU must have room to be worth its while."""
+"""Side in pixels of the smallest tile worth solving on a GPU: it must hold one plane of it."""
 
 
 def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite: bool = False) -> Outcome:
-    """Solve `job` into `folder`, by region, within what `budget` allows.
+    """Solve `job` into `folder`, region by region, within `budget`.
 
-    Until it is finished its state lies beside `folder` (`unfinished`), from where `resume` goes on after whatever
-    befell it. Raises InputError, OptionError, BackendError, OutputError, before anything large is done if possible.
+    Until the run is finished, its state is in a folder beside `folder` (`unfinished`), from which `resume`
+    continues after any interruption. Raises InputError, OptionError, BackendError and OutputError, if possible
+    before any long work.
     """
     check_output(folder, overwrite)
     root = unfinished(folder)
@@ -80,9 +81,9 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
 
 
 def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
-    """Go on with the run that was to become `folder`, to the very bytes it would have come to.
+    """Continue the unfinished run of `folder`; the result has the same bytes as an uninterrupted run.
 
-    Raises StoreError if its state is damaged or foreign, InputError if a picture is not what it was.
+    Raises StoreError if the state is damaged or of another version, InputError if a picture has changed.
     """
     root = unfinished(folder)
     folder = finished(root)
@@ -118,24 +119,25 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
 
 
 def job_in(folder: Path) -> Job | None:
-    """Return the job of the unfinished run of `folder`, None if there is no such run."""
+    """Return the job of the unfinished run of `folder`; None if there is no such run."""
     root = unfinished(folder)
     return parse_job(DiskStore(root).load(RUN)["job"], root) if is_run(root) else None
 
 
 def _spec(job: Job, files: dict[Path, Picture]) -> tuple[Spec, str | None, int | None]:
-    """Return what `job` asks for, and what the GPU is called and has of free memory, if one computes."""
+    """Return the spec of `job`, and the name and the free memory of the GPU, if the run uses one."""
     spec = spec_of_job(job, files)
-    # The least that must find room on a GPU: of what is larger, tiles are made.
+    # The smallest tile that must fit on a GPU: of one plane, or of all where something couples them.
     sides = (min(_TILE_ON_GPU, side) for side in spec.shapes[-1])
-    backend = open_backend(job.options, BETAS, Shape(spec.layers, 1, *sides), spec.objective)
+    planes = spec.planes if spec.objective.couples_planes else 1
+    backend = open_backend(job.options, BETAS, Shape(spec.layers, planes, *sides), spec.objective)
     name, device, memory = backend.name, backend.device, backend.free_memory()
     backend.close()
     return dataclasses.replace(spec, backend=name), device, memory
 
 
 def _gpu(spec: Spec) -> tuple[str | None, int | None]:
-    """Return name and free memory of the GPU that a run was begun with; raises BackendError if there is none."""
+    """Return name and free memory of the GPU a run was begun with; raises BackendError if there is none."""
     if spec.backend == "cpu":
         return None, None
     backend = CudaBackend(BETAS)
@@ -147,7 +149,7 @@ def _gpu(spec: Spec) -> tuple[str | None, int | None]:
 
 @dataclasses.dataclass(frozen=True)
 class _Work:
-    """A run under way: what it is of, where it goes, and what it may take."""
+    """A run in progress: its job, where the result goes, and what it may use."""
 
     store: DiskStore
     job: Job
@@ -159,17 +161,17 @@ class _Work:
 
 
 def _carry_on(work: _Work) -> Outcome:
-    """Do what is left of a run; remove its state if nothing of it is worth keeping."""
+    """Do the rest of a run; remove its state if nothing in it is worth keeping."""
     store = work.store
     try:
         try:
             return _stages(work)
-        except DeviceMemoryError as error:  # somebody else took the memory meanwhile
+        except DeviceMemoryError as error:  # another program took the memory meanwhile
             if work.job.options.backend != "auto":
                 raise
             warn_of_fallback(error)
         return _stages(_without_gpu(work))
-    except InputError:  # a picture turned out to be damaged: this run comes to nothing
+    except InputError:  # a picture is damaged: the run cannot continue
         clear(store.path)
         raise
     except BaseException as error:
@@ -181,7 +183,7 @@ def _carry_on(work: _Work) -> Outcome:
 
 
 def _without_gpu(work: _Work) -> _Work:
-    """Return what is left to do on the CPU: all but the pictures, for a CPU's last places differ from a GPU's."""
+    """Return the work to do on the CPU: all but the pictures, because CPU and GPU differ in the last bits."""
     store = work.store
     spec = dataclasses.replace(Spec.load(store), backend="cpu")
     store.remove("progress")
@@ -235,7 +237,7 @@ def _stages(work: _Work) -> Outcome:
 
 
 def _executor(spec: Spec, budget: Budget, levels: list[LevelPlan]) -> Executor:
-    """Return who carries the tasks out."""
+    """Return the executor that runs the tasks."""
     tiled = any(plan.sides != shape for plan, shape in zip(levels, spec.shapes, strict=True))
     if spec.backend == "cuda":
         return Devices(lambda: CudaBackend(BETAS)) if tiled else Serial(CudaBackend(BETAS))
@@ -245,5 +247,5 @@ def _executor(spec: Spec, budget: Budget, levels: list[LevelPlan]) -> Executor:
 
 
 def existing(path: Path) -> Path:
-    """Return `path`, or the innermost folder above it that is there."""
+    """Return `path`, or the innermost folder above it that exists."""
     return next(parent for parent in (path, *path.parents) if parent.exists())

@@ -1,4 +1,4 @@
-"""The layers as files, and rows of the pictures they are compared with, from the store."""
+"""Layers from the store into files, and regions of the pictures that they are scored against."""
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -8,8 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
 from ..job.job import Job
@@ -24,11 +23,11 @@ from .budget import Shares
 from .inputs import WHITE
 
 _LOOKS: Final = 0.2
-"""Seconds between looks at how far the writing is."""
+"""Seconds between progress reports while layers are written."""
 
 
 class _Stopped(Exception):
-    """Another layer could not be written."""
+    """Another layer could not be written, so this one stops."""
 
 
 class _Listener(Protocol):
@@ -55,7 +54,7 @@ def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Sha
                 if any(future.done() and future.exception() for future in futures):
                     break
                 listener.stage("writing", sum(done) / (count * height))
-        finally:  # an error, or whoever listens has had enough: the others stop as well
+        finally:  # after an error, or when the listener raises, the other writers stop as well
             stopped = True
             for future in futures:
                 future.cancel()
@@ -68,7 +67,7 @@ def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Sha
 def _write_layer(
     store: DiskStore, spec: Spec, name: str, job: Job, folder: Path, rows: int, layer: int
 ) -> Iterator[int]:
-    """Write one layer, yielding how many of its rows are written; whole or not at all."""
+    """Write one layer, whole or not at all; yield the number of rows written so far."""
     (height, width), array = spec.shapes[-1], store.open(name)
     writer, suffix = (TiffWriter, "tif") if job.format == "tiff" else (PngWriter, "png")
     highest, kind = (np.float32(255), np.uint8) if job.bits == 8 else (np.float32(65535), np.uint16)
@@ -86,9 +85,9 @@ def _write_layer(
 
 
 def codes_of(store: Store, spec: Spec) -> Wanted:
-    """Return what gives regions of targets and guides at full size as sheets show them, and of masks, as codes.
+    """Return a function that reads a region of a target, a guide or a mask at full size, as codes.
 
-    Outside the circle of round sheets there is nothing to be seen but the light box.
+    Outside the circle of round sheets targets and guides are white: only the light box is visible there.
     """
     count = len(spec.stacks) + spec.layers
     arrays = [store.open(name_of(spec.levels, number)) for number in range(len(spec.picture_planes))]
@@ -107,7 +106,7 @@ def codes_of(store: Store, spec: Spec) -> Wanted:
 
 
 def placed_stacks(spec: Spec) -> list[PlacedStack]:
-    """Return the stacks as they are proved."""
+    """Return the stacks as scoring takes them."""
     return [
         PlacedStack(stack.placed(spec.layers), spec.exposure(number), spec.mask(number) if stack.masked else None)
         for number, stack in enumerate(spec.stacks)

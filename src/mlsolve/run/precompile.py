@@ -1,4 +1,4 @@
-"""A small run of everything, so that all is loaded and compiled before memory or time is counted."""
+"""A run of a few pixels that loads and compiles everything before memory and time are measured."""
 
 import dataclasses
 import tempfile
@@ -11,8 +11,10 @@ from PIL import Image
 
 from mlsolve_kernels.compiled import is_cached
 from mlsolve_kernels.control_groups import memory_limit
+from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.terms import TERMS
 
 from ..errors import MlsolveError, OptionError
 from ..job.arrangements import Arrangement
@@ -35,21 +37,21 @@ from .pipeline import Listener, solve_in_store, write_result
 _SIDE = 24
 
 _LOADING: Final = 45 << 20
-"""Bytes that loading and running everything once takes where it is compiled, measured, rounded up."""
+"""Bytes needed to load and run everything once, kernels compiled before. Measured, rounded up."""
 
 _COMPILING: Final = 180 << 20
-"""Bytes that it takes where it is not."""
+"""Bytes needed to compile the kernels as well."""
 
 
 def is_compiled(job: Job | None) -> bool:
-    """Tell whether most of what a run of `job` takes was compiled before."""
-    return is_cached("cpu.sweep" if _small(job).objective.plain else "passes.stack_pass")
+    """Tell whether most kernels that a run of `job` needs are compiled already."""
+    return is_cached("sweep.sweep" if can_run(_small(job).objective) else "cpu.stack_pass")
 
 
 def check_room(job: Job | None) -> None:
-    """Raise OptionError if the control group of this process has no room for `precompile`.
+    """Raise OptionError if the control group of this process has too little memory for `precompile`.
 
-    Beyond its limit the kernel ends the process, after minutes of reading the program's own pages again and again.
+    Beyond the limit the kernel kills the process, after minutes of rereading the program's own pages.
     """
     limit = memory_limit()
     needed, what = (_LOADING, "load") if is_compiled(job) else (_COMPILING, "compile")
@@ -61,14 +63,14 @@ def check_room(job: Job | None) -> None:
 
 
 _run_before: Final = set[Spec]()
-"""What this process has run: it need not do so again."""
+"""Specs this process has precompiled."""
 
 
 def precompile(job: Job | None = None) -> None:
-    """Solve, write and score pictures of a few pixels, in a temporary folder, as it is done for `job`.
+    """Solve, write and score pictures of a few pixels in a temporary folder, as a run of `job` would.
 
-    What sheets that lie otherwise take, or must not give a picture away, is compiled only if `job` asks for it.
-    Where there is no room for a folder, the run itself loads and compiles what is missing, and holds it.
+    Kernels for placed sheets and for leak are compiled only if `job` needs them. If no temporary folder can be
+    written, the run itself compiles what is missing.
     """
     spec = _small(job)
     if spec in _run_before:
@@ -79,18 +81,18 @@ def precompile(job: Job | None = None) -> None:
 
 
 def _small(job: Job | None) -> Spec:
-    """Return a spec of a few pixels that takes the kernels that `job` takes; all plain ones take the same."""
+    """Return a spec of a few pixels that needs the kernels of `job`; all that the sweep can run need the same."""
     options, size = Options(iterations=2, levels=2), (_SIDE, _SIDE)
     if job is not None:
         own = job.options
         options = dataclasses.replace(
             options,
-            hide_weight=own.hide_weight,
+            **{term.weight_option: getattr(own, term.weight_option) for term in TERMS if not term.always},
             registration=min(own.registration, 1),
             registration_turn=own.registration_turn,
         )
         spec = spec_at(job, size, (1,) * len(job.entries), options)
-        if not spec.objective.plain:
+        if not can_run(spec.objective):
             return spec
     return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
 
@@ -114,11 +116,11 @@ def _run(folder: Path, spec: Spec) -> None:
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
     parts = Shares(Limits(), CHUNK, CHUNK, 1)
     write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
-    # Chunks of the store whole, and in part: Numba compiles for each.
+    # Whole chunks of the store and parts of them: Numba compiles for each memory layout.
     for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):
         look_up(code_table(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
         look_up(code_table(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
-    # What is shown smaller than it is, in two portions, of one plane and of three.
+    # Reduced previews, fed in two portions, of one plane and of three.
     for planes in (1, 3):
         preview = Preview((_SIDE, _SIDE), _SIDE // 3)
         rows = np.full((_SIDE // 2 + 1, _SIDE, planes), 0.5, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a solve gives back."""
+"""The result of `mlsolve.solve`."""
 
 import itertools
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
 from ..job.arrangements import Outline, Placement
@@ -35,34 +34,34 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Layers, and all that led to them. Pictures are float32 sRGB code values in [0, 1]."""
+    """Layers, with everything they were solved from. Pictures are float32 sRGB code values in [0, 1]."""
 
     layers: FloatArray
-    """(N, H, W, C), what to print; C is 1 or 3."""
+    """The layers to print, (N, H, W, C); C is 1 or 3."""
     targets: FloatArray
-    """(M, H, W, C), what the stacks shall show; of round sheets white outside the circle, and so are guides."""
+    """The pictures the stacks should show, (M, H, W, C); white outside the circle of round sheets."""
     guides: FloatArray
-    """(N, H, W, C), what each layer shall look like."""
+    """The picture each layer should look like, (N, H, W, C); white outside the circle of round sheets."""
     arrangements: tuple[tuple[Placement, ...], ...]
-    """How the sheets of each stack lie."""
+    """The placements of the sheets of each stack."""
     masks: tuple[FloatArray | None, ...]
-    """The weights of the targets' pixels, (H, W, 1) in [0, 1], None where all count alike."""
+    """Weights of each target's pixels, (H, W, 1) in [0, 1]; None where all count the same."""
     balance: Balance
-    """The exposures of the stacks, and what no solver can give."""
+    """The exposures of the stacks, and the colour cast that must remain."""
     options: Options
     """The settings."""
     history: History
-    """Every term of the loss at every iteration."""
+    """The loss and its terms at every iteration."""
     backend: Literal["cpu", "cuda"]
-    """What computed it."""
+    """The backend that computed it."""
     stop: Stop
-    """Why it ended: all iterations done, the wanted SSIM reached, patience run out, or the callback."""
+    """Why it ended: all iterations done, the target SSIM reached, patience exhausted, or the callback."""
     seconds: float
-    """Wall-clock time of the solve, compiling included."""
+    """Wall-clock time of the solve, including compilation."""
     shape: Outline = "sheet"
-    """Whether the sheets are round, "disc"."""
+    """Outline of the sheets: "sheet", or "disc" for round ones."""
     device: str | None = None
-    """What the GPU is called, None if there was none."""
+    """Name of the GPU; None if there was none."""
 
     @property
     def target(self) -> FloatArray:
@@ -76,12 +75,12 @@ class Solution:
 
     @cached_property
     def printed(self) -> npt.NDArray[np.uint8]:
-        """The layers as they are written: (N, H, W, C) uint8, rounded to the nearest code value."""
+        """The layers as written to files: (N, H, W, C) uint8, rounded to the nearest code value."""
         return np.asarray(np.rint(self.layers * np.float32(255)), dtype=np.uint8)
 
     @cached_property
     def stacks(self) -> FloatArray:
-        """The written layers laid over each other as seen on the light box, (M, H, W, C) sRGB in [0, 1]."""
+        """The written layers stacked, as seen on the light box: (M, H, W, C) sRGB in [0, 1]."""
         layers = self._written
         both = zip(self.arrangements, self.exposures, strict=True)
         return np.stack([composite_placed(layers, place, exposure) for place, exposure in both])
@@ -93,9 +92,9 @@ class Solution:
 
     @cached_property
     def scores(self) -> Scores:
-        """What the written layers score: 8-bit rounding included.
+        """Scores of the written layers, including 8-bit rounding.
 
-        Of round sheets what lies in the circle; stacks by the weights of their targets' pixels.
+        Round sheets are scored inside the circle only; stacks by the weights of their target's pixels.
         """
         layers, shape = self._written, self.layers.shape[1:3]
         counted = disc(shape, Frame(0, 0), shape) if self.shape == "disc" else None
@@ -118,7 +117,7 @@ class Solution:
         return [np.asarray(layer / np.float32(255)) for layer in self.printed]
 
     def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
-        """Write the layers and what belongs to them into `folder`, all of it or nothing; return the folder.
+        """Write the layers and their report into `folder`, whole or not at all; return the folder.
 
         layer-1.png … layer-N.png, stack.png (of several arrangements stack-1.png …), sheet.png, history.csv and
         result.json, whose scores are taken from the files as written. Raises OutputError if the folder exists

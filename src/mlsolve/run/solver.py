@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.objective.terms import Shape
-from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.iteration.objective import Shape
+from mlsolve_kernels.placement.frames import Frame, disc
 
 from ..errors import DeviceMemoryError, InputError
 from ..job.arrangements import Arrangement, Problem, check_arrangements
-from ..job.options import MAX_LAYERS, Options
+from ..job.options import Options
+from ..job.settings import MAX_LAYERS
 from ..pictures.arrays import as_image, spread_grey
 from ..pictures.colour import decode
 from ..solving.backends import Backend, CpuBackend, open_backend, warn_of_fallback
@@ -40,15 +40,16 @@ def solve(
     """Compute layers that multiply to `target` while each alone looks like its guide (docs/maths.md).
 
     target: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1], sRGB code values; alpha is
-    laid over white. guides: 1 to 16 pictures of the same size, one per layer. Or instead of both a `Problem`, whose
-    arrangements of the layers show a picture each; options may follow it. Pictures are taken to 16 bits. If none of
-    them has colour, one plane is solved. callback: called with a `Step` for every iteration; return True to stop
-    there. On a GPU iterations come in batches of ten: the whole batch is in the result when the callback ends it.
-    If a GPU's memory gives out in the middle, backend auto begins anew on the CPU, and the callback sees it all
-    again.
+    composited over white. guides: 1 to 16 pictures of the same size, one per layer. Or, instead of both, a
+    `Problem` with several arrangements, each of which shows a picture; options may follow it. Pictures are rounded
+    to 16 bits. If none of them has colour, one plane is solved.
+
+    callback: called with a `Step` for every iteration; return True to stop there. On a GPU iterations come in
+    batches of ten, and the whole batch is in the result when the callback ends it. If a GPU runs out of memory in
+    the middle, backend auto starts again on the CPU, and the callback sees every iteration again.
 
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
-    size and arrangements that cannot be laid, BackendError for a backend this machine does not have.
+    size and for impossible arrangements, BackendError for a backend this machine does not have.
     """
     began = time.perf_counter()
     if isinstance(target, Problem) and isinstance(guides, Options) and options is None:
@@ -62,7 +63,7 @@ def solve(
     found = None
     try:
         found = _solve(asked, spec, backend, callback)
-    except DeviceMemoryError as error:  # somebody else took the memory meanwhile
+    except DeviceMemoryError as error:  # another program took the memory meanwhile
         if options.backend != "auto":
             raise
         warn_of_fallback(error)
@@ -89,7 +90,7 @@ def solve(
 
 @dataclass(frozen=True)
 class _Asked:
-    """Pictures of one size with one number of planes, and what is to be done with them."""
+    """The pictures of a problem, all of one size and with one number of planes."""
 
     targets: list[FloatArray]
     guides: list[FloatArray]
@@ -100,7 +101,7 @@ class _Asked:
 
     @property
     def images(self) -> int:
-        """Images that several stacks take besides those of one: targets, their statistics, and what is placed."""
+        """Extra images that several stacks need: targets, their statistics, placed sheets."""
         stacks, layers = len(self.targets), len(self.guides)
         return 0 if stacks == 1 else 3 * (stacks - 1) + 2 * layers + 1
 
@@ -111,12 +112,12 @@ class _Asked:
 
     @property
     def weights(self) -> tuple[FloatArray | None, ...]:
-        """The mask of every arrangement, None where there is none."""
+        """The mask of every arrangement; None where there is none."""
         masks = iter(self.masks)
         return tuple(None if one.mask is None else next(masks) for one in self.arrangements)
 
     def shown(self, picture: FloatArray) -> FloatArray:
-        """Return `picture` as a sheet shows it: round ones are clear outside the circle."""
+        """Return `picture` as a sheet shows it: round sheets are clear outside the circle."""
         if not self.disc:
             return picture
         shape = picture.shape[:2]
@@ -169,14 +170,14 @@ def _accept(problem: Problem) -> _Asked:
 
 
 def _spec(asked: _Asked, options: Options) -> Spec:
-    """Return what is asked for as tasks need to know it."""
+    """Return the spec of the pictures and options."""
     height, width, _ = asked.targets[0].shape
     planes = [picture.shape[2] for picture in asked.pictures]
     return Spec.resolve(asked.arrangements, len(asked.guides), (width, height), planes, options, asked.disc)
 
 
 def _solve(asked: _Asked, spec: Spec, backend: Backend, callback: Callback | None) -> tuple[FloatArray, Solved]:
-    """Solve every level; return layers (N, C, H, W) at full size, and what else came of it; close the backend."""
+    """Solve every level, close the backend; return layers (N, C, H, W) at full size and the rest of the result."""
     spec, store = dataclasses.replace(spec, backend=backend.name), MemoryStore()
     store_pictures(store, spec, asked.pictures)
     executor = Serial(backend)

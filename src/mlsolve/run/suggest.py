@@ -1,4 +1,4 @@
-"""What sheets can and cannot do, told before a run: exposures, pictures that fight each other, better placements.
+"""What a set of sheets can show, before a run: exposures, conflicting pictures, better placements.
 
 All of it is tried on pictures of some hundred pixels, a tenth of a second each (solving/trial.py).
 """
@@ -33,50 +33,50 @@ from ..solving.trial import LONGEST, Trial
 FloatArray = npt.NDArray[np.float32]
 
 _FINER: Final = 240
-"""Longest side of what is solved where sheets lie between pixels: turned by odd angles, a small one is blurred."""
+"""Longest side in pixels that is solved where sheets are rotated by odd angles, which blur a smaller one."""
 
 _READ: Final = 4 * _FINER
-"""Longer side to which files are made smaller as they are read, in pixels."""
+"""Longer side in pixels to which files are reduced as they are read."""
 
 _WORTH: Final = 0.02
-"""By how much of itself the loss must fall for another placement to be worth a word."""
+"""Fraction by which the loss must fall for another placement to be reported."""
 
 _MOST: Final = 3
-"""Placements that are suggested at the most."""
+"""Most placements that are suggested."""
 
 
 @dataclass(frozen=True)
 class Better:
-    """A placement that would suit the pictures better."""
+    """A placement that suits the pictures better."""
 
     arrangement: int
     """Number of the arrangement, from 1."""
     place: tuple[Placement, ...]
-    """How its sheets would lie."""
+    """The placements of its sheets."""
     step: Step
-    """What comes of it, small."""
+    """The last iteration, solved small."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What was found."""
+    """What `suggest` found."""
 
     names: tuple[str, ...]
     """Of the targets."""
     balance: Balance
-    """Exposures, and what no solver can give."""
+    """Exposures, and the colour cast that must remain."""
     present: Step
-    """What comes of the job as it is, small."""
+    """The last iteration of the job as it is, solved small."""
     alone: tuple[Step, ...]
-    """Of every arrangement, what comes of it without the others; empty where there is but one."""
+    """The last iteration of every arrangement without the others; empty if there is only one."""
     better: tuple[Better, ...]
-    """Placements that would suit better, the best first."""
+    """Better placements, the best first."""
 
 
 def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Suggestion:
-    """Return what `job` can be expected to come to, and what would suit better. tell: hears what is being tried.
+    """Return what `job` can reach, and better placements if there are any. tell: called with what is being tried.
 
-    Turns and flips are tried sheet by sheet, of all arrangements but the first; quarter turns of squares only.
+    Rotations and flips are tried sheet by sheet, in all arrangements but the first; quarter turns of squares only.
     Raises InputError for pictures that cannot be read.
     """
     size = job.size or picture_files.open_picture(job.target, job.cmyk_profile).size
@@ -125,7 +125,7 @@ def _prepared(
 
 
 def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
-    """Return a picture of the job at `size`, (H, W, C) float32 sRGB, without holding a file whole."""
+    """Return a picture of the job at `size`, (H, W, C) float32 sRGB, without holding the whole file."""
     if isinstance(entry, str):
         from ..guides import generate
 
@@ -140,7 +140,7 @@ def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
 
 
 def _alone(trial: Trial, stack: StackSpec, spec: Spec) -> Step:
-    """Return what comes of one arrangement if the others hardly count."""
+    """Return the last iteration of one arrangement if the others hardly count."""
     others = [stack if one is stack else dataclasses.replace(one, weight=one.weight * 1e-6) for one in spec.stacks]
     return trial.solve(others)
 
@@ -153,7 +153,7 @@ def _better(
     longest: int,
     tell: Callable[[str], None],
 ) -> tuple[Better, ...]:
-    """Return placements of single sheets, and of the best of them together, that lower the loss."""
+    """Return placements, of single sheets and of the best combined, that lower the loss."""
     found: list[Better] = []
     for a, stack in enumerate(spec.stacks[1:], start=1):
         place, best = list(stack.placed(spec.layers)), present
@@ -174,7 +174,7 @@ def _better(
 
 
 def _ways(spec: Spec) -> Sequence[tuple[float, Flip | None]]:
-    """Return the turns and flips that a sheet can have, each once."""
+    """Return the rotations and flips that a sheet can have, each once."""
     height, width = spec.shapes[-1]
     turns = (0.0, 90.0, 180.0, 270.0) if height == width else (0.0, 180.0)
     flips: tuple[Flip | None, ...] = (None, "h")
@@ -187,7 +187,7 @@ def _same(one: Placement, other: Placement) -> bool:
 
 
 def _with(store: MemoryStore, spec: Spec, number: int, place: Sequence[Placement], longest: int) -> Step:
-    """Return what comes of `spec` where the sheets of one arrangement lie otherwise."""
+    """Return the last iteration of `spec` with other placements in one arrangement."""
     stacks = list(spec.stacks)
     stacks[number] = dataclasses.replace(stacks[number], place=tuple(place))
     return Trial(store, spec, longest).solve(stacks)

@@ -1,4 +1,4 @@
-"""The folder in which a run keeps its state until it is finished, and the document that tells what it runs."""
+"""The folder that holds the state of a run until it is finished, and the document that describes the run."""
 
 import os
 import platform
@@ -16,17 +16,17 @@ from ..system.files import PARTIAL
 from ..system.lock import NAME as LOCK
 
 SUFFIX: Final = ".unfinished"
-"""What is added to the name of a run's folder while it is not finished."""
+"""Suffix of the folder's name while the run is unfinished."""
 
 RUN: Final = "run"
-"""The document: format, job, digests of its pictures, versions. It is put last, when all else is there to go on
-with, and goes first."""
+"""The document: format, job, digests of its pictures, versions. It is written last, once the run can be resumed,
+and removed first."""
 
 WRITTEN: Final = "written"
-"""A document that is there once the result has been put into its place."""
+"""A document that exists once the result is in its place."""
 
 RESULT: Final = "result"
-"""Folder in which the result is put together."""
+"""Folder in which the result is assembled."""
 
 _OURS: Final = re.compile(
     rf"{LOCK}|(?:{RUN}|spec|problem|progress|{WRITTEN})\.json|pictures|proof|level-\d+|{RESULT}(?:-old)?|\..*\.partial-.*"
@@ -35,23 +35,23 @@ _OURS: Final = re.compile(
 
 
 def unfinished(folder: Path) -> Path:
-    """Return where the run that is to become `folder` keeps its state; either name may be given."""
+    """Return the folder with the state of the run of `folder`; either name may be given."""
     absolute = Path(os.path.abspath(folder))  # noqa: PTH100  a link is not followed
     return absolute if absolute.name.endswith(SUFFIX) else absolute.with_name(absolute.name + SUFFIX)
 
 
 def finished(root: Path) -> Path:
-    """Return what the run in `root` is to become."""
+    """Return the folder that the run in `root` will become."""
     return root.with_name(root.name.removesuffix(SUFFIX))
 
 
 def is_run(root: Path) -> bool:
-    """Tell whether there is a run in `root` that can be gone on with."""
+    """Tell whether `root` holds a run that can be resumed."""
     return (root / f"{RUN}.json").is_file()
 
 
 def check_free(root: Path, overwrite: bool) -> None:
-    """Raise OutputError unless a run may begin in `root`; overwrite: even where another one was left."""
+    """Raise OutputError unless a run may begin in `root`; overwrite: even if another was left there."""
     if not os.path.lexists(root):
         return
     if not root.is_dir() or root.is_symlink():
@@ -67,7 +67,7 @@ def check_free(root: Path, overwrite: bool) -> None:
 
 
 def clear(root: Path) -> None:
-    """Remove the state of a run, but for its lock. Its document goes first: what is left then is rubbish."""
+    """Remove the state of a run except its lock. Its document goes first: without it the folder is discarded."""
     (root / f"{RUN}.json").unlink(missing_ok=True)
     for entry in root.iterdir():
         if entry.name == LOCK or not _OURS.fullmatch(entry.name):
@@ -79,13 +79,13 @@ def clear(root: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove what processes that were killed had half written; nobody else may be at work."""
+    """Remove files that killed processes left half written; no other process may be working on the run."""
     for entry in root.rglob(PARTIAL):
         entry.unlink(missing_ok=True)
 
 
 def dependencies(spec: Spec, device: str | None) -> dict[str, str | None]:
-    """Return all on which the last places of a result depend."""
+    """Return everything the last bits of a result depend on."""
     packages = {name: value for name, value in versions().items() if name not in ("python", "pillow")}
     return {
         **packages,
@@ -97,7 +97,7 @@ def dependencies(spec: Spec, device: str | None) -> dict[str, str | None]:
 
 
 def check_dependencies(root: Path, then: dict[str, str | None], now: dict[str, str | None]) -> None:
-    """Raise StoreError if the run in `root` was begun where its bytes might have been others."""
+    """Raise StoreError if the run in `root` was begun where its bytes could differ."""
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name):
             raise StoreError(

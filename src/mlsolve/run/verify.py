@@ -1,4 +1,4 @@
-"""Scoring a folder of layers again, by region, from its files."""
+"""Score a folder of layers again, region by region, from its files."""
 
 import dataclasses
 import tempfile
@@ -18,10 +18,10 @@ from .outputs import codes_of, placed_stacks
 
 
 def score_folder(folder: Path, job: Job) -> Scoring:
-    """Return what the layers in `folder` score against targets and guides of `job`, whose size is theirs.
+    """Return the scores of the layers in `folder` against the targets and guides of `job`, which has their size.
 
-    Arrangements that name no exposure have that of the options. The pictures are brought to that size in a
-    temporary folder beside it, or where the system keeps such.
+    Arrangements without an exposure take that of the options. The pictures are fitted to the size in a temporary
+    folder beside `folder`, or in the system's if that cannot be written.
     """
     assert job.size is not None
     files = opened(job)
@@ -49,7 +49,7 @@ def score_folder(folder: Path, job: Job) -> Scoring:
 
 
 def _temporary(folder: Path) -> "tempfile.TemporaryDirectory[str]":
-    """Return a temporary folder, on the disk where the print lies if that can be written to."""
+    """Return a temporary folder, on the disk of the print if that can be written."""
     try:
         return tempfile.TemporaryDirectory(prefix=".mlsolve-verify-", dir=folder.absolute().parent)
     except OSError:

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS, quanta
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.ssim.cpu import ssim_sums

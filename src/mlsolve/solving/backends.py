@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.terms import Objective, Shape, Sums
+from mlsolve_kernels.iteration.objective import Objective, Shape, Sums
 from mlsolve_kernels.placement.frames import WHOLE, Frame
 from mlsolve_kernels.placement.move import Moves
 from mlsolve_kernels.region import Region
@@ -47,7 +47,7 @@ class Workspace(Protocol):
     ) -> None:
         """Take `image` (h, W) and its moments, None for zeros, as rows from `top` on of a plane of a layer."""
 
-    def settle(
+    def prepare(
         self,
         step: int = 0,
         counted: Sequence[Region] | None = None,
@@ -75,7 +75,7 @@ class Workspace(Protocol):
 
 
 class ArrangedWorkspace(Workspace, Protocol):
-    """One whose objective is not plain."""
+    """One whose objective the fused sweep does not take."""
 
     def put_weights(self, stack: int, window: int, image: FloatArray, top: int = 0) -> None:
         """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
@@ -89,7 +89,7 @@ def fill(workspace: Workspace, target: FloatArray, guides: FloatArray, layers: F
         for plane, image in enumerate(looks):
             workspace.put_guide(layer, plane, image)
             workspace.put_layer(layer, plane, starts[plane])
-    workspace.settle()
+    workspace.prepare()
 
 
 class Backend(Protocol):
@@ -130,11 +130,11 @@ class CpuBackend:
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
     ) -> Workspace:
-        """Return a workspace in main memory: one sweep over it does where the objective is plain."""
-        from mlsolve_kernels.objective.cpu import StepwiseWorkspace
-        from mlsolve_kernels.sweep.cpu import CpuWorkspace
+        """Return a workspace in main memory: one sweep over it where that takes the objective."""
+        from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+        from mlsolve_kernels.iteration.sweep import CpuWorkspace, can_run
 
-        path = CpuWorkspace if objective.plain else StepwiseWorkspace
+        path = CpuWorkspace if can_run(objective) else StepwiseWorkspace
         return path.blank(shape, objective, bounds, self._betas, self._team, windows)
 
     def free_memory(self) -> int | None:
@@ -164,7 +164,7 @@ class CudaBackend:
     def check_memory(self, shape: Shape, objective: Objective | None = None) -> None:
         """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` takes.
 
-        objective: None for a plain one.
+        objective: None for one that the sweep takes.
         """
         needed, free = device_need(shape, objective), self._device.free_memory()
         if needed > free:
@@ -175,10 +175,11 @@ class CudaBackend:
     ) -> Workspace:
         """Return a workspace in the device's memory; raises DeviceMemoryError."""
         from mlsolve_kernels.cuda.device import OutOfDeviceMemory
-        from mlsolve_kernels.objective.cuda import CudaWorkspace
-        from mlsolve_kernels.objective.cuda_arranged import ArrangedCudaWorkspace
+        from mlsolve_kernels.iteration.cuda import CudaWorkspace
+        from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+        from mlsolve_kernels.iteration.sweep import can_run
 
-        path = CudaWorkspace if objective.plain else ArrangedCudaWorkspace
+        path = CudaWorkspace if can_run(objective) else ArrangedCudaWorkspace
         with suppress(OutOfDeviceMemory):
             return path.blank(shape, objective, bounds, self._betas, self._device, windows)
         # Only here is what the attempt had taken free again: an exception holds it.
@@ -195,11 +196,12 @@ class CudaBackend:
 
 
 def device_need(shape: Shape, objective: Objective | None = None, windows: int = 1) -> int:
-    """Return the memory of a GPU that a workspace of `shape` takes; objective: None for a plain one."""
-    from mlsolve_kernels.objective.cuda import device_bytes
-    from mlsolve_kernels.objective.cuda_arranged import arranged_device_bytes
+    """Return the memory of a GPU that a workspace takes; objective: None for one that the sweep takes."""
+    from mlsolve_kernels.iteration.cuda import device_bytes
+    from mlsolve_kernels.iteration.cuda_arranged import arranged_device_bytes
+    from mlsolve_kernels.iteration.sweep import can_run
 
-    if objective is None or objective.plain:
+    if objective is None or can_run(objective):
         return device_bytes(*shape)
     return arranged_device_bytes(shape, objective, windows)
 
@@ -215,7 +217,7 @@ def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
 def open_device(graphs: bool = False) -> Any:
     """Return this machine's GPU; raises BackendError, saying what is missing and what to do."""
     from mlsolve_kernels.cuda.device import NoDeviceError
-    from mlsolve_kernels.objective.cuda import open_gpu
+    from mlsolve_kernels.iteration.cuda import open_gpu
 
     try:
         return open_gpu(graphs)

@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.objective.cpu import disc
-from mlsolve_kernels.placement.frames import Frame
+from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
 from ..errors import InputError

@@ -1,9 +1,13 @@
 """What was measured at every iteration."""
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from mlsolve_kernels.terms import BY_NAME, TERMS
 
 
 class Step(NamedTuple):
@@ -21,14 +25,28 @@ class Step(NamedTuple):
     """Height and width of the level in pixels."""
     loss: float
     """The weighted sum of the terms below."""
-    stack_ssim: tuple[float, ...]
-    """Mean SSIM of every stack as seen to its target, in encoded transmittance."""
-    stack_mse: tuple[float, ...]
-    """Mean squared error of the same."""
-    guide_ssim: tuple[float, ...]
-    """Mean SSIM of each layer to its guide."""
-    likeness: tuple[float, ...] = ()
-    """What every sheet of every stack gives away, the mean of max(0, SSIM)² to the target; where that counts."""
+    terms: Mapping[str, tuple[float, ...]]
+    """What the terms measured, by their names: of each stack, sheet or layer its mean (mlsolve_kernels.terms)."""
+
+    @property
+    def stack_ssim(self) -> tuple[float, ...]:
+        """Mean SSIM of every composed stack to its target, in encoded transmittance."""
+        return self.terms["stack_ssim"]
+
+    @property
+    def stack_mse(self) -> tuple[float, ...]:
+        """Mean squared error of the same."""
+        return self.terms["stack_mse"]
+
+    @property
+    def guide_ssim(self) -> tuple[float, ...]:
+        """Mean SSIM of each layer to its guide."""
+        return self.terms["guide_ssim"]
+
+    @property
+    def leak(self) -> tuple[float, ...]:
+        """The leak of every sheet, the mean of max(0, SSIM)² to its stack's target; () where it has no weight."""
+        return self.terms.get("leak", ())
 
     @property
     def target_ssim(self) -> float:
@@ -79,15 +97,20 @@ class History(tuple[Step, ...]):
 
     def csv(self) -> str:
         """Return the history as comma-separated text with a heading, one line a step."""
-        columns = ["target_ssim", "target_mse"]
-        if self:
-            stacks, layers, sheets = len(self[0].stack_ssim), len(self[0].guide_ssim), len(self[0].likeness)
-            if stacks > 1:
-                columns = [f"{name}_{a}" for name in columns for a in range(1, stacks + 1)]
-            columns += [f"guide_ssim_{k}" for k in range(1, layers + 1)]
-            columns += [f"likeness_{number}" for number in range(1, sheets + 1)]
+        if not self:
+            columns = [term.label for term in TERMS if term.always and term.acts_on == "stack"]
+        else:
+            columns = [column for name, values in self[0].terms.items() for column in _columns(name, len(values))]
         lines = [",".join(["level", "iteration", "loss", *columns])]
         for step in self:
-            values = (step.loss, *step.stack_ssim, *step.stack_mse, *step.guide_ssim, *step.likeness)
+            values = (step.loss, *chain(*step.terms.values()))
             lines.append(",".join([str(step.level), str(step.iteration), *(f"{v:.7g}" for v in values)]))
         return "\n".join(lines) + "\n"
+
+
+def _columns(name: str, count: int) -> list[str]:
+    """Return the names of the columns of a term that has so many values; that of a lone stack has no number."""
+    term = BY_NAME[name]
+    if term.acts_on == "stack" and count == 1:
+        return [term.label]
+    return [f"{term.label}_{number}" for number in range(1, count + 1)]

@@ -7,13 +7,13 @@ that is killed goes on from there, and from the tiles that the round under way h
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from mlsolve_kernels.objective.terms import Sums
+from mlsolve_kernels.iteration.objective import Sums
 from mlsolve_kernels.region import Region
 
 from ..errors import StoreError
@@ -145,8 +145,8 @@ def tiles_of_round(spec: Spec, plan: Round) -> list[Tile]:
     """Return the tiles of a round, in the order in which they are carried out."""
     shape = spec.shapes[plan.level - 1]
     planes = [(0, spec.planes)] if plan.together else [(plane, plane + 1) for plane in range(spec.planes)]
-    if plan.together:
-        return [Tile(*both, (region,)) for both in planes for region in tiles_of(shape, plan.sides)]
+    if plan.together and plan.sides == shape:
+        return [Tile(0, spec.planes, (region,)) for region in tiles_of(shape, plan.sides)]
     facings = coupling_at(spec, plan.level).facings
     return [Tile(*both, group) for both in planes for group in groups_of(shape, plan.sides, facings)]
 
@@ -157,14 +157,14 @@ def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch |
     plan = Round.load(store, level, number)
     if store.has(name):
         with contextlib.suppress(StoreError, KeyError, TypeError):
-            sums = [_sums(one) for one in store.load(name)["sums"]]
+            sums = [sums_of(one) for one in store.load(name)["sums"]]
             state = store.open(f"{plan.name}/state")
             prefix = () if plan.together else (tile.first,)
             written = all(state.has_tile(prefix, region) for region in tile.regions)
             if len(sums) == plan.iterations and written:
                 return sums
     sums = advance_tile(store, level, number, tile, watch)
-    store.save(name, {"sums": [list(one) for one in sums]})
+    store.save(name, {"sums": sums})
     return sums
 
 
@@ -295,7 +295,7 @@ def _commit(store: Store, spec: Spec, record: Record, plan: Round, sums: list[Su
     store.flush()
     old = record.state
     record.state, record.state_level = plan.name, plan.level
-    record.sums += [[plan.level, *one] for one in sums]
+    record.sums += [[plan.level, one] for one in sums]
     record.iteration, record.number = record.iteration + len(sums), plan.number
     if stop == "callback":
         record.stop = stop
@@ -313,8 +313,8 @@ def _history(spec: Spec, record: Record) -> list[Step]:
     """Return the steps that a record tells of."""
     counts = dict.fromkeys(range(1, spec.levels + 1), 0)
     steps = []
-    for level, *sums in record.sums:
-        steps.append(_step_of(spec, level, counts[level], _sums(sums)))
+    for level, sums in record.sums:
+        steps.append(_step_of(spec, level, counts[level], sums_of(sums)))
         counts[level] += 1
     return steps
 
@@ -331,11 +331,12 @@ def _step_of(spec: Spec, level: int, before: int, sums: Sums) -> Step:
     """Return the step that follows `before` others at `level`."""
     terms = sums.terms(spec.pixels(level), spec.objective)
     total, shape = spec.options.iterations, spec.shapes[level - 1]
-    return Step(level, spec.levels, before + 1, total, shape, spec.objective.loss(terms), *terms)
+    return Step(level, spec.levels, before + 1, total, shape, spec.objective.loss(terms), terms)
 
 
-def _sums(values: Sequence[Any]) -> Sums:
-    return Sums(*(tuple(one) for one in values))
+def sums_of(document: Mapping[str, Sequence[Any]]) -> Sums:
+    """Return the sums that a document holds, by the names of terms."""
+    return Sums((name, tuple(values)) for name, values in document.items())
 
 
 def reason_to_stop(spec: Spec, steps: Sequence[Step]) -> Stop | None:

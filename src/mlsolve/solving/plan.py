@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mlsolve_kernels.objective.cpu import stepwise_bytes
-from mlsolve_kernels.objective.terms import Shape
-from mlsolve_kernels.sweep.cpu import workspace_bytes
+from mlsolve_kernels.iteration.objective import Shape
+from mlsolve_kernels.iteration.stepwise import stepwise_bytes
+from mlsolve_kernels.iteration.sweep import workspace_bytes
 
 from ..errors import DeviceMemoryError, OptionError
 from .backends import MOST_LOADERS
@@ -104,15 +104,16 @@ def plan_level(
         if disk is not None and longest < iterations and _state(values, True) > disk:
             longest = iterations
         return LevelPlan(shape, shape, longest, True, 1.0)
+    of_tile = planes if coupling.together else 1
     best, key = None, (True, math.inf)
     for length in _lengths(iterations):
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
-        for sides, window in _cuts(shape, layers, length, limits, coupling):
+        for sides, window in _cuts(shape, (layers, of_tile), length, limits, coupling):
             cost = _cost(shape, sides, window, length, iterations)
-            long = layers * coupling.windows * window[0] * window[1] * length > LONGEST
+            long = layers * of_tile * coupling.windows * window[0] * window[1] * length > LONGEST
             if (long, cost) < key:
-                best, key = LevelPlan(sides, window, length, False, cost), (long, cost)
+                best, key = LevelPlan(sides, window, length, coupling.together, cost), (long, cost)
     if best is None:
         least, memory = least_memory(shape, stack, iterations, limits, coupling), limits.memory
         if memory is None or memory >= least:
@@ -130,8 +131,9 @@ def least_memory(
     height, width = shape
     tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
     window = window_sides(shape, (CHUNK, CHUNK), iterations if tight else 1, coupling)
-    whole = limits.tile_bytes(layers, 1, shape, coupling.whole)
-    return min(limits.tile_bytes(layers, 1, window, coupling), whole)
+    of_tile = planes if coupling.together else 1
+    whole = limits.tile_bytes(layers, of_tile, shape, coupling.whole)
+    return min(limits.tile_bytes(layers, of_tile, window, coupling), whole)
 
 
 def window_sides(
@@ -161,9 +163,12 @@ def _lengths(iterations: int) -> list[int]:
 
 
 def _cuts(
-    shape: tuple[int, int], layers: int, length: int, limits: Limits, coupling: TileCoupling
+    shape: tuple[int, int], stack: tuple[int, int], length: int, limits: Limits, coupling: TileCoupling
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield (sides, window) of tiles that fit, the last row and column about as large as the others."""
+    """Yield (sides, window) of tiles that fit, the last row and column about as large as the others.
+
+    stack: the layers and planes of a tile.
+    """
     most, chunks = _parts(shape[1], CHUNK), _parts(shape[0], CHUNK)
 
     def cut(down: int, across: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -178,13 +183,13 @@ def _cuts(
             cuts = (cut(down, across) for down in heights)
             for sides, window in cuts:
                 # Of one tile there is no other to be laid on.
-                if limits.fit(layers, 1, window, coupling.whole if sides == shape else coupling):
+                if limits.fit(*stack, window, coupling.whole if sides == shape else coupling):
                     yield sides, window
             continue
         low, high = 0, chunks
         while low < high:  # the most chunks one above the other that fit
             middle = (low + high + 1) // 2
-            if limits.fit(layers, 1, cut(middle, across)[1], coupling):
+            if limits.fit(*stack, cut(middle, across)[1], coupling):
                 low = middle
             else:
                 high = middle - 1

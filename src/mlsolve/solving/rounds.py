@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from mlsolve_kernels.objective.terms import Shape, Sums
+from mlsolve_kernels.iteration.objective import Shape, Sums
 
 from ..job.options import Options
 from .backends import Workspace
@@ -94,7 +94,7 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
 
     def begin() -> None:
         load_layers(work, lambda: _source(store, spec, plan), tile, spec.layers, outer, threads)
-        work.settle(plan.first, inner, plan.iterations, frames, shape)
+        work.prepare(plan.first, inner, plan.iterations, frames, shape)
 
     load_pictures(work, lambda: LevelPictures(store, spec, level), tile, outer, threads)
     begin()

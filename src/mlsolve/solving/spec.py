@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from mlsolve_kernels.objective.terms import Objective, Stack, one_stack
+from mlsolve_kernels.iteration.objective import Objective, Stack
+from mlsolve_kernels.terms import TERMS, ActsOn
 
 from ..job.arrangements import Arrangement, Placement, check_registration
 from ..job.options import Options
@@ -16,15 +17,22 @@ from .store import Store
 
 BETAS: Final = (0.8, 0.95)
 """Decay rates of Adam's moments, both shorter than usual, for a level lasts but some sixty steps: with
-(0.9, 0.99) it took a hundred to the same loss (bench/LOG.md, mlsolve_bench.convergence)."""
+(0.9, 0.99) it took a hundred to the same loss (bench/LOG.md, mlsolve_records.convergence)."""
 
 DOCUMENT: Final = "spec"
 
 
 def objective_of(options: Options, layers: int) -> Objective:
     """Return the objective that `options` mean for one stack of so many layers that lie as they are."""
-    weights = options.ssim_weight, options.mse_weight_for(1), options.guide_weight_for(layers)
-    return one_stack(exposure_scale(options.exposure), *weights)
+    stack = Stack(exposure_scale(options.exposure), weights_of(options, ("stack",), 1, layers))
+    return Objective((stack,), weights_of(options, ("layer",), 1, layers))
+
+
+def weights_of(options: Options, acts_on: tuple[ActsOn, ...], stacks: int, layers: int) -> dict[str, float]:
+    """Return the weights of the terms that act on these, by name: the option of each holds its own (terms/)."""
+    weights = {term.name: getattr(options, term.weight_option) for term in TERMS if term.acts_on in acts_on}
+    by_count = {"stack_mse": options.mse_weight_for(stacks), "guide_ssim": options.guide_weight_for(layers)}
+    return weights | {name: weight for name, weight in by_count.items() if name in weights}
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ class Spec:
 
     @property
     def has_tolerance(self) -> bool:
-        """Whether sheets are to bear lying a little off."""
+        """Whether the pictures tolerate sheets that are slightly misaligned."""
         return self.options.registration > 0 or self.options.registration_turn > 0
 
     def guide(self, layer: int) -> int:
@@ -145,23 +153,24 @@ class Spec:
     @cached_property
     def objective(self) -> Objective:
         """What is minimised."""
-        options = self.options
+        options, count = self.options, len(self.stacks)
+        of_sheets = weights_of(options, ("sheet",), count, self.layers)
+        of_stacks = weights_of(options, ("stack",), count, self.layers) | of_sheets
         stacks = []
         for number, one in enumerate(self.stacks):
-            still = one.place is None and len(self.stacks) == 1 and not (self.has_tolerance or options.hide_weight)
+            still = one.place is None and count == 1 and not (self.has_tolerance or any(of_sheets.values()))
             sheets = None if still else tuple(placed.layer - 1 for placed in one.placed(self.layers))
             stacks.append(
                 Stack(
                     exposure_scale(self.exposure(number)),
-                    options.ssim_weight * one.weight,
-                    options.mse_weight_for(len(self.stacks)) * one.weight,
+                    {name: weight * one.weight for name, weight in of_stacks.items()},
                     sheets,
-                    options.hide_weight * one.weight,
                     one.share,
                     one.masked,
                 )
             )
-        return Objective(tuple(stacks), options.guide_weight_for(self.layers), self.disc, self.disc_share)
+        of_layers = weights_of(options, ("layer",), count, self.layers)
+        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share)
 
     @cached_property
     def bounds(self) -> tuple[float, float]:

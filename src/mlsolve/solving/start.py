@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light import pictures_of
 from mlsolve_kernels.noise.cpu import add_noise
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import cubic_taps, resample, span
@@ -38,13 +39,12 @@ def thinning(store: Store, spec: Spec, level: int) -> float:
 
     clipped = np.log(np.clip(table, *spec.bounds))
     sheets = [mean(spec.guide(k), clipped) for k in range(spec.layers)]
-    factor = 1.0
+    factor, light = 1.0, pictures_of(spec.objective.light)
     for number, stack in enumerate(spec.stacks):
         scale = spec.objective.stacks[number].scale
         wanted = mean(number, np.log(scale * np.maximum(table, _FLOOR)))
-        stacked = math.fsum(sheets[one.layer - 1] for one in stack.placed(spec.layers))
-        if stacked < wanted < 0:
-            factor = min(factor, wanted / stacked)
+        laid = [sheets[one.layer - 1] for one in stack.placed(spec.layers)]
+        factor = min(factor, light.thinning(laid, wanted))
     return factor
 
 

@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from mlsolve_kernels.objective.terms import Objective, Shape
+from mlsolve_kernels.iteration.objective import Objective, Shape
+from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.placement.move import Move, Moves, move_of
 from mlsolve_kernels.window import REACH
 
@@ -35,12 +36,17 @@ class TileCoupling:
     facings: tuple[Facing, ...] = (_STILL,)
     """The turns and flips that lay tiles on each other, all of their group."""
     objective: Objective | None = None
-    """None: a plain one, of one stack of sheets that lie as they are."""
+    """None: one that the fused sweep takes, of one stack of sheets that lie as they are."""
 
     @property
     def windows(self) -> int:
         """Tiles that go together at the most."""
         return len(self.facings)
+
+    @property
+    def together(self) -> bool:
+        """Whether a tile holds all planes, because a term or the light couples them."""
+        return self.objective is not None and self.objective.couples_planes
 
     @property
     def whole(self) -> "TileCoupling":
@@ -59,7 +65,7 @@ class TileCoupling:
 
 def coupling_at(spec: Spec, level: int) -> TileCoupling:
     """Return what the arrangements of `spec` mean for tiles of `level`."""
-    if spec.objective.plain:
+    if can_run(spec.objective):
         return TileCoupling()
     return TileCoupling(_reach(spec, level), facings_of(spec), spec.objective)
 
@@ -82,15 +88,15 @@ def facings_of(spec: Spec) -> tuple[Facing, ...]:
 def _reach(spec: Spec, level: int) -> int:
     """Return how far an iteration at `level` looks: from a sheet to the stack, ten pixels, and to another sheet."""
     shape, scale = spec.shapes[level - 1], spec.scale(level)
-    has_tolerance = Registration(spec, level)
-    apart, exact = 0.0, has_tolerance.turn == 0
+    tolerance = Registration(spec, level)
+    apart, exact = 0.0, tolerance.turn == 0
     for stack in spec.stacks:
         for placement in stack.place or ():
             move = placement.move(shape, scale)
             apart, exact = max(apart, move.apart(shape)), exact and move.exact
     # Between pixels two of them are seen, so one more on either way.
-    ways = math.ceil(apart + has_tolerance.farthest) + (0 if exact else 1)
-    return min(REACH + 2 * ways, max(shape))
+    ways = math.ceil(apart + tolerance.farthest) + (0 if exact else 1)
+    return min(spec.objective.reach + 2 * ways, max(shape))
 
 
 @dataclass(frozen=True)
@@ -143,12 +149,12 @@ class Registration:
 def moves_at(spec: Spec, level: int, iteration: int) -> Moves:
     """Return how every sheet of every stack lies in `iteration` of `level`, both from 1."""
     shape, scale = spec.shapes[level - 1], spec.scale(level)
-    has_tolerance = Registration(spec, level)
+    tolerance = Registration(spec, level)
     result = []
     for number, stack in enumerate(spec.stacks):
         placed = [one.move(shape, scale) for one in stack.placed(spec.layers)]
         if spec.has_tolerance:
-            apart = has_tolerance.moves(iteration, number, len(placed))
+            apart = tolerance.moves(iteration, number, len(placed))
             placed = [move.after(aside) for move, aside in zip(placed, apart, strict=True)]
         result.append(tuple(placed))
     return tuple(result)
@@ -156,7 +162,7 @@ def moves_at(spec: Spec, level: int, iteration: int) -> Moves:
 
 def moves_of(spec: Spec, level: int, iterations: range) -> list[Moves] | None:
     """Return `moves_at` of each of `iterations`, None where no sheet is ever moved."""
-    if spec.objective.plain:
+    if spec.objective.still:
         return None
     if spec.has_tolerance:
         return [moves_at(spec, level, iteration) for iteration in iterations]

@@ -13,7 +13,7 @@ from ..errors import InputError, OptionError
 BYTES_PER_VALUE: Final = 55
 """Peak memory per pixel, plane and layer of a solve on the CPU with all pictures in memory.
 
-Measured by mlsolve_bench.memory and rounded up.
+Measured by mlsolve_records.memory and rounded up.
 """
 
 _UNITS: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlsolve_kernels.objective.terms import Shape
+from mlsolve_kernels.iteration.objective import Shape
 
 from ..backends import Backend, Workspace
 from ..spec import Spec

@@ -1,0 +1,217 @@
+"""Writes the figures of docs/performance.md and docs/gpu.md from bench/results: python -m mlsolve_records.pages.
+
+Nobody writes figures there by hand; a test compares.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from . import gpu_page
+from .figures import duration, ratio
+from .opponents import COMPILED, DESCRIBED, OURS, PUBLISHED, STRONGEST
+from .record import RESULTS
+
+PERFORMANCE_PAGE: Final = Path(__file__).parents[2] / "docs" / "performance.md"
+GPU_PAGE: Final = Path(__file__).parents[2] / "docs" / "gpu.md"
+
+BEGIN: Final = "<!-- figures: written by python -m mlsolve_records.pages from bench/results; do not edit -->"
+END: Final = "<!-- figures: end -->"
+
+ORDER: Final = (STRONGEST, COMPILED, DESCRIBED, PUBLISHED)
+"""Torch's columns: the strongest first, which is the one that counts."""
+
+NOTHING: Final = (
+    "No figures are recorded yet: `python -m mlsolve_records.record` makes them, on this machine or yours."
+)
+
+
+def figures(folder: Path = RESULTS) -> str:
+    """Return the text between the marks of docs/performance.md: every CPU's result in `folder`, by file name."""
+    parts = [machine_figures(found) for found in _results(folder) if "device" not in found["machine"]]
+    return "\n\n".join(part for part in parts if part) or NOTHING
+
+
+def gpu_figures(folder: Path = RESULTS) -> str:
+    """Return the text between the marks of docs/gpu.md: every GPU's result in `folder`, by file name."""
+    parts = [gpu_page.device_figures(found) for found in _results(folder) if "device" in found["machine"]]
+    return "\n\n".join(parts) or gpu_page.NOTHING
+
+
+def _results(folder: Path) -> list[dict[str, Any]]:
+    """Return the results in `folder`, but for the quick ones."""
+    files = sorted(path for path in folder.glob("*.json") if not path.stem.endswith("-quick"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in files]
+
+
+def machine_figures(results: dict[str, Any]) -> str:
+    """Return the tables of one machine, each under a line that says what it shows."""
+    parts = [
+        _heading(results["machine"]),
+        *_alone(results.get("ours")),
+        *_against_torch(results.get("opponents")),
+        *_memory(results.get("memory")),
+        *_quality(results.get("quality")),
+        *_floor(results.get("floor")),
+    ]
+    return "\n\n".join(parts)
+
+
+def ratios(results: dict[str, Any], name: str) -> tuple[float, float]:
+    """Return the least and the most times longer that the opponent `name` takes for an iteration, of all sizes."""
+    found = [
+        entry["times ours"][name] for entry in results["opponents"]["sizes"].values() if name in entry["times ours"]
+    ]
+    return min(found), max(found)
+
+
+def inserted(page: str, text: str) -> str:
+    """Return `page` with `text` between its marks; raises ValueError if not both are there once."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ValueError(f"the page needs these two lines, once and in this order: {BEGIN} and {END}")
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
+def _heading(machine: dict[str, Any]) -> str:
+    cores = f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''}"
+    memory = f", {machine['memory GB']:.0f} GB" if machine.get("memory GB") else ""
+    torch = f", torch {machine['torch']}" if machine.get("torch") else ""
+    return (
+        f"**{machine['cpu']}, {cores}{memory}**; Python {machine['python']}, numba {machine['numba']}{torch}; "
+        f"{machine['date']}."
+    )
+
+
+def _alone(section: dict[str, Any] | None) -> list[str]:
+    """Return the table of our iterations by themselves: a line a size, a column for each number of threads."""
+    by_threads = (section or {}).get("by threads", {})
+    if not by_threads:
+        return []
+    counts = sorted(by_threads, key=int)
+    sides = sorted({int(side) for found in by_threads.values() for side in found["milliseconds"]})
+    lines = [
+        [_size(side), *(_or_dash(by_threads[count]["milliseconds"].get(str(side))) for count in counts)]
+        for side in sides
+    ]
+    said = "An iteration of mlsolve by itself, three RGB layers:"
+    return [said, _table(["pixels", *(_threads(count) for count in counts)], lines)]
+
+
+def _against_torch(section: dict[str, Any] | None) -> list[str]:
+    """Return the table of torch and ours in turns: a line a size, a column for each opponent."""
+    sizes = (section or {}).get("sizes", {})
+    names = [name for name in ORDER if any(name in entry["milliseconds"] for entry in sizes.values())]
+    if section is None or not names:
+        return []
+    lines = []
+    for side, entry in sizes.items():
+        line = [_size(side)]
+        for name in names:
+            taken = entry["milliseconds"].get(name)
+            if taken is None:
+                line.append("–")
+            else:
+                beside = entry["ours in the same turns"][name]
+                line.append(f"{duration(taken)} / {duration(beside)} = {ratio(entry['times ours'][name])}")
+        lines.append(line)
+    said = (
+        f"An iteration of torch / of mlsolve in the same turns, and how many times longer torch takes; three RGB "
+        f"layers, {_threads(section['threads'])}:"
+    )
+    return [said, _table(["pixels", *names], lines)]
+
+
+def _memory(section: dict[str, Any] | None) -> list[str]:
+    if not section:
+        return []
+    peak = section["peak"]
+    names = [name for name in (OURS, *ORDER) if name in peak]
+    sides = sorted({int(side) for name in names for side in peak[name]})
+    lines = []
+    for name in names:
+        found = (peak[name].get(str(side)) for side in sides)
+        lines.append([name, *("–" if entry is None else f"{entry['bytes'] / 1e9:.2g} GB" for entry in found)])
+    return ["Peak memory of the iterations:", _table(["", *map(_size, sides)], lines)]
+
+
+def _quality(section: dict[str, Any] | None) -> list[str]:
+    if not section:
+        return []
+    asked, reached = section["asked"], section["reached"]
+    labels = list(dict.fromkeys(label for runs in reached.values() for label in runs))
+    lines = []
+    for name, runs in reached.items():
+        line = [name]
+        for label in labels:
+            run = runs.get(label)
+            if run is None:
+                line.append("–")
+            else:
+                line.append("not reached" if run["seconds"] is None else duration(run["seconds"] * 1e3))
+        lines.append(line)
+    said = (
+        f"Time until the stack reaches SSIM {asked['target SSIM']:g} and the layers {asked['mean guide SSIM']:.2f} "
+        f"on average, the cat at {_size(section['side'])}, kernels compiled before:"
+    )
+    return [said, _table(["", *labels], lines)]
+
+
+def _floor(section: dict[str, Any] | None) -> list[str]:
+    if not section:
+        return []
+    found = sorted(section["by threads"].items(), key=lambda item: int(item[0]))
+    sides = sorted({int(side) for _, entry in found for side in entry["sizes"]})
+    rates, shares = [], []
+    for count, entry in found:
+        rate = entry["rates"]
+        rates.append(
+            [
+                _threads(count),
+                f"{rate['copy'] / 1e9:.1f} GB/s",
+                f"{rate['update'] / 1e9:.1f} GB/s",
+                f"{rate['fma'] / 1e9:.0f} billion/s",
+            ]
+        )
+        at_sides = (entry["sizes"].get(str(side)) for side in sides)
+        shares.append(
+            [_threads(count), *("–" if at is None else f"{at['share of the floor']:.0%}" for at in at_sides)]
+        )
+    return [
+        "What this machine can do:",
+        _table(["", "copy", "read two, write one", "multiply-adds"], rates),
+        "The share of that which an iteration reaches, memory or arithmetic, whichever is slower:",
+        _table(["", *map(_size, sides)], shares),
+    ]
+
+
+def _table(head: list[str], lines: Iterable[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *lines))
+
+
+def _size(side: int | str) -> str:
+    return f"{side}×{side}"
+
+
+def _threads(count: int | str) -> str:
+    return f"{count} thread{'s' if str(count) != '1' else ''}"
+
+
+def _or_dash(milliseconds: float | None) -> str:
+    return "–" if milliseconds is None else duration(milliseconds)
+
+
+def main() -> None:
+    """Rewrite both pages; say whether anything changed."""
+    for page, text in ((PERFORMANCE_PAGE, figures()), (GPU_PAGE, gpu_figures())):
+        before = page.read_text(encoding="utf-8")
+        after = inserted(before, text)
+        page.write_text(after, encoding="utf-8")
+        print(f"{page.name}: {'as it was' if after == before else 'figures written'}", file=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

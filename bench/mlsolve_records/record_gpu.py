@@ -1,0 +1,338 @@
+"""Runs the benches on an NVIDIA GPU and records the figures: python -m mlsolve_records.record_gpu.
+
+    --quick          small sizes and few turns, a look whether all works
+    --only SECTION   measure one section anew and leave the rest of the file as it is
+    --sides N,N      sides of the pictures in pixels, 600,2048,7087 unless given
+    --results FOLDER where the file goes, bench/results of the clone unless given
+
+Writes <device>.json. Ours takes turns with every opponent by itself, for at the largest size no two of torch's
+would fit beside each other. Times are wall-clock, from asking for a batch of iterations to having its terms, and
+divided by the iterations of the batch, for torch as for ours.
+"""
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from mlsolve.errors import DeviceMemoryError, MlsolveError
+from mlsolve.solving.backends import open_device
+from mlsolve_bench.problem import LAYERS, PLANES, RATE, noise
+from mlsolve_bench.turns import median_ratio, take_turns
+from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
+from mlsolve_kernels.iteration.cuda import BATCH, device_bytes
+
+from . import machine, opponents, quality
+from .arrangements import arrangements
+from .arrangements import workspace as arranged_workspace
+from .opponents import DESCRIBED, GRAPH, OURS, STRONGEST
+from .record import RESULTS, write
+
+SIDES: Final = (600, 2048, 7087)
+TURNS: Final = 5
+QUALITY_SIDE: Final = 600
+
+COPIED_BYTES: Final = 152
+"""Bytes for each pixel and plane that an iteration of three layers moves at the least, with a separate Adam; the
+wanted time is measured in copies of so many (docs/gpu.md)."""
+
+THREADS_OF_TORCH: Final = 1
+"""Torch's CPU threads; its GPU work does not depend on them."""
+
+
+def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Milliseconds an iteration, of ours and every opponent that can be had, and ratios of the medians."""
+    turns = 2 if quick else TURNS
+    found: dict[str, Any] = {}
+    for side in sides:
+        entry: dict[str, Any] = {"milliseconds": {}, "ours in the same turns": {}, "times ours": {}}
+        for name in opponents.available("cuda"):
+            _free()
+            try:
+                opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))
+                seconds = _in_turns(tuple(dict.fromkeys((OURS, name))), side, turns)
+            except Exception as error:
+                entry.setdefault("failed", {})[name] = _reason(error)
+                _say(f"{side}×{side}: {name}: {_reason(error)}")
+                continue
+            taken, ratio = statistics.median(seconds[name]) * 1e3, median_ratio(seconds, name)
+            entry["milliseconds"][name] = taken
+            if name == OURS:
+                _say(f"{side}×{side}: {name} {taken:.3f} ms")
+                continue
+            entry["ours in the same turns"][name] = statistics.median(seconds[OURS]) * 1e3
+            entry["times ours"][name] = ratio
+            _say(f"{side}×{side}: {name} {taken:.3f} ms, {ratio:.2f} times ours")
+        found[str(side)] = entry
+        _free()
+    return {"batch": BATCH, "missing": opponents.missing("cuda"), "sizes": found}
+
+
+def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Bytes a second of a copy on the device, and the time of ours in copies of COPIED_BYTES a pixel and plane."""
+    rate = copy_rate(1 << 26 if quick else 1 << 30)
+    found: dict[str, Any] = {}
+    for side in sides:
+        milliseconds = statistics.median(take_turns({OURS: _batch_of(OURS, side)}, 3)[OURS]) / BATCH * 1e3
+        _free()
+        copied = COPIED_BYTES * side**2 * PLANES / rate * 1e3
+        kernels = kernel_times(side)
+        found[str(side)] = {
+            "milliseconds": milliseconds,
+            "copying its bytes": copied,
+            "times the copy": milliseconds / copied,
+            "bytes a second": COPIED_BYTES * side**2 * PLANES / milliseconds * 1e3,
+            "kernels": kernels,
+        }
+        _say(f"{side}×{side}: {milliseconds:.3f} ms, {milliseconds / copied:.2f} times the copy; {kernels}")
+        _free()
+    return {"copy": rate, "sizes": found}
+
+
+def arrangements_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Milliseconds an iteration of ours, of a plain one and of sheets that lie in several ways."""
+    turns = 2 if quick else TURNS
+    found: dict[str, Any] = {}
+    for side in sides:
+        plain = statistics.median(take_turns({OURS: _batch_of(OURS, side)}, turns)[OURS]) / BATCH * 1e3
+        entry = found[str(side)] = {"plain": plain}
+        for name, (objective, moves) in arrangements(side).items():
+            _free()
+            work = arranged_workspace(noise(side), objective, device)
+            batch = partial(work.advance, [RATE] * BATCH, [moves] * BATCH)
+            entry[name] = statistics.median(take_turns({name: batch}, turns)[name]) / BATCH * 1e3
+            _say(f"{side}×{side}, {name}: {entry[name]:.3f} ms, {entry[name] / plain:.2f} times a plain one")
+            del work, batch
+        _free()
+    return {"milliseconds": found}
+
+
+def memory_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Peak device memory in bytes: ours as counted and as CuPy's pool has it, torch's as its allocator tells."""
+    found: dict[str, Any] = {}
+    for side in sides:
+        entry = found[str(side)] = {"counted": device_bytes(LAYERS, PLANES, side, side)}
+        for name in opponents.available("cuda"):
+            if name == GRAPH:
+                continue
+            _free()
+            try:
+                entry[name] = _peak_of(name, side)
+            except Exception as error:
+                entry[name] = None
+                _say(f"{side}×{side}: {name}: {_reason(error)}")
+        _say(f"{side}×{side}: " + ", ".join(f"{n} {(b or 0) / 1e9:.3g} GB" for n, b in entry.items()))
+    return {"bytes": found}
+
+
+def quality_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """Seconds to the quality asked for, at full size only and with the default levels."""
+    side = 96 if quick else QUALITY_SIDE
+    found: dict[str, Any] = {}
+    names = [name for name in (OURS, STRONGEST, DESCRIBED) if name in opponents.available("cuda")]
+    for name in names:
+        for label, levels in (("default levels", None), ("full size only", 1)):
+            reached = quality.time_to_quality(name, side, THREADS_OF_TORCH, levels, "cuda")
+            found.setdefault(name, {})[label] = reached
+            _say(f"quality, {name}, {label}: {reached['seconds']} s")
+    return {
+        "side": side,
+        "asked": {"target SSIM": quality.TARGET_SSIM, "mean guide SSIM": quality.GUIDE_SSIM},
+        "reached": found,
+    }
+
+
+def check_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
+    """How far everybody is from the float64 reference; nobody is timed who solves another problem."""
+    found: dict[str, Any] = {}
+    for name in opponents.available("cuda"):
+        try:
+            found[name] = opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))[name]._asdict()
+        except Exception as error:
+            found[name] = _reason(error)
+        _say(f"check, {name}: {found[name]}")
+    return found
+
+
+SECTIONS: Final[dict[str, Callable[[Any, tuple[int, ...], bool], dict[str, Any]]]] = {
+    "check": check_section,
+    "iterations": iterations_section,
+    "floor": floor_section,
+    "arrangements": arrangements_section,
+    "memory": memory_section,
+    "quality": quality_section,
+}
+
+
+def copy_rate(size: int) -> float:
+    """Return bytes a second, read and written, that a copy of `size` bytes within device memory moves."""
+    import cupy
+
+    source = cupy.ones(size // 4, dtype=cupy.float32)
+    to = cupy.empty_like(source)
+    times = [_device_seconds(lambda: cupy.copyto(to, source), cupy.cuda.Stream.null) for _ in range(12)]
+    return float(2 * source.nbytes / statistics.median(times[2:]))
+
+
+def kernel_times(side: int) -> dict[str, float]:
+    """Return the milliseconds of each kernel of an iteration at `side`×`side` pixels, on the device's clock."""
+    work = opponents.workspace(OURS, noise(side), THREADS_OF_TORCH, "cuda")
+    work.iterate(RATE)
+    parts = {
+        "target pass": work._target_pass,
+        "layer pass": work._layer_pass,
+        "adam": work._update,
+        "sums": work._sum_up,
+        "all": work._iteration,
+    }
+    found = {}
+    for name, run in parts.items():
+        seconds = []
+        for _ in range(7):
+            work._device.clear(work._turn)
+            seconds.append(_device_seconds(run, work._device.stream))
+        found[name] = statistics.median(seconds[2:]) * 1e3
+    return found
+
+
+def _device_seconds(run: Callable[[], Any], stream: Any) -> float:
+    """Return the seconds of device time that what `run` asks for takes on `stream`."""
+    import cupy
+
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+    begin.record(stream)
+    run()
+    end.record(stream)
+    end.synchronize()
+    return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
+
+
+def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[float]]:
+    """Let `names` take turns; if they do not fit beside each other, one after the other. Seconds an iteration."""
+    seconds: dict[str, list[float]] = {}
+    try:
+        seconds = take_turns({name: _batch_of(name, side) for name in names}, turns)
+    except Exception as error:
+        if len(names) == 1 or not _is_out_of_memory(error):
+            raise
+    if not seconds:  # not within the except, which holds what was made
+        for name in reversed(names):
+            _free()
+            seconds |= take_turns({name: _batch_of(name, side)}, turns)
+    return {name: [second / BATCH for second in times] for name, times in seconds.items()}
+
+
+def _batch_of(name: str, side: int) -> Callable[[], object]:
+    """Return a batch of iterations of `name` as a function of nothing."""
+    prepared = opponents.workspace(name, noise(side), THREADS_OF_TORCH, "cuda")
+    rates = [RATE] * BATCH
+    return lambda: prepared.advance(rates)
+
+
+def _peak_of(name: str, side: int) -> int:
+    """Return the device memory in bytes that a batch of `name` takes at its peak."""
+    import cupy
+
+    if name != OURS:
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        _batch_of(name, side)()
+        return int(torch.cuda.max_memory_allocated())
+    iterate = _batch_of(name, side)
+    iterate()
+    return int(cupy.get_default_memory_pool().total_bytes())
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, DeviceMemoryError) or "out of memory" in str(error).lower()
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return "out of device memory" if _is_out_of_memory(error) else (lines[0] if lines else type(error).__name__)
+
+
+def _free() -> None:
+    """Give back what nobody holds any more."""
+    import cupy
+
+    gc.collect()
+    cupy.get_default_memory_pool().free_all_blocks()
+    if "torch" in sys.modules:
+        sys.modules["torch"].cuda.empty_cache()
+
+
+def launches(device: Any, side: int) -> dict[str, Any]:
+    """Return how the passes are launched at `side`×`side` pixels: blocks that run at a time, and the grid."""
+    found = {}
+    for name, planes in (("target_pass", PLANES), ("layer_pass", PLANES * LAYERS)):
+        resident = device.resident(name, LAYERS, THREADS)
+        found[name] = {"resident": resident, "grid": list(grid_for(planes, side, side, resident))}
+    return {"pitch": pitch_of(side), **found}
+
+
+def record(folder: Path, names: list[str], sides: tuple[int, ...], quick: bool) -> Path:
+    """Measure the sections `names`, merge them into this device's file in `folder`, return the file.
+
+    Each section carries the date and the commit it was measured at. The file is written after each of them.
+    """
+    device = open_device()
+    here = {**machine.describe(), "device": device.name, **_versions()}
+    path = folder / f"{machine.words(device.name)}{'-quick' if quick else ''}.json"
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results["machine"] = here
+    results["launches"] = {str(side): launches(device, side) for side in sides}
+    for name in names:
+        began = time.perf_counter()
+        _say(f"{name} …")
+        measured = SECTIONS[name](device, sides, quick)
+        seconds = round(time.perf_counter() - began, 1)
+        results[name] = {"date": here["date"], "commit": here["commit"], "took": seconds, **measured}
+        write(path, results)
+    return path
+
+
+def _versions() -> dict[str, Any]:
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    return {
+        "cupy": cupy.__version__,
+        "driver": runtime.driverGetVersion(),
+        "cuda": runtime.runtimeGetVersion(),
+        "fused_ssim": machine.version_of("fused-ssim"),
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Read the command line and record."""
+    parser = argparse.ArgumentParser("python -m mlsolve_records.record_gpu", description="Run the GPU benches.")
+    parser.add_argument("--quick", action="store_true", help="small sizes and few turns")
+    parser.add_argument("--only", choices=list(SECTIONS), help="measure one section anew")
+    parser.add_argument("--sides", help="sides in pixels, as in 600,2048")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    chosen = parser.parse_args(arguments)
+    names = list(SECTIONS) if chosen.only is None else [chosen.only]
+    sides: tuple[int, ...] = (96, 200) if chosen.quick else SIDES
+    if chosen.sides:
+        sides = tuple(int(side) for side in chosen.sides.split(","))
+    try:
+        _say(f"written: {record(chosen.results, names, sides, chosen.quick)}")
+    except MlsolveError as error:
+        print(f"mlsolve_records: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

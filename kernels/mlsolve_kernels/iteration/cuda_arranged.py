@@ -1,0 +1,302 @@
+"""The iteration on a GPU for sheets that lie in any number of arrangements: twin of StepwiseWorkspace in cpu.py.
+
+For every stack: its sheets are placed, composed and compared with the target; the gradient by each placed sheet
+comes back through the light and then through its placement. Then the terms of the layers are added, and the layers
+are moved.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..cuda.geometry import CARRYING, SUMMING, Grid, pitch_of, tiles_for
+from ..cuda.source import WEIGHTED, kernel_of
+from ..light import LIGHTS, declared
+from ..placement.cuda import WAY, lines_of
+from ..placement.frames import WHOLE, Frame, ways
+from ..placement.move import STILL, Moves
+from ..region import Region
+from ..terms import BY_NAME
+from .cuda_state import BATCH, CudaState, state_bytes
+from .objective import Objective, Shape, Weights, weight_of
+
+
+class _Pass(NamedTuple):
+    """How a pass that marches is launched."""
+
+    kernel: str
+    layers: int
+    """What it is compiled for."""
+    grid: Grid
+    pixel_weights: Any
+    """(windows, H, pitch) on the device; anything where all pixels count alike."""
+
+
+class ArrangedCudaWorkspace(CudaState):
+    """The state of an image or a tile with its windows, and the iteration for any arrangements of its layers.
+
+    Besides the state it holds the gradient by the composite of a stack and that stack's placed sheets; where sheets
+    must not leak a gradient of those as well; weights of pixels where not all count alike; and where light couples
+    planes the composite.
+    """
+
+    def _allocate(self) -> None:
+        super()._allocate()
+        (count, planes, height, _), device, objective = self.shape, self._device, self._objective
+        self._sheets = _sheets_of(objective, count)
+        everywhere = list(itertools.chain(*self._sheets))
+        self._numbers = self._uploaded(np.array(everywhere, dtype=np.int32))
+        # What comes back from the first stack that a layer lies in takes the place of its gradient, what comes back
+        # from others is added.
+        adds = [layer in everywhere[:number] for number, layer in enumerate(everywhere)]
+        self._adds = self._uploaded(np.array(adds, dtype=np.int32))
+        self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, WAY, dtype=np.int64)
+        self._counted = device.zeros(self.windows, 4, dtype=np.int32)
+        self._corners = device.zeros(self.windows, 2, dtype=np.int32)
+        self._frames: tuple[Frame, ...] = WHOLE
+        self._by_composite = device.zeros(planes, height, self._pitch)
+        self._placed = device.zeros(max(map(len, self._sheets)), planes, height, self._pitch)
+        leaking = _most_leaking(objective, count)
+        self._by_sheet = device.zeros(leaking, planes, height, self._pitch) if leaking else None
+        couples = declared(objective.light).couples_planes
+        self._composite = device.zeros(planes, height, self._pitch) if couples else None
+        weights = _weights_of(objective)
+        self._pixel_weights = device.zeros(weights, self.windows, height, self._pitch) if weights else None
+        self._plan()
+
+    def _plan(self) -> None:
+        """Fix the grids of all passes and which part of the blocks' sums, group by group, is whose."""
+        (count, planes, _, _), objective = self.shape, self._objective
+        weights = [self._weights_of(number) for number in range(len(objective.stacks))]
+        # What is composed already is one sheet to the pass.
+        self._stack_passes = [
+            self._pass("stack_pass", 1, planes, of_pixels)
+            if self._composite is not None
+            else self._pass("stack_pass", len(sheets), planes, of_pixels, objective.light)
+            for sheets, of_pixels in zip(self._sheets, weights, strict=True)
+        ]
+        self._guide_pass = self._pass("guide_pass", 1, count * planes, self._disc_weights)
+        leaking = [number for number, stack in enumerate(objective.stacks) if stack.weight("leak")]
+        self._leak_passes = {
+            number: self._pass("leak_pass", 1, len(self._sheets[number]) * planes, weights[number])
+            for number in leaking
+        }
+        groups = [one.grid.blocks for one in self._stack_passes for _ in range(3)]
+        groups += [self._guide_pass.grid.blocks // count] * count
+        self._leak_groups = {}
+        for number, one in self._leak_passes.items():
+            sheets = len(self._sheets[number])
+            self._leak_groups[number] = len(groups)
+            groups += [one.grid.blocks // sheets] * sheets
+        self._own_groups = {}
+        of_layer = math.prod(tiles_for(self.windows, *self.shape[2:]))
+        for term in objective.own_passes:
+            self._own_groups[term.name] = len(groups)
+            groups += [of_layer] * count
+        assert len(groups) == len(self._groups)
+        ends = np.cumsum(groups)
+        self._ends = self._uploaded(ends.astype(np.int32))
+        self._block_sums = self._device.zeros(int(ends[-1]), dtype=np.int64)
+        self._starts = [0, *ends[:-1].tolist()]
+
+    def _pass(
+        self, kernel: str, layers: int, planes: int, pixel_weights: Any, light: str = LIGHTS[0].name
+    ) -> _Pass:
+        """Return how a pass over so many planes is launched; pixel_weights: None where all pixels count alike."""
+        kernel = kernel_of(kernel if pixel_weights is None else kernel + WEIGHTED, light)
+        anything = self._by_composite if pixel_weights is None else pixel_weights
+        return _Pass(kernel, layers, self._grid(kernel, planes, layers), anything)
+
+    def _weights_of(self, number: int) -> Any:
+        """Return the weights of a stack's pixels on the device, (windows, H, pitch); None where all count alike."""
+        objective = self._objective
+        if self._pixel_weights is None:
+            return None
+        if objective.stacks[number].weighted:
+            return self._pixel_weights[objective.disc + sum(one.weighted for one in objective.stacks[:number])]
+        return self._pixel_weights[0] if objective.disc else None
+
+    def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
+        assert self._objective.stacks[stack].weighted, "the objective says that its pixels count alike"
+        self._put(image, self._weights_of(stack)[window], top)
+
+    def prepare(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
+        """Make ready for `advance`, as CudaState says."""
+        super().prepare(step, counted, iterations, frames, image)
+        size = self.shape.height, self.shape.width
+        regions = (Region(0, size[0], 0, size[1]),) * self.windows if counted is None else counted
+        self._device.upload(np.array(regions, dtype=np.int32), self._counted)
+        self._frames = tuple(frames)
+        if self._objective.disc:
+            self._prepare_disc(image or size)
+
+    def _prepare_disc(self, image: tuple[int, int]) -> None:
+        """Find what of the windows lies in the circle; outside it nothing counts, and the layers are clear."""
+        (count, planes, height, width), device = self.shape, self._device
+        device.upload(np.array([frame[:2] for frame in self._frames], dtype=np.int32), self._corners)
+        device.launch(
+            "disc",
+            1,
+            tiles_for(self.windows, height, width),
+            CARRYING,
+            self._pixel_weights,
+            _weights_of(self._objective),
+            self._layers,
+            count,
+            planes // self.windows,
+            self._corners,
+            *image,
+            float(self._bounds[1]),
+            *self._size,
+        )
+
+    def _lay(self, moves: Sequence[Moves | None]) -> None:
+        lines = np.zeros(self._lines.shape, dtype=np.int64)
+        for turn, lying in enumerate(moves):
+            same = turn > 0 and lying == moves[turn - 1]
+            lines[:, turn] = lines[:, turn - 1] if same else self._lines_of(lying)
+        self._device.upload(lines, self._lines)
+
+    def _lines_of(self, lying: Moves | None) -> npt.NDArray[np.int64]:
+        """Return the lines of all sheets of all stacks, to the sheet and back, (2, sheets, windows, WAY)."""
+        if lying is None:
+            lying = tuple((STILL,) * len(sheets) for sheets in self._sheets)
+        both = [[lines_of(ways(stack, self._frames, back)) for stack in lying] for back in (False, True)]
+        return np.array([np.concatenate(stacks) for stacks in both])
+
+    def _measure(self) -> None:
+        first = 0
+        for number, sheets in enumerate(self._sheets):
+            self._measure_stack(number, first, len(sheets))
+            first += len(sheets)
+        for layer in range(self.shape.layers):
+            if not any(layer in sheets for sheets in self._sheets):
+                self._device.clear(self._gradient[layer])
+        guide = Weights.of(self._objective).guide_ssim
+        group = 3 * len(self._sheets)
+        planes = self.shape.planes, self.shape.planes // self.windows
+        self._march(self._guide_pass, self._layers, self._guides, self._gradient, group, planes, guide)
+        for name, number in self._own_groups.items():
+            self._launch_own(name, number)
+
+    def _measure_stack(self, number: int, first: int, count: int) -> None:
+        """Compare a stack with its target and bring the gradient by its sheets back to the layers.
+
+        first: number of its first sheet among those of all stacks; count: its sheets.
+        """
+        planes, height, width = self.shape[1:]
+        of_window, weights = planes // self.windows, Weights.of(self._objective, number)
+        target = tuple(part[number * planes : (number + 1) * planes] for part in self._target)
+        placed, by_sheet = self._placed[:count], self._by_composite
+        tiles = tiles_for(count * planes, height, width)
+        all_sheets = self._numbers.shape[0]
+        where = (first, all_sheets, self.windows, planes, *self._size)
+        launch, there, back = self._device.launch, self._lines[0], self._lines[1]
+        launch("gather", 1, tiles, CARRYING, self._layers, self._numbers, there, self._turn, placed, *where)
+        leak = self._leak_passes.get(number)
+        if leak is not None and self._by_sheet is not None:
+            by_sheet, group = self._by_sheet, self._leak_groups[number]
+            self._march(leak, placed, target, by_sheet, group, (planes, of_window), weights.leak)
+        light, constant, pairs = self._objective.light, self._lights[number], planes * height * self._pitch // 2
+        blocks, size = (-(-pairs // CARRYING),), (planes, of_window, height, self._pitch)
+        x, constants = placed, (constant, weights.stack_ssim, weights.stack_mse)
+        if self._composite is not None:
+            x, constants = self._composite, (1.0, *constants[1:])
+            launch(kernel_of("compose", light), count, blocks, CARRYING, placed, x, constant, *size)
+        self._march(self._stack_passes[number], x, target, self._by_composite, 3 * number, (of_window,), *constants)
+        adds, both = int(leak is not None), (placed, self._by_composite, by_sheet)
+        launch(kernel_of("chain", light), count, blocks, CARRYING, *both, adds, constant, *size)
+        numbers = self._numbers, self._adds
+        launch("scatter", 1, tiles, CARRYING, placed, *numbers, back, self._turn, self._gradient, *where)
+
+    def _march(
+        self, one: _Pass, x: Any, y: tuple[Any, ...], out: Any, group: int, planes: tuple[int, ...], *constants: Any
+    ) -> None:
+        """Compare `x` with `y`, image and statistics; the sums of the blocks go to `group` and those after it."""
+        self._launch(
+            one.kernel,
+            one.grid,
+            x,
+            *y,
+            one.pixel_weights,
+            out,
+            self._block_sums[self._starts[group] :],
+            self._counted,
+            *planes,
+            *self._size,
+            one.grid.rows,
+            *constants,
+            layers=one.layers,
+        )
+
+    def _launch_own(self, name: str, group: int) -> None:
+        """Run the pass that a term of the layers has of its own (terms/layers.cuh)."""
+        planes, disc = self.shape.planes, self._disc_weights
+        self._device.launch(
+            f"{name}_pass" if disc is None else f"{name}_pass{WEIGHTED}",
+            1,
+            tiles_for(self.shape.layers * self.windows, *self.shape[2:]),
+            CARRYING,
+            self._layers,
+            self._guides[0],
+            self._by_composite if disc is None else disc,
+            self._gradient,
+            self._block_sums[self._starts[group] :],
+            self._counted,
+            self.windows,
+            planes // self.windows,
+            *self._size,
+            weight_of(self._objective, BY_NAME[name]),
+        )
+
+    @property
+    def _disc_weights(self) -> Any:
+        """What of the windows lies in the circle, (windows, H, pitch); None where all does."""
+        return self._pixel_weights[0] if self._objective.disc and self._pixel_weights is not None else None
+
+    def _sum_up(self) -> None:
+        groups = len(self._starts)
+        arguments = self._block_sums, self._ends, groups, self._table, self._turn
+        self._device.launch("totals", 1, (1,), SUMMING, *arguments)
+
+    def _uploaded(self, host: npt.NDArray[Any]) -> Any:
+        """Return a copy of `host` on the device."""
+        array = self._device.zeros(*host.shape, dtype=host.dtype)
+        self._device.upload(host, array)
+        return array
+
+
+def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:
+    """Return the device memory that an `ArrangedCudaWorkspace` of `shape` takes, sums and tables left out."""
+    sheets = max(map(len, _sheets_of(objective, shape.layers)))
+    coupled = declared(objective.light).couples_planes
+    planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
+    plane = 4 * shape.height * pitch_of(shape.width)
+    return state_bytes(shape, len(objective.stacks)) + plane * (planes + windows * _weights_of(objective))
+
+
+def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:
+    """Return the layers that lie in each stack."""
+    return [stack.sheets(layers) for stack in objective.stacks]
+
+
+def _most_leaking(objective: Objective, layers: int) -> int:
+    """Return how many sheets a stack has, at the most, that must not leak."""
+    return max((len(stack.sheets(layers)) for stack in objective.stacks if stack.weight("leak")), default=0)
+
+
+def _weights_of(objective: Objective) -> int:
+    """Return how many weights of pixels there are: the disc, which is the first, and those of stacks."""
+    return int(objective.disc) + sum(stack.weighted for stack in objective.stacks)

@@ -1,0 +1,311 @@
+"""What an iteration on a GPU works on, whichever path it takes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..adam.step import Rates
+from ..cuda.device import Device
+from ..cuda.geometry import THREADS, Grid, grid_for, pitch_of
+from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
+from ..light import declared
+from ..placement.frames import WHOLE, Frame
+from ..placement.move import Moves
+from ..region import Region
+from ..terms import BY_NAME
+from .objective import Objective, Shape, Sums, Terms, Weights
+
+FloatArray = npt.NDArray[np.float32]
+S = TypeVar("S", bound="CudaState")
+
+BATCH: Final = 10
+"""Iterations asked of the device before the terms are fetched: the bus is crossed once for all of them."""
+
+
+def state_bytes(shape: Shape, stacks: int) -> int:
+    """Return the device memory that a state of `shape` with so many targets takes, its sums left out.
+
+    Seven float32 a value of the layers (layer, two moments, gradient, guide and its two statistics), three a value
+    of a target (with its statistics), and a plane in passing.
+    """
+    plane = 4 * shape.height * pitch_of(shape.width)
+    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1)
+
+
+class CudaState:
+    """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
+
+    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `prepare` says what of it counts.
+    Several windows of one image (placement/frames.py) lie in it like so many planes, window by window.
+    One thread at a time uses it; those on devices of their own may be used side by side.
+    """
+
+    batch: int = BATCH
+    """Iterations that `advance` is best given at a time, and takes at the most."""
+
+    windows: int = 1
+    """Windows of one image that its planes hold."""
+
+    def __init__(
+        self,
+        target: npt.NDArray[np.floating],
+        guides: npt.NDArray[np.floating],
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        device: Device,
+    ) -> None:
+        """Prepare to solve for `target` (C, H, W) and `guides` (N, C, H, W), encoded transmittance in [0, 1].
+
+        bounds: the printable range of encoded transmittance (low, high), 0 < low < high ≤ 1.
+        betas: the decay rates of Adam's moments. Raises OutOfDeviceMemory.
+        """
+        self._make(Shape(*guides.shape), objective, bounds, betas, device)
+        for plane, image in enumerate(target):
+            self.put_target(plane, image)
+        for layer, images in enumerate(guides):
+            for plane, image in enumerate(images):
+                self.put_guide(layer, plane, image)
+        self.prepare()
+
+    @classmethod
+    def blank(
+        cls: type[S],
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        device: Device,
+        windows: int = 1,
+    ) -> S:
+        """Return one of `shape` that is still to be filled; shape.planes: those of all windows together.
+
+        Raises OutOfDeviceMemory.
+        """
+        state = cls.__new__(cls)
+        state.windows = windows
+        state._make(shape, objective, bounds, betas, device)
+        return state
+
+    def _make(
+        self,
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        device: Device,
+    ) -> None:
+        self.shape = shape
+        self.pixels = shape.planes * shape.height * shape.width
+        self._bounds, self._betas, self._device = bounds, betas, device
+        self._objective = objective
+        self._weights = Weights.of(objective)
+        light = declared(objective.light)
+        self._lights = [float(light.constants(stack.scale)[0]) for stack in objective.stacks]
+        self._step = 0
+        self._pitch = pitch_of(shape.width)
+        self._size = shape.height, shape.width, self._pitch
+        self._allocate()
+        # An iteration is recorded once it has run as it is, for then all is compiled, and again when what it is
+        # given has changed.
+        self._recorded = False
+        self._replay: Callable[[], None] | None = None
+
+    def _allocate(self) -> None:
+        (count, planes, height, _), device, stacks = self.shape, self._device, self._objective.stacks
+        sheets = (count, planes, height, self._pitch)
+        self._target = tuple(device.zeros(len(stacks) * planes, height, self._pitch) for _ in range(3))
+        self._guides = tuple(device.zeros(*sheets) for _ in range(3))
+        self._layers, self._first, self._second, self._gradient = (device.zeros(*sheets) for _ in range(4))
+        self._groups = groups_of(self._objective, count)
+        self._table = device.zeros(BATCH, len(self._groups), dtype=np.int64)
+        self._rates = device.zeros(BATCH, len(Rates._fields))
+        self._turn = device.zeros(1, dtype=np.int32)
+        rows = (count * planes * height, self._pitch)
+        x, first, second, gradient = (
+            array.reshape(rows) for array in (self._layers, self._first, self._second, self._gradient)
+        )
+        self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
+
+    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of a stack's target.
+
+        top: the first of them; without it `image` is the whole plane.
+        """
+        self._put(image, self._target[0][stack * self.shape.planes + plane], top)
+
+    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
+        self._put(image, self._guides[0][layer, plane], top)
+
+    def put_layer(
+        self,
+        layer: int,
+        plane: int,
+        image: npt.NDArray[np.floating],
+        moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
+        top: int = 0,
+    ) -> None:
+        """Take `image` (h, W), clamped to the bounds, and its moments, None for zeros, as rows of a layer."""
+        low, high = (np.float32(bound) for bound in self._bounds)
+        self._put(np.clip(image, low, high), self._layers[layer, plane], top)
+        for number, moment in enumerate((self._first, self._second)):
+            if moments is None:
+                self._device.clear(moment[layer, plane, top : top + len(image)])
+            else:
+                self._put(moments[number], moment[layer, plane], top)
+
+    def prepare(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
+        """Make ready for `advance`: all planes are in, and `step` steps were taken before.
+
+        counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
+        follow; of no use here. A window that shrinks to `counted` would change the grids, and an iteration could
+        not be replayed; so all of a tile is brought up to date, and right it is where the caller's halo reaches.
+        frames: where the windows lie in the image, whose height and width are `image`; None: as this is.
+        """
+        self._step = step
+        for constant in (self._target, self._guides):
+            grid = self._grid("statistics", constant[0].size // (self.shape.height * self._pitch))
+            self._launch("statistics", grid, *constant, *self._size, grid.rows)
+
+    def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        rows = self._layers[layer, plane, top : top + len(out)]
+        out[...] = self._device.download(rows, self.shape.width)
+
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
+        of_all = (self._first, self._second)[moment]
+        out[...] = self._device.download(of_all[layer, plane, top : top + len(out)], self.shape.width)
+
+    @property
+    def layers(self) -> FloatArray:
+        """The layers as they stand, (N, C, H, W) float32: a copy."""
+        return self._device.download(self._layers, self.shape.width)
+
+    @property
+    def gradient(self) -> FloatArray:
+        """The gradient of the last evaluation in the per-pixel measure, (N, C, H, W) float32: a copy."""
+        return self._device.download(self._gradient, self.shape.width)
+
+    def start(self, layers: npt.NDArray[np.floating]) -> None:
+        """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
+        for layer, images in enumerate(layers):
+            for plane, image in enumerate(images):
+                self.put_layer(layer, plane, image)
+        self._step = 0
+
+    def evaluate(self, moves: Moves | None = None) -> Terms:
+        """Measure the terms at the present layers and leave the gradient there in `gradient`."""
+        self._device.clear(self._turn)
+        self._lay([moves])
+        self._measure()
+        self._sum_up()
+        return self._sums(1)[0].terms(self.pixels, self._objective)
+
+    def iterate(self, rate: float) -> Terms:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        return self.advance([rate])[0].terms(self.pixels, self._objective)
+
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+        """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
+
+        moves: how the sheets of every stack lie at each of these steps; None: unmoved.
+        Raises ValueError for more than BATCH of them.
+        """
+        if len(rates) > BATCH:
+            raise ValueError(f"rates are {len(rates)}: give {BATCH} at the most")
+        lines = np.zeros((BATCH, len(Rates._fields)), dtype=np.float32)
+        for line, rate in zip(lines, rates, strict=False):
+            self._step += 1
+            line[:] = Rates.at(self._step, rate, self._bounds, self._betas)
+        self._device.upload(lines, self._rates)
+        self._device.clear(self._turn)
+        by_step = (None,) * len(rates) if moves is None else moves
+        self._lay([lying for _, lying in zip(rates, by_step, strict=True)])
+        for _ in rates:
+            if self._replay is not None:
+                self._replay()
+                continue
+            self._iteration()
+            if not self._recorded:
+                self._recorded, self._replay = True, self._device.record(self._iteration)
+        return self._sums(len(rates))
+
+    def _lay(self, moves: Sequence[Moves | None]) -> None:
+        """Tell the device how the sheets lie in the next iterations, as far as it matters."""
+
+    def _iteration(self) -> None:
+        """Ask the device for one iteration; everything that changes from one to the next lies in its memory."""
+        self._measure()
+        self._update()
+        self._sum_up()
+
+    def _measure(self) -> None:
+        """Ask the device for the gradient and the sums of the blocks."""
+        raise NotImplementedError("each path has its own")
+
+    def _sum_up(self) -> None:
+        """Ask the device to add up the sums of the blocks and to count the iteration."""
+        raise NotImplementedError("each path has its own")
+
+    def _launch(self, kernel: str, grid: Grid, *arguments: Any, layers: int | None = None) -> None:
+        """Ask the device for a kernel that marches; layers: what it is compiled for, None for all there are."""
+        blocks = (grid.planes, grid.strips, grid.pieces)
+        self._device.launch(kernel, layers or self.shape.layers, blocks, THREADS, *arguments)
+
+    def _grid(self, kernel: str, planes: int, layers: int | None = None) -> Grid:
+        resident = self._device.resident(kernel, layers or self.shape.layers, THREADS)
+        return grid_for(planes, self.shape.height, self.shape.width, resident)
+
+    def _put(self, image: npt.NDArray[np.floating], plane: Any, top: int = 0) -> None:
+        """Put `image` (h, W) into `plane` (H, pitch) on the device from row `top` on."""
+        self._device.upload(np.asarray(image, dtype=np.float32), plane[top : top + len(image)])
+
+    def _sums(self, number: int) -> list[Sums]:
+        """Fetch the first `number` lines of the table."""
+        lines = self._device.download(self._table)[:number].tolist()
+        return [_sums_of(line, self._groups) for line in lines]
+
+
+class Group(NamedTuple):
+    """One whole number of an iteration's line of the table: the sum over some blocks."""
+
+    term: str
+    number: int
+    """Which of the term's values it is a part of."""
+    factor: int = 1
+    """By which it is multiplied."""
+
+
+def groups_of(objective: Objective, layers: int) -> list[Group]:
+    """Return what a line of the table holds: three of every stack, one of every layer, then other terms."""
+    coarse = 2 ** (ERROR_BITS - COARSE_BITS)
+    groups = []
+    for stack in range(len(objective.stacks)):
+        groups += [Group("stack_ssim", stack), Group("stack_mse", stack, coarse), Group("stack_mse", stack)]
+    groups += [Group("guide_ssim", layer) for layer in range(layers)]
+    groups += [Group("leak", number) for number, _ in enumerate(objective.sheets(BY_NAME["leak"]))]
+    groups += [Group(term.name, layer) for term in objective.own_passes for layer in range(layers)]
+    return groups
+
+
+def _sums_of(line: list[int], groups: Sequence[Group]) -> Sums:
+    """Return the sums that a line of the table holds."""
+    found: dict[str, list[Exact]] = {group.term: [] for group in groups}
+    for value, (term, number, factor) in zip(line, groups, strict=True):
+        part: Exact = float("nan") if value == NONE else value * factor
+        if number < len(found[term]):
+            found[term][number] += part
+        else:
+            found[term].append(part)
+    return Sums((term, tuple(values)) for term, values in found.items())

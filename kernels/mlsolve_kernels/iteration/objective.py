@@ -1,0 +1,209 @@
+"""What is minimised (docs/maths.md §2): stacks, weights by the name of a term, labelled sums; for every backend."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from ..exact import Exact
+from ..light import declared
+from ..terms import BY_NAME, OWN_PASSES, TERMS, ActsOn, Term
+from ..window import REACH
+
+
+class Shape(NamedTuple):
+    """How many layers of how many colour planes, and how large."""
+
+    layers: int
+    planes: int
+    height: int
+    width: int
+
+
+class Terms(dict[str, tuple[float, ...]]):
+    """What one evaluation measured: by the name of a term the mean of each thing it acts on (terms/)."""
+
+
+class Sums(dict[str, tuple[Exact, ...]]):
+    """What one evaluation of a part of an image measured, as Terms, but sums in the quanta of the terms.
+
+    Parts add up to the whole, in any order, to the last bit (exact.py).
+    """
+
+    def plus(self, other: "Sums") -> "Sums":
+        """Return the sums of both parts. Raises ValueError if they measured different terms."""
+        if self.keys() != other.keys():
+            raise ValueError(f"sums of {', '.join(self)} cannot be added to sums of {', '.join(other)}")
+        return Sums(
+            (name, tuple(a + b for a, b in zip(sums, other[name], strict=True))) for name, sums in self.items()
+        )
+
+    def terms(self, pixels: int, objective: "Objective") -> Terms:
+        """Return the terms of an image that has so many pixels in all its planes together."""
+        result = Terms()
+        for name, sums in self.items():
+            quanta, shares = pixels * 2.0 ** BY_NAME[name].bits, objective.shares(BY_NAME[name], len(sums))
+            result[name] = tuple(float(one / (quanta * share)) for one, share in zip(sums, shares, strict=True))
+        return result
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is asked of one arrangement of the layers: to look like a target."""
+
+    scale: float
+    """The encoded exposure e^(1/2.2), by which the light through the sheets is divided."""
+    weights: Mapping[str, float] = field(hash=False)
+    """Weights of the terms that act on a stack or on its sheets, by name; one that is missing is 0."""
+    layers: tuple[int, ...] | None = None
+    """The layers that lie there, counted from 0; None: all of them, and none is moved. Terms of sheets need them
+    named."""
+    share: float = 1.0
+    """Mean weight of the target's pixels; the terms are divided by it."""
+    weighted: bool = False
+    """Whether its pixels have weights of their own."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a weight of no such term, or of sheets that have no names."""
+        _check(self.weights, ("stack", "sheet"))
+        if self.layers is None and any(weight for weight in _of(self.weights, "sheet")):
+            raise ValueError("a term that acts on the sheets of a stack needs its layers named")
+
+    def weight(self, name: str) -> float:
+        """Return the weight of the term `name`."""
+        return self.weights.get(name, 0.0)
+
+    def sheets(self, layers: int) -> tuple[int, ...]:
+        """Return the layers that lie there, of so many."""
+        return tuple(range(layers)) if self.layers is None else self.layers
+
+
+@dataclass(frozen=True)
+class Objective:
+    """loss = Σ_stacks Σ_terms weight · cost(stack) + Σ_stacks Σ_terms weight · Σ_sheets cost(sheet)
+    + Σ_terms weight · Σ_layers cost(layer),
+
+    where the cost is 1 - value for terms that reward, and the value for the others.
+    """
+
+    stacks: tuple[Stack, ...]
+    weights: Mapping[str, float] = field(hash=False)
+    """Weights of the terms that act on layers, by name; one that is missing is 0."""
+    disc: bool = False
+    """Whether nothing counts outside the largest circle, where the sheets are clear."""
+    share: float = 1.0
+    """Which part of the pixels lies in it."""
+    light: str = "power"
+    """How sheets let light through: the name of a folder of light/."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a weight of no such term."""
+        _check(self.weights, ("layer",))
+
+    def weight(self, name: str) -> float:
+        """Return the weight of the term `name`, which acts on layers."""
+        return self.weights.get(name, 0.0)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms that are measured: those with a weight somewhere, and those that always are."""
+        return tuple(term for term in TERMS if term.always or self._counts(term))
+
+    @property
+    def own_passes(self) -> tuple[Term, ...]:
+        """Those of them that the generic pass over layers runs."""
+        return tuple(term for term in OWN_PASSES if self._counts(term))
+
+    @property
+    def hidden(self) -> bool:
+        """Whether a stack has a term that acts on its sheets."""
+        return any(weight for stack in self.stacks for weight in _of(stack.weights, "sheet"))
+
+    @property
+    def still(self) -> bool:
+        """Whether no layer is ever moved."""
+        return all(stack.layers is None for stack in self.stacks)
+
+    @property
+    def couples_planes(self) -> bool:
+        """Whether an iteration of one plane depends on the others."""
+        return declared(self.light).couples_planes or any(term.couples_planes for term in self.terms)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels away an iteration looks, on unmoved sheets."""
+        return max(REACH, *(term.reach for term in self.terms))
+
+    def shares(self, term: Term, count: int) -> tuple[float, ...]:
+        """Return for each of the `count` values of `term` by which share of the pixels its mean is divided."""
+        if term.acts_on == "layer":
+            return (self.share,) * count
+        if term.acts_on == "stack":
+            return tuple(stack.share for stack in self.stacks)
+        return tuple(stack.share for stack, _ in self.sheets(term))
+
+    def sheets(self, term: Term) -> Iterator[tuple[Stack, int]]:
+        """Yield every stack whose sheets `term` acts on, with each of its layers in turn."""
+        for stack in self.stacks:
+            if stack.weight(term.name):
+                yield from ((stack, layer) for layer in stack.layers or ())
+
+    def loss(self, terms: Terms) -> float:
+        """Return the loss that `terms` amount to."""
+        costs = {name: [1 - one if BY_NAME[name].rewards else one for one in terms[name]] for name in terms}
+        measured = {
+            kind: [BY_NAME[name] for name in terms if BY_NAME[name].acts_on == kind]
+            for kind in ("stack", "sheet", "layer")
+        }
+        result = sum(
+            sum(stack.weight(term.name) * costs[term.name][number] for term in measured["stack"])
+            for number, stack in enumerate(self.stacks)
+        )
+        for term in measured["sheet"]:
+            of_sheets = zip(self.sheets(term), costs[term.name], strict=True)
+            result += sum(stack.weight(term.name) * cost for (stack, _), cost in of_sheets)
+        for term in measured["layer"]:
+            result += self.weight(term.name) * sum(costs[term.name])
+        return result
+
+    def _counts(self, term: Term) -> bool:
+        of_layers = term.acts_on == "layer"
+        return any(one.weight(term.name) != 0 for one in ((self,) if of_layers else self.stacks))
+
+
+def one_stack(scale: float, ssim_weight: float, mse_weight: float, guide_weight: float) -> Objective:
+    """Return the objective of a single target for a stack of all layers as they are."""
+    stack = Stack(scale, {"stack_ssim": ssim_weight, "stack_mse": mse_weight})
+    return Objective((stack,), {"guide_ssim": guide_weight})
+
+
+class Weights(NamedTuple):
+    """The weights that the passes with several terms take, float32; the terms' shares are in them."""
+
+    stack_ssim: np.float32
+    stack_mse: np.float32
+    guide_ssim: np.float32
+    leak: np.float32
+
+    @classmethod
+    def of(cls, objective: Objective, number: int = 0) -> "Weights":
+        """Return those of stack `number` of `objective`."""
+        return cls(*(weight_of(objective, BY_NAME[name], number) for name in cls._fields))
+
+
+def weight_of(objective: Objective, term: Term, number: int = 0) -> np.float32:
+    """Return the weight of `term`, of stack `number` if it acts on stacks or sheets, divided by its share."""
+    one: Stack | Objective = objective if term.acts_on == "layer" else objective.stacks[number]
+    return np.float32(one.weight(term.name) / one.share)
+
+
+def _of(weights: Mapping[str, float], acts_on: ActsOn) -> list[float]:
+    return [weight for name, weight in weights.items() if BY_NAME[name].acts_on == acts_on]
+
+
+def _check(weights: Mapping[str, float], acts_on: tuple[ActsOn, ...]) -> None:
+    known = [term.name for term in TERMS if term.acts_on in acts_on]
+    for name in weights:
+        if name not in known:
+            raise ValueError(f"weights has {name!r}: use {', '.join(known)}")

@@ -1,0 +1,124 @@
+"""float64 reference of the whole objective, its gradient, and iterations (docs/maths.md §2, §5, §9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..adam.reference import step
+from ..light import reference_of as light_reference
+from ..placement.move import STILL, Move
+from ..placement.reference import give_back, place
+from ..terms import Term, part_of
+from .objective import Objective, Stack, Terms
+
+Images = npt.NDArray[np.floating]
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """What the layers are compared with, stack by stack, and how they lie there."""
+
+    targets: Images
+    """(M, C, H, W)."""
+    moves: Sequence[Sequence[Move]] | None = None
+    """Of every sheet of every stack; None: unmoved."""
+    weights: Sequence[Images | None] | None = None
+    """Of each stack's pixels, (H, W); None: 1."""
+    disc: Images | None = None
+    """(H, W), 1 where guides count and layers may change, else 0; None: 1."""
+
+    def of(self, number: int, stack: Stack, layers: Images) -> tuple[Array, Array, list[int], list[Move]]:
+        """Return placed sheets (K, C, H, W) of a stack, weights of its pixels (H, W), its layers, their moves."""
+        numbers = list(stack.sheets(len(layers)))
+        moves = [STILL] * len(numbers) if self.moves is None else list(self.moves[number])
+        sheets = np.stack([place(layers[k], move) for k, move in zip(numbers, moves, strict=True)])
+        weights = None if self.weights is None else self.weights[number]
+        counts = np.ones(layers.shape[-2:]) if weights is None else np.asarray(weights, dtype=np.float64)
+        return sheets, counts if self.disc is None else counts * self.disc, numbers, moves
+
+    def inside(self, layers: Images) -> Array:
+        """Return the weights of the layers' pixels, (H, W)."""
+        return np.ones(layers.shape[-2:]) if self.disc is None else np.asarray(self.disc, dtype=np.float64)
+
+
+def terms(layers: Images, arranged: "Arranged | Images", guides: Images, objective: Objective) -> Terms:
+    """Return the terms at `layers` (N, C, H, W), `guides` (N, C, H, W); arranged: targets, or one (C, H, W)."""
+    arranged, light = _arranged(arranged), light_reference(objective.light)
+    found: dict[str, list[float]] = {term.name: [] for term in objective.terms}
+    pixels = layers[0].size
+    for number, (stack, target) in enumerate(zip(objective.stacks, arranged.targets, strict=True)):
+        sheets, counts, _, _ = arranged.of(number, stack, layers)
+        composite = light.compose(sheets, stack.scale)
+        for term in objective.terms:
+            looked_at = {"stack": [composite], "sheet": sheets if stack.weight(term.name) else []}
+            for image in looked_at.get(term.acts_on, []):
+                value = part_of(term, "reference").value(image, target, counts)
+                found[term.name].append(value / (pixels * stack.share))
+    inside = arranged.inside(layers)
+    for term in objective.terms:
+        if term.acts_on == "layer":
+            value = part_of(term, "reference").value
+            found[term.name] += [
+                value(layer, guide, inside) / (pixels * objective.share)
+                for layer, guide in zip(layers, guides, strict=True)
+            ]
+    return Terms((name, tuple(values)) for name, values in found.items())
+
+
+def gradient(layers: Images, arranged: "Arranged | Images", guides: Images, objective: Objective) -> Array:
+    """Return C·H·W times the gradient of the loss with respect to `layers`, (N, C, H, W).
+
+    Times C·H·W: the per-pixel measure in which Adam works (docs/maths.md §5).
+    """
+    arranged, light = _arranged(arranged), light_reference(objective.light)
+    result = np.zeros(layers.shape)
+    for number, (stack, target) in enumerate(zip(objective.stacks, arranged.targets, strict=True)):
+        sheets, counts, numbers, moves = arranged.of(number, stack, layers)
+        composite = light.compose(sheets, stack.scale)
+        by_composite = np.zeros(composite.shape)
+        for term in objective.terms:
+            if term.acts_on == "stack":
+                slope = part_of(term, "reference").gradient(composite, target, counts)
+                by_composite += _sign(term) * stack.weight(term.name) * slope
+        by_sheets = light.compose_gradient(sheets, stack.scale, by_composite)
+        for k, (sheet, layer, move) in enumerate(zip(sheets, numbers, moves, strict=True)):
+            for term in objective.terms:
+                if term.acts_on == "sheet" and stack.weight(term.name):
+                    slope = part_of(term, "reference").gradient(sheet, target, counts)
+                    by_sheets[k] += _sign(term) * stack.weight(term.name) * slope
+            result[layer] += give_back(by_sheets[k] / stack.share, move)
+    inside = arranged.inside(layers)
+    for term in objective.terms:
+        if term.acts_on == "layer":
+            weight, slope_of = objective.weight(term.name) / objective.share, part_of(term, "reference").gradient
+            for k, (layer, guide) in enumerate(zip(layers, guides, strict=True)):
+                result[k] += _sign(term) * weight * slope_of(layer, guide, inside)
+    return np.asarray(result * (inside != 0))
+
+
+def iterate(
+    layers: Array,
+    target: Array,
+    guides: Array,
+    objective: Objective,
+    rates: list[float],
+    bounds: tuple[float, float],
+    betas: tuple[float, float],
+) -> Array:
+    """Return `layers` after one step of Adam per entry of `rates`, from moments of zero."""
+    moments = (np.zeros_like(layers), np.zeros_like(layers))
+    for t, rate in enumerate(rates, start=1):
+        slope = gradient(layers, target, guides, objective)
+        layers, moments = step(layers, moments, slope, t, rate, bounds, betas)
+    return layers
+
+
+def _sign(term: Term) -> int:
+    return -1 if term.rewards else 1
+
+
+def _arranged(arranged: "Arranged | Images") -> Arranged:
+    return arranged if isinstance(arranged, Arranged) else Arranged(np.asarray(arranged)[np.newaxis])

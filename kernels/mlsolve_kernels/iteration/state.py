@@ -1,0 +1,249 @@
+"""What an iteration on the CPU works on, whichever path it takes."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..adam.step import Rates
+from ..exact import Exact, quanta
+from ..lanes import LANES
+from ..layout import (
+    BLOCK,
+    FloatArray,
+    SumArray,
+    Window,
+    from_strips,
+    masks_of,
+    put_plane,
+    stored,
+    strips_for,
+    take_plane,
+    whole,
+    window_around,
+)
+from ..light import declared
+from ..placement.frames import WHOLE, Frame
+from ..placement.move import Moves
+from ..region import Region
+from ..ssim.cpu import find_statistics
+from ..ssim.stream import Constant, new_streams, streams_bytes
+from ..terms import BY_NAME
+from ..threads import Team
+from ..window import REACH
+from .objective import Objective, Shape, Sums, Terms, Weights
+
+S = TypeVar("S", bound="State")
+
+
+def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
+    """Return the memory that a state of `shape` with so many targets, for a team of so many workers, takes."""
+    strips = strips_for(shape.height, shape.width)
+    length = strips.groups * LANES
+    rows = strips.across * strips.height + BLOCK
+    values = (6 * shape.layers + 3 * stacks) * shape.planes
+    row_sums = (shape.layers + 2 * stacks) * shape.planes * strips.across * strips.height
+    return 4 * values * rows * length + 8 * row_sums + streams_bytes(workers, shape.layers + 1, strips)
+
+
+class State:
+    """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
+
+    Per pixel, plane and layer six float32: layer, two moments, guide and its two statistics; per pixel, plane and
+    stack three more for the target; and some per cent for the halos of the strips.
+
+    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `prepare` says what of it counts.
+    Several windows of one image (placement/frames.py) lie in it like so many planes, window by window.
+    """
+
+    batch: int = 1
+    """Iterations that `advance` is best given at a time: the terms of each are at hand when it ends."""
+
+    windows: int = 1
+    """Windows of one image that its planes hold."""
+
+    def __init__(
+        self,
+        target: npt.NDArray[np.floating],
+        guides: npt.NDArray[np.floating],
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        team: Team,
+    ) -> None:
+        """Prepare to solve for `target` (C, H, W) and `guides` (N, C, H, W), encoded transmittance in [0, 1].
+
+        bounds: the printable range of encoded transmittance (low, high), 0 < low < high ≤ 1.
+        betas: the decay rates of Adam's moments.
+        """
+        self._make(Shape(*guides.shape), objective, bounds, betas, team)
+        for plane, image in enumerate(target):
+            self.put_target(plane, image)
+        for layer, images in enumerate(guides):
+            for plane, image in enumerate(images):
+                self.put_guide(layer, plane, image)
+        self.prepare()
+
+    @classmethod
+    def blank(
+        cls: type[S],
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        team: Team,
+        windows: int = 1,
+    ) -> S:
+        """Return one of `shape` that is still to be filled; shape.planes: those of all windows together."""
+        state = cls.__new__(cls)
+        state.windows = windows
+        state._make(shape, objective, bounds, betas, team)
+        return state
+
+    def _make(
+        self,
+        shape: Shape,
+        objective: Objective,
+        bounds: tuple[float, float],
+        betas: tuple[float, float],
+        team: Team,
+    ) -> None:
+        self.shape = shape
+        self.pixels = shape.planes * shape.height * shape.width
+        self._bounds = bounds
+        self._betas = betas
+        self._team = team
+        self._step = 0
+        self._objective = objective
+        self._weights = Weights.of(objective)
+        self._light = declared(objective.light).constants(objective.stacks[0].scale)
+        self._strips = strips_for(shape.height, shape.width)
+        self._allocate()
+
+    def _allocate(self) -> None:
+        (count, planes, height, _), strips = self.shape, self._strips
+        targets = len(self._objective.stacks) * planes
+        self._target = Constant(*(stored(strips, targets) for _ in range(3)))
+        self._guides = Constant(*(stored(strips, count * planes) for _ in range(3)))
+        self._layers, self._first, self._second = (stored(strips, count, planes) for _ in range(3))
+        self._streams = new_streams(self._team.workers, count + 1, strips)
+        self._target_sums = tuple(np.zeros((targets, strips.across, height)) for _ in range(2))
+        self._guide_sums = np.zeros((count * planes, strips.across, height))
+
+    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of a stack's target.
+
+        top: the first of them; without it `image` is the whole plane. Here as elsewhere several threads may put
+        rows of their own at a time.
+        """
+        put_plane(image, self._strips, self._target.image[stack * self.shape.planes + plane], top)
+
+    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
+        put_plane(image, self._strips, self._guides.image[layer * self.shape.planes + plane], top)
+
+    def put_layer(
+        self,
+        layer: int,
+        plane: int,
+        image: npt.NDArray[np.floating],
+        moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
+        top: int = 0,
+    ) -> None:
+        """Take `image` (h, W), clamped to the bounds, and its moments, None for zeros, as rows of a layer."""
+        low, high = (np.float32(bound) for bound in self._bounds)
+        put_plane(np.clip(image, low, high), self._strips, self._layers[layer, plane], top)
+        for number, moment in enumerate((self._first, self._second)):
+            if moments is None:
+                moment[layer, plane, :, top : top + len(image)] = 0
+            else:
+                put_plane(moments[number], self._strips, moment[layer, plane], top)
+
+    def prepare(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
+        """Make ready for `advance`: all planes are in, and `step` steps were taken before.
+
+        counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
+        follow, and only what `counted` depends on needs to be right after them; None: everything stays right, as it
+        is for an image that has nothing beyond its borders. frames: where the windows lie in the image, whose
+        height and width are `image`; None: as this is.
+        """
+        self._step = step
+        whole_of = Region(0, self.shape.height, 0, self.shape.width)
+        self._counted = tuple(counted) if counted is not None else (whole_of,) * self.windows
+        self._to_come = iterations
+        self._masks = masks_of(self._strips, None if counted is None else self._counted[0])
+        for sums in (*self._target_sums, self._guide_sums):
+            sums.fill(0)
+        for constant in (self._target, self._guides):
+            find_statistics(constant, self._strips, self._streams, self._team)
+
+    def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        take_plane(self._layers[layer, plane], self._strips, out, top)
+
+    def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
+        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
+        take_plane((self._first, self._second)[moment][layer, plane], self._strips, out, top)
+
+    @property
+    def layers(self) -> FloatArray:
+        """The layers as they stand, (N, C, H, W) float32: a copy."""
+        return from_strips(self._layers, self._strips)
+
+    def start(self, layers: npt.NDArray[np.floating]) -> None:
+        """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
+        for layer, images in enumerate(layers):
+            for plane, image in enumerate(images):
+                self.put_layer(layer, plane, image)
+        self._step = 0
+
+    def measure(self, rate: float) -> Sums:
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        raise NotImplementedError("each path has its own")
+
+    def iterate(self, rate: float) -> Terms:
+        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        return self.measure(rate).terms(self.pixels, self._objective)
+
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+        """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
+
+        moves: how the sheets of every stack lie at each of these steps; None: unmoved.
+        """
+        return [self.measure(rate) for rate in rates]
+
+    def _next_rates(self, rate: float) -> Rates:
+        """Count a step and return its constants."""
+        self._step += 1
+        return Rates.at(self._step, rate, self._bounds, self._betas)
+
+    def _next_window(self) -> Window:
+        """Return what has to be right after the next iteration."""
+        if self._to_come is None:
+            return whole(self._strips)
+        self._to_come -= 1
+        return window_around(self._strips, self._counted[0], REACH * self._to_come)
+
+    def _sums(self) -> Sums:
+        """Add the row sums up."""
+        stacks, layers = len(self._objective.stacks), self.shape.layers
+        return Sums(
+            stack_ssim=self._by_group("stack_ssim", self._target_sums[0], stacks),
+            stack_mse=self._by_group("stack_mse", self._target_sums[1], stacks),
+            guide_ssim=self._by_group("guide_ssim", self._guide_sums, layers),
+        )
+
+    def _by_group(self, term: str, sums: SumArray, groups: int) -> tuple[Exact, ...]:
+        """Return the totals of a term's row sums (groups·planes, across, H) by group, of the rows that count."""
+        bits = BY_NAME[term].bits
+        by_window = sums.reshape(groups, self.windows, -1, *sums.shape[1:])
+        rows = [by_window[:, w, ..., one.top : one.bottom] for w, one in enumerate(self._counted)]
+        return tuple(sum(quanta(part[group], bits) for part in rows) for group in range(groups))

@@ -1,0 +1,276 @@
+"""The iteration on the CPU, step by step, for any objective.
+
+For every stack: its sheets are placed, composed and compared with the target; the gradient by each placed sheet
+comes back through the light and then through its placement. Then the terms of the layers are added, and the layers
+are moved. What `sweep` takes it does in one pass over memory, and gives the same bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..lanes import LANES
+from ..layout import (
+    BLOCK,
+    FloatArray,
+    aligned_zeros,
+    exchange_halos,
+    from_strips,
+    masks_of,
+    put_plane,
+    stored,
+    strips_for,
+)
+from ..light import declared
+from ..placement.cpu import carry, tables_bytes, tables_for
+from ..placement.frames import WHOLE, Frame, disc, ways
+from ..placement.move import STILL, Moves
+from ..region import Region
+from ..ssim.stream import Constant
+from ..terms import BY_NAME, Term, part_of
+from ..terms.guide_ssim.cpu import guide_pass
+from ..terms.leak.cpu import leak_pass
+from ..terms.rows import Layers
+from ..terms.stack_ssim.cpu import stack_pass
+from .objective import Objective, Shape, Sums, Terms, Weights, weight_of
+from .passes import adam_pass, light_back_pass, light_pass
+from .state import State, state_bytes
+
+
+class StepwiseWorkspace(State):
+    """The state of an image or a tile with its windows, and the iteration for any objective.
+
+    Besides the state it holds a gradient, the composite of a stack and that stack's placed sheets. Where the leak
+    counts, it holds a gradient of those as well; where not all pixels count alike, weights of pixels; where light
+    couples planes, the gradients by a composite and by its sheets.
+    """
+
+    def _allocate(self) -> None:
+        super()._allocate()
+        (count, planes, height, _), strips, objective = self.shape, self._strips, self._objective
+        self._composite = stored(strips, planes)
+        self._gradient = np.zeros_like(self._layers)
+        self._stacked = [np.array(one.sheets(count), dtype=np.int64) for one in objective.stacks]
+        self._aside = sorted(set(range(count)).difference(*(sheets.tolist() for sheets in self._stacked)))
+        most = max(len(sheets) for sheets in self._stacked)
+        self._placed = stored(strips, most, planes)
+        self._lines = aligned_zeros(self._team.workers, most * LANES)
+        self._tables = tables_for(strips, self._team.workers)
+        leaking = _leaking(objective, count)
+        self._by_sheet = stored(strips, max(leaking), planes) if leaking else None
+        self._leak_sums = np.zeros((sum(leaking), planes, strips.across, height))
+        self._own_passes = {term.name: _own_pass(term) for term in objective.own_passes}
+        self._own_sums = {name: np.zeros((count, planes, strips.across, height)) for name in self._own_passes}
+        self._pixel_weights = [stored(strips, self.windows) if one.weighted else None for one in objective.stacks]
+        self._disc = stored(strips, self.windows) if objective.disc else None
+        light = declared(objective.light)
+        self._lights = [light.constants(one.scale) for one in objective.stacks]
+        self._by_composite = stored(strips, planes) if light.couples_planes else None
+        self._by_placed = np.zeros_like(self._placed) if light.couples_planes else None
+
+    def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
+        """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
+        weights = self._pixel_weights[stack]
+        assert weights is not None, "the objective says that its pixels count alike"
+        put_plane(image, self._strips, weights[window], top)
+
+    def prepare(
+        self,
+        step: int = 0,
+        counted: Sequence[Region] | None = None,
+        iterations: int | None = None,
+        frames: Sequence[Frame] = WHOLE,
+        image: tuple[int, int] | None = None,
+    ) -> None:
+        """Make ready for `advance`, as State says."""
+        super().prepare(step, counted, iterations, frames, image)
+        self._frames = tuple(frames)
+        by_window = [masks_of(self._strips, region) for region in self._counted]
+        self._window_masks = self._masks._replace(counted=np.stack([masks.counted for masks in by_window]))
+        for sums in (self._leak_sums, *self._own_sums.values()):
+            sums.fill(0)
+        self._gradient.fill(0)
+        if self._disc is not None:
+            self._prepare_disc(image or (self.shape.height, self.shape.width))
+
+    def _prepare_disc(self, image: tuple[int, int]) -> None:
+        """Find what of the windows lies in the circle; outside it nothing counts, and the layers are clear."""
+        assert self._disc is not None
+        high = np.float32(self._bounds[1])
+        of_window = self.shape.planes // self.windows
+        inside = self._masks.inside[:, np.newaxis] != 0
+        for window, frame in enumerate(self._frames):
+            put_plane(disc(image, frame, self.shape[2:]), self._strips, self._disc[window])
+            outside = inside & (self._disc[window] == 0)
+            for layer in self._layers:
+                for plane in layer[window * of_window : (window + 1) * of_window]:
+                    plane[outside] = high
+            for weights in self._pixel_weights:
+                if weights is not None:
+                    weights[window] *= self._disc[window]
+
+    @property
+    def gradient(self) -> FloatArray:
+        """The gradient of the last evaluation in the per-pixel measure, (N, C, H, W) float32: a copy."""
+        return from_strips(self._gradient, self._strips)
+
+    def evaluate(self, moves: Moves | None = None) -> Terms:
+        """Measure the terms at the present layers and leave the gradient there in `gradient`."""
+        return self._evaluate(moves).terms(self.pixels, self._objective)
+
+    def _evaluate(self, moves: Moves | None = None) -> Sums:
+        fresh = np.ones(self.shape.layers, dtype=np.bool_)
+        for layer in self._aside:
+            self._gradient[layer].fill(0)
+        leaking = 0
+        for number, sheets in enumerate(self._stacked):
+            lying = (STILL,) * len(sheets) if moves is None else moves[number]
+            leaking += self._evaluate_stack(number, sheets, lying, ~fresh[sheets], leaking)
+            fresh[sheets] = False
+        self._evaluate_guides()
+        for name in self._own_passes:
+            self._evaluate_own(name)
+        return self._sums()
+
+    def _evaluate_stack(
+        self, number: int, sheets: npt.NDArray[np.int64], lying: Any, adds: npt.NDArray[np.bool_], leaking: int
+    ) -> int:
+        """Compare a stack with its target and bring the gradient by its sheets back to the layers.
+
+        adds: whether each layer has a gradient to add to. leaking: leaking sheets of the stacks before; returns how
+        many of this one are.
+        """
+        run, planes, stack = self._team.run, self.shape.planes, self._objective.stacks[number]
+        of_window = planes // self.windows
+        placed, own = self._placed[: len(sheets)], np.arange(len(sheets))
+        target = Constant(*(part[number * planes : (number + 1) * planes] for part in self._target))
+        weights, light = Weights.of(self._objective, number), self._lights[number]
+        pixel_weights = self._pixel_weights[number] if stack.weighted else self._disc
+        common = (self._window_masks, self._strips, self._streams)
+        of_maps = (self._strips, self._tables)
+        there, nothing = ways(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
+        run(carry, self._layers, sheets, placed, own, there, nothing, np.float32(1), *of_maps)
+        run(light_pass, placed, light, of_window, self._composite)
+        by_sheet, found = None, 0
+        if stack.weight("leak") and self._by_sheet is not None:
+            found = len(sheets)
+            by_sheet, sums = self._by_sheet[:found], self._leak_sums[leaking : leaking + found]
+            counts, step = self._counts(pixel_weights)
+            run(leak_pass, placed, target, weights.leak, counts, step, *common, by_sheet, sums)
+        sums_of_stack = tuple(part[number * planes : (number + 1) * planes] for part in self._target_sums)
+        run(
+            stack_pass,
+            self._composite,
+            target,
+            weights.stack_ssim,
+            weights.stack_mse,
+            light,
+            pixel_weights,
+            *common,
+            placed,
+            by_sheet,
+            self._by_composite,
+            self._lines,
+            sums_of_stack,
+        )
+        by_placed = placed
+        if self._by_placed is not None:
+            by_placed = self._by_placed[: len(sheets)]
+            run(light_back_pass, self._by_composite, placed, light, of_window, by_sheet, by_placed, self._lines)
+        back = ways(lying, self._frames, back=True)
+        run(carry, by_placed, own, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
+        return found
+
+    def _evaluate_guides(self) -> None:
+        """Compare every layer with its guide and add what that makes of the gradient."""
+        flat = self._layers.reshape(-1, *self._layers.shape[2:])
+        self._team.run(
+            guide_pass,
+            flat,
+            self._guides,
+            self._weights.guide_ssim,
+            self._disc,
+            self._window_masks,
+            self._strips,
+            self._streams,
+            self._gradient.reshape(flat.shape),
+            self._guide_sums,
+            self.shape.planes,
+        )
+
+    def _evaluate_own(self, name: str) -> None:
+        """Run the pass that a term of the layers has of its own."""
+        counts, step = self._counts(self._disc)
+        layers = Layers(
+            self._layers,
+            self._guides.image.reshape(self._layers.shape),
+            self._gradient,
+            weight_of(self._objective, BY_NAME[name]),
+            counts,
+            step,
+            self._window_masks,
+            self._strips,
+            self.shape.planes // self.windows,
+            self._streams.lines,
+            self._own_sums[name],
+        )
+        self._team.run(self._own_passes[name], layers)
+
+    def _counts(self, pixel_weights: FloatArray | None) -> tuple[FloatArray, int]:
+        """Return weights of pixels (W, across, H or 1, L), even if all count alike, and the step between rows."""
+        if pixel_weights is None:
+            return np.ascontiguousarray(self._masks.inside[np.newaxis, :, np.newaxis]), 0
+        return pixel_weights, pixel_weights.shape[3]
+
+    def _sums(self) -> Sums:
+        sums, leaking = super()._sums(), len(self._leak_sums)
+        if leaking:
+            flat = self._leak_sums.reshape(-1, *self._leak_sums.shape[2:])
+            sums["leak"] = self._by_group("leak", flat, leaking)
+        for name, of_rows in self._own_sums.items():
+            flat = of_rows.reshape(-1, *of_rows.shape[2:])
+            sums[name] = self._by_group(name, flat, self.shape.layers)
+        return sums
+
+    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+        """Take a step at each of `rates`, the sheets lying as `moves` says of each, None for unmoved."""
+        by_step = (None,) * len(rates) if moves is None else moves
+        return [self.measure(rate, lying) for rate, lying in zip(rates, by_step, strict=True)]
+
+    def measure(self, rate: float, moves: Moves | None = None) -> Sums:
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        sums = self._evaluate(moves)
+        flat = (self._layers.shape[0] * self._layers.shape[1], *self._layers.shape[2:])
+        arrays = (self._layers, self._first, self._second, self._gradient)
+        self._team.run(adam_pass, *(array.reshape(flat) for array in arrays), self._masks, self._next_rates(rate))
+        exchange_halos(self._layers, self._strips, self._team)
+        return sums
+
+
+def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: int = 1) -> int:
+    """Return the memory that a `StepwiseWorkspace` of `shape` for a team of so many workers takes."""
+    strips = strips_for(shape.height, shape.width)
+    sheets = max(len(one.sheets(shape.layers)) for one in objective.stacks)
+    leaking = _leaking(objective, shape.layers)
+    coupled = 1 + sheets if declared(objective.light).couples_planes else 0
+    planes = shape.planes * (shape.layers + 1 + sheets + max(leaking, default=0) + coupled)
+    weights = windows * (objective.disc + sum(one.weighted for one in objective.stacks))
+    plane = (strips.across * strips.height + BLOCK) * strips.groups * LANES
+    own = len(objective.own_passes) * shape.layers
+    row_sums = (sum(leaking) + own) * shape.planes * strips.across * strips.height
+    masks = (windows + 3) * strips.across * strips.groups * LANES
+    state = state_bytes(shape, workers, len(objective.stacks))
+    return state + 4 * ((planes + weights) * plane + masks) + 8 * row_sums + tables_bytes(strips, workers)
+
+
+def _own_pass(term: Term) -> Callable[..., None]:
+    """Return the kernel of a term that has a pass of its own."""
+    found: Callable[..., None] = getattr(part_of(term, "cpu"), f"{term.name}_pass")
+    return found
+
+
+def _leaking(objective: Objective, layers: int) -> list[int]:
+    """Return how many sheets each stack has that must not leak, of the stacks where that counts."""
+    return [len(one.sheets(layers)) for one in objective.stacks if one.weight("leak")]

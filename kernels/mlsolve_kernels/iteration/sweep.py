@@ -1,0 +1,332 @@
+"""One iteration in one sweep over memory: light, SSIMs forward and backward, gradient, Adam, projection.
+
+It takes one stack of unmoved sheets, the terms named in TAKES, and a light that does not couple planes. All else
+goes step by step (stepwise.py). Down every strip of every plane run N + 1 streams side by side, the stack's and the
+layers', BLOCK rows at a time:
+
+    rows index …             the layers enter their streams; their composite enters the stack's
+    rows index - RADIUS …    every stream forms the partials of its SSIM
+    rows index - REACH …     the gradient by the composite; each layer's gradient, its step, its projection
+
+The rings stand in the second-level cache, those of three layers all of them, so layers, moments and constants are
+read once and written once, in place: a row is overwritten when it has entered everything that asks for it. Two
+things are saved beforehand. A worker's neighbours may be ahead of it, so the rows around the borders between the
+workers' shares are copied before the sweep; and a strip's halo holds the old columns of the strips beside it until
+all have been swept.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ..adam.cpu import adam_row
+from ..adam.step import Rates
+from ..blur.cpu import PERIOD
+from ..compiled import kernel
+from ..lanes import LANES, Row, ahead, load, row, store, store_one
+from ..layout import (
+    BLOCK,
+    FloatArray,
+    Masks,
+    Strips,
+    SumArray,
+    Window,
+    aligned_zeros,
+    exchange_halos,
+    strips_for,
+)
+from ..light import declared
+from ..light.cpu import Planes, chain_row, compose_row
+from ..ssim.stream import (
+    RINGS,
+    Constant,
+    Piece,
+    Stream,
+    Streams,
+    constant_rows,
+    derive,
+    enter,
+    enter_nothing,
+    gradient_rows,
+    mask_rows,
+    piece_within,
+    pitch_of,
+    stream_of,
+)
+from ..terms.stack_mse.cpu import blend_row, squared_error_row
+from ..threads import share_of
+from ..window import RADIUS, REACH
+from .objective import Objective, Shape, Sums, Weights
+from .state import State, state_bytes
+
+TAKES: Final = {"stack_ssim", "stack_mse", "guide_ssim"}
+"""The terms that the sweep is made of; all are summed, whatever their weights."""
+
+
+def can_run(objective: Objective) -> bool:
+    """Tell whether the sweep takes `objective`: one stack of unmoved layers, TAKES, all pixels counting alike."""
+    return (
+        len(objective.stacks) == 1
+        and objective.still
+        and not (objective.stacks[0].weighted or objective.disc)
+        and not declared(objective.light).couples_planes
+        and {term.name for term in objective.terms} == TAKES
+    )
+
+
+class Sheets(NamedTuple):
+    """The Rows of the N layers in one strip of one plane: those of the first, and how far it is to the next."""
+
+    number: int
+    stride: int
+    """From a layer to the next, in float32."""
+    sums_stride: int
+    rings_stride: int
+    x: Row
+    first: Row
+    second: Row
+    guide: Constant
+    ssim_sums: Row
+    rings: Row
+    above: Row
+    """(N, 2·REACH, L): the layers around the upper border of the worker's share, …"""
+    below: Row
+    """… and around the lower one."""
+
+
+class Stack(NamedTuple):
+    """The Rows of the composite of the layers, and of the target."""
+
+    stream: Stream
+    target: Constant
+    ssim_sums: Row
+    error_sums: Row
+    composite: Row
+    """(L,): where a row of the composite is formed."""
+    by_composite: Row
+    """(BLOCK, pitch): the gradient by it."""
+
+
+class Settings(NamedTuple):
+    """What is the same for all of them."""
+
+    weights: Weights
+    light: tuple[np.float32, ...]
+    rates: Rates
+    mask: Masks
+    window: Window
+
+
+@kernel
+def save_borders(layers: FloatArray, strips: Strips, window: Window, borders: FloatArray, workers: int) -> None:
+    """Copy the REACH rows above and below where each worker's share begins into borders[worker] (N, 2·REACH, L).
+
+    It is little, and done by one thread: waking the others would take longer.
+    """
+    count, planes, _, height, length = layers.shape
+    rows = planes * (window.right - window.left) * (window.bottom - window.top)
+    for worker in range(workers):
+        start, _ = share_of(rows, worker, workers)
+        if start == rows:
+            continue
+        piece = piece_within(start, rows, strips, window)
+        for k in range(count):
+            for slot in range(2 * REACH):
+                r = piece.first - REACH + slot
+                if 0 <= r < height:
+                    here = row(layers, (k, piece.plane, piece.strip, r))
+                    there = row(borders, (worker, k, slot))
+                    for at in range(0, length, LANES):
+                        store(there, at, load(here, at))
+
+
+@kernel
+def sweep(
+    layers: FloatArray,
+    moments: tuple[FloatArray, FloatArray],
+    target: Constant,
+    guides: Constant,
+    weights: Weights,
+    light: tuple[np.float32, ...],
+    rates: Rates,
+    masks: Masks,
+    strips: Strips,
+    window: Window,
+    streams: Streams,
+    borders: FloatArray,
+    sums: tuple[SumArray, SumArray, SumArray],
+    worker: int,
+    workers: int,
+) -> None:
+    """Take one step: one worker's share of the rows of `window`; nothing outside it changes.
+
+    layers, moments: (N, C, across, H, L), changed in place; guides: planes N·C. sums: receive the row sums of the
+    target's SSIM and squared error (C, across, H) and of the guides' SSIM (N·C, across, H).
+    """
+    count, planes, _, height, length = layers.shape
+    rows = planes * (window.right - window.left) * (window.bottom - window.top)
+    start, stop = share_of(rows, worker, workers)
+    while start < stop:
+        piece = piece_within(start, stop, strips, window)
+        at = (piece.plane, piece.strip)
+        sheets = Sheets(
+            count,
+            planes * strips.across * height * length,
+            planes * strips.across * height,
+            RINGS * PERIOD * pitch_of(length),
+            row(layers, (0, *at)),
+            row(moments[0], (0, *at)),
+            row(moments[1], (0, *at)),
+            constant_rows(guides, *at),
+            row(sums[2], at),
+            row(streams.rings, (worker,)),
+            row(borders, (worker,)),
+            row(borders, (worker + 1,)),
+        )
+        stack = Stack(
+            stream_of(streams, worker, count),
+            constant_rows(target, *at),
+            row(sums[0], at),
+            row(sums[1], at),
+            row(streams.rows, (worker, 0)),
+            row(streams.rows, (worker, 1)),
+        )
+        settings = Settings(weights, light, rates, mask_rows(masks, piece.strip), window)
+        gradient = row(streams.rows, (worker, 2))
+        for index in range(piece.first - REACH, piece.last + REACH, BLOCK):
+            for r in range(index, index + BLOCK):
+                _enter_row(sheets, stack, settings, piece, r)
+            if index >= piece.first:
+                _advance_stack(stack, settings, piece, index)
+                for k in range(count):
+                    stream = stream_of(streams, worker, k)
+                    _advance_layer(sheets, k, stream, stack.by_composite, settings, piece, index, gradient)
+        start += piece.last - piece.first
+
+
+@kernel
+def _enter_row(sheets: Sheets, stack: Stack, settings: Settings, piece: Piece, r: int) -> None:
+    """Let row `r` of the layers and of their composite into the streams.
+
+    Beyond the piece, but within the window, the layers come from the saved borders, for somebody else changes
+    them; beyond the image all is zero.
+    """
+    length, window = piece.length, settings.window
+    if not 0 <= r < piece.height or r >= piece.last + REACH:
+        for stream in range(sheets.number + 1):
+            enter_nothing(ahead(sheets.rings, stream * sheets.rings_stride), r, length)
+        return
+    for k in range(sheets.number):
+        slot = k * 2 * REACH + REACH
+        if window.top <= r < piece.first:
+            x = ahead(sheets.above, (slot + r - piece.first) * length)
+        elif piece.last <= r < window.bottom:
+            x = ahead(sheets.below, (slot + r - piece.last) * length)
+        else:
+            x = ahead(sheets.x, k * sheets.stride + r * length)
+        guide = ahead(sheets.guide.image, k * sheets.stride + r * length)
+        enter(x, guide, ahead(sheets.rings, k * sheets.rings_stride), r, length)
+    entered = ahead(sheets.rings, r % PERIOD * pitch_of(length))
+    planes = Planes(0, 1, 0)
+    compose_row(settings.light, entered, sheets.rings_stride, sheets.number, planes, stack.composite, length)
+    enter(stack.composite, ahead(stack.target.image, r * length), stack.stream.rings, r, length)
+
+
+@kernel
+def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int) -> None:
+    """Form the stack's partials from row index - RADIUS on, the gradient by the composite from index - REACH on."""
+    length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
+    derive(stack.stream, stack.target, settings.mask, piece, index - RADIUS, stack.ssim_sums)
+    ready = index - REACH
+    if ready < piece.first:
+        return
+    gradient_rows(stack.stream, stack.target, ready, stack.by_composite, length)
+    for r in range(ready, min(ready + BLOCK, piece.last)):
+        x, y = ahead(stack.stream.rings, r % PERIOD * pitch), ahead(stack.target.image, r * length)
+        here = ahead(stack.by_composite, (r - ready) * pitch)
+        store_one(stack.error_sums, r, squared_error_row(x, y, settings.mask.counted, length))
+        blend_row(weights.stack_ssim, weights.stack_mse, x, y, here, here, length)
+
+
+@kernel
+def _advance_layer(
+    sheets: Sheets,
+    k: int,
+    stream: Stream,
+    by_composite: Row,
+    settings: Settings,
+    piece: Piece,
+    index: int,
+    gradient: Row,
+) -> None:
+    """Form the partials of layer `k` from row index - RADIUS on, its gradient and step from index - REACH on."""
+    length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
+    sheet, all_guides = k * sheets.stride, sheets.guide
+    guide = Constant(
+        ahead(all_guides.image, sheet), ahead(all_guides.mean, sheet), ahead(all_guides.variance, sheet)
+    )
+    derive(stream, guide, settings.mask, piece, index - RADIUS, ahead(sheets.ssim_sums, k * sheets.sums_stride))
+    ready = index - REACH
+    if ready < piece.first:
+        return
+    gradient_rows(stream, guide, ready, gradient, length)
+    for r in range(ready, min(ready + BLOCK, piece.last)):
+        chain_row(
+            settings.light,
+            ahead(by_composite, (r - ready) * pitch),
+            ahead(sheets.rings, r % PERIOD * pitch),
+            sheets.rings_stride,
+            sheets.number,
+            k,
+            weights.guide_ssim,
+            ahead(gradient, (r - ready) * pitch),
+            ahead(gradient, (r - ready) * pitch),
+            length,
+        )
+        adam_row(
+            ahead(sheets.x, sheet + r * length),
+            ahead(sheets.first, sheet + r * length),
+            ahead(sheets.second, sheet + r * length),
+            ahead(gradient, (r - ready) * pitch),
+            settings.mask.own,
+            settings.rates,
+            length,
+        )
+
+
+def workspace_bytes(shape: Shape, workers: int) -> int:
+    """Return the memory that a `CpuWorkspace` of `shape` for a team of so many workers takes."""
+    length = strips_for(shape.height, shape.width).groups * LANES
+    return state_bytes(shape, workers) + 4 * (workers + 1) * shape.layers * 2 * REACH * length
+
+
+class CpuWorkspace(State):
+    """The state of one image or tile, and the iteration in one sweep."""
+
+    def _allocate(self) -> None:
+        super()._allocate()
+        count, _, _, _, length = self._layers.shape
+        self._borders = aligned_zeros(self._team.workers + 1, count, 2 * REACH, length)
+
+    def measure(self, rate: float) -> Sums:
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        window = self._next_window()
+        save_borders(self._layers, self._strips, window, self._borders, self._team.workers)
+        self._team.run(
+            sweep,
+            self._layers,
+            (self._first, self._second),
+            self._target,
+            self._guides,
+            self._weights,
+            self._light,
+            self._next_rates(rate),
+            self._masks,
+            self._strips,
+            window,
+            self._streams,
+            self._borders,
+            (*self._target_sums, self._guide_sums),
+        )
+        exchange_halos(self._layers, self._strips, self._team)
+        return self._sums()

@@ -1,1 +1,0 @@
-"""Squared error and its gradient."""

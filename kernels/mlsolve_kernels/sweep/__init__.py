@@ -1,1 +1,0 @@
-"""The whole iteration in one pass over memory."""

@@ -1,0 +1,1 @@
+"""1 - SSIM of a layer and its guide (docs/maths.md §2)."""

@@ -1,0 +1,15 @@
+"""What the leak declares."""
+
+from typing import Final
+
+from ...exact import SSIM_BITS
+from ...window import REACH
+from ..term import Term
+
+TERM: Final = Term(
+    name="leak",
+    acts_on="sheet",
+    bits=SSIM_BITS,
+    reach=REACH,
+    option="hide_weight",
+)
