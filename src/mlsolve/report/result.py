@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..errors import InputError
 from ..job.job import Job, relative_name
 from ..pictures import picture_files
@@ -16,6 +15,7 @@ from ..scoring.bands import Scoring
 from ..scoring.scores import StackScores
 from ..solving.balance import Balance
 from ..solving.history import History
+from ..version import __version__
 from .contact_sheet import sheet_bands, sheet_size
 
 
