@@ -56,7 +56,7 @@ def test_pictures_as_users_hold_them():
     np.testing.assert_allclose(fit_image(codes, (40, 20)), expected, atol=1e-6)
     np.testing.assert_allclose(fit_image(codes.astype(np.uint16) * 257, (40, 20)), expected, atol=1e-6)
     assert fit_image(codes[..., 0], (40, 20)).shape == (20, 40, 1)
-    with pytest.raises(InputError, match="picture holds values from"):
+    with pytest.raises(InputError, match="picture contains values from"):
         fit_image(codes.astype(float), (40, 20))
 
 

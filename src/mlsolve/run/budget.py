@@ -15,8 +15,9 @@ from ..job.job import Job, parse_generated
 from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture
 from ..report.contact_sheet import COLUMNS
-from ..scoring.bands import CELL, previews_bytes
+from ..scoring.bands import previews_bytes
 from ..scoring.placed import ACROSS
+from ..scoring.previews import CELL
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
