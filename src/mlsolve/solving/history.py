@@ -45,7 +45,7 @@ class Step(NamedTuple):
 
     @property
     def leak(self) -> tuple[float, ...]:
-        """The leak of every sheet: the mean of max(0, SSIM)² to its stack's target; () if the term has no weight."""
+        """The leak of every sheet: the mean of max(0, SSIM)² to its stack's target; () without that term."""
         return self.terms.get("leak", ())
 
     @property
