@@ -12,7 +12,7 @@ import numpy as np
 
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
-from ..placement.cuda import FRACTION, PART, WAY
+from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
 from ..terms import OWN_PASSES
 from ..window import C1, C2, RADIUS, SIZE, taps
@@ -121,7 +121,7 @@ def _named_constants(name: str, body: str) -> str:
         "CARRYING": CARRYING,
         "FRACTION": FRACTION,
         "PART": PART,
-        "WAY": WAY,
+        "MAP_FIELDS": MAP_FIELDS,
         "TURNED": TURNED,
         "WARPED": WARPED,
     }

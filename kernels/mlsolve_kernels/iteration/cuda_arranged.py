@@ -16,8 +16,8 @@ import numpy.typing as npt
 from ..cuda.geometry import CARRYING, SUMMING, Grid, pitch_of, tiles_for
 from ..cuda.source import WEIGHTED, kernel_of
 from ..light import LIGHTS, declared
-from ..placement.cuda import WAY, lines_of
-from ..placement.frames import WHOLE, Frame, ways
+from ..placement.cuda import MAP_FIELDS, lines_of
+from ..placement.frames import WHOLE, Frame, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..terms import BY_NAME
@@ -54,7 +54,7 @@ class ArrangedCudaWorkspace(CudaState):
         # from others is added.
         adds = [layer in everywhere[:number] for number, layer in enumerate(everywhere)]
         self._adds = self._uploaded(np.array(adds, dtype=np.int32))
-        self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, WAY, dtype=np.int64)
+        self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, MAP_FIELDS, dtype=np.int64)
         self._counted = device.zeros(self.windows, 4, dtype=np.int32)
         self._corners = device.zeros(self.windows, 2, dtype=np.int32)
         self._frames: tuple[Frame, ...] = WHOLE
@@ -162,7 +162,7 @@ class ArrangedCudaWorkspace(CudaState):
             *self._size,
         )
 
-    def _lay(self, moves: Sequence[Moves | None]) -> None:
+    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
         lines = np.zeros(self._lines.shape, dtype=np.int64)
         for turn, lying in enumerate(moves):
             same = turn > 0 and lying == moves[turn - 1]
@@ -170,10 +170,10 @@ class ArrangedCudaWorkspace(CudaState):
         self._device.upload(lines, self._lines)
 
     def _lines_of(self, lying: Moves | None) -> npt.NDArray[np.int64]:
-        """Return the lines of all sheets of all stacks, to the sheet and back, (2, sheets, windows, WAY)."""
+        """Return the lines of all sheets of all stacks, to the sheet and back, (2, sheets, windows, MAP_FIELDS)."""
         if lying is None:
             lying = tuple((STILL,) * len(sheets) for sheets in self._sheets)
-        both = [[lines_of(ways(stack, self._frames, back)) for stack in lying] for back in (False, True)]
+        both = [[lines_of(placement_maps(stack, self._frames, back)) for stack in lying] for back in (False, True)]
         return np.array([np.concatenate(stacks) for stacks in both])
 
     def _measure(self) -> None:

@@ -207,7 +207,7 @@ class CudaState:
     def evaluate(self, moves: Moves | None = None) -> Terms:
         """Measure the terms at the present layers and leave the gradient there in `gradient`."""
         self._device.clear(self._turn)
-        self._lay([moves])
+        self._upload_maps([moves])
         self._measure()
         self._sum_up()
         return self._sums(1)[0].terms(self.pixels, self._objective)
@@ -231,7 +231,7 @@ class CudaState:
         self._device.upload(lines, self._rates)
         self._device.clear(self._turn)
         by_step = (None,) * len(rates) if moves is None else moves
-        self._lay([lying for _, lying in zip(rates, by_step, strict=True)])
+        self._upload_maps([lying for _, lying in zip(rates, by_step, strict=True)])
         for _ in rates:
             if self._replay is not None:
                 self._replay()
@@ -241,7 +241,7 @@ class CudaState:
                 self._recorded, self._replay = True, self._device.record(self._iteration)
         return self._sums(len(rates))
 
-    def _lay(self, moves: Sequence[Moves | None]) -> None:
+    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
         """Tell the device how the sheets lie in the next iterations, as far as it matters."""
 
     def _iteration(self) -> None:

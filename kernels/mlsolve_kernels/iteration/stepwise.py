@@ -25,7 +25,7 @@ from ..layout import (
 )
 from ..light import declared
 from ..placement.cpu import carry, tables_bytes, tables_for
-from ..placement.frames import WHOLE, Frame, disc, ways
+from ..placement.frames import WHOLE, Frame, disc, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..ssim.stream import Constant
@@ -150,7 +150,7 @@ class StepwiseWorkspace(State):
         pixel_weights = self._pixel_weights[number] if stack.weighted else self._disc
         common = (self._window_masks, self._strips, self._streams)
         of_maps = (self._strips, self._tables)
-        there, nothing = ways(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
+        there, nothing = placement_maps(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
         run(carry, self._layers, sheets, placed, own, there, nothing, np.float32(1), *of_maps)
         run(light_pass, placed, light, of_window, self._composite)
         by_sheet, found = None, 0
@@ -179,7 +179,7 @@ class StepwiseWorkspace(State):
         if self._by_placed is not None:
             by_placed = self._by_placed[: len(sheets)]
             run(light_back_pass, self._by_composite, placed, light, of_window, by_sheet, by_placed, self._lines)
-        back = ways(lying, self._frames, back=True)
+        back = placement_maps(lying, self._frames, back=True)
         run(carry, by_placed, own, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
         return found
 

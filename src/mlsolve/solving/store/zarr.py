@@ -167,7 +167,7 @@ class ZarrArray:
         return (*index[: self._apart], *(0,) * together, top // self._tile[0], left // self._tile[1])
 
     def _runs(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
-        """Divide the pieces of columns that `_pieces` returned into runs within one tile, of at most _RUN chunks."""
+        """Divide the pieces of columns that `_pieces` returned into runs of at most _RUN chunks within one tile."""
         across, run = self.inner[-1], 0
         for number in range(1, len(pieces) + 1):
             if number == len(pieces) or pieces[number][0] % across == 0 or number - run == _RUN:
