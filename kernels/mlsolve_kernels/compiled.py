@@ -1,8 +1,8 @@
 """How the CPU kernels are compiled.
 
 Arithmetic is strictly IEEE: no fast-math flag is set, so LLVM may neither reorder nor fuse operations. A fused
-multiply-add is written explicitly, as `fma`. So a kernel gives the same bytes however a loop is vectorised, wherever
-in a row a pixel is, with any number of threads and on any machine, and NaN stays visible. The cost is not
+multiply-add is written explicitly, as `fma`. So a kernel gives the same bytes however a loop is vectorised,
+wherever in a row a pixel is, with any number of threads and on any machine, and NaN stays visible. The cost is not
 measurable: bench/LOG.md #1.
 """
 

@@ -1,7 +1,8 @@
 """The blur, vectorised: the window down a ring of rows, and along a row.
 
 Both add the two rows or columns of equal weight before multiplying: eleven taps cost six multiply-adds and five
-additions, and additions have their own execution units. Several results are computed together, so that a vector is loaded once for all: a blur spends most of its time on loads (bench/LOG.md #6, #8).
+additions, and additions have their own execution units. Several results are computed together, so that a vector is
+loaded once for all: a blur spends most of its time on loads (bench/LOG.md #6, #8).
 
 A ring holds PERIOD rows of one strip; row r is at place r mod PERIOD. A line is one row with margins of RADIUS
 groups on either side, which repeat the values of the neighbouring lanes.

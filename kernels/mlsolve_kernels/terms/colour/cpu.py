@@ -1,4 +1,4 @@
-"""The pass of the colour term on the CPU: a row of all planes of a layer at a time."""
+"""The pass of the colour term on the CPU, one row of all planes of a layer at a time."""
 
 from typing import Final
 
@@ -28,9 +28,9 @@ def colour_row(
     counted: Row,
     length: int,
 ) -> float:
-    """Return the sum of the squared differences of chroma over a row (exact.py), and add `weight` · its gradient.
+    """Return the sum of squared chroma differences of a row (exact.py); add `weight` · its gradient to `gradient`.
 
-    x, guide, gradient: the first of so many planes, `stride` float32 apart. counts, counted: (length).
+    x, guide, gradient: the first of `planes` planes, which are `stride` float32 apart. counts, counted: (length).
     """
     result, twice, share = 0.0, weight + weight, _ONE / np.float32(planes)
     for at in range(0, length, LANES):

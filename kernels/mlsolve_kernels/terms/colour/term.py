@@ -1,4 +1,4 @@
-"""What the colour term declares."""
+"""The declaration of the colour term."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from ..term import Term
 TERM: Final = Term(
     name="colour",
     acts_on="layer",
-    bits=20,  # a GPU's float32 holds a pixel's value, below 4, to 2⁻²⁰
+    bits=20,  # float32 on a GPU holds the value of a pixel, which is below 4, to 2⁻²⁰
     reach=0,
     couples_planes=True,
     own_pass=True,
