@@ -1,4 +1,4 @@
-# make demo · make gallery · make test · make lint · make bench · make test-gpu · make bench-gpu: each sets up what it needs in .venv,
+# make demo · make gallery · make pages · make test · make lint · make bench · make test-gpu · make bench-gpu: each sets up what it needs in .venv,
 # with nothing but python3, its venv module and make.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 GALLERY := one-from-three two-from-three three-from-six one-from-nine
 
-.PHONY: demo gallery test test-gpu lint format bench bench-gpu clean
+.PHONY: demo gallery pages test test-gpu lint format bench bench-gpu clean
 
 demo: $(VENV)/base
 	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
@@ -20,6 +20,11 @@ gallery: $(VENV)/film
 	  $(BIN)/mlsolve animate gallery/$$name --overwrite || exit 1; \
 	done
 	$(BIN)/python bench/gallery.py gallery docs/gallery
+	$(BIN)/python bench/colour.py docs/gallery/colour.png
+
+# docs/cli.md and docs/options.md, from what the source declares.
+pages: $(VENV)/base
+	$(BIN)/python -m mlsolve_cli.pages
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -42,7 +47,7 @@ bench: $(VENV)/bench
 
 bench-gpu: $(VENV)/bench
 	$(BIN)/python -m mlsolve_kernels.iteration.cuda
-	$(BIN)/python -m mlsolve_bench.record_gpu
+	$(BIN)/python -m mlsolve_records.record_gpu
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -28,8 +28,8 @@ from mlsolve.job.job import own_guides, parse_generated
 from mlsolve.pictures.arrays import as_image
 from mlsolve.pictures.picture_files import load_picture
 from mlsolve.scoring.placed import composite_placed
-from mlsolve_bench.machine import commit, cpu_model
 from mlsolve_kernels.threads import available_cores
+from mlsolve_records.machine import commit, cpu_model
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -113,18 +113,18 @@ def solved(problem: Problem, **settings: Any) -> tuple[Solution, float]:
 
 
 def of_stacks(solution: Solution) -> list[str]:
-    """Return the cells of exposures, scores, guides and what is given away."""
+    """Return the cells of exposures, scores, guides and leak."""
     scores = solution.scores
     return [
         ", ".join(f"{one:.3g}" for one in solution.exposures),
         ", ".join(f"{one.ssim:.4f} / {one.psnr:.2f}" for one in scores.stacks),
         f"{scores.mean_guide_ssim:.4f}",
-        ", ".join(f"{max(one.gives_away):.2f}" for one in scores.stacks),
+        ", ".join(f"{max(one.leak):.2f}" for one in scores.stacks),
         f"{solution.history[-1].loss:.4f}",
     ]
 
 
-STACKS = ["recipe", "exposures", "SSIM / dB of the pictures", "guides", "gives away", "loss", "s"]
+STACKS = ["recipe", "exposures", "SSIM / dB of the pictures", "guides", "leak", "loss", "s"]
 
 
 class Page:
@@ -252,7 +252,7 @@ def registration(page: Page, pictures: Pictures, side: int) -> None:
         f"Registration 3 pixels, {side}×{side}",
         "One picture (the cat) of three sheets, exposure 0.1; SSIM where sheets 2 and 3 lie d pixels off, mean of "
         "five directions / the worst. Draws: how often the sheets are laid in an iteration.",
-        ["recipe", *(f"d = {d}" for d in DISTANCES), "dB at 0", "guides", "gives away", "s"],
+        ["recipe", *(f"d = {d}" for d in DISTANCES), "dB at 0", "guides", "leak", "s"],
     )
     loose = {"exposure": 0.1, "registration": 3.0}
     recipes = (
@@ -273,14 +273,14 @@ def registration(page: Page, pictures: Pictures, side: int) -> None:
         solution, seconds = solved(single(pictures, side, draws), **settings)
         scores = solution.scores
         cells = [off_by(solution, d, settings["exposure"]) for d in DISTANCES]
-        away = f"{max(scores.stacks[0].gives_away):.2f}"
+        leak = f"{max(scores.stacks[0].leak):.2f}"
         page.add(
             [
                 recipe,
                 *cells,
                 f"{scores.stacks[0].psnr:.2f}",
                 f"{scores.mean_guide_ssim:.4f}",
-                away,
+                leak,
                 f"{seconds:.1f}",
             ],
         )
@@ -298,16 +298,16 @@ def off_by(solution: Solution, distance: int, exposure: float) -> str:
 
 
 def hiding(page: Page, pictures: Pictures, side: int) -> None:
-    """What it costs that no sheet gives the picture away."""
+    """What it costs to hide the picture in every sheet."""
     page.table(
         f"Hiding, {side}×{side}",
-        "One picture (the cat) of three sheets, exposure 0.1. Gives away: SSIM of the sheet most like it.",
-        ["hide_weight", "SSIM / dB", "guides", "gives away", "s"],
+        "One picture (the cat) of three sheets, exposure 0.1. Leak: SSIM of the sheet most like it.",
+        ["hide_weight", "SSIM / dB", "guides", "leak", "s"],
     )
     for weight in (0.0, 0.5, 1.0, 3.0, 10.0):
         solution, seconds = solved(single(pictures, side), exposure=0.1, hide_weight=weight)
-        _, stack, guides, away, _ = of_stacks(solution)
-        page.add([f"{weight:g}", stack, guides, away, f"{seconds:.1f}"])
+        _, stack, guides, leak, _ = of_stacks(solution)
+        page.add([f"{weight:g}", stack, guides, leak, f"{seconds:.1f}"])
 
 
 PARTS = {"hard": hard, "others": others, "registration": registration, "hiding": hiding}
@@ -324,7 +324,7 @@ def main() -> None:
     pictures = Pictures(asked.folder)
     info = Path("/proc/cpuinfo")
     cpu = cpu_model(info.read_text(encoding="utf-8")) if info.exists() else "a processor"
-    day = datetime.datetime.now(datetime.timezone.utc).date()
+    day = datetime.datetime.now(datetime.UTC).date()
     what = "the usual test pictures" if asked.folder else "example pictures and generated guides as stand-ins"
     heading = (
         f"{day}, mlsolve {mlsolve.__version__} ({commit()}), {cpu}, {available_cores()} cores beside other work, "

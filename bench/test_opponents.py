@@ -2,10 +2,10 @@
 
 import pytest
 
-from mlsolve_bench.opponents import NAMES, OURS, check, iteration, missing
 from mlsolve_bench.problem import noise
-from mlsolve_bench.quality import apart_after, per_value
 from mlsolve_kernels.threads import available_cores
+from mlsolve_records.opponents import NAMES, OURS, check, iteration, missing
+from mlsolve_records.quality import apart_after, per_value
 
 WITHOUT = missing()
 

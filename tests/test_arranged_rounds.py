@@ -35,6 +35,8 @@ CASES = {
     "between pixels": ((StackSpec((Placement(1), Placement(2, rotate=180, shift=(2.5, 0.0)))),), {}),
     "loose": ((StackSpec(),), {"registration": 2.5}),
     "hidden": ((StackSpec(ALL), StackSpec((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
+    "coloured": ((StackSpec(ALL), StackSpec((Placement(1, rotate=90), Placement(2)))), {"colour_weight": 2.0}),
+    "coloured and still": ((StackSpec(),), {"colour_weight": 2.0}),
     "weighted": ((StackSpec(ALL, masked=True, share=0.5), StackSpec((Placement(1, flip="v"),), 0.7)), {}),
 }
 
@@ -85,7 +87,7 @@ def in_tiles(monkeypatch):
         def plan(shape, stack, iterations, limits, lying):
             own = tuple(min(side, whole) for side, whole in zip(sides, shape, strict=True))
             seen.append((shape, own, lying.windows))
-            return LevelPlan(own, window_sides(shape, own, length, lying), length, False, 1.0)
+            return LevelPlan(own, window_sides(shape, own, length, lying), length, lying.together, 1.0)
 
         monkeypatch.setattr("mlsolve.solving.levels.plan_level", plan)
         return seen
@@ -146,3 +148,12 @@ def test_a_tile_keeps_within_what_is_told(name):
     # The states, which lie in memory here and elsewhere on disk.
     states = 4 * 2 * 701 * 701 * (6 if plan.iterations < 6 else 1)
     assert 0.6 * told < taken - states < told * 1.02
+
+
+@pytest.mark.parametrize("name", ["coloured", "coloured and still"])
+def test_tiles_hold_all_planes_where_a_term_couples_them(name, in_tiles):
+    whole = solved(MemoryStore(), name, planes=3, levels=1)
+    in_tiles((128, 128), 4)
+    tiled = solved(MemoryStore(), name, planes=3, levels=1)
+    assert tiled == whole
+    assert all(step.terms["colour"][0] > 0 for step in tiled[1])

@@ -51,16 +51,16 @@ def test_alpha_is_laid_over_white(dtype):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((10, 40)), "target is 40×10 pixels: the smallest side must be 11 or more"),
+        (np.zeros((10, 40)), "target is 40×10 pixels: the shorter side must be 11 or more"),
         (np.zeros((12, 12, 5)), "has shape"),
         (np.zeros(12), "has shape"),
         (np.zeros((12, 12), np.int64), "is of type int64: give uint8, uint16 or float"),
         (np.zeros((12, 12), bool), "is of type bool"),
-        ([[0.1, 0.2], [0.3]], "is no array of numbers"),
+        ([[0.1, 0.2], [0.3]], "is not an array of numbers"),
         (np.full((12, 12), 128.0), "from 128 to 128: float pictures must be in"),
         (np.full((12, 12), -0.1), "from -0.1 to -0.1"),
-        (np.full((12, 12), np.nan), "holds NaN or infinite values"),
-        (np.full((12, 12), np.inf), "holds NaN or infinite values"),
+        (np.full((12, 12), np.nan), "contains NaN or infinite values"),
+        (np.full((12, 12), np.inf), "contains NaN or infinite values"),
     ],
 )
 def test_refusals(array, words):

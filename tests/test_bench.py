@@ -5,11 +5,13 @@ import pytest
 
 import mlsolve as package
 from mlsolve import Options
-from mlsolve_bench import floor, memory, opponents, quality, turns
-from mlsolve_bench.opponents import OURS, STRONGEST
-from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, cat, noise
-from mlsolve_bench.published_reference import published_loss
+from mlsolve_bench import turns
+from mlsolve_bench.problem import OBJECTIVE, RATE, Problem, noise
 from mlsolve_kernels.iteration import reference
+from mlsolve_records import floor, memory, opponents, quality
+from mlsolve_records.opponents import OURS, STRONGEST
+from mlsolve_records.pictures import cat
+from mlsolve_records.published_reference import published_loss
 from oracle import mean_ssim
 
 
@@ -264,8 +266,9 @@ def test_parity_tells_differences(monkeypatch):
 
 def test_settings_are_those_of_the_solver():
     options = Options()
-    assert (OBJECTIVE.ssim_weight, OBJECTIVE.mse_weight) == (options.ssim_weight, options.mse_weight_for(1))
-    assert OBJECTIVE.guide_weight == options.guide_weight_for(3)
+    (stack,) = OBJECTIVE.stacks
+    assert stack.weights == {"stack_ssim": options.ssim_weight, "stack_mse": options.mse_weight_for(1)}
+    assert OBJECTIVE.weights == {"guide_ssim": options.guide_weight_for(3)}
 
 
 def test_cost_of_a_value():

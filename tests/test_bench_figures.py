@@ -5,9 +5,9 @@ import json
 import pytest
 
 from conftest import ROOT
-from mlsolve_bench import machine, opponents, pages, record
-from mlsolve_bench.figures import duration
-from mlsolve_bench.opponents import COMPILED, DESCRIBED, GRAPH, OURS, STRONGEST
+from mlsolve_records import machine, opponents, pages, record
+from mlsolve_records.figures import duration
+from mlsolve_records.opponents import COMPILED, DESCRIBED, GRAPH, OURS, STRONGEST
 
 BARE_EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -158,7 +158,7 @@ def test_figures_stand_between_the_marks():
 
 
 def test_the_performance_page_says_what_the_results_say():
-    """If this fails, run `python -m mlsolve_bench.pages`: nobody writes figures by hand."""
+    """If this fails, run `python -m mlsolve_records.pages`: nobody writes figures by hand."""
     page = pages.PERFORMANCE_PAGE.read_text(encoding="utf-8")
     assert page == pages.inserted(page, pages.figures())
 

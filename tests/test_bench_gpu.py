@@ -9,11 +9,11 @@ import pytest
 
 from cuda_host.device import HostDevice, compiler
 from mlsolve.errors import DeviceMemoryError
-from mlsolve_bench import machine, opponents, record_gpu
-from mlsolve_bench.arrangements import arrangements
-from mlsolve_bench.opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
 from mlsolve_bench.problem import noise
 from mlsolve_kernels.iteration.cuda import BATCH
+from mlsolve_records import machine, opponents, record_gpu
+from mlsolve_records.arrangements import arrangements
+from mlsolve_records.opponents import COMPILED, DESCRIBED, FUSED, GRAPH, OURS, STRONGEST
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def test_without_a_gpu_the_bench_refuses_in_one_line(capsys):
         record_gpu.main(["--quick"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "mlsolve_bench: error: backend is cuda: there is no NVIDIA driver here: use --backend cpu, or install one "
-        "and pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580\n"
+        "mlsolve_records: error: backend is cuda: there is no NVIDIA driver here: use --backend cpu, or install "
+        "one and pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580\n"
     )
 
 
@@ -168,8 +168,8 @@ def test_the_fused_opponent_solves_the_same_problem(monkeypatch):
         return mean_ssim(first, second, dense_window(first.shape[1], "cpu")).mean()
 
     monkeypatch.setitem(sys.modules, "fused_ssim", types.SimpleNamespace(fused_ssim=fused_ssim))
-    monkeypatch.delitem(sys.modules, "mlsolve_bench.torch_fused", raising=False)
-    from mlsolve_bench.torch_fused import WithFusedSsim
+    monkeypatch.delitem(sys.modules, "mlsolve_records.torch_fused", raising=False)
+    from mlsolve_records.torch_fused import WithFusedSsim
 
     problem = noise(24)
     ours, theirs = opponents.workspace(OURS, problem, 1), WithFusedSsim(problem, 1)
@@ -177,4 +177,4 @@ def test_the_fused_opponent_solves_the_same_problem(monkeypatch):
         mine, yours = ours.iterate(rate), theirs.iterate(rate)
         assert problem.objective.loss(mine) == pytest.approx(problem.objective.loss(yours), abs=1e-5)
     assert torch.is_tensor(theirs.parameters)
-    monkeypatch.delitem(sys.modules, "mlsolve_bench.torch_fused")
+    monkeypatch.delitem(sys.modules, "mlsolve_records.torch_fused")

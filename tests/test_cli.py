@@ -46,9 +46,9 @@ def test_run_writes_a_folder_and_says_so(mlsolve, tmp_path, pictures):
     lines = done.out.splitlines()
     assert re.fullmatch(r"2 layers of 52×40 pixels, 16 iterations in [\d.]+ s on the cpu backend", lines[0])
     assert re.fullmatch(r"stack +SSIM 0\.\d{3} +\d+\.\d dB +t\.png at exposure 0\.1", lines[1])
-    assert re.fullmatch(r"layer 1 +SSIM 0\.\d{3} +gives away 0\.\d\d +a\.png", lines[2])
-    assert re.fullmatch(r"layer 2 +SSIM 0\.\d{3} +gives away 0\.\d\d +b\.png", lines[3])
-    assert re.fullmatch(r"stack +SSIM with sheets off by 1 px 0\.\d{3}, 2 px 0\.\d{3}", lines[4])
+    assert re.fullmatch(r"layer 1 +SSIM 0\.\d{3} +leak 0\.\d\d +a\.png", lines[2])
+    assert re.fullmatch(r"layer 2 +SSIM 0\.\d{3} +leak 0\.\d\d +b\.png", lines[3])
+    assert re.fullmatch(r"stack +SSIM at misalignment 1 px: 0\.\d{3}, 2 px: 0\.\d{3}", lines[4])
     assert lines[5] == "look at   o/sheet.png"
     assert lines[6] == "print     o/layer-1.png … o/layer-2.png"
     assert len(lines) == 7
@@ -56,9 +56,9 @@ def test_run_writes_a_folder_and_says_so(mlsolve, tmp_path, pictures):
     (arrangement,) = report["arrangements"]
     assert arrangement["target"] == "../t.png"
     assert arrangement["layers"] == ["1", "2"]
-    assert len(arrangement["gives_away"]) == 2
-    assert [one["pixels"] for one in arrangement["off"]] == [1, 2]
-    assert arrangement["ssim"] > arrangement["off"][0]["ssim"] > arrangement["off"][1]["ssim"]
+    assert len(arrangement["leak"]) == 2
+    assert [one["pixels"] for one in arrangement["misaligned"]] == [1, 2]
+    assert arrangement["ssim"] > arrangement["misaligned"][0]["ssim"] > arrangement["misaligned"][1]["ssim"]
     assert report["registration"] == 0
     assert len(report["guides"]) == 2
 
@@ -222,18 +222,18 @@ def bad_files(tmp_path, save, picture):
     return {
         "missing": (("run", "missing.png"), "missing.png does not exist"),
         "empty": (("run", "empty.jpg"), "empty.jpg is empty"),
-        "cut": (("run", "cut.png"), "cut.png is cut off or damaged"),
-        "no picture": (("run", "notes.txt"), "notes.txt is no picture"),
+        "cut": (("run", "cut.png"), "cut.png is truncated or damaged"),
+        "no picture": (("run", "notes.txt"), "notes.txt is not a picture"),
         "folder": (("run", "there"), "there is a folder"),
-        "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the smallest side must be 11 or more"),
-        "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is cut off"),
+        "tiny": (("run", "tiny.png"), "tiny.png is 40×10 pixels: the shorter side must be 11 or more"),
+        "bad guide": (("run", "good.png", "--guide", "cut.png"), "cut.png is truncated"),
         "size": (("run", "good.png", "--size", 5), "size is 5×5"),
         "no such size": (("run", "good.png", "--size", 1000001), "the largest side may be 1000000"),
         "no disk": (("run", "good.png", "--size", 1000000), "choose another --out, a smaller size, or free some"),
         "little memory": (("run", "good.png", "--memory", "1MiB"), "memory is 1 MiB: this print needs"),
         "no memory": (("run", "good.png", "--memory", "much"), "memory is 'much': give a size as 4GiB"),
         "processes": (("run", "good.png", "--processes", 0), "processes is 0: it must be from 1 to 256"),
-        "format": (("run", "good.png", "--format", "gif"), "format is 'gif': use png, tiff"),
+        "format": (("run", "good.png", "--format", "gif"), "format is 'gif': use png or tiff"),
         "bits": (("run", "good.png", "--bits", 12), "bits is 12: use 8 or 16"),
         "two sizes": (("run", "good.png", "--size", 30, "--print", "A5"), "--size and --print are both given"),
         "print": (("run", "good.png", "--print", "600x900"), "600x900"),
@@ -254,14 +254,14 @@ def bad_files(tmp_path, save, picture):
         "layers": (("run", "good.png", "--layers", 17), "--layers is 17"),
         "layers and guides": (("run", "good.png", "--layers", 2, "-g", "good.png"), "--layers counts"),
         "17 guides": (("run", "good.png", *("-g", "good.png") * 17), "there are 17 guides"),
-        "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu, cuda"),
+        "backend": (("run", "good.png", "--backend", "gpu"), "backend is 'gpu': use auto, cpu or cuda"),
         "cuda": (
             ("run", "good.png", "--backend", "cuda"),
             "backend is cuda: there is no NVIDIA driver here: use --backend cpu, or install one and pip",
         ),
         "out exists": (("run", "good.png", "--out", "there"), "there exists already"),
         "out under a file": (("run", "good.png", "--out", "notes.txt/o"), "cannot be written"),
-        "verify nothing": (("verify", "nowhere"), "nowhere is no folder"),
+        "verify nothing": (("verify", "nowhere"), "nowhere is not a folder"),
     }
 
 
@@ -282,7 +282,7 @@ def test_a_broken_profile_is_told_once(mlsolve, tmp_path, picture):
     assert done.status == 0
     warned = [line for line in done.err.splitlines() if "warning" in line]
     assert len(warned) == 1
-    assert warned[0].startswith("mlsolve: warning: p.png: its colour profile is passed over")
+    assert warned[0].startswith("mlsolve: warning: p.png: its colour profile is ignored")
 
 
 def test_an_unwritable_place(mlsolve, tmp_path, pictures, monkeypatch):

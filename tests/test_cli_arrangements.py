@@ -102,15 +102,15 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
         assert said["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
         error = np.average(((stack - target) ** 2).mean(axis=2), weights=weights)
         assert said["psnr"] == pytest.approx(-10 * np.log10(error), abs=2e-3)
-        for away, sheet in zip(said["gives_away"], lying, strict=True):
-            assert away == pytest.approx(by_planes(sheet, target, weights), abs=2e-5)
-        assert [one["pixels"] for one in said["off"]] == [1, 2]
+        for leak, sheet in zip(said["leak"], lying, strict=True):
+            assert leak == pytest.approx(by_planes(sheet, target, weights), abs=2e-5)
+        assert [one["pixels"] for one in said["misaligned"]] == [1, 2]
         assert np.abs(255 * (load_picture(out / f"stack-{number + 1}.png") - stack)).max() < 0.51
         off = [lying[0], shifted(lying[1], 2, 0), shifted(lying[2], 0, 2)]
         if number == 1:  # what is shifted from beyond the sheet is not white but the sheet
             off[2] = shifted(sheets[1], 2, -1)
         stack = srgb(np.clip(np.prod([light(sheet) for sheet in off], axis=0) / said["exposure"], 0, 1))
-        assert said["off"][1]["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
+        assert said["misaligned"][1]["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
     assert max(one["exposure"] for one in report["arrangements"]) == 0.2
     assert "cast" in report["arrangements"][0]
     names = {path.name for path in out.iterdir()}
@@ -120,9 +120,9 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
     assert "two.png at exposure" in lines[2]
     assert lines[3].strip() == "layers 3; 1, turned 90°, flipped v; 2, shifted 2, -3"
     assert lines[4].strip() == "weighted by m.png"
-    assert "gives away" in lines[5]
+    assert "leak " in lines[5]
     assert max(map(len, lines[:8])) <= 80
-    assert any("SSIM with sheets off by 1 px" in line and "solved for 1 px" in line for line in lines)
+    assert any("SSIM at misalignment 1 px" in line and "solved for 1 px" in line for line in lines)
     assert "one.png: exposure" in run.err
 
 
@@ -134,8 +134,8 @@ def test_the_written_job_repeats_the_run_and_verify_tells_the_same(job, mlsolve,
     told = json.loads((tmp_path / "first" / "result.json").read_text())["arrangements"]
     again = json.loads(mlsolve("verify", "first", "--json").out)["arrangements"]
     for one, other in zip(told, again, strict=True):
-        assert {key: one[key] for key in ("exposure", "layers", "ssim", "psnr", "gives_away", "off")} == {
-            key: other[key] for key in ("exposure", "layers", "ssim", "psnr", "gives_away", "off")
+        assert {key: one[key] for key in ("exposure", "layers", "ssim", "psnr", "leak", "misaligned")} == {
+            key: other[key] for key in ("exposure", "layers", "ssim", "psnr", "leak", "misaligned")
         }
 
 
@@ -199,7 +199,7 @@ def test_suggest_tells_before_a_run(job, mlsolve, tmp_path):
         ('target = "one.png"\nhide = 1\n', "unknown key 'hide': did you mean 'hide_weight'?"),
         ('target = "one.png"\nregistration = "wide"\n', "registration is 'wide': give pixels or a length"),
         ("arrangement = 3\n", "arrangement is 3: write [[arrangement]] above each of them"),
-        ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet, disc"),
+        ('target = "one.png"\nshape = "ring"\n', "shape is 'ring': use sheet or disc"),
         ('target = "one.png"\nmask = 3\n', "mask is 3: give the name of a picture file"),
     ],
 )

@@ -3,21 +3,16 @@
 import dataclasses
 import json
 import re
-import shlex
 import subprocess
 import sys
-import types
 from contextlib import contextmanager
 
 import pytest
 
-import mlsolve_cli.bench
 from conftest import environment, on_a_terminal
-from mlsolve.errors import OptionError
 from mlsolve.job.options import Options
-from mlsolve.job.print_size import DPI, PrintSize, parse_print_size
 from mlsolve.system.memory import BYTES_PER_VALUE
-from mlsolve_bench import report
+from mlsolve_bench import pair, report, turns
 from mlsolve_bench.report import Comparison, Forecast, Pace, Stack
 
 RGB = Stack(layers=3, planes=3)
@@ -161,45 +156,17 @@ def test_the_cost_of_a_value_is_interpolated_and_never_extrapolated():
     assert cost_at_full_size(4096) == pytest.approx(20e-9)
 
 
-def test_a_print_takes_what_its_pixels_take():
-    paces = [pace(600), pace(1024, 12e-9)]
-    found = report.forecast_print(PrintSize(300, 200), 100, RGB, paces)
-    same = report.forecast((1181, 787), RGB, paces)
-    assert (found.size, found.levels, found.seconds) == (same.size, same.levels, same.seconds)
-    assert found.pixel_pitch == pytest.approx(0.254)
-
-
-@pytest.mark.parametrize(("dpi", "alignable"), [(100, True), (127, True), (128, False), (300, False)])
-def test_pixels_that_hands_can_align(dpi, alignable):
-    assert report.forecast_print(PrintSize(600, 900), dpi, RGB, [pace(600)]).alignable == alignable
-
-
-def test_a_print_of_any_memory_is_foretold():
-    """2×3 m at 300 dpi would take 489 GB in memory; in tiles it takes any."""
-    assert report.forecast_print(PrintSize(2000, 3000), 300, RGB, [pace(600)]).size == (23622, 35433)
-
-
-def test_a_print_that_cannot_be_solved_is_refused():
-    with pytest.raises(OptionError, match="use 282 dpi or a smaller print"):
-        report.forecast_print(PrintSize(60_000, 90_000), 300, RGB, [pace(600)])
-    with pytest.raises(OptionError, match="use 56 dpi or a larger print"):
-        report.forecast_print(PrintSize(5, 900), 30, RGB, [pace(600)])
-
-
 @pytest.fixture
 def fake_torch(monkeypatch):
     """Opponents and turns made up: an iteration takes mlsolve 5 ms and torch 100 ms, at any size."""
     calls = []
 
-    def steps(side, threads, device="cpu", names=None):
-        def compiles():
-            raise AssertionError("the strongest torch takes minutes to compile")
-
-        return {
+    def steps(side, threads, names=("mlsolve", "torch as described")):
+        iterations = {
             "mlsolve": lambda: calls.append(("mlsolve", side, threads)),
             "torch as described": lambda: calls.append(("torch", side, threads)),
-            "torch compiled": compiles,
         }
+        return {name: iterations[name] for name in names}
 
     def take_turns(iterations, turns):
         for _ in range(turns + 1):
@@ -208,10 +175,8 @@ def fake_torch(monkeypatch):
         # One turn each was disturbed; medians do not mind.
         return {name: [9.0] + [0.005 if name == "mlsolve" else 0.1] * (turns - 1) for name in iterations}
 
-    for name, attribute in (("opponents", steps), ("turns", take_turns)):
-        module = types.ModuleType(f"mlsolve_bench.{name}")
-        setattr(module, attribute.__name__, attribute)
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(pair, "steps", steps)
+    monkeypatch.setattr(turns, "take_turns", take_turns)
     monkeypatch.setattr(report, "version", lambda package: {"torch": "2.0"}[package])
     return calls
 
@@ -228,6 +193,15 @@ def test_torch_takes_turns(fake_torch):
     shares = [share for name, share in told if "in turns" in name]
     assert shares == sorted(shares)
     assert 0.9 < shares[-1] < 1
+
+
+def test_ours_in_the_pair_is_the_solvers():
+    assert set(pair.steps(24, 1, names=(pair.OURS,))) == {"mlsolve"}
+    iterate = pair.steps(24, 1, names=(pair.OURS,))[pair.OURS]
+    first = iterate()
+    for _ in range(5):
+        last = iterate()
+    assert last["stack_mse"] < first["stack_mse"]
 
 
 def test_torch_is_asked_for_no_more_than_it_can_do_in_time():
@@ -289,55 +263,6 @@ def last_paragraphs(done, count):
     return done.out.rstrip("\n").split("\n\n")[-count:]
 
 
-def test_a_print(mlsolve, measured):
-    """What it takes of memory is not told here, whether or not this machine has as much."""
-    figures, words = last_paragraphs(mlsolve("bench", "--print", "600x900mm", "--dpi", 300), 2)
-    assert figures.splitlines() == [
-        "600×900 mm at 300 dpi",
-        "  pixels   7087×10630 of 0.085 mm",
-        "  solving  15 min all in memory, 6 sizes from coarse to fine",
-    ]
-    assert words.splitlines() == [
-        "Its pixels are smaller than the 0.2 mm that hands can align, which is 127 dpi;",
-        "one pixel off ruins a stack.",
-        "Memory, disk and tiles, and how long it takes in these:",
-        "  mlsolve estimate --print 600x900mm --dpi 300",
-    ]
-
-
-def test_a_print_whose_pixels_hands_can_align(mlsolve, measured):
-    figures, words = last_paragraphs(mlsolve("bench", "--print", "A3"), 2)
-    assert "297×420 mm at 100 dpi" in figures
-    assert "align" not in words
-    assert words.splitlines()[-1] == "  mlsolve estimate --print A3 --dpi 100"
-    assert mlsolve_cli.bench._DPI == DPI
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("--print", "24 x 36in"), "--print '24 x 36in' --dpi 100"),
-        (("--print", '8.5"x11"', "--dpi", 72.5), "--print '8.5\"x11\"' --dpi 72.5"),
-        (("--print", "A3", "--grey", "--layers", 5, "--threads", 1), "--dpi 100 --layers 5 --grey --threads 1"),
-    ],
-)
-def test_the_command_that_tells_the_rest(mlsolve, measured, monkeypatch, arguments, expected):
-    """It asks for the same print of the same stack, and it works."""
-    (command,) = re.findall(r"^  (mlsolve estimate .*)$", mlsolve("bench", *arguments).out, re.MULTILINE)
-    assert command.endswith(expected)
-    seen = []
-
-    def estimate(job, machine, folder, colour):
-        seen.append((job.size, len(job.guides), colour, machine.threads))
-        raise OptionError("seen enough")
-
-    monkeypatch.setattr("mlsolve.run.estimate.estimate_job", estimate)
-    assert mlsolve(*shlex.split(command)[1:]).refusal == "seen enough"
-    given = dict(zip(arguments, (*arguments[1:], None), strict=True))
-    size = parse_print_size(given["--print"]).pixels(given.get("--dpi", DPI))
-    assert seen == [(size, given.get("--layers", 3), "--grey" not in given, given.get("--threads"))]
-
-
 def test_a_system_that_does_not_tell_its_memory(mlsolve, measured, monkeypatch):
     monkeypatch.setattr("mlsolve.system.memory.available_memory", lambda: None)
     monkeypatch.setattr("mlsolve.system.memory.installed_memory", lambda: None)
@@ -355,12 +280,12 @@ def test_a_busy_machine_is_told_of(mlsolve, measured):
 
 def test_every_line_fits_a_plain_terminal(mlsolve, measured):
     measured[0] = dataclasses.replace(measured[0], fastest=measured[0].seconds / 2)
-    done = mlsolve("bench", "--print", "600x900mm", "--dpi", 300)
+    done = mlsolve("bench")
     assert max(len(line) for line in done.out.splitlines()) <= 80
 
 
 def test_json(mlsolve, measured):
-    found = json.loads(mlsolve("bench", "--print", "600x900mm", "--dpi", 300, "--json").out)
+    found = json.loads(mlsolve("bench", "--json").out)
     assert found["machine"] == {
         "processor": "Abacus 3000",
         "cores": 2,
@@ -376,16 +301,6 @@ def test_json(mlsolve, measured):
     assert first["solve_seconds"] == pytest.approx(4.32)
     assert first["memory"] == 210_600_000
     assert found["torch"]["ratio"] == pytest.approx(20)
-    assert found["print"] == {
-        "millimetres": [600, 900],
-        "dpi": 300,
-        "pixel_millimetres": pytest.approx(25.4 / 300),
-        "alignable": False,
-        "size": [7087, 10630],
-        "levels": 6,
-        "seconds": pytest.approx(100 * 4 / 3 * 10e-9 * 9 * 7087 * 10630),
-    }
-    assert json.loads(mlsolve("bench", "--json").out)["print"] is None
 
 
 def test_without_torch(mlsolve, measured, monkeypatch):
@@ -417,10 +332,7 @@ def test_the_first_time_it_says_that_it_compiles(mlsolve, measured, monkeypatch)
         (("--layers", 0), "--layers is 0: it must be from 1 to 16"),
         (("--layers", 17), "--layers is 17"),
         (("--threads", 0), "threads is 0: it must be from 1 to 1024"),
-        (("--dpi", 300), "--dpi belongs to --print: add the size"),
-        (("--print", "600x900"), "print is '600x900': add its unit"),
-        (("--print", "A3", "--dpi", 0), "dpi is 0: it must be from 1 to 10000"),
-        (("--print", "60x90m", "--dpi", 300), "use 282 dpi or a smaller print"),
+        (("--print", "A3"), "takes no --print: use mlsolve estimate --print A3"),
     ],
 )
 def test_it_refuses_before_it_measures(mlsolve, monkeypatch, arguments, words):
@@ -456,7 +368,7 @@ def test_ctrl_c(mlsolve, measured, monkeypatch):
 
 
 def test_help(mlsolve):
-    assert "Example: mlsolve bench --print 600x900mm --dpi 300" in " ".join(mlsolve("bench", "--help").out.split())
+    assert "Example: mlsolve bench --layers 4 --grey" in " ".join(mlsolve("bench", "--help").out.split())
 
 
 SMALL = (

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mlsolve_bench.convergence_solve import Recipe
-from mlsolve_bench.convergence_steps import BlockNewton, Level
 from mlsolve_kernels.iteration.objective import one_stack
+from mlsolve_records.convergence_solve import Recipe
+from mlsolve_records.convergence_steps import BlockNewton, Level
 
 
 def a_level(rng, layers=3):

@@ -202,7 +202,7 @@ def test_iterations_are_those_of_the_cpu(rng, folder):
     assert np.abs(here.layers - there.layers).mean() < 1e-5
     objective = case_[0]
     for sums, right in zip(found, expected, strict=True):
-        assert all(isinstance(value, int) for term in sums for value in term)
+        assert all(isinstance(value, int) for term in sums.values() for value in term)
         losses = [objective.loss(one.terms(here.pixels, objective)) for one in (sums, right)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     outside = case_[1].disc == 0

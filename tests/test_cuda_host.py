@@ -373,7 +373,10 @@ def test_the_host_does_not_depend_on_the_defaults_of_a_compiler(tmp_path):
     fortifying.write_text(f'#!/bin/sh\nexec "{compiler()}" -D_FORTIFY_SOURCE=3 "$@"\n')
     fortifying.chmod(0o755)
     settings = environment()
-    settings |= {"PATH": f"{tmp_path}{os.pathsep}{settings['PATH']}", "PYTHONPATH": str(ROOT / "tests")}
+    settings |= {
+        "PATH": f"{tmp_path}{os.pathsep}{settings['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path]),
+    }
     command = [sys.executable, "-c", _FORTIFIED_RUN]
     done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "done\n", done.stderr[-2000:]

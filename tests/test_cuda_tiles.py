@@ -65,7 +65,7 @@ def tiles_differ(rng, device, planes=2, size=(47, OWN + 30), tile=(24, 80), path
             return f"state after {steps} steps"
         if found_sums != expected_sums:
             return f"sums after {steps} steps"
-        assert all(type(value) is int for sums in found_sums for term in sums for value in term)
+        assert all(type(value) is int for sums in found_sums for term in sums.values() for value in term)
         start, moments = found[0], (found[1], found[2])
     return None
 

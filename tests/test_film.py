@@ -13,7 +13,7 @@ import pytest
 from mlsolve.errors import InputError, OptionError
 from mlsolve.film import Film, frame_size, frames, picture_size
 from mlsolve.film import folder as film_folder
-from mlsolve.film.poses import apart, between, lying_pose, placed
+from mlsolve.film.poses import apart, between, placed, unmoved_pose
 from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.pictures.colour import light_from_srgb, srgb_from_light
 from mlsolve.pictures.picture_files import save_png
@@ -173,7 +173,7 @@ def test_a_sheet_turns_the_shorter_way_and_over_about_one_axis():
     half_way = between(start, end, 0.5).linear
     assert math.degrees(math.atan2(half_way[0, 1], half_way[0, 0])) == pytest.approx(5)
     over = placed(Placement(1, rotate=90, flip="h"), (SIDE, SIDE), 1.0)
-    half_way = between(lying_pose(0, 0), over, 0.5).linear
+    half_way = between(unmoved_pose(0, 0), over, 0.5).linear
     assert np.linalg.svd(half_way, compute_uv=False) == pytest.approx([1.05, 0], abs=1e-9)
     assert between(start, over, 1.0) is over
 
@@ -214,12 +214,16 @@ def test_pictures_find_room_in_frames(sheet):
 def test_films_that_cannot_be_are_refused(layers):
     for arguments, settings, words in (
         (([], []), {}, "there is no arrangement"),
-        (([ALL], [0.3, 0.4]), {}, "exposures are 2, arrangements 1: give one for each"),
-        (([ALL], [0.3], ["a", "b"]), {}, "names are 2"),
-        (([ALL], [0.3]), {"stacks": []}, "stacks are 0"),
+        (([ALL], [0.3, 0.4]), {}, "there are 2 exposures and 1 arrangements: give one for each"),
+        (([ALL], [0.3], ["a", "b"]), {}, "there are 2 names"),
+        (([ALL], [0.3]), {"stacks": []}, "there are 0 stacks"),
         (([ALL], [0.0]), {}, "exposure is 0"),
-        (([Arrangement(Path("a"), [Placement(4)])], [0.3]), {}, "arrangement 1 lays layer 4: there are 3 layers"),
-        (([ALL], [0.3]), {"seconds": 0.2}, "seconds is 0.2: at 25 frames a second give 0.6 or more"),
+        (
+            ([Arrangement(Path("a"), [Placement(4)])], [0.3]),
+            {},
+            "arrangement 1 uses layer 4, but there are 3 layers",
+        ),
+        (([ALL], [0.3]), {"seconds": 0.2}, "seconds is 0.2: at 25 frames per second give 0.6 or more"),
         (([ALL], [0.3]), {"fps": 0}, "fps is 0"),
         (([ALL], [0.3]), {"size": (40, 30)}, "size is 40×30, the layers are 40×40"),
     ):
@@ -267,21 +271,21 @@ def test_a_film_that_cannot_be_written_is_told_before_it_is_made(prints, mlsolve
     monkeypatch.setattr(film_folder, "load_job", None)
     run = mlsolve("animate", "prints", "--out", "a.mp4")
     assert run.status == 2
-    assert run.refusal == "a.mp4 takes PyAV: pip install 'mlsolve[film]', or write .webp"
+    assert run.refusal == "a.mp4 needs PyAV: pip install 'mlsolve[film]', or write .webp"
     assert mlsolve("animate", "prints", "--out", "a.mov").refusal.startswith("a.mov does not end in .mp4, .webp or")
     assert [path.name for path in prints.parent.iterdir()] == ["prints"]
 
 
 def test_folders_without_what_a_film_needs_are_refused(prints):
     for size in (63, 5000):
-        with pytest.raises(OptionError, match=f"size is {size}: the longer side of a frame may have 64 to 4096"):
+        with pytest.raises(OptionError, match=f"size is {size}: the longer side of a frame must be 64 to 4096"):
             film_folder.film_of(prints, size)
     (prints / "result.json").write_text('{"arrangements": [{"exposure": 0.3}]}')
-    with pytest.raises(InputError, match=r"result\.json is of 1 arrangements, job\.toml of 2: restore"):
+    with pytest.raises(InputError, match=r"result\.json has 1 arrangements, job\.toml has 2: restore"):
         film_folder.film_of(prints)
     (prints / "result.json").write_text("[]")
-    with pytest.raises(InputError, match=r"result\.json is damaged, it holds no exposures"):
+    with pytest.raises(InputError, match=r"result\.json is damaged, it has no exposures"):
         film_folder.film_of(prints)
     (prints / "result.json").unlink()
-    with pytest.raises(InputError, match=r"holds no result\.json: give the folder"):
+    with pytest.raises(InputError, match=r"contains no result\.json: give the folder"):
         film_folder.film_of(prints)

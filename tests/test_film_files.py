@@ -16,7 +16,7 @@ from PIL import Image, features
 
 from mlsolve.errors import OptionError, OutputError
 from mlsolve.film import check_film, gif, mp4, usual_suffix, webp, write_film
-from mlsolve.film.lasting import lasting
+from mlsolve.film.durations import with_durations
 from mlsolve.system.files import Partial
 
 WRITES_GIF = hasattr(cv2, "imencodeanimation") and cv2.haveImageWriter(".gif")
@@ -206,11 +206,11 @@ def test_durations_add_up_whatever_the_rate():
         (30, 1000, [67, 33, 100, 33]),
         (7, 1000, [286, 143, 428, 143]),
     ):
-        found = list(lasting(iter(frames), fps, ticks))
+        found = list(with_durations(iter(frames), fps, ticks))
         assert [frame[0, 0, 0] for frame, _ in found] == [0, 1, 2, 3]
         assert [duration for _, duration in found] == wanted
-    assert [duration for _, duration in lasting([frames[0]] * 5, 2.5, 1000)] == [2000]
-    assert list(lasting([], 25, 100)) == []
+    assert [duration for _, duration in with_durations([frames[0]] * 5, 2.5, 1000)] == [2000]
+    assert list(with_durations([], 25, 100)) == []
 
 
 @pytest.mark.parametrize(("suffix", "whole"), [(".webp", 1033), pytest.param(".gif", 1030, marks=needs_gif)])
@@ -322,12 +322,12 @@ def test_without_pyav_or_x264(tmp_path, monkeypatch):
         without.setattr(av, "codecs_available", {"h264"})
         assert usual_suffix() == ".webp"
         with pytest.raises(
-            OptionError, match=r"a\.mp4 takes a PyAV with x264, .*: pip install .* av, or write \.webp"
+            OptionError, match=r"a\.mp4 needs a PyAV with x264, .*: pip install .* av, or write \.webp"
         ):
             check_film(tmp_path / "a.mp4", 25)
     monkeypatch.setitem(sys.modules, "av", None)
     assert usual_suffix() == ".webp"
-    with pytest.raises(OptionError, match=r"a\.mp4 takes PyAV: pip install 'mlsolve\[film\]', or write \.webp"):
+    with pytest.raises(OptionError, match=r"a\.mp4 needs PyAV: pip install 'mlsolve\[film\]', or write \.webp"):
         write_film(tmp_path / "a.mp4", [flat(16, 16)], 25)
     assert list(tmp_path.iterdir()) == []
 
@@ -344,10 +344,10 @@ def test_files_that_cannot_be_are_refused(tmp_path):
     for name, fps, words in (
         ("a.avi", 25, r"a\.avi does not end in \.mp4, \.webp or \.gif"),
         ("a", 25, r"a does not end in \.mp4, \.webp or \.gif"),
-        ("a.GIF", 60, r"fps is 60: a GIF shows 50 at the most, lower it or write \.mp4"),
-        ("a.webp", 100, r"fps is 100: a WebP shows 90 at the most, lower it or write \.mp4"),
+        ("a.GIF", 60, r"fps is 60: GIF allows at most 50, lower it or write \.mp4"),
+        ("a.webp", 100, r"fps is 100: WebP allows at most 90, lower it or write \.mp4"),
         ("a.mp4", 0.5, "fps is 0.5: it must be from 1 to 120"),
-        ("none/a.mp4", 25, "there is no folder .*none, make it first"),
+        ("none/a.mp4", 25, "there is no folder .*none, create it first"),
         ("d.mp4", 25, "is a folder: give the name of a file"),
     ):
         with pytest.raises((OptionError, OutputError), match=words):
@@ -357,13 +357,13 @@ def test_files_that_cannot_be_are_refused(tmp_path):
         (
             "a.mp4",
             [flat(15, 16)],
-            "frames are 16×15: an MP4 wants even sides of 16384 pixels at the most, give another",
+            "frames are 16×15: an MP4 needs even sides of at most 16384 pixels, give another",
         ),
-        ("a.mp4", [flat(2, 16386)], "frames are 16386×2: an MP4 wants even sides of 16384"),
+        ("a.mp4", [flat(2, 16386)], "frames are 16386×2: an MP4 needs even sides of at most 16384"),
         (
             "a.webp",
             [flat(1, 16384)],
-            "frames are 16384×1: a WebP has 16383 pixels a side at the most, give a smaller",
+            "frames are 16384×1: a side of a WebP has at most 16383 pixels, give a smaller",
         ),
     ):
         with pytest.raises(OptionError, match=words):
@@ -374,11 +374,11 @@ def test_files_that_cannot_be_are_refused(tmp_path):
 def test_a_webp_that_cannot_be(tmp_path, monkeypatch):
     with monkeypatch.context() as little:
         little.setattr(webp, "_MOST_BYTES", 300)
-        with pytest.raises(OptionError, match=r"takes more than the 4 GiB of a WebP: write \.mp4, or fewer"):
+        with pytest.raises(OptionError, match=r"exceeds the 4 GiB limit of WebP: write \.mp4, or fewer"):
             write_film(tmp_path / "a.webp", [flat(16, 16, value=number) for number in range(9)], 25)
     monkeypatch.setattr(features, "check", lambda feature: feature != "webp")
     with pytest.raises(
-        OptionError, match=r"this Pillow was built without WebP: write \.gif, or pip install pillow"
+        OptionError, match=r"this Pillow was built without WebP, write \.gif, or pip install pillow"
     ):
         check_film(tmp_path / "a.webp", 25)
     assert list(tmp_path.iterdir()) == []

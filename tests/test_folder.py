@@ -95,11 +95,11 @@ def test_overwrite_never_touches_what_others_wrote(tmp_path, solution):
     out = tmp_path / "prints"
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match=r"holds thesis\.txt, which mlsolve did not write"):
+    with pytest.raises(OutputError, match=r"contains thesis\.txt, which mlsolve did not write"):
         solution.save(out, overwrite=True)
     assert (out / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="is no folder"):
+    with pytest.raises(OutputError, match="is not a folder"):
         solution.save(tmp_path / "file", overwrite=True)
 
 
@@ -164,11 +164,11 @@ def test_which_files_are_the_layers(tmp_path, solution):
     out = solution.save(tmp_path / "prints")
     assert layer_files(out) == [out / f"layer-{number}.png" for number in (1, 2, 3)]
     (out / "layer-2.png").unlink()
-    with pytest.raises(mlsolve.InputError, match=r"holds layer-3\.png but no layer-2\.png: restore it"):
+    with pytest.raises(mlsolve.InputError, match=r"contains layer-3\.png but no layer-2\.png: restore it"):
         layer_files(out)
-    with pytest.raises(mlsolve.InputError, match=r"holds no layer-1\.png"):
+    with pytest.raises(mlsolve.InputError, match=r"contains no layer-1\.png"):
         layer_files(tmp_path)
-    with pytest.raises(mlsolve.InputError, match="is no folder"):
+    with pytest.raises(mlsolve.InputError, match="is not a folder"):
         layer_files(tmp_path / "nowhere")
 
 
@@ -185,9 +185,9 @@ def test_layers_that_are_no_stack(tmp_path):
     for name, shape in (("layer-1.png", (12, 20)), ("layer-2.png", (12, 21))):
         picture_files.save_png(tmp_path / name, np.zeros(shape, np.uint8))
     with pytest.raises(
-        mlsolve.InputError, match=r"layer-2\.png is 21×12, layer-1\.png is 20×12: make them one size"
+        mlsolve.InputError, match=r"layer-2\.png is 21×12, layer-1\.png is 20×12: make them the same size"
     ):
         layer_files(tmp_path)
     picture_files.save_png(tmp_path / "layer-2.tif", np.zeros((12, 20), np.uint8))
-    with pytest.raises(mlsolve.InputError, match=r"holds layer-2\.png and layer-2\.tif: remove one of them"):
+    with pytest.raises(mlsolve.InputError, match=r"contains layer-2\.png and layer-2\.tif: remove one of them"):
         layer_files(tmp_path)

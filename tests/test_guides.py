@@ -103,11 +103,12 @@ def test_what_is_not_seen_is_not_drawn(monkeypatch, family):
     found = drawing.whole()
     tiles = drawing._tiles
     seen = [
-        len(tiles._seen(np.array([x, y]) * 4.0, np.array([x, y]) * 4.0 + 200)[1]) for x, y in [(0, 0), (150, 150)]
+        len(tiles._visible(np.array([x, y]) * 4.0, np.array([x, y]) * 4.0 + 200)[1])
+        for x, y in [(0, 0), (150, 150)]
     ]
     assert max(seen) < len(tiles._corners) / 4
     monkeypatch.setattr(
-        canvas._Tiles, "_seen", lambda self, first, last: (self._background, list(range(len(self._corners))))
+        canvas._Tiles, "_visible", lambda self, first, last: (self._background, list(range(len(self._corners))))
     )
     assert np.array_equal(generated(family, (333, 401), 2).whole(), found)
 

@@ -67,7 +67,7 @@ def test_a_short_job_is_enough(tmp_path):
         ('target = "t"\nguides = ["g"]\nexposure = 3', "exposure is 3: it must be from 0.0001 to 1"),
         ('target = "t"\nguides = ["g"]\nsize = "big"', "size is 'big': give N for a square or WxH"),
         ('target = "t"\nguides = ["g"]\nsize = [5, 600]', "size is 5×600: the smallest side"),
-        ('target = "t"\nguides = ["g"]\nfit = "fill"', "fit is 'fill': use cover, contain, stretch"),
+        ('target = "t"\nguides = ["g"]\nfit = "fill"', "fit is 'fill': use cover, contain or stretch"),
         ('target = "t"\nguides = ["g"]\nseed = ' + "9" * 5000, "is no TOML file"),
         ('target = "t"\nguides = ["g"]\nssim_weight = ' + "9" * 400, "ssim_weight is inf"),
         ('target = "t"\nguides = ["g"]\nsize = [1000001, 600]', "the largest side may be 1000000"),
@@ -316,7 +316,7 @@ TABLE = '[[arrangement]]\ntarget = "t.png"\n'
         ),
         ("arrangement = []", "there are 0 arrangements: give 1 to 16"),
         ("arrangement = [3]", "arrangement is [3]: write [[arrangement]] above each of them"),
-        ('shape = "ring"\n' + TABLE, "shape is 'ring': use sheet, disc"),
+        ('shape = "ring"\n' + TABLE, "shape is 'ring': use sheet or disc"),
         (
             'shape = "disc"\nsize = [40, 30]\n' + TABLE,
             "the sheets are 40×30 pixels: round ones must be square, give --size N",

@@ -6,7 +6,7 @@ import pytest
 import mlsolve
 from mlsolve.job.arrangements import Placement
 from mlsolve.pictures.colour import decode, encode
-from mlsolve.scoring.bands import aside, distances_for
+from mlsolve.scoring.bands import distances_for, misaligned
 from mlsolve.scoring.placed import composite_placed, place_sheet, placed_rows
 from mlsolve_kernels.placement.reference import place
 
@@ -83,13 +83,13 @@ def test_how_far_sheets_are_tried_off():
 def test_sheets_off_go_round_and_the_first_stays(rng):
     shape, image = (17, 17), rng.random((17, 17, 1), dtype=np.float32)
     still = [Placement(k).move(shape) for k in range(1, 6)]
-    for move, shift in zip(aside(shape, still, 2), [(0, 0), (2, 0), (0, 2), (-2, 0), (0, -2)], strict=True):
+    for move, shift in zip(misaligned(shape, still, 2), [(0, 0), (2, 0), (0, 2), (-2, 0), (0, -2)], strict=True):
         np.testing.assert_array_equal(
             placed_rows(read(image), shape, move), place_sheet(image, Placement(1, shift=shift))
         )
-    # A turned sheet is off by where it lies, not by where it was solved.
+    # A turned sheet is shifted as it lies, not as it was solved.
     turned = Placement(2, rotate=90).move(shape)
-    found = placed_rows(read(image), shape, aside(shape, [still[0], turned], 3)[1])
+    found = placed_rows(read(image), shape, misaligned(shape, [still[0], turned], 3)[1])
     expected = np.ones_like(image)
     expected[:, 3:] = np.rot90(image)[:, :-3]
     np.testing.assert_array_equal(found, expected)

@@ -123,7 +123,7 @@ P = Placement
     [
         ([], (30, 30), "sheet", "there are 0 arrangements: give 1 to 16"),
         ([None] * 17, (30, 30), "sheet", "there are 17 arrangements: give 1 to 16"),
-        ([None], (30, 30), "ring", "shape is 'ring': use sheet, disc"),
+        ([None], (30, 30), "ring", "shape is 'ring': use sheet or disc"),
         ([None], (30, 31), "disc", "the sheets are 30×31 pixels: round ones must be square, give --size N"),
         ([None, [P(1), P(4)]], None, "sheet", "arrangement 2 lays layer 4: there are 3 guides, so 3 layers"),
         (
@@ -191,7 +191,7 @@ def test_solve_refuses_what_cannot_be(grey):
         (Problem([b], [one, c]), InputError, "arrangements hold something else: give mlsolve.Arrangement objects"),
         (Problem([], [one]), InputError, "there are 0 guides: give 1 to 16, one per layer"),
         (Problem([b], []), OptionError, "there are 0 arrangements: give 1 to 16"),
-        (Problem([b], [one], "ring"), OptionError, "shape is 'ring': use sheet, disc"),
+        (Problem([b], [one], "ring"), OptionError, "shape is 'ring': use sheet or disc"),
         (Problem([b[:, :20]], [Arrangement(a[:, :20])], "disc"), OptionError, "round ones must be square"),
         (Problem([b, c], [Arrangement(a, [P(2)])]), OptionError, "layer 1 lies in no arrangement"),
         (Problem([b], [one, Arrangement(d[:20])]), InputError, "target 2 is 24×20, the target 1 is 24×24"),

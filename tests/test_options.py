@@ -23,7 +23,7 @@ def test_options_are_frozen():
         ({"exposure": 1.5}, "exposure is 1.5"),
         ({"exposure": float("nan")}, "exposure is nan"),
         ({"exposure": "0.1"}, "exposure is '0.1': it must be a number"),
-        ({"backend": "gpu"}, "backend is 'gpu': use auto, cpu, cuda"),
+        ({"backend": "gpu"}, "backend is 'gpu': use auto, cpu or cuda"),
         ({"seed": -1}, "seed is -1"),
         ({"ssim_weight": -1.0}, "ssim_weight is -1"),
         ({"mse_weight": float("inf")}, "mse_weight is inf"),

@@ -290,3 +290,22 @@ def test_one_tile_alone_has_no_windows_beside_it():
     large = (1024, 1024)
     tiles = plan_level(large, stack, 6, Limits(least_memory(large, stack, 6, limits, lying)), lying)
     assert (tiles.sides, tiles.iterations) == ((CHUNK, CHUNK), 1)
+
+
+def test_a_term_that_couples_planes_has_tiles_with_all_of_them():
+    """And their memory, and that of the least tile, is that of all planes."""
+    objective = objective_of((composite_placed(1, 1, 1),), 1, colour=1.0)
+    lying, shape, stack = TileCoupling(objective=objective), (900, 1100), (3, 3)
+    apart = TileCoupling(objective=objective_of((composite_placed(1, 1, 1, (0, 1, 2)),), 1))
+    assert lying.together
+    assert not apart.together
+    least = least_memory(shape, stack, 12, Limits(), lying)
+    assert least > 2 * least_memory(shape, stack, 12, Limits(), apart)
+    for memory in (least, 2 * least, 4 * least):
+        plan = plan_level(shape, stack, 12, Limits(memory), lying)
+        assert plan.together
+        assert plan.sides != shape
+        assert Limits().tile_bytes(3, 3, plan.window, lying) <= memory
+        assert not plan_level(shape, stack, 12, Limits(memory), apart).together
+    with pytest.raises(OptionError, match="give it"):
+        plan_level(shape, stack, 12, Limits(least - 2**20), lying)

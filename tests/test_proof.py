@@ -14,8 +14,9 @@ from mlsolve.pictures.picture_files import PngWriter, load_picture, open_picture
 from mlsolve.report.result import Summary, write_report
 from mlsolve.run.budget import _proof_bytes
 from mlsolve.run.outputs import placed_stacks
-from mlsolve.scoring.bands import CELL, SHEET_CELL, STACK, PlacedStack, Preview, Scoring, distances_for, shown
+from mlsolve.scoring.bands import PlacedStack, Scoring, distances_for
 from mlsolve.scoring.layer_files import score_layer_files
+from mlsolve.scoring.previews import CELL, SHEET_CELL, STACK, Preview, shown
 from mlsolve.solving.balance import Balance
 from mlsolve.solving.history import History, Step
 from mlsolve.solving.level_pictures import as_codes
@@ -76,7 +77,7 @@ def fed(size, targets, layers, guides, heights, stacks=None, threads=1, registra
         assert not still or max(asked) <= height + 2 * RADIUS
         asked.clear()
         compared.clear()
-        for preview in (proof.stacks[0].target, proof.stacks[0].whole):
+        for preview in (proof.stacks[0].target, proof.stacks[0].output):
             assert preview._held is None or preview._held.shape[1] <= preview._rows.weights.shape[1]
             # No part of what was there: that would be held as well.
             assert preview._held is None or preview._held.base is None
@@ -97,7 +98,7 @@ def seen(proof, stack):
     """All previews of a proof and its stack, as bytes, and its scores."""
     previews = [*proof.layers, *proof.guides]
     for one in proof.stacks:
-        previews += [one.target, one.cell, *one.sheets, *(preview for _, preview in one.off)]
+        previews += [one.target, one.cell, *one.sheets, *(preview for _, preview in one.misaligned)]
     return [preview.image.tobytes() for preview in previews], stack.tobytes(), proof.scores
 
 
@@ -295,7 +296,7 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
     found, shares, store = [], [], kind(tmp_path / "store")
     wanted = given([target, *guides])
     for rows in (1, 7, 64, 128, height):
-        proof = score_layer_files(tmp_path, unmoved(2), wanted, store, 1, rows, tell=shares.append)
+        proof = score_layer_files(tmp_path, unmoved(2), wanted, store, 1, rows, progress=shares.append)
         found.append((proof.scores, proof.stacks[0].cell.image.tobytes(), (tmp_path / "stack.png").read_bytes()))
         assert shares == sorted(shares)
         assert shares[-1] == 1
@@ -327,7 +328,7 @@ def lying(layers, away=(0, 0)):
 
 @pytest.mark.parametrize("planes", [1, 3])
 def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
-    """Scores of stacks, of what sheets give away, and of stacks with their sheets off, in float64, from pixels."""
+    """Scores of stacks, leak, and scores of misaligned stacks, in float64, from pixels."""
     size = 33, 33
     target, layers, guides = pictures(size, layers=3, planes=planes)
     targets = [target, guides[0][:, ::-1]]
@@ -340,10 +341,10 @@ def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
         assert scores.ssim == pytest.approx(by_planes(whole, wanted), abs=1e-5)
         assert scores.psnr == pytest.approx(-10 * np.log10(np.mean((whole - wanted) ** 2)), abs=1e-5)
         assert scores.leak == pytest.approx([by_planes(one, wanted) for one in sheets], abs=1e-5)
-        assert [one.pixels for one in scores.off] == [1, 2, 4]
+        assert [one.pixels for one in scores.misaligned] == [1, 2, 4]
         if number == 0:
             assert np.abs(stack - 255 * whole).max() < 0.51
-        for one in scores.off:
+        for one in scores.misaligned:
             sheets = lying(values, (int(one.pixels), int(one.pixels)))[number]
             whole = srgb(np.clip(np.prod([light(x) for x in sheets], axis=0) / ARRANGED[number].exposure, 0, 1))
             assert one.ssim == pytest.approx(by_planes(whole, wanted), abs=1e-5)
@@ -372,16 +373,16 @@ def test_rows_of_sheets_that_lie_otherwise_may_come_in_any_portions(pictures, si
     ("registration", "distances"),
     [(0, (1, 2)), (0.4, (1, 2)), (1, (1, 2)), (1.5, (2, 3)), (2, (1, 2, 4)), (3, (2, 3, 6)), (3.3, (2, 3, 7))],
 )
-def test_by_how_much_sheets_are_off(registration, distances):
+def test_misalignments_that_are_scored(registration, distances):
     """Half, once and twice the tolerance, to the nearest pixel, 1 at least."""
     assert distances_for(registration) == distances
 
 
-def test_one_sheet_alone_cannot_be_off(pictures):
+def test_one_sheet_alone_cannot_be_misaligned(pictures):
     size = 30, 20
     target, layers, guides = pictures(size, layers=1)
     (scores,) = fed(size, target, layers, guides, [9])[0].scores.stacks
-    assert scores.off == ()
+    assert scores.misaligned == ()
     assert len(scores.leak) == 1
 
 

@@ -35,7 +35,7 @@ def test_stretch_changes_proportions():
 
 
 def test_unknown_fit():
-    with pytest.raises(OptionError, match="fit is 'fill': use cover, contain, stretch"):
+    with pytest.raises(OptionError, match="fit is 'fill': use cover, contain or stretch"):
         fit_image(marked(40, 80), (80, 40), "fill")
 
 
@@ -56,7 +56,7 @@ def test_pictures_as_users_hold_them():
     np.testing.assert_allclose(fit_image(codes, (40, 20)), expected, atol=1e-6)
     np.testing.assert_allclose(fit_image(codes.astype(np.uint16) * 257, (40, 20)), expected, atol=1e-6)
     assert fit_image(codes[..., 0], (40, 20)).shape == (20, 40, 1)
-    with pytest.raises(InputError, match="picture holds values from"):
+    with pytest.raises(InputError, match="picture contains values from"):
         fit_image(codes.astype(float), (40, 20))
 
 

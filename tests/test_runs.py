@@ -266,9 +266,9 @@ def test_folders_of_others_are_left_alone(job, tmp_path):
 
 def test_one_at_a_time(job, tmp_path):
     root = struck(job, tmp_path / "o")
-    with locked(root), pytest.raises(OutputError, match="is being worked on by another mlsolve"):
+    with locked(root), pytest.raises(OutputError, match="is in use by another mlsolve"):
         resume(tmp_path / "o", TIGHT, Listener())
-    with locked(root), pytest.raises(OutputError, match="is being worked on by another mlsolve"):
+    with locked(root), pytest.raises(OutputError, match="is in use by another mlsolve"):
         begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
     assert states.is_run(root)
 
@@ -380,7 +380,7 @@ def test_a_picture_that_turns_out_to_be_damaged_leaves_nothing(job, tmp_path):
     data[len(data) // 2] ^= 1
     (tmp_path / "bad.png").write_bytes(data)
     before = tree(tmp_path)
-    with pytest.raises(InputError, match=r"bad.png is cut off or damaged"):
+    with pytest.raises(InputError, match=r"bad.png is truncated or damaged"):
         begin(
             dataclasses.replace(job, guides=("mosaic:3", tmp_path / "bad.png")),
             tmp_path / "o",

@@ -37,7 +37,7 @@ def test_psnr():
 
 
 def test_refusals():
-    with pytest.raises(mlsolve.InputError, match="the first picture is 12×12, the second 13×12"):
+    with pytest.raises(mlsolve.InputError, match="the first picture is 12×12, the second is 13×12"):
         mlsolve.ssim(np.zeros((12, 12)), np.zeros((12, 13)))
     with pytest.raises(mlsolve.InputError, match="1 layers and 2 guides"):
         mlsolve.score(np.zeros((1, 12, 12)), np.zeros((12, 12)), np.zeros((2, 12, 12)), 1.0)

@@ -14,7 +14,8 @@ from mlsolve.pictures import picture_files
 from mlsolve.report import contact_sheet, result
 from mlsolve.report.contact_sheet import sheet_bands, sheet_size
 from mlsolve.report.lettering import font
-from mlsolve.scoring.bands import CELL, PART, SHEET_CELL, PlacedStack, Scoring, distances_for
+from mlsolve.scoring.bands import PlacedStack, Scoring, distances_for
+from mlsolve.scoring.previews import CELL, PART, SHEET_CELL
 from mlsolve.scoring.scores import Misalignment, Scores, StackScores
 from mlsolve_kernels.threads import Team
 
@@ -40,7 +41,7 @@ class Told(Scoring):
     @property
     def previews(self):
         of_stacks = (
-            (stack.target, stack.cell, *stack.sheets, *(preview for _, preview in stack.off))
+            (stack.target, stack.cell, *stack.sheets, *(preview for _, preview in stack.misaligned))
             for stack in self.stacks
         )
         return [*self.guides, *self.layers, *itertools.chain(*of_stacks)]
@@ -56,7 +57,10 @@ class Told(Scoring):
                 0.9 - number / 100,
                 30.5 + number,
                 tuple(0.2 + k / 50 + number / 100 for k in range(len(stack.sheets))),
-                tuple(Misalignment(far, 0.7 - k / 10 - number / 100, 20.0) for k, (far, _) in enumerate(stack.off)),
+                tuple(
+                    Misalignment(far, 0.7 - k / 10 - number / 100, 20.0)
+                    for k, (far, _) in enumerate(stack.misaligned)
+                ),
             )
             for number, stack in enumerate(self.stacks)
         ]
@@ -169,7 +173,7 @@ def longest(proof):
             -0.888,
             100.44,
             (-0.88,) * len(stack.sheets),
-            tuple(Misalignment(far, -0.888, 1.0) for far, _ in stack.off),
+            tuple(Misalignment(far, -0.888, 1.0) for far, _ in stack.misaligned),
         )
         for stack in proof.stacks
     ]
@@ -229,21 +233,21 @@ def test_captions_of_the_plain_case():
     for k in range(3):
         assert below(page, proof.guides[k], f"guide {k + 1}", colour=INK)
         assert below(page, proof.layers[k], f"layer {k + 1}", colour=INK)
-        assert below(page, proof.layers[k], f"SSIM 0.{50 + k}0   gives away 0.{20 + 2 * k}")
+        assert below(page, proof.layers[k], f"SSIM 0.{50 + k}0   leak 0.{20 + 2 * k}")
     assert below(page, stack.target, "target", colour=INK)
     assert below(page, stack.target, "girl.jpg")
     assert below(page, stack.cell, "stack", colour=INK)
     assert below(page, stack.cell, "SSIM 0.900   30.5 dB")
-    for k, (far, preview) in enumerate(stack.off):
+    for k, (far, preview) in enumerate(stack.misaligned):
         assert far == (2, 3, 6)[k]
-        assert below(page, preview, f"off by {far} px", colour=INK)
+        assert below(page, preview, f"shift {far} px", colour=INK)
         assert below(page, preview, f"SSIM 0.{7 - k}00")
     foot = "3 layers of 600 by 600 pixels   ·   exposure 0.1   ·   mean guide SSIM 0.510"
     assert said(page, foot) == 1
 
 
 def test_where_the_plain_case_stands():
-    """Guides above their layers, target above the stack to their right, out of register it is in one more row."""
+    """Guides above their layers, target above the stack to their right, misaligned stacks in one more row."""
     proof = Told((600, 600), 3, [all_of(3)], 3.0)
     page, (stack,) = drawn(proof), proof.stacks
     assert {preview.size for preview in (stack.target, stack.cell, *proof.layers)} == {(CELL, CELL)}
@@ -251,7 +255,7 @@ def test_where_the_plain_case_stands():
     assert page.shape[0] < 1420
     guides, layers = ([found(page, preview) for preview in row] for row in (proof.guides, proof.layers))
     target, whole = found(page, stack.target), found(page, stack.cell)
-    offs = [found(page, preview) for _, preview in stack.off]
+    offs = [found(page, preview) for _, preview in stack.misaligned]
     assert {box[2:] for box in (*guides, *layers, target, whole)} == {(CELL, CELL)}
     assert {box[2:] for box in offs} == {(PART, PART)}
     assert [box[0] for box in guides] == [box[0] for box in layers] == [56, 504, 952]
@@ -268,7 +272,7 @@ def test_more_than_four_layers_leave_room_below_the_stack():
     proof = Told((450, 300), 9, [all_of(9)], 3.0)
     page, (stack,) = drawn(proof), proof.stacks
     layers, guides = ([found(page, preview) for preview in row] for row in (proof.layers, proof.guides))
-    whole, *offs = (found(page, preview) for preview in (stack.cell, *(preview for _, preview in stack.off)))
+    whole, *offs = (found(page, preview) for preview in (stack.cell, *(preview for _, preview in stack.misaligned)))
     # As many in every row.
     assert [box[0] for box in layers] == 3 * [56, 504, 952]
     assert {box[0] for box in offs} == {whole[0]}
@@ -286,7 +290,7 @@ def test_four_layers_in_a_row_at_the_most(layers, columns):
 
 
 def test_a_row_for_every_arrangement():
-    """Target, sheets, stack, stack out of register, from left to right, and what they are."""
+    """Target, sheets, stack, misaligned stacks, from left to right, and their captions."""
     places = [
         [Placement(1), Placement(3, 90), Placement(2, flip="h", shift=(3, -12.5))],
         [Placement(2), Placement(3), Placement(1, 180)],
@@ -298,7 +302,7 @@ def test_a_row_for_every_arrangement():
     for number, stack in enumerate(proof.stacks):
         target, whole = found(page, stack.target), found(page, stack.cell)
         sheets = [found(page, preview) for preview in stack.sheets]
-        offs = [found(page, preview) for _, preview in stack.off]
+        offs = [found(page, preview) for _, preview in stack.misaligned]
         assert {box[2:] for box in (target, whole, *offs)} == {(PART, PART)} == {stack.target.size, stack.cell.size}
         assert {box[1] for box in (target, whole, sheets[0], *offs)} == {target[1]}
         assert {box[2:] for box in sheets} == {(SHEET_CELL, SHEET_CELL)}
@@ -314,11 +318,11 @@ def test_a_row_for_every_arrangement():
         assert below(page, stack.cell, f"SSIM 0.{90 - number}0")
         assert below(page, stack.cell, f"exposure {['0.2', '0.0275', '0.1'][number]}", 18, line=1)
         assert below(page, stack.cell, f"{30 + number}.5 dB", 18, line=1)
-        for k, (far, preview) in enumerate(stack.off):
-            assert below(page, preview, f"off by {far} px", colour=INK)
+        for k, (far, preview) in enumerate(stack.misaligned):
+            assert below(page, preview, f"shift {far} px", colour=INK)
             assert below(page, preview, f"SSIM 0.{70 - 10 * k - number}0")
-    assert [far for far, _ in proof.stacks[0].off] == [1, 2, 4]
-    assert proof.stacks[2].off == []
+    assert [far for far, _ in proof.stacks[0].misaligned] == [1, 2, 4]
+    assert proof.stacks[2].misaligned == []
     first, second = proof.stacks[:2]
     for preview, lines in zip(
         first.sheets, [["1"], ["3, turned 90°"], ["2, flipped h,", "shifted 3, -12.5"]], strict=True
@@ -336,33 +340,36 @@ def test_a_row_for_every_arrangement():
     assert (page[whole[1] + 120 : whole[1] + 140, whole[0] - 30 : whole[0] - 12] != PAPER).any()
 
 
-def test_what_a_layer_gives_away_is_the_most_of_all_arrangements():
+def test_leak_of_a_layer_is_the_largest_of_all_arrangements():
     proof = Told((300, 300), 3, [[Placement(2), Placement(1)], [Placement(3), Placement(2)]])
     scores = ((0.51, 0.62), (0.12, 0.45))
     stacks = tuple(
-        StackScores(0.9, 30.0, away, one.off) for one, away in zip(proof.told.stacks, scores, strict=True)
+        StackScores(0.9, 30.0, leak, one.misaligned) for one, leak in zip(proof.told.stacks, scores, strict=True)
     )
     proof.told = Scores(stacks, proof.told.guide_ssim)
     page = drawn(proof)
-    for layer, away in zip(proof.layers, ("0.62", "0.51", "0.12"), strict=True):
-        assert below(page, layer, f"gives away {away}")
+    for layer, leak in zip(proof.layers, ("0.62", "0.51", "0.12"), strict=True):
+        assert below(page, layer, f"leak {leak}")
 
 
 @pytest.mark.parametrize("places", [[all_of(3)], [moved(3, 3)], [all_of(3), moved(3, 2)]])
 @pytest.mark.parametrize(
-    ("registration", "words"), [(0.0, "not solved for (registration 0)"), (2.5, "solved for 2.5 px")]
+    ("registration", "words"),
+    [(0.0, "solved without registration tolerance"), (2.5, "solved with a registration tolerance of 2.5 px")],
 )
-def test_whether_being_off_was_solved_for(places, registration, words):
+def test_whether_misalignment_was_solved_for(places, registration, words):
     proof = Told((300, 300), 3, places, registration)
-    assert said(drawn(proof), f"and so on around; {words}") == 1
-    assert [far for far, _ in proof.stacks[0].off] == list(distances_for(registration))
+    page = drawn(proof)
+    assert said(page, "every sheet but the first is shifted, in turn right, down, left and up;") == 1
+    assert said(page, words) == 1
+    assert [far for far, _ in proof.stacks[0].misaligned] == list(distances_for(registration))
 
 
-def test_one_sheet_alone_is_never_off():
+def test_one_sheet_alone_is_never_misaligned():
     proof = Told((300, 200), 1, [all_of(1)])
     page = drawn(proof)
-    assert proof.stacks[0].off == []
-    assert not places_of(page, "off by", 20, INK)
+    assert proof.stacks[0].misaligned == []
+    assert not places_of(page, "shift", 20, INK)
     assert not said(page, "registration")
     assert said(page, "1 layer of 300 by 200 pixels") == 1
 
@@ -382,7 +389,7 @@ def test_exposures_in_the_last_line(exposures, words):
 
 def test_an_exact_stack():
     proof = Told((300, 300), 2, [all_of(2)])
-    proof.told = Scores((StackScores(1.0, np.inf, (0.3, 0.4), proof.told.stacks[0].off),), (0.5, 0.6))
+    proof.told = Scores((StackScores(1.0, np.inf, (0.3, 0.4), proof.told.stacks[0].misaligned),), (0.5, 0.6))
     assert below(drawn(proof), proof.stacks[0].cell, "SSIM 1.000   exact")
 
 

@@ -200,8 +200,8 @@ def test_a_stop_right_after_a_level_began_keeps_the_better_layers(pictures):
         (lambda t, g: (t, []), "there are 0 guides: give 1 to 16"),
         (lambda t, g: (t, g * 6), "there are 18 guides: give 1 to 16"),
         (lambda t, g: (t, [g[0], g[1][:40]]), "guide 2 is 61×40, the target is 61×48: bring it to that size"),
-        (lambda t, g: (t * 255, g), "target holds values from"),
-        (lambda t, g: (t, [g[0], np.full_like(t, np.nan)]), "guide 2 holds NaN"),
+        (lambda t, g: (t * 255, g), "target contains values from"),
+        (lambda t, g: (t, [g[0], np.full_like(t, np.nan)]), "guide 2 contains NaN"),
         (lambda t, g: (t[:5], g), "target is 61×5 pixels"),
     ],
 )

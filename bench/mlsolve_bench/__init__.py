@@ -1,5 +1,5 @@
-"""Benches that ship with mlsolve: fair opponents in torch, alternating runs, and the machine's own limits.
+"""What `mlsolve bench` needs, and the wheel holds: its measurements, and one opponent written in torch.
 
-Imports run mlsolve_cli → mlsolve_bench → mlsolve → mlsolve_kernels. Torch is imported by the modules whose
-names begin with torch_ and nowhere else; what asks for them goes on without it where it is not installed.
+Imports run mlsolve_cli → mlsolve_bench → mlsolve → mlsolve_kernels. Torch is imported by the modules whose names
+begin with torch_ and nowhere else; without torch there is no comparison. All other benches are in mlsolve_records.
 """

@@ -1,4 +1,4 @@
-"""What this machine does in a minute, and how long a print would take it.
+"""The speed of this machine, measured within a minute.
 
 `measure` times mlsolve's iteration at a few sizes, `compare` lets it take turns with torch; all else is
 arithmetic on what they return. Sizes are (width, height) in pixels, times are seconds, memory is bytes. A
@@ -17,7 +17,6 @@ from typing import Final
 import numpy as np
 
 from mlsolve.job.options import Options
-from mlsolve.job.print_size import FINEST_DPI, PrintSize, pixel_pitch
 from mlsolve.solving.pyramid import level_shapes
 from mlsolve.system.memory import BYTES_PER_VALUE
 
@@ -35,9 +34,6 @@ _TURNS, _FEWEST_TURNS = 9, 3
 """Iterations timed at each size, and where time runs out; the one before them, which allocates, is not."""
 
 _TURNS_WITH_TORCH: Final = 5
-_OURS: Final = "mlsolve"
-_TORCH: Final = "torch as described"
-"""Who takes turns: keys of what `opponents.steps` returns."""
 
 SECONDS_FOR_OURS: Final = 15.0
 SECONDS_FOR_TORCH: Final = 20.0
@@ -87,32 +83,6 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class PrintForecast:
-    """How large a print is, and how long solving it takes all in memory.
-
-    What it takes in tiles, of memory, disk and time, is for mlsolve.run.estimate to say.
-    """
-
-    print_size: PrintSize
-    dpi: float
-    size: Size
-    levels: int
-    """Sizes from coarse to fine."""
-    seconds: float
-    """As in `Forecast`."""
-
-    @property
-    def pixel_pitch(self) -> float:
-        """The side of a pixel in millimetres."""
-        return pixel_pitch(self.dpi)
-
-    @property
-    def alignable(self) -> bool:
-        """Whether a pixel is no smaller than hands can align."""
-        return self.dpi <= FINEST_DPI
-
-
-@dataclass(frozen=True)
 class Comparison:
     """An iteration of both, three RGB layers, taking turns; medians in seconds."""
 
@@ -142,12 +112,6 @@ def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
         for height, width in shapes
     )
     return Forecast(size, len(shapes), seconds * options.iterations, stack.peak_memory(size))
-
-
-def forecast_print(print_size: PrintSize, dpi: float, stack: Stack, paces: Sequence[Pace]) -> PrintForecast:
-    """Return what a print takes; raises OptionError if it has too few or too many pixels, or for a bad dpi."""
-    solve = forecast(print_size.pixels(dpi), stack, paces)
-    return PrintForecast(print_size, dpi, solve.size, solve.levels, solve.seconds)
 
 
 @contextmanager
@@ -227,10 +191,10 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
     threads: of both. Raises ImportError where torch is missing or broken.
     """
     tell("importing torch", 0.0)
-    from .opponents import steps
+    from .pair import DESCRIBED, OURS, steps
     from .turns import take_turns
 
-    probe = steps(SIDES[0], threads, names=(_TORCH,))[_TORCH]
+    probe = steps(SIDES[0], threads, names=(DESCRIBED,))[DESCRIBED]
     probe()
     began = clock()
     probe()
@@ -248,9 +212,9 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
 
         return step
 
-    opponents = steps(side, threads, names=(_OURS, _TORCH))
-    seconds = take_turns({key: told(opponents[key]) for key in (_OURS, _TORCH)}, _TURNS_WITH_TORCH)
-    ours, torch = (statistics.median(seconds[key]) for key in (_OURS, _TORCH))
+    opponents = steps(side, threads)
+    seconds = take_turns({key: told(opponents[key]) for key in opponents}, _TURNS_WITH_TORCH)
+    ours, torch = (statistics.median(seconds[key]) for key in (OURS, DESCRIBED))
     return Comparison((side, side), ours, torch, version("torch"))
 
 

@@ -2,50 +2,73 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
+
+from mlsolve.job.settings import Setting
+
+from .options import Given, Parameter, folder, switch, verb
 
 _USUAL: Final = (720, 25.0)
 _GIF: Final = (480, 12.5)
 """Pixels of the longer side, and frames a second, unless something else is asked for."""
 
 
-def animate(
-    folder: Annotated[Path, typer.Argument(help="Folder that mlsolve run wrote.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Film to write: .mp4, which takes pip install 'mlsolve[film]', .webp or .gif. "
-            "[default: FOLDER.mp4, or FOLDER.webp without that]",
-            show_default=False,
+@verb(
+    folder("Folder that mlsolve run wrote."),
+    Parameter(
+        "out",
+        Setting(
+            help="Film to write; .mp4 needs pip install 'mlsolve[film]'.",
+            kind=Path,
+            short="-o",
+            metavar="FILE",
+            limits="FILE.mp4, FILE.webp or FILE.gif",
+            otherwise="FOLDER.mp4, or FOLDER.webp without mlsolve[film]",
+            example="prints.webp",
         ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Pixels of the longer side. [default: {_USUAL[0]}, a GIF {_GIF[0]}]", show_default=False
+    ),
+    Parameter(
+        "size",
+        Setting(
+            help="Longer side of the film.",
+            kind=int,
+            unit="pixels",
+            limits="64 to 4096",
+            otherwise=f"{_USUAL[0]}, or {_GIF[0]} for a GIF",
+            example="480",
         ),
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Length of the film. [default: as looks well]", show_default=False)
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(help=f"Frames a second. [default: {_USUAL[1]:g}, a GIF {_GIF[1]:g}]", show_default=False),
-    ] = None,
-    captions: Annotated[bool, typer.Option("--captions/--no-captions", help="What lies there, in words.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the film.")] = False,
-) -> None:
-    """Make a film of the sheets in FOLDER: they slide, turn and flip over each other until the picture appears.
+    ),
+    Parameter(
+        "seconds",
+        Setting(
+            help="Length of the film.",
+            unit="seconds",
+            limits="up to 3600",
+            otherwise="as long as every step needs to be seen",
+            example="4",
+        ),
+    ),
+    Parameter(
+        "fps",
+        Setting(
+            help="Frames per second.",
+            limits="1 to 120, a WebP to 90, a GIF to 50",
+            otherwise=f"{_USUAL[1]:g}, or {_GIF[1]:g} for a GIF",
+            example="12.5",
+        ),
+    ),
+    switch("captions", "Say in words which sheets are shown, or not.", "--captions/--no-captions"),
+    switch("overwrite", "Replace the film."),
+    examples=(("animate prints --out prints.webp", "A film of the sheets in prints."),),
+)
+def animate(given: Given) -> None:
+    """Make a film of the sheets in FOLDER: they slide, rotate and flip over each other until the picture appears.
 
-    One picture after the other, if they show several; then they go apart again, so that the film can be repeated.
-    The box grows brighter as the eye adapts to the dark stack. Every browser plays all three kinds, .mp4 as a
+    With several pictures they appear one after the other; then the sheets part again, so that the film can loop.
+    The box grows brighter as the eye adapts to the dark stack. Every browser plays all three formats, .mp4 as a
     video, .webp and .gif as pictures; an MP4 is the smallest, a GIF the coarsest.
-
-    Example: **mlsolve animate prints --out prints.webp**
     """
     from rich.console import Console
     from rich.progress import track
@@ -53,12 +76,14 @@ def animate(
     from mlsolve.film import check_film, usual_suffix, write_film
     from mlsolve.film.folder import film_of
 
-    resolved = folder.resolve()
+    source, out, size, fps = given["folder"], given.get("out"), given.get("size"), given.get("fps")
+    captions, overwrite = given.get("captions", True), given["overwrite"]
+    resolved = source.resolve()
     path = resolved.parent / f"{resolved.name}{usual_suffix()}" if out is None else out
     usual = _GIF if path.suffix.lower() == ".gif" else _USUAL
     rate = usual[1] if fps is None else fps
     check_film(path, rate, overwrite)
-    film = film_of(folder, usual[0] if size is None else size, rate, seconds, captions)
+    film = film_of(source, usual[0] if size is None else size, rate, given.get("seconds"), captions)
     shown = track(
         film,
         "animate",

@@ -1,8 +1,8 @@
-"""`mlsolve bench`: what this machine does, and how long a print would take it."""
+"""`mlsolve bench`: the speed of this machine."""
 
+import dataclasses
 import json
 import platform
-import shlex
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from mlsolve.errors import OptionError
-from mlsolve.job.options import MAX_LAYERS, Options
+from mlsolve.job import settings
+from mlsolve.job.options import Options
+
+from .options import BUDGET, JSON, LAYERS, Given, Parameter, switch, verb
 
 if TYPE_CHECKING:
-    from mlsolve_bench.report import Comparison, Forecast, Pace, PrintForecast, Stack, Tell
-
-_DPI: Final = 100
-"""mlsolve.job.print_size.DPI, which is not asked at the start, for it would bring NumPy along."""
-
-_LAYERS: Final = 3
-"""As many as `mlsolve estimate` takes where it is not told."""
+    from mlsolve_bench.report import Comparison, Forecast, Pace, Stack, Tell
 
 _NO_TORCH: Final = "torch is not installed: pip install 'mlsolve[bench]' brings it for a comparison"
 
@@ -34,48 +31,33 @@ _BUSY: Final = 1.5
 _COLUMNS: Final = 80
 
 
-def bench(
-    print_size: Annotated[
-        str | None,
-        typer.Option(
-            "--print",
-            metavar="WxH(mm|cm|in)|A3",
-            help="Tell how long a print of this size takes, as 600x900mm, 24x36in, A2-landscape.",
-        ),
-    ] = None,
-    dpi: Annotated[
-        float | None, typer.Option(help=f"Pixels an inch of that print. [default: {_DPI}]", show_default=False)
-    ] = None,
-    layers: Annotated[int, typer.Option(help=f"Layers of the stack, 1 to {MAX_LAYERS}.")] = _LAYERS,
-    colour: Annotated[bool, typer.Option("--colour/--grey", help="Three planes a layer, or one.")] = True,
-    threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
-    """Measure this machine, in under a minute: speed at a few sizes, against torch if that is installed.
+@verb(
+    dataclasses.replace(LAYERS, setting=dataclasses.replace(LAYERS.setting, help="Number of layers in the stack.")),
+    switch("colour", "Three planes per layer, or one.", "--colour/--grey"),
+    *(one for one in BUDGET if one.name == "threads"),
+    JSON,
+    Parameter("print", settings.PRINT, hidden=True),
+    examples=(("bench --layers 4 --grey", "The speed of this machine for four layers in grey."),),
+)
+def bench(given: Given) -> None:
+    """Measure the speed of this machine at a few sizes, in under a minute, and compare it with torch if installed.
 
-    With --print it also tells the pixels of that print, whether they are large enough to be aligned by hand,
-    and how long it takes to solve all in memory. What memory, disk and tiles it needs, and how long it takes in
-    these, **mlsolve estimate** tells.
-
-    Example: **mlsolve bench --print 600x900mm --dpi 300**
+    **mlsolve estimate** reports how long a print takes, and the memory and disk it needs.
     """
-    from mlsolve.job.print_size import parse_print_size
+    if "print" in given:
+        raise OptionError(
+            f"bench measures the machine and takes no --print: use mlsolve estimate --print {given['print']}"
+        )
+    layers, threads = given.get("layers", LAYERS.default), given.get("threads")
+    LAYERS.setting.check("--layers", layers)
+    settings.THREADS.check("threads", threads)
+
     from mlsolve.system.memory import available_memory
-    from mlsolve_bench.report import Stack, forecast, forecast_print, iteration, measure
+    from mlsolve_bench.report import Stack, forecast, iteration, measure
 
-    if not 1 <= layers <= MAX_LAYERS:
-        raise OptionError(f"--layers is {layers}: it must be from 1 to {MAX_LAYERS}")
-    Options(threads=threads)  # refuses what is out of range
-    if dpi is not None and print_size is None:
-        raise OptionError("--dpi belongs to --print: add the size, as in --print 600x900mm")
-    wanted = None if print_size is None else parse_print_size(print_size)
-    dpi = _DPI if dpi is None else dpi
-    if wanted is not None:
-        wanted.pixels(dpi)  # refuses now what it would refuse after the measurements
-
-    stack = Stack(layers, 3 if colour else 1)
+    stack = Stack(layers, 3 if given.get("colour", True) else 1)
     machine = _this_machine(threads)
-    if not as_json:
+    if not given["json"]:
         _print_machine(machine, stack)
     _announce_compiling()
     with _progress() as tell:
@@ -83,15 +65,11 @@ def bench(
         paces = measure(stack, free, lambda side: iteration(side, stack, threads), tell)
         comparison = _compared(machine.threads, tell)
     solves = [forecast(pace.size, stack, paces) for pace in paces]
-    planned = None if wanted is None else forecast_print(wanted, dpi, stack, paces)
-    if as_json:
-        report = _as_json(machine, stack, paces, solves, comparison, planned)
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    if given["json"]:
+        typer.echo(json.dumps(_as_json(machine, stack, paces, solves, comparison), indent=2, ensure_ascii=False))
         return
     _print_table(paces, solves)
     _print_comparison(comparison)
-    if print_size is not None and planned is not None:
-        _print_forecast(planned, _estimate_command(print_size, dpi, stack, threads))
 
 
 @dataclass(frozen=True)
@@ -210,37 +188,6 @@ def _print_comparison(comparison: "Comparison | str") -> None:
     )
 
 
-def _print_forecast(planned: "PrintForecast", command: str) -> None:
-    """command: tells the rest."""
-    from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
-
-    width, height = planned.size
-    levels = _counted(planned.levels, "size")
-    typer.echo()
-    typer.echo(typer.style(f"{planned.print_size} at {planned.dpi:g} dpi", bold=True))
-    typer.echo(f"  pixels   {width}×{height} of {planned.pixel_pitch:.2g} mm")
-    typer.echo(f"  solving  {_seconds(planned.seconds)} all in memory, {levels} from coarse to fine\n")
-    if not planned.alignable:
-        _print_wrapped(
-            f"Its pixels are smaller than the {pixel_pitch(FINEST_DPI):.2g} mm that hands can align, which is "
-            f"{FINEST_DPI} dpi; one pixel off ruins a stack."
-        )
-    typer.echo("Memory, disk and tiles, and how long it takes in these:")
-    typer.echo(f"  {command}")
-
-
-def _estimate_command(print_size: str, dpi: float, stack: "Stack", threads: int | None) -> str:
-    """Return the command that estimates the same print of the same stack."""
-    words = ["mlsolve", "estimate", "--print", print_size, "--dpi", f"{dpi:g}"]
-    if stack.layers != _LAYERS:
-        words += ["--layers", str(stack.layers)]
-    if stack.planes == 1:
-        words.append("--grey")
-    if threads is not None:
-        words += ["--threads", str(threads)]
-    return shlex.join(words)
-
-
 def _print_wrapped(text: str, dim: bool = False) -> None:
     for line in textwrap.wrap(text, _COLUMNS):
         typer.echo(typer.style(line, dim=True) if dim else line)
@@ -274,22 +221,10 @@ def _as_json(
     paces: Sequence["Pace"],
     solves: Sequence["Forecast"],
     comparison: "Comparison | str",
-    planned: "PrintForecast | None",
 ) -> dict[str, Any]:
     """Return all of it: times in seconds, memory in bytes, sizes as (width, height) in pixels."""
     from mlsolve import __version__
 
-    of_print = None
-    if planned is not None:
-        of_print = {
-            "millimetres": [planned.print_size.width, planned.print_size.height],
-            "dpi": planned.dpi,
-            "pixel_millimetres": planned.pixel_pitch,
-            "alignable": planned.alignable,
-            "size": planned.size,
-            "levels": planned.levels,
-            "seconds": planned.seconds,
-        }
     return {
         "version": __version__,
         "machine": vars(machine),
@@ -308,5 +243,4 @@ def _as_json(
             for pace, solve in zip(paces, solves, strict=True)
         ],
         "torch": None if isinstance(comparison, str) else {**vars(comparison), "ratio": comparison.ratio},
-        "print": of_print,
     }

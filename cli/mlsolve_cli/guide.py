@@ -1,45 +1,88 @@
 """`mlsolve guide`: make a procedural guide."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from mlsolve.errors import OptionError, OutputError
+from mlsolve.job import settings
+from mlsolve.job.settings import MAX_COUNT, Setting
+
+from .options import CMYK_PROFILE, Given, Parameter, switch, verb
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 
-def guide(
-    family: Annotated[str, typer.Argument(help="kaleidoscope, mosaic or rosette.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="PNG file to write.")],
-    size: Annotated[str, typer.Option(metavar="N|WxH", help="Pixels.")] = "600",
-    seed: Annotated[int, typer.Option(help="Another seed, another guide; 0 or more.")] = 0,
-    palette: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|#RRGGBB,…",
-            help="ember, lagoon, meadow, dusk, ink, festival, or colours. [default: by seed]",
+@verb(
+    Parameter(
+        "family",
+        Setting(
+            help="Kind of guide.",
+            kind=str,
+            metavar="FAMILY",
+            limits="kaleidoscope, mosaic or rosette",
+            example="kaleidoscope",
         ),
-    ] = None,
-    photo: Annotated[
-        Path | None,
-        typer.Option(help="Picture a kaleidoscope is made of. [default: a mosaic]"),
-    ] = None,
-    cmyk_profile: Annotated[
-        Path | None, typer.Option(metavar="FILE.icc", help="ICC profile of a CMYK photo that carries none.")
-    ] = None,
-    fold: Annotated[
-        int | None, typer.Option(help="Wedges of a kaleidoscope, 2 to 64. [default: 6 of a photo, else by seed]")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
-) -> None:
-    """Make a guide: a kaleidoscope of a photo or of a mosaic, a triangulated mosaic, or a rosette.
-
-    Example: **mlsolve guide kaleidoscope --photo garden.jpg --fold 8 --size 1200 --out guide.png**
-    """
+        argument=True,
+        required=True,
+    ),
+    Parameter(
+        "out",
+        Setting(help="PNG file to write.", kind=Path, short="-o", metavar="FILE.png", example="guide.png"),
+        required=True,
+    ),
+    Parameter("size", dataclasses.replace(settings.SIZE, help="Size of the guide: N for a square, or WxH."), 600),
+    Parameter("seed", Setting(help="Seed of the drawing.", kind=int, low=0, high=MAX_COUNT, example="3"), 0),
+    Parameter(
+        "palette",
+        Setting(
+            help="Palette, or colours of your own; not for a photo.",
+            kind=str,
+            limits="ember, lagoon, meadow, dusk, ink, festival or colours",
+            otherwise="chosen by the seed",
+            metavar="NAME|#RRGGBB,…",
+            example="lagoon",
+        ),
+    ),
+    Parameter(
+        "photo",
+        Setting(
+            help="Picture that the kaleidoscope mirrors.",
+            kind=Path,
+            metavar="FILE",
+            otherwise="a mosaic",
+            example="garden.jpg",
+        ),
+    ),
+    CMYK_PROFILE,
+    Parameter(
+        "fold",
+        Setting(
+            help="Wedges of the kaleidoscope.",
+            kind=int,
+            unit="wedges",
+            limits="2 to 64",
+            otherwise="6 with a photo, else by seed",
+            example="8",
+        ),
+    ),
+    switch("overwrite", "Replace the file."),
+    examples=(
+        (
+            "guide kaleidoscope --photo garden.jpg --fold 8 --size 1200 --out guide.png",
+            "A kaleidoscope of a photo.",
+        ),
+        ("guide mosaic --seed 3 --palette lagoon --out mosaic.png", "A triangulated mosaic in shades of blue."),
+    ),
+)
+def guide(given: Given) -> None:
+    """Draw a guide: a kaleidoscope of a photo or of a mosaic, a triangulated mosaic, or a rosette."""
+    family, out, seed = given["family"], given["out"], given.get("seed", 0)
+    palette, photo, fold = (given.get(name) for name in ("palette", "photo", "fold"))
     if seed < 0:
         raise OptionError(f"--seed is {seed}: it must be 0 or more")
     if family != "kaleidoscope" and (photo is not None or fold is not None):
@@ -48,14 +91,14 @@ def guide(
         raise OptionError("--palette is for generated guides: leave it out where --photo is given")
     if out.suffix.lower() != ".png":
         raise OutputError(f"{out} does not end in .png: guides are written as PNG")
-    if out.exists() and not overwrite:
+    if out.exists() and not given["overwrite"]:
         raise OutputError(f"{out} exists already: choose another --out or add --overwrite")
 
     from mlsolve.job.job import parse_size
     from mlsolve.pictures import picture_files
 
-    loaded = None if photo is None else picture_files.load_picture(photo, cmyk_profile)
-    picture_files.save_png(out, _draw(family, parse_size(size), seed, palette, loaded, fold))
+    loaded = None if photo is None else picture_files.load_picture(photo, given.get("cmyk_profile"))
+    picture_files.save_png(out, _draw(family, parse_size(given.get("size", "600")), seed, palette, loaded, fold))
     typer.echo(out)
 
 

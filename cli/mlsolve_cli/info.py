@@ -2,9 +2,11 @@
 
 import json
 import platform
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+
+from .options import JSON, Given, verb
 
 
 def _gpu() -> tuple[dict[str, Any] | None, str]:
@@ -21,13 +23,9 @@ def _gpu() -> tuple[dict[str, Any] | None, str]:
     return found, ""
 
 
-def info(
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
-    """Tell what this machine has: versions, cores, devices, where compiled kernels lie.
-
-    Example: **mlsolve info**
-    """
+@verb(JSON, examples=(("info", "What to add to a bug report."),))
+def info(given: Given) -> None:
+    """Report what this machine has: versions, cores, memory, devices, and the folder of the compiled kernels."""
     from mlsolve.report.result import versions
     from mlsolve.system.memory import available_memory, in_words
     from mlsolve_kernels.compiled import cache_folder, is_cached
@@ -52,7 +50,7 @@ def info(
         "backend": "cpu" if gpu is None else "cuda",
         "kernels": kernels,
     }
-    if as_json:
+    if given["json"]:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     for name, found in facts["versions"].items():

@@ -35,6 +35,9 @@ INTERRUPTED: Final = 130
 
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 200_000
 
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, info, bench)
+"""In the order of the help and of docs/cli.md."""
+
 app = typer.Typer(
     name="mlsolve",
     help="Layers to print on film, acrylic or glass: laid over each other on a light box they multiply to a "
@@ -44,8 +47,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (run, resume, estimate, suggest, verify, animate, guide, info, bench):
-    app.command()(verb)
+for verb in VERBS:
+    app.command(verb.name, help=verb.help)(verb.callback())
 
 
 def _version(wanted: bool) -> None:

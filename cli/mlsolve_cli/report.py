@@ -1,4 +1,4 @@
-"""What a run and a verification print at the end."""
+"""The summary that `mlsolve run` and `mlsolve verify` print at the end."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 
 def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> None:
-    """Print what `mlsolve run` wrote into `folder`; names: of the guides."""
+    """Print the summary of a run. report: its result.json. folder: its output folder. names: of the guides."""
     width, height = report["size"]
     count = len(report["guides"])
     typer.echo(
@@ -23,38 +23,38 @@ def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> 
 
 
 def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float], names: Sequence[str]) -> None:
-    """Print the scores of stacks and layers, one a line; for a layer also the most it gives away of a target."""
+    """Print the scores of stacks and layers, one to a line. A layer's leak is the largest of all arrangements."""
     for number, arrangement in enumerate(arrangements, start=1):
         name = Path(arrangement["target"]).name
-        seen = f"{name} at exposure {arrangement['exposure']:.3g}"
+        source = f"{name} at exposure {arrangement['exposure']:.3g}"
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
-        typer.echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {seen}")
+        typer.echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {source}")
         if any("," in words for words in arrangement["layers"]) or len(arrangement["layers"]) < len(guides):
             typer.echo(f"{'':<9} layers {'; '.join(arrangement['layers'])}")
         if arrangement.get("mask"):
             typer.echo(f"{'':<9} weighted by {Path(arrangement['mask']).name}")
-    away = _given_away(arrangements)
+    largest = _largest_leak(arrangements)
     for number, (value, name) in enumerate(zip(guides, names, strict=True), start=1):
-        gives = f"gives away {away[number]:.2f}" if number in away else ""
-        typer.echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {gives:<15}   {name}".rstrip())
+        leak = f"leak {largest[number]:.2f}" if number in largest else ""
+        typer.echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {leak:<10}   {name}".rstrip())
 
 
 def print_registration(arrangements: Sequence[dict[str, Any]], registration: float) -> None:
-    """Print what stacks score with their sheets off, a line for each."""
+    """Print the SSIM of misaligned stacks, one line for each stack of more than one sheet."""
     for number, arrangement in enumerate(arrangements, start=1):
-        if not arrangement["off"]:
+        if not arrangement["misaligned"]:
             continue
-        parts = [f"{one['pixels']:g} px {one['ssim']:.3f}" for one in arrangement["off"]]
+        parts = [f"{one['pixels']:g} px: {one['ssim']:.3f}" for one in arrangement["misaligned"]]
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
-        solved = f", solved for {registration:g} px" if registration else ""
-        typer.echo(f"{head:<9} SSIM with sheets off by {', '.join(parts)}{solved}")
+        solved = f"; solved for {registration:g} px" if registration else ""
+        typer.echo(f"{head:<9} SSIM at misalignment {', '.join(parts)}{solved}")
 
 
-def _given_away(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:
-    """Return what each layer gives away of a target, in the arrangement in which that is most."""
+def _largest_leak(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """Return the leak of each layer by its number, in the arrangement where it is largest."""
     found: dict[int, float] = {}
     for arrangement in arrangements:
-        for words, value in zip(arrangement["layers"], arrangement["gives_away"], strict=True):
+        for words, value in zip(arrangement["layers"], arrangement["leak"], strict=True):
             layer = int(words.split(",")[0])
             found[layer] = max(value, found.get(layer, -1.0))
     return found

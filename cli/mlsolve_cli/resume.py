@@ -1,37 +1,24 @@
-"""`mlsolve resume`: go on with a run that was killed, stopped or ran out of disk."""
+"""`mlsolve resume`: continue a run that was killed, stopped or ran out of disk."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from .options import BUDGET, JSON_PROGRESS, Given, folder, verb
 
 
-def resume(
-    folder: Annotated[Path, typer.Argument(help="Folder that the run was to write.")],
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory to use, as 4GiB. [default: half of what is free]")
-    ] = None,
-    processes: Annotated[int, typer.Option(help="Processes that share the work.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="Threads. [default: one per core]")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, and progress as JSON lines on standard error.")
-    ] = False,
-) -> None:
-    """Go on with a run that was interrupted, to the very bytes it would have come to.
+@verb(
+    folder("Folder that the run was to write."),
+    *BUDGET,
+    JSON_PROGRESS,
+    examples=(("resume prints", "Continue the run into prints that was interrupted."),),
+)
+def resume(given: Given) -> None:
+    """Continue an interrupted run, to the same bytes as if it had not been interrupted.
 
-    Its state lies in FOLDER.unfinished: pictures, settings and the last finished round. Pictures, settings and
-    versions are checked; memory and processes may be others than before.
-
-    Example: **mlsolve resume prints**
+    FOLDER.unfinished holds its state: pictures, settings and the last finished round. Pictures, settings and
+    versions are checked; memory, processes and threads may differ from before.
     """
-    from mlsolve.job.options import Options
-    from mlsolve.run.budget import Budget
     from mlsolve.run.session import Session
-    from mlsolve.system.memory import parse_memory
 
     from .carry_out import carry_out
+    from .request import budget_of
 
-    Options(threads=threads)  # refuses what is out of range
-    budget = Budget(None if memory is None else parse_memory(memory), processes, threads)
-    session = Session.resume(folder, budget)
-    carry_out(session, session.folder, as_json)
+    session = Session.resume(given["folder"], budget_of(given))
+    carry_out(session, session.folder, given["json"])

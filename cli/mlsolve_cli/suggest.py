@@ -4,10 +4,11 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from .options import JSON, PICTURES, SHEETS, SOLVE, Given, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,25 +17,31 @@ if TYPE_CHECKING:
     from mlsolve.solving.history import Step
 
 
-def suggest(
-    job: Annotated[Path, typer.Argument(help="A job.toml with one or several arrangements.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
-    """Tell what the sheets of a job can and cannot do, in some seconds: nothing is written.
+@verb(
+    *PICTURES,
+    *SHEETS,
+    *SOLVE,
+    JSON,
+    examples=(
+        ("suggest job.toml", "Placements that would suit the pictures of a job file better."),
+        ("suggest portrait.jpg --guide leaves.png --guide waves.png", "The same pictures as for mlsolve run."),
+    ),
+)
+def suggest(given: Given) -> None:
+    """Predict what the sheets of a job can show, in some seconds; nothing is written.
 
-    The exposures of the arrangements and why, the colour cast that must remain, what each picture would reach
-    without the others, and turns and flips that would suit the pictures better. All of it is solved small, so that
-    figures compare with each other, not with those of the print.
-
-    Example: **mlsolve suggest examples/two-from-three.toml**
+    It reports the exposures of the arrangements and the reasons for them, the colour cast that remains, the score
+    of each picture without the others, and rotations and flips that would suit the pictures better. It solves
+    everything at a small size: compare the scores with each other, not with those of the print.
     """
-    from mlsolve.job.job_file import load_job
     from mlsolve.run.suggest import suggest as find
 
-    described = load_job(job)
+    from .request import job_of
+
+    described = job_of(given, "suggest")
     with _told() as tell:
         found = find(described, tell)
-    if as_json:
+    if given["json"]:
         typer.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
         _print(found)

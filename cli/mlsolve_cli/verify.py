@@ -3,37 +3,38 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, Final, cast
 
 import typer
 
 from mlsolve.errors import InputError, OptionError
+from mlsolve.job import settings
+
+from .options import CMYK_PROFILE, EXPOSURE, GUIDE, JSON, TARGET, Given, folder, verb
+
+_OTHERWISE: Final = "as in the job.toml of the folder"
 
 
-def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder with layer-1.png … layer-N.png.")],
-    target: Annotated[
-        Path | None, typer.Option(help="The picture the stack shall show. [default: as in job.toml]")
-    ] = None,
-    guide: Annotated[
-        list[str] | None,
-        typer.Option("--guide", "-g", help="What each layer shall look like. [default: as in job.toml]"),
-    ] = None,
-    exposure: Annotated[
-        float | None, typer.Option(help="Exposure of the stack. [default: as in job.toml, else 1]")
-    ] = None,
-    cmyk_profile: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.icc", help="ICC profile of CMYK pictures that carry none. [default: the job's]"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
-) -> None:
+@verb(
+    folder("Folder with layer-1.png … layer-N.png."),
+    dataclasses.replace(TARGET, setting=settings.TARGET, argument=False).otherwise(_OTHERWISE),
+    GUIDE.otherwise(_OTHERWISE),
+    EXPOSURE.otherwise(f"{_OTHERWISE}, else 1"),
+    CMYK_PROFILE.otherwise(_OTHERWISE),
+    JSON,
+    examples=(
+        ("verify prints", "Score the layers against the pictures of their job.toml."),
+        (
+            "verify prints --target portrait.jpg --guide leaves.png --guide waves.png --exposure 0.25",
+            "Score layers that come without a job.toml.",
+        ),
+    ),
+)
+def verify(given: Given) -> None:
     """Score the layers in FOLDER from their files.
 
-    What to compare with stands in the folder's job.toml; for other folders give --target, and --guide
-    once per layer if they shall be scored too.
-
-    Example: **mlsolve verify prints**
+    The job.toml in the folder names target and guides. For any other folder give --target, and --guide once per
+    layer to score the layers too.
     """
     from mlsolve.job.arrangements import Arrangement
     from mlsolve.job.job import Job
@@ -46,10 +47,11 @@ def verify(
 
     from .report import print_registration, print_scores
 
+    folder, target, exposure = given["folder"], given.get("target"), given.get("exposure")
     sheets = layer_files(folder)
     size = open_picture(sheets[0]).size
     described = load_job(folder / "job.toml") if (folder / "job.toml").exists() else None
-    guides = tuple(guide_entry(text, Path()) for text in guide or ())
+    guides = tuple(guide_entry(text, Path()) for text in given.get("guide", ()))
     arrangements: tuple[Arrangement, ...] = ()
     options = Options()
     if described is not None:
@@ -80,7 +82,7 @@ def verify(
         "cover" if described is None else described.fit,
         options if described is not None else Options(exposure=1.0),
         shape="sheet" if described is None else described.shape,
-        cmyk_profile=cmyk_profile or (None if described is None else described.cmyk_profile),
+        cmyk_profile=given.get("cmyk_profile") or (None if described is None else described.cmyk_profile),
     )
     scoring = score_folder(folder, job)
     scores = scoring.scores
@@ -100,7 +102,7 @@ def verify(
         "guides": [round(value, 6) for value in scores.guide_ssim] if guides else [],
         "registration": job.options.registration,
     }
-    if as_json:
+    if given["json"]:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in guides])

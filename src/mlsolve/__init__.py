@@ -10,7 +10,7 @@ mlsolve costs next to nothing.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__
 
 if TYPE_CHECKING:
     from .errors import BackendError, InputError, MlsolveError, OptionError, OutputError

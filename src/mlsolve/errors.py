@@ -1,8 +1,8 @@
-"""What can go wrong in a way the user can mend. Every message is one line: what, which value, what to do."""
+"""Errors that the user can fix. Every message is one line: the argument, the value found and the remedy."""
 
 
 class MlsolveError(Exception):
-    """Base of all errors mlsolve raises on purpose."""
+    """Base class of every error that mlsolve raises deliberately."""
 
 
 class InputError(MlsolveError, ValueError):
@@ -10,33 +10,33 @@ class InputError(MlsolveError, ValueError):
 
 
 class OptionError(MlsolveError, ValueError):
-    """A setting out of its range, or unknown."""
+    """An option that is unknown or out of range."""
 
 
 class BackendError(MlsolveError, RuntimeError):
-    """A backend that this machine does not have."""
+    """A backend that is not available on this machine."""
 
     mendable = False
-    """Whether a GPU is here, or may be, and something that can be installed is missing."""
+    """Whether installing something would make it available: there is, or may be, a GPU, but software is missing."""
 
 
 class DeviceMemoryError(BackendError):
-    """A GPU without room for the picture."""
+    """The GPU does not have enough memory for the picture."""
 
 
 class OutputError(MlsolveError, OSError):
-    """A place that cannot be written to."""
+    """A file or folder that cannot be written."""
 
 
 class ProcessError(MlsolveError):
-    """A process of several that ended before its work did."""
+    """A worker process that ended before its work was done."""
 
 
 class StoreError(MlsolveError):
-    """An unfinished run that is damaged, foreign, or changed under our hands."""
+    """An unfinished run that is damaged, was not written by mlsolve, or was changed while in use."""
 
 
 def first_line(error: BaseException | str) -> str:
-    """Return what `error` says in its first line, or its name if it says nothing."""
+    """Return the first line of the message of `error`, or the name of its class if the message is empty."""
     text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
     return text.splitlines()[0]

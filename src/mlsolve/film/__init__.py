@@ -1,11 +1,12 @@
-"""A film of the sheets: they come together on the light box, show one picture after the other, and go apart.
+"""A film of the sheets: they come together on the light box, show one picture after another, and part again.
 
-script.py says what happens when, table.py where things lie and what the camera sees of them, poses.py how a
-sheet gets from place to place; projector.py turns a scene into a frame, captions.py writes below it, files.py makes
-a film of the frames, by mp4.py, webp.py or gif.py, and folder.py finds all of it in the folder of a run.
+script.py decides what happens when; table.py holds the positions of sheets, light box and camera; poses.py moves a
+sheet from one position to another. projector.py renders a scene as a frame, and captions.py writes text on it.
+files.py writes the frames to a film, through mp4.py, webp.py or gif.py. folder.py collects all of this from the
+output folder of a run.
 
-Knows the folder of a finished run and how placed sheets look, and nothing of the solve. Called by the command
-line.
+Knows the output folder of a finished run and how placed sheets look, and nothing about the solve. Called by the
+command line.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,10 +28,11 @@ from .table import Size, Table, frame_size, picture_size
 __all__ = ["Film", "check_film", "frame_size", "frames", "picture_size", "usual_suffix", "write_film"]
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 
 class Film:
-    """The frames of a film, made one by one as they are asked for."""
+    """The frames of a film, rendered one by one on demand."""
 
     def __init__(
         self,
@@ -46,18 +48,18 @@ class Film:
         stacks: "Sequence[npt.ArrayLike] | None" = None,
         outline: str = "sheet",
     ) -> None:
-        """Take what `frames` takes."""
+        """Arguments and errors are those of `frames`."""
         sheets = _pictures(layers, "layer")
         _check(len(sheets), arrangements, exposures, names, stacks)
-        composite = None if stacks is None else _pictures(stacks, "stack")
+        composites = None if stacks is None else _pictures(stacks, "stack")
         picture = (sheets[0].shape[1], sheets[0].shape[0])
-        if composite is not None and composite[0].shape != sheets[0].shape:
+        if composites is not None and composites[0].shape != sheets[0].shape:
             raise InputError(
-                f"stack 1 is {composite[0].shape[1]}×{composite[0].shape[0]}, "
-                f"layer 1 is {picture[0]}×{picture[1]}: make them one size"
+                f"stack 1 is {composites[0].shape[1]}×{composites[0].shape[0]}, "
+                f"layer 1 is {picture[0]}×{picture[1]}: make them the same size"
             )
         self.size = _frame_around(picture) if size is None else size
-        """Width and height of a frame in pixels, both even."""
+        """(width, height) of a frame in pixels, both even."""
         if picture[0] > self.size[0] or picture[1] > self.size[1]:
             raise OptionError(
                 f"size is {self.size[0]}×{self.size[1]}, the layers are {picture[0]}×{picture[1]}: "
@@ -65,15 +67,15 @@ class Film:
             )
         self._table = Table(picture, self.size, len(sheets), names is not None, outline)
         self._script = Script(self._table, arrangements, exposures, scale, fps, seconds)
-        self._projector = Projector(self._table, sheets, exposures, composite)
+        self._projector = Projector(self._table, sheets, exposures, composites)
         self._captions = None if names is None else captions(self._table, arrangements, names)
 
     def __len__(self) -> int:
-        """Return how many frames there are."""
+        """Return the number of frames."""
         return self._script.frames
 
     def __iter__(self) -> Iterator[Frame]:
-        """Give all frames, (h, w, 3) uint8 sRGB; those of a hold are one array, which must not be written to."""
+        """Yield all frames, (h, w, 3) uint8 sRGB, read-only. While nothing moves, all are the same array."""
         before: Any = None
         for number in range(len(self)):
             scene = self._script.at(number)
@@ -83,16 +85,19 @@ class Film:
             yield frame
 
     def __getitem__(self, number: int) -> Frame:
-        """Return the frame of this number, from 0."""
+        """Return frame `number`, counted from 0, (h, w, 3) uint8 sRGB, read-only."""
         return self._frame(range(len(self))[number])
 
     def rest(self, scene: int) -> range:
-        """Return the numbers of the frames in which all lies still: 0 and the last apart, k at arrangement k."""
+        """Return the numbers of the frames in which `scene` is still.
+
+        In scene 0 and the last scene the sheets lie apart; scene k shows arrangement k.
+        """
         return self._script.rest(scene)
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of a frame in which the picture is seen, pixel for pixel, where all lies still."""
+        """Rows and columns of a frame that show the stack of an arrangement pixel for pixel while it is still."""
         (left, top), (width, height) = self._table.corner, self._table.picture
         return slice(top, top + height), slice(left, left + width)
 
@@ -113,28 +118,34 @@ def frames(
     names: Sequence[str] | None = None,
     **settings: Any,
 ) -> Iterator[Frame]:
-    """Give the frames of a film, each (h, w, 3) uint8 sRGB with even h and w; the last is like the first.
+    """Yield the frames of a film, each (h, w, 3) uint8 sRGB with even h and w. The last is like the first.
 
-    layers: the sheets as they are to be seen, N pictures of one size, as `mlsolve.compose` takes them; exposures:
-    one of every arrangement. names: what stands below each picture; None: nothing does.
+    layers: N pictures of the same size, at the size at which they are to appear, in any form that `mlsolve.compose`
+    takes. exposures: one for each arrangement, in (0, 1]. names: the captions, one for each arrangement; None: no
+    captions.
 
-    settings: fps, frames a second, 25. seconds: how long the film lasts; None: as long as looks well. size: (width,
-    height) of a frame, even; None: what suits the layers. scale: pixels of these layers for one at full size, in
-    which shifts count. stacks: what each stack shows, of the layers' size, where these were made smaller: averages
-    multiply to something else; None: what they multiply to. outline: "sheet" or "disc".
+    settings:
+    fps: frames per second, 25 by default.
+    seconds: duration of the film; None: chosen from the numbers of sheets and arrangements.
+    size: (width, height) of a frame in pixels, both even; None: chosen to suit the layers.
+    scale: pixels of these layers per pixel at full size, because shifts are in full-size pixels; 1 by default.
+    stacks: pictures of the stacks, of the same size as the layers. Give them if the layers were reduced, because
+    the product of averages is not the average of the product. None: the stacks are computed from the layers.
+    outline: "sheet" or "disc".
 
-    The same arguments give the same bytes. Raises InputError and OptionError.
+    The same arguments give the same bytes. Raises InputError for pictures that cannot be used or differ in size,
+    and OptionError for numbers out of range or a wrong number of exposures, names or stacks.
     """
     return iter(Film(layers, arrangements, exposures, names, **settings))
 
 
 def _pictures(pictures: "Sequence[npt.ArrayLike]", name: str) -> list[Frame]:
-    """Return pictures of one size as (H, W, 3) uint8 sRGB."""
+    """Return pictures of the same size as (H, W, 3) uint8 sRGB. `name` stands in error messages."""
     return [code_values(image) for image in same_planes(list(pictures), name)]
 
 
 def _frame_around(picture: Size) -> Size:
-    """Return the size of the smallest frame with room for a `picture`, both (width, height)."""
+    """Return the size of the smallest frame that has room for a `picture`, both (width, height) in pixels."""
     longest = max(picture)
     while max(picture_size(picture, frame_size(picture, longest))) < max(picture):
         longest += 2
@@ -148,15 +159,17 @@ def _check(
     names: Sequence[str] | None,
     stacks: "Sequence[npt.ArrayLike] | None",
 ) -> None:
-    """Raise OptionError unless there is one of everything for each arrangement, and every layer that lies there."""
+    """Raise OptionError unless each arrangement has one exposure, name and stack, and uses only existing layers."""
     if not arrangements:
         raise OptionError("there is no arrangement: give one or more")
     for name, given in (("exposures", exposures), ("names", names), ("stacks", stacks)):
         if given is not None and len(given) != len(arrangements):
-            raise OptionError(f"{name} are {len(given)}, arrangements {len(arrangements)}: give one for each")
+            raise OptionError(
+                f"there are {len(given)} {name} and {len(arrangements)} arrangements: give one for each arrangement"
+            )
     for exposure in exposures:
         check_exposure(exposure)
     for number, arrangement in enumerate(arrangements, start=1):
         for one in arrangement.placed(layers):
             if one.layer > layers:
-                raise OptionError(f"arrangement {number} lays layer {one.layer}: there are {layers} layers")
+                raise OptionError(f"arrangement {number} uses layer {one.layer}, but there are {layers} layers")

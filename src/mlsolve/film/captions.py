@@ -1,4 +1,4 @@
-"""What stands below the picture, and the numbers of the sheets."""
+"""Captions below the picture, and the numbers of the sheets."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,18 +13,19 @@ from .table import Table
 
 Mask = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 _LIGHT: Final = (232, 231, 226)
 _INK: Final = (70, 71, 76)
 _STRONG, _FAINT = 255, 150
-"""How much of a letter covers what is below it, of 255."""
+"""Opacity of the letters, of 255."""
 
 
 class Caption:
-    """Letters of one colour that are laid over a frame, more or less of them."""
+    """Text of one colour that is blended into a frame."""
 
     def __init__(self, image: Image.Image, colour: tuple[int, int, int]) -> None:
-        """image: of a frame's size, mode L, 255 where the letters cover all."""
+        """image: the opacity of the letters, mode L, of a frame's size. colour: sRGB, 0 to 255."""
         mask = np.asarray(image, dtype=np.float32) / 255
         rows = np.flatnonzero(mask.any(axis=1))
         self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
@@ -32,13 +33,13 @@ class Caption:
         self._colour = np.array(colour, dtype=np.float32)
 
     def lay(self, frame: Frame, share: float) -> None:
-        """Write it into `frame`, (h, w, 3) uint8, to a `share` in [0, 1]."""
+        """Blend the text into `frame`, (h, w, 3) uint8, in place. share: its opacity, in [0, 1]."""
         below = frame[self._rows].astype(np.float32)
         frame[self._rows] = np.rint(below + share * self._mask * (self._colour - below)).astype(np.uint8)
 
 
 def numerals(table: Table) -> Caption:
-    """Return the numbers of the sheets, below each where it lies by itself; none where they would be too small."""
+    """Return the numbers of the sheets, below each sheet while they lie apart; empty if they would be too small."""
     image = Image.new("L", table.frame)
     pen = ImageDraw.Draw(image)
     zoom = table.zoom(0.0)
@@ -51,7 +52,7 @@ def numerals(table: Table) -> Caption:
 
 
 def signature(table: Table, nearness: float, title: str, detail: str) -> Caption:
-    """Return two lines below the box as it is seen from so near, each cut off if it is too long."""
+    """Return two lines of text below the light box, shortened if too long. nearness: the camera's, as in Table."""
     image = Image.new("L", table.frame)
     pen = ImageDraw.Draw(image)
     longest = max(table.frame)
@@ -64,26 +65,26 @@ def signature(table: Table, nearness: float, title: str, detail: str) -> Caption
     return Caption(image, _LIGHT)
 
 
-def placed_rows(arrangement: Arrangement, sheets: int) -> str:
-    """Return how the sheets lie, in a line."""
+def placement_line(arrangement: Arrangement, sheets: int) -> str:
+    """Return the placements of an arrangement of `sheets` layers in one line of text."""
     words = [one.words() for one in arrangement.placed(sheets)]
     return ("sheet " if len(words) == 1 else "sheets ") + "  ·  ".join(words)
 
 
-def counted(sheets: int) -> tuple[str, str]:
-    """Return what is to be said of so many sheets that lie side by side."""
-    return ("1 sheet", "") if sheets == 1 else (f"{sheets} sheets", "each by itself")
+def sheets_apart(sheets: int) -> tuple[str, str]:
+    """Return the two lines of the caption of `sheets` sheets that lie side by side."""
+    return ("1 sheet", "") if sheets == 1 else (f"{sheets} sheets", "each on its own")
 
 
 def captions(table: Table, arrangements: Sequence[Arrangement], names: Sequence[str]) -> list[list[Caption]]:
-    """Return what is written where the sheets lie apart, and at every arrangement."""
+    """Return the captions of each scene: first while the sheets lie apart, then at every arrangement."""
     sheets = len(table.places)
-    apart = [signature(table, 0.0, *counted(sheets)), numerals(table)]
+    apart = [signature(table, 0.0, *sheets_apart(sheets)), numerals(table)]
     stacks = zip(arrangements, names, strict=True)
-    return [apart, *([signature(table, 1.0, name, placed_rows(one, sheets))] for one, name in stacks)]
+    return [apart, *([signature(table, 1.0, name, placement_line(one, sheets))] for one, name in stacks)]
 
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font that Pillow carries with it, so that a film looks the same everywhere."""
+    """Return the font that comes with Pillow, so that a film looks the same everywhere."""
     return ImageFont.load_default(size)

@@ -1,4 +1,4 @@
-"""Frames → a film in a file, whole or not at all."""
+"""Writes frames to a film file, completely or not at all."""
 
 import itertools
 import os
@@ -15,10 +15,11 @@ from . import gif, mp4, webp
 from .script import MOST_FRAMES_A_SECOND
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 
 class _Kind(NamedTuple):
-    """How one kind of film is written."""
+    """One kind of film and how to write it."""
 
     name: str
     most_frames_a_second: float
@@ -34,19 +35,19 @@ _KINDS: Final = {
 
 
 def usual_suffix() -> str:
-    """Return the suffix of the best film that can be written here: .mp4 with PyAV, .webp without."""
+    """Return the suffix of the best kind of film that can be written here: .mp4 with PyAV, otherwise .webp."""
     return ".webp" if mp4.remedy() else ".mp4"
 
 
 def check_film(path: Path, fps: float, overwrite: bool = False) -> None:
-    """Raise OptionError or OutputError, in one line, if no film of `fps` frames a second can go to `path`."""
+    """Raise OptionError or OutputError, in one line, if a film of `fps` frames per second cannot go to `path`."""
     kind = _KINDS.get(path.suffix.lower())
     if kind is None:
-        raise OptionError(f"{path} does not end in .mp4, .webp or .gif: films are written as one of these")
+        raise OptionError(f"{path} does not end in .mp4, .webp or .gif: give a name that does")
     number("fps", fps, 1.0, MOST_FRAMES_A_SECOND)
     if fps > kind.most_frames_a_second:
         raise OptionError(
-            f"fps is {fps:g}: a {kind.name} shows {kind.most_frames_a_second:g} at the most, lower it or write .mp4"
+            f"fps is {fps:g}: {kind.name} allows at most {kind.most_frames_a_second:g}, lower it or write .mp4"
         )
     kind.check(path)
     if path.is_dir():
@@ -54,17 +55,17 @@ def check_film(path: Path, fps: float, overwrite: bool = False) -> None:
     if os.path.lexists(path) and not overwrite:
         raise OutputError(f"{path} exists already: choose another name or add --overwrite")
     if not path.absolute().parent.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}, make it first")
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}, create it first")
 
 
 def write_film(path: Path, frames: Iterable[Frame], fps: float, overwrite: bool = False) -> None:
-    """Write `frames`, each (h, w, 3) uint8 sRGB of one size, to `path`, whole or not at all.
+    """Write `frames`, each (h, w, 3) uint8 sRGB of the same size, to `path`, completely or not at all.
 
-    fps: frames a second. The suffix says which kind: .mp4 is H.264, takes PyAV, and wants even sides; .webp and
-    .gif are animated pictures that repeat for ever. A GIF, which is written once all frames are known, holds every
-    frame that differs from the one before it in memory; the others hold a few.
+    fps: frames per second. The suffix of `path` determines the kind: .mp4 is H.264, requires PyAV, and needs even
+    sides; .webp and .gif are animated pictures that repeat forever. A GIF is written when all frames are known, so
+    every frame that differs from the previous one is held in memory; the others hold a few frames.
 
-    Raises OptionError for what cannot be written like that, OutputError where the file system refuses.
+    Raises OptionError for a film that cannot be written in this way, OutputError if the file cannot be written.
     """
     check_film(path, fps, overwrite)
     coming = iter(frames)
@@ -75,10 +76,10 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float, overwrite: bool 
 
 
 def _alike(frames: Iterable[Frame], shape: tuple[int, ...]) -> Iterator[Frame]:
-    """Give `frames`, and raise OptionError at one that cannot be part of a film whose first one has this shape."""
+    """Yield `frames`. Raises OptionError at one that is not (h, w, 3) uint8 of the given `shape`."""
     for frame in frames:
         if frame.shape != shape or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise OptionError(
-                f"a frame has shape {frame.shape} and type {frame.dtype}: give (h, w, 3) uint8, all of one size"
+                f"a frame has shape {frame.shape} and type {frame.dtype}: give (h, w, 3) uint8, all of equal size"
             )
         yield frame

@@ -1,4 +1,4 @@
-"""The folder of a run → a film of its sheets."""
+"""Makes a film from the output folder of a run."""
 
 from pathlib import Path
 from typing import Final
@@ -14,14 +14,14 @@ from ..pictures.arrays import code_values
 from ..pictures.picture_files import open_picture
 from ..pictures.resize import resize
 from ..report.result import exposures_in
-from ..scoring.bands import Preview, shown
 from ..scoring.layer_files import layer_files, stack_names
+from ..scoring.previews import Preview, shown
 from ..solving.level_pictures import HIGHEST
 from . import Film
 from .table import Size, frame_size, picture_size
 
 LEAST, MOST = 64, 4096
-"""Longer side of a frame in pixels."""
+"""Limits of a frame's longer side in pixels."""
 
 _BAND_BYTES: Final = 4 << 20
 
@@ -29,31 +29,32 @@ _BAND_BYTES: Final = 4 << 20
 def film_of(
     folder: Path, longest: int = 720, fps: float = 25.0, seconds: float | None = None, captions: bool = True
 ) -> Film:
-    """Return the film of the sheets in `folder`, which `mlsolve run` wrote; longest: longer side of a frame.
+    """Return the film of the sheets in `folder`, which `mlsolve run` wrote.
 
-    Layers of any size are read in bands of rows. What the stacks show is taken from their pictures there, for
-    layers made smaller multiply to something else; without them it is what the small ones multiply to.
+    longest: the longer side of a frame in pixels, LEAST to MOST. fps, seconds: as for `mlsolve.film.frames`.
 
-    Raises InputError for files that are missing, damaged or do not fit together, OptionError for numbers out of
-    range.
+    Layers of any size are read in bands of rows. The stacks are taken from their pictures in the folder, because
+    the product of reduced layers is not the reduced stack; if the pictures are missing, that product is used.
+
+    Raises InputError for files that are missing, damaged or inconsistent, OptionError for numbers out of range.
     """
     if not LEAST <= longest <= MOST:
-        raise OptionError(f"size is {longest}: the longer side of a frame may have {LEAST} to {MOST} pixels")
+        raise OptionError(f"size is {longest}: the longer side of a frame must be {LEAST} to {MOST} pixels")
     files = layer_files(folder)
     job = load_job(folder / "job.toml")
     exposures = exposures_in(folder, len(job.arrangements))
     if exposures is None:
-        raise InputError(f"{folder} holds no result.json: give the folder that mlsolve run wrote")
+        raise InputError(f"{folder} contains no result.json: give the folder that mlsolve run wrote")
     sheet = open_picture(files[0]).size
     frame = frame_size(sheet, longest)
     picture = picture_size(sheet, frame)
     if min(picture) < SIZE:
         raise OptionError(
-            f"size is {longest}: sheets of {sheet[0]}×{sheet[1]} pixels would be {picture[0]}×{picture[1]} there, "
-            "give a larger one"
+            f"size is {longest}: sheets of {sheet[0]}×{sheet[1]} pixels would be reduced to "
+            f"{picture[0]}×{picture[1]}, give a larger size"
         )
     stacks = [folder / name for name in stack_names(len(job.arrangements))]
-    told = all(path.exists() and open_picture(path).size == shown(sheet) for path in stacks)
+    have_stacks = all(path.exists() and open_picture(path).size == shown(sheet) for path in stacks)
     return Film(
         [_small(path, picture) for path in files],
         job.arrangements,
@@ -63,13 +64,13 @@ def film_of(
         seconds=seconds,
         size=frame,
         scale=picture[0] / sheet[0],
-        stacks=[_small(path, picture) for path in stacks] if told else None,
+        stacks=[_small(path, picture) for path in stacks] if have_stacks else None,
         outline=job.shape,
     )
 
 
 def _small(path: Path, size: Size) -> npt.NDArray[np.uint8]:
-    """Return the picture in the file `path` at `size` = (width, height), (h, w, C) uint8 sRGB."""
+    """Return the picture in the file `path`, resized to `size` = (width, height), (h, w, C) uint8 sRGB."""
     picture = open_picture(path)
     preview = Preview(picture.size, max(size))
     for band in picture.bands(max(1, _BAND_BYTES // (2 * picture.size[0] * picture.planes))):

@@ -1,4 +1,4 @@
-"""A scene → the light that comes from it → a frame."""
+"""Renders a scene: first as linear light, then as the sRGB pixels of a frame."""
 
 import math
 from collections.abc import Sequence
@@ -12,34 +12,37 @@ from mlsolve_kernels.light import pictures_of
 from mlsolve_kernels.placement.frames import WHOLE, disc
 
 from ..pictures.colour import light_from_srgb, srgb_from_light
-from .poses import Matrix, Pose, lying_pose
+from .poses import Matrix, Pose, unmoved_pose
 from .script import Scene
 from .table import Table
 
 FloatArray = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 _LEVELS: Final = 65535
-"""Light is looked up in so many steps: a twentieth of a code value where the curve is steepest."""
+"""Number of steps of the table from light to sRGB: one step is 1/20 of a code value where the curve is steepest."""
 _SMALLEST: Final = 8
+"""Minimum length of the shorter side of a reduced sheet, in pixels."""
 _EDGE_ON: Final = 1e-3
-"""A sheet turned so far that it is squeezed to this share is not seen."""
+"""A sheet that is turning over is not drawn while it is narrower than this share of its width."""
 _GROUND: Final = (0.0052, 0.0054, 0.0062)
-"""Light of the dark table, red, green, blue."""
+"""Light of the dark table: red, green, blue."""
 _GRAIN: Final = 0.07
-"""How much the light of the table differs from pixel to pixel: a code value where it is darkest."""
+"""Relative variation of the table's light from pixel to pixel: one code value where the table is darkest."""
 _GLOW: Final = (1.0, 0.975, 0.93)
+"""Colour of the glow around the light box: red, green, blue."""
 _NEAR_GLOW, _FAR_GLOW = 0.020, 0.10
-"""How far the glow around the box reaches, in longer sides of the frame: what is sharp of it, and what is soft."""
+"""Reach of the sharp and of the soft part of the glow, as shares of the frame's longer side."""
 
 
 class Projector:
-    """Makes frames of one table; holds the sheets, each in light at its size, half, a quarter …, and the stacks."""
+    """Renders frames of one table. Holds the stacks, and every sheet in linear light at size 1, 1/2, 1/4, …"""
 
     def __init__(
         self, table: Table, layers: Sequence[Frame], exposures: Sequence[float], stacks: Sequence[Frame] | None
     ) -> None:
-        """layers, stacks: (h, w, 3) uint8 sRGB of the table's picture size; stacks: as seen at these exposures."""
+        """layers, stacks: (h, w, 3) uint8 sRGB, of the table's picture size; the stacks at these `exposures`."""
         self._table = table
         codes = np.arange(256, dtype=np.float64) / 255
         self._light = np.asarray(light_from_srgb(codes), dtype=np.float32)
@@ -57,55 +60,62 @@ class Projector:
         self._grain = _grain(table.frame)
 
     def frame(self, scene: Scene) -> Frame:
-        """Return what the camera sees, (height, width, 3) uint8 sRGB."""
+        """Return `scene` as the camera sees it, (height, width, 3) uint8 sRGB."""
         zoom = self._table.zoom(scene.nearness, scene.back)
         through = np.ones((*self._table.frame[::-1], 3), dtype=np.float32)
         for sheet, pose in zip(self._sheets, scene.poses, strict=True):
             self._lay(through, sheet, pose, zoom)
-        self._register(through, scene, zoom)
+        self._blend_stack(through, scene, zoom)
         lit, around = self._box(scene, zoom)
-        composite = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
-        light = lit * composite + (1 - lit) * (through * around)
+        on_box = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
+        light = lit * on_box + (1 - lit) * (through * around)
         steps = np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)
         return np.asarray(self._codes[steps], dtype=np.uint8)
 
     def _lay(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
-        """Lay a sheet into what comes `through`, light of a whole frame; beside the sheet all comes through."""
+        """Add a sheet to `through`, the light that passes a whole frame; beside the sheet all light passes.
+
+        levels: the sheet at full size, half, a quarter …
+        """
         linear = zoom * pose.linear
         scales = np.linalg.svd(linear, compute_uv=False)
         if scales[1] < _EDGE_ON * scales[0]:
             return
         halvings = math.floor(1e-6 - math.log2(scales[0] * scales[1]) / 2)
         level = min(len(levels) - 1, max(0, halvings))
-        warped = self._seen(levels[level], linear, zoom * pose.middle, (1.0, 1.0, 1.0))
+        warped = self._warped(levels[level], linear, zoom * pose.middle, (1.0, 1.0, 1.0))
         if warped is not None:
             window, image = warped
             pictures_of().lay(through[window], image)
 
-    def _register(self, through: FloatArray, scene: Scene, zoom: float) -> None:
-        """Let come `through` what does in register: averages of sheets do not multiply to that of the stack."""
+    def _blend_stack(self, through: FloatArray, scene: Scene, zoom: float) -> None:
+        """Blend the picture of the stack into `through` as far as the sheets are in register.
+
+        It is needed because the product of reduced sheets is not the reduced stack.
+        """
         number, share = scene.register
         if not self._stacks or share == 0:
             return
-        pose, stack = lying_pose(0, 0), self._stacks[number - 1]
-        # Beside round sheets there is but the box, which a picture of the stack does not tell from its white.
+        pose, stack = unmoved_pose(0, 0), self._stacks[number - 1]
+        # Beside round sheets the bare box shows, which a picture of the stack cannot distinguish from white.
         covers = np.ones_like(stack)
         if self._table.round:
             height, width = stack.shape[:2]
             covers *= disc((height, width), WHOLE[0], (height, width))[..., np.newaxis]
-        warped = self._seen(stack * covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
-        covered = self._seen(covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
+        warped = self._warped(stack * covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
+        covered = self._warped(covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
         if warped is not None and covered is not None:
             window, image = warped
             through[window] += np.float32(share) * (image - covered[1] * through[window])
 
-    def _seen(
+    def _warped(
         self, image: FloatArray, linear: Matrix, middle: Matrix, beside: tuple[float, ...]
     ) -> tuple[tuple[slice, slice], FloatArray] | None:
-        """Return the rows and columns of the frame in which `image` is seen, and it there; None if nowhere.
+        """Return the rows and columns of the frame that `image` covers, and its pixels there; None if outside.
 
-        image: (h, w, 3) of a sheet at any size. linear, middle: from the sheet, at the picture's size, to the
-        frame, both from the middle. beside: what is seen beside it.
+        image: (h, w, 3) a sheet at any size. linear, middle: map positions on the sheet, at the picture's size and
+        from its centre, to positions in the frame relative to the table's focus. beside: the value beside the
+        sheet.
         """
         size = np.array(self._table.picture, dtype=np.float64)
         there = np.array(self._table.focus) + middle
@@ -114,7 +124,7 @@ class Projector:
         high = np.clip(np.ceil(there + reach) + 1, 0, self._table.frame).astype(int)
         if np.any(low >= high):
             return None
-        # From the middles of the image's pixels to those of the picture, then into the part of the frame.
+        # From pixel centres of the image to pixel centres of the picture, then to the part of the frame.
         ratio = size / image.shape[1::-1]
         matrix = np.empty((2, 3))
         matrix[:, :2] = linear * ratio
@@ -130,7 +140,7 @@ class Projector:
         return (slice(low[1], high[1]), slice(low[0], high[0])), warped
 
     def _box(self, scene: Scene, zoom: float) -> tuple[FloatArray, FloatArray]:
-        """Return how much of every pixel is lit by the box, (h, w, 1), and the light beside it, (h, w, 3)."""
+        """Return the share of each pixel that the light box covers, (h, w, 1), and the light around, (h, w, 3)."""
         half_x, half_y, radius = (zoom * length for length in self._table.box(scene.nearness, scene.back))
         x, y = self._across - np.float32(half_x - radius), self._down - np.float32(half_y - radius)
         distance = (
@@ -147,7 +157,7 @@ class Projector:
 
 
 def _halved(light: FloatArray) -> list[FloatArray]:
-    """Return an image and its averages at half the size, a quarter …"""
+    """Return `light` (h, w, 3), and its averages at half the size, a quarter …, down to _SMALLEST pixels."""
     levels = [np.ascontiguousarray(light)]
     while min(levels[-1].shape[:2]) >= 2 * _SMALLEST:
         height, width = levels[-1].shape[:2]
@@ -157,9 +167,10 @@ def _halved(light: FloatArray) -> list[FloatArray]:
 
 
 def _grain(frame: tuple[int, int]) -> FloatArray:
-    """Return by what light is multiplied, (h, w, 1) about 1, so that what fades in the dark shows no steps.
+    """Return factors near 1 for the light of the table, (h, w, 1), which hide steps between dark code values.
 
-    The ordered pattern of 8×8 pixels: it stands still, which takes less room in a film than noise.
+    It is the ordered dither pattern of 8×8 pixels. Because it never changes, a film with it is smaller than with
+    noise.
     """
     cell = np.zeros((1, 1))
     for _ in range(3):

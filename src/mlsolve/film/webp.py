@@ -1,7 +1,7 @@
-"""Frames → an animated WebP.
+"""Writes frames to an animated WebP.
 
-Pillow encodes pictures, and here they are put together: its own animations hold all frames in memory, and come out
-no smaller. The container is that of RFC 9649.
+Pillow encodes the single pictures, and this module assembles them, in the container of RFC 9649. Pillow's own
+animations hold all frames in memory and are no smaller.
 """
 
 import struct
@@ -16,57 +16,58 @@ from PIL import Image, features
 
 from ..errors import OptionError
 from ..system.files import Partial, refusals
-from .lasting import lasting
+from .durations import with_durations
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 MOST_FRAMES_A_SECOND: Final = 90.0
-"""Browsers show a frame of ten ms or less for a tenth of a second."""
+"""Browsers show a frame whose duration is 10 ms or less for 100 ms."""
 _QUALITY: Final = 80
-"""Of 100: 37 dB for sheets that move, 41 dB for a picture that stands; at 90 half as much again is written."""
+"""Of 100. Gives 37 dB for moving sheets and 41 dB for a still picture; at 90 the file is 50 % larger."""
 _EFFORT: Final = 4
-"""Of 6. Less is faster and larger: at 2 half the time, and a twentieth more."""
+"""Of 6. At 2 encoding takes half the time, and the file is 5 % larger."""
 _MOST_PIXELS: Final = 16383
-"""Longest side of a lossy WebP."""
+"""Maximum side of a lossy WebP in pixels."""
 _MOST_BYTES: Final = 2**32 - 10
-"""What a RIFF file can hold."""
+"""Maximum size of a RIFF file."""
 _TICKS: Final = 1000
-"""A WebP counts in ms."""
+"""Ticks per second: a WebP counts in milliseconds."""
 _ANIMATED: Final = 2
-"""The flag in VP8X."""
+"""Flag in the VP8X chunk: the file is an animation."""
 _REPLACES: Final = 2
-"""The flag of a frame that is laid over the one before it without being blended with it."""
+"""Flag of a frame that replaces the pixels of the previous one instead of being blended with them."""
 _FOREVER: Final = 0
 _SIZE_AT: Final = 4
-"""Where the size of a RIFF file stands in it."""
+"""Offset of the file size in a RIFF file."""
 
 
 def check(path: Path) -> None:
-    """Raise OptionError if no WebP can be written here, to `path` or elsewhere."""
+    """Raise OptionError if WebP files cannot be written here; `path` stands in the message."""
     if not features.check("webp"):
         raise OptionError(
-            f"{path} cannot be written, for this Pillow was built without WebP: write .gif, or pip install pillow"
+            f"{path} cannot be written: this Pillow was built without WebP, write .gif, or pip install pillow"
         )
 
 
 def write(path: Path, frames: Iterator[Frame], fps: float) -> None:
-    """Write `frames`, one or more (h, w, 3) uint8 sRGB of one size, as a lossy WebP that repeats for ever.
+    """Write `frames`, one or more (h, w, 3) uint8 sRGB of the same size, as a lossy WebP that repeats forever.
 
-    Two frames are held in memory. Of each, the part that differs from the frame before it is encoded; the same
-    frames give the same bytes. Raises OptionError for frames that are too large, OutputError where the file system
-    refuses.
+    Two frames are held in memory. Only the part of a frame that differs from the previous one is encoded. The same
+    frames give the same bytes. Raises OptionError for frames or a film that are too large, OutputError if the file
+    cannot be written.
     """
     with refusals(path):
         partial = Partial(path)
         try:
-            _write(partial.file, path, lasting(frames, fps, _TICKS))
+            _write(partial.file, path, with_durations(frames, fps, _TICKS))
             partial.keep()
         finally:
             partial.discard()
 
 
 def _write(file: BinaryIO, path: Path, frames: Iterator[tuple[Frame, int]]) -> None:
-    """Write the whole of a WebP into `file`, of frames that last so many ms."""
+    """Write a complete WebP to `file`. frames: pairs of a frame and its duration in milliseconds."""
     before: Frame | None = None
     for frame, duration in frames:
         if before is None:
@@ -75,32 +76,32 @@ def _write(file: BinaryIO, path: Path, frames: Iterator[tuple[Frame, int]]) -> N
         file.write(_part(frame[rows, columns], (columns.start, rows.start), duration))
         before = frame
         if file.tell() > _MOST_BYTES:
-            raise OptionError(f"{path} takes more than the 4 GiB of a WebP: write .mp4, or fewer or smaller frames")
+            raise OptionError(f"{path} exceeds the 4 GiB limit of WebP: write .mp4, or fewer or smaller frames")
     size = file.tell() - _SIZE_AT - 4
     file.seek(_SIZE_AT)
     file.write(struct.pack("<I", size))
 
 
 def _head(path: Path, frame: Frame) -> bytes:
-    """Return what stands before the first frame; the size of the file is filled in at the end."""
+    """Return the bytes before the first frame; the size of the file is filled in at the end."""
     height, width = frame.shape[:2]
     if max(height, width) > _MOST_PIXELS:
         raise OptionError(
-            f"frames are {width}×{height}: a WebP has {_MOST_PIXELS} pixels a side at the most, give a smaller size"
+            f"frames are {width}×{height}: a side of a WebP has at most {_MOST_PIXELS} pixels, give a smaller size"
         )
     flags = struct.pack("<I", _ANIMATED)
     white = b"\xff\xff\xff\xff"
     return b"".join(
         (
             b"RIFF\0\0\0\0WEBP",
-            _chunk(b"VP8X", flags + _three(width - 1) + _three(height - 1)),
+            _chunk(b"VP8X", flags + _uint24(width - 1) + _uint24(height - 1)),
             _chunk(b"ANIM", white + struct.pack("<H", _FOREVER)),
         )
     )
 
 
 def _changed(frame: Frame, before: Frame | None) -> tuple[slice, slice]:
-    """Return the least rows and columns that hold all that differs; they begin at even ones, as WebP wants it."""
+    """Return the smallest ranges of rows and columns with all differences; they start even, as WebP requires."""
     if before is None:
         return slice(0, frame.shape[0]), slice(0, frame.shape[1])
     differs = (frame != before).any(axis=2)
@@ -109,20 +110,21 @@ def _changed(frame: Frame, before: Frame | None) -> tuple[slice, slice]:
 
 
 def _part(image: Frame, corner: tuple[int, int], duration: int) -> bytes:
-    """Return the chunk that lays `image` at `corner`, (x, y) and even, for so many ms."""
+    """Return the chunk that shows `image` at `corner` = (x, y), both even, for `duration` milliseconds."""
     (left, top), (height, width) = corner, image.shape[:2]
     place = (left // 2, top // 2, width - 1, height - 1, duration)
     picture = BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(picture, "WEBP", quality=_QUALITY, method=_EFFORT)
-    # A still WebP of an RGB picture is a file of one chunk, which goes into that of the frame.
+    # A still WebP of an RGB picture consists of one chunk, which is put into the chunk of the frame.
     still = picture.getvalue()[len("RIFF....WEBP") :]
-    return _chunk(b"ANMF", b"".join(map(_three, place)) + bytes([_REPLACES]) + still)
+    return _chunk(b"ANMF", b"".join(map(_uint24, place)) + bytes([_REPLACES]) + still)
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    """Return a chunk. Odd lengths would want one more byte; none here is odd, for Pillow fills up what it makes."""
+    """Return a chunk. An odd length would need padding, but none is odd here: Pillow pads what it encodes."""
     return name + struct.pack("<I", len(content)) + content
 
 
-def _three(number: int) -> bytes:
+def _uint24(number: int) -> bytes:
+    """Return `number` as three bytes, little-endian."""
     return int(number).to_bytes(3, "little")

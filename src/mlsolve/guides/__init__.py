@@ -1,7 +1,7 @@
-"""Procedural guides: pictures to lay over other pictures, made from a family, a size and a seed.
+"""Procedural guides: pictures generated from a family, a size and a seed.
 
-What makes a good guide is what SSIM can hold on to: contrast and edges everywhere, no large flat parts.
-The same family, size, seed and palette give the same picture.
+A good guide has contrast and edges everywhere and no large flat areas, because SSIM depends on structure. The same
+family, size, seed and palette give the same picture.
 
 Knows no files and no jobs. Called by job, run and the command line.
 """
@@ -34,13 +34,13 @@ __all__ = [
 
 
 def _mosaic_kaleidoscope(size: tuple[int, int], seed: int, colours: Palette) -> Kaleidoscope:
-    """A kaleidoscope of a mosaic, for those who have no photo at hand."""
+    """Return a kaleidoscope whose photo is a generated mosaic, so that no photo is needed."""
     photo = mosaic(_photo_size(size), seed, colours)
     return Kaleidoscope(photo.region, photo.size, size, seed, fold=4 + seed % 5)
 
 
 def _photo_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of the mosaic that such a kaleidoscope shows."""
+    """Return (width, height) of the mosaic in a generated kaleidoscope of `size`, in pixels."""
     return max(size), max(size)
 
 
@@ -49,20 +49,20 @@ FAMILIES: Final[dict[str, Callable[[tuple[int, int], int, Palette], Drawing]]] =
     "mosaic": mosaic,
     "kaleidoscope": _mosaic_kaleidoscope,
 }
-"""The generated families, by name, in the order in which `mlsolve run` takes them."""
+"""The generated families by name, in the order in which `mlsolve run` uses them."""
 
 
 def generate(family: str, size: tuple[int, int], seed: int = 0, palette_name: str | None = None) -> Picture:
-    """Return a guide, (H, W, 3) uint8 sRGB; as `generated`, drawn whole."""
+    """Return a complete guide, (H, W, 3) uint8 sRGB. Arguments and errors as for `generated`."""
     return generated(family, size, seed, palette_name).whole()
 
 
 def generated(family: str, size: tuple[int, int], seed: int = 0, palette_name: str | None = None) -> Drawing:
-    """Return a guide of which any region can be had, with the bytes of the whole.
+    """Return a guide that can be drawn region by region; a region has the same bytes as in the complete picture.
 
-    family: a key of FAMILIES. size: (width, height). seed: 0 or more. palette_name: a key of PALETTES or
-    hexadecimal colours, "#112233,#ddeeff"; None: chosen by the seed. Raises OptionError for a family or a
-    palette that is not known.
+    family: a key of FAMILIES. size: (width, height) in pixels. seed: 0 or more. palette_name: a key of PALETTES or
+    hexadecimal colours such as "#112233,#ddeeff"; None: the seed chooses one. Raises OptionError if the family or
+    the palette is unknown.
     """
     if family not in FAMILIES:
         raise OptionError(f"guide family is {family!r}: use {', '.join(FAMILIES)}")
@@ -70,9 +70,9 @@ def generated(family: str, size: tuple[int, int], seed: int = 0, palette_name: s
 
 
 def drawing_bytes(family: str, size: tuple[int, int], side: int) -> int:
-    """Return the memory that drawing a generated guide in regions of `side` × `side` takes, but for the regions.
+    """Return the bytes needed to draw a generated guide in regions, excluding the regions themselves.
 
-    family: a key of FAMILIES. size: (width, height) in pixels.
+    family: a key of FAMILIES. size: (width, height) in pixels. side: width and height of a region in pixels.
     """
     if family == "kaleidoscope":
         photo_size = _photo_size(size)

@@ -1,4 +1,4 @@
-"""Polygons drawn with smooth edges, in tiles, so that a large guide needs no large canvas."""
+"""Anti-aliased polygons, drawn in tiles, so that a large guide does not need a large canvas."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -16,40 +16,40 @@ Polygon = tuple[npt.NDArray[np.float64], tuple[float, float, float]]
 Code = tuple[int, int, int]
 Floats = npt.NDArray[np.float64]
 
-_FINER: Final = 4
-"""Sub-pixels across a pixel."""
+_SUPERSAMPLING: Final = 4
+"""Sub-pixels per pixel in each direction."""
 _TILE: Final = 256
-"""Rows and columns of the picture drawn at a time."""
+"""Rows and columns of a tile."""
 _NARROW: Final = 2048
-"""Pictures up to this width are drawn in bands of their own width: there a tile ends only above and below."""
+"""Pictures up to this width are drawn in tiles as wide as the picture: a tile then ends only above and below."""
 _FRACTION_BITS: Final = 6
-"""Binary places of a corner's coordinate in sub-pixels."""
+"""Number of binary places of a corner's coordinates, which are in sub-pixels."""
 _MARGIN: Final = 2.0
-"""Sub-pixels by which what OpenCV paints may lie beside a polygon's true border, and then some."""
-_AT_ONCE: Final = 1 << 16
-"""Corners times borders of the polygons whose borders are found together."""
-_KEPT: Final = 1 << 23
-"""Bytes of tiles that are kept, for the next region begins where this one ends within a tile."""
-_POLYGONS: Final = 4_000_000
-"""Bytes of polygons and their borders, of the families that there are, measured."""
+"""Maximum distance in sub-pixels, rounded up, between a polygon's exact border and what OpenCV paints."""
+_BATCH: Final = 1 << 16
+"""Corners times borders of the polygons whose borders are computed together."""
+_CACHE_BYTES: Final = 1 << 23
+"""Bytes of tiles to keep: the next region often begins in the tile in which this one ends."""
+_POLYGON_BYTES: Final = 4_000_000
+"""Bytes of polygons and their borders, measured for the existing families."""
 
 
 class Canvas(Drawing):
-    """Polygons over a background, in order.
+    """Polygons painted over a background, in order.
 
-    The outline that OpenCV paints along a polygon depends a little on where it is cut off. So tiles lie on a
-    grid that is fixed for the picture, are drawn whole, and regions are put together from them.
+    The outline that OpenCV paints along a polygon depends slightly on where the polygon is clipped. Therefore tiles
+    form a fixed grid and are always drawn completely, and regions are assembled from them.
     """
 
     def __init__(
         self, polygons: Sequence[Polygon], size: tuple[int, int], background: tuple[float, float, float]
     ) -> None:
-        """Of `size` = (width, height) in pixels; colours are sRGB in [0, 1]."""
+        """size: (width, height) in pixels. background: sRGB in [0, 1]."""
         super().__init__(size)
-        self._across = _across(size[0])
-        # The cache must not lead back here: in a cycle it would hold its tiles until garbage is looked for.
+        self._across = _tile_width(size[0])
+        # The cache must not refer to self: in a reference cycle its tiles would live until garbage collection.
         self._tiles = _Tiles(polygons, size, background)
-        self._tile = lru_cache(_most_kept(self._across))(self._tiles.drawn)
+        self._tile = lru_cache(_cached_tiles(self._across))(self._tiles.drawn)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
         bottom, right = top + picture.shape[0], left + picture.shape[1]
@@ -63,87 +63,91 @@ class Canvas(Drawing):
 
 
 class _Tiles:
-    """The tiles of a canvas, on their fixed grid."""
+    """The tiles of a canvas on their fixed grid."""
 
     def __init__(
         self, polygons: Sequence[Polygon], size: tuple[int, int], background: tuple[float, float, float]
     ) -> None:
         self._size = size
-        self._corners = [points * _FINER for points, _ in polygons]
+        self._corners = [points * _SUPERSAMPLING for points, _ in polygons]
         self._codes = [_code(colour) for _, colour in polygons]
         self._background = _code(background)
         self._first = np.array([points.min(axis=0) for points in self._corners])
         self._last = np.array([points.max(axis=0) for points in self._corners])
         self._borders = _borders(self._corners)
-        self._across = _across(size[0])
+        self._across = _tile_width(size[0])
 
     def drawn(self, row: int, column: int) -> Picture:
-        """Return a tile, by its place in the grid; cut off where the picture ends."""
+        """Return the tile at `row` and `column` of the grid, (h, w, 3) uint8 sRGB, clipped to the picture."""
         width, height = self._size
         top, left = row * _TILE, column * self._across
         rows, columns = min(_TILE, height - top), min(self._across, width - left)
-        origin = np.array([left, top], dtype=np.float64) * _FINER
-        ground, composite = self._seen(origin, origin + np.array([columns, rows]) * _FINER)
-        if not composite:
+        origin = np.array([left, top], dtype=np.float64) * _SUPERSAMPLING
+        ground, visible = self._visible(origin, origin + np.array([columns, rows]) * _SUPERSAMPLING)
+        if not visible:
             return np.broadcast_to(np.array(ground, dtype=np.uint8), (rows, columns, 3))
-        canvas = np.empty((rows * _FINER, columns * _FINER, 3), dtype=np.uint8)
+        canvas = np.empty((rows * _SUPERSAMPLING, columns * _SUPERSAMPLING, 3), dtype=np.uint8)
         canvas[0] = ground
         canvas[1:] = canvas[0]
-        for number in composite:
-            # Pixel centres are whole numbers for OpenCV, so a coordinate moves by half a sub-pixel.
+        for number in visible:
+            # OpenCV has pixel centres at whole numbers, so coordinates are shifted by half a sub-pixel.
             shifted = self._corners[number] - (origin + 0.5)
             fixed = np.round(shifted * (1 << _FRACTION_BITS)).astype(np.int32)
             cv2.fillPoly(canvas, [fixed], self._codes[number], lineType=cv2.LINE_8, shift=_FRACTION_BITS)
         return np.asarray(cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
-    def _seen(self, first: Floats, last: Floats) -> tuple[Code, list[int]]:
-        """Return the ground of the rectangle first to last, in sub-pixels, and the polygons on it, in order.
+    def _visible(self, first: Floats, last: Floats) -> tuple[Code, list[int]]:
+        """Return the ground colour of a rectangle and the numbers of the polygons visible on it, in order.
 
-        The ground is the topmost colour that covers all of it: nothing below is seen.
+        first, last: its corners (x, y), in sub-pixels. The ground is the topmost colour that covers all of the
+        rectangle; nothing below it is visible.
         """
         first, last = first - _MARGIN, last + _MARGIN
         near = np.flatnonzero(((self._last >= first) & (self._first <= last)).all(axis=1))
         corners = np.array([first, last, [first[0], last[1]], [last[0], first[1]]])
-        composite: list[int] = []
+        visible: list[int] = []
         for number in near[::-1]:
             borders = self._borders[number]
             if borders is not None:
                 inside = corners @ borders[:, :2].T >= borders[:, 2]
                 if inside.all():
-                    return self._codes[number], composite[::-1]
+                    return self._codes[number], visible[::-1]
                 if not inside.any(axis=0).all():
-                    continue  # all of the rectangle lies on the far side of one border
-            composite.append(int(number))
-        return self._background, composite[::-1]
+                    continue  # all of the rectangle is outside one border
+            visible.append(int(number))
+        return self._background, visible[::-1]
 
 
 def canvas_bytes(size: tuple[int, int]) -> int:
-    """Return the memory that drawing a Canvas of `size` = (width, height) takes, but for the regions drawn."""
+    """Return the bytes needed to draw a Canvas of `size` = (width, height) in regions, excluding the regions."""
     width, height = size
-    across = _across(width)
+    across = _tile_width(width)
     tile = 3 * min(_TILE, height) * across
-    kept = min(_most_kept(across) * tile, 3 * width * height)
-    return _POLYGONS + (_FINER * _FINER + 1) * tile + kept
+    kept = min(_cached_tiles(across) * tile, 3 * width * height)
+    return _POLYGON_BYTES + (_SUPERSAMPLING * _SUPERSAMPLING + 1) * tile + kept
 
 
-def _across(width: int) -> int:
-    """Return the columns of a tile."""
+def _tile_width(width: int) -> int:
+    """Return the number of columns of a tile in a picture of this `width`."""
     return width if width <= _NARROW else _TILE
 
 
-def _most_kept(across: int) -> int:
-    """Return how many tiles are kept, four at least: the bands that a region of 1024 rows falls into."""
-    return max(4, _KEPT // (3 * _TILE * across))
+def _cached_tiles(across: int) -> int:
+    """Return how many tiles of `across` columns to keep: at least four, which cover a region of 1024 rows."""
+    return max(4, _CACHE_BYTES // (3 * _TILE * across))
 
 
 def _cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the tiles that start … stop - 1 falls into, as number, first and last + 1 within the range."""
+    """Yield (number, start, stop) of each tile of `step` pixels that overlaps start … stop - 1, clipped to it."""
     for number in range(start // step, -(-stop // step)):
         yield number, max(start, number * step), min(stop, (number + 1) * step)
 
 
 def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
-    """Return (n, 3) a, b, c for each convex polygon: within it, a·x + b·y ≥ c for all. None: it is not convex."""
+    """Return the borders of each polygon, (n, 3) rows a, b, c: inside it, a·x + b·y ≥ c holds for every row.
+
+    None for a polygon that is not convex.
+    """
     borders: list[Floats | None] = [None] * len(polygons)
     counts = np.array([len(corners) for corners in polygons])
     for members in _groups(counts):
@@ -153,7 +157,7 @@ def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
         area = np.sum(corners[..., 0] * following[..., 1] - corners[..., 1] * following[..., 0], axis=1)
         inward = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.sign(area)[:, np.newaxis, np.newaxis]
         least = np.sum(inward * corners, axis=2)
-        reached = np.min(corners @ inward.transpose(0, 2, 1), axis=1)  # by the corner furthest out
+        reached = np.min(corners @ inward.transpose(0, 2, 1), axis=1)  # by the outermost corner
         convex = (reached >= least - 1e-6 * np.abs(area)[:, np.newaxis]).all(axis=1)
         lines = np.concatenate([inward, least[..., np.newaxis]], axis=2)
         for number, line, use in zip(members, lines, convex, strict=True):
@@ -162,10 +166,10 @@ def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
 
 
 def _groups(counts: npt.NDArray[np.int64]) -> Iterator[list[int]]:
-    """Yield the numbers of polygons of as many corners, many at a time: there may be thousands of triangles."""
+    """Yield the numbers of polygons with equally many corners, in batches: there may be thousands of triangles."""
     for count in np.unique(counts):
         members = np.flatnonzero(counts == count).tolist()
-        most = max(1, _AT_ONCE // int(count) ** 2)
+        most = max(1, _BATCH // int(count) ** 2)
         for first in range(0, len(members), most):
             yield members[first : first + most]
 

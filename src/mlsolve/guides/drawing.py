@@ -1,4 +1,4 @@
-"""What a guide is before it is drawn: something of which any region can be had."""
+"""The base class of guides: pictures that can be drawn region by region."""
 
 from abc import ABC, abstractmethod
 
@@ -10,17 +10,17 @@ Picture = npt.NDArray[np.uint8]
 
 
 class Drawing(ABC):
-    """A picture of `size` = (width, height) that is drawn region by region; regions are cut from one picture."""
+    """A picture of `size` = (width, height) that is drawn region by region, always with the same pixels."""
 
     def __init__(self, size: tuple[int, int]) -> None:
-        """Of `size` = (width, height) in pixels."""
+        """size: (width, height) in pixels."""
         self.size = size
 
     def region(self, top: int, bottom: int, left: int, right: int) -> Picture:
         """Return rows top … bottom - 1 of columns left … right - 1, (bottom - top, right - left, 3) uint8 sRGB.
 
-        The bytes are those of the same part of the whole. Memory is that of the region and a fixed amount.
-        Raises ValueError for a region that is empty or reaches beyond the picture.
+        The bytes equal those of the same part of the complete picture. Memory is that of the region plus a fixed
+        amount. Raises ValueError if the region is empty or extends beyond the picture.
         """
         width, height = self.size
         if not (0 <= top < bottom <= height and 0 <= left < right <= width):
@@ -30,10 +30,10 @@ class Drawing(ABC):
         return picture
 
     def whole(self) -> Picture:
-        """Return the picture, (H, W, 3) uint8 sRGB."""
+        """Return the complete picture, (H, W, 3) uint8 sRGB."""
         width, height = self.size
         return self.region(0, height, 0, width)
 
     @abstractmethod
     def _draw(self, picture: Picture, top: int, left: int) -> None:
-        """Fill `picture` with the region of its shape that begins at (top, left)."""
+        """Fill `picture` with the region of the same shape whose first pixel is at (top, left)."""

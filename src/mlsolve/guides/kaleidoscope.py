@@ -1,4 +1,4 @@
-"""Kaleidoscopes: one wedge of a photo, mirrored all the way round."""
+"""Kaleidoscopes: a wedge of a photo, repeated and mirrored around the centre."""
 
 import math
 from collections.abc import Callable
@@ -17,29 +17,32 @@ Read = Callable[[int, int, int, int], Picture]
 Floats = npt.NDArray[np.floating]
 
 _BLOCK: Final = 512
-"""Most rows and columns of the picture drawn at a time."""
+"""Maximum number of rows and columns of the picture drawn at a time."""
 _LEAST_BLOCK: Final = 16
 _BOX: Final = 1024
-"""About as many rows and columns of the photo a block is to cover."""
+"""Approximate number of rows and columns of the photo that a block should cover."""
 _PLACE_BYTES: Final = 64
-"""Bytes that finding the place in the photo takes for each pixel of a block, measured."""
+"""Bytes per pixel of a block needed to compute its positions in the photo, measured."""
 _BOX_BYTES: Final = 9
-"""Bytes that a pixel of a box takes: it is read, and where it goes on mirrored, put together in two steps."""
+"""Bytes per pixel of a box: it is read, and assembled in two steps where it is mirrored at the photo's border."""
 _FINEST: Final = 1024
-"""Places a pixel of the photo is divided into: a place so rounded is exact in float32, from wherever it counts."""
+"""Positions are rounded to 1/1024 of a pixel of the photo: then they are exact in float32, relative to any box."""
 
 
 class Kaleidoscope(Drawing):
     """A photo seen through a kaleidoscope.
 
-    Half a wedge of the picture is the photo turned, the other half the photo turned and mirrored: where a
-    pixel looks is a linear function of its place, one for each half wedge.
+    One half of each wedge is the photo rotated, the other half is the photo rotated and mirrored. So within a half
+    wedge the position in the photo is a linear function of the position in the picture.
     """
 
     def __init__(
         self, read: Read, photo_size: tuple[int, int], size: tuple[int, int], seed: int = 0, fold: int = 6
     ) -> None:
-        """Of `size` = (width, height), of a photo of `photo_size` that is read by regions; as `kaleidoscope`."""
+        """read: returns regions of the photo. photo_size, size: (width, height) of photo and picture, in pixels.
+
+        seed, fold: as for `kaleidoscope`. Raises OptionError for a fold out of range.
+        """
         if not 2 <= fold <= 64:
             raise OptionError(f"fold is {fold}: it must be from 2 to 64")
         super().__init__(size)
@@ -55,10 +58,10 @@ class Kaleidoscope(Drawing):
         for y in range(0, picture.shape[0], self._block):
             for x in range(0, picture.shape[1], self._block):
                 block = picture[y : y + self._block, x : x + self._block]
-                block[...] = self._seen(top + y, left + x, *block.shape[:2])
+                block[...] = self._drawn_block(top + y, left + x, *block.shape[:2])
 
-    def _seen(self, top: int, left: int, rows: int, columns: int) -> Picture:
-        """Return the block of rows × columns that begins at (top, left)."""
+    def _drawn_block(self, top: int, left: int, rows: int, columns: int) -> Picture:
+        """Return the block of rows × columns whose first pixel is at (top, left), (rows, columns, 3) uint8 sRGB."""
         width, height = self.size
         x = np.arange(left, left + columns) - (width - 1) / 2
         y = np.arange(top, top + rows)[:, np.newaxis] - (height - 1) / 2
@@ -70,19 +73,19 @@ class Kaleidoscope(Drawing):
         return np.asarray(cv2.remap(box, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT), np.uint8)
 
     def _half_wedge_of(self, x: Floats, y: Floats) -> npt.NDArray[np.int64] | int:
-        """Return the number of the half wedge of all pixels, or the one in which all of them lie."""
+        """Return the number of each pixel's half wedge, (h, w), or one number if it is the same for all pixels."""
         per_turn = self._fold / math.pi
-        # Half a wedge is convex: it holds a block that has its corners in it.
+        # A half wedge is convex, so a block whose corners are inside it is inside it.
         corners = np.arctan2(y[[0, 0, -1, -1], 0], x[[0, -1, 0, -1]]) * per_turn
         ends = np.floor(np.concatenate([corners - 1e-9, corners + 1e-9])).astype(np.int64)
         if (ends == ends[0]).all():
             return int(ends[0]) + self._fold
-        # Contiguous operands: NumPy must not choose another arctan2 for another shape.
-        whole_x, whole_y = (np.ascontiguousarray(np.broadcast_to(a, (y.size, x.size))) for a in (x, y))
-        return np.floor(np.arctan2(whole_y, whole_x) * per_turn).astype(np.int64) + self._fold
+        # Contiguous operands, so that NumPy does not use different arctan2 loops for different shapes.
+        all_x, all_y = (np.ascontiguousarray(np.broadcast_to(a, (y.size, x.size))) for a in (x, y))
+        return np.floor(np.arctan2(all_y, all_x) * per_turn).astype(np.int64) + self._fold
 
     def _box(self, top: int, bottom: int, left: int, right: int) -> Picture:
-        """Return a region of the photo, which goes on beyond its borders mirrored."""
+        """Return a region of the photo, which is continued beyond its borders by mirroring."""
         width, height = self._photo_size
         if top >= 0 and left >= 0 and bottom <= height and right <= width:
             return self._read(top, bottom, left, right)
@@ -93,22 +96,24 @@ class Kaleidoscope(Drawing):
 
 
 def block_bytes(photo_size: tuple[int, int], size: tuple[int, int], side: int) -> int:
-    """Return the memory that drawing regions of `side` × `side` takes, of a picture of `size` = (width, height),
-    but for the regions and what the photo takes besides the boxes read of it.
+    """Return the bytes needed to draw a Kaleidoscope in regions of `side` × `side` pixels.
+
+    photo_size, size: (width, height) of photo and picture, in pixels. Excludes the regions, and what the photo
+    needs in addition to the boxes read from it.
     """
-    scale = min(photo_size) / min(size)  # at the most: the seed makes it smaller
-    rows, columns = (min(side, _BLOCK, whole) for whole in size)
-    # A box lies about a block that is turned.
+    scale = min(photo_size) / min(size)  # an upper bound: the seed makes it smaller
+    rows, columns = (min(side, _BLOCK, length) for length in size)
+    # A box encloses a block that may be rotated.
     box = math.sqrt(2) * min(scale * max(rows, columns), max(_BOX, _LEAST_BLOCK * scale))
     return _PLACE_BYTES * rows * columns + int(_BOX_BYTES * box * box)
 
 
 def kaleidoscope(photo: Picture, size: tuple[int, int], seed: int = 0, fold: int = 6) -> Picture:
-    """Return a picture of `size` = (width, height), (H, W, 3) uint8 sRGB, with `fold`-fold symmetry.
+    """Return a picture with `fold`-fold symmetry, (H, W, 3) uint8 sRGB.
 
-    photo: (H, W, 3) uint8 sRGB. fold: wedges, each mirrored once, 2 to 64. seed: which part of the photo
-    the wedge shows. Turned about the middle by 360°/fold, a square picture looks the same. Raises
-    OptionError for a fold out of range.
+    photo: (H, W, 3) uint8 sRGB. size: (width, height) in pixels. seed: determines which part of the photo the wedge
+    shows. fold: number of wedges, each mirrored once, 2 to 64. A square picture looks the same when rotated about
+    its centre by 360°/fold. Raises OptionError for a fold out of range.
     """
 
     def read(top: int, bottom: int, left: int, right: int) -> Picture:
@@ -118,10 +123,10 @@ def kaleidoscope(photo: Picture, size: tuple[int, int], seed: int = 0, fold: int
 
 
 def _half_wedges(fold: int, turn: float) -> Floats:
-    """Return by what x and y are weighed to look across and down, (2, 2, 2·fold + 1), for half wedges from -π to π.
+    """Return the matrices from (x, y) in the picture to (x, y) in the photo, (2, 2, 2·fold + 1).
 
-    In half wedge h, from hπ/fold on, the angle θ becomes turn + θ - hπ/fold where h is even, and is mirrored,
-    turn + (h + 1)π/fold - θ, where it is odd.
+    One for each half wedge, from -π to π. In half wedge h, which begins at hπ/fold, the angle θ becomes
+    turn + θ - hπ/fold if h is even; if h is odd, it is mirrored to turn + (h + 1)π/fold - θ.
     """
     half = np.arange(-fold, fold + 1)
     mirrored = half % 2 == 1
@@ -132,9 +137,10 @@ def _half_wedges(fold: int, turn: float) -> Floats:
 
 
 def _place(at: Floats) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
-    """Return places in the photo, counted from the first sample that they need, and those samples' range.
+    """Return the positions `at` in the photo relative to the first sample they need, and the range of samples.
 
-    float32 could not tell places in a large photo apart, and OpenCV takes no side of 32768 pixels or more.
+    They are float32. They are relative because float32 is too coarse for positions in a large photo, and because
+    OpenCV accepts no side of 32768 pixels or more.
     """
     at = np.rint(at * _FINEST) / _FINEST
     first, last = math.floor(at.min()) - 1, math.floor(at.max()) + 3
@@ -142,6 +148,6 @@ def _place(at: Floats) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
 
 
 def _reflected(start: int, stop: int, length: int) -> npt.NDArray[np.int64]:
-    """Return the samples of 0 … length - 1 that start … stop - 1 show: …cba|abc…xyz|zyx…."""
+    """Return start … stop - 1 mirrored into the samples 0 … length - 1: …cba|abc…xyz|zyx…."""
     index = np.arange(start, stop) % (2 * length)
     return np.asarray(np.where(index < length, index, 2 * length - 1 - index))

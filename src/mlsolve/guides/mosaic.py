@@ -1,4 +1,4 @@
-"""Triangulated mosaics: jittered points, their Delaunay triangles, colours that drift across the sheet."""
+"""Triangulated mosaics: Delaunay triangles of jittered points, in colours that drift across the picture."""
 
 from typing import Final
 
@@ -10,11 +10,11 @@ from .canvas import Canvas, Polygon
 from .palette import Palette, shade
 
 _ACROSS: Final = 16
-"""Points along the short side."""
+"""Number of points along the shorter side."""
 
 
 def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
-    """Return a triangulated mosaic of `size` = (width, height)."""
+    """Return a triangulated mosaic of `size` = (width, height) in pixels."""
     width, height = size
     rng = np.random.default_rng([seed, 0x6D6F])
     cell = min(width, height) / _ACROSS
@@ -24,7 +24,7 @@ def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
     angle = 2 * np.pi * centres
     wave = np.sin(drift[0] * angle[:, 0] + turn[0]) * np.cos(drift[1] * angle[:, 1] + turn[1])
     wave += 0.5 * np.sin(1.7 * drift[1] * (angle[:, 0] + angle[:, 1]) + turn[2])
-    # The drift gives the sheet a large form, the jitter gives every triangle an edge for SSIM to hold on to.
+    # The drift gives the picture its large shapes; the jitter gives every triangle an edge, which SSIM responds to.
     position = 0.5 + 0.27 * wave + rng.uniform(-0.28, 0.28, len(triangles))
     polygons: list[Polygon] = [
         (corners, shade(colours, float(at))) for corners, at in zip(triangles, position, strict=True)
@@ -33,7 +33,7 @@ def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
 
 
 def _points(width: int, height: int, cell: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return jittered points of a triangular grid that reaches beyond the sheet, (n, 2)."""
+    """Return jittered points of a triangular grid that extends beyond the picture, (n, 2) x, y in pixels."""
     rows, columns = int(height / cell) + 5, int(width / cell) + 5
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float64)
     x += 0.5 * (y % 2)
@@ -42,7 +42,7 @@ def _points(width: int, height: int, cell: float, rng: np.random.Generator) -> n
 
 
 def _triangles(points: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
-    """Return the Delaunay triangles of `points`, (n, 3, 2), in an order that depends on the points alone."""
+    """Return the Delaunay triangles of `points`, (n, 3, 2), in an order that depends only on the points."""
     margin = 4 * max(width, height)
     subdivision = cv2.Subdiv2D((-margin, -margin, 3 * margin, 3 * margin))
     for x, y in points:

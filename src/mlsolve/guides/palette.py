@@ -23,8 +23,9 @@ PALETTES: Final = {
 
 
 def palette(name: str | None, seed: int) -> Palette:
-    """Return the palette `name`: a key of PALETTES, two or more hexadecimal colours, or None to let `seed` choose.
+    """Return a palette, (n, 3) float32 sRGB in [0, 1].
 
+    name: a key of PALETTES, or two or more hexadecimal colours separated by commas; None: `seed` chooses one.
     Raises OptionError for anything else.
     """
     if name is None:
@@ -39,7 +40,7 @@ def palette(name: str | None, seed: int) -> Palette:
 
 
 def shade(colours: Palette, position: float) -> tuple[float, float, float]:
-    """Return the sRGB colour in [0, 1] at `position` (0 the first colour, 1 the last), linearly between."""
+    """Return the sRGB colour in [0, 1] at `position`: 0 is the first colour, 1 the last, linear in between."""
     at = min(max(position, 0.0), 1.0) * (len(colours) - 1)
     low = min(int(at), len(colours) - 2)
     red, green, blue = colours[low] + (colours[low + 1] - colours[low]) * np.float32(at - low)

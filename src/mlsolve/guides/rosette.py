@@ -1,4 +1,4 @@
-"""Rosettes: rings of petals and points about the middle, from outside in."""
+"""Rosettes: concentric rings of petals and points, drawn from the outside in."""
 
 import math
 from typing import Final
@@ -11,16 +11,16 @@ from .palette import Palette, shade
 
 _RINGS: Final = 11
 _OUTLINE: Final = 0.10
-"""How much smaller a petal is drawn again within its own outline."""
+"""Each petal is drawn again inside itself, smaller by twice this share, so that it gets an outline."""
 
 
 def rosette(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
-    """Return a rosette of `size` = (width, height)."""
+    """Return a rosette of `size` = (width, height) in pixels."""
     width, height = size
     rng = np.random.default_rng([seed, 0x726F])
     fold = int(rng.choice([8, 10, 12, 14, 16]))
     centre = np.array([width / 2, height / 2])
-    # The outermost ring reaches past the corners, so that no part of the sheet stays bare.
+    # The outermost ring extends past the corners, so that it leaves no part of the picture empty.
     radii = math.hypot(width, height) * 0.62 * np.linspace(1, 0, _RINGS, endpoint=False) ** 1.15
     polygons: list[Polygon] = []
     for ring, radius in enumerate(radii):
@@ -44,14 +44,14 @@ def rosette(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
 
 
 def _petal(kind: int, radius: float, fold: int) -> npt.NDArray[np.float64]:
-    """Return the outline of one petal about the origin, pointing along x, (n, 2)."""
+    """Return the outline of a petal, centred at the origin and pointing along x, (n, 2) x, y in pixels."""
     length, breadth = radius * 0.26, radius * math.sin(math.pi / fold) * 0.74
     if kind == 0:
         return _ellipse(length, breadth)
     if kind == 1:
         return np.array([[-length, 0], [0.15 * length, -breadth], [length, 0], [0.15 * length, breadth]])
     at = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    # A leaf: an ellipse drawn out to a point at both ends.
+    # A leaf: an ellipse with pointed ends.
     return np.stack([length * np.cos(at), breadth * np.sin(at) * np.abs(np.sin(at)) ** 0.6], axis=1)
 
 
@@ -61,7 +61,7 @@ def _ellipse(along: float, across: float) -> npt.NDArray[np.float64]:
 
 
 def _place(shape: npt.NDArray[np.float64], scale: float, radius: float, angle: float) -> npt.NDArray[np.float64]:
-    """Scale `shape`, move it out along x by `radius` and turn it about the origin by `angle`."""
+    """Return `shape` scaled, moved along x by `radius`, and then rotated about the origin by `angle` in radians."""
     moved = shape * scale + [radius, 0]
     cos, sin = math.cos(angle), math.sin(angle)
     return np.asarray(moved @ np.array([[cos, sin], [-sin, cos]]))

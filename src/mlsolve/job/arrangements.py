@@ -11,8 +11,9 @@ import numpy.typing as npt
 from mlsolve_kernels.placement.move import Move, move_of
 
 from ..errors import OptionError
-from ..ranges import MIN_EXPOSURE, number
-from .options import MAX_LAYERS, MAX_WEIGHT
+from ..ranges import MIN_EXPOSURE, choice, number
+from .options import MAX_WEIGHT
+from .settings import MAX_LAYERS
 
 Flip = Literal["h", "v"]
 Outline = Literal["sheet", "disc"]
@@ -146,8 +147,7 @@ def check_arrangements(
     arrangements: Sequence[Arrangement], layers: int, size: tuple[int, int] | None = None, shape: str = "sheet"
 ) -> None:
     """Raise OptionError unless so many layers, of `size` = (width, height) pixels, can be laid like that."""
-    if shape not in get_args(Outline):
-        raise OptionError(f"shape is {shape!r}: use {', '.join(get_args(Outline))}")
+    choice("shape", shape, get_args(Outline))
     if not 1 <= len(arrangements) <= MAX_ARRANGEMENTS:
         raise OptionError(f"there are {len(arrangements)} arrangements: give 1 to {MAX_ARRANGEMENTS}")
     if size is not None and shape == "disc" and size[0] != size[1]:

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,18 @@ from mlsolve_kernels.window import SIZE
 from ..errors import InputError, OptionError
 from ..pictures.resize import Fit, fit_image
 from ..system.memory import check_memory
+from . import settings as declared
 from .arrangements import Arrangement, Outline, Placement, check_arrangements
-from .options import MAX_LAYERS, Options
-from .print_size import MAX_SIDE, parse_dpi
+from .options import Options
+from .print_size import MAX_SIDE
+from .settings import MAX_LAYERS, check_fields, option, settings_of
 
 FloatArray = npt.NDArray[np.float32]
 
 FileFormat = Literal["png", "tiff"]
 
-_UNSAVED: Final = ("threads",)
-"""Options that do not touch the result and depend on the machine."""
-OPTION_KEYS: Final = tuple(f.name for f in dataclasses.fields(Options) if f.name not in _UNSAVED)
-"""Options that a job file may say."""
+OPTION_KEYS: Final = tuple(name for name, (setting, _) in settings_of(Options).items() if setting.toml != "")
+"""Options that a job file may set; the others do not change the result."""
 
 
 @dataclass(frozen=True)
@@ -38,35 +38,21 @@ class Job:
     arrangement of all sheets as they are."""
     guides: tuple[Path | str, ...]
     """One per layer: a picture file (Path), or a generated guide (str) as FAMILY:SEED or FAMILY:SEED:PALETTE."""
-    size: tuple[int, int] | None = None
-    """Width and height of the sheets in pixels; None: those of the target."""
-    fit: Fit = "cover"
-    """How pictures of other proportions are brought to the size."""
+    size: tuple[int, int] | None = option(None, declared.SIZE)
+    fit: Fit = option("cover", declared.FIT)
     options: Options = field(default_factory=Options)
     """How to solve."""
-    dpi: float | None = None
-    """Pixels an inch, which the layers' files tell the printer; None: they do not."""
-    format: FileFormat = "png"
-    """What files the layers become; TIFF is tiled, and BigTIFF where it must be."""
-    bits: int = 8
-    """Of a channel in those files, 8 or 16."""
-    shape: Outline = "sheet"
-    """"disc": round sheets, clear outside the largest circle."""
-    cmyk_profile: Path | None = None
-    """ICC profile of the inks of CMYK pictures that carry none of their own."""
+    dpi: float | None = option(None, declared.DPI)
+    format: FileFormat = option("png", declared.FORMAT)
+    bits: int = option(8, declared.BITS)
+    shape: Outline = option("sheet", declared.SHAPE)
+    cmyk_profile: Path | None = option(None, declared.CMYK_PROFILE)
 
     def __post_init__(self) -> None:
         """Check what does not need the pictures."""
         if isinstance(self.arrangements, Path):
             object.__setattr__(self, "arrangements", (Arrangement(self.arrangements),))
-        if self.format not in get_args(FileFormat):
-            raise OptionError(f"format is {self.format!r}: use {', '.join(get_args(FileFormat))}")
-        if self.bits not in (8, 16):
-            raise OptionError(f"bits is {self.bits!r}: use 8 or 16")
-        if self.dpi is not None:
-            object.__setattr__(self, "dpi", parse_dpi(self.dpi))
-        if self.fit not in get_args(Fit):
-            raise OptionError(f"fit is {self.fit!r}: use {', '.join(get_args(Fit))}")
+        check_fields(self)
         if not 1 <= len(self.guides) <= MAX_LAYERS:
             raise InputError(f"there are {len(self.guides)} guides: give 1 to {MAX_LAYERS}, one per layer")
         if self.size is not None:

@@ -1,7 +1,7 @@
 """job.toml → Job: what people write by hand, and what `Job.toml` wrote."""
 
 import difflib
-import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,12 +10,7 @@ from ..errors import InputError, OptionError
 from .arrangements import Arrangement, Placement
 from .job import OPTION_KEYS, Job, parse_generated, parse_size
 from .options import Options
-from .print_size import DPI, parse_dpi, parse_length, parse_print_size
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .print_size import DEFAULT_DPI, parse_dpi, parse_length, parse_print_size
 
 _BACKSLASHES: Final = r"write paths of Windows in single quotes, 'C:\Users\me\cat.png', or with forward slashes"
 
@@ -54,7 +49,7 @@ def _job(settings: dict[str, Any], path: Path, dpi: float | None = None) -> Job:
         if "print" in settings:
             if size is not None:
                 raise OptionError("size and print are both given: leave one of them out")
-            dpi = DPI if dpi is None else dpi
+            dpi = DEFAULT_DPI if dpi is None else dpi
             size = parse_print_size(str(settings["print"])).pixels(parse_dpi(dpi))
         chosen = {key: settings[key] for key in OPTION_KEYS if key in settings}
         if "registration" in chosen:

@@ -1,113 +1,180 @@
 """The settings of a solve, checked on construction."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from ..errors import OptionError
-from ..ranges import MIN_EXPOSURE, count, number
+from ..ranges import MIN_EXPOSURE
+from .settings import MAX_COUNT, THREADS, check_fields, option
 
 Backend = Literal["auto", "cpu", "cuda"]
-
-MAX_LAYERS: Final = 16
-"""Most layers a stack may have."""
 
 MAX_WEIGHT: Final = 1e6
 MAX_DENSITY: Final = 6.0
 MAX_REGISTRATION: Final = 1000.0
-"""Farthest that sheets may lie off, in pixels."""
-MAX_COUNT: Final = 2**31 - 1
-MAX_THREADS: Final = 1024
-
-
-_COUNTS: Final = (
-    ("iterations", 1, MAX_COUNT),
-    ("levels", 1, MAX_COUNT),
-    ("seed", 0, MAX_COUNT),
-    ("patience", 1, MAX_COUNT),
-    ("threads", 1, MAX_THREADS),
-)
-_NUMBERS: Final = (
-    ("exposure", MIN_EXPOSURE, 1.0),
-    ("ssim_weight", 0.0, MAX_WEIGHT),
-    ("mse_weight", 0.0, MAX_WEIGHT),
-    ("guide_weight", 0.0, MAX_WEIGHT),
-    ("min_density", 0.0, MAX_DENSITY),
-    ("max_density", 0.0, MAX_DENSITY),
-    ("hide_weight", 0.0, MAX_WEIGHT),
-    ("registration", 0.0, MAX_REGISTRATION),
-    ("registration_turn", 0.0, 5.0),
-    ("learning_rate", 1e-6, 1.0),
-    ("target_ssim", 1e-6, 1.0),
-)
-"""The ranges of the fields; weights that are not named here may be from 0 to MAX_WEIGHT."""
-
-_MAY_BE_NONE: Final = (
-    *("levels", "patience", "threads", "guide_weight", "target_ssim", "mse_weight", "learning_rate"),
-)
+"""Largest misalignment of the sheets, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to solve. Every field has a default; a value out of range raises OptionError."""
+    """How to solve. Every field has a default; a value out of range raises OptionError. See docs/options.md."""
 
-    iterations: int = 60
-    """Steps at each level of the pyramid, 1 or more."""
-    levels: int | None = None
-    """Sizes solved from coarse to fine, each twice the last; 1 solves at full size only. None: as many
-    as keep the short side of the coarsest at 32 pixels or more."""
-    exposure: float = 0.25
-    """Share of the backlight that the white of the stack lets through, 0.0001 to 1: the box is 1/exposure
-    brighter than a white sheet, the eye adapts. The lower, the freer the layers to look like their guides. Of
-    several arrangements it is the largest one; the others are balanced against it (docs/maths.md §10)."""
-    backend: Backend = "auto"
-    """What computes: "cpu", "cuda", or "auto" for the best that works here."""
-    seed: int = 0
-    """Seed of the faint noise at the start, 0 or more; it tells layers with equal guides apart."""
-    ssim_weight: float = 3.0
-    """Weight of 1 - SSIM of the stack to the target, 0 or more."""
-    mse_weight: float | None = None
-    """Weight of the mean squared error of the stack against the target, 0 or more. None: 10, and of several
-    arrangements, which agree on light and dark least of all, 20."""
-    guide_weight: float | None = None
-    """Weight of 1 - SSIM of each layer to its guide, 0 or more. None: 1, but 3/N where N layers are more
-    than three, so that many guides do not outvote the target."""
-    hide_weight: float = 0.0
-    """Weight of what each sheet alone shows of a target, the mean of max(0, SSIM)² to it as it lies there, 0 or
-    more; 0 does not mind."""
-    colour_weight: float = 0.0
-    """Weight of the mean squared difference between the chroma of each layer and that of its guide, 0 or more."""
-    registration: float = 0.0
-    """How far, in pixels along either axis, sheets may lie off and the picture shall still be seen, 0 or more."""
-    registration_turn: float = 0.0
-    """How far, in degrees, they may be turned off besides, 0 to 5."""
-    min_density: float = 0.0
-    """Optical density of the clearest a sheet can be, 0 or more; 0 counts densities from clear film."""
-    max_density: float = 2.5
-    """Optical density of the darkest the printer can lay down, more than min_density, at most 6."""
-    learning_rate: float | None = None
-    """Step size at the start of each level, (0, 1]; it falls with the square root of the iterations left. None:
-    0.045, and 0.02 with `registration`, where sheets lie differently at every step."""
-    target_ssim: float | None = None
-    """Stop at full size once the stack's SSIM reaches this, (0, 1]; None: never."""
-    patience: int | None = None
-    """End a level after this many iterations without the loss falling by a ten-thousandth; None: never."""
-    threads: int | None = None
-    """Threads of the CPU backend, 1 or more; None: one per core. The result does not depend on it."""
+    iterations: int = option(
+        60,
+        help="Iterations at each level; more of them reach a lower loss.",
+        kind=int,
+        unit="iterations",
+        low=1,
+        high=MAX_COUNT,
+        example="200",
+    )
+    levels: int | None = option(
+        None,
+        help="Levels solved from coarse to fine, each twice the size of the last; 1 solves at full size only.",
+        kind=int,
+        unit="levels",
+        low=1,
+        high=MAX_COUNT,
+        otherwise="as many as keep the short side of the coarsest at 32 pixels or more",
+        example="2",
+    )
+    exposure: float = option(
+        0.25,
+        help="Share of the backlight that the white of the stack lets through.",
+        more="The box must be 1/exposure brighter than one for a white sheet; the eye adapts to the dark picture. "
+        "A lower exposure gives the layers more freedom to look like their guides. With several arrangements it is "
+        "the largest exposure, and the others are balanced against it (docs/maths.md §10).",
+        low=MIN_EXPOSURE,
+        high=1.0,
+        example="0.05",
+    )
+    backend: Backend = option(
+        "auto",
+        help="What computes; auto takes an NVIDIA GPU that works, else the CPU.",
+        kind=str,
+        choices=get_args(Backend),
+        example="cpu",
+    )
+    seed: int = option(
+        0,
+        help="Seed of the start, and of the guides that --layers generates.",
+        more="The solve starts from the guides with faint noise, which tells layers with equal guides apart.",
+        kind=int,
+        low=0,
+        high=MAX_COUNT,
+        example="7",
+    )
+    ssim_weight: float = option(
+        3.0,
+        help="Weight of 1 - SSIM between stack and target.",
+        low=0.0,
+        high=MAX_WEIGHT,
+        example="2",
+    )
+    mse_weight: float | None = option(
+        None,
+        help="Weight of the mean squared error between stack and target.",
+        more="Arrangements that share sheets agree least on light and dark, so they get the larger default.",
+        low=0.0,
+        high=MAX_WEIGHT,
+        otherwise="10, or 20 with several arrangements",
+        example="5",
+    )
+    guide_weight: float | None = option(
+        None,
+        help="Weight of 1 - SSIM between each layer and its guide.",
+        more="With N > 3 layers the default is lower, so that many guides do not outvote the target.",
+        low=0.0,
+        high=MAX_WEIGHT,
+        otherwise="1, or 3/N with N > 3 layers",
+        example="0.5",
+    )
+    hide_weight: float = option(
+        0.0,
+        help="Weight of the leak, which is what a sheet alone shows of a target; 3 cuts it to less than half.",
+        more="The leak is the mean of max(0, SSIM)² between the sheet and the target, with the sheet placed as in "
+        "the stack. At 0 the solver ignores it.",
+        low=0.0,
+        high=MAX_WEIGHT,
+        flag="--hide",
+        metavar="W",
+        example="3",
+    )
+    colour_weight: float = option(
+        0.0,
+        help="Weight of the mean squared difference in chroma between each layer and its guide.",
+        low=0.0,
+        high=MAX_WEIGHT,
+        example="4",
+    )
+    registration: float = option(
+        0.0,
+        help="Misalignment of the sheets along either axis that the picture must tolerate, as 0.3mm or 3px.",
+        more="Tolerance costs some sharpness and guide fidelity. A number without a unit means pixels, and so does "
+        "the field in Python; a length needs dpi. At most a quarter of the short side.",
+        as_text=True,
+        unit="pixels",
+        low=0.0,
+        high=MAX_REGISTRATION,
+        metavar="LENGTH",
+        example="0.3mm",
+        toml='"0.3mm"',
+        python="1.2",
+    )
+    registration_turn: float = option(
+        0.0,
+        help="Rotation of the sheets that the picture must tolerate in addition.",
+        unit="degrees",
+        low=0.0,
+        high=5.0,
+        example="0.2",
+    )
+    min_density: float = option(
+        0.0,
+        help="Optical density of the clearest area that the printer leaves; 0 counts densities from clear film.",
+        low=0.0,
+        high=MAX_DENSITY,
+        example="0.05",
+    )
+    max_density: float = option(
+        2.5,
+        help="Optical density of the darkest area that the printer can print; it must exceed the minimum.",
+        low=0.0,
+        high=MAX_DENSITY,
+        example="2",
+    )
+    learning_rate: float | None = option(
+        None,
+        help="Step size at the start of each level; it falls with the square root of the iterations left.",
+        more="With a tolerance the sheets are placed differently at every iteration, which needs smaller steps.",
+        low=1e-6,
+        high=1.0,
+        otherwise="0.045, or 0.02 with a registration tolerance",
+        example="0.03",
+    )
+    target_ssim: float | None = option(
+        None,
+        help="Stop at full size once the SSIM of the stack reaches this value.",
+        low=1e-6,
+        high=1.0,
+        otherwise="never stop early",
+        example="0.9",
+    )
+    patience: int | None = option(
+        None,
+        help="End a level after this many iterations in which the loss did not fall by a ten-thousandth.",
+        kind=int,
+        unit="iterations",
+        low=1,
+        high=MAX_COUNT,
+        otherwise="never end a level early",
+        example="20",
+    )
+    threads: int | None = option(None, THREADS)
 
     def __post_init__(self) -> None:
         """Check every field; NumPy's numbers become Python's."""
-        for name, fewest, most in _COUNTS:
-            value = getattr(self, name)
-            if value is not None or name not in _MAY_BE_NONE:
-                object.__setattr__(self, name, count(name, value, fewest, most))
-        for name, low, high in _NUMBERS:
-            value = getattr(self, name)
-            if value is not None or name not in _MAY_BE_NONE:
-                object.__setattr__(self, name, number(name, value, low, high))
-        for field in fields(self):
-            if field.name.endswith("_weight") and field.name not in {name for name, _, _ in _NUMBERS}:
-                value = number(field.name, getattr(self, field.name), 0.0, MAX_WEIGHT)
-                object.__setattr__(self, field.name, value)
+        check_fields(self)
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         if self.max_density <= self.min_density:
@@ -115,11 +182,9 @@ class Options:
                 f"max_density is {self.max_density:g} and min_density {self.min_density:g}: "
                 "max_density must be the larger"
             )
-        if self.backend not in get_args(Backend):
-            raise OptionError(f"backend is {self.backend!r}: use {', '.join(get_args(Backend))}")
 
     def mse_weight_for(self, stacks: int) -> float:
-        """Return the weight of each squared error where there are so many stacks."""
+        """Return the weight of each squared error with this many stacks."""
         return (10.0 if stacks == 1 else 20.0) if self.mse_weight is None else self.mse_weight
 
     @property

@@ -5,9 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mlsolve_kernels.window import SIZE
-
 from ..errors import OptionError
+from ..ranges import number as checked
 
 INCH: Final = 25.4
 """Millimetres in an inch."""
@@ -23,7 +22,7 @@ MAX_DPI: Final = 10_000
 _FARTHEST: Final = 1e9
 """Pixels of a length at the most, far beyond the largest sheet."""
 
-DPI: Final = 100
+DEFAULT_DPI: Final = 100
 """Where a print has a size and no dpi: pixels of a quarter millimetre, which hands can align."""
 
 _LONGEST: Final = 1e6
@@ -53,6 +52,8 @@ class PrintSize:
 
         Raises OptionError for a dpi out of range, and where a side becomes too small or too large to be solved.
         """
+        from mlsolve_kernels.window import SIZE  # here, for it brings NumPy, and --help reads the limits above
+
         parse_dpi(dpi)
         width, height = round(self.width / INCH * dpi), round(self.height / INCH * dpi)
         short, long = sorted((self.width, self.height))
@@ -68,11 +69,7 @@ class PrintSize:
 
 def parse_dpi(dpi: object) -> float:
     """Return `dpi` as a number from 1 to MAX_DPI, or raise OptionError."""
-    if isinstance(dpi, bool) or not isinstance(dpi, int | float):
-        raise OptionError(f"dpi is {dpi!r}: it must be a number from 1 to {MAX_DPI}")
-    if not 1 <= dpi <= MAX_DPI:
-        raise OptionError(f"dpi is {dpi:g}: it must be from 1 to {MAX_DPI}")
-    return dpi
+    return checked("dpi", dpi, 1, MAX_DPI)
 
 
 def parse_print_size(text: str) -> PrintSize:

@@ -1,4 +1,5 @@
-"""Pictures: arrays, colour, sizes, and the only place that reads or writes picture files, in bands of rows.
+"""Pictures: arrays, colour, resizing, and reading and writing of picture files, in bands of rows.
 
-Knows nothing of jobs, solves or runs. Called by every room above it: job, solving, scoring, report, run, film.
+No other room reads or writes picture files. Knows nothing about jobs, solves or runs. Called by every room above
+it: job, solving, scoring, report, run, film.
 """

@@ -1,8 +1,8 @@
 """Transfer curves, encoded transmittance, density limits, exposure (docs/maths.md §1).
 
-Three scales occur. *sRGB*: the code values of files and of the public interface, [0, 1]. *Light*: linear
-transmittance t in [0, 1]. *Encoded transmittance* x = t^(1/2.2): what the solver works in, because the
-product of encoded layers is the encoded light through the stack.
+There are three scales. *sRGB*: the code values of files and of the public interface, in [0, 1]. *Light*: linear
+transmittance t in [0, 1]. *Encoded transmittance*: x = t^(1/2.2), on which the solver works, because the product of
+encoded layers is the encoded light through the stack.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,10 +19,10 @@ from .arrays import same_planes
 FloatArray = npt.NDArray[np.float32]
 
 GAMMA: Final = 2.2
-"""Exponent of the encoding. A pure power, so that it commutes with products."""
+"""Exponent of the encoding. It is a pure power, so encoding commutes with multiplication."""
 
 _PIECE: Final = 1 << 15
-"""Values that are brought through a curve together."""
+"""Number of values to which a curve is applied at a time."""
 
 
 def light_from_srgb(code: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -36,7 +36,7 @@ def srgb_from_light(light: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
 
 
 def encode(srgb: FloatArray) -> FloatArray:
-    """Return the encoded transmittance, float32, of sRGB code values in [0, 1], any shape."""
+    """Return the encoded transmittance, float32 in [0, 1], of sRGB code values in [0, 1], any shape."""
     return _piecewise(lambda code: light_from_srgb(code) ** (1 / GAMMA), srgb)
 
 
@@ -46,7 +46,7 @@ def decode(encoded: FloatArray) -> FloatArray:
 
 
 def _piecewise(curve: Callable[[FloatArray], npt.NDArray[np.floating]], values: FloatArray) -> FloatArray:
-    """Return curve(values), float32, taken in pieces: what lies between its steps then stays in the cache."""
+    """Return curve(values), float32, computed in pieces so that intermediate results stay in the cache."""
     flat = np.ravel(values)
     result = np.empty(flat.shape, dtype=np.float32)
     for start in range(0, flat.size, _PIECE):
@@ -55,28 +55,32 @@ def _piecewise(curve: Callable[[FloatArray], npt.NDArray[np.floating]], values: 
 
 
 def exposure_scale(exposure: float) -> float:
-    """Return s = e^(1/2.2), by which the product of encoded layers is divided to give the stack as seen."""
+    """Return s = exposure^(1/2.2): the product of encoded layers divided by s is the stack as seen, encoded."""
     return float(exposure ** (1 / GAMMA))
 
 
 def printable_range(min_density: float, max_density: float) -> tuple[float, float]:
-    """Return the encoded transmittances (darkest, lightest) of optical densities D, t = 10^-D."""
+    """Return the encoded transmittances (darkest, lightest) for optical densities D, where t = 10^-D."""
     return float(10 ** (-max_density / GAMMA)), float(10 ** (-min_density / GAMMA))
 
 
 def compose(layers: "npt.ArrayLike | Sequence[npt.ArrayLike]", exposure: float = 1.0) -> FloatArray:
-    """Return the stack of `layers` as it is seen on a light box that is 1/exposure brighter than white.
+    """Return the stack of `layers` as seen on a light box 1/exposure times as bright as white.
 
-    layers: (N, H, W), (N, H, W, 3) or (N, H, W, 4), or a sequence of N such pictures; sRGB code values as
-    uint8, uint16 or float in [0, 1]. exposure: in (0, 1]. Returns (H, W, C) float32 sRGB in [0, 1]; light
-    beyond white is cut off. The light through the sheets multiplies, is divided by the exposure and
-    encoded again. Raises InputError for pictures that do not fit together, OptionError for the exposure.
+    layers: (N, H, W), (N, H, W, 3) or (N, H, W, 4), or a sequence of N such pictures; sRGB code values as uint8,
+    uint16 or float in [0, 1]. exposure: in [MIN_EXPOSURE, 1]. Returns (H, W, C) float32 sRGB in [0, 1].
+
+    The linear transmittances are multiplied, divided by the exposure, clipped at white and converted to sRGB.
+    Raises InputError for pictures that cannot be used or differ in size, OptionError for an exposure out of range.
     """
     check_exposure(exposure)
     return composite(same_planes(list(layers), "layer"), exposure)  # type: ignore[arg-type]
 
 
 def composite(images: "Iterable[FloatArray]", exposure: float) -> FloatArray:
-    """Return what `compose` returns of `images`, each (h, W, C) float32 sRGB in [0, 1], which may be a few rows."""
+    """Return the stack of `images`, as `compose` does, without checks.
+
+    images: each (h, W, C) float32 sRGB in [0, 1]; they may be a band of rows. Returns the same shape and type.
+    """
     light = pictures_of().composite((light_from_srgb(image) for image in images), exposure)
     return np.asarray(srgb_from_light(light), dtype=np.float32)

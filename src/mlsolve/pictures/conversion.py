@@ -1,4 +1,4 @@
-"""Colours as a file declares them → sRGB code values of 16 bits."""
+"""Converts the colours of a file, as it declares them, to 16-bit sRGB code values."""
 
 import io
 import struct
@@ -25,34 +25,36 @@ Rows = npt.NDArray[Any]
 """(h, width, bands) uint8 or uint16 codes as decoded, without alpha."""
 
 _STEPS: Final = 1 << 16
-"""Steps of the root of light by which code values are looked up: what is found is the right code value of 16 bits,
-or one beside it."""
+"""Number of steps in the table from the square root of light to 16-bit code values.
+
+A value found in it is exact or differs by one.
+"""
 
 _NAMES: Final[dict[Mode | None, str]] = {"L": "grey", "RGB": "RGB", "CMYK": "CMYK", "LAB": "CIELAB"}
 
 _SAME: Final = 1.0
-"""Code values of 8 bits up to which colours that come out are those that went in, whatever a profile is called."""
+"""A conversion that changes no colour by more than this, in 8-bit code values, is taken for the identity."""
 
 _UNREADABLE: Final = (ImageCms.PyCMSError, OSError, ValueError, struct.error, IndexError)
-"""What reading a profile raises where there is none."""
+"""Exceptions raised when a profile is read that is not valid."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """The way to sRGB of 16 bits: on decoded rows, or, by lcms, as a step of libvips before there are any."""
+    """A conversion to 16-bit sRGB, either applied to decoded rows or, with lcms, a step of the libvips pipeline."""
 
     on_rows: Callable[[Rows], npt.NDArray[np.uint16]] | None = None
-    """(h, width, bands) → (h, width, planes)."""
+    """Converts (h, width, bands) codes to (h, width, planes) uint16 sRGB."""
     in_pipeline: Callable[[Any], Any] | None = None
-    """A pyvips.Image of the colours → one of sRGB."""
+    """Converts a pyvips.Image of the colours to one of 16-bit sRGB."""
 
 
 def conversion_of(stored: Stored, path: Path, cmyk_profile: Path | None = None) -> Conversion | None:
-    """Return the way from the colours of `stored` to sRGB; None if they are sRGB, or nothing better is known.
+    """Return the conversion from the colours of `stored` to sRGB; None if they are sRGB, or are assumed to be.
 
-    cmyk_profile: an ICC profile for inks without one of their own. Warns, naming `path`, of a profile that is of no
-    use and is passed over, and of inks that no profile describes. Raises InputError for high dynamic range, and for
-    a `cmyk_profile` that is none.
+    cmyk_profile: an ICC profile for CMYK files that contain none. Warns, naming `path`, if the file's profile is
+    unusable and therefore ignored, and if a CMYK file has no profile. Raises InputError for high dynamic range, and
+    if `cmyk_profile` is not an ICC profile for CMYK.
     """
     if stored.mode == "LAB":
         return Conversion(_from_lab)
@@ -61,18 +63,18 @@ def conversion_of(stored: Stored, path: Path, cmyk_profile: Path | None = None) 
         if cmyk_profile is not None:
             return _named(cmyk_profile)
         warnings.warn(
-            f"{path} is CMYK without a profile that can be used: its inks are taken for ideal ones, which are "
-            "brighter than real ones; name a profile by --cmyk-profile",
+            f"{path} is CMYK without a usable profile: ideal inks are assumed, which are brighter than real ones; "
+            "give a profile with --cmyk-profile",
             stacklevel=5,
         )
-        return Conversion(_without_inks)
+        return Conversion(_from_ideal_inks)
     if found is None or _changes_nothing(found, stored.mode):
         return None
     return found
 
 
 def _declared(stored: Stored, path: Path) -> Conversion | None:
-    """Return the way from what the file says of its colours, if it says anything that can be used."""
+    """Return the conversion that the file declares; None if it declares none, or none that is usable."""
     if stored.colours is None:
         return None
     try:
@@ -82,36 +84,36 @@ def _declared(stored: Stored, path: Path) -> Conversion | None:
     except InputError:
         raise
     except _UNREADABLE as error:
-        warnings.warn(f"{path}: its colour profile is passed over ({_reason(error)})", stacklevel=6)
+        warnings.warn(f"{path}: its colour profile is ignored ({_reason(error)})", stacklevel=6)
         return None
 
 
 def _named(path: Path) -> Conversion:
-    """Return the way from inks by the profile in the file `path`; raises InputError if there is none in it."""
+    """Return the conversion from CMYK by the ICC profile in the file `path`; raises InputError if it has none."""
     if not path.is_file():
-        raise InputError(f"cmyk-profile is {path}, which is no file: check the name")
+        raise InputError(f"cmyk-profile is {path}, which is not a file: check the name")
     try:
         return _by_profile(Profile(path.read_bytes()), "CMYK", path)
     except InputError:
         raise
     except _UNREADABLE as error:
         raise InputError(
-            f"cmyk-profile is {path}, which is no ICC profile for CMYK ({_reason(error)}): give an .icc file"
+            f"cmyk-profile is {path}, which is not an ICC profile for CMYK ({_reason(error)}): give an .icc file"
         ) from None
 
 
 def _reason(error: Exception) -> str:
-    """Return why a profile cannot be used."""
-    return "it is cut off" if isinstance(error, struct.error | IndexError) else first_line(error)
+    """Return in words why a profile cannot be used."""
+    return "it is truncated" if isinstance(error, struct.error | IndexError) else first_line(error)
 
 
 def _by_profile(profile: Profile, mode: Mode, path: Path) -> Conversion:
-    """Return the way by an ICC profile; raises ValueError if it is not one for pictures of `mode`."""
+    """Return the conversion by an ICC profile; raises ValueError if it is not for pictures of `mode`."""
     if profile.transfer is not None:
         cicp.refuse_hdr(profile.transfer, path)
     space = profile.space()
     if mode == "L" and profile.mode == "RGB" and space is not None:
-        # Equal values of red, green and blue are grey, and as light as the curve says.
+        # Equal values of red, green and blue are grey, with the light that the curve gives.
         return _by_tables(ColourSpace.grey(space.curves[1]))
     if profile.mode != mode:
         raise ValueError(f"it is for {_NAMES.get(profile.mode, 'other colours')}, the picture is {_NAMES[mode]}")
@@ -119,7 +121,7 @@ def _by_profile(profile: Profile, mode: Mode, path: Path) -> Conversion:
 
 
 def _by_tables(space: ColourSpace) -> Conversion:
-    """Return the way by curve, matrix and curve."""
+    """Return the conversion by curves, a matrix and the sRGB curve."""
     matrix = None if space.to_xyz is None else to_linear_srgb(space.to_xyz).astype(np.float32)
 
     @cache
@@ -136,8 +138,8 @@ def _by_tables(space: ColourSpace) -> Conversion:
 
 
 def _by_lcms(profile: bytes, mode: Mode) -> Conversion:
-    """Return the way by lcms; raises PyCMSError if it cannot take this profile."""
-    # libvips would pass over what is broken, and say nothing.
+    """Return the conversion by lcms; raises PyCMSError if lcms rejects the profile."""
+    # Checked here, because libvips silently ignores a broken profile.
     opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
 
@@ -152,23 +154,23 @@ def _by_lcms(profile: bytes, mode: Mode) -> Conversion:
 
 
 def _from_lab(rows: Rows) -> npt.NDArray[np.uint16]:
-    """Return sRGB of CIELAB (h, width, 3) under D50, the white of TIFF files (TIFF 6.0, section 23).
+    """Return sRGB for CIELAB `rows` (h, width, 3) under D50, the white of TIFF files (TIFF 6.0, section 23).
 
-    Rows are encoded as in ICC profiles (ICC.1:2022, 6.3.4.2), of 16 bits as in those of version 2: a* and b* from
-    -128 on, and 65280 is the L* of white.
+    Rows are encoded as in ICC profiles (ICC.1:2022, 6.3.4.2), those of 16 bits as in version 2: a* and b* start at
+    -128, and the L* of white is 65280.
     """
     unit = np.float32(256 if rows.dtype == np.uint16 else 1)
     lightness, a, b = (rows[..., k].astype(np.float32) / unit for k in range(3))
     y = (lightness * np.float32(100 / 255) + 16) / 116
     roots = np.stack([y + (a - 128) / 500, y, y - (b - 128) / 200], axis=-1)
-    # CIE 15:2004, 8.2.1, undone.
+    # The inverse of CIE 15:2004, 8.2.1.
     line = (roots - np.float32(4 / 29)) * np.float32(3 * (6 / 29) ** 2)
     xyz = np.where(roots > np.float32(6 / 29), roots**3, line) * D50.astype(np.float32)
     return _encoded(xyz @ to_linear_srgb(np.eye(3)).astype(np.float32).T)
 
 
-def _without_inks(rows: Rows) -> npt.NDArray[np.uint16]:
-    """Return white less ideal inks, (h, width, 4): (1 - C)·(1 - K), and so for magenta and yellow."""
+def _from_ideal_inks(rows: Rows) -> npt.NDArray[np.uint16]:
+    """Return sRGB for CMYK `rows` (h, width, 4) of ideal inks: red is (1 - C)·(1 - K), and so on for M and Y."""
     white = 65535 if rows.dtype == np.uint16 else 255
     left = (white - rows.astype(np.uint32)).astype(np.uint32)
     through = left[..., :3] * left[..., 3:]  # at most 65535²
@@ -178,7 +180,7 @@ def _without_inks(rows: Rows) -> npt.NDArray[np.uint16]:
 
 
 def _encoded(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """Return sRGB code values of 16 bits of linear light; what is out of gamut is cut off plane by plane."""
+    """Return linear `light` as 16-bit sRGB code values, clipped to the gamut plane by plane. Overwrites `light`."""
     np.clip(light, 0, 1, out=light)
     np.sqrt(light, out=light)
     light *= np.float32(_STEPS - 1)
@@ -188,13 +190,13 @@ def _encoded(light: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
 
 @cache
 def _code_values() -> npt.NDArray[np.uint16]:
-    """Return the code value of 16 bits at every step."""
+    """Return the 16-bit code value of every step, (_STEPS,)."""
     light = (np.arange(_STEPS) / (_STEPS - 1)) ** 2
     return np.asarray(np.rint(srgb_from_light(light) * 65535), dtype=np.uint16)
 
 
 def _changes_nothing(conversion: Conversion, mode: Mode) -> bool:
-    """Whether colours come out as they go in: then code values are left untouched, to the last bit."""
+    """Return whether `conversion` leaves colours unchanged: then code values are kept exactly as they are."""
     if mode == "CMYK":
         return False
     ramp = np.arange(256, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Pictures that are read in bands of rows, whatever their size."""
+"""Picture files that are read in bands of rows, whatever their size."""
 
 import warnings
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from .decoders.stored import Stored, rows_at_a_time
 from .white import over_white
 
 FORMATS: Final = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "HEIC", "GIF", "JXL", "BMP", "PPM")
-"""Formats that are read, by content, whatever the file is called."""
+"""Formats that can be read. They are recognised by content, not by file name."""
 
 _NAMES: Final = "PNG, JPEG, TIFF, WebP, AVIF, HEIC, GIF, JPEG XL, BMP or PPM"
 
@@ -26,7 +26,7 @@ _BRANDS: Final = {
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "HEIC"),
 }
-"""Brands of the container that HEIC and AVIF share (ISO/IEC 14496-12, 4.3)."""
+"""Brands of the container format of HEIC and AVIF (ISO/IEC 14496-12, 4.3)."""
 
 _SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -47,12 +47,12 @@ _SIGNATURES: Final = (
 class Picture:
     """A picture file whose header has been read.
 
-    size: (width, height) upright, that is after its EXIF `orientation`, 1 to 8. stored_size: as stored. planes:
-    1 for grey or 3. bits: 8 or 16, how fine the values are that `bands` gives.
+    size: (width, height) in pixels of the upright picture. stored_size: the same before the EXIF `orientation`, 1
+    to 8, is applied. planes: 1 for grey, 3 for colour. bits: 8 or 16, the precision of the values from `bands`.
     """
 
     def __init__(self, path: Path, stored: Stored, cmyk_profile: Path | None = None) -> None:
-        """Tell of what the file `path` holds; `open_picture` makes these."""
+        """stored: the contents of the file `path`. Use `open_picture` to create a Picture."""
         self.path = path
         self._stored = stored
         self._conversion = conversion_of(stored, path, cmyk_profile)
@@ -64,11 +64,11 @@ class Picture:
         self.bits: Literal[8, 16] = stored.bits if self._conversion is None else 16
 
     def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
-        """Give the picture as it is stored, from the top, `rows` rows at a time: (h, width, planes) uint16 sRGB.
+        """Yield the picture in its stored orientation, from the top, in bands of (rows, width, planes) uint16 sRGB.
 
-        Code values 0 to 65535, those of 8 bits times 257; profiles and CMYK converted, palettes expanded, alpha
-        laid over white. Only the last band may have fewer rows. Raises InputError, naming the file, where it
-        turns out to be damaged.
+        Code values are 0 to 65535; those of 8-bit files are multiplied by 257. Profiles and CMYK are converted,
+        palettes are expanded, alpha is composited over white. Only the last band may have fewer rows. Raises
+        InputError, naming the file, if it turns out to be damaged, and ValueError if `rows` is below 1.
         """
         if rows < 1:
             raise ValueError(f"rows is {rows}: give 1 or more")
@@ -84,22 +84,22 @@ class Picture:
                 if filled == len(band):
                     left -= filled
                     yield band
-                    # A new one, for the old is the caller's now.
+                    # A new array, because the old one now belongs to the caller.
                     band, filled = self._empty(min(rows, left)), 0
         if left:
             raise damaged(self.path, f"rows from {height - left} on are missing")
 
     def peak_memory(self, rows: int) -> int:
-        """Return the most bytes that reading in bands of `rows` rows holds, the caller's band included.
+        """Return the peak memory in bytes of reading in bands of `rows` rows, including the caller's band.
 
-        An upper estimate, of images alone: the first file brings some 16 MB of code and tables besides. Pages
-        of a file that is mapped are not counted: the system takes them back at will.
+        This is an upper estimate for image data only; the first file also loads about 16 MB of code and tables.
+        Pages of a memory-mapped file do not count, because the operating system can reclaim them at any time.
         """
         width, height = self.stored_size
-        # While colours are converted: copies in 16 bits and, for light and for mixing with white, in 32.
+        # Conversion makes copies in 16 bits and, for light and for compositing over white, in 32 bits.
         each = (20 if self._stored.alpha else 8) + (0 if self._conversion is None else 32)
         working = self._converted_rows * width * self.planes * each
-        # The caller has one band while the next is filled.
+        # The caller holds one band while the next is filled.
         bands = 2 * min(rows, height) * width * self.planes * 2
         return self._stored.held + working + bands
 
@@ -107,48 +107,49 @@ class Picture:
         return np.empty((rows, self.stored_size[0], self.planes), np.uint16)
 
     def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
-        """Give the rows in sRGB, a few at a time."""
+        """Yield the rows in sRGB, a few at a time, (h, width, planes) uint16."""
         try:
             step = None if self._conversion is None else self._conversion.in_pipeline
             for chunk in self._stored.chunks(step):
-                # A chunk may be a row of tiles; its colours need twice to eight times its bytes.
+                # A chunk may be a row of tiles, and converting it takes two to eight times its bytes.
                 for top in range(0, len(chunk), self._converted_rows):
                     part = chunk[top : top + self._converted_rows]
                     yield over_white(part, self._stored.alpha, self._conversion)
         except (InputError, MemoryError):
             raise
         except Exception as error:
-            # Decoders raise whatever they stumble over (pyvips.Error, OSError, SyntaxError, struct.error, …).
+            # Decoders raise all kinds of exceptions (pyvips.Error, OSError, SyntaxError, struct.error, …).
             raise damaged(self.path, _reason(error)) from None
 
 
 def open_picture(path: Path, cmyk_profile: Path | None = None) -> Picture:
-    """Return the picture in the file `path`, of which only the header is read.
+    """Return the picture in the file `path`; only its header is read.
 
-    One of FORMATS, known by its content; of several pages, pictures or frames the first. cmyk_profile: an ICC
-    profile for inks without one of their own. Raises InputError, naming the file, if it is none of these, if its
-    header is damaged, or if it holds what cannot be read.
+    The format is one of FORMATS, recognised by content. Of several pages or frames the first is read, and of HEIC
+    the primary picture, with a warning. cmyk_profile: an ICC profile for CMYK files that contain none. Raises
+    InputError, naming the file, if it is none of FORMATS, if its header is damaged, or if its content is not
+    supported.
     """
     kind = _kind(read_head(path))
     if kind is None:
-        raise _no_picture(path)
+        raise _not_a_picture(path)
     try:
         stored = _described(path, kind)
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
-        # Two letters are no sure sign of BMP or PPM.
-        raise _no_picture(path) from None
+        # The two-letter signatures of BMP and PPM may occur in other files.
+        raise _not_a_picture(path) from None
     except Exception as error:
         raise damaged(path, _reason(error)) from None
     if stored.frames > 1:
-        which = "its primary one" if kind == "HEIC" else "the first"
-        warnings.warn(f"{path} holds {stored.frames} pictures: {which} is read", stacklevel=3)
+        which = "the primary one" if kind == "HEIC" else "the first"
+        warnings.warn(f"{path} contains {stored.frames} pictures: only {which} is read", stacklevel=3)
     return Picture(path, stored, cmyk_profile)
 
 
 def _described(path: Path, kind: str) -> Stored:
-    """Return what the file `path` of `kind` holds, from whichever decoder knows it."""
+    """Return the description of the file `path` from the decoder for its `kind`, one of FORMATS."""
     if kind == "PPM" and read_head(path)[:2] in (b"P4", b"P5", b"P6"):
         return pnm.describe(path)
     if kind == "HEIC":
@@ -169,22 +170,22 @@ def _described(path: Path, kind: str) -> Stored:
 
 
 def _kind(head: bytes) -> str | None:
-    """Return which of FORMATS a file is that begins with `head`, or None."""
+    """Return which of FORMATS a file that begins with `head` has; None if it has none of them."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":
-        # The brand it is, a version, and the brands it also is.
+        # The major brand, a version, and the compatible brands.
         length = int.from_bytes(head[:4], "big")
         brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))]
         return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
     return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), None)
 
 
-def _no_picture(path: Path) -> InputError:
-    return InputError(f"{path} is no picture mlsolve can read: give {_NAMES}")
+def _not_a_picture(path: Path) -> InputError:
+    return InputError(f"{path} is not a picture that mlsolve can read: give {_NAMES}")
 
 
 def _reason(error: Exception) -> str:
-    """Return what a decoder found; libvips says which operation failed, and then, in a line of its own, why."""
+    """Return a decoder's message. That of libvips is in `detail`; its first line only names the operation."""
     detail = str(getattr(error, "detail", "")).strip()
     return detail or first_line(error)

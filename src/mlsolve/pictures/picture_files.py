@@ -1,8 +1,8 @@
-"""The only place that reads or writes picture files, of any size: in bands of rows, little of them held at a time.
+"""Reads and writes picture files of any size in bands of rows, so that little of a picture is in memory at a time.
 
-libvips decodes most formats, libheif and Pillow the others (picture.py). What a file says of its colours (icc.py,
-cicp.py, png_chunks.py) is converted to sRGB in 16 bits (conversion.py). What is written is put together here, so
-that its bytes are the same however the rows come.
+libvips decodes most formats, libheif and Pillow the others (picture.py). The colours that a file declares (icc.py,
+cicp.py, png_chunks.py) are converted to 16-bit sRGB (conversion.py). PNG and TIFF are encoded by our own writers,
+so that the bytes do not depend on how many rows are passed at a time.
 """
 
 from pathlib import Path
@@ -37,13 +37,14 @@ _BAND_BYTES = 4 << 20
 def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> FloatArray:
     """Return the picture in the file `path` as (H, W, C) float32 sRGB in [0, 1], C = 1 for grey or 3.
 
-    One of FORMATS, known by its content: of several frames or pages the first, turned as the file says, alpha laid
-    over white. Colours are those the file declares: by an ICC profile, by the chunks cICP, sRGB, gAMA and cHRM of
-    PNG, by the nclx box of AVIF and HEIC, or as CIELAB; 16 bits stay 16 bits. cmyk_profile: an ICC profile for CMYK
-    that carries none; without it, inks are taken for ideal ones, with a warning.
+    The format is one of FORMATS, recognised by the file's content. Of several frames or pages the first is read.
+    The picture is rotated as its EXIF says, and alpha is composited over white. Colours are as the file declares
+    them: by an ICC profile, by the PNG chunks cICP, sRGB, gAMA and cHRM, by the nclx box of AVIF and HEIC, or as
+    CIELAB. 16-bit pictures keep their precision. cmyk_profile: an ICC profile for CMYK files that contain none;
+    without it ideal inks are assumed, with a warning.
 
-    Raises InputError, naming the file, if there is no whole picture in it, if it is smaller than 11 pixels, or if
-    it holds what is not read: high dynamic range (PQ, HLG), JPEG of more than 8 bits, pixels of other types.
+    Raises InputError, naming the file, if it contains no complete picture, if a side is shorter than 11 pixels, or
+    if its content is not supported: high dynamic range (PQ, HLG), JPEG of more than 8 bits, other pixel types.
     """
     path = Path(path)
     picture = open_picture(path, None if cmyk_profile is None else Path(cmyk_profile))
@@ -51,10 +52,10 @@ def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> Fl
     width, height = picture.size
     try:
         image = np.empty((height, width, picture.planes), np.float32)
-    except (MemoryError, ValueError):  # ValueError: more than can be counted
+    except (MemoryError, ValueError):  # ValueError: the number of bytes overflows
         raise InputError(
-            f"{path} says that it has {width}×{height} pixels, more than there is memory for: "
-            "see whether it is damaged, or make it smaller"
+            f"{path} claims {width}×{height} pixels, more than fit into memory: "
+            "check whether it is damaged, or make it smaller"
         ) from None
     stored = _as_stored(image, picture.orientation)
     top = 0
@@ -65,7 +66,7 @@ def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> Fl
 
 
 def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 sRGB code values as a PNG that says it is sRGB.
+    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 sRGB code values as a PNG that is tagged as sRGB.
 
     The same picture gives the same bytes. Raises OutputError if the file cannot be written.
     """
@@ -76,7 +77,7 @@ def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
 
 
 def upright(image: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """Return `image` (H, W, C), as it lies in a file of that EXIF orientation, as it is to be seen: a view."""
+    """Return an upright view of `image` (H, W, C); orientation: the EXIF orientation in which it is stored."""
     if orientation in (5, 6, 7, 8):
         image = np.swapaxes(image, 0, 1)
     if orientation in (3, 4, 7, 8):
@@ -87,7 +88,7 @@ def upright(image: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 
 
 def _as_stored(image: FloatArray, orientation: int) -> FloatArray:
-    """Return `image` (H, W, C), upright, as it lies in a file of that EXIF orientation: a view to write into."""
+    """Return a writable view of the upright `image` (H, W, C) in the EXIF orientation in which a file stores it."""
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):

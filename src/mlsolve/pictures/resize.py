@@ -1,4 +1,4 @@
-"""Pictures made larger, smaller, or to fit."""
+"""Resizing pictures, and fitting them to a size."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mlsolve_kernels.resample.cpu import Taps, area_taps, cubic_taps, resample
 
 from ..errors import OptionError
+from ..ranges import choice
 from .arrays import as_image
 from .colour import light_from_srgb, srgb_from_light
 
@@ -17,38 +18,38 @@ FloatArray = npt.NDArray[np.float32]
 Fit = Literal["cover", "contain", "stretch"]
 
 Rectangle = tuple[int, int, int, int]
-"""left, top, width, height in pixels."""
+"""(left, top, width, height) in pixels."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Which part of a picture goes where in the result."""
+    """Which part of a picture is shown, and where in the result."""
 
     part: Rectangle
     """The part of the picture that is shown."""
     inner: Rectangle
-    """The part of the result that it fills; beside it, all is white."""
+    """The part of the result that it fills; the rest is white."""
 
     @property
     def identity(self) -> bool:
-        """Whether the part has the size it fills, so that nothing is resampled."""
+        """Whether `part` and `inner` have the same size, so that nothing is resampled."""
         return self.part[2:] == self.inner[2:]
 
     @property
     def shrinks(self) -> bool:
-        """Whether the part becomes smaller, or stays, in both directions: then light is averaged."""
+        """Whether neither side grows: then light is averaged."""
         return self.inner[2] <= self.part[2] and self.inner[3] <= self.part[3]
 
 
 def fit_image(picture: npt.ArrayLike, size: tuple[int, int], fit: Fit = "cover") -> FloatArray:
-    """Return `picture` brought to `size` = (width, height) in pixels, (H, W, C) float32 sRGB in [0, 1].
+    """Return `picture` fitted to `size` = (width, height) in pixels, (H, W, C) float32 sRGB in [0, 1].
 
     picture: (H, W), (H, W, 3) or (H, W, 4), uint8, uint16 or float in [0, 1].
 
-    fit: "cover" fills the size and cuts off what sticks out, evenly on both sides; "contain" shows the
-    whole picture with white beside it; "stretch" changes the proportions.
+    fit: "cover" fills the size and crops the excess evenly on both sides; "contain" shows the complete picture with
+    white beside it; "stretch" changes the aspect ratio.
 
-    Raises InputError for a picture that cannot be used, OptionError for an unknown fit or size.
+    Raises InputError for a picture that cannot be used, OptionError for an unknown fit or an impossible size.
     """
     _check_fit(fit)
     image = as_image(picture, "picture")
@@ -64,7 +65,7 @@ def fit_image(picture: npt.ArrayLike, size: tuple[int, int], fit: Fit = "cover")
 
 
 def fit_geometry(source_size: tuple[int, int], size: tuple[int, int], fit: Fit = "cover") -> Geometry:
-    """Return how `fit_image` brings a picture of `source_size` to `size`, both (width, height) in pixels.
+    """Return how `fit_image` fits a picture of `source_size` to `size`, both (width, height) in pixels.
 
     Raises OptionError for an unknown fit or an impossible size.
     """
@@ -83,10 +84,10 @@ def fit_geometry(source_size: tuple[int, int], size: tuple[int, int], fit: Fit =
 
 
 def resize(image: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Return `image` (H, W, C) float32 sRGB in [0, 1] at `size` = (width, height).
+    """Return `image`, (H, W, C) float32 sRGB in [0, 1], resized to `size` = (width, height) in pixels.
 
-    Smaller: area averages of light, as seen from further away. Larger: bicubic on code values, whose
-    overshoot is clipped.
+    If neither side grows, linear light is averaged over areas, as the eye does from further away. Otherwise code
+    values are interpolated bicubically, and overshoot is clipped.
     """
     geometry = Geometry((0, 0, image.shape[1], image.shape[0]), (0, 0, *size))
     if geometry.identity:
@@ -107,27 +108,33 @@ def resize(image: FloatArray, size: tuple[int, int]) -> FloatArray:
 
 
 def halve(planes: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """Return `planes` (…, H, W) encoded transmittance, two by two averaged to `shape` = (⌈H/2⌉, ⌈W/2⌉).
+    """Return `planes` (…, H, W) encoded transmittance, averaged 2×2 to `shape` = (⌈H/2⌉, ⌈W/2⌉).
 
-    The last row or column of an odd side is averaged alone, so a pixel lies where its four lay.
+    The last row or column of an odd side is averaged alone, so that a pixel stays where its four pixels were.
     """
     return average(planes, shape, 2.0)
 
 
 def double(planes: FloatArray, shape: tuple[int, int]) -> FloatArray:
-    """Return `planes` (…, H, W) encoded transmittance, bicubic at twice the size, cut off at `shape` = (h, w)."""
+    """Return `planes` (…, H, W) encoded transmittance at twice the size (bicubic), cropped to `shape` = (h, w)."""
     return interpolate(planes, shape, 0.5)
 
 
 def average(planes: FloatArray, shape: tuple[int, int], factor: float | None = None) -> FloatArray:
-    """Return `planes` (…, H, W), averaged to `shape` = (height, width); a pixel covers `factor`, or H/height."""
+    """Return `planes` (…, H, W) averaged to `shape` = (height, width).
+
+    factor: side of the area that a pixel of the result covers, in pixels of `planes`; None: the ratio of the sides.
+    """
     (height, width), (rows, columns) = planes.shape[-2:], shape
     down, across = area_taps(height, rows, 0, rows, 0, factor), area_taps(width, columns, 0, columns, 0, factor)
     return _each_plane(planes, down, across)
 
 
 def interpolate(planes: FloatArray, shape: tuple[int, int], factor: float | None = None) -> FloatArray:
-    """Return `planes` (…, H, W), bicubic at `shape` = (height, width), pixels `factor`, or H/height, apart."""
+    """Return `planes` (…, H, W) interpolated bicubically to `shape` = (height, width).
+
+    factor: distance between pixels of the result, in pixels of `planes`; None: the ratio of the sides.
+    """
     (height, width), (rows, columns) = planes.shape[-2:], shape
     down, across = cubic_taps(height, rows, 0, rows, 0, factor), cubic_taps(width, columns, 0, columns, 0, factor)
     return _each_plane(planes, down, across)
@@ -140,11 +147,10 @@ def _each_plane(planes: FloatArray, rows: Taps, columns: Taps) -> FloatArray:
 
 
 def _check_fit(fit: str) -> None:
-    if fit not in get_args(Fit):
-        raise OptionError(f"fit is {fit!r}: use {', '.join(get_args(Fit))}")
+    choice("fit", fit, get_args(Fit))
 
 
 def _middle(size: tuple[int, int], part: tuple[float, float]) -> Rectangle:
-    """Return the middle of `size` that has the size `part`, rounded, at least a pixel and no more than there is."""
-    width, height = (min(whole, max(1, round(wanted))) for whole, wanted in zip(size, part, strict=True))
+    """Return the centred rectangle of `size` with the size `part`, rounded to whole pixels, at least 1×1."""
+    width, height = (min(most, max(1, round(wanted))) for most, wanted in zip(size, part, strict=True))
     return (size[0] - width) // 2, (size[1] - height) // 2, width, height

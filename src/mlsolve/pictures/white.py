@@ -1,4 +1,4 @@
-"""Decoded rows → sRGB rows: colours converted, alpha laid over white."""
+"""Converts decoded rows to sRGB rows: colours are converted, alpha is composited over white."""
 
 from typing import Any, Final
 
@@ -11,9 +11,9 @@ _WHITE: Final = np.uint32(65535)
 
 
 def over_white(chunk: npt.NDArray[Any], alpha: bool, conversion: Conversion | None) -> npt.NDArray[np.uint16]:
-    """Return `chunk` (h, w, channels) uint8 or uint16 as (h, w, planes) uint16 sRGB code values.
+    """Return `chunk` (h, w, channels) uint8 or uint16 as (h, w, planes) uint16 sRGB code values, over white.
 
-    alpha: whether the last channel is that. Code values of 8 bits become those of 16 bits, 257 times as large.
+    alpha: whether the last channel is alpha. 8-bit code values are multiplied by 257.
     """
     channels = chunk.shape[2] - alpha
     colours = chunk[..., :channels]

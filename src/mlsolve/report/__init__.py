@@ -1,4 +1,4 @@
-"""The folder a run leaves: its layout, result.json, the contact sheet.
+"""The output folder of a run: its files, result.json and the contact sheet.
 
-Knows the scores, not how they were reached. Called by run; film reads the folder.
+Knows the scores, not how they were computed. Called by run; film reads the folder.
 """

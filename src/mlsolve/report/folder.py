@@ -1,4 +1,4 @@
-"""The folder a run leaves: all of it or nothing."""
+"""The output folder of a run, which is written completely or not at all."""
 
 import os
 import re
@@ -14,11 +14,11 @@ from ..system.files import partial_beside
 _OURS: Final = re.compile(
     r"layer-\d+\.(?:png|tif)|stack(?:-\d+)?\.png|sheet\.png|history\.csv|job\.toml|result\.json"
 )
-"""Names of the files mlsolve writes into a folder."""
+"""Names of the files that mlsolve writes into an output folder."""
 
 
 def check_output(folder: Path, overwrite: bool) -> None:
-    """Raise OutputError if `folder` may not or cannot be written, before any work is done; leaves nothing."""
+    """Raise OutputError if `folder` must not or cannot be written. Leaves nothing behind."""
     with _guarded(folder):
         _check_replaceable(folder, overwrite)
         created = _make_parents(folder)
@@ -31,7 +31,10 @@ def check_output(folder: Path, overwrite: bool) -> None:
 
 
 def replace_folder(stage: Path, folder: Path, overwrite: bool) -> None:
-    """Put `stage` in the place of `folder`, in one step if there is none; raises OutputError as `check_output`."""
+    """Move the folder `stage` to `folder`, atomically if that does not exist.
+
+    Raises OutputError as `check_output`.
+    """
     with _guarded(folder):
         _check_replaceable(folder, overwrite)
         _swap(stage, folder)
@@ -39,7 +42,10 @@ def replace_folder(stage: Path, folder: Path, overwrite: bool) -> None:
 
 @contextmanager
 def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a folder beside `folder` to write into; it takes its place at the end, or vanishes on an error."""
+    """Yield a temporary folder beside `folder` to write into.
+
+    At the end it replaces `folder`; after an error it is removed. Raises OutputError as `check_output`.
+    """
     check_output(folder, overwrite)
     with _guarded(folder):
         created = _make_parents(folder)
@@ -47,7 +53,7 @@ def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
         try:
             stage.mkdir()
             yield stage
-            # Somebody may have come in between: what they wrote is not ours to replace.
+            # Another process may have written to it meanwhile; its files must not be replaced.
             _check_replaceable(folder, overwrite)
             _swap(stage, folder)
         except BaseException as error:
@@ -59,21 +65,21 @@ def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def _check_replaceable(folder: Path, overwrite: bool) -> None:
-    """Raise OutputError unless nothing is at `folder`, or `overwrite` is set and all in it is ours."""
+    """Raise OutputError unless `folder` does not exist, or `overwrite` is set and it holds only our files."""
     if not os.path.lexists(folder):
         return
     if not overwrite:
         raise OutputError(f"{folder} exists already: choose another --out or add --overwrite")
     if not folder.is_dir() or folder.is_symlink():
-        raise OutputError(f"{folder} is no folder: choose another --out")
+        raise OutputError(f"{folder} is not a folder: choose another --out")
     for entry in sorted(folder.iterdir()):
         if not _OURS.fullmatch(entry.name):
-            raise OutputError(f"{folder} holds {entry.name}, which mlsolve did not write: choose another --out")
+            raise OutputError(f"{folder} contains {entry.name}, which mlsolve did not write: choose another --out")
 
 
 @contextmanager
 def _guarded(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
+    """Turn an OSError of the file system into an OutputError of one line that names `folder`."""
     try:
         yield
     except OutputError:
@@ -83,7 +89,7 @@ def _guarded(folder: Path) -> Iterator[None]:
 
 
 def _swap(stage: Path, folder: Path) -> None:
-    """Put `stage` in the place of `folder`; what was there goes once the new is there."""
+    """Move `stage` to `folder`. A folder that was there is removed only when the new one is in place."""
     if not folder.exists():
         stage.rename(folder)
         return
@@ -98,13 +104,14 @@ def _swap(stage: Path, folder: Path) -> None:
 
 
 def _make_parents(folder: Path) -> list[Path]:
-    """Create what is missing above `folder`; return what was created, the innermost first."""
+    """Create the missing parents of `folder`. Returns those that were created, innermost first."""
     missing = [parent for parent in folder.absolute().parents if not parent.exists()]
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def _remove_empty(folders: list[Path]) -> None:
+    """Remove these folders, innermost first, up to the first one that is not empty."""
     for empty in folders:
         try:
             empty.rmdir()

@@ -1,4 +1,4 @@
-"""Type: the font that Pillow carries with it, and what it can write in how little room."""
+"""Text on the contact sheet: the font that comes with Pillow, text widths, and fitting text into a given width."""
 
 import re
 import unicodedata
@@ -12,11 +12,11 @@ Sign = Literal["×", "="]
 TEXT: Final = 20
 SMALL: Final = 18
 TINY: Final = 16
-"""Sizes of type on the contact sheet: names and scores; what is said beside; how a sheet lies."""
+"""Font sizes on the contact sheet: captions and scores; second lines and notes; placements of sheets."""
 
 
 def wrapped(text: str, room: float, size: int) -> list[str]:
-    """Return `text` in lines no longer than `room`, broken at its commas rather than elsewhere."""
+    """Return `text` in lines no wider than `room` pixels, broken at commas and semicolons if possible."""
     lines, between = [""], ""
     for part in re.split(r"((?<=[,;]) (?=[a-z])|   ·   )", text):
         if part.strip(" ·") == "":
@@ -32,7 +32,7 @@ def wrapped(text: str, room: float, size: int) -> list[str]:
 
 
 def fitted(text: str, room: float, size: int) -> str:
-    """Return `text`, cut short if it is longer than `room`."""
+    """Return `text`, shortened with an ellipsis if it is wider than `room` pixels."""
     if length(text, size) <= room:
         return text
     while text and length(text + "…", size) > room:
@@ -41,7 +41,7 @@ def fitted(text: str, room: float, size: int) -> str:
 
 
 def writable(name: str) -> str:
-    """Return a name without accents, which the font lacks; nothing if it lacks other letters of it as well."""
+    """Return `name` without accents, which the font lacks; empty if the font lacks any other letter of it."""
     plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
     lacking = _drawing("\uffff")
     return "" if any(not one.isprintable() or _drawing(one) == lacking for one in plain) else plain
@@ -52,13 +52,16 @@ def _drawing(letter: str) -> bytes:
 
 
 def length(text: str, size: int) -> float:
-    """Return how long a line of text is, in pixels."""
+    """Return the width of a line of text in pixels."""
     return float(font(size).getlength(text))
 
 
 @cache
 def mask(sign: Sign) -> Image.Image:
-    """Return where a sign covers the paper: one of them the font lacks, and they shall look alike."""
+    """Return the mask of a sign, mode L, 16×16 pixels.
+
+    Signs are drawn here because the font lacks one of them, and both should have the same style.
+    """
     large = Image.new("L", (64, 64))
     pen = ImageDraw.Draw(large)
     across = [((6, 22), (57, 22)), ((6, 42), (57, 42))]
@@ -69,5 +72,5 @@ def mask(sign: Sign) -> Image.Image:
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font that Pillow carries with it, so that a sheet looks the same everywhere."""
+    """Return the font that comes with Pillow, so that a contact sheet looks the same everywhere."""
     return ImageFont.load_default(size)

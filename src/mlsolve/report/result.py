@@ -1,4 +1,4 @@
-"""What a run reports beside layers and stacks: result.json, history.csv, the contact sheet, job.toml."""
+"""The reports of a run: result.json, history.csv, the contact sheet and job.toml."""
 
 import json
 import math
@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..errors import InputError
 from ..job.job import Job, relative_name
 from ..pictures import picture_files
@@ -16,12 +15,13 @@ from ..scoring.bands import Scoring
 from ..scoring.scores import StackScores
 from ..solving.balance import Balance
 from ..solving.history import History
+from ..version import __version__
 from .contact_sheet import sheet_bands, sheet_size
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What result.json tells besides the scores."""
+    """What result.json contains in addition to the scores."""
 
     balance: Balance
     registration: float
@@ -35,7 +35,11 @@ class Summary:
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
-    """Write all but layers and stacks into `stage`, which is to become `folder`; job: what it came from."""
+    """Write the contact sheet, history.csv, job.toml and result.json into `stage`, which will become `folder`.
+
+    job: the job that was solved; None: there is no job, and no job.toml is written. Raises OutputError if a file
+    cannot be written.
+    """
     names = None if job is None else [path.name for path in job.targets]
     with picture_files.PngWriter(stage / "sheet.png", sheet_size(scoring), 3, 8) as writer:
         for band in sheet_bands(scoring, names, summary.disc):
@@ -48,10 +52,10 @@ def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, 
 
 
 def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) -> dict[str, Any]:
-    """Return what result.json holds."""
+    """Return the contents of result.json. Names of targets and masks are relative to `folder`."""
     scores, balance = scoring.scores, summary.balance
-    nobody: list[str | None] = [None] * len(scores.stacks)
-    names, masks = nobody, nobody
+    unknown: list[str | None] = [None] * len(scores.stacks)
+    names, masks = unknown, unknown
     if job is not None:
         names = [relative_name(path, folder) for path in job.targets]
         of_masks = [one.mask for one in job.arrangements]
@@ -83,9 +87,9 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
 
 
 def exposures_in(folder: Path, arrangements: int) -> list[float] | None:
-    """Return the exposures of so many arrangements from result.json in `folder`, None if there is no such file.
+    """Return the exposures in the result.json of `folder`, one for each arrangement; None if there is no such file.
 
-    Raises InputError if it is damaged, or of another number of arrangements.
+    arrangements: their number in job.toml. Raises InputError if the file is damaged or has another number.
     """
     path = folder / "result.json"
     try:
@@ -96,21 +100,24 @@ def exposures_in(folder: Path, arrangements: int) -> list[float] | None:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is damaged, it holds no exposures: restore what mlsolve run wrote") from None
+        raise InputError(f"{path} is damaged, it has no exposures: restore what mlsolve run wrote") from None
     if len(found) != arrangements:
         raise InputError(
-            f"{path} is of {len(found)} arrangements, job.toml of {arrangements}: restore what mlsolve run wrote"
+            f"{path} has {len(found)} arrangements, job.toml has {arrangements}: restore what mlsolve run wrote"
         )
     return found
 
 
 def stack_report(scores: StackScores) -> dict[str, Any]:
-    """Return what a stack scores as plain values; the infinite PSNR of an exact stack is null in JSON."""
+    """Return the scores of a stack as values for JSON; the infinite PSNR of an exact stack becomes null."""
     return {
         "ssim": round(scores.ssim, 6),
         "psnr": _plain(scores.psnr),
-        "gives_away": [round(value, 6) for value in scores.leak],
-        "off": [{"pixels": off.pixels, "ssim": round(off.ssim, 6), "psnr": _plain(off.psnr)} for off in scores.off],
+        "leak": [round(value, 6) for value in scores.leak],
+        "misaligned": [
+            {"pixels": one.pixels, "ssim": round(one.ssim, 6), "psnr": _plain(one.psnr)}
+            for one in scores.misaligned
+        ],
     }
 
 
@@ -119,7 +126,7 @@ def _plain(psnr: float) -> float | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that has a say in the result."""
+    """Return the versions of mlsolve, Python and the packages that can affect the result, by name."""
     found = {"mlsolve": __version__, "python": platform.python_version()}
     for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary", "pi-heif"):
         try:

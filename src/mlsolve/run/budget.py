@@ -12,10 +12,12 @@ from mlsolve_kernels.window import RADIUS
 from ..errors import OptionError, OutputError
 from ..guides import drawing_bytes
 from ..job.job import Job, parse_generated
+from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture
 from ..report.contact_sheet import COLUMNS
-from ..scoring.bands import CELL, previews_bytes
+from ..scoring.bands import previews_bytes
 from ..scoring.placed import ACROSS
+from ..scoring.previews import CELL
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
@@ -23,8 +25,6 @@ from ..solving.store.zarr import CHUNK, RUN_BYTES
 from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
 from ..system.memory import available_memory, in_words
-
-MAX_PROCESSES: Final = 256
 
 _RESERVE: Final = 8 << 20
 """Bytes for everything that is not an image: history, progress, documents, chunks in transit."""
@@ -49,21 +49,17 @@ _TIFF_ROWS: Final = 256
 
 @dataclass(frozen=True)
 class Budget:
-    """The memory, processes and threads a run may use. Raises OptionError for too many processes."""
+    """The memory, processes and threads a run may use. Raises OptionError for values out of range."""
 
-    memory: int | None = None
-    """Bytes in addition to what the processes hold when the run begins; None: half of the free memory."""
-    processes: int = 1
-    """Processes that advance tiles."""
-    threads: int | None = None
-    """Threads of all processes together; None: one per core."""
+    memory: int | None = option(None, MEMORY)
+    processes: int = option(1, PROCESSES)
+    threads: int | None = option(None, THREADS)
     device: int | None = None
     """Free bytes on the GPU, if the run uses one."""
 
     def __post_init__(self) -> None:
-        """Check the number of processes."""
-        if not 1 <= self.processes <= MAX_PROCESSES:
-            raise OptionError(f"processes is {self.processes}: it must be from 1 to {MAX_PROCESSES}")
+        """Check the numbers."""
+        check_fields(self)
 
     @property
     def total(self) -> int | None:

@@ -123,20 +123,12 @@ def digest_of(path: Path) -> dict[str, Any]:
     """Return what identifies the content of a file: its size in bytes and its SHA-256."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
+            digest = hashlib.file_digest(file, "sha256")
             return {"bytes": file.tell(), "sha256": digest.hexdigest()}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist any more: bring it back, or run anew") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _digest(file: Any) -> Any:
-    """Return the SHA-256 of what is left of `file`; Python 3.10 has no function for it."""
-    digest = hashlib.sha256()
-    while piece := file.read(1 << 18):
-        digest.update(piece)
-    return digest
 
 
 class _Upright:

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 
 from ..pictures.colour import composite, decode
-from ..scoring.bands import Preview
 from ..scoring.placed import placed_rows
+from ..scoring.previews import Preview
 from ..solving.spec import Spec
 from ..solving.store import Store
 

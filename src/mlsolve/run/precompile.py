@@ -21,7 +21,7 @@ from ..job.arrangements import Arrangement
 from ..job.job import Job
 from ..job.options import Options
 from ..pictures.picture_files import load_picture
-from ..scoring.bands import Preview
+from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
 from ..solving.executors.serial import Serial
 from ..solving.level_pictures import as_codes, code_table, name_of

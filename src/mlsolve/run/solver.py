@@ -13,7 +13,8 @@ from mlsolve_kernels.placement.frames import Frame, disc
 
 from ..errors import DeviceMemoryError, InputError
 from ..job.arrangements import Arrangement, Problem, check_arrangements
-from ..job.options import MAX_LAYERS, Options
+from ..job.options import Options
+from ..job.settings import MAX_LAYERS
 from ..pictures.arrays import as_image, spread_grey
 from ..pictures.colour import decode
 from ..solving.backends import Backend, CpuBackend, open_backend, warn_of_fallback

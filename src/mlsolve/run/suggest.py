@@ -18,7 +18,7 @@ from ..job.job import Job, parse_generated
 from ..pictures import picture_files
 from ..pictures.arrays import as_image
 from ..pictures.resize import fit_image
-from ..scoring.bands import Preview
+from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
 from ..solving.balance import Balance
 from ..solving.balancing import balanced

@@ -1,4 +1,4 @@
-"""Scores and previews of stacks, from arrays or from the layer files, in bands of rows.
+"""Scores and previews of stacks, from arrays or from layer files, in bands of rows.
 
-Knows nothing of how the layers were found. Called by report, run and film.
+Knows nothing about how the layers were solved. Called by report, run and film.
 """

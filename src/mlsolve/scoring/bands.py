@@ -1,7 +1,7 @@
-"""What stacks score and look like, by bands of rows: nothing of a print's size is held.
+"""Scores stacks and layers, and makes their previews, in bands of rows: nothing as large as the print is in memory.
 
-Scores are sums of whole numbers (mlsolve_kernels.exact), previews are averaged row by row; neither depends on how
-many rows are taken at a time. Sheets that are turned are read by columns.
+Scores are sums of integers (mlsolve_kernels.exact) and previews are averaged row by row. So neither depends on the
+number of rows in a band. The rows of a sheet rotated by 90° come from columns of its layer.
 """
 
 import itertools
@@ -17,166 +17,99 @@ from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS, quanta
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.resample.cpu import Taps, area_taps, resample
 from mlsolve_kernels.ssim.cpu import ssim_sums
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
 
 from ..job.arrangements import Placement
-from ..pictures.arrays import code_values, planar
-from ..pictures.colour import composite, light_from_srgb, srgb_from_light
+from ..pictures.colour import composite
 from .placed import placed_rows
+from .previews import CELL, PART, PREVIEW_OVERHEAD, SHEET_CELL, STACK, Preview, Sink, shown
 from .scores import Misalignment, Scores, StackScores
 
 FloatArray = npt.NDArray[np.float32]
-Sink = Callable[[npt.NDArray[np.uint8]], None]
 
-CELL: Final = 420
-"""Longer side of a picture on the contact sheet, in pixels."""
-
-PART: Final = 260
-"""Longer side of target and stack there if there are several, whose sheets are off or not."""
-
-SHEET_CELL: Final = 120
-"""Longer side of a sheet as it lies in an arrangement, on the contact sheet."""
-
-STACK: Final = 2048
-"""Longer side of stack.png at the most, in pixels."""
-
-
-_OF_PREVIEW: Final = 24 << 10
-"""Bytes of a preview besides its pixels."""
-
-_SQUARED: Final = 16
-"""Rows of which squares are taken at a time, in float64."""
-
-
-def shown(size: tuple[int, int], longest: int = STACK, enlarge: bool = False) -> tuple[int, int]:
-    """Return the (width, height) of the preview of a picture of `size`, larger than it only if `enlarge` is set."""
-    scale = longest / max(size)
-    if not enlarge:
-        scale = min(1.0, scale)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-class Preview:
-    """A picture made smaller while its rows pass by: averages of light, as seen from further away."""
-
-    def __init__(self, size: tuple[int, int], longest: int, sink: Sink | None = None) -> None:
-        """size: (width, height) of the picture; longest: the longer side of the preview at the most, in pixels.
-
-        sink: takes the rows of the preview as they come, (h, w, C) uint8 sRGB; None: they are kept.
-        """
-        self._size = size
-        self.size = shown(size, longest)
-        self._same = self.size == size
-        self._columns = area_taps(size[0], self.size[0], 0, self.size[0])
-        self._rows = area_taps(size[1], self.size[1], 0, self.size[1])
-        self._images: list[npt.NDArray[np.uint8]] = []
-        self._sink = self._images.append if sink is None else sink
-        self._held: FloatArray | None = None
-        self._top = self._made = 0
-
-    def feed(self, rows: FloatArray) -> None:
-        """Take the next rows, (h, W, C) sRGB in [0, 1]."""
-        if self._same:
-            self._sink(code_values(rows, rows.shape[2]))
-            return
-        light = np.asarray(light_from_srgb(planar(rows)), dtype=np.float32)
-        still = Taps(np.arange(light.shape[1]), np.ones((light.shape[1], 1), dtype=np.float32))
-        light = resample(light, (0, 0), still, self._columns)
-        held = light if self._held is None else np.concatenate([self._held, light], axis=1)
-        bottom = self._top + held.shape[1]
-        ends = self._rows.first + self._rows.weights.shape[1]
-        ready = int(np.searchsorted(ends, bottom, side="right"))
-        if ready > self._made:
-            taps = Taps(self._rows.first[self._made : ready], self._rows.weights[self._made : ready])
-            still = Taps(np.arange(held.shape[2]), np.ones((held.shape[2], 1), dtype=np.float32))
-            small = srgb_from_light(np.clip(resample(held, (self._top, 0), taps, still), 0, 1))
-            shown = np.asarray(np.moveaxis(small, 0, -1), dtype=np.float32)
-            self._sink(code_values(shown, shown.shape[2]))
-            self._made = ready
-        wanted = int(self._rows.first[ready]) if ready < len(ends) else bottom
-        # A copy, for a part holds all that it is a part of.
-        self._held, self._top = held[:, wanted - self._top :].copy(), wanted
-
-    @property
-    def image(self) -> npt.NDArray[np.uint8]:
-        """The preview, (h, w, C) uint8 sRGB, once all rows have passed; only where they were kept."""
-        return np.concatenate(self._images)
+_SQUARED_ROWS: Final = 16
+"""Number of rows whose errors are squared together, in float64."""
 
 
 @dataclass(frozen=True)
 class PlacedStack:
-    """An arrangement that is to be proved."""
+    """An arrangement to score: its placed sheets and its exposure."""
 
     place: tuple[Placement, ...]
-    """How its sheets lie."""
+    """The placement of each sheet."""
     exposure: float
+    """In (0, 1]."""
     mask: int | None = None
-    """Number of the picture that holds the weights of the target's pixels, after all targets and guides; None: all
-    count alike."""
+    """Number of the picture that weights the target's pixels; masks are numbered after all targets and guides.
+
+    None: all pixels count equally.
+    """
 
 
 class StackScoring:
-    """Scores and previews of one stack against its target, and of the same stack with its sheets off."""
+    """Scores and previews of one stack against its target, aligned and misaligned."""
 
     def __init__(
         self, size: tuple[int, int], placed: PlacedStack, distances: Sequence[int], sink: Sink, cell: int = CELL
     ) -> None:
-        """size: (width, height) in pixels. distances: by how many pixels sheets are off. sink: takes the stack.
+        """size: (width, height) in pixels. distances: the misalignments to test, in pixels.
 
-        cell: longer side of target and stack on the contact sheet, at the most.
+        sink: takes the rows of the stack's preview of size `shown(size)`. cell: maximum length of the longer side
+        of target and stack on the contact sheet, in pixels.
         """
         shape = size[1], size[0]
         self.placed = placed
         self.target, self.cell = Preview(size, cell), Preview(size, cell)
         self.sheets = [Preview(size, SHEET_CELL) for _ in placed.place]
-        self.off = [(distance, Preview(size, cell)) for distance in distances]
-        self.whole = Preview(size, STACK, sink)
+        self.misaligned = [(distance, Preview(size, cell)) for distance in distances]
+        self.output = Preview(size, STACK, sink)
         self.moves = [one.move(shape) for one in placed.place]
-        self.away = [aside(shape, self.moves, distance) for distance in distances]
-        # Of the stack, of each sheet alone, and of the stack with its sheets off, each to the target.
+        self.misaligned_moves = [misaligned(shape, self.moves, distance) for distance in distances]
+        # Sums against the target: of the stack, of each sheet alone, and of the stack at each misalignment.
         self.similarity = [0] * (1 + len(placed.place) + len(distances))
         self.error = [0] * (1 + len(distances))
         self.values = 0.0
-        """Pixels times planes, or their weights."""
+        """Number of pixels, or the sum of their weights, times the number of planes."""
         self.weights: FloatArray | None = None
-        """Of the pixels of the rows that pass, (h, W)."""
+        """Weights of the pixels of the current rows, (h, W)."""
 
     def scores(self) -> StackScores:
-        """Return what it scores."""
+        """Return the scores, once all rows have been fed."""
         values = self.values
         ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
         psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
-        away, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
-        off = [
+        leak, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
+        misalignments = [
             Misalignment(distance, ssim[count + number], psnr[1 + number])
-            for number, (distance, _) in enumerate(self.off)
+            for number, (distance, _) in enumerate(self.misaligned)
         ]
-        return StackScores(ssim[0], psnr[0], tuple(away), tuple(off))
+        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments))
 
 
 def distances_for(registration: float) -> tuple[int, ...]:
-    """Return by how many pixels sheets are off where a stack is tried: half, once and twice the tolerance.
+    """Return the misalignments at which stacks are scored, in whole pixels, 1 or more.
 
-    Whole pixels, 1 or more, and of a tolerance of 0 those of a pixel.
+    registration: the registration tolerance in pixels. Stacks are scored at half of it, at all of it and at twice
+    it. A tolerance below 1 counts as 1, and distances below 1 are left out.
     """
     tolerance = max(1.0, registration)
     return tuple(dict.fromkeys(math.floor(part * tolerance + 0.5) for part in (0.5, 1, 2) if part * tolerance >= 1))
 
 
-def aside(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> list[Move]:
-    """Return `moves` of a stack of `shape` where all sheets but the first are off by `distance` pixels.
+def misaligned(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> list[Move]:
+    """Return the `moves` of a stack of `shape` = (height, width) with its sheets misaligned by `distance` pixels.
 
-    The second is shifted to the right, the third down, the fourth to the left, and so on around.
+    The first sheet stays. The second is shifted right, the third down, the fourth left, the fifth up, and so on in
+    turn.
     """
-    ways = itertools.cycle([(1, 0), (0, 1), (-1, 0), (0, -1)])
+    directions = itertools.cycle([(1, 0), (0, 1), (-1, 0), (0, -1)])
     return [
         *moves[:1],
         *(
             move.after(move_of(shape, 0.0, None, (distance * right, distance * down)))
-            for move, (right, down) in zip(moves[1:], ways, strict=False)
+            for move, (right, down) in zip(moves[1:], directions, strict=False)
         ),
     ]
 
@@ -184,19 +117,22 @@ def aside(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> lis
 def previews_bytes(
     size: tuple[int, int], planes: int, layers: int, sheets: Sequence[int], registration: float
 ) -> int:
-    """Return the memory that the previews of a proof take in the end; sheets: how many each stack has."""
+    """Return the bytes that all previews of a `Scoring` take once they are complete.
 
-    def taken(longest: int) -> int:
+    size: (width, height) in pixels. sheets: the number of sheets in each stack. registration: in pixels.
+    """
+
+    def bytes_of(longest: int) -> int:
         width, height = shown(size, longest)
-        return planes * width * height + _OF_PREVIEW
+        return planes * width * height + PREVIEW_OVERHEAD
 
-    offs = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
-    of_stacks = (2 * len(sheets) + sum(offs)) * taken(CELL if len(sheets) == 1 else PART)
-    return 2 * layers * taken(CELL) + of_stacks + sum(sheets) * taken(SHEET_CELL)
+    misalignments = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
+    of_stacks = (2 * len(sheets) + sum(misalignments)) * bytes_of(CELL if len(sheets) == 1 else PART)
+    return 2 * layers * bytes_of(CELL) + of_stacks + sum(sheets) * bytes_of(SHEET_CELL)
 
 
 class Scoring:
-    """Scores and previews of stacks against their targets, and of layers against their guides."""
+    """Scores and previews of all stacks against their targets, and of all layers against their guides."""
 
     def __init__(
         self,
@@ -208,9 +144,10 @@ class Scoring:
         registration: float = 0.0,
         round_sheets: bool = False,
     ) -> None:
-        """size: (width, height) in pixels. sinks: take the rows of the stacks, of size `shown(size)`.
+        """size: (width, height) in pixels. sinks: one for each stack; takes its preview of size `shown(size)`.
 
-        registration: how far sheets may lie off, in pixels. round_sheets: whether only the largest circle counts.
+        registration: the registration tolerance in pixels. round_sheets: whether only the pixels inside the largest
+        circle count.
         """
         self.size, self.registration, self._team = size, registration, team
         self._round = round_sheets
@@ -230,10 +167,10 @@ class Scoring:
     def feed(
         self, layer: Callable[[int, Region], FloatArray], wanted: Callable[[int, Region], FloatArray], rows: int
     ) -> None:
-        """Take so many rows more of everything.
+        """Score the next `rows` rows of all stacks and layers.
 
-        layer: gives a region of a layer, (h, w, C) float32 sRGB in [0, 1]; wanted: of the targets, then of the
-        guides; C the same for all.
+        layer: returns a region of a layer, (h, w, C) float32 sRGB in [0, 1]. wanted: the same of the targets, the
+        guides and the masks, numbered in this order. C is the same for all.
         """
         top, bottom = self._done, min(self._done + rows, self.size[1])
         outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])
@@ -243,10 +180,10 @@ class Scoring:
         if self._round:
             self._circle = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
             counts = int(self._circle[inner].sum())
-        for k, (look, guide) in enumerate(zip(self.layers, self.guides, strict=True)):
+        for k, (preview, guide) in enumerate(zip(self.layers, self.guides, strict=True)):
             x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
             self._similarity[k] += self._similar(x, y, counted, self._circle)
-            look.feed(x[inner])
+            preview.feed(x[inner])
             guide.feed(y[inner])
         for number, stack in enumerate(self.stacks):
             target = wanted(number, outer)
@@ -257,28 +194,30 @@ class Scoring:
             of_stack = counts if stack.weights is None else float(stack.weights[inner].sum(dtype=np.float64))
             stack.values += of_stack * target.shape[2]
             stack.target.feed(target[inner])
-            whole = composite(self._passing(stack, layer, target, outer, counted), stack.placed.exposure)
-            stack.whole.feed(whole[inner])
-            stack.cell.feed(whole[inner])
-            self._compare(stack, 0, 0, whole, target, counted)
-            for at, ((_, look), moves) in enumerate(zip(stack.off, stack.away, strict=True)):
-                del whole  # before the next one takes its memory
-                both = zip(stack.placed.place, moves, strict=True)
-                sheets = (self._placed(layer, one.layer - 1, move, outer) for one, move in both)
-                whole = composite(sheets, stack.placed.exposure)
-                look.feed(whole[inner])
-                self._compare(stack, 1 + len(stack.sheets) + at, 1 + at, whole, target, counted)
-            del whole
+            image = composite(self._scored_sheets(stack, layer, target, outer, counted), stack.placed.exposure)
+            stack.output.feed(image[inner])
+            stack.cell.feed(image[inner])
+            self._compare(stack, 0, 0, image, target, counted)
+            for at, ((_, preview), moves) in enumerate(zip(stack.misaligned, stack.misaligned_moves, strict=True)):
+                del image  # free its memory before the next one is made
+                sheets = (
+                    self._placed(layer, one.layer - 1, move, outer)
+                    for one, move in zip(stack.placed.place, moves, strict=True)
+                )
+                image = composite(sheets, stack.placed.exposure)
+                preview.feed(image[inner])
+                self._compare(stack, 1 + len(stack.sheets) + at, 1 + at, image, target, counted)
+            del image
         self._values += counts * target.shape[2]
         self._done = bottom
 
     @property
     def scores(self) -> Scores:
-        """What stacks and layers score, once all rows have passed."""
+        """The scores of all stacks and layers, once all rows have been fed."""
         ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
         return Scores(tuple(stack.scores() for stack in self.stacks), ssim)
 
-    def _passing(
+    def _scored_sheets(
         self,
         stack: StackScoring,
         layer: Callable[[int, Region], FloatArray],
@@ -286,9 +225,11 @@ class Scoring:
         rows: Region,
         counted: Region,
     ) -> Iterator[FloatArray]:
-        """Give rows of one sheet of a stack after the other as it lies there; each is compared with the target."""
-        both = zip(stack.placed.place, stack.moves, strict=True)
-        for k, (one, move) in enumerate(both):
+        """Yield `rows` of each placed sheet of a stack, after comparing it with the target and feeding its preview.
+
+        counted: the part of `rows` whose pixels are scored; the others are only read by the SSIM window.
+        """
+        for k, (one, move) in enumerate(zip(stack.placed.place, stack.moves, strict=True)):
             sheet = self._placed(layer, one.layer - 1, move, rows)
             stack.sheets[k].feed(sheet[counted.top : counted.bottom])
             stack.similarity[1 + k] += self._similar(sheet, target, counted, stack.weights)
@@ -297,17 +238,17 @@ class Scoring:
     def _placed(
         self, layer: Callable[[int, Region], FloatArray], number: int, move: Move, rows: Region
     ) -> FloatArray:
-        """Return rows of a layer that lies as `move` says."""
+        """Return `rows` of a layer placed by `move`, (h, W, C)."""
         return placed_rows(lambda region: layer(number, region), self._shape, move, rows.top, rows.bottom)
 
     def _compare(
-        self, stack: StackScoring, ssim: int, error: int, whole: FloatArray, target: FloatArray, counted: Region
+        self, stack: StackScoring, ssim: int, error: int, image: FloatArray, target: FloatArray, counted: Region
     ) -> None:
-        """Add similarity and error of what is `counted` of a stack to their sums."""
-        stack.similarity[ssim] += self._similar(whole, target, counted, stack.weights)
-        for top in range(counted.top, counted.bottom, _SQUARED):
-            rows = slice(top, min(top + _SQUARED, counted.bottom))
-            difference = whole[rows] - target[rows]
+        """Add the SSIM and squared error of the `counted` part of `image` to sums number `ssim` and `error`."""
+        stack.similarity[ssim] += self._similar(image, target, counted, stack.weights)
+        for top in range(counted.top, counted.bottom, _SQUARED_ROWS):
+            rows = slice(top, min(top + _SQUARED_ROWS, counted.bottom))
+            difference = image[rows] - target[rows]
             squares = np.square(difference, dtype=np.float64)
             if stack.weights is not None:
                 squares *= stack.weights[rows, :, np.newaxis]
@@ -315,7 +256,7 @@ class Scoring:
             stack.error[error] += int(quanta(squares, ERROR_BITS))
 
     def _similar(self, x: FloatArray, y: FloatArray, counted: Region, weights: FloatArray | None) -> int:
-        """Return the sum of SSIM of two pictures (h, W, C) where it is `counted`; weights: (h, W), of pixels."""
+        """Return the sum of SSIM of two pictures (h, W, C) over the `counted` part; weights: (h, W), of pixels."""
         total = 0
         for channel in range(x.shape[2]):
             one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
@@ -325,5 +266,5 @@ class Scoring:
 
 
 def _decibels(error: float) -> float:
-    """Return the peak signal-to-noise ratio of a mean squared error."""
+    """Return the peak signal-to-noise ratio of a mean squared error, in decibels."""
     return math.inf if error == 0 else -10 * math.log10(error)

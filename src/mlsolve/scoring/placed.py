@@ -1,7 +1,8 @@
-"""Sheets as they lie in a stack, of any size: rows of a placed sheet, from whatever parts of it are seen there.
+"""Placed sheets: rows of a sheet as it appears in a stack, read from whichever parts of the sheet they show.
 
-The placements of the kernels (mlsolve_kernels.placement) for pictures in sRGB: whole pixels are moved as they are;
-between pixels encoded transmittance is interpolated, as the solver does it. Off the sheet the light box is seen.
+This is the counterpart of the kernels' placements (mlsolve_kernels.placement) for sRGB pictures of any size. A
+placement that maps pixels onto pixels copies them. Any other interpolates encoded transmittance, as the
+solver does. Beyond the sheet the light box is visible, so the value there is 1.
 """
 
 import math
@@ -20,14 +21,14 @@ from ..pictures.colour import composite, decode, encode
 FloatArray = npt.NDArray[np.float32]
 
 Read = Callable[[Region], FloatArray]
-"""Gives a region (h, w, C) of a sheet, float32 sRGB in [0, 1]."""
+"""Returns a region of a sheet, (h, w, C) float32 sRGB in [0, 1]."""
 
 ACROSS: Final = 512
-"""Columns that are interpolated together: of a turned sheet a square is read for them."""
+"""Number of columns interpolated together. If the sheet is rotated, their pixels come from a square of it."""
 
 
 def place_sheet(image: FloatArray, placement: Placement) -> FloatArray:
-    """Return `image` (H, W, C), float32 sRGB in [0, 1], as it is seen where it lies as `placement` says."""
+    """Return `image`, (H, W, C) float32 sRGB in [0, 1], placed by `placement`; same shape and type."""
     shape = image.shape[:2]
     return placed_rows(
         lambda region: image[region.top : region.bottom, region.left : region.right], shape, placement.move(shape)
@@ -35,26 +36,33 @@ def place_sheet(image: FloatArray, placement: Placement) -> FloatArray:
 
 
 def composite_placed(layers: Sequence[FloatArray], place: Sequence[Placement], exposure: float) -> FloatArray:
-    """Return the stack that layers (H, W, C), float32 sRGB in [0, 1], show at `exposure` where they lie so."""
+    """Return the stack of the placed layers at `exposure`, (H, W, C) float32 sRGB in [0, 1].
+
+    layers: each (H, W, C) float32 sRGB in [0, 1]. place: the placement of each sheet of the stack.
+    """
     return composite([place_sheet(layers[one.layer - 1], one) for one in place], exposure)
 
 
 def placed_rows(
     read: Read, shape: tuple[int, int], move: Move, top: int = 0, bottom: int | None = None
 ) -> FloatArray:
-    """Return rows top … bottom - 1, (h, W, C), of a sheet of `shape` = (height, width) that lies as `move` says."""
+    """Return rows top … bottom - 1 of a placed sheet, (h, W, C) float32 sRGB in [0, 1].
+
+    read: gives regions of the unplaced sheet, whose shape is `shape` = (height, width). move: its placement.
+    bottom: None for the last row of the sheet.
+    """
     bottom = shape[0] if bottom is None else bottom
     if move.exact:
         return _exact(read, shape, move, Region(top, bottom, 0, shape[1]))
     parts = [
-        _between(read, shape, move, Region(top, bottom, left, min(left + ACROSS, shape[1])))
+        _interpolated(read, shape, move, Region(top, bottom, left, min(left + ACROSS, shape[1])))
         for left in range(0, shape[1], ACROSS)
     ]
     return np.concatenate(parts, axis=1)
 
 
 def _exact(read: Read, shape: tuple[int, int], move: Move, region: Region) -> FloatArray:
-    """Return a region whose pixels are pixels of the sheet."""
+    """Return `region` of the placed sheet, for a move that maps pixels onto pixels."""
     down, across = np.arange(region.top, region.bottom), np.arange(region.left, region.right)
     if move.turned:
         rows, columns = move.row_x * across + move.row_0, move.column_y * down + move.column_0
@@ -65,11 +73,11 @@ def _exact(read: Read, shape: tuple[int, int], move: Move, region: Region) -> Fl
 
 
 def _part(read: Read, shape: tuple[int, int], rows: Any, columns: Any) -> FloatArray:
-    """Return the pixels where `rows` and `columns`, each one after the other, cross; white off the sheet."""
+    """Return the pixels at `rows` × `columns` of the sheet, which are consecutive numbers; 1 beyond the sheet."""
     inside = [(line >= 0) & (line < side) for line, side in zip((rows, columns), shape, strict=True)]
     some = [line[there] for line, there in zip((rows, columns), inside, strict=True)]
     if not (some[0].size and some[1].size):
-        # What is off the sheet altogether has as many planes as the sheet all the same.
+        # All of it is beyond the sheet: read one pixel just to know the number of planes.
         planes = read(Region(0, 1, 0, 1)).shape[2]
         return np.ones((len(rows), len(columns), planes), dtype=np.float32)
     corner = Region(int(some[0].min()), int(some[0].max()) + 1, int(some[1].min()), int(some[1].max()) + 1)
@@ -80,8 +88,8 @@ def _part(read: Read, shape: tuple[int, int], rows: Any, columns: Any) -> FloatA
     return result
 
 
-def _between(read: Read, shape: tuple[int, int], move: Move, region: Region) -> FloatArray:
-    """Return a region whose pixels lie between those of the sheet."""
+def _interpolated(read: Read, shape: tuple[int, int], move: Move, region: Region) -> FloatArray:
+    """Return `region` of the placed sheet, bilinearly interpolated between pixels of the sheet."""
     y, x = np.arange(region.top, region.bottom)[:, np.newaxis], np.arange(region.left, region.right)
     row, column = (
         move.row_y * y + move.row_x * x + move.row_0,

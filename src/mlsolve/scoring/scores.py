@@ -1,4 +1,4 @@
-"""How good a stack is: SSIM and PSNR of code values, as anybody else would measure them from the files."""
+"""SSIM and PSNR of stacks and layers, on sRGB code values, as anyone else would measure them from the files."""
 
 import math
 from dataclasses import dataclass
@@ -15,45 +15,48 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Misalignment:
-    """What a stack scores whose sheets lie off by so many pixels, the first excepted."""
+    """Scores of a stack whose sheets are misaligned: every sheet except the first is shifted."""
 
     pixels: float
-    """How far every other sheet is shifted, one to the right, the next down, and so on around."""
+    """Distance by which each sheet is shifted: the second to the right, the third down, the fourth left, the fifth
+    up, and so on in turn."""
     ssim: float
+    """Mean SSIM of the misaligned stack against its target."""
     psnr: float
+    """Peak signal-to-noise ratio of the same, in decibels."""
 
 
 @dataclass(frozen=True)
 class StackScores:
-    """What a stack scores."""
+    """Scores of one stack."""
 
     ssim: float
-    """Mean SSIM of the stack as seen to its target, sRGB code values."""
+    """Mean SSIM of the stack, as seen on the light box, against its target, on sRGB code values."""
     psnr: float
     """Peak signal-to-noise ratio of the same, in decibels."""
     leak: tuple[float, ...] = ()
-    """Mean SSIM of each of its sheets alone, as it lies there, to the target: what it gives away of the picture."""
-    off: tuple[Misalignment, ...] = ()
-    """What it scores with its sheets off."""
+    """For each sheet, in the order of the arrangement: mean SSIM of the placed sheet alone against the target."""
+    misaligned: tuple[Misalignment, ...] = ()
+    """Scores of the stack at each tested misalignment."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What stacks and layers score."""
+    """Scores of all stacks and layers."""
 
     stacks: tuple[StackScores, ...]
-    """Of every arrangement."""
+    """One for each arrangement."""
     guide_ssim: tuple[float, ...]
-    """Mean SSIM of each layer to its guide, sRGB code values."""
+    """Mean SSIM of each layer against its guide, on sRGB code values."""
 
     @property
     def target_ssim(self) -> float:
-        """SSIM of the stack to its target; of several the lowest."""
+        """SSIM of the stack against its target; the lowest if there are several stacks."""
         return min(stack.ssim for stack in self.stacks)
 
     @property
     def target_psnr(self) -> float:
-        """Peak signal-to-noise ratio of the same, in decibels; of several the lowest."""
+        """PSNR of the stack against its target in decibels; the lowest if there are several stacks."""
         return min(stack.psnr for stack in self.stacks)
 
     @property
@@ -65,16 +68,21 @@ class Scores:
 def ssim(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Return the mean structural similarity of two pictures (Wang et al. 2004, eq. 13).
 
-    x, y: (H, W), (H, W, 3) or (H, W, 4) of one size, uint8, uint16 or float in [0, 1]. 11×11 Gaussian
-    window, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 1, zeros beyond the border, mean over all pixels
-    and planes; float32 inside, good to about 1e-6. 1 for equal pictures, at least -1. Raises InputError
-    for pictures that cannot be compared.
+    x, y: (H, W), (H, W, 3) or (H, W, 4) of the same size, uint8, uint16 or float in [0, 1]. The result is 1 for
+    equal pictures and never below -1.
+
+    The window is Gaussian, 11×11, sigma 1.5; K1 = 0.01, K2 = 0.03, data range 1; pixels beyond the border count as
+    zeros. The mean is over all pixels and planes. Computed in float32, accurate to about 1e-6. Raises InputError if
+    a picture cannot be used or the sizes differ.
     """
     return similarity(*_pair(x, y))
 
 
 def similarity(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the mean SSIM of two pictures (H, W, C) in [0, 1], as `ssim` does; weights: of the pixels, (H, W)."""
+    """Return the mean SSIM of two pictures (H, W, C) float32 in [0, 1], as `ssim` does.
+
+    weights: (H, W) float32, the weight of each pixel; None: all pixels count equally.
+    """
     from mlsolve_kernels.exact import SSIM_BITS
     from mlsolve_kernels.ssim.cpu import ssim_sums
     from mlsolve_kernels.threads import Team
@@ -89,33 +97,36 @@ def similarity(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) 
 
 
 def psnr(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Return the peak signal-to-noise ratio of two pictures in decibels, infinite if they are equal.
+    """Return the peak signal-to-noise ratio of two pictures in decibels; infinity if they are equal.
 
-    x, y: as for `ssim`.
+    x, y: as for `ssim`, with the same errors. The peak is 1.
     """
     return decibels(*_pair(x, y))
 
 
 def decibels(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the PSNR of two pictures (H, W, C) in [0, 1], as `psnr` does; weights: of the pixels, (H, W)."""
+    """Return the PSNR of two pictures (H, W, C) float32 in [0, 1], in decibels, as `psnr` does.
+
+    weights: (H, W) float32, the weight of each pixel; None: all pixels count equally.
+    """
     counts = None if weights is None else np.repeat(weights[..., np.newaxis], x.shape[2], axis=2)
     error = float(np.average(np.square(x - y, dtype=np.float64), weights=counts))
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
 def score(layers: npt.ArrayLike, target: npt.ArrayLike, guides: npt.ArrayLike, exposure: float) -> Scores:
-    """Return what `layers` score as a stack for `target` and one by one for `guides`.
+    """Score `layers` as a stack against `target`, and each layer against its guide.
 
-    layers, guides: N pictures each, target: one, all of one size, in any form `ssim` takes. exposure: in
-    (0, 1]. Raises InputError if the numbers or sizes do not agree.
+    layers, guides: N pictures each; target: one picture; all of the same size, in any form that `ssim` takes.
+    exposure: in (0, 1]. Raises InputError if the numbers or sizes do not match, OptionError for the exposure.
     """
     sheets, wanted = same_planes(list(layers), "layer"), list(guides)  # type: ignore[arg-type]
     if len(sheets) != len(wanted):
         raise InputError(f"there are {len(sheets)} layers and {len(wanted)} guides: give one guide per layer")
     stack = compose(sheets, exposure)
-    away = tuple(ssim(sheet, target) for sheet in sheets)
+    leak = tuple(ssim(sheet, target) for sheet in sheets)
     return Scores(
-        (StackScores(ssim(stack, target), psnr(stack, target), away),),
+        (StackScores(ssim(stack, target), psnr(stack, target), leak),),
         tuple(ssim(sheet, guide) for sheet, guide in zip(sheets, wanted, strict=True)),
     )
 
@@ -124,8 +135,8 @@ def _pair(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     first, second = as_image(x, "the first picture"), as_image(y, "the second picture")
     if first.shape[:2] != second.shape[:2]:
         raise InputError(
-            f"the first picture is {first.shape[1]}×{first.shape[0]}, the second "
-            f"{second.shape[1]}×{second.shape[0]}: make them one size"
+            f"the first picture is {first.shape[1]}×{first.shape[0]}, the second is "
+            f"{second.shape[1]}×{second.shape[0]}: make them the same size"
         )
     first, second = spread_grey([first, second])
     return first, second

@@ -17,7 +17,7 @@ from .store import Store
 
 BETAS: Final = (0.8, 0.95)
 """Decay rates of Adam's moments. Both are shorter than usual because a level has only about sixty steps: with
-(0.9, 0.99) it took a hundred to reach the same loss (bench/LOG.md, mlsolve_bench.convergence)."""
+(0.9, 0.99) it took a hundred to reach the same loss (bench/LOG.md, mlsolve_records.convergence)."""
 
 DOCUMENT: Final = "spec"
 

@@ -1,4 +1,4 @@
-"""What the operating system gives: memory, locks, files written whole or not at all.
+"""Operating system services: memory figures, locks, and files that are written completely or not at all.
 
-Knows nothing of pictures, jobs or solves. Every other room may call it.
+Knows nothing about pictures, jobs or solves. Every other room may call it.
 """

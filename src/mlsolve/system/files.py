@@ -1,4 +1,4 @@
-"""Files as such: read only if they are regular ones, written whole or not at all."""
+"""Files of any kind: only regular files are read; files are written completely or not at all."""
 
 import os
 import threading
@@ -10,18 +10,21 @@ from typing import BinaryIO, Final
 from ..errors import InputError, OutputError, first_line
 
 PARTIAL: Final = ".*.partial-*"
-"""Pattern of the names of what is not whole yet."""
+"""Pattern of the names under which files and folders are written until they are complete."""
 
 HEAD: Final = 64
-"""Bytes a format is known by."""
+"""Bytes from which a format is recognised."""
 
 
 def read_head(path: Path) -> bytes:
-    """Return the first bytes of `path`, HEAD of them at most; raise InputError if it is no file with a content."""
+    """Return the first bytes of the file `path`, at most HEAD of them.
+
+    Raises InputError if `path` does not exist, is not a regular file, is empty or cannot be read.
+    """
     if path.is_dir():
         raise InputError(f"{path} is a folder: give a picture file")
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file: give a picture file")
+        raise InputError(f"{path} is not a regular file: give a picture file")
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -35,26 +38,30 @@ def read_head(path: Path) -> bytes:
 
 
 def damaged(path: Path, error: BaseException | str) -> InputError:
-    """Return the error that says that there is no whole picture in `path`, and what the decoder found.
+    """Return an error that says that the picture in `path` is truncated or damaged, with the decoder's message.
 
-    Or that it is of a kind that the decoder does not know, such as a compression it was built without.
+    If the message says that the decoder does not support the file, such as a compression it was built without, the
+    error says that instead.
     """
     found = first_line(error).replace(f"{path}: ", "")
     if any(
         words in found.lower() for words in ("not configured", "unsupported", "not supported", "not implemented")
     ):
-        return InputError(f"{path} is of a kind that is not read ({found}): save it as PNG, or TIFF with Deflate")
-    return InputError(f"{path} is cut off or damaged ({found}): get a whole copy")
+        return InputError(f"{path} is of an unsupported kind ({found}): save it as PNG, or TIFF with Deflate")
+    return InputError(f"{path} is truncated or damaged ({found}): get a complete copy")
 
 
 def partial_beside(path: Path) -> Path:
-    """Return the name under which what is to become `path` is written: beside it, and this thread's alone."""
-    # Cut short, for a name may be as long as the file system allows.
+    """Return the name under which `path` is written until it is complete.
+
+    It is in the same folder, and no other thread uses it.
+    """
+    # Shortened, because the original name may already be as long as the file system allows.
     return path.with_name(f".{path.name[:40]}.partial-{os.getpid()}-{threading.get_ident()}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all; raise OutputError, in one line, if it cannot be."""
+    """Write `data` to `path`, completely or not at all. Raises OutputError if it cannot be written."""
     with refusals(path):
         partial = Partial(path)
         try:
@@ -65,24 +72,24 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 class Partial:
-    """A file beside `path` that takes its place once it is whole. Raises OSError where the file system does."""
+    """A file beside `path` that replaces it once it is complete. OSError from the file system is passed on."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, empty."""
+        """Open a new, empty file."""
         self.path = path
         self._partial = partial_beside(path)
         self.file: BinaryIO = self._partial.open("wb")
 
     def keep(self) -> None:
-        """Put the file in its place, on disc before it gets its name."""
+        """Flush the file to disk, then give it its final name."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
         self._partial.replace(self.path)
 
     def discard(self) -> None:
-        """Remove the file, unless it was kept."""
-        # What a full disc did not take, closing tries to write once more.
+        """Close and remove the file, unless it was kept."""
+        # On a full disk, close() tries once more to write what is left, and fails.
         with suppress(OSError):
             self.file.close()
         self._partial.unlink(missing_ok=True)
@@ -90,7 +97,7 @@ class Partial:
 
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an OutputError of one line."""
+    """Turn an OSError of the file system into an OutputError of one line that names `path`."""
     try:
         yield
     except OutputError:

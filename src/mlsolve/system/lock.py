@@ -1,4 +1,4 @@
-"""One process at a time works on a run."""
+"""A lock that lets only one process at a time work on a run."""
 
 import os
 from collections.abc import Iterator
@@ -12,9 +12,11 @@ NAME = "lock"
 
 @contextmanager
 def locked(root: Path, new: bool = False) -> Iterator[None]:
-    """Hold the run in `root`; new: make the folder if need be. The system lets go of it when the process ends.
+    """Hold the lock of the run in the folder `root`.
 
-    Raises OutputError if another process holds it.
+    new: create the folder if it does not exist. The operating system releases the lock when the process ends. If
+    the folder holds nothing but the lock afterwards, it is removed. Raises OutputError if another process holds the
+    lock, or if the folder cannot be written.
     """
     try:
         if new:
@@ -24,18 +26,18 @@ def locked(root: Path, new: bool = False) -> Iterator[None]:
         raise OutputError(f"{root} cannot be written: {error.strerror or error}") from None
     try:
         if not _take(descriptor):
-            raise OutputError(f"{root} is being worked on by another mlsolve: wait for it, or end it")
+            raise OutputError(f"{root} is in use by another mlsolve process: wait for it, or stop it")
         yield
     finally:
         os.close(descriptor)
-        with suppress(OSError):  # where nothing else was left in it
+        with suppress(OSError):
             if [entry.name for entry in root.iterdir()] == [NAME]:
                 (root / NAME).unlink()
                 root.rmdir()
 
 
 def _take(descriptor: int) -> bool:
-    """Lock the open file, without waiting; tell whether it could be had."""
+    """Try to lock the open file, without waiting. Return whether that succeeded."""
     try:
         import fcntl
     except ImportError:  # Windows

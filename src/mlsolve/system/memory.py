@@ -1,4 +1,4 @@
-"""What memory there is, what this process holds of it, and whether a solve fits."""
+"""How much memory is installed and free, how much this process uses, and whether a solve fits."""
 
 import ctypes
 import sys
@@ -11,18 +11,23 @@ from mlsolve_kernels.control_groups import memory_limit
 from ..errors import InputError, OptionError
 
 BYTES_PER_VALUE: Final = 55
-"""Peak memory of a solve of pictures in memory on the CPU for each pixel, plane and layer, measured by
-mlsolve_bench.memory, rounded up."""
+"""Peak memory per pixel, plane and layer of a solve on the CPU with all pictures in memory.
+
+Measured by mlsolve_records.memory and rounded up.
+"""
 
 _UNITS: Final = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _BINARY: Final = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 _RETURNED: Final = 1 << 20
-"""Arrays from this many bytes on go back to the system when they are freed."""
+"""Arrays of this many bytes or more are returned to the operating system when they are freed."""
 
 
 def parse_memory(text: str, name: str = "memory") -> int:
-    """Return the bytes that `text` names: 4GiB, 500MB, 1.5g, 2000000. Raises OptionError for anything else."""
+    """Return the number of bytes that `text` stands for: 4GiB, 500MB, 1.5g, 2000000.
+
+    Raises OptionError, which calls it `name`, for anything else.
+    """
     words = text.strip().lower().removesuffix("b")
     digits = words.rstrip("kmgti")
     unit = words[len(digits) :]
@@ -37,7 +42,7 @@ def parse_memory(text: str, name: str = "memory") -> int:
 
 
 def in_words(size: float) -> str:
-    """Return so many bytes as people read them: 24 MiB, 1.5 GiB."""
+    """Return `size` in bytes as readable text: 24 MiB, 1.5 GiB."""
     for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
@@ -45,56 +50,57 @@ def in_words(size: float) -> str:
 
 
 def check_memory(size: tuple[int, int], layers: int, planes: int, images: int = 0) -> None:
-    """Raise InputError if solving `size` = (width, height) in memory needs more than is free.
+    """Raise InputError if solving pictures of `size` = (width, height) in memory needs more memory than is free.
 
-    images: float32 ones that arrangements hold besides. Where the system does not tell what is free, nothing is
-    checked.
+    images: how many further float32 images the arrangements hold. If the operating system does not report free
+    memory, nothing is checked.
     """
     width, height = size
     needed = width * height * planes * (BYTES_PER_VALUE * layers + 4 * images)
     free = available_memory()
     if free is not None and needed > free:
         raise InputError(
-            f"{layers} layers of {width}×{height} pixels need about {needed / 1e9:.3g} GB of memory, "
+            f"{layers} layers of {width}×{height} pixels need about {needed / 1e9:.3g} GB of memory, but only "
             f"{free / 1e9:.3g} GB are free: use a smaller size"
         )
 
 
 def available_memory() -> int | None:
-    """Return the bytes that can be had without swapping, or None where the system does not tell.
+    """Return the bytes that can be allocated without swapping, or None if that is unknown.
 
-    That is what the system has left, or less if the control groups of this process leave less, as in a container.
+    That is the memory the system has left, or less if the control groups of this process (as in a container) leave
+    less.
     """
     limit = memory_limit()
-    known = (_of_the_system("available"), None if limit is None else limit.left)
+    known = (_system_memory("available"), None if limit is None else limit.left)
     return min((size for size in known if size is not None), default=None)
 
 
 def installed_memory() -> int | None:
-    """Return the bytes of memory this machine has, or None where the system does not tell."""
-    return _of_the_system("total")
+    """Return the bytes of memory this machine has, or None if that is unknown."""
+    return _system_memory("total")
 
 
 def resident_memory() -> int | None:
-    """Return the bytes this process holds now, or None where the system does not tell."""
+    """Return the resident memory of this process in bytes, or None if that is unknown."""
     held = _kilobytes(Path("/proc/self/status"), "VmRSS:")
-    return _of_this_process("rss") if held is None else held
+    return _process_memory("rss") if held is None else held
 
 
 def peak_memory() -> int | None:
-    """Return the most bytes this process has held, or None where the system does not tell: Linux and Windows do."""
+    """Return the peak resident memory of this process in bytes, or None if unknown (known on Linux and Windows)."""
     held = _kilobytes(Path("/proc/self/status"), "VmHWM:")
-    return _of_this_process("peak_wset") if held is None else held
+    return _process_memory("peak_wset") if held is None else held
 
 
 def forget_peak() -> None:
-    """Let `peak_memory` count from here on, where the system can."""
+    """Reset the peak that `peak_memory` returns, where the operating system can do that."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def return_memory_early() -> None:
-    """Tell the C library to give freed arrays back at once, where it can be told: glibc keeps up to 32 MiB each."""
+    """Make the C library return freed arrays to the system at once, if it can: glibc keeps up to 32 MiB each."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             mallopt = ctypes.CDLL(None).mallopt
@@ -103,7 +109,7 @@ def return_memory_early() -> None:
 
 
 def trim() -> None:
-    """Give back what the C library has kept for the next allocation, where it can be told to."""
+    """Return memory that the C library has kept for later allocations to the system, if the library can."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
@@ -113,8 +119,8 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 
 
-def _of_the_system(name: str) -> int | None:
-    """Return what psutil calls `name` of the system's memory, in bytes; None where it finds nothing out."""
+def _system_memory(name: str) -> int | None:
+    """Return the field `name` of psutil's figures for the system's memory, in bytes; None if psutil fails."""
     import psutil
 
     try:
@@ -123,8 +129,8 @@ def _of_the_system(name: str) -> int | None:
         return None
 
 
-def _of_this_process(name: str) -> int | None:
-    """Return what psutil calls `name` of this process' memory, in bytes; None where it finds nothing out."""
+def _process_memory(name: str) -> int | None:
+    """Return the field `name` of psutil's figures for this process, in bytes; None if there is none."""
     import psutil
 
     try:
@@ -134,6 +140,7 @@ def _of_this_process(name: str) -> int | None:
 
 
 def _kilobytes(path: Path, name: str) -> int | None:
+    """Return the bytes that the line of `path` that begins with `name` gives in KiB; None if there is none."""
     try:
         for line in path.read_text(encoding="ascii").splitlines():
             if line.startswith(name):

@@ -1,7 +1,8 @@
 // Colour pass: the chroma of every layer compared with that of its guide.
 //
 //   gradient += weight · gradient of the weighted value by the planes, in the per-pixel measure
-//   sums      = weighted sum of (chroma - chroma of the guide)² over a block's counted pixels, in the term's quanta
+//   sums      = weighted sum of of_window · (chroma - chroma of the guide)² over a block's counted pixels, in the term's
+//               quanta
 //
 // Layout: layers, guides, gradient (layers, windows·of_window, height, pitch); pixel_weights (windows, height, pitch),
 // only read if WITH_WEIGHTS; sums (layers, windows, tiles) int64, one per block, or NONE (sum.cuh); counted (windows,
@@ -27,7 +28,7 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
         const int row = tile.row(i);
         if (row >= height || column >= width) continue;
         const size_t at = work.plane(0) + (size_t)row * pitch + column;
-        const float counts = work.weight<WITH_WEIGHTS>(row, column);
+        const float counts = of_window * work.weight<WITH_WEIGHTS>(row, column);
         const float value = counts * colour(layers + at, guides + at, gradient + at, stride, of_window, weight * counts);
         if (work.counts(row, column)) tally.add(value + COLOUR_ROUNDER, COLOUR_ROUNDER);
     }

@@ -28,17 +28,19 @@ def colour_row(
     counted: Row,
     length: int,
 ) -> float:
-    """Return the sum of squared chroma differences of a row (exact.py); add `weight` · its gradient to `gradient`.
+    """Return `planes` times the sum of squared chroma differences of a row; add `weight` · gradient to `gradient`.
 
     x, guide, gradient: the first of `planes` planes, which are `stride` float32 apart. counts, counted: (length).
+    The sum is exact (exact.py).
     """
-    result, twice, share = 0.0, weight + weight, _ONE / np.float32(planes)
+    all_planes = np.float32(planes)
+    result, twice, share = 0.0, weight + weight, _ONE / all_planes
     for at in range(0, length, LANES):
         mean = load(x, at) - load(guide, at)
         for plane in range(1, planes):
             mean = mean + (load(x, plane * stride + at) - load(guide, plane * stride + at))
         mean = share * mean
-        weights = load(counts, at)
+        weights = all_planes * load(counts, at)
         squares = weights * _ZERO
         for plane in range(planes):
             here = plane * stride + at

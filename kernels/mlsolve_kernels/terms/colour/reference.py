@@ -14,11 +14,12 @@ def chroma(image: Images) -> Array:
 
 
 def value(layer: Images, guide: Images, counts: Images) -> float:
-    """Return the weighted SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes.
+    """Return C times the weighted SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes.
 
-    layer, guide: (C, H, W), encoded transmittance. counts: weights of the pixels, (H, W) in [0, 1].
+    The factor is C because the term is a mean over pixels, and the loss divides by C·H·W. layer, guide: (C, H, W),
+    encoded transmittance. counts: weights of the pixels, (H, W) in [0, 1].
     """
-    return float((counts * (chroma(layer) - chroma(guide)) ** 2).sum())
+    return float(len(layer) * (counts * (chroma(layer) - chroma(guide)) ** 2).sum())
 
 
 def gradient(layer: Images, guide: Images, counts: Images) -> Array:
@@ -26,4 +27,4 @@ def gradient(layer: Images, guide: Images, counts: Images) -> Array:
 
     Subtracting the mean is an orthogonal projection, so the chain rule through it changes nothing.
     """
-    return np.asarray(2 * counts * (chroma(layer) - chroma(guide)))
+    return np.asarray(2 * len(layer) * counts * (chroma(layer) - chroma(guide)))

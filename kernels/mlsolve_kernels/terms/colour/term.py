@@ -7,7 +7,7 @@ from ..term import Term
 TERM: Final = Term(
     name="colour",
     acts_on="layer",
-    bits=20,  # float32 on a GPU holds the value of a pixel, which is below 4, to 2⁻²⁰
+    bits=18,  # float32 on a GPU holds the value of a pixel, which is at most 8, to 2⁻¹⁸
     reach=0,
     couples_planes=True,
     own_pass=True,

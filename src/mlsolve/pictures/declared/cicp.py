@@ -1,4 +1,4 @@
-"""Coding-independent code points (ITU-T H.273): the numbers by which PNG, AVIF and HEIC declare their colours."""
+"""Coding-independent code points (ITU-T H.273): numbers with which PNG, AVIF and HEIC declare their colours."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -31,7 +31,7 @@ EBU 3213."""
 
 
 def _with_linear_toe(alpha: float, slope: float, exponent: float, below: float) -> Curve:
-    """Return the inverse of value = α·light^exponent - (α - 1), which begins as value = slope·light."""
+    """Return the inverse of value = α·light^exponent - (α - 1), or value = slope·light for values < `below`."""
 
     def curve(values: FloatArray) -> FloatArray:
         upper = (np.maximum(values, below) + alpha - 1) / alpha
@@ -60,29 +60,28 @@ TRANSFERS: Final[dict[int, Curve]] = {
     15: _BT709,
     17: _dci,
 }
-"""TransferCharacteristics (H.273, table 3), as light for a value: BT.709, BT.601 and BT.2020 by one curve, gamma
-2.2 and 2.8, SMPTE 240M, linear, sRGB, SMPTE 428."""
+"""TransferCharacteristics (H.273, table 3), from values to light: BT.709, BT.601 and BT.2020, which share a curve,
+gamma 2.2 and 2.8, SMPTE 240M, linear, sRGB, SMPTE 428."""
 
 _HDR: Final = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True)
 class CodePoints:
-    """Colours as a file declares them by number."""
+    """The code points that a file declares."""
 
     primaries: int
     transfer: int
     full_range: bool = True
-    """False: code values run from 16 to 235, and accordingly of more bits, as in video. What decodes YCbCr has seen
-    to it already."""
+    """False: code values run from 16 to 235 (at 8 bits), as in video. Decoders expand those of YCbCr themselves."""
     bits: int = 8
-    """Of a code value."""
+    """Bits of a code value."""
 
     def space(self, grey: bool, path: object) -> ColourSpace | None:
-        """Return what code values mean; None if a number is unknown, or both are unspecified.
+        """Return the colour space; None if a code point is unknown, or if both are unspecified.
 
-        Of one that is unspecified alone, that of sRGB is assumed.
-        Raises InputError, naming `path`, for PQ and HLG, which tell of more light than a print reflects.
+        If only one is unspecified, that of sRGB is assumed. grey: whether the picture is grey. Raises InputError,
+        naming `path`, for PQ and HLG, whose highlights are brighter than any print.
         """
         refuse_hdr(self.transfer, path)
         if self.transfer == self.primaries == UNSPECIFIED:
@@ -97,15 +96,15 @@ class CodePoints:
 
 
 def refuse_hdr(transfer: int, path: object) -> None:
-    """Raise InputError, naming `path`, if a transfer characteristic is one of high dynamic range."""
+    """Raise InputError, naming `path`, if the transfer characteristic is one of high dynamic range."""
     if transfer in _HDR:
         raise InputError(
-            f"{path} is a picture of high dynamic range ({_HDR[transfer]}), which no print can show: "
-            "save it as standard range, in sRGB or Display P3"
+            f"{path} has high dynamic range ({_HDR[transfer]}), which no print can show: "
+            "save it with standard range, in sRGB or Display P3"
         )
 
 
 def _narrow(curve: Curve, bits: int) -> Curve:
-    """Return `curve` for codes of so many bits, of which 16 is black and 235 white if there are 8."""
+    """Return `curve` for code values of limited range; at 8 bits, 16 is black and 235 is white."""
     unit, highest = 2 ** (bits - 8), 2**bits - 1
     return lambda values: curve(np.clip((values * highest - 16 * unit) / (219 * unit), 0.0, 1.0))

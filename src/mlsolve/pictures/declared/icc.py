@@ -1,7 +1,7 @@
-"""ICC profiles: those made of primaries and curves are read here, to the last digit; others are left to lcms.
+"""Reads ICC profiles made of primaries and curves, exactly; all others are left to lcms.
 
-lcms would take these too, but converts 16 bits by a coarse table, which errs by up to 27 of 255 code values where
-colours are saturated (bench/LOG.md #70).
+lcms could convert these too, but it converts 16-bit codes through a coarse table, which is wrong by up to 27 of 255
+code values in saturated colours (bench/LOG.md #70).
 """
 
 import struct
@@ -14,42 +14,45 @@ from .colour_space import ColourSpace, Curve, FloatArray, Mode, power_curve
 _SPACES: Final[dict[bytes, Mode]] = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 
 _CLASSES: Final = (b"scnr", b"mntr", b"prtr", b"spac")
-"""Input, display and output devices, and colour spaces; not links, abstract profiles and names (7.2.8)."""
+"""Input, display and output devices and colour spaces, but no links, abstract profiles or named colours (7.2.8)."""
 
 _HEADER: Final = 128
-"""Bytes in front of the table of tags (ICC.1:2022, 7.2)."""
+"""Bytes before the tag table (ICC.1:2022, 7.2)."""
 
 _COLUMNS: Final = (b"rXYZ", b"gXYZ", b"bXYZ")
 _CURVES: Final = (b"rTRC", b"gTRC", b"bTRC")
 
 _TABLES: Final = (b"A2B0", b"A2B1", b"D2B0", b"D2B1")
-"""Tags that replace primaries and curves where a profile has them (ICC.1:2022, 8.10.2)."""
+"""Tags that, where present, take precedence over primaries and curves (ICC.1:2022, 8.10.2)."""
 
 
 class Profile:
-    """An ICC profile; raises ValueError or struct.error if it is none."""
+    """An ICC profile."""
 
     def __init__(self, data: bytes) -> None:
-        """Read the table of tags of `data`."""
+        """Read the tag table of `data`. Raises ValueError or struct.error if it is not a valid ICC profile."""
         if data[36:40] != b"acsp":
-            raise ValueError("no ICC profile")
+            raise ValueError("not an ICC profile")
         self.data = data
         if data[12:16] not in _CLASSES or data[20:24] not in (b"XYZ ", b"Lab "):
-            raise ValueError("a profile of no device and no colour space")
+            raise ValueError("neither a device profile nor a colour space profile")
         self.mode: Mode | None = _SPACES.get(data[16:20])
-        """The pictures it is for; None: of other colours than grey, RGB and CMYK."""
+        """Mode of the pictures it is for; None: other than grey, RGB and CMYK."""
         (count,) = struct.unpack_from(">I", data, _HEADER)
         entries = (struct.unpack_from(">4sII", data, _HEADER + 4 + 12 * number) for number in range(count))
         self._tags = {name: data[start : start + size] for name, start, size in entries}
 
     @property
     def transfer(self) -> int | None:
-        """The transfer characteristic (cicp.py) that the profile names, if it does (ICC.1:2022, 9.2.17)."""
+        """The transfer characteristic (cicp.py) that the profile declares (ICC.1:2022, 9.2.17); None if none."""
         tag = self._tags.get(b"cicp", b"")
         return tag[9] if len(tag) >= 12 else None
 
     def space(self) -> ColourSpace | None:
-        """Return the colour space by primaries and curves; None if the profile is made of tables."""
+        """Return the colour space given by primaries and curves; None if the profile is made of tables.
+
+        Raises ValueError or struct.error if the profile is invalid.
+        """
         if any(name in self._tags for name in _TABLES):
             return None
         if self.data[20:24] != b"XYZ ":
@@ -70,7 +73,7 @@ def _xyz(tag: bytes) -> FloatArray:
 
 
 def _curve(tag: bytes) -> Curve:
-    """Return a curve: a gamma, a table (10.6), or a formula (10.18); raises ValueError if it does not rise."""
+    """Return a curve: a gamma, a table (10.6) or a formula (10.18); raises ValueError if it does not rise."""
     curve = _read_curve(tag)
     with np.errstate(all="ignore"):
         light = curve(np.linspace(0, 1, 256))
@@ -95,14 +98,14 @@ def _read_curve(tag: bytes) -> Curve:
 
 
 _LEAST_CONTRAST: Final = 0.05
-"""Of a curve: how much more light the largest code value stands for than the smallest."""
+"""Minimum difference in light between the largest and the smallest code value of a curve."""
 
 _PARAMETERS: Final = (1, 3, 4, 5, 7)
-"""How many numbers each type of formula has."""
+"""Number of parameters of each type of formula."""
 
 
 def _formula(tag: bytes) -> Curve:
-    """Return (a·x + b)^g + e from d on, c·x + f below; what a type does not give follows from the others."""
+    """Return the curve (a·x + b)^g + e for x ≥ d and c·x + f below; types with fewer parameters imply the rest."""
     (kind,) = struct.unpack_from(">H", tag, 8)
     if kind >= len(_PARAMETERS):
         raise ValueError(f"a formula of type {kind}")

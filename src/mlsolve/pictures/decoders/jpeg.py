@@ -1,4 +1,4 @@
-"""The kind of a JPEG, told before it is decoded: what is not read must not be called damaged."""
+"""Determines the kind of a JPEG before decoding, so that unsupported files are not reported as damaged."""
 
 import struct
 from pathlib import Path
@@ -17,7 +17,7 @@ _FRAMES: Final = {
     0xCB: "lossless arithmetic",
     0xF7: "JPEG-LS",
 }
-"""Markers that begin a frame, and the processes they stand for (ITU-T T.81, table B.1; T.87)."""
+"""Markers that begin a frame, and the coding processes they stand for (ITU-T T.81, table B.1; T.87)."""
 
 _READ: Final = ("baseline", "extended", "progressive", "arithmetic")
 
@@ -27,21 +27,23 @@ _ALONE: Final = (0x01, *range(0xD0, 0xDA))
 
 
 def check(path: Path) -> None:
-    """Raise InputError, naming what it is, for a JPEG of more than 8 bits or of a process that is not read."""
+    """Raise InputError if the JPEG `path` has more than 8 bits or an unsupported coding process."""
     with path.open("rb") as file:
         found = _frame(file)
     if found is None:
-        return  # the decoder will say what is missing
+        return  # the decoder will report what is missing
     process, bits = found
     if process not in _READ:
         name = process if process == "JPEG-LS" else f"{process} JPEG"
-        raise InputError(f"{path} is a {name}, which is not read: save it as PNG or TIFF")
+        raise InputError(f"{path} is a {name}, which is not supported: save it as PNG or TIFF")
     if bits != 8:
-        raise InputError(f"{path} is a JPEG of {bits} bits a sample, 8 are read: save it as 16-bit PNG or TIFF")
+        raise InputError(
+            f"{path} is a JPEG with {bits} bits per sample, only 8 are supported: save it as 16-bit PNG or TIFF"
+        )
 
 
 def _frame(file: BinaryIO) -> tuple[str, int] | None:
-    """Return process and bits of a sample of the JPEG `file`; None where it ends before it tells."""
+    """Return the coding process and the bits per sample of the JPEG `file`; None if it ends before its frame."""
     at = 2
     while True:
         file.seek(at)
@@ -49,7 +51,7 @@ def _frame(file: BinaryIO) -> tuple[str, int] | None:
         if len(head) < 4 or head[0] != 0xFF:
             return None
         marker = head[1]
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # fill byte
             at += 1
         elif marker in _ALONE:
             at += 2

@@ -1,4 +1,4 @@
-"""The chunks of a PNG, walked without reading the pixels between them."""
+"""Reads the chunks of a PNG other than its pixels, which are skipped."""
 
 import io
 import struct
@@ -24,29 +24,29 @@ _ORIENTATION: Final = 0x0112
 _WANTED: Final = (b"eXIf", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"acTL")
 
 _OF_SRGB: Final = 0.45455
-"""The gAMA that stands for sRGB's curve (PNG, third edition, 11.3.2.5)."""
+"""The value of gAMA that stands for the curve of sRGB (PNG, third edition, 11.3.2.5)."""
 
 _LARGEST_PROFILE: Final = 1 << 26
-"""Bytes; deflated, a few could otherwise claim all memory."""
+"""Maximum size of a profile in bytes: a few compressed bytes could otherwise fill the memory."""
 
 
 class Facts(NamedTuple):
-    """What a PNG says of itself beside its pixels."""
+    """The metadata of a PNG."""
 
     orientation: int
-    """Of its EXIF, 1 to 8."""
+    """EXIF orientation, 1 to 8."""
     colours: bytes | ColourSpace | None
-    """A profile, or primaries and curve; None: sRGB, or nothing is said."""
+    """An ICC profile, or primaries and curve; None: sRGB, or not declared."""
     frames: int
-    """Of an animation."""
+    """Number of frames of an animation, otherwise 1."""
 
 
 def facts(path: Path, grey: bool, bits: int) -> Facts:
-    """Return what the PNG `path` says of itself; grey: whether its pixels have no colour; bits: of a code value.
+    """Return the metadata of the PNG `path`. grey: whether its pixels are grey. bits: of a code value, 8 or 16.
 
-    Decoders that go row by row see only what stands before the pixels, and libvips is silent on broken profiles.
-    Raises ValueError if the file ends within a chunk, so that a cut file is noticed before any work is done, and
-    InputError for high dynamic range.
+    It is read here because sequential decoders see only chunks before the pixels, and because libvips does not
+    report broken profiles. Raises ValueError if the file ends within a chunk, so that a truncated file is found
+    before any work is done, and InputError for high dynamic range.
     """
     found: dict[bytes, bytes] = {}
     with path.open("rb") as file:
@@ -61,24 +61,24 @@ def facts(path: Path, grey: bool, bits: int) -> Facts:
 
 
 def _colours(chunks: dict[bytes, bytes], grey: bool, bits: int, path: Path) -> bytes | ColourSpace | None:
-    """Return what the chunks say of colours, by their order of precedence (PNG, third edition, 4.3)."""
+    """Return the colours that the chunks declare, in their order of precedence (PNG, third edition, 4.3)."""
     if len(chunks.get(b"cICP", b"")) == 4:
         primaries, transfer, _, full_range = chunks[b"cICP"]
         space = CodePoints(primaries, transfer, bool(full_range), bits).space(grey, path)
         if space is not None:
             return space
         warnings.warn(
-            f"{path}: its colours are declared by unknown numbers ({primaries}, {transfer}) and passed over",
+            f"{path}: its cICP chunk has unknown code points ({primaries}, {transfer}) and is ignored",
             stacklevel=5,
         )
     if b"iCCP" in chunks:
-        # A name, a zero, the way of compression, and the profile.
+        # A name, a zero byte, the compression method, and the profile.
         deflated = chunks[b"iCCP"].partition(b"\0")[2][1:]
         try:
             profile = zlib.decompressobj().decompress(deflated, _LARGEST_PROFILE)
             Profile(profile)
         except (zlib.error, ValueError, struct.error) as error:
-            warnings.warn(f"{path}: its colour profile is passed over ({error})", stacklevel=5)
+            warnings.warn(f"{path}: its colour profile is ignored ({error})", stacklevel=5)
         else:
             return profile
     if b"sRGB" in chunks:
@@ -87,13 +87,13 @@ def _colours(chunks: dict[bytes, bytes], grey: bool, bits: int, path: Path) -> b
 
 
 def _gamma_and_primaries(chunks: dict[bytes, bytes], grey: bool) -> ColourSpace | None:
-    """Return what gAMA and cHRM say (11.3.2); None where they say nothing, or nothing that is possible."""
+    """Return the colour space of gAMA and cHRM (11.3.2); None if there are none, or if gAMA is impossible."""
     if b"gAMA" not in chunks and b"cHRM" not in chunks:
         return None
     gamma = int.from_bytes(chunks[b"gAMA"][:4], "big") / 100000 if b"gAMA" in chunks else _OF_SRGB
     if gamma == 0:
         return None
-    # Writers of sRGB give its gamma as 0.45455, or thereabouts.
+    # Programs that write sRGB give its gamma as 0.45455 or a similar value.
     curve = light_from_srgb if abs(gamma / _OF_SRGB - 1) < 0.02 else power_curve(1 / gamma)
     if grey or len(chunks.get(b"cHRM", b"")) != 32:
         return ColourSpace.grey(curve) if grey else ColourSpace.of(SRGB_PRIMARIES, curve)
@@ -105,13 +105,13 @@ def _gamma_and_primaries(chunks: dict[bytes, bytes], grey: bool) -> ColourSpace 
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
-    """Give name and length of each chunk of `file` of `size` bytes, standing at its content."""
+    """Yield the name and length of each chunk of `file`, positioned at the chunk's content. size: of the file."""
     at = len(SIGNATURE)
     while at + 8 <= size:
         file.seek(at)
         length, name = struct.unpack(">I4s", file.read(8))
         if at + 12 + length > size:
-            raise ValueError(f"the file ends within a chunk {name.decode('latin-1')}")
+            raise ValueError(f"the file ends within the chunk {name.decode('latin-1')}")
         yield name, length
         if name == b"IEND":
             return

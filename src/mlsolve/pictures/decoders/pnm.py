@@ -1,4 +1,4 @@
-"""Binary PBM, PGM and PPM: a line of text and then the pixels, of any size."""
+"""Decodes binary PBM, PGM and PPM of any size: a header in text, followed by the pixels."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _HEADER: Final = {
 
 
 def describe(path: Path) -> Stored:
-    """Return what the PBM, PGM or PPM file `path` holds; raises ValueError if its header is none."""
+    """Return the description of the PBM, PGM or PPM file `path`; raises ValueError if its header is invalid."""
     with path.open("rb") as file:
         start = file.read(4096)
     header = _HEADER[start[:2]].match(start)
@@ -36,7 +36,7 @@ def describe(path: Path) -> Stored:
     chunk_rows = rows_at_a_time(width * planes * (2 if deep else 1), 1, height)
     top_code = 65535 if deep else 255
 
-    def chunks(_: object) -> Iterator[npt.NDArray[Any]]:  # colours are never said to be other than sRGB
+    def chunks(_: object) -> Iterator[npt.NDArray[Any]]:  # these formats declare no colours, so there is no step
         with path.open("rb") as file:
             file.seek(header.end())
             for top in range(0, height, chunk_rows):

@@ -1,4 +1,4 @@
-"""A picture as its file stores it, before its colours are made sRGB: what the decoders give."""
+"""The description of a picture as its file stores it, which every decoder returns."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ..declared.colour_space import ColourSpace, Mode
 
 CHUNK: Final = 1 << 18
-"""Bytes that decoders give at a time, about: less costs time for every call, more costs memory."""
+"""Approximate bytes that decoders return at a time: less costs time for every call, more costs memory."""
 
 BANDS: Final[dict[Mode, int]] = {"L": 1, "RGB": 3, "CMYK": 4, "LAB": 3}
 """Channels of a mode without alpha."""
@@ -17,14 +17,16 @@ BANDS: Final[dict[Mode, int]] = {"L": 1, "RGB": 3, "CMYK": 4, "LAB": 3}
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds, and how to get at it.
+    """The properties of a picture file, and a function that decodes it.
 
-    size: (width, height) as stored. mode: what the first channels are; one more is alpha, if `alpha` says so.
-    colours: what the file says of them, an ICC profile or a colour space; None: nothing, or that they are sRGB.
-    frames: of an animation, of which the first is read. chunks: gives the rows from the first to the last, whenever
-    it is called, as (h, width, channels) uint8 or, for 16 bits, uint16, CIELAB as ICC profiles encode it; its
-    colours changed by a step of libvips' pipeline unless that is None. It may raise anything if the file is
-    damaged. chunk_rows: rows it gives at a time. held: bytes the decoder holds besides.
+    size: (width, height) in pixels, as stored. mode: the meaning of the channels except alpha. alpha: whether
+    another channel, the last, is alpha. bits: of a channel. orientation: EXIF orientation. colours: the ICC profile
+    or colour space that the file declares; None: it declares none, or sRGB. frames: number of frames or pages; the
+    first is read. chunk_rows: rows that `chunks` yields at a time. held: bytes that the decoder holds in addition.
+
+    chunks: called with a step of the libvips pipeline that converts the colours, or None. It yields the rows from
+    first to last as (h, width, channels) uint8 or, for 16 bits, uint16; CIELAB is encoded as in ICC profiles. It
+    starts over at every call, and may raise any exception if the file is damaged.
     """
 
     size: tuple[int, int]
@@ -40,5 +42,5 @@ class Stored:
 
 
 def rows_at_a_time(row_bytes: int, step: int, height: int) -> int:
-    """Return how many rows to decode at a time: a multiple of `step`, CHUNK bytes or little more, or all."""
+    """Return how many rows to decode at a time: a multiple of `step` with about CHUNK bytes, or all rows."""
     return min(max(1, CHUNK // (row_bytes * step)) * step, max(height, 1))

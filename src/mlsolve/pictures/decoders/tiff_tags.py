@@ -1,4 +1,4 @@
-"""The directory of a TIFF, read without its pixels: what libvips does not tell of."""
+"""Reads the directory of a TIFF, without its pixels, for the tags that libvips does not report."""
 
 import struct
 from collections.abc import Iterator
@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 _SHORT: Final = 3
 _TYPES: Final = {_SHORT: "u2", 4: "u4", 16: "u8"}
-"""Types of the values that are wanted (TIFF 6.0, section 2): SHORT, LONG and BigTIFF's LONG8."""
-
+"""Types of values that are read (TIFF 6.0, section 2): SHORT, LONG and BigTIFF's LONG8."""
 
 _MOST_TAGS: Final = 65535
-"""What a TIFF can count; BigTIFF could count more."""
+"""Maximum number of tags in a TIFF. A BigTIFF could have more, but a larger number is taken for damage."""
 
 
 class Entry(NamedTuple):
@@ -24,13 +23,13 @@ class Entry(NamedTuple):
     kind: int
     """Type of its values."""
     items: int
-    """How many it has."""
+    """Number of values."""
     at: int
-    """Where in the file its values are, or where it says where they are."""
+    """Offset in the file of its values, or, if they do not fit into the entry, of their offset."""
 
 
 class Layout(NamedTuple):
-    """How the numbers of a TIFF are stored: formats of struct for places in the file and for the number of tags."""
+    """Byte order, and the `struct` formats of offsets in the file and of the number of tags."""
 
     order: str
     place: str
@@ -38,9 +37,10 @@ class Layout(NamedTuple):
 
 
 def read(path: Path, wanted: tuple[int, ...]) -> dict[int, npt.NDArray[np.uint64]]:
-    """Return those of the tags `wanted` that the first directory of the TIFF or BigTIFF `path` has.
+    """Return the values of the tags `wanted` in the first directory of the TIFF or BigTIFF `path`, by tag.
 
-    Tags of other types than whole numbers are left out. Raises ValueError or struct.error where the file ends.
+    Tags that are missing or are not unsigned integers are left out. Raises ValueError or struct.error if the file
+    is truncated.
     """
     found = {}
     size = path.stat().st_size
@@ -61,9 +61,9 @@ def read(path: Path, wanted: tuple[int, ...]) -> dict[int, npt.NDArray[np.uint64
 
 
 def place_of(path: Path, tag: int) -> tuple[int, str]:
-    """Return where in the TIFF `path` the first value of `tag`, a SHORT, is, and its format as struct has it.
+    """Return the offset in the TIFF `path` of the value of `tag`, a single SHORT, and its `struct` format.
 
-    Raises ValueError if there is none, or struct.error where the file ends.
+    Raises ValueError if there is no such tag, struct.error if the file is truncated.
     """
     with path.open("rb") as file:
         layout = _layout(file)
@@ -74,7 +74,7 @@ def place_of(path: Path, tag: int) -> tuple[int, str]:
 
 
 def _layout(file: BinaryIO) -> Layout:
-    """Return how the numbers of `file` lie; BigTIFF has longer ones."""
+    """Return the layout of `file`, which differs between TIFF and BigTIFF."""
     file.seek(0)
     head = file.read(4)
     order = "<" if head[:2] == b"II" else ">"
@@ -83,7 +83,7 @@ def _layout(file: BinaryIO) -> Layout:
 
 
 def _entries(file: BinaryIO, layout: Layout) -> Iterator[Entry]:
-    """Give the tags of the first directory."""
+    """Yield the entries of the first directory."""
     room = struct.calcsize(layout.place)
     file.seek(8 if room == 8 else 4)
     (start,) = struct.unpack(layout.place, file.read(room))

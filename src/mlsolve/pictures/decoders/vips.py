@@ -1,8 +1,8 @@
-"""Decoding through libvips, which takes a file of any size in rows.
+"""Decodes files of any size row by row with libvips.
 
-Its own buffers are kept small: no cache of operations, one thread, and rows asked for in the steps in which its
-decoders make them. What a decoder made ahead is lost after each request, and those of PNG, JPEG and
-strips cannot go back, so a request that ends within a step would fail.
+Its buffers are kept small: no operation cache, one thread, and requests of as many rows as its decoders produce in
+a step. libvips drops rows that were decoded in advance after each request, and the decoders of PNG, JPEG and TIFF
+strips cannot go back. So a request must not end within a step.
 """
 
 import math
@@ -21,10 +21,10 @@ from . import tiff_tags
 from .stored import BANDS, Stored, rows_at_a_time
 
 STEP: Final = 16
-"""Rows that libvips' sequential decoders make at a time."""
+"""Rows that the sequential decoders of libvips produce in a step."""
 
 LARGEST_STRIP: Final = 128
-"""Rows of a TIFF strip up to which libvips decodes it whole; larger ones it takes row by row, if it can."""
+"""TIFF strips of up to this many rows are decoded by libvips as a whole, larger ones row by row if possible."""
 
 _MODES: Final[dict[str, Mode]] = {
     "b-w": "L",
@@ -48,13 +48,13 @@ KINDS: Final = tuple(_LOADERS)
 """Formats that libvips decodes."""
 
 _WITHOUT_LIMITS: Final = ("PNG", "JPEG", "TIFF", "AVIF")
-"""Formats for which libvips has limits, made for servers; prints of any size are welcome here."""
+"""Formats for which libvips has size limits, meant for servers, which are lifted for prints."""
 
 _TYPES: Final = {"float": "F", "double": "F", "int": "I", "uint": "I"}
-"""How messages call what is neither uchar nor ushort."""
+"""Names in error messages of libvips' pixel types other than uchar and ushort."""
 
 _FORMATS: Final = {"uint8": "uchar", "uint16": "ushort", "float32": "float", "float64": "double"}
-"""What libvips calls the types of NumPy."""
+"""libvips' names of NumPy's types."""
 
 _EXTRA_SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _TILE_HEIGHT = 338, 278, 279, 323
 _PHOTOMETRIC, _PLANAR, _COMPRESSION = 262, 284, 259
@@ -77,16 +77,17 @@ _YCBCR, _CIELAB, _ICCLAB = 6, 8, 9
 
 
 def describe(path: Path, kind: str) -> Stored:
-    """Return what the file `path` of one of KINDS holds; only its header is read.
+    """Return the description of the file `path`; only its header is read. kind: one of KINDS.
 
-    Raises InputError for pixels that are neither 8 nor 16 bits, and whatever libvips and Pillow raise.
+    Raises InputError for pixels that are neither 8 nor 16 bits; exceptions of libvips, and ValueError or
+    struct.error for a damaged TIFF directory, are passed on.
     """
     tags = tiff_tags.read(path, _WANTED) if kind == "TIFF" else {}
     image = _open(path, kind, tags)
     width, height = image.width, image.height
     if image.format not in ("uchar", "ushort"):
         name = _TYPES.get(image.format, image.format)
-        raise InputError(f"{path} holds pixels of type {name}: save it as 8- or 16-bit PNG or TIFF")
+        raise InputError(f"{path} has pixels of type {name}: save it as 8- or 16-bit PNG or TIFF")
     bits: Literal[8, 16] = 16 if image.format == "ushort" else 8
     mode = _MODES.get(image.interpretation, "RGB" if image.bands >= 3 else "L")
     alpha = _alpha(image.bands - BANDS[mode], tags)
@@ -99,7 +100,7 @@ def describe(path: Path, kind: str) -> Stored:
         source = _open(path, kind, tags)
         if channels < source.bands:
             source = source.extract_band(0, n=channels)
-        return chunks_of(through(step, source, BANDS[mode]), chunk_rows)
+        return chunks_of(converted(step, source, BANDS[mode]), chunk_rows)
 
     return Stored(
         size=(width, height),
@@ -116,17 +117,17 @@ def describe(path: Path, kind: str) -> Stored:
 
 
 def chunks_of(image: Any, rows: int) -> Iterator[npt.NDArray[Any]]:
-    """Give the pixels of a pyvips.Image of 8 or 16 bits from the top, `rows` rows at a time, (h, width, bands)."""
+    """Yield the pixels of a pyvips.Image from the top, `rows` rows at a time, (h, width, bands) uint8 or uint16."""
     values = np.uint16 if image.format == "ushort" else np.uint8
     for top in range(0, image.height, rows):
         part = image.crop(0, top, image.width, min(rows, image.height - top))
         yield np.frombuffer(part.write_to_memory(), values).reshape(-1, image.width, image.bands)
 
 
-def through(step: Callable[[Any], Any] | None, image: Any, bands: int) -> Any:
-    """Return `image` with its first `bands` bands changed by `step` to 16 bits, the one behind them, alpha, kept.
+def converted(step: Callable[[Any], Any] | None, image: Any, bands: int) -> Any:
+    """Return `image` with its first `bands` bands converted by `step`, and alpha, the band after them, in 16 bits.
 
-    Without a step it is the image itself.
+    step: converts a pyvips.Image to 16-bit sRGB; None: return the image unchanged.
     """
     if step is None:
         return image
@@ -138,16 +139,16 @@ def through(step: Callable[[Any], Any] | None, image: Any, bands: int) -> Any:
 
 
 def image_of(array: npt.NDArray[Any]) -> Any:
-    """Return a pyvips.Image of `array`, (h, w, bands) or (h, w)."""
+    """Return `array`, (h, w, bands) or (h, w) uint8, uint16, float32 or float64, as a pyvips.Image."""
     height, width, *bands = array.shape
     format_ = _FORMATS[array.dtype.name]
     return pyvips().Image.new_from_memory(np.ascontiguousarray(array).data, width, height, *bands or [1], format_)
 
 
 def _open(path: Path, kind: str, tags: Tags) -> Any:
-    """Return the pyvips.Image of `path`; L*a*b* in the codes of profiles, whichever way a file encodes it.
+    """Return the pyvips.Image of `path`; L*a*b* is encoded as in ICC profiles, however the file encodes it.
 
-    Of a tile that is cut off or damaged libvips makes black ones, unless warnings count.
+    For tiled TIFF warnings count as errors, because libvips only warns of a damaged tile and makes it black.
     """
     options: dict[str, Any] = {"access": "sequential", "fail_on": "warning" if _TILE_HEIGHT in tags else "error"}
     if kind in _WITHOUT_LIMITS:
@@ -156,17 +157,17 @@ def _open(path: Path, kind: str, tags: Tags) -> Any:
         return _signed_lab(path, options)
     image = pyvips().Operation.call(_LOADERS[kind], str(path), **options)
     if kind == "AVIF":
-        return filled_up(image, _field(image, "bits-per-sample", 16))
+        return scaled_to_white(image, _field(image, "bits-per-sample", 16))
     if _first(tags, _PHOTOMETRIC, 0) == _ICCLAB and image.bands >= 3:
         return image.copy(interpretation="lab")
     return image
 
 
 def _signed_lab(path: Path, options: dict[str, Any]) -> Any:
-    """Return the L*a*b* of a TIFF whose a* and b* are signed, as profiles encode it.
+    """Return the L*a*b* of a TIFF whose a* and b* are signed, encoded as in ICC profiles.
 
-    libvips cannot open it in 8 bits and misreads some of 16, but opens the same file if that is said to be of the
-    other kind of L*a*b*, in memory.
+    libvips cannot open such a file of 8 bits, and misreads some of 16 bits. But it opens a copy in memory whose tag
+    is changed to the other kind of L*a*b*.
     """
     at, layout = tiff_tags.place_of(path, _PHOTOMETRIC)
     content = bytearray(path.read_bytes())
@@ -175,13 +176,16 @@ def _signed_lab(path: Path, options: dict[str, Any]) -> Any:
     deep, more = image.format == "ushort", image.bands - 3
     signs = 32768 if deep else 128
     codes = image ^ [0, signs, signs, *more * [0]]
-    if deep:  # 65535 is the L* of white here
+    if deep:  # here the L* of white is 65535
         codes = (codes * [65280 / 65535, 1, 1, *more * [1]] + [0.5, 0, 0, *more * [0]]).cast("ushort")
     return codes.copy(interpretation="lab")
 
 
-def filled_up(image: Any, bits: int) -> Any:
-    """Return an image of 16 bits, of which the upper `bits` are filled, with white at 65535; one of 8 as it is."""
+def scaled_to_white(image: Any, bits: int) -> Any:
+    """Return a 16-bit `image`, of which only the upper `bits` are used, scaled so that white is 65535.
+
+    An 8-bit image, or one that uses all 16 bits, is returned unchanged.
+    """
     if image.format != "ushort" or bits >= 16:
         return image
     highest = (1 << 16) - (1 << 16 - bits)
@@ -189,9 +193,9 @@ def filled_up(image: Any, bits: int) -> Any:
 
 
 def pyvips() -> Any:
-    """Return the module, loaded when the first file is opened and told to hold little."""
+    """Return the module pyvips, which is loaded on first use and set up to use little memory."""
     before = os.environ.get("VIPS_CONCURRENCY")
-    # Buffers grow with the threads, which are counted when the library starts.
+    # Buffers grow with the number of threads, which is fixed when the library is loaded.
     os.environ["VIPS_CONCURRENCY"] = "1"
     try:
         import pyvips as module
@@ -209,17 +213,17 @@ def _field(image: Any, name: str, default: Any) -> Any:
 
 
 def _alpha(extra: int, tags: Tags) -> bool:
-    """Return whether the first of `extra` channels beyond the colours is alpha."""
+    """Return whether the first of `extra` channels in addition to the colours is alpha."""
     if extra < 1:
         return False
-    # Unless a TIFF says otherwise (0: something else), of a channel too many everybody makes alpha. Colours that
-    # are multiplied by it (1) libvips divides again.
-    told = tags.get(_EXTRA_SAMPLES)
-    return told is None or not len(told) or bool(told[0])
+    # By convention an extra channel is alpha, unless a TIFF declares it as something else (0). If colours are
+    # premultiplied by alpha (1), libvips divides them again.
+    declared = tags.get(_EXTRA_SAMPLES)
+    return declared is None or not len(declared) or bool(declared[0])
 
 
 def _step(tags: Tags, height: int) -> int:
-    """Return the rows that libvips decodes at a time from a TIFF: a row of tiles, a strip, or STEP."""
+    """Return how many rows libvips decodes in a step from a TIFF: a row of tiles, a strip, or STEP."""
     if _TILE_HEIGHT in tags:
         return _first(tags, _TILE_HEIGHT, STEP)
     strip = max(1, min(_first(tags, _ROWS_PER_STRIP, height), height))
@@ -235,16 +239,16 @@ def _first(tags: Tags, tag: int, default: int) -> int:
 
 
 def _held(path: Path, image: Any, kind: str, tags: Tags, row_bytes: int, step: int, chunk_rows: int) -> int:
-    """Return the bytes that libvips and the library of the format hold, at most: measured, and rounded up."""
+    """Return the peak memory in bytes of libvips and the format's library, measured and rounded up."""
     whole = row_bytes * int(image.height)
     if kind in ("WEBP", "GIF", "AVIF"):
         return (16 if kind == "AVIF" else 8) * int(image.width) * int(image.height)
     steps = 6 if _TILE_HEIGHT in tags else 40 if kind == "JPEG" else 12
     buffers = steps * step * row_bytes + 2 * chunk_rows * row_bytes
     if kind == "TIFF":
-        if _first(tags, _PHOTOMETRIC, 0) == _CIELAB:  # read as a whole, and copied by libvips
+        if _first(tags, _PHOTOMETRIC, 0) == _CIELAB:  # the file is in memory, and libvips copies it
             buffers += 2 * path.stat().st_size
-        # A compressed strip is fetched as a whole, however large.
+        # A compressed strip is read as a whole, however large.
         compressed = _first(tags, _COMPRESSION, 1) != 1
         return buffers + (int(tags[_STRIP_BYTES].max()) if compressed and _STRIP_BYTES in tags else 0)
     if _field(image, "interlaced", 0):

@@ -1,4 +1,4 @@
-"""PNG and TIFF writers that take rows in any portions and produce the same bytes however the rows come.
+"""PNG and TIFF writers. The bytes they write do not depend on how many rows are passed at a time.
 
-Knows nothing of where rows come from. Called through `pictures.picture_files`.
+Knows nothing about where rows come from. Called through `pictures.picture_files`.
 """

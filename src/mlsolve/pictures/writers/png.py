@@ -12,28 +12,28 @@ from .rows import RowWriter
 
 _LEVEL: Final = 3
 _STRATEGY: Final = zlib.Z_RLE
-"""Layers are all but noise, where zlib looks for repetitions in vain: this way files are smaller, and written
-in half the time."""
+"""Layers resemble noise, in which zlib finds no repetitions: with run lengths only, files are smaller, and are
+written in half the time."""
 
 _MEMORY: Final = 9
 
 _PAETH: Final = 4
-"""The filter of every row: on layers, photographs and drawings alike none of the others, nor the best of them
-row by row, makes files smaller by more than 0.2 %, and those without it are larger by 4 to 19 %."""
+"""The filter of every row. On layers, photographs and drawings, no other filter, nor the best filter for each row,
+makes files smaller by more than 0.2 %; without a filter they are 4 to 19 % larger."""
 
 _BLOCK_BYTES: Final = 1 << 16
-"""Bytes filtered at a time, in a dozen arrays of twice the size: they stay in the cache."""
+"""Bytes filtered at a time, with a dozen temporary arrays of twice this size, so that they stay in the cache."""
 
 _CHUNK_BYTES: Final = 1 << 20
-"""Bytes of a chunk of pixels, but for the last."""
+"""Bytes of a chunk of pixels, except the last one."""
 
 _PERCEPTUAL: Final = b"\0"
 
 
 class PngWriter(RowWriter):
-    """A PNG that says it is sRGB; memory is some dozen rows, or a few MB for small ones.
+    """A PNG that is tagged as sRGB. Takes the memory of a few dozen rows, or a few MB if rows are short.
 
-    The same picture gives the same bytes, in whatever portions its rows come.
+    The same picture gives the same bytes, however many rows are passed at a time.
     """
 
     def _block_rows(self) -> int:
@@ -74,12 +74,12 @@ def _write_chunk(file: BinaryIO, name: bytes, content: bytes | bytearray) -> Non
 
 
 def _filtered(codes: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8], pixel: int) -> npt.NDArray[np.uint8]:
-    """Return `codes` (h, bytes) as (h, 1 + bytes) uint8: Paeth's filter and its number in front of every row.
+    """Return `codes` (h, bytes) uint8 with Paeth's filter, (h, 1 + bytes) uint8; a row begins with the filter type.
 
-    before: (bytes,) the row above the first. pixel: bytes of a pixel.
+    before: (bytes,) the row above the first. pixel: bytes per pixel.
     """
     rows, length = codes.shape
-    # The rows with the one above, and a pixel of zeros to the left.
+    # All rows and the one above them, with a pixel of zeros to the left.
     padded = np.zeros((rows + 1, pixel + length), np.int16)
     padded[0, pixel:] = before
     padded[1:, pixel:] = codes

@@ -1,4 +1,4 @@
-"""What writers of pictures share: rows come in any portions and are encoded in portions of their own."""
+"""The base class of picture writers: takes any number of rows at a time, and encodes them in blocks of its own."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -12,22 +12,22 @@ from ...errors import OutputError
 from ...system.files import Partial, refusals
 
 LARGEST_SIDE: Final = 2**31 - 1
-"""Pixels of a side: what PNG allows, and signed numbers in decoders of TIFF."""
-
+"""Maximum side in pixels: the limit of PNG, and of TIFF decoders that use signed numbers."""
 
 _Writer = TypeVar("_Writer", bound="RowWriter")
 
 
 class RowWriter(ABC):
-    """A picture file that is written from the top, whole or not at all.
+    """A picture file that is written from the top, completely or not at all.
 
-    size: (width, height). planes: 1 grey or 3 sRGB. bits: 8 or 16. dpi: pixels per inch on paper, if that is
-    known. Used in a `with` statement: at its end, when all rows have come, the file gets its name; after an
-    error of any kind it is gone. Raises OutputError, in one line, if the file cannot be written.
+    size: (width, height) in pixels. planes: 1 for grey, 3 for sRGB. bits: 8 or 16. dpi: pixels per inch on paper;
+    None: unknown. To be used in a `with` statement: at its end, when all rows are written, the file gets its name;
+    after an error it is removed. Raises OutputError if the file cannot be written, and ValueError for other
+    arguments, or for too few or too many rows.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], planes: int, bits: int, dpi: float | None = None) -> None:
-        """Take note; nothing is written before the `with` statement begins."""
+        """Check the arguments. Nothing is written before the `with` statement begins."""
         if not all(1 <= side <= LARGEST_SIDE for side in size):
             raise OutputError(f"{path} would be {size[0]}×{size[1]} pixels: a side may be 1 to {LARGEST_SIDE}")
         if planes not in (1, 3):
@@ -42,11 +42,11 @@ class RowWriter(ABC):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of pixels."""
+        """Bytes per row of pixels."""
         return self.size[0] * self.planes * self.bits // 8
 
     def __enter__(self: _Writer) -> _Writer:
-        """Begin the file, under a partial name."""
+        """Open the file under a temporary name."""
         with refusals(self.path):
             self._partial = Partial(self.path)
             try:
@@ -60,7 +60,7 @@ class RowWriter(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        """Give the file its name, or remove it."""
+        """Give the file its name, or remove it after an error."""
         try:
             if kind is None:
                 self._finish()
@@ -70,14 +70,14 @@ class RowWriter(ABC):
         return False
 
     def write(self, rows: npt.NDArray[Any]) -> None:
-        """Take the next rows, (h, width, planes) uint8 or uint16 sRGB code values, as `bits` says."""
+        """Write the next rows, (h, width, planes) sRGB code values, uint8 or uint16 according to `bits`."""
         wanted = np.uint8 if self.bits == 8 else np.uint16
         if rows.ndim != 3 or rows.shape[1:] != (self.size[0], self.planes) or rows.dtype != wanted:
             raise ValueError(
                 f"rows is {rows.shape} {rows.dtype}: give (h, {self.size[0]}, {self.planes}) {np.dtype(wanted)}"
             )
         if self._done + self._filled + len(rows) > self.size[1]:
-            raise ValueError(f"rows go beyond the last of {self.size[1]}: give no more than these")
+            raise ValueError(f"rows exceed the height of {self.size[1]}: give no more than that")
         with refusals(self.path):
             start = 0
             while start < len(rows):
@@ -102,7 +102,7 @@ class RowWriter(ABC):
         with refusals(self.path):
             self._flush()
             if self._done < self.size[1]:
-                raise ValueError(f"{self._done} of {self.size[1]} rows were written to {self.path}: give all")
+                raise ValueError(f"only {self._done} of {self.size[1]} rows were written to {self.path}: give all")
             self._end(self._partial.file)
             self._partial.keep()
 
@@ -112,15 +112,15 @@ class RowWriter(ABC):
 
     @abstractmethod
     def _begin(self, file: BinaryIO) -> None:
-        """Write what stands before the pixels."""
+        """Write the part of the file before the pixels."""
 
     @abstractmethod
     def _encode(self, file: BinaryIO, block: npt.NDArray[Any]) -> None:
-        """Write the next rows: as many as `_block_rows` says, but for the last ones."""
+        """Write the next `_block_rows()` rows, or fewer at the end."""
 
     @abstractmethod
     def _end(self, file: BinaryIO) -> None:
-        """Write what stands behind the pixels."""
+        """Write the part of the file after the pixels."""
 
     def _release(self) -> None:  # noqa: B027
-        """Let go of what encoding needed."""
+        """Release the resources of encoding."""

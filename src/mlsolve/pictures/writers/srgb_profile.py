@@ -1,4 +1,4 @@
-"""The sRGB profile that written files carry: the same bytes every time."""
+"""The sRGB profiles that are embedded in written files; they are the same bytes every time."""
 
 import struct
 from functools import cache
@@ -9,15 +9,15 @@ from PIL import ImageCms
 _DATE: Final = slice(24, 36)
 _NUMBER: Final = slice(84, 100)
 _SIGNED: Final = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
-"""Header fields (ICC.1, 7.2): the date of creation, which would change from day to day, the number calculated from
-all the rest, for which zeros stand where it was not calculated; the date we give instead."""
+"""Header fields (ICC.1, 7.2): the date of creation, which would change from day to day; the profile ID, a checksum
+that may be zero; and the fixed date that is written instead."""
 
 _TAG_TABLE: Final = 128
 
 
 @cache
 def srgb_profile() -> bytes:
-    """Return an ICC profile of sRGB for colour pictures."""
+    """Return the ICC profile of sRGB, for colour pictures."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     data[_DATE], data[_NUMBER] = _SIGNED, bytes(16)
     return bytes(data)
@@ -25,7 +25,7 @@ def srgb_profile() -> bytes:
 
 @cache
 def grey_profile() -> bytes:
-    """Return an ICC profile for grey pictures whose codes mean the light that they mean in sRGB."""
+    """Return an ICC profile for grey pictures, with the curve of sRGB."""
     colour = srgb_profile()
     (count,) = struct.unpack_from(">I", colour, _TAG_TABLE)
     tags = {}

@@ -1,4 +1,4 @@
-"""TIFF in tiles, written a row of tiles at a time (TIFF 6.0; BigTIFF where 32-bit offsets might not do)."""
+"""Writes tiled TIFF, a row of tiles at a time (TIFF 6.0, or BigTIFF if 32-bit offsets might not suffice)."""
 
 import struct
 import zlib
@@ -16,7 +16,7 @@ from .srgb_profile import grey_profile, srgb_profile
 TILE: Final = 256
 
 _BIG: Final = 2**31
-"""Bytes of pixels from which the file is a BigTIFF: half of what offsets reach, for deflate may add to noise."""
+"""Files with more bytes of pixels are BigTIFF. It is half the range of offsets: deflate may expand noise."""
 
 _LEVEL: Final = 3
 _MEMORY: Final = 9
@@ -24,15 +24,15 @@ _WORKERS: Final = 8
 
 _SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 3, 4, 5, 7, 16
 _LAYOUT: Final = {_SHORT: "<u2", _LONG: "<u4", _RATIONAL: "<u4", _UNDEFINED: "u1", _LONG8: "<u8"}
-"""Types of values in a directory (TIFF 6.0, section 2), and how NumPy calls them."""
+"""Types of values in a directory (TIFF 6.0, section 2), and their names in NumPy."""
 
 _DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
 
 
 class TiffWriter(RowWriter):
-    """A TIFF of deflated tiles with its sRGB profile; memory is three rows of tiles at most.
+    """A TIFF of deflated tiles with an sRGB profile. Takes the memory of at most three rows of tiles.
 
-    The same picture gives the same bytes, in whatever portions its rows come.
+    The same picture gives the same bytes, however many rows are passed at a time.
     """
 
     def _block_rows(self) -> int:
@@ -41,10 +41,10 @@ class TiffWriter(RowWriter):
     def _begin(self, file: BinaryIO) -> None:
         self._big = self.row_bytes * self.size[1] > _BIG
         self._offsets, self._lengths = array("Q"), array("Q")
-        from mlsolve_kernels.threads import available_cores  # here, for it loads the compiler
+        from mlsolve_kernels.threads import available_cores  # imported late, because it loads the compiler
 
         self._pool = ThreadPoolExecutor(min(available_cores(), _WORKERS))
-        # The place of the directory is filled in at the end.
+        # The offset of the directory is filled in at the end.
         file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) if self._big else struct.pack("<2sHI", b"II", 42, 0))
 
     def _encode(self, file: BinaryIO, block: npt.NDArray[Any]) -> None:
@@ -79,7 +79,7 @@ class TiffWriter(RowWriter):
         self._write_directory(file, sorted(tags, key=lambda tag: tag[0]))
 
     def _write_directory(self, file: BinaryIO, tags: list[tuple[int, int, Any]]) -> None:
-        """Write values that have no room in the directory, the directory, and its place into the header."""
+        """Write values that do not fit into the directory, then the directory, then its offset into the header."""
         field, count = ("<Q", "<Q") if self._big else ("<I", "<H")
         room = struct.calcsize(field)
         entries = b""
@@ -101,16 +101,16 @@ class TiffWriter(RowWriter):
 
 
 def _aligned(file: BinaryIO) -> int:
-    """Return where `file` stands after zeros up to a multiple of eight bytes."""
+    """Pad `file` with zeros to a multiple of eight bytes; return its position."""
     file.write(bytes(-file.tell() % 8))
     return file.tell()
 
 
 def _deflated(part: npt.NDArray[Any]) -> bytes:
-    """Return a tile of `part` (h, w, planes), filled up with its border: differences, deflated."""
+    """Return `part` (h, w, planes) as a tile: padded by repeating its border, differenced along rows, deflated."""
     rows, columns = part.shape[:2]
     tile = np.pad(part, ((0, TILE - rows), (0, TILE - columns), (0, 0)), mode="edge")
-    # Differences wrap around, as they do when they are summed up again.
+    # Differences wrap around, and so does the sum when they are decoded.
     tile[:, 1:] -= tile[:, :-1].copy()
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, zlib.Z_RLE)
     return deflate.compress(tile.astype(tile.dtype.newbyteorder("<"), copy=False).data) + deflate.flush()

@@ -17,6 +17,7 @@ import mlsolve
 from mlsolve import Options, Step
 from mlsolve.run import solver
 from mlsolve.solving.spec import BETAS
+from mlsolve_bench.problem import EXPOSURE, LAYERS, PLANES, RATE, Problem
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
 from mlsolve_kernels.iteration.objective import Objective, Shape, Sums, Terms
 from mlsolve_kernels.placement.frames import WHOLE, Frame
@@ -24,7 +25,7 @@ from mlsolve_kernels.placement.move import Moves
 from mlsolve_kernels.region import Region
 
 from .opponents import OURS, workspace
-from .problem import EXPOSURE, LAYERS, PLANES, RATE, Problem, cat, pictures
+from .pictures import cat, pictures
 
 FloatArray = npt.NDArray[np.float32]
 

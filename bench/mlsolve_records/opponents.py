@@ -11,16 +11,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve.solving.backends import Backend, CpuBackend, CudaBackend, fill
+from mlsolve.solving.backends import Backend, CpuBackend, CudaBackend
+from mlsolve_bench.pair import DESCRIBED as DESCRIBED
+from mlsolve_bench.pair import OURS as OURS
+from mlsolve_bench.pair import our_workspace
+from mlsolve_bench.problem import RATE, Problem, noise
 from mlsolve_kernels.iteration import reference
-from mlsolve_kernels.iteration.objective import Shape
 
-from .problem import RATE, Problem, noise
 from .published_reference import published_loss
 
-OURS: Final = "mlsolve"
 PUBLISHED: Final = "torch as published"
-DESCRIBED: Final = "torch as described"
 COMPILED: Final = "torch compiled"
 STRONGEST: Final = "torch strongest"
 NAMES: Final = (OURS, PUBLISHED, DESCRIBED, COMPILED, STRONGEST)
@@ -62,7 +62,7 @@ def missing(device: str = "cpu") -> dict[str, str]:
 
     if device == "cuda" and not torch.cuda.is_available():
         return dict.fromkeys(torch_names, "torch finds no CUDA device: install a build of torch for CUDA")
-    from .torch_settings import why_not_compiled
+    from mlsolve_bench.torch_settings import why_not_compiled
 
     reason = why_not_compiled(device)
     without = {} if reason is None else dict.fromkeys((COMPILED, STRONGEST), reason)
@@ -100,14 +100,12 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
         on_gpu = device == "cuda"
         backend: Backend
         backend = CudaBackend(problem.betas, graphs=name == GRAPH) if on_gpu else CpuBackend(threads, problem.betas)
-        ours = backend.workspace(Shape(*problem.guides.shape), problem.objective, problem.bounds)
-        fill(ours, problem.target, problem.guides, problem.guides)
-        return ours
+        return our_workspace(problem, backend)
     if name == STRONGEST:
         from .torch_strongest import Strongest
 
         return Strongest(problem, threads, device)
-    from .torch_baselines import AsDescribed, AsPublished, Compiled
+    from mlsolve_bench.torch_baselines import AsDescribed, AsPublished, Compiled
 
     if name == FUSED:
         from .torch_fused import WithFusedSsim

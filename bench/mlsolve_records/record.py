@@ -1,4 +1,4 @@
-"""Runs every bench on this machine and records the figures: python -m mlsolve_bench.record.
+"""Runs every bench on this machine and records the figures: python -m mlsolve_records.record.
 
     --quick          small sizes and few turns, a look whether all works; some two minutes
     --only SECTION   measure one section anew and leave the rest of the file as it is
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlsolve.errors import MlsolveError
+from mlsolve_bench.problem import noise
+from mlsolve_bench.turns import median_ratio, take_turns
 from mlsolve_kernels.threads import available_cores
 
 from . import floor, machine, memory, opponents, quality
 from .opponents import COMPILED, DESCRIBED, OURS, PUBLISHED, STRONGEST
-from .problem import noise
-from .turns import median_ratio, take_turns
 
 RESULTS: Final = Path(__file__).parents[1] / "results"
 
@@ -181,7 +181,7 @@ def write(path: Path, results: dict[str, Any]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Read the command line and record."""
-    parser = argparse.ArgumentParser("python -m mlsolve_bench.record", description="Run every bench, record it.")
+    parser = argparse.ArgumentParser("python -m mlsolve_records.record", description="Run every bench, record it.")
     parser.add_argument("--quick", action="store_true", help="small sizes and few turns")
     parser.add_argument("--only", choices=list(SECTIONS), help="measure one section anew")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
@@ -190,7 +190,7 @@ def main(arguments: list[str]) -> None:
     try:
         _say(f"written: {record(chosen.results, names, chosen.quick)}")
     except MlsolveError as error:
-        print(f"mlsolve_bench: error: {error}", file=sys.stderr)
+        print(f"mlsolve_records: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -6,7 +6,7 @@ Window, constants and padding are those of docs/maths.md §3. It differentiates 
 import torch
 from fused_ssim import fused_ssim
 
-from .torch_baselines import AsDescribed
+from mlsolve_bench.torch_baselines import AsDescribed
 
 
 class WithFusedSsim(AsDescribed):

@@ -16,12 +16,11 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import pad
 
+from mlsolve_bench.problem import Problem
+from mlsolve_bench.torch_baselines import read_together
+from mlsolve_bench.torch_settings import batch_on, use_threads
 from mlsolve_kernels.iteration.objective import Terms
 from mlsolve_kernels.window import C1, C2, RADIUS, REACH, SIZE, taps
-
-from .problem import Problem
-from .torch_baselines import read_together
-from .torch_settings import batch_on, use_threads
 
 FloatArray = npt.NDArray[np.float32]
 

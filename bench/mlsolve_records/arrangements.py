@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mlsolve_bench.problem import LAYERS, OBJECTIVE, Problem
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
 from mlsolve_kernels.iteration.objective import Objective, Shape
 from mlsolve_kernels.placement.move import Moves, move_of
-
-from .problem import LAYERS, OBJECTIVE, Problem
 
 
 def arrangements(side: int) -> dict[str, tuple[Objective, Moves]]:

@@ -1,4 +1,4 @@
-"""Loss against iterations: python -m mlsolve_bench.convergence attempts|budget|curves|chart
+"""Loss against iterations: python -m mlsolve_records.convergence attempts|budget|curves|chart
 
     attempts   every recipe of convergence_recipes.py, one line for each problem
     budget     the finalists with few and with many iterations: what is reached in the end, and what it cost

@@ -1,4 +1,4 @@
-"""Writes the figures of docs/performance.md and docs/gpu.md from bench/results: python -m mlsolve_bench.pages.
+"""Writes the figures of docs/performance.md and docs/gpu.md from bench/results: python -m mlsolve_records.pages.
 
 Nobody writes figures there by hand; a test compares.
 """
@@ -17,14 +17,14 @@ from .record import RESULTS
 PERFORMANCE_PAGE: Final = Path(__file__).parents[2] / "docs" / "performance.md"
 GPU_PAGE: Final = Path(__file__).parents[2] / "docs" / "gpu.md"
 
-BEGIN: Final = "<!-- figures: written by python -m mlsolve_bench.pages from bench/results; do not edit -->"
+BEGIN: Final = "<!-- figures: written by python -m mlsolve_records.pages from bench/results; do not edit -->"
 END: Final = "<!-- figures: end -->"
 
 ORDER: Final = (STRONGEST, COMPILED, DESCRIBED, PUBLISHED)
 """Torch's columns: the strongest first, which is the one that counts."""
 
 NOTHING: Final = (
-    "No figures are recorded yet: `python -m mlsolve_bench.record` makes them, on this machine or yours."
+    "No figures are recorded yet: `python -m mlsolve_records.record` makes them, on this machine or yours."
 )
 
 

@@ -1,4 +1,4 @@
-"""Frames that follow each other → frames that differ, each with how long it is seen."""
+"""Merges equal consecutive frames into one frame with a longer duration."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
+"""(h, w, 3) uint8 sRGB."""
 
 
-def lasting(frames: Iterable[Frame], fps: float, ticks: int) -> Iterator[tuple[Frame, int]]:
-    """Give every frame that differs from the one before it, and its duration in ticks.
+def with_durations(frames: Iterable[Frame], fps: float, ticks: int) -> Iterator[tuple[Frame, int]]:
+    """Yield every frame that differs from the previous one, with its duration in ticks.
 
-    frames: one or more, each (h, w, 3) uint8, `fps` of them a second. ticks: how many a second has. Frames begin
-    at the tick that is nearest, so durations are off by one tick at the most and their sum is that of the film.
+    frames: each (h, w, 3) uint8. fps: frames per second. ticks: ticks per second. A frame begins at the nearest
+    tick, so a duration is wrong by at most one tick, and the durations add up to that of the film.
     """
     before: Frame | None = None
     begin = 0

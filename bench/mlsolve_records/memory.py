@@ -1,7 +1,7 @@
 """Peak memory, each figure in a process of its own.
 
-    python -m mlsolve_bench.memory NAME SIDE [THREADS]    one opponent's iterations
-    python -m mlsolve_bench.memory solve SIDE [THREADS]   mlsolve.solve with files written, all levels
+    python -m mlsolve_records.memory NAME SIDE [THREADS]    one opponent's iterations
+    python -m mlsolve_records.memory solve SIDE [THREADS]   mlsolve.solve with files written, all levels
 
 prints one line of JSON. What counts is the peak resident memory, less what the process held before the problem
 was made, kernels compiled and libraries loaded: a small problem is solved first.
@@ -41,7 +41,7 @@ def measure(name: str, side: int, threads: int) -> dict[str, float]:
     name: of an opponent, or "solve". In a process of its own; raises RuntimeError, with its last words, if
     that fails.
     """
-    command = [sys.executable, "-m", "mlsolve_bench.memory", name, str(side), str(threads)]
+    command = [sys.executable, "-m", "mlsolve_records.memory", name, str(side), str(threads)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"measuring the memory of {name} at {side}×{side} failed: {done.stderr.strip()[-300:]}")
@@ -51,8 +51,9 @@ def measure(name: str, side: int, threads: int) -> dict[str, float]:
 
 def _iterate(name: str, side: int, threads: int) -> None:
     """Make the problem and take two iterations."""
+    from mlsolve_bench.problem import noise
+
     from .opponents import iteration
-    from .problem import noise
 
     step = iteration(name, noise(side), threads)
     step()

@@ -1,4 +1,4 @@
-"""Runs the benches on an NVIDIA GPU and records the figures: python -m mlsolve_bench.record_gpu.
+"""Runs the benches on an NVIDIA GPU and records the figures: python -m mlsolve_records.record_gpu.
 
     --quick          small sizes and few turns, a look whether all works
     --only SECTION   measure one section anew and leave the rest of the file as it is
@@ -23,6 +23,8 @@ from typing import Any, Final
 
 from mlsolve.errors import DeviceMemoryError, MlsolveError
 from mlsolve.solving.backends import open_device
+from mlsolve_bench.problem import LAYERS, PLANES, RATE, noise
+from mlsolve_bench.turns import median_ratio, take_turns
 from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
 from mlsolve_kernels.iteration.cuda import BATCH, device_bytes
 
@@ -30,9 +32,7 @@ from . import machine, opponents, quality
 from .arrangements import arrangements
 from .arrangements import workspace as arranged_workspace
 from .opponents import DESCRIBED, GRAPH, OURS, STRONGEST
-from .problem import LAYERS, PLANES, RATE, noise
 from .record import RESULTS, write
-from .turns import median_ratio, take_turns
 
 SIDES: Final = (600, 2048, 7087)
 TURNS: Final = 5
@@ -313,7 +313,7 @@ def _versions() -> dict[str, Any]:
 
 def main(arguments: list[str]) -> None:
     """Read the command line and record."""
-    parser = argparse.ArgumentParser("python -m mlsolve_bench.record_gpu", description="Run the GPU benches.")
+    parser = argparse.ArgumentParser("python -m mlsolve_records.record_gpu", description="Run the GPU benches.")
     parser.add_argument("--quick", action="store_true", help="small sizes and few turns")
     parser.add_argument("--only", choices=list(SECTIONS), help="measure one section anew")
     parser.add_argument("--sides", help="sides in pixels, as in 600,2048")
@@ -326,7 +326,7 @@ def main(arguments: list[str]) -> None:
     try:
         _say(f"written: {record(chosen.results, names, sides, chosen.quick)}")
     except MlsolveError as error:
-        print(f"mlsolve_bench: error: {error}", file=sys.stderr)
+        print(f"mlsolve_records: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
