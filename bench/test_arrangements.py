@@ -1,4 +1,4 @@
-"""`make bench`: an iteration of arrangements against the sweep for one unmoved stack, in turns; moving sheets."""
+"""`make bench`: an iteration of arrangements against the sweep of an unmoved stack, in turns; placing sheets."""
 
 import itertools
 
