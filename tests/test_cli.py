@@ -351,7 +351,9 @@ def test_a_disk_that_fills_later_loses_nothing(mlsolve, tmp_path, pictures):
     done = limited(tmp_path, run_arguments(pictures, "--out", "o"), 700_000)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert "cannot be written: File too large; mlsolve resume o goes on" in last.replace(str(tmp_path) + "/", "")
+    assert "cannot be written: File too large; mlsolve resume o continues it" in last.replace(
+        str(tmp_path) + "/", ""
+    )
     assert not (tmp_path / "o").exists()
     assert (
         "o.unfinished holds an unfinished run: mlsolve resume"
@@ -396,9 +398,8 @@ def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    words = (
-        r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o, mlsolve resume o goes on"
-    )
+    words = r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o, "
+        r"mlsolve resume o continues it"
     assert re.search(words, err)
     report = json.loads(out)
     assert report["stopped_by"] == "callback"
@@ -435,7 +436,7 @@ def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
     ("target", "words"),
     [
         ("mlsolve.run.lifecycle.make_pictures", "interrupted: nothing was written"),
-        ("mlsolve.run.pipeline.write_report", "interrupted: mlsolve resume o goes on"),
+        ("mlsolve.run.pipeline.write_report", "interrupted: mlsolve resume o continues it"),
     ],
 )
 def test_ctrl_c_twice(mlsolve, tmp_path, pictures, monkeypatch, target, words):

@@ -39,7 +39,7 @@ def test_a_short_job_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("target = ", "is no TOML file"),
+        ("target = ", "is not a TOML file"),
         (
             r'target = "C:\Users\me\cat.png"',
             "): write paths of Windows in single quotes, ",
@@ -68,7 +68,7 @@ def test_a_short_job_is_enough(tmp_path):
         ('target = "t"\nguides = ["g"]\nsize = "big"', "size is 'big': give N for a square or WxH"),
         ('target = "t"\nguides = ["g"]\nsize = [5, 600]', "size is 5×600: the smallest side"),
         ('target = "t"\nguides = ["g"]\nfit = "fill"', "fit is 'fill': use cover, contain or stretch"),
-        ('target = "t"\nguides = ["g"]\nseed = ' + "9" * 5000, "is no TOML file"),
+        ('target = "t"\nguides = ["g"]\nseed = ' + "9" * 5000, "is not a TOML file"),
         ('target = "t"\nguides = ["g"]\nssim_weight = ' + "9" * 400, "ssim_weight is inf"),
         ('target = "t"\nguides = ["g"]\nsize = [1000001, 600]', "the largest side may be 1000000"),
         ('target = "t"\nguides = ["mosaic:x"]', "guide is 'mosaic:x': use FAMILY:SEED"),
@@ -88,7 +88,7 @@ def test_refused_files(tmp_path):
     with pytest.raises(InputError, match=r"is a folder: give the job\.toml in it"):
         load_job(tmp_path)
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="is no UTF-8 text: save it as UTF-8"):
+    with pytest.raises(InputError, match="is not UTF-8 text: save it as UTF-8"):
         load_job(tmp_path / "b.toml")
 
 
@@ -135,7 +135,7 @@ def test_a_job_with_a_byte_order_mark(tmp_path):
 
 def test_a_name_that_toml_cannot_hold(tmp_path):
     name = os.fsdecode(b"bad\xff.png")
-    with pytest.raises(InputError, match=r"bad\\xff\.png is no UTF-8 name") as error:
+    with pytest.raises(InputError, match=r"bad\\xff\.png is not a UTF-8 name") as error:
         Job(tmp_path / name, ("mosaic:1",))
     str(error.value).encode("utf-8")
 
@@ -303,8 +303,8 @@ TABLE = '[[arrangement]]\ntarget = "t.png"\n'
             TABLE + 'place = [{layer = 1, shift = ["3mm", 1]}]',
             "shift is '3mm': give --dpi as well, or say it in pixels",
         ),
-        (TABLE + "place = [1, 2, 4]", "arrangement 1 lays layer 4: there are 3 guides, so 3 layers"),
-        (TABLE + "place = [1, 2]", "layer 3 lies in no arrangement: add it to one, or leave its guide out"),
+        (TABLE + "place = [1, 2, 4]", "arrangement 1 places layer 4: there are 3 guides, so 3 layers"),
+        (TABLE + "place = [1, 2]", "layer 3 is in no arrangement: add it to one, or leave its guide out"),
         (
             'target = "t.png"\n' + TABLE,
             "target and [[arrangement]] are both given: put the target into an arrangement",

@@ -125,21 +125,21 @@ P = Placement
         ([None] * 17, (30, 30), "sheet", "there are 17 arrangements: give 1 to 16"),
         ([None], (30, 30), "ring", "shape is 'ring': use sheet or disc"),
         ([None], (30, 31), "disc", "the sheets are 30×31 pixels: round ones must be square, give --size N"),
-        ([None, [P(1), P(4)]], None, "sheet", "arrangement 2 lays layer 4: there are 3 guides, so 3 layers"),
+        ([None, [P(1), P(4)]], None, "sheet", "arrangement 2 places layer 4: there are 3 guides, so 3 layers"),
         (
             [[P(1), P(2), P(1, 90)], None],
             None,
             "sheet",
-            "arrangement 1 lays layer 1 twice: a sheet can lie there once",
+            "arrangement 1 places layer 1 twice: place every sheet once",
         ),
         (
             [None, [P(2, 90)]],
             (40, 30),
             "sheet",
-            "arrangement 2 turns layer 2 by 90°, and the sheets are 40×30 pixels: sheets that turn by quarter "
+            "arrangement 2 rotates layer 2 by 90°, and the sheets are 40×30 pixels: sheets with quarter "
             "turns must be square, give --size N",
         ),
-        ([None, [P(1, -270)]], (40, 30), "sheet", "arrangement 2 turns layer 1 by -270°"),
+        ([None, [P(1, -270)]], (40, 30), "sheet", "arrangement 2 rotates layer 1 by -270°"),
         (
             [None, [P(3, shift=(-40, 2))]],
             (40, 30),
@@ -151,7 +151,7 @@ P = Placement
             [[P(1), P(3)], [P(1)]],
             None,
             "sheet",
-            "layer 2 lies in no arrangement: add it to one, or leave its guide out",
+            "layer 2 is in no arrangement: add it to one, or leave its guide out",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_solve_refuses_what_cannot_be(grey):
         (Problem([b], []), OptionError, "there are 0 arrangements: give 1 to 16"),
         (Problem([b], [one], "ring"), OptionError, "shape is 'ring': use sheet or disc"),
         (Problem([b[:, :20]], [Arrangement(a[:, :20])], "disc"), OptionError, "round ones must be square"),
-        (Problem([b, c], [Arrangement(a, [P(2)])]), OptionError, "layer 1 lies in no arrangement"),
+        (Problem([b, c], [Arrangement(a, [P(2)])]), OptionError, "layer 1 is in no arrangement"),
         (Problem([b], [one, Arrangement(d[:20])]), InputError, "target 2 is 24×20, the target 1 is 24×24"),
         (Problem([b[:20]], [one, Arrangement(d)]), InputError, "guide 1 is 24×20, the target 1 is 24×24"),
         (Problem([b], [Arrangement(a, mask=c[:20])]), InputError, "mask of target is 24×20, the target is 24×24"),

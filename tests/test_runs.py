@@ -173,7 +173,7 @@ def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
         patch.setattr(processes, "carried_out", killed)
         with pytest.raises(ProcessError, match="a process of --processes 2 ended unexpectedly") as error:
             begin(job, tmp_path / "o", Budget(parse_memory("60MiB"), 2), Listener())
-    assert str(error.value).endswith(f"; mlsolve resume {tmp_path / 'o'} goes on") == (after > 0)
+    assert str(error.value).endswith(f"; mlsolve resume {tmp_path / 'o'} continues it") == (after > 0)
     assert states.is_run(unfinished(tmp_path / "o")) == (after > 0)
     if after:
         resume(tmp_path / "o", Budget(), Listener())
@@ -212,7 +212,9 @@ def struck(job, folder, moment=40):
 
 def test_another_run_does_not_begin_on_top(job, alone, tmp_path):
     struck(job, tmp_path / "o")
-    with pytest.raises(OutputError, match=r"o.unfinished holds an unfinished run: mlsolve resume .*o goes on"):
+    with pytest.raises(
+        OutputError, match=r"o.unfinished contains an unfinished run: mlsolve resume .*o continues it"
+    ):
         begin(job, tmp_path / "o", TIGHT, Listener())
     begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
     assert result(tmp_path / "o") == alone
@@ -255,7 +257,7 @@ def test_folders_of_others_are_left_alone(job, tmp_path):
     root.mkdir()
     (root / "thesis.txt").write_text("ten years of work")
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"holds thesis.txt, which mlsolve did not write"):
+        with pytest.raises(OutputError, match=r"contains thesis.txt, which mlsolve did not write"):
             begin(job, tmp_path / "o", TIGHT, Listener(), overwrite)
     assert tree(root) == {"thesis.txt": b"ten years of work"}
     shutil.rmtree(root)
@@ -283,21 +285,21 @@ def test_pictures_that_changed_are_refused(job, tmp_path):
     data = bytearray((tmp_path / "guide.tif").read_bytes())
     data[5000] ^= 1
     (tmp_path / "guide.tif").write_bytes(data)
-    with pytest.raises(InputError, match=r"guide.tif is not what it was when the run began"):
+    with pytest.raises(InputError, match=r"guide.tif has changed since the run began"):
         resume(tmp_path / "o", TIGHT, Listener())
     (tmp_path / "guide.tif").unlink()
-    with pytest.raises(InputError, match=r"guide.tif does not exist any more"):
+    with pytest.raises(InputError, match=r"guide.tif no longer exists"):
         resume(tmp_path / "o", TIGHT, Listener())
 
 
 def test_a_profile_that_changed_is_refused(job, tmp_path):
     here = dataclasses.replace(job, cmyk_profile=tmp_path / "press.icc")
-    with pytest.raises(InputError, match=r"cmyk-profile is \S*press\.icc, which is no file: check the name"):
+    with pytest.raises(InputError, match=r"cmyk-profile is \S*press\.icc, which is not a file: check the name"):
         begin(here, tmp_path / "o", TIGHT, Listener())
     (tmp_path / "press.icc").write_bytes(b"one")
     struck(here, tmp_path / "o")
     (tmp_path / "press.icc").write_bytes(b"two")
-    with pytest.raises(InputError, match=r"press\.icc is not what it was when the run began"):
+    with pytest.raises(InputError, match=r"press\.icc has changed since the run began"):
         resume(tmp_path / "o", TIGHT, Listener())
 
 

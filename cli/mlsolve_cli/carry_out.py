@@ -23,7 +23,7 @@ class Interrupted(Exception):
 
 def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
     """Run `session` and print the result; shown: what its folder is called in messages."""
-    goes_on = f"mlsolve resume {shown} goes on"
+    goes_on = f"mlsolve resume {shown} continues it"
     with session.stops_on_interrupt(), Progress(as_json) as progress:
 
         def hear(event: "Event") -> None:

@@ -1,4 +1,4 @@
-"""What is asked for: guides, and arrangements of the sheets, each of which shall show a picture."""
+"""Arrangements of the sheets, each of which shows a picture, and the problem they make with the guides."""
 
 import numbers
 from collections.abc import Sequence
@@ -19,27 +19,27 @@ Flip = Literal["h", "v"]
 Outline = Literal["sheet", "disc"]
 
 MAX_ARRANGEMENTS: Final = 16
-"""Most pictures that one set of sheets may show."""
+"""Most pictures that one set of sheets can show."""
 
 _MAX_SHIFT: Final = 1e6
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How a sheet lies in an arrangement: flipped, then turned about its middle, then shifted.
+    """How a sheet is placed in an arrangement: flipped, then rotated about its middle, then shifted.
 
-    Raises OptionError for values that mean nothing.
+    Raises OptionError for values without a meaning.
     """
 
     layer: int
     """Number of the layer, from 1."""
     rotate: float = 0.0
-    """Degrees counter-clockwise as one looks at the sheet. Quarter turns are exact; between them pixels are
+    """Rotation in degrees, counter-clockwise as you look at the sheet. Quarter turns are exact; other angles are
     interpolated."""
     flip: Flip | None = None
     """"h" exchanges left and right, "v" top and bottom: the sheet is turned over."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """To the right and down, in pixels at full size; whole pixels are exact."""
+    """Shift to the right and down, in pixels at full size; whole pixels are exact."""
 
     def __post_init__(self) -> None:
         """Check every field; NumPy's numbers become Python's."""
@@ -56,23 +56,23 @@ class Placement:
 
     @property
     def still(self) -> bool:
-        """Whether the sheet lies as it was solved."""
+        """Whether the sheet is unmoved."""
         return self.rotate % 360 == 0 and self.flip is None and self.shift == (0.0, 0.0)
 
     @property
     def sideways(self) -> bool:
-        """Whether it is turned so that its height lies across."""
+        """Whether it is rotated by 90° or 270°."""
         return self.rotate % 180 == 90
 
     def move(self, shape: tuple[int, int], scale: float = 1.0) -> Move:
-        """Return where the places of a stack of `shape` = (height, width) find themselves on the sheet.
+        """Return the map from pixels of a stack of `shape` = (height, width) to the sheet.
 
-        scale: pixels of that stack for one at full size.
+        scale: pixels of that stack per pixel at full size.
         """
         return move_of(shape, self.rotate, self.flip, (self.shift[0] * scale, self.shift[1] * scale))
 
     def words(self) -> str:
-        """Return it in a few words: "2, turned 90°, flipped h, shifted 3, 0"."""
+        """Return the placement in a few words: "2, turned 90°, flipped h, shifted 3, 0"."""
         parts = [str(self.layer)]
         if self.rotate % 360:
             parts.append(f"turned {self.rotate % 360:g}°")
@@ -85,7 +85,7 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """Sheets laid over each other in one way, and the picture they shall show.
+    """One way to stack the sheets, and the picture that the stack shows.
 
     Raises OptionError for values out of range.
     """
@@ -93,16 +93,16 @@ class Arrangement:
     target: "npt.ArrayLike | Path"
     """The picture: an array as `mlsolve.solve` takes it; in a job, a file."""
     place: "Sequence[Placement] | None" = None
-    """The sheets that lie there, in any order; None: all of them, unmoved."""
+    """The placed sheets, in any order; None: all sheets, unmoved."""
     weight: float = 1.0
-    """How much this picture counts against the others, above 0."""
+    """Weight of this picture against the others, above 0."""
     exposure: float | None = None
     """Exposure of this stack, 0.0001 to 1; None: balanced against the others' (docs/maths.md §10)."""
     mask: "npt.ArrayLike | Path | None" = None
-    """Weights of the target's pixels: a picture, white counts whole, black not at all; None: all count alike."""
+    """Picture that weights the pixels of the target: white counts in full, black not at all; None: no weights."""
 
     def __post_init__(self) -> None:
-        """Check what does not need the pictures."""
+        """Check everything that does not need the pictures."""
         object.__setattr__(self, "weight", number("weight", self.weight, 1e-6, MAX_WEIGHT))
         if self.exposure is not None:
             object.__setattr__(self, "exposure", number("exposure", self.exposure, MIN_EXPOSURE, 1.0))
@@ -113,7 +113,7 @@ class Arrangement:
             object.__setattr__(self, "place", place)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether all is the same: files by name, arrays only if they are one."""
+        """Compare all fields: files by name, arrays by identity."""
         if not isinstance(other, Arrangement):
             return NotImplemented
         pictures = (self.target, other.target), (self.mask, other.mask)
@@ -121,11 +121,11 @@ class Arrangement:
         return same and (self.place, self.weight, self.exposure) == (other.place, other.weight, other.exposure)
 
     def __hash__(self) -> int:
-        """Return a hash that goes with it."""
+        """Return a hash that agrees with `__eq__`."""
         return hash((self.place, self.weight, self.exposure))
 
     def placed(self, layers: int) -> tuple[Placement, ...]:
-        """Return how the sheets lie, of a set of so many layers."""
+        """Return the placements of the sheets, of a set of `layers` layers."""
         if self.place is None:
             return tuple(Placement(layer) for layer in range(1, layers + 1))
         return tuple(self.place)
@@ -133,12 +133,12 @@ class Arrangement:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Guides, one per layer, and the layers' arrangements: what `mlsolve.solve` takes for several pictures."""
+    """Guides, one per layer, and arrangements of the layers: several pictures for `mlsolve.solve`."""
 
     guides: "Sequence[npt.ArrayLike]"
-    """What each layer shall look like, 1 to 16 pictures of one size."""
+    """The pictures the layers look like, 1 to 16 of one size."""
     arrangements: "Sequence[Arrangement]"
-    """What stacks of them shall show, 1 to 16, their targets of the same size."""
+    """The stacks and their targets, 1 to 16, of the same size."""
     shape: Outline = "sheet"
     """"sheet", or "disc": round sheets, clear outside the largest circle, where nothing counts."""
 
@@ -146,7 +146,7 @@ class Problem:
 def check_arrangements(
     arrangements: Sequence[Arrangement], layers: int, size: tuple[int, int] | None = None, shape: str = "sheet"
 ) -> None:
-    """Raise OptionError unless so many layers, of `size` = (width, height) pixels, can be laid like that."""
+    """Raise OptionError unless `layers` layers of `size` = (width, height) pixels can be arranged like this."""
     choice("shape", shape, get_args(Outline))
     if not 1 <= len(arrangements) <= MAX_ARRANGEMENTS:
         raise OptionError(f"there are {len(arrangements)} arrangements: give 1 to {MAX_ARRANGEMENTS}")
@@ -159,13 +159,13 @@ def check_arrangements(
         numbers_of = [one.layer for one in placed]
         for one in placed:
             if one.layer > layers:
-                raise OptionError(f"{name} lays layer {one.layer}: there are {layers} guides, so {layers} layers")
+                raise OptionError(f"{name} places layer {one.layer}: there are {layers} guides, so {layers} layers")
             if numbers_of.count(one.layer) > 1:
-                raise OptionError(f"{name} lays layer {one.layer} twice: a sheet can lie there once")
+                raise OptionError(f"{name} places layer {one.layer} twice: place every sheet once")
             if size is not None and one.sideways and size[0] != size[1]:
                 raise OptionError(
-                    f"{name} turns layer {one.layer} by {one.rotate:g}°, and the sheets are {size[0]}×{size[1]} "
-                    "pixels: sheets that turn by quarter turns must be square, give --size N"
+                    f"{name} rotates layer {one.layer} by {one.rotate:g}°, and the sheets are {size[0]}×{size[1]} "
+                    "pixels: sheets with quarter turns must be square, give --size N"
                 )
             if size is not None and (abs(one.shift[0]) >= size[0] or abs(one.shift[1]) >= size[1]):
                 raise OptionError(
@@ -175,11 +175,11 @@ def check_arrangements(
         used.update(numbers_of)
     for layer in range(1, min(layers, MAX_LAYERS) + 1):
         if layer not in used:
-            raise OptionError(f"layer {layer} lies in no arrangement: add it to one, or leave its guide out")
+            raise OptionError(f"layer {layer} is in no arrangement: add it to one, or leave its guide out")
 
 
 def check_registration(registration: float, shape: tuple[int, int]) -> None:
-    """Raise OptionError if sheets of `shape` = (height, width) would hardly lie on each other any more."""
+    """Raise OptionError if the tolerance is more than a quarter of the short side of `shape` = (height, width)."""
     most = min(shape) // 4
     if registration > most:
         raise OptionError(

@@ -1,4 +1,4 @@
-"""A job: the pictures and every setting of a run, as a TOML file that repeats it."""
+"""A job: the pictures and settings of a run, and the TOML file that repeats it."""
 
 import dataclasses
 import os
@@ -31,17 +31,17 @@ OPTION_KEYS: Final = tuple(name for name, (setting, _) in settings_of(Options).i
 
 @dataclass(frozen=True)
 class Job:
-    """What to solve, and how."""
+    """The pictures and settings of a run."""
 
     arrangements: tuple[Arrangement, ...]
-    """What stacks of the sheets shall show; targets and masks are picture files. A Path alone stands for one
-    arrangement of all sheets as they are."""
+    """The stacks and their targets; targets and masks are picture files. A Path alone means one arrangement of all
+    sheets, unmoved."""
     guides: tuple[Path | str, ...]
     """One per layer: a picture file (Path), or a generated guide (str) as FAMILY:SEED or FAMILY:SEED:PALETTE."""
     size: tuple[int, int] | None = option(None, declared.SIZE)
     fit: Fit = option("cover", declared.FIT)
     options: Options = field(default_factory=Options)
-    """How to solve."""
+    """The settings of the solver."""
     dpi: float | None = option(None, declared.DPI)
     format: FileFormat = option("png", declared.FORMAT)
     bits: int = option(8, declared.BITS)
@@ -49,7 +49,7 @@ class Job:
     cmyk_profile: Path | None = option(None, declared.CMYK_PROFILE)
 
     def __post_init__(self) -> None:
-        """Check what does not need the pictures."""
+        """Check everything that does not need the pictures."""
         if isinstance(self.arrangements, Path):
             object.__setattr__(self, "arrangements", (Arrangement(self.arrangements),))
         check_fields(self)
@@ -63,7 +63,7 @@ class Job:
                 str(path).encode("utf-8")
             except UnicodeEncodeError:
                 shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-                raise InputError(f"{shown} is no UTF-8 name, which job.toml needs: rename the file") from None
+                raise InputError(f"{shown} is not a UTF-8 name, which job.toml needs: rename the file") from None
 
     @property
     def targets(self) -> tuple[Path, ...]:
@@ -72,22 +72,22 @@ class Job:
 
     @property
     def target(self) -> Path:
-        """The first of them."""
+        """The first target."""
         return self.targets[0]
 
     @property
     def masks(self) -> tuple[Path, ...]:
-        """The masks of those arrangements that have one."""
+        """The masks of the arrangements that have one."""
         return tuple(cast(Path, one.mask) for one in self.arrangements if one.mask is not None)
 
     @property
     def entries(self) -> tuple[Path | str, ...]:
-        """Targets, guides and masks, as the pictures of a `solving.spec.Problem` are counted."""
+        """Targets, guides and masks, in the order of `solving.spec.Spec`."""
         return (*self.targets, *self.guides, *self.masks)
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """Every file that is read, each once: the pictures and the profile."""
+        """Every file the run reads, each once: the pictures and the profile."""
         return self.files if self.cmyk_profile is None else (*self.files, self.cmyk_profile)
 
     @property
@@ -117,11 +117,11 @@ class Job:
         return fit_image(target, size, self.fit), [guide(entry) for entry in self.guides]
 
     def resolved(self, size: tuple[int, int], options: Options) -> "Job":
-        """Return this job with nothing left to choose: `size` and `options` as they came out."""
+        """Return this job with the resolved `size` and `options`."""
         return dataclasses.replace(self, size=size, options=options)
 
     def toml(self, folder: Path | None) -> str:
-        """Return the job as the text of a TOML file; it names files relative to `folder`, None for whole names."""
+        """Return the job as the text of a TOML file, with file names relative to `folder`; None: absolute names."""
         guides = [entry if isinstance(entry, str) else relative_name(entry, folder) for entry in self.guides]
         settings: dict[str, Any] = {"guides": guides}
         tables = [_table(one, folder) for one in self.arrangements]
@@ -148,7 +148,7 @@ class Job:
 
 
 def _table(arrangement: Arrangement, folder: Path | None) -> dict[str, Any]:
-    """Return what a job file says of an arrangement, nothing of what goes without saying."""
+    """Return the table of an arrangement for a job file, without defaults."""
     table: dict[str, Any] = {"target": relative_name(cast(Path, arrangement.target), folder)}
     if arrangement.mask is not None:
         table["mask"] = relative_name(cast(Path, arrangement.mask), folder)
@@ -162,7 +162,7 @@ def _table(arrangement: Arrangement, folder: Path | None) -> dict[str, Any]:
 
 
 def placement_table(placement: Placement) -> dict[str, Any]:
-    """Return what a job file says of a placement."""
+    """Return the table of a placement for a job file, without defaults."""
     table: dict[str, Any] = {"layer": placement.layer}
     if placement.rotate:
         table["rotate"] = placement.rotate
@@ -189,7 +189,7 @@ def parse_generated(text: str) -> tuple[str, int, str | None]:
 
 
 def own_guides(layers: int, seed: int) -> tuple[str, ...]:
-    """Return `layers` generated guides, all different, for those who bring none."""
+    """Return `layers` generated guides, all different."""
     from ..guides import FAMILIES
 
     families = list(FAMILIES)
@@ -217,9 +217,9 @@ def parse_size(value: object) -> tuple[int, int]:
 
 
 def relative_name(path: Path, folder: Path | None) -> str:
-    """Return `path` as seen from `folder`, with forward slashes; whole if they have no common root.
+    """Return `path` relative to `folder`, with forward slashes; absolute if they have no common root.
 
-    folder: None for the whole name.
+    folder: None for the absolute name.
     """
     if folder is None:
         return path.absolute().as_posix()

@@ -1,4 +1,4 @@
-"""job.toml → Job: what people write by hand, and what `Job.toml` wrote."""
+"""job.toml → Job, whether a person wrote it or `Job.toml`."""
 
 import difflib
 import tomllib
@@ -24,7 +24,7 @@ _KEYS: Final = (
 def load_job(path: str | Path, dpi: float | None = None) -> Job:
     """Return the job in the TOML file `path`; the files it names are relative to its folder.
 
-    dpi: instead of the one in the file, which lengths in millimetres are counted by.
+    dpi: replaces the one in the file; it converts lengths in millimetres to pixels.
 
     Raises InputError if the file cannot be read, OptionError for unknown keys and values out of range.
     """
@@ -33,7 +33,7 @@ def load_job(path: str | Path, dpi: float | None = None) -> Job:
 
 
 def parse_job(text: str, folder: Path) -> Job:
-    """Return the job in the text of a job file that lies in `folder`; raises as `load_job`."""
+    """Return the job in the text of a job file in `folder`; raises the same errors as `load_job`."""
     path = folder / "job.toml"
     return _job(_settings(text, path), path)
 
@@ -74,7 +74,7 @@ def _job(settings: dict[str, Any], path: Path, dpi: float | None = None) -> Job:
 
 
 def _file(name: object, key: str, folder: Path, what: str = "a picture file") -> Path:
-    """Return the file that `key` of a job file names, seen from `folder`."""
+    """Return the file that `key` of a job file names, relative to `folder`."""
     if not isinstance(name, str):
         raise OptionError(f"{key} is {name!r}: give the name of {what}")
     path = folder / name
@@ -85,7 +85,7 @@ def _file(name: object, key: str, folder: Path, what: str = "a picture file") ->
 
 
 def _profile(settings: dict[str, Any], folder: Path) -> Path | None:
-    """Return the profile for CMYK that a job file names, if it names one."""
+    """Return the CMYK profile that a job file names, if any."""
     name = settings.get("cmyk_profile")
     return None if name is None else _file(name, "cmyk_profile", folder, "an ICC profile")
 
@@ -95,7 +95,7 @@ _PLACE_KEYS: Final = ("layer", "rotate", "flip", "shift")
 
 
 def _arrangements(settings: dict[str, Any], folder: Path, dpi: float | None) -> tuple[Arrangement, ...]:
-    """Return what the settings of a job file say of arrangements."""
+    """Return the arrangements in the settings of a job file."""
     tables = settings.get("arrangement")
     if tables is None:
         tables = [{key: settings[key] for key in ("target", "mask") if key in settings}]
@@ -124,7 +124,7 @@ def _arrangements(settings: dict[str, Any], folder: Path, dpi: float | None) -> 
 
 
 def _placements(entries: object, dpi: float | None) -> tuple[Placement, ...]:
-    """Return what `place` of an arrangement says: a list of numbers of layers, or of tables."""
+    """Return the placements in `place` of an arrangement: a list of layer numbers or of tables."""
     if not isinstance(entries, list):
         raise OptionError(f"place is {entries!r}: give a list, as in [{{layer = 1}}, {{layer = 2, rotate = 90}}]")
     found = []
@@ -149,13 +149,13 @@ def _placements(entries: object, dpi: float | None) -> tuple[Placement, ...]:
 
 
 def _nearest(key: str, known: Sequence[str]) -> str:
-    """Return which of `known` keys was most likely meant: one that holds `key`, else one spelt like it."""
+    """Return the `known` key that was probably meant: one that contains `key`, else one with similar spelling."""
     holding = [name for name in known if key in name]
     return min(holding, key=len) if holding else difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Return the settings in the job file `path` as they stand there; all keys are known ones."""
+    """Return the settings in the job file `path`, unconverted; all keys are known."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -165,17 +165,17 @@ def read_settings(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no UTF-8 text: save it as UTF-8") from None
+        raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     return _settings(text, path)
 
 
 def _settings(text: str, path: Path) -> dict[str, Any]:
-    """Return the settings in `text`, which `path` holds; all keys are known ones."""
+    """Return the settings in `text`, the content of `path`; all keys are known."""
     try:
         settings = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, numbers of thousands of digits
         remedy = f": {_BACKSLASHES}" if "\\" in text else ""
-        raise InputError(f"{path} is no TOML file: {str(error).splitlines()[0]}{remedy}") from None
+        raise InputError(f"{path} is not a TOML file: {str(error).splitlines()[0]}{remedy}") from None
     for key in settings:
         if key not in _KEYS:
             near = _nearest(key, _KEYS)
@@ -184,7 +184,7 @@ def _settings(text: str, path: Path) -> dict[str, Any]:
 
 
 def guide_entry(text: str, folder: Path) -> Path | str:
-    """Return what a guide's `text` means: a generated guide, or else a file in `folder`."""
+    """Return the guide that `text` names: a generated guide, or else a file in `folder`."""
     from ..guides import FAMILIES
 
     if text.split(":")[0] in FAMILIES and not (folder / text).exists():

@@ -1,4 +1,4 @@
-"""Sizes as printers think: millimetres, inches and sheets of paper, at so many dots an inch."""
+"""Print sizes: millimetres, inches and paper formats, converted to pixels by a dpi."""
 
 import math
 import re
@@ -12,21 +12,21 @@ INCH: Final = 25.4
 """Millimetres in an inch."""
 
 FINEST_DPI: Final = 127
-"""Above it a pixel is smaller than 0.2 mm, which is how well hands with register pins align: docs/printing.md."""
+"""Above this a pixel is smaller than 0.2 mm, the accuracy of alignment by hand with pins: docs/printing.md."""
 
 MAX_SIDE: Final = 1_000_000
-"""Largest side of a sheet in pixels: beyond what anybody prints, well within all arithmetic."""
+"""Largest side of a sheet in pixels: more than anybody prints, and safe for all arithmetic."""
 
 MAX_DPI: Final = 10_000
 
 _FARTHEST: Final = 1e9
-"""Pixels of a length at the most, far beyond the largest sheet."""
+"""Longest length in pixels, far more than the largest sheet."""
 
 DEFAULT_DPI: Final = 100
-"""Where a print has a size and no dpi: pixels of a quarter millimetre, which hands can align."""
+"""Default for a print without a dpi: pixels of a quarter of a millimetre, which can be aligned by hand."""
 
 _LONGEST: Final = 1e6
-"""Longest side of a print in millimetres, a kilometre: beyond what anybody prints, well within all arithmetic."""
+"""Longest side of a print in millimetres, one kilometre: more than anybody prints, safe for all arithmetic."""
 
 _MILLIMETRES: Final = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": INCH, '"': INCH, "″": INCH}
 _NUMBER: Final = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
@@ -38,17 +38,17 @@ _SHEET: Final = re.compile(r"a([0-9]|10)(?:[-\s](portrait|landscape))?", re.IGNO
 
 @dataclass(frozen=True)
 class PrintSize:
-    """How large a print is, in millimetres."""
+    """The size of a print in millimetres."""
 
     width: float
     height: float
 
     def __str__(self) -> str:
-        """Return it as in "600×900 mm"."""
+        """Return the size as in "600×900 mm"."""
         return f"{self.width:.6g}×{self.height:.6g} mm"
 
     def pixels(self, dpi: float) -> tuple[int, int]:
-        """Return (width, height) in whole pixels at `dpi` pixels an inch, each side rounded to the nearest.
+        """Return (width, height) in whole pixels at `dpi` pixels per inch, each side rounded to the nearest.
 
         Raises OptionError for a dpi out of range, and where a side becomes too small or too large to be solved.
         """
@@ -97,7 +97,7 @@ def parse_print_size(text: str) -> PrintSize:
 
 
 def parse_length(value: object, name: str, dpi: float | None) -> float:
-    """Return the pixels that `value` names: a number, "3px", "0.3mm", "0.02in", at `dpi` pixels an inch.
+    """Return the pixels that `value` means: a number, "3px", "0.3mm" or "0.02in", at `dpi` pixels per inch.
 
     Raises OptionError for anything else, and for millimetres where no dpi is given.
     """
@@ -120,12 +120,12 @@ def pixel_pitch(dpi: float) -> float:
 
 
 def _dpi_or(dpi: int) -> str:
-    """Return the half of a remedy that names `dpi`, nothing if that is out of range itself."""
+    """Return the part of a remedy that names `dpi`; an empty text if that is out of range itself."""
     return f"{dpi} dpi or " if 1 <= dpi <= MAX_DPI else ""
 
 
 def _paper(number: int) -> tuple[float, float]:
-    """Return (short, long) side of the sheet A`number` in millimetres: halved and rounded down (ISO 216)."""
+    """Return (short, long) side of the sheet A`number` in millimetres, halved and rounded down (ISO 216)."""
     short, long = 841, 1189
     for _ in range(number):
         short, long = long // 2, short

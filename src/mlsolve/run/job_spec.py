@@ -15,7 +15,7 @@ from ..solving.spec import Spec
 def opened(job: Job) -> dict[Path, Picture]:
     """Return the picture files of `job`, their headers read."""
     if job.cmyk_profile is not None and not job.cmyk_profile.is_file():
-        raise InputError(f"cmyk-profile is {job.cmyk_profile}, which is no file: check the name")
+        raise InputError(f"cmyk-profile is {job.cmyk_profile}, which is not a file: check the name")
     return {path: open_picture(path, job.cmyk_profile) for path in job.files}
 
 

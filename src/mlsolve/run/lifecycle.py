@@ -105,13 +105,13 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, MlsolveError):
                 raise
-            raise StoreError(f"{root} is no run of this mlsolve: delete it, and run anew") from None
+            raise StoreError(f"{root} is not a run of this mlsolve: delete it, then run again") from None
         check_output(folder, overwrite or store.has(WRITTEN))
         device, memory = _gpu(spec)
         check_dependencies(root, then, dependencies(spec, device))
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
-                raise InputError(f"{name} is not what it was when the run began: bring it back, or run anew")
+                raise InputError(f"{name} has changed since the run began: bring it back, or run again")
         files = opened(job)
         budget = dataclasses.replace(budget, device=memory)
         parts = shares(budget, spec, job, list(files.values()), states_left(spec, root))
@@ -178,7 +178,7 @@ def _carry_on(work: _Work) -> Outcome:
         if not any(store.path.glob("pictures/picture-*-done.json")):
             clear(store.path)
         elif isinstance(error, OutputError | ProcessError):
-            raise type(error)(f"{error}; mlsolve resume {work.folder} goes on") from None
+            raise type(error)(f"{error}; mlsolve resume {work.folder} continues it") from None
         raise
 
 

@@ -83,9 +83,9 @@ class Session:
     def resume(
         cls, folder: str | PathLike[str], budget: Budget | None = None, *, preview_side: int | None = None
     ) -> "Session":
-        """Return a session that goes on with the unfinished run of `folder`, to the very bytes it would have had.
+        """Return a session that continues the unfinished run of `folder`; the result has the same bytes.
 
-        Whether there is one, running it will tell.
+        If there is no such run, `run` raises InputError.
         """
         session = cls.__new__(cls)
         session.__init__(None, folder, budget, preview_side=preview_side)  # type: ignore[misc]

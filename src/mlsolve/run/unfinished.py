@@ -55,15 +55,15 @@ def check_free(root: Path, overwrite: bool) -> None:
     if not os.path.lexists(root):
         return
     if not root.is_dir() or root.is_symlink():
-        raise OutputError(f"{root} is no folder: choose another --out")
+        raise OutputError(f"{root} is not a folder: choose another --out")
     if is_run(root) and not overwrite:
         folder = finished(root)
         raise OutputError(
-            f"{root} holds an unfinished run: mlsolve resume {folder} goes on with it, --overwrite discards it"
+            f"{root} contains an unfinished run: mlsolve resume {folder} continues it, --overwrite discards it"
         )
     for entry in sorted(root.iterdir()):
         if not _OURS.fullmatch(entry.name):
-            raise OutputError(f"{root} holds {entry.name}, which mlsolve did not write: choose another --out")
+            raise OutputError(f"{root} contains {entry.name}, which mlsolve did not write: choose another --out")
 
 
 def clear(root: Path) -> None:
@@ -102,5 +102,5 @@ def check_dependencies(root: Path, then: dict[str, str | None], now: dict[str, s
         if then.get(name) != now.get(name):
             raise StoreError(
                 f"{root} was begun with {name} {then.get(name)}, here it is {now.get(name)}: its bytes would "
-                "differ, resume it where it was begun, or run anew"
+                "differ, resume it where it was begun, or run again"
             )
