@@ -398,8 +398,10 @@ def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    words = r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o, "
+    words = (
+        r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o, "
         r"mlsolve resume o continues it"
+    )
     assert re.search(words, err)
     report = json.loads(out)
     assert report["stopped_by"] == "callback"

@@ -262,7 +262,7 @@ def test_folders_of_others_are_left_alone(job, tmp_path):
     assert tree(root) == {"thesis.txt": b"ten years of work"}
     shutil.rmtree(root)
     root.write_text("a file")
-    with pytest.raises(OutputError, match="is no folder: choose another --out"):
+    with pytest.raises(OutputError, match="is not a folder: choose another --out"):
         begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
 
 
