@@ -1,11 +1,12 @@
-"""Prove that nothing changed: python bench/compare_checkouts.py OTHER [--only bytes|speed|memory] [--quick]
+"""Compare two checkouts: python bench/compare_checkouts.py OTHER [--only bytes|speed|memory] [--quick]
 
-OTHER is another checkout of the repository, as `git worktree add` makes one of an earlier commit; it is compared
-to the one this script lies in, both by this interpreter. Only what is public is used, so modules may have moved.
-Runs of every kind must leave the same bytes, and only that decides: the exit status is 1 if some differ or a run
-fails. Speed and memory are told as ratios, this checkout to the other, with the least and the largest of a turn.
-MORE and LESS mean that all figures of one lie beyond all of the other's; "unclear", that noise is larger than the
-difference, or that there were too few turns, as with --quick. Nothing else should run on the machine meanwhile.
+OTHER is another checkout of the repository, such as `git worktree add` creates from an earlier commit. It is
+compared with the checkout of this script, with the same interpreter. Only public interfaces are used, so modules
+may have moved. Runs of every kind must write the same bytes: the exit status is 1 if some differ or a run fails.
+Speed and memory are reported as ratios of this checkout to the other, with the smallest and largest ratio of a
+turn. They do not affect the exit status. MORE and LESS mean that all figures of one checkout are beyond all of the
+other's; "unclear" means that the noise is larger than the difference, or that there were too few turns, as with
+--quick. No other program should run on the machine at the same time.
 """
 
 import argparse
@@ -28,13 +29,13 @@ DEMO = (
     *("examples/chelsea.jpg", "--guide", "rosette:1:ember", "--guide", "mosaic:4:lagoon"),
     *("--guide", "kaleidoscope:3:dusk", "--size", "480", "--exposure", "0.05", "--overwrite"),
 )
-"""What `make demo` runs, word for word but for --out."""
+"""The arguments of `make demo`, except --out."""
 GALLERY = "one-from-three", "two-from-three", "three-from-six", "one-from-nine"
-"""What `make gallery` runs."""
+"""The runs of `make gallery`."""
 CPU = "--backend", "cpu", "--threads", "2"
 TIGHT = "--memory", "24MiB"
 TILED = "examples/cat.jpg", "--guide", "examples/coffee.jpg", "--guide", "examples/rocket.jpg", "--format", "tiff"
-"""Without drawn guides, which take memory of their own; TIGHT suits it."""
+"""A run without generated guides, which need more memory; it fits into TIGHT."""
 
 PROBE = """
 import json, sys, time
@@ -54,18 +55,18 @@ print(json.dumps([after - before for before, after in zip(stamps, stamps[1:])]))
 """
 """Prints the seconds of every iteration: KIND SIDE ITERATIONS."""
 PROBES = (("plain", 600, 80, 30), ("plain", 2048, 16, 8), ("turned", 600, 40, 16), ("hiding", 600, 40, 16))
-"""Kind, side, iterations, and iterations of a quick check."""
+"""Kind, side in pixels, iterations, and iterations with --quick."""
 
 SPEED, MEMORY = 0.03, 0.02
-"""How far a ratio may lie from 1 to count as the same."""
+"""Largest difference of a ratio from 1 that counts as equal."""
 
 
 class Failed(Exception):
-    """A run did not do what it was to do; says in one line what it did."""
+    """A run failed; the message says in one line what happened."""
 
 
 class Done(NamedTuple):
-    """What a process did: the JSON that it wrote, its progress, its seconds, and the bytes of its peak."""
+    """The result of a process: the JSON that it wrote, its progress, its seconds and its peak memory in bytes."""
 
     report: Any
     events: list[dict[str, Any]]
@@ -74,17 +75,17 @@ class Done(NamedTuple):
 
 
 Turns = tuple[list[Done], list[Done]]
-"""What was measured in turns: of the other checkout, and of this one."""
+"""Figures measured in turns: those of the other checkout, and those of this one."""
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """Return the environment in which `checkout` is what Python imports."""
+    """Return the environment in which Python imports `checkout`."""
     folders = (str(checkout / name) for name in ("src", "kernels", "cli", "bench"))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
 
 
 def python(checkout: Path, *arguments: object) -> Done:
-    """Run this interpreter in `checkout`; raise Failed unless it ends well. It must write JSON."""
+    """Run this interpreter in `checkout`; it must write JSON. Raises Failed unless it succeeds."""
     command = [sys.executable, *map(str, arguments)]
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
@@ -102,14 +103,14 @@ def python(checkout: Path, *arguments: object) -> Done:
 
 
 def events_of(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
-    """Yield the events among what a run with --json writes to standard error."""
+    """Yield the events that a run with --json writes to standard error."""
     for line in lines:
         if line.startswith("{"):
             yield json.loads(line)
 
 
 def in_tiles(event: dict[str, Any]) -> bool:
-    """Tell whether `event` is of full size, solved in tiles."""
+    """Return whether `event` belongs to full size, solved in tiles."""
     return event.get("stage") == "solving" and event["level"] == event["levels"] and event["tiles"] > 1
 
 
@@ -119,7 +120,7 @@ def mlsolve(checkout: Path, *arguments: object) -> Done:
 
 
 def stop(checkout: Path, signals: Sequence[int], least: int, *arguments: object) -> None:
-    """Run the command line, and stop it by `signals` once round number `least` of the tiles has begun."""
+    """Run the command line, and stop it with `signals` once round `least` of the tiles has begun."""
     command = [sys.executable, "-m", "mlsolve_cli", *map(str, arguments), "--json"]
     where, pipe = environment(checkout), subprocess.PIPE
     process = subprocess.Popen(command, cwd=checkout, env=where, stdout=subprocess.DEVNULL, stderr=pipe, text=True)
@@ -135,10 +136,10 @@ def stop(checkout: Path, signals: Sequence[int], least: int, *arguments: object)
 
 
 class Comparison:
-    """Two checkouts, and the table of what is found of them."""
+    """Two checkouts, and the table of their comparison."""
 
     def __init__(self, other: Path, place: Path, quick: bool) -> None:
-        """place: an empty folder for what is written."""
+        """place: an empty folder for all output."""
         self.other, self.place, self.quick, self.differ = other, place, quick, False
         few = ("--iterations", 30) if quick else ()
         self.tiled = [*TILED, "--bits", 16, *CPU, *TIGHT, "--size", "400x420" if quick else "700x900", *few]
@@ -151,15 +152,15 @@ class Comparison:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip(), flush=True)
 
     def folder(self) -> Path:
-        """Return the name of a folder that is not there yet."""
+        """Return the name of a folder that does not exist yet."""
         return Path(tempfile.mkdtemp(dir=self.place)) / "run"
 
     def run(self, checkout: Path, *arguments: object) -> Done:
-        """Run `mlsolve run`, into a folder that its report names."""
+        """Run `mlsolve run`; its report names the output folder."""
         return mlsolve(checkout, "run", *arguments, "--out", self.folder())
 
     def run_in_tiles(self, checkout: Path, *arguments: object) -> Done:
-        """Run what must be solved in tiles; raise Failed if it was not."""
+        """Run a job that must be solved in tiles. Raises Failed if it was not."""
         done = self.run(checkout, *self.tiled, *arguments)
         if not any(map(in_tiles, done.events)):
             raise Failed("it was not solved in tiles")
@@ -174,7 +175,7 @@ class Comparison:
         return mlsolve(checkout, *again)
 
     def warm(self) -> None:
-        """Let both compile all that is measured later."""
+        """Make both checkouts compile everything that is measured later."""
         for checkout in (self.other, HERE):
             for kind in ("plain", "turned", "hiding"):
                 python(checkout, "-c", PROBE, kind, 96, 2)
@@ -182,7 +183,7 @@ class Comparison:
             self.run(checkout, *self.tiled, "--size", "400x420", "--iterations", 8)
 
     def bytes(self) -> None:
-        """Compare what runs of all kinds leave."""
+        """Compare the files that runs of all kinds write."""
         small = ("--size", 160) if self.quick else ()
         self.compare("demo", self.run, *DEMO, *small)
         for name in GALLERY:
@@ -192,7 +193,7 @@ class Comparison:
         self.compare("in tiles, stopped twice", self.run_stopped)
 
     def compare(self, what: str, run: Callable[..., Done], *arguments: object) -> None:
-        """Run in both checkouts and compare the folders that are left."""
+        """Run in both checkouts and compare the output folders."""
         found: list[tuple[dict[str, str], str]] = []
         for name, checkout in (("other", self.other), ("this", HERE)):
             try:
@@ -212,7 +213,7 @@ class Comparison:
         self.line(what, *short, "", f"{verdict}; history: {history}")
 
     def in_turns(self, measure: Callable[..., Done], *arguments: object) -> Turns:
-        """Measure both in turns; each is first in every second one."""
+        """Measure both in turns; each comes first in every second turn."""
         found: dict[Path, list[Done]] = {self.other: [], HERE: []}
         for turn in range(3 if self.quick else 7):
             for checkout in (self.other, HERE) if turn % 2 == 0 else (HERE, self.other):
@@ -223,7 +224,8 @@ class Comparison:
         """Print the medians of a figure, their ratio, and the smallest and largest ratio of a turn."""
         others, these = ([figure(done) for done in dones] for dones in turns)
         other, this = statistics.median(others), statistics.median(these)
-        # Of two that are equal, five figures each, one in 126 would stand apart by chance; of three, one in ten.
+        # With two equal checkouts, five figures each are separated by chance in one case of 126; three figures each
+        # in one of ten.
         apart = len(these) >= 5 and (min(these) > max(others) or max(these) < min(others))
         verdict = ("MORE" if this > other else "LESS") if apart else "unclear"
         if abs(this / other - 1) <= within:
@@ -240,7 +242,7 @@ class Comparison:
         self.judge("run, 600 px", "s", self.in_turns(self.run, *self.whole), lambda done: done.seconds, SPEED)
 
     def memory(self) -> None:
-        """Compare the peak memory of runs: that of the process, and what the run says it held."""
+        """Compare the peak memory of runs: that of the process, and that which the run reports."""
         for what, arguments in (("600 px", self.whole), ("in tiles", self.tiled)):
             turns = self.in_turns(self.run, *arguments)
             self.judge(f"peak, {what}", "MiB", turns, lambda done: done.resident / 2**20, MEMORY)
@@ -248,7 +250,7 @@ class Comparison:
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """Return a digest of every layer and stack in `folder`, by name; raise Failed if there are none."""
+    """Return a digest of every layer and stack in `folder`, by name. Raises Failed if there are none."""
     paths = sorted([*folder.glob("layer-*"), *folder.glob("stack*.png")])
     if not paths:
         raise Failed("it left no layers")
@@ -256,12 +258,12 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def iteration(done: Done) -> float:
-    """Return the milliseconds of an iteration of a probe, leaving the first quarter out."""
+    """Return the milliseconds of an iteration of a probe, without the first quarter."""
     return float(statistics.median(done.report[len(done.report) // 4 :])) * 1e3
 
 
 def check(checkout: Path) -> None:
-    """Raise Failed unless what `checkout` imports is its own."""
+    """Raise Failed unless `checkout` imports its own modules."""
     files = "import json, mlsolve, mlsolve_cli as cli; print(json.dumps([mlsolve.__file__, cli.__file__]))"
     if not all(Path(name).resolve().is_relative_to(checkout) for name in python(checkout, "-c", files).report):
         raise Failed(f"{checkout} is no checkout of mlsolve")

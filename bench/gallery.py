@@ -21,13 +21,13 @@ from mlsolve.scoring.layer_files import layer_files, stack_names
 from mlsolve.scoring.placed import place_sheet
 
 WIDTH = 880
-"""Of a picture, in pixels."""
+"""Size of a picture, in pixels."""
 GAP = 28
-"""Between sheets, where the signs stand, and around all."""
+"""Distance between sheets, where the × and = are, and around everything, in pixels."""
 NARROW = 8
-"""Between the sheets of a square."""
+"""Distance between the sheets of a square, in pixels."""
 IN_A_LINE = 4
-"""Most sheets that lie in one line; more lie in a square."""
+"""Most sheets that are shown in one line; more are shown in a square."""
 BYTES = 115_000
 """Most that a picture may take."""
 PAPER, INK = (246, 245, 241), (112, 113, 118)
@@ -36,7 +36,7 @@ Place = tuple[int, int]
 
 
 def main() -> None:
-    """Write a picture of every run, and say what to look at."""
+    """Write a picture of every run, and print what to check."""
     runs, pictures = Path(sys.argv[1]), Path(sys.argv[2])
     pictures.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path.parent for path in runs.glob("*/result.json")):
@@ -67,14 +67,14 @@ def picture_of(folder: Path) -> Image.Image:
 
 
 def line_of(sheets: Sequence[Image.Image], stack: Image.Image, job: Job) -> Image.Image:
-    """Return sheets, and the stack behind them; all are of one size."""
+    """Return the sheets, followed by the stack; all have the same size."""
     across = len(sheets) if len(sheets) <= IN_A_LINE else math.ceil(math.sqrt(len(sheets)))
     down, tall = math.ceil(len(sheets) / across), stack.height / stack.width
     if down == 1:
         gap, side = GAP, (WIDTH - (across + 2) * GAP) // (across + 1)
         large = side
     else:
-        # The stack is as high as the square.
+        # The stack is as tall as the square.
         gap = NARROW
         large = round((WIDTH - 3 * GAP) / 2)
         side = (large - (across - 1) * NARROW) // across
@@ -92,7 +92,7 @@ def line_of(sheets: Sequence[Image.Image], stack: Image.Image, job: Job) -> Imag
 
 
 def put(line: Image.Image, picture: Image.Image, corner: Place, size: Place, job: Job) -> None:
-    """Put a picture onto the line; a round one without its corners."""
+    """Paste a picture into the line; a round one without its corners."""
     mask = Image.new("L", (size[0] * 4, size[1] * 4), 255)
     if job.shape == "disc":
         mask.paste(0, (0, 0, *mask.size))
@@ -102,7 +102,7 @@ def put(line: Image.Image, picture: Image.Image, corner: Place, size: Place, job
 
 
 def sign(line: Image.Image, middle: Place, which: str) -> None:
-    """Draw × or = about a place."""
+    """Draw × or =, centred on a point."""
     x, y = middle
     strokes = {"×": ((-4, -4, 4, 4), (-4, 4, 4, -4)), "=": ((-5, -3, 5, -3), (-5, 3, 5, 3))}[which]
     for x_0, y_0, x_1, y_1 in strokes:
@@ -116,7 +116,7 @@ def image_of(values: "np.ndarray") -> Image.Image:
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    """Return a JPEG of the best quality that is small enough."""
+    """Return a JPEG with the highest quality that is small enough."""
     for quality in range(92, 30, -2):
         file = BytesIO()
         picture.save(file, "JPEG", quality=quality, optimize=True, progressive=True)

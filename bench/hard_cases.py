@@ -1,13 +1,13 @@
-"""What moves the hard cases: python bench/hard_cases.py [FOLDER] [--out FILE] [--only WORD ...] [--side 600]
+"""What affects the hard cases: python bench/hard_cases.py [FOLDER] [--out FILE] [--only WORD ...] [--side 600]
 
-Solves several pictures from one set of sheets by the default settings and by alternatives, those that failed
-included; then one picture that bears sheets that lie off, and one that sheets alone must not give away. Everything
-is scored from the 8-bit sheets, as they would be written, and goes into a table of Markdown.
+It solves several pictures from one set of sheets with the default settings and with alternatives, including those
+that failed; then one picture that tolerates misaligned sheets, and one that single sheets must not leak. Everything
+is scored from the 8-bit sheets, as they would be written, and reported in a Markdown table.
 
-FOLDER holds girl.jpg, cat1.jpg, dog.jpg and pattern1.jpg, 2, 3, 4, 6 and 7 (the fifth is not used). Without it the
-example pictures and generated guides stand in for them, which is good for seeing whether things run: chelsea is in
-place of the girl and of the dog, coffee in place of the cat. Solves repeat to the bit on one kind of machine, so
-each is done once; only the seconds are noisy.
+FOLDER holds girl.jpg, cat1.jpg, dog.jpg and pattern1.jpg, 2, 3, 4, 6 and 7 (the fifth is not used). Without it,
+example pictures and generated guides replace them, which is enough to test the script: chelsea replaces the girl
+and the dog, coffee the cat. Solves repeat to the bit on one kind of machine, so each is done once; only the seconds
+are noisy.
 """
 
 import argparse
@@ -40,7 +40,7 @@ TURNED = (Placement(1), Placement(2, rotate=90), Placement(3, rotate=180))
 FIRST_AND_SECOND = {"girl + cat": ("girl", "cat1"), "cat + dog": ("cat1", "dog"), "girl + dog": ("girl", "dog")}
 
 DIRECTIONS = (((1, 1), (1, 1)), ((1, 0), (0, 1)), ((1, 0), (-1, 0)), ((1, 1), (-1, -1)), ((1, 0), (1, 0)))
-"""Where sheets 2 and 3 lie, in units of how far they are off: to the right and down."""
+"""Directions in which sheets 2 and 3 are misaligned, (right, down), in units of the misalignment."""
 DISTANCES = (0, 1, 2, 3, 6)
 RATES = (0.01, 0.015, 0.02, 0.045, 0.07)
 
@@ -49,17 +49,17 @@ class Pictures:
     """Targets and guides at any size, each made once."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Take them from `folder`, or from the examples."""
+        """Use the pictures of `folder`, or the examples."""
         self.folder = folder
         self._made: dict[tuple[Path, int], Picture] = {}
 
     def target(self, name: str, side: int) -> Picture:
-        """Return a target; without a folder the example that stands in for it, or an example by its own name."""
+        """Return a target; without a folder, the example that replaces it, or the example of that name."""
         path = self.folder / f"{name}.jpg" if self.folder else EXAMPLES / f"{STAND_INS.get(name, name)}.jpg"
         return self._fitted(path if path.exists() else EXAMPLES / f"{name}.jpg", side)
 
     def guides(self, count: int, side: int) -> list[Picture]:
-        """Return so many guides."""
+        """Return a number of guides."""
         if self.folder:
             return [self._fitted(self.folder / f"pattern{k}.jpg", side) for k in PATTERNS[:count]]
         drawn = map(parse_generated, own_guides(count, 0))
@@ -80,9 +80,9 @@ def two(
     weights: tuple[float, float] = (1.0, 1.0),
     dark: float | None = None,
 ) -> Problem:
-    """Return the hard problem: two pictures of three sheets, of which the second turns two.
+    """Return the hard problem: two pictures from three sheets; the second picture rotates two of them.
 
-    dark: what pixels darker than a tenth count; None: all count alike.
+    dark: weight of pixels darker than a tenth; None: all count equally.
     """
     arrangements = []
     for name, place, exposure, weight in zip(names, (None, TURNED), exposures, weights, strict=True):
@@ -94,14 +94,14 @@ def two(
 
 
 def six(pictures: Pictures, side: int) -> Problem:
-    """Return the easy problem: three pictures of six sheets, three by three, each two sharing one."""
+    """Return the easy problem: three pictures from six sheets, three each; any two pictures share one sheet."""
     stacks = zip(("girl", "cat1", "dog"), ((1, 2, 3), (3, 4, 5), (5, 6, 1)), strict=True)
     arrangements = [Arrangement(pictures.target(name, side), [*map(Placement, layers)]) for name, layers in stacks]
     return Problem(pictures.guides(6, side), arrangements)
 
 
 def single(pictures: Pictures, side: int, draws: int = 1) -> Problem:
-    """Return one picture of three sheets; draws: as how many arrangements, each of which lies off by itself."""
+    """Return one picture from three sheets; draws: the number of equal arrangements, each misaligned separately."""
     target = pictures.target("cat1", side)
     return Problem(pictures.guides(3, side), [Arrangement(target, weight=1 / draws) for _ in range(draws)])
 
@@ -128,19 +128,19 @@ STACKS = ["recipe", "exposures", "SSIM / dB of the pictures", "guides", "leak", 
 
 
 class Page:
-    """The tables; they are written after every line, so that nothing is lost where it ends early."""
+    """The tables. They are written after every line, so that nothing is lost if the script ends early."""
 
     def __init__(self, path: Path, lines: list[str]) -> None:
-        """Begin with `lines`; it will be written to `path`."""
+        """Start with `lines`; the page is written to `path`."""
         self.path, self.lines = path, lines
 
     def table(self, title: str, words: str, heading: list[str]) -> None:
-        """Begin a table."""
+        """Start a table."""
         self.lines += ["", f"## {title}", "", words, "", row(heading), row(["---"] * len(heading))]
         print(title, file=sys.stderr)
 
     def add(self, cells: list[str]) -> None:
-        """Add a line to it."""
+        """Add a line to the table."""
         self.lines.append(row(cells))
         self.path.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
         print(" ", *cells, sep="  ", file=sys.stderr)
@@ -184,10 +184,10 @@ HARD: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"guide_weight": 0.01, "iterations": 120, "ssim_weight": 0.0},
     ),
 )
-"""Name, what changes in the problem, what in the options."""
+"""Name, changes of the problem, changes of the options."""
 
 BESIDE = (0.6, 0.77, 1.3, 1.7)
-"""Factors of the exposure that small trials chose for the brighter picture: would full size choose it too?"""
+"""Factors of the exposure that small trials chose for the brighter picture, to test whether full size agrees."""
 
 OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("default", {}),
@@ -198,7 +198,7 @@ OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def hard(page: Page, pictures: Pictures, side: int) -> None:
-    """The hard case by every recipe."""
+    """Solve the hard case with every recipe."""
     names = FIRST_AND_SECOND["girl + cat"]
     page.table(
         f"Girl and cat from three sheets, {side}×{side}",
@@ -220,7 +220,7 @@ def hard(page: Page, pictures: Pictures, side: int) -> None:
 
 
 def others(page: Page, pictures: Pictures, side: int) -> None:
-    """Other pictures, and easier problems, so that nothing is tuned to one."""
+    """Solve other pictures and easier problems, so that nothing is tuned to a single one."""
     side //= 2
     cases = {
         **{name: (two(pictures, side, pair), 0.2) for name, pair in FIRST_AND_SECOND.items()},
@@ -247,7 +247,7 @@ def others(page: Page, pictures: Pictures, side: int) -> None:
 
 
 def registration(page: Page, pictures: Pictures, side: int) -> None:
-    """Sheets that lie off by up to 3 pixels: what rates, iterations and draws do."""
+    """Solve for misalignments up to 3 pixels: the effect of rates, iterations and draws."""
     page.table(
         f"Registration 3 pixels, {side}×{side}",
         "One picture (the cat) of three sheets, exposure 0.1; SSIM where sheets 2 and 3 lie d pixels off, mean of "
@@ -287,7 +287,7 @@ def registration(page: Page, pictures: Pictures, side: int) -> None:
 
 
 def off_by(solution: Solution, distance: int, exposure: float) -> str:
-    """Return the mean and the least SSIM of a stack whose sheets 2 and 3 lie so many pixels off."""
+    """Return the mean and the lowest SSIM of a stack whose sheets 2 and 3 are misaligned by this many pixels."""
     layers = [np.asarray(layer / np.float32(255)) for layer in solution.printed]
     found = []
     for directions in DIRECTIONS if distance else DIRECTIONS[:1]:
@@ -330,7 +330,7 @@ def main() -> None:
         f"{day}, mlsolve {mlsolve.__version__} ({commit()}), {cpu}, {available_cores()} cores beside other work, "
         f"{what}. Written by `python bench/hard_cases.py FOLDER`. Scores are those of the 8-bit sheets."
     )
-    solved(single(pictures, 64))  # what is compiled on the way must not count
+    solved(single(pictures, 64))  # so that compilation is not timed
     solved(dataclasses.replace(single(pictures, 64), arrangements=two(pictures, 64, ("girl", "cat1")).arrangements))
     page = Page(asked.out, ["# Hard cases", "", heading])
     began = time.perf_counter()

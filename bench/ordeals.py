@@ -1,8 +1,8 @@
-"""What a run must survive, tried on real processes: python bench/ordeals.py [--kills 10] [--flips 100] …
+"""Faults that a run must survive, tested on real processes: python bench/ordeals.py [--kills 10] [--flips 100] …
 
-Every trial must end in the very bytes of a run that was left alone or, where something was damaged, in a refusal of
-one line with status 2; whatever else happens is printed, and the exit status is 1. Pictures are drawn from a seed;
---target and --guide take others.
+Every trial must end with the same bytes as an undisturbed run or, if something was damaged, with a one-line error
+and status 2. Anything else is printed, and the exit status is 1. Pictures are drawn from a seed; --target and
+--guide replace them.
 """
 
 import argparse
@@ -21,10 +21,10 @@ import numpy as np
 from mlsolve.pictures import picture_files
 
 NOT_COMPARED = {"result.json", "job.toml"}
-"""Seconds stand in the one, names of files relative to the folder in the other."""
+"""Files that may differ: one holds seconds, the other file names relative to the folder."""
 
 LOOKS = 0.02
-"""Seconds between looks at a process that is to be killed."""
+"""Seconds between checks of a process that is to be killed."""
 
 
 def command(*arguments):
@@ -36,7 +36,7 @@ def call(*arguments):
 
 
 def killed(after, *arguments):
-    """Run the command line, kill it with -9 after so many seconds; tell whether that was before its end."""
+    """Run the command line and kill it with -9 after some seconds; return whether that was before its end."""
     process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(after)
@@ -51,7 +51,7 @@ def content(folder):
 
 
 def drawn(folder, side):
-    """Draw a target and two guides, smooth with edges, as PNG and as TIFF of 16 bits."""
+    """Draw a target and two guides, smooth with edges, as PNG and as 16-bit TIFF."""
     rng, y, x = np.random.default_rng(1), *np.mgrid[0:side, 0:side] / side
     names = []
     for number in range(3):
@@ -67,7 +67,7 @@ def drawn(folder, side):
 
 
 class Ordeals:
-    """A run, what it should come to, and trials of it."""
+    """A run, its expected result, and trials of it."""
 
     def __init__(self, place, options):
         self.place, self.options, self.wrong = place, options, 0
@@ -92,7 +92,7 @@ class Ordeals:
         print(f"{size}: alone {whole:.1f} s, in {options.memory} {self.seconds:.1f} s, {held:.1f} MiB held")
 
     def check(self, name, done, folder, refused=False):
-        """Count what is neither right nor, where that is allowed, refused in one line; return what it was."""
+        """Count a result that is neither right nor, where allowed, a one-line error; return which it was."""
         lines = [line for line in done.stderr.splitlines() if line.startswith("mlsolve: error:")]
         if done.returncode == 2 and len(lines) == 1 and refused and not folder.exists():
             return "refused"
@@ -109,11 +109,11 @@ class Ordeals:
             print(f"{count} processes: {self.check(f'{count} processes', done, folder)}")
 
     def tight_for(self, count):
-        """Two processes cannot do with what is tight for one."""
+        """Return the memory limit: two processes need more than the minimum for one."""
         return self.tight if count == 1 else ["--memory", "60MiB"]
 
     def kills(self, count):
-        """Kill a run again and again, `count` times in all; each time it goes on."""
+        """Kill a run repeatedly, `count` times in total; resume it each time."""
         folder, done, trials = self.place / "killed", 0, 0
         while done < count:
             trials += 1
@@ -134,7 +134,7 @@ class Ordeals:
         print(f"killed {done} times in {trials} runs: {'right' if not self.wrong else 'see above'}")
 
     def left(self):
-        """Return the state of a run that was killed while its last level was solved."""
+        """Return the state of a run that was killed while it solved its last level."""
         folder = self.place / "left"
         state = Path(f"{folder}.unfinished")
         process = subprocess.Popen(
@@ -150,7 +150,7 @@ class Ordeals:
         raise SystemExit("it ended before it could be killed: choose a larger --size")
 
     def damages(self, count, damage, name):
-        """Damage a copy of what was left in a random place, `count` times, and resume."""
+        """Damage a copy of an unfinished run at a random place, `count` times, and resume it."""
         state = self.left()
         found = {"right": 0, "refused": 0, "wrong": 0}
         for number in range(count):
@@ -165,7 +165,7 @@ class Ordeals:
         print(f"{count} times {name}: {found}")
 
     def any_file(self, state):
-        """Return a file of the state: any of the small ones as likely as any of the large ones."""
+        """Return a random file of the state; small and large files are equally likely."""
         files = sorted(path for path in state.rglob("*") if path.is_file() and path.name != "lock")
         small = [path for path in files if path.suffix == ".json"]
         return self.random.choice(self.random.choice([files, small]))
@@ -194,7 +194,7 @@ class Ordeals:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", mount], check=True)
             try:
                 folder = mount / "o"
-                # What is free is asked before anything starts; here something else fills the disk meanwhile.
+                # The free space is checked before anything starts; here something else fills the disk afterwards.
                 done = subprocess.run(
                     [sys.executable, "-c", BLIND, *map(str, [*self.run, *self.tight, "--out", folder])],
                     capture_output=True,
@@ -217,7 +217,7 @@ class Ordeals:
         print(f"{count} disks that fill: {found}{'' if total == count else ', the others left something'}")
 
     def on_disk(self):
-        """Return about what a run takes on disk at the most."""
+        """Return the approximate peak disk use of a run."""
         height = width = self.options.size
         return height * width * 9 * (2 * 4 * 3 + 4)
 

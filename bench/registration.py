@@ -1,6 +1,6 @@
-"""What misregistration costs: python bench/registration.py FOLDER, a folder that mlsolve run wrote.
+"""The cost of misalignment: python bench/registration.py FOLDER, a folder that `mlsolve run` wrote.
 
-Shifts every sheet but the first by whole pixels, to the right and down, and scores the stack.
+It shifts every sheet but the first by whole pixels, to the right and down, and scores the stack.
 """
 
 import sys

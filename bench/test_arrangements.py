@@ -1,4 +1,4 @@
-"""`make bench`: an iteration of arrangements against the sweep for one unmoved stack, in turns; moving sheets."""
+"""`make bench`: an iteration of arrangements against the sweep of an unmoved stack, in turns; placing sheets."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.layout import strips_for, to_strips
 from mlsolve_kernels.placement.cpu import carry, tables_for
-from mlsolve_kernels.placement.frames import WHOLE, ways
+from mlsolve_kernels.placement.frames import WHOLE, placement_maps
 from mlsolve_kernels.placement.move import move_of
 from mlsolve_kernels.threads import Team
 
@@ -91,7 +91,7 @@ def test_moving_a_sheet(benchmark, how, back, team):
     side = 2048
     strips, move = strips_for(side, side), move_of((side, side), *how)
     source = to_strips(np.random.default_rng(0).random((3, side, side), dtype=np.float32), strips)[np.newaxis]
-    out, number, there = np.zeros_like(source), np.zeros(1, np.int64), ways([move], WHOLE, back)
+    out, number, there = np.zeros_like(source), np.zeros(1, np.int64), placement_maps([move], WHOLE, back)
     of_ways = (np.float32(0 if back else 1), strips, tables_for(strips, team.workers))
 
     def bring():

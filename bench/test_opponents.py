@@ -1,4 +1,4 @@
-"""`make bench`: one iteration of three RGB layers, ours and torch's, by pytest-benchmark."""
+"""`make bench`: one iteration of three RGB layers, in mlsolve and in PyTorch, with pytest-benchmark."""
 
 import pytest
 
@@ -12,7 +12,7 @@ WITHOUT = missing()
 
 @pytest.fixture(scope="session")
 def steps_at_600():
-    """One iteration of an opponent at 600×600, all threads, prepared when it is first asked for."""
+    """One iteration of an opponent at 600×600, all threads; prepared at the first request."""
     made = {}
 
     def step(name):
@@ -24,7 +24,7 @@ def steps_at_600():
 
 
 def test_opponents_solve_the_same_problem():
-    """First of all: whoever solves another problem is not an opponent."""
+    """Check first that all opponents solve the same problem."""
     found = check()
     assert set(found) == set(NAMES) - set(WITHOUT)
 
@@ -39,7 +39,7 @@ def test_parity_after_some_steps(name):
 @pytest.mark.parametrize("threads", sorted({1, available_cores()}))
 @pytest.mark.parametrize("side", [600, 1024, 2048])
 def test_mlsolve(benchmark, side, threads):
-    """Ours at several sizes, on one thread and on all."""
+    """mlsolve at several sizes, on one thread and on all."""
     step = iteration(OURS, noise(side), threads)
     benchmark.pedantic(step, rounds=max(5, 20 * 600**2 // side**2), warmup_rounds=2)
     benchmark.extra_info["ns per pixel, plane and layer"] = per_value(benchmark.stats.stats.median, side)
@@ -48,7 +48,7 @@ def test_mlsolve(benchmark, side, threads):
 @pytest.mark.parametrize("turn", [1, 2, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_in_turns(benchmark, name, turn, steps_at_600):
-    """All opponents at 600×600, all threads, one after the other, three times over."""
+    """All opponents at 600×600, all threads, one after the other, three times."""
     if name in WITHOUT:
         pytest.skip(WITHOUT[name])
     benchmark.group = "600×600, in turns"

@@ -1,4 +1,4 @@
-"""`make bench`: what a level starts from, for a plane of 2048×2048: looked up, halved, doubled, given its noise."""
+"""`make bench`: the start of a level, for a plane of 2048×2048: look-up, halving, doubling and noise."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def measure(benchmark, work, pixels):
 
 
 def test_looking_up(benchmark, image):
-    """By inner chunks of the store, one after the other in the same place."""
+    """Look up inner chunks of the store, one after the other in the same buffer."""
     table, out = np.linspace(0, 1, 65536, dtype=np.float32), np.empty((SIDE, SIDE), dtype=np.float32)
     codes = np.random.default_rng(1).integers(0, 65536, (128, 130), dtype=np.uint16)[:, 1:129]
 
@@ -40,13 +40,13 @@ def test_noise(benchmark, image):
 
 
 def test_halving(benchmark, image):
-    """From 2048×2048; pixels of the larger one count."""
+    """Halve 2048×2048; the time is per pixel of the larger image."""
     taps = area_taps(SIDE, SIDE // 2, 0, SIDE // 2, factor=2.0)
     measure(benchmark, lambda: resample(image, (0, 0), taps, taps), SIDE**2)
 
 
 def test_doubling(benchmark, image):
-    """From 1024×1024; pixels of the larger one count."""
+    """Double 1024×1024; the time is per pixel of the larger image."""
     taps = cubic_taps(SIDE // 2, SIDE, 0, SIDE, factor=0.5)
     small = np.ascontiguousarray(image[:, : SIDE // 2, : SIDE // 2])
     measure(benchmark, lambda: resample(small, (0, 0), taps, taps), SIDE**2)
@@ -54,7 +54,7 @@ def test_doubling(benchmark, image):
 
 @pytest.mark.parametrize("factor", [1.7, 5.3])
 def test_fitting(benchmark, image, factor):
-    """A picture made smaller by no whole number, as a file is when it is brought to the print's size."""
+    """Shrink a picture by a fractional factor, as when a file is fitted to the size of the print."""
     target = round(SIDE / factor)
     taps = area_taps(SIDE, target, 0, target)
     measure(benchmark, lambda: resample(image, (0, 0), taps, taps), SIDE**2)

@@ -1,8 +1,8 @@
-"""What tiles cost: python bench/tiles.py [--memory 2GiB] [--side 7680x5120] [--iterations 60]
+"""The cost of tiles: python bench/tiles.py [--memory 2GiB] [--side 7680x5120] [--iterations 60]
 
-Times one round of a level that is solved in tiles over a store on disk, as a run does it, against iterations in
-memory at 2048×2048 with three colour layers; both in turns. The cost is that of a value: a pixel of a plane of a
-layer. What takes the time of a tile besides its iterations is told as well, added up over threads.
+It times one round of a level that is solved in tiles from a store on disk, as in a run, against iterations in
+memory at 2048×2048 with three colour layers, in turns. The cost is per value: a pixel of a plane of a layer. It
+also reports how the time of a tile outside its iterations is spent, summed over threads.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MEMORY_SIDE = 2048
 
 
 def prepare(store, size, options, coarse):
-    """Put target and guides of noise into `store`; with coarse also a level below that is solved already."""
+    """Put a target and guides of noise into `store`; coarse: also a coarser level that is already solved."""
     width, height = size
     shapes = ((-(-height // 2), -(-width // 2)), (height, width)) if coarse else ((height, width),)
     problem = Spec(LAYERS, 1, shapes, (1,) * (LAYERS + 1), options, "cpu")
@@ -57,7 +57,7 @@ def prepare(store, size, options, coarse):
 
 
 def in_memory(threads, iterations, options):
-    """Return the seconds that an iteration of a value takes in memory."""
+    """Return the seconds of an iteration in memory, per value."""
     rng = np.random.default_rng(0)
     backend = CpuBackend(threads, BETAS)
     shape = Shape(LAYERS, 3, MEMORY_SIDE, MEMORY_SIDE)
@@ -75,7 +75,7 @@ def in_memory(threads, iterations, options):
 
 
 class Clock:
-    """Adds up the time spent in some functions."""
+    """Sums the time that is spent in some functions."""
 
     def __init__(self):
         self.spent = {}
@@ -105,7 +105,7 @@ def main():
     given = parser.parse_args()
     options = Options(iterations=given.iterations, levels=2 if given.coarse else 1, exposure=0.2)
     size = parse_size(given.side)
-    # As if the level were part of a print of any size: one round, whatever the disk has.
+    # As if the level were part of a print of any size: one round, whatever space the disk has.
     limits = Limits(parse_memory(given.memory), given.threads, 0)
     plan = plan_level((size[1], size[0]), (LAYERS, 1), given.iterations, limits)
     print(f"tiles of {plan.sides[1]}×{plan.sides[0]}, {plan.iterations} iterations, said to cost {plan.cost:.2f}")

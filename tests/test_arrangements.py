@@ -13,7 +13,7 @@ from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.layout import from_strips, strips_for, to_strips
 from mlsolve_kernels.placement.cpu import carry, tables_for
-from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, ways
+from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, placement_maps
 from mlsolve_kernels.placement.move import STILL, move_of
 from mlsolve_kernels.placement.reference import give_back, place
 from mlsolve_kernels.region import Region
@@ -64,7 +64,7 @@ def carried(images, move, team, back=False, onto=None):
     out = np.full_like(source, np.nan) if onto is None else to_strips(onto, strips)[np.newaxis]
     number, adds = np.zeros(1, np.int64), np.array([onto is not None])
     background = np.float32(0 if back else 1)
-    there = ways([move], WHOLE, back)
+    there = placement_maps([move], WHOLE, back)
     team.run(carry, source, number, out, number, there, adds, background, strips, tables_for(strips, team.workers))
     return from_strips(out[0], strips)
 

@@ -19,7 +19,7 @@ from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.reference import Arranged
 from mlsolve_kernels.light.power.reference import compose_gradient
 from mlsolve_kernels.placement.cuda import lines_of
-from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, ways
+from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, placement_maps
 from mlsolve_kernels.placement.move import move_of
 from mlsolve_kernels.placement.reference import give_back, place
 from mlsolve_kernels.region import Region
@@ -70,7 +70,7 @@ def carried(device, images, move, back=False, onto=None, turn=0):
     if onto is not None:
         out[..., :width] = onto
     lines = device.zeros(3, 1, 1, 18, dtype=np.int64)
-    lines[turn] = lines_of(ways([move], WHOLE, back))
+    lines[turn] = lines_of(placement_maps([move], WHOLE, back))
     numbers, adds = (table(device, np.array([n], dtype=np.int32)) for n in (0, onto is not None))
     sheets = (there, numbers, adds) if back else (there, numbers)
     where = (lines, table(device, np.array([turn], dtype=np.int32)), out, 0, 1, 1, planes, height, width, shape[3])
@@ -120,7 +120,7 @@ def test_places_far_from_the_middle_are_right(folder):
     side = 120_001
     move = move_of((side, side), 0.3, None, (0.25, 0.5))
     frame = Frame(side - 400, side - 900)
-    line = lines_of(ways([move], (frame,)))[0, 0].tolist()
+    line = lines_of(placement_maps([move], (frame,)))[0, 0].tolist()
     for y, x in ((side - 400, side - 900), (side - 1, 7), (3, side - 2)):
         row = (line[0] * y + line[1] * x + line[2]) / 2.0**40
         column = (line[3] * y + line[4] * x + line[5]) / 2.0**40

@@ -27,13 +27,13 @@ def folder(tmp_path_factory):
 FAULTS = {
     "turned tile read before it is written": ("gather", "__syncthreads();", ""),
     "off the sheet is dark": ("gather", "pitch, 1.0f}", "pitch, 0.0f}"),
-    "the window's rows for the image's": ("gather", "tile.row(i) + way.top, column", "tile.row(i), column"),
+    "the window's rows for the image's": ("gather", "tile.row(i) + map.top, column", "tile.row(i), column"),
     "padding not zero": ("gather", "column < width ? value[i] : 0.0f", "value[i]"),
     "always the first turn": ("gather", "*turn, all", "0, all"),
-    "another window's planes": ("gather", "way.window * of_window", "0 * of_window"),
+    "another window's planes": ("gather", "map.window * of_window", "0 * of_window"),
     "never added": ("scatter", "add ? to[at] + value[i] : value[i]", "value[i]"),
     "next place for the nearest": ("scatter", "1LL << (FRACTION - 1)", "0LL"),
-    "there for back": ("scatter", "row_at(way.back, row, column), y", "row_at(way.map, row, column), y"),
+    "there for back": ("scatter", "row_at(map.inverse, row, column), y", "row_at(map.forward, row, column), y"),
     "own sheet in the product of the others": ("chain", "other - 1 < k ? other - 1 : other", "other - 1"),
     "what a sheet shows is not added": ("chain", "if (adds)", "if (!adds)"),
     "weights left out of the error": (

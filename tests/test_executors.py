@@ -156,7 +156,9 @@ def test_a_process_that_is_killed_is_told_in_one_line(tmp_path):
         with pytest.raises(ProcessError) as error:
             list(executor.map(tasks.kill_at, calls))
         message = str(error.value)
-        assert message.startswith("a process of --processes 2 ended unexpectedly, most likely for want of memory: ")
+        assert message.startswith(
+            "a process of --processes 2 ended unexpectedly, most likely because memory ran out:"
+        )
         assert message.endswith("use fewer --processes or a smaller --memory")
         assert "\n" not in message
         assert error.value.__cause__ is None

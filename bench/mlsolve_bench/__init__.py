@@ -1,5 +1,5 @@
-"""What `mlsolve bench` needs, and the wheel holds: its measurements, and one opponent written in torch.
+"""The measurements of `mlsolve bench`, and one opponent written in PyTorch. The wheel includes this package.
 
-Imports run mlsolve_cli → mlsolve_bench → mlsolve → mlsolve_kernels. Torch is imported by the modules whose names
-begin with torch_ and nowhere else; without torch there is no comparison. All other benches are in mlsolve_records.
+Imports run mlsolve_cli → mlsolve_bench → mlsolve → mlsolve_kernels. Only modules whose names begin with torch_
+import torch; without torch there is no comparison. All other benches are in mlsolve_records.
 """

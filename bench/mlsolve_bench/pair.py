@@ -1,4 +1,4 @@
-"""The two that `mlsolve bench` compares: mlsolve's iteration, and torch's with the same loss written plainly."""
+"""The two programs that `mlsolve bench` compares: mlsolve's iteration, and a plain one in PyTorch, same loss."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -20,7 +20,7 @@ def our_workspace(problem: Problem, backend: Backend) -> Any:
 
 
 def workspace(name: str, problem: Problem, threads: int) -> Any:
-    """Return the workspace of one of the two on the CPU; raises ImportError where torch is missing or broken."""
+    """Return the workspace of one of the two on the CPU. Raises ImportError if torch is missing or broken."""
     if name == OURS:
         return our_workspace(problem, CpuBackend(threads, problem.betas))
     from .torch_baselines import AsDescribed
@@ -29,7 +29,7 @@ def workspace(name: str, problem: Problem, threads: int) -> Any:
 
 
 def steps(side: int, threads: int, names: Iterable[str] = (OURS, DESCRIBED)) -> dict[str, Callable[[], object]]:
-    """Return one iteration of each of `names` at `side`×`side` pixels, as a function of nothing."""
+    """Return, for each of `names`, a function without arguments that runs one iteration at `side`×`side` pixels."""
     problem = noise(side)
 
     def step(name: str) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""The problem that is timed: one target, three RGB guides, and the settings that everybody gets."""
+"""The problem that is timed: one target, three RGB guides, and settings shared by all opponents."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,17 +16,17 @@ LAYERS: Final = 3
 PLANES: Final = 3
 
 EXPOSURE: Final = 0.1
-"""Share of the backlight that the white of the stack lets through."""
+"""Share of the backlight that passes through the white of the stack."""
 
 OBJECTIVE: Final = one_stack(exposure_scale(EXPOSURE), 3.0, 10.0, 1.0)
 BOUNDS: Final = printable_range(0.0, 2.5)
 RATE: Final = 0.01
-"""Learning rate of the iterations that are timed; what it is does not change what they cost."""
+"""Learning rate of the timed iterations; it does not affect their cost."""
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What every opponent is given. All arrays float32, encoded transmittance in [0, 1]."""
+    """The input of every opponent. All arrays are float32, encoded transmittance in [0, 1]."""
 
     target: FloatArray
     """(C, H, W)."""
@@ -40,7 +40,7 @@ class Problem:
 
 
 def noise(side: int) -> Problem:
-    """Return a problem of `side`×`side` random pixels, always the same; an iteration costs the same for any."""
+    """Return a fixed problem of `side`×`side` random pixels; the cost of an iteration does not depend on them."""
     rng = np.random.default_rng(0)
     return Problem(
         rng.random((PLANES, side, side), dtype=np.float32),

@@ -1,8 +1,8 @@
 """The speed of this machine, measured within a minute.
 
-`measure` times mlsolve's iteration at a few sizes, `compare` lets it take turns with torch; all else is
-arithmetic on what they return. Sizes are (width, height) in pixels, times are seconds, memory is bytes. A
-*value* is one pixel of one colour plane of one layer: what an iteration costs grows with their number.
+`measure` times mlsolve's iteration at a few sizes, `compare` times it in turns with torch; everything else is
+arithmetic on their results. Sizes are (width, height) in pixels, times are seconds, memory is bytes. A *value* is
+one pixel of one colour plane of one layer: the cost of an iteration grows with their number.
 """
 
 import math
@@ -24,25 +24,25 @@ Size = tuple[int, int]
 Step = Callable[[], object]
 """One iteration."""
 Tell = Callable[[str, float], None]
-"""Hears what is being done, and which share of that is done already, 0 to 1."""
+"""Called with the present activity, and the share of it that is done, 0 to 1."""
 
 SIDES: Final = (150, 300, 600, 1024, 2048)
-"""Squares that are measured, as far as time and memory go."""
+"""Sides of the squares that are measured, as far as time and memory allow."""
 
 _SHOWN: Final = 3
 _TURNS, _FEWEST_TURNS = 9, 3
-"""Iterations timed at each size, and where time runs out; the one before them, which allocates, is not."""
+"""Iterations timed at each size, and fewer if time runs out. The first iteration, which allocates, is not timed."""
 
 _TURNS_WITH_TORCH: Final = 5
 
 SECONDS_FOR_OURS: Final = 15.0
 SECONDS_FOR_TORCH: Final = 20.0
-"""With importing (5 s with torch) and compiling (10 s, once) this stays within a minute."""
+"""Including imports (5 s with torch) and compilation (10 s, once) this takes less than a minute."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """How many layers of how many colour planes each."""
+    """Number of layers, and of colour planes of each."""
 
     layers: int
     planes: int
@@ -52,39 +52,39 @@ class Stack:
         return self.layers * self.planes * size[0] * size[1]
 
     def peak_memory(self, size: Size) -> int:
-        """Return the bytes a solve at `size` takes at its peak where all of it is in memory."""
+        """Return the peak memory of a solve at `size` in memory, in bytes."""
         return BYTES_PER_VALUE * self.values(size)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast one size went."""
+    """The speed at one size."""
 
     size: Size
     seconds: float
-    """An iteration, the median of several."""
+    """Seconds of an iteration, the median of several."""
     fastest: float
-    """The fastest of them: far below the median where something else keeps the machine busy."""
+    """Seconds of the fastest of them: far below the median if the machine is busy with something else."""
     per_value: float
     """The median for one value."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a solve with the default settings takes, all of it in memory."""
+    """The forecast cost of a solve in memory with default settings."""
 
     size: Size
     levels: int
     """Sizes from coarse to fine."""
     seconds: float
-    """All iterations of all levels; not the reading and writing of files."""
+    """Seconds of all iterations of all levels, without reading and writing files."""
     memory: int
     """Peak memory in bytes."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An iteration of both, three RGB layers, taking turns; medians in seconds."""
+    """An iteration of both with three RGB layers, in turns; medians in seconds."""
 
     size: Size
     ours: float
@@ -98,10 +98,10 @@ class Comparison:
 
 
 def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
-    """Return what solving `size` in memory takes with default settings, from the `paces` measured, in any order.
+    """Return the forecast of a solve of `size` in memory with default settings, from measured `paces` in any order.
 
-    Between the sizes measured the cost of a value is interpolated over the logarithm of the pixels, and beyond
-    them it is that of the nearest.
+    Between the measured sizes the cost of a value is interpolated over the logarithm of the pixels; beyond them it
+    is that of the nearest size.
     """
     options = Options()
     known = sorted((math.log(pace.size[0] * pace.size[1]), pace.per_value) for pace in paces)
@@ -116,7 +116,7 @@ def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
 
 @contextmanager
 def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
-    """Give mlsolve's iteration on pictures of noise, `side` square, on the road that the solver takes."""
+    """Yield mlsolve's iteration on noise, `side`×`side` pixels, by the same path as in the solver."""
     from mlsolve.pictures.colour import printable_range
     from mlsolve.solving.backends import CpuBackend, fill
     from mlsolve.solving.spec import BETAS, objective_of
@@ -146,13 +146,13 @@ def measure(
 ) -> list[Pace]:
     """Return the paces of the three largest sizes that time and memory allow, the smallest first.
 
-    open_iteration: gives the iteration of a side, as `iteration` does. free: memory that can be had, if known.
-    It begins with the smallest and goes on while the next one is sure to end in time, so that a slow machine
-    has fewer and smaller sizes, and none is kept waiting.
+    open_iteration: opens the iteration of a side, as `iteration` does. free: free memory in bytes, if known. It
+    starts with the smallest size and continues while the next one is certain to end in time, so that a slow machine
+    measures fewer and smaller sizes.
     """
     tell("getting ready", 0.0)
     with open_iteration(SIDES[0]) as iterate:
-        iterate()  # compiles, at the very first run; that is on nobody's clock
+        iterate()  # compiles at the very first run, which is not timed
     ends = clock() + SECONDS_FOR_OURS
     paces: list[Pace] = []
     needed_by_value = 0.0
@@ -175,7 +175,7 @@ def measure(
 
 
 def _time_iterations(iterate: Step, name: str, ends: float, tell: Tell, clock: Callable[[], float]) -> list[float]:
-    """Return the seconds of some iterations, of fewer once the clock says `ends`."""
+    """Return the seconds of some iterations; fewer if the clock reaches `ends`."""
     times: list[float] = []
     while len(times) < _FEWEST_TURNS or (len(times) < _TURNS and clock() < ends):
         tell(name, (1 + len(times)) / (1 + _TURNS))
@@ -186,9 +186,9 @@ def _time_iterations(iterate: Step, name: str, ends: float, tell: Tell, clock: C
 
 
 def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_counter) -> Comparison:
-    """Let mlsolve's iteration and torch's take turns, at the largest size the time suffices for.
+    """Time mlsolve's iteration and torch's in turns, at the largest size for which there is time.
 
-    threads: of both. Raises ImportError where torch is missing or broken.
+    threads: of both. Raises ImportError if torch is missing or broken.
     """
     tell("importing torch", 0.0)
     from .pair import DESCRIBED, OURS, steps
@@ -219,11 +219,11 @@ def compare(threads: int, tell: Tell, clock: Callable[[], float] = time.perf_cou
 
 
 def side_to_compare(seconds: float) -> int:
-    """Return the side to compare at, 600 at most, given torch's `seconds` for an iteration at the smallest."""
+    """Return the side for the comparison, at most 600, given torch's `seconds` for an iteration at the smallest."""
     affordable = [side for side in SIDES[:3] if _seconds_with_torch(side, seconds) <= SECONDS_FOR_TORCH]
     return max(affordable, default=SIDES[0])
 
 
 def _seconds_with_torch(side: int, seconds: float) -> float:
-    # Torch's cost of a value doubles where its many passes no longer find anything in the caches.
+    # Torch's cost of a value doubles where its many passes no longer fit into the caches.
     return 2 * seconds * (side / SIDES[0]) ** 2 * (_TURNS_WITH_TORCH + 1)

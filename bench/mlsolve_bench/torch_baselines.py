@@ -1,7 +1,7 @@
-"""The opponents in torch as people write them: as published, as described, and tuned with torch.compile.
+"""The opponents in PyTorch as people write them: as published, as described, and tuned with torch.compile.
 
-Each is a workspace like mlsolve's own: `start(layers)`, `iterate(rate)`, `layers`. All take float32 arrays in
-encoded transmittance, and a device, "cpu" or "cuda". torch_strongest.py holds the fastest of them.
+Each is a workspace like mlsolve's own: `start(layers)`, `iterate(rate)`, `layers`. All take float32 arrays of
+encoded transmittance, and a device, "cpu" or "cuda". The fastest one is in torch_strongest.py.
 """
 
 from collections.abc import Sequence
@@ -43,15 +43,15 @@ def dense_window(channels: int, device: str) -> torch.Tensor:
 
 
 class AsPublished:
-    """The objective of the program mlsolve grew from, which is another than ours.
+    """The objective of the program from which mlsolve grew. It differs from mlsolve's.
 
-    The stack is the mean of the clamped layers, and SSIM is all there is. Pictures are channels-last but are
-    handed to an SSIM that expects channels first: it takes every row of the picture for a channel, and blurs
-    over columns and colours. published_reference.py says the same in float64.
+    The stack is the mean of the clamped layers, and SSIM is the only term. Pictures are channels-last but are
+    passed to an SSIM that expects channels first: it takes every row of the picture for a channel, and blurs over
+    columns and colours. published_reference.py has the same in float64.
     """
 
     def __init__(self, problem: Problem, threads: int, device: str = "cpu") -> None:
-        """Prepare; ready to `iterate` from the guides."""
+        """Prepare to `iterate` from the guides."""
         use_threads(threads)
         last = (torch.from_numpy(np.moveaxis(z, -3, -1).copy()) for z in (problem.target, problem.guides))
         self.target, self.guides = (z.to(device) for z in last)
@@ -59,14 +59,14 @@ class AsPublished:
         self.start(problem.guides)
 
     def start(self, layers: FloatArray) -> None:
-        """Begin anew from `layers` (N, C, H, W)."""
+        """Restart from `layers` (N, C, H, W)."""
         moved = np.ascontiguousarray(np.moveaxis(layers, 1, -1))
         self.parameters = torch.from_numpy(moved).to(self.guides.device, copy=True).requires_grad_()
         self.adam = torch.optim.Adam([self.parameters], lr=PUBLISHED_RATE)
 
     @property
     def layers(self) -> FloatArray:
-        """The layers as they stand, (N, C, H, W)."""
+        """The present layers, (N, C, H, W)."""
         return np.moveaxis(self.parameters.detach().cpu().numpy(), -1, 1)
 
     def loss(self) -> torch.Tensor:
@@ -94,13 +94,13 @@ class AsPublished:
 
 
 class AsDescribed:
-    """The objective of docs/maths.md as one would write it: dense 11×11 grouped convolutions, autograd, Adam."""
+    """The objective of docs/maths.md, written plainly: dense 11×11 grouped convolutions, autograd, Adam."""
 
     fused: bool | None = None
-    """Whether Adam is torch's fused one; None leaves it to torch."""
+    """Whether to use torch's fused Adam; None: torch decides."""
 
     def __init__(self, problem: Problem, threads: int, device: str = "cpu") -> None:
-        """Prepare; ready to `iterate` from the guides."""
+        """Prepare to `iterate` from the guides."""
         use_threads(threads)
         self.problem = problem
         self.batch = batch_on(device)
@@ -114,14 +114,14 @@ class AsDescribed:
         self.window = dense_window(self.target.shape[1], device)
 
     def start(self, layers: FloatArray) -> None:
-        """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
+        """Restart from `layers` (N, C, H, W), clamped to the bounds."""
         parameters = torch.from_numpy(layers).to(self.guides.device, copy=True)
         self.parameters = parameters.clamp_(*self.problem.bounds).requires_grad_()
         self.adam = torch.optim.Adam([self.parameters], betas=self.problem.betas, fused=self.fused)
 
     @property
     def layers(self) -> FloatArray:
-        """The layers as they stand, (N, C, H, W)."""
+        """The present layers, (N, C, H, W)."""
         layers: FloatArray = self.parameters.detach().cpu().numpy()
         return layers
 
@@ -133,9 +133,9 @@ class AsDescribed:
         return mean_ssim(seen, self.target, self.window).sum(), error, guides
 
     def backward(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Leave the gradient in `parameters.grad` and return the terms.
+        """Store the gradient in `parameters.grad` and return the terms.
 
-        In the per-pixel measure, as in mlsolve, so that Adam's epsilon means the same.
+        It is in the per-pixel measure, as in mlsolve, so that Adam's epsilon has the same effect.
         """
         self.adam.zero_grad(set_to_none=True)
         ssim, error, guides = self.terms()
@@ -154,7 +154,7 @@ class AsDescribed:
         return loss, gradient_of(self.parameters)
 
     def step(self, rate: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from, unread."""
+        """Take one step at learning rate `rate`; return the terms before the step, still on the device."""
         terms = self.backward()
         self.adam.param_groups[0]["lr"] = rate
         self.adam.step()
@@ -163,11 +163,11 @@ class AsDescribed:
         return terms
 
     def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        """Take one step at learning rate `rate`; return the terms before the step."""
         return numbers(*self.step(rate))
 
     def advance(self, rates: Sequence[float]) -> list[Terms]:
-        """Take a step at each of `rates`, and read the terms after the last, as ours does on a GPU."""
+        """Take one step for each of `rates`; read the terms after the last one, as mlsolve does on a GPU."""
         return read_together([self.step(rate) for rate in rates])
 
 
@@ -201,15 +201,15 @@ def _tuned_terms(layers: torch.Tensor, scale: float, target: Any, guides: Any) -
 
 
 class Compiled(AsDescribed):
-    """The usual tuning of it: separable convolutions, constants computed once, fused Adam, torch.compile.
+    """The same with the usual tuning: separable convolutions, constants computed once, fused Adam, torch.compile.
 
-    What is compiled is the objective; autograd's backward pass is compiled with it.
+    The objective is compiled, and autograd's backward pass with it.
     """
 
     fused = True
 
     def prepare(self, device: str) -> None:
-        """Make the constants and what will be compiled on first use."""
+        """Make the constants and the functions that are compiled on first use."""
         self.constants = [(y, separable_blur(y), separable_blur(y * y)) for y in (self.target, self.guides)]
         self.compiled_terms = torch.compile(_tuned_terms, dynamic=False)
 
@@ -222,18 +222,18 @@ class Compiled(AsDescribed):
 
 
 def numbers(ssim: torch.Tensor, error: torch.Tensor, guides: torch.Tensor) -> Terms:
-    """Return the terms as numbers; reading them waits for a CUDA device to finish all it was given."""
+    """Return the terms as numbers. Reading them waits until a CUDA device has finished all work."""
     return Terms(stack_ssim=(ssim.item(),), stack_mse=(error.item(),), guide_ssim=tuple(guides.tolist()))
 
 
 def read_together(steps: Sequence[Sequence[torch.Tensor]]) -> list[Terms]:
-    """Return the terms of several steps, SSIM, squared error and SSIM of the layers each, in one reading."""
+    """Return the terms of several steps, each SSIM, squared error and SSIM of the layers, in one transfer."""
     lines = torch.stack([torch.cat([part.reshape(-1) for part in terms]) for terms in steps]).tolist()
     return [Terms(stack_ssim=(line[0],), stack_mse=(line[1],), guide_ssim=tuple(line[2:])) for line in lines]
 
 
 def gradient_of(parameters: torch.Tensor) -> FloatArray:
-    """Return what `backward` left in `parameters.grad`."""
+    """Return the gradient that `backward` stored in `parameters.grad`."""
     assert parameters.grad is not None
     gradient: FloatArray = parameters.grad.cpu().numpy()
     return gradient

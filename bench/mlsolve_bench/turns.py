@@ -1,4 +1,4 @@
-"""Opponents take turns, so that what else the machine is doing hits all of them alike."""
+"""Opponents take turns, so that other load on the machine affects all of them equally."""
 
 import statistics
 import time
@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 REST: Final = 0.02
-"""Seconds between turns: OpenMP's threads spin for a while after torch's last loop, on the next one's time."""
+"""Seconds between turns: after torch's last loop OpenMP's threads spin for a while, which slows the next turn."""
 
 STRETCH: Final = 0.25
-"""Seconds of a turn at the least: iterations follow each other, as in a solve. The first of them finds the caches
-full of what the opponent left there, and threads that sleep; where there are several, it does not count."""
+"""Minimum seconds of a turn, in which iterations follow each other as in a solve. The first one finds the caches
+full of the opponent's data, and threads asleep; if there are several, it does not count."""
 
 
 def take_turns(iterations: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Let every one of `iterations` have its turn, in order; return the seconds of one call, by name and turn.
+    """Time all `iterations` in turns, in order; return the seconds of one call, by name and turn.
 
-    turns: how many are measured, 1 or more. One call each goes before them and is thrown away: it compiles and
-    allocates. A turn is a stretch of calls, STRETCH seconds long or one call if that takes longer; it counts as
-    the median of its calls but the first, or as its only one.
+    turns: the number of measured turns, at least 1. One call of each comes before them and is not timed: it
+    compiles and allocates. A turn is a stretch of calls, STRETCH seconds long, or a single call if that takes
+    longer. Its result is the median of its calls without the first, or its only call.
     """
     if turns < 1:
         raise ValueError(f"turns is {turns}: measure at least one")
@@ -44,5 +44,5 @@ def _stretch(iterate: Callable[[], object]) -> list[float]:
 
 
 def median_ratio(seconds: Mapping[str, list[float]], opponent: str, ours: str = "mlsolve") -> float:
-    """Return how many times longer `opponent` takes than `ours`: the ratio of the medians."""
+    """Return how many times as long as `ours` the `opponent` takes: the ratio of the medians."""
     return statistics.median(seconds[opponent]) / statistics.median(seconds[ours])

@@ -1,6 +1,6 @@
-"""Arrangements that are timed on a GPU: what turns, stacks and secrets cost beside one stack of still sheets.
+"""Arrangements that are timed on a GPU: the cost of rotations, more stacks and hiding, against one unmoved stack.
 
-A turn of whole quarters is exact, any other goes between the pixels; how far it goes does not change what it costs.
+A quarter turn is exact, any other rotation interpolates between pixels; its angle does not affect the cost.
 """
 
 from dataclasses import replace

@@ -1,13 +1,13 @@
 """Loss against iterations: python -m mlsolve_records.convergence attempts|budget|curves|chart
 
     attempts   every recipe of convergence_recipes.py, one line for each problem
-    budget     the finalists with few and with many iterations: what is reached in the end, and what it cost
+    budget     the finalists with few and with many iterations: the final result and its cost
     curves     the finalists, every iteration at full size
-    chart      the picture of all that, bench/results/convergence.png
+    chart      the chart of these, bench/results/convergence.png
 
-The cost is counted in iterations at full size, smaller ones by their share of the pixels, so it does not
-depend on the machine. The problems are the example pictures with generated guides; `--job job.toml`, once
-or several times, adds problems of one's own: target, guides and exposure are read, pictures made square.
+The cost is counted in iterations at full size, coarser ones by their share of the pixels, so it does not depend on
+the machine. The problems are the example pictures with generated guides; `--job job.toml`, once or several times,
+adds other problems: target, guides and exposure are read, and pictures made square.
 """
 
 import argparse
@@ -55,7 +55,7 @@ _STEPS: Row = (
 
 
 def main() -> None:
-    """Read the command line and do what it asks for."""
+    """Read the command line and run the requested study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("attempts", "budget", "curves", "chart"))
     parser.add_argument("--side", type=int, default=300, help="pixels of the square pictures")
@@ -81,9 +81,9 @@ def main() -> None:
 
 
 def study(what: str, problems: list[Problem], recipes: list[Recipe], side: int, team: Team, out: Path) -> None:
-    """Solve every problem by every recipe and write the tables into `out`, problem by problem.
+    """Solve every problem with every recipe and write the tables to `out`, problem by problem.
 
-    What is in the tables already is not solved again. convergence-WHAT-SIDE.csv has a line for each solve;
+    Solves that are already in the tables are not repeated. convergence-WHAT-SIDE.csv has a line for each solve;
     with "curves", convergence-steps-SIDE.csv has one for each iteration at full size.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def study(what: str, problems: list[Problem], recipes: list[Recipe], side: int, 
 
 
 def _read(path: Path, heading: Row) -> list[Row]:
-    """Return the rows of a table, or the heading alone where there is none yet."""
+    """Return the rows of a table; only the heading if it does not exist yet."""
     if not path.exists():
         return [heading]
     with path.open(newline="", encoding="utf-8") as file:
@@ -147,7 +147,7 @@ def _summary(problem: Problem, recipe: Recipe, side: int, outcome: Outcome, aim:
 
 
 def _cost(costs: Iterable[float]) -> str:
-    """Return the least of `costs`, or nothing if it was never reached."""
+    """Return the lowest of `costs`; an empty cell if the aim was never reached."""
     least = min(costs, default=math.inf)
     return "" if math.isinf(least) else f"{least:.1f}"
 

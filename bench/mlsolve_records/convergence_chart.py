@@ -1,4 +1,4 @@
-"""The picture of the study: bench/results/convergence.png from the tables beside it."""
+"""The chart of the study: bench/results/convergence.png, from the tables in the same folder."""
 
 import csv
 import statistics
@@ -53,7 +53,7 @@ def draw(folder: Path) -> None:
 
 
 def _loss_panel(axes: Any, path: Path) -> None:
-    """Loss at full size while it is solved."""
+    """Draw the loss at full size during a solve."""
     rows = _rows(path)
     axes.set_title(f"{_side(path)}×{_side(path)}: loss while solving, median of {_count(rows)} problems")
     for name, colour in _COLOURS.items():
@@ -67,7 +67,7 @@ def _loss_panel(axes: Any, path: Path) -> None:
 
 
 def _budget_panel(axes: Any, path: Path) -> None:
-    """Loss at the end of solves of different length."""
+    """Draw the final loss of solves of different lengths."""
     rows = _rows(path)
     axes.set_title(
         f"{_side(path)}×{_side(path)}: loss at the end of shorter and longer solves, {_count(rows)} problems"
@@ -84,7 +84,7 @@ def _budget_panel(axes: Any, path: Path) -> None:
 
 
 def _quality_panel(axes: Any, path: Path) -> None:
-    """SSIM to the target, and of the layers to their guides."""
+    """Draw the SSIM to the target, and that of the layers to their guides."""
     rows = _rows(path)
     axes.set_title(f"{_side(path)}×{_side(path)}: SSIM, target (above) and mean of the guides (below)")
     for name, colour in _COLOURS.items():
@@ -132,5 +132,5 @@ def _lines(rows: list[dict[str, str]], name: str, measure: str) -> list[Line]:
 
 
 def _median(lines: list[Line]) -> Line:
-    """Return the median of lines that have the same costs."""
+    """Return the median of lines with the same costs."""
     return [(points[0][0], statistics.median(value for _, value in points)) for points in zip(*lines, strict=True)]

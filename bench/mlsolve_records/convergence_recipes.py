@@ -1,4 +1,4 @@
-"""What was tried: problems, recipes, and the names under which bench/LOG.md cites them."""
+"""The problems and recipes of the study, by the names that bench/LOG.md uses."""
 
 from functools import partial
 from pathlib import Path
@@ -26,15 +26,15 @@ PROBLEMS: Final = (
     _example("chelsea 9 layers", "chelsea.jpg", own_guides(9, 0), 0.05),
     _example("coffee grey", "coffee.jpg", ("rosette:5", "mosaic:6", "kaleidoscope:7"), 0.25, grey=True),
 )
-"""Problems that anybody can solve again: the example pictures and generated guides."""
+"""Reproducible problems: the example pictures and generated guides."""
 
 FIRST: Final = Recipe("first defaults")
-"""Adam as mlsolve began: the yardstick of all others."""
+"""Adam as in the first version of mlsolve, with which all others are compared."""
 
 ADAM: Final = Recipe(
     "Adam", partial(Adam, betas=(0.8, 0.95)), iterations=60, coarsest=32, peak=0.045, last=0, shape="root"
 )
-"""Adam at its best: the defaults of mlsolve."""
+"""The best Adam: the defaults of mlsolve."""
 
 NEWTON: Final = Recipe(
     "block Newton",
@@ -46,15 +46,15 @@ NEWTON: Final = Recipe(
     shape="hold",
     warm_up=1,
 )
-"""What a kernel could have instead of Adam."""
+"""A step that a kernel could use instead of Adam."""
 
 FINALISTS: Final = (FIRST, ADAM, NEWTON)
 BUDGETS: Final = (8, 12, 18, 25, 35, 50, 70, 100, 140)
-"""Iterations a level for the curve of what is reached in the end against what it cost."""
+"""Iterations per level for the curve of the final result against its cost."""
 
 
 def attempts() -> list[Recipe]:
-    """Return every recipe of the study; those of one letter change one thing about the first of them."""
+    """Return every recipe of the study. Recipes of one letter change one thing in the first of them."""
     return [FIRST, *_levels(), *_adam(), *_transfers(), *_steps(), *_newton(), ADAM]
 
 
@@ -79,7 +79,7 @@ def _levels() -> list[Recipe]:
 
 
 def _adam() -> list[Recipe]:
-    """(b) schedules and (c) moments, all with 60 iterations a level."""
+    """(b) schedules and (c) moments, all with 60 iterations per level."""
     base = _vary(FIRST, "", iterations=60)
     tuned = _vary(ADAM, "")
     return [
@@ -109,7 +109,7 @@ def _adam() -> list[Recipe]:
 
 
 def _transfers() -> list[Recipe]:
-    """(d) what goes from size to size."""
+    """(d) what is passed from level to level."""
     base = _vary(FIRST, "", iterations=60)
     return [
         _vary(base, "d: difference 0.3", transfer="difference", detail=0.3),
@@ -119,7 +119,7 @@ def _transfers() -> list[Recipe]:
 
 
 def _steps() -> list[Recipe]:
-    """(f) steps by the gradient alone."""
+    """(f) steps that use only the gradient."""
     return [
         Recipe("f: Barzilai-Borwein", BarzilaiBorwein, iterations=60, peak=1, shape="constant", warm_up=1),
         Recipe("f: L-BFGS", Lbfgs, iterations=60, peak=0.5, shape="constant", warm_up=1),
@@ -128,7 +128,7 @@ def _steps() -> list[Recipe]:
 
 
 def _newton() -> list[Recipe]:
-    """(f) curvature known beforehand."""
+    """(f) steps with precomputed curvature."""
     bare = _vary(NEWTON, "f: block, no gain", step=partial(BlockNewton, gain_share=0))
     return [
         _vary(

@@ -1,4 +1,4 @@
-"""A problem, a recipe, and the solve of one by the other: the solver's loop with every choice left open."""
+"""Problems, recipes, and the solve of a problem with a recipe: the solver's loop with all choices open."""
 
 import math
 from collections.abc import Callable
@@ -32,7 +32,7 @@ _FALL: dict[Shape, Callable[[float], float]] = {
     "reciprocal": lambda done: 1 / (1 + 4 * done),
     "constant": lambda done: 1.0,
 }
-"""How the rate falls from 1 towards 0 while a level goes from 0 to 1."""
+"""The schedule: the learning rate, from 1 towards 0, as a function of the progress of a level from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Recipe:
     iterations: int = 100
     """At full size."""
     coarse: float = 1.0
-    """How many times as many at the smaller sizes."""
+    """Factor for the iterations at coarser levels."""
     coarsest: int = 64
-    """Least short side of a level, in pixels."""
+    """Shortest side of the coarsest level, in pixels."""
     peak: float = 0.03
-    """The rate at its highest, at full size."""
+    """The highest learning rate at full size."""
     coarse_peak: float | None = None
-    """The same at the smaller sizes; None: as at full size."""
+    """The highest learning rate at coarser levels; None: as at full size."""
     last: float = 0.05
     """Share of the rate at the end of a level."""
     shape: Shape = "cosine"
@@ -63,9 +63,9 @@ class Recipe:
     detail: float = 0.5
     """That share."""
     start: Literal["thinned", "guides", "projected"] = "thinned"
-    """From where: the guides thinned; as they are; thinned and then moved to the exact product."""
+    """Initial layers: the guides with reduced density; unchanged; or reduced, then moved to the exact product."""
     balance: float | None = None
-    """After which share of a level the brightness is balanced (`balanced`); None: never."""
+    """Share of a level after which the brightness is balanced (`balanced`); None: never."""
 
     def rate(self, iteration: int, finest: bool) -> float:
         """Return the rate of `iteration`, from 1."""
@@ -97,7 +97,7 @@ class Problem(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Where a solve stood before an iteration, or at its end."""
+    """The state of a solve before an iteration, or at its end."""
 
     level: int
     """From 1, the coarsest."""
@@ -110,7 +110,7 @@ class Point(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a solve came to; scores are those of the 8-bit files."""
+    """The result of a solve; scores are those of the 8-bit files."""
 
     points: list[Point]
     target_ssim: float
@@ -124,7 +124,7 @@ class Outcome(NamedTuple):
 
 
 def solve(problem: Problem, recipe: Recipe, side: int, team: Team) -> Outcome:
-    """Solve `problem` at `side` × `side` pixels by `recipe`."""
+    """Solve `problem` at `side` × `side` pixels with `recipe`."""
     target, guides = problem.pictures(side)
     options = problem.job.options
     objective = objective_of(options, len(guides))
@@ -150,8 +150,8 @@ def solve(problem: Problem, recipe: Recipe, side: int, team: Team) -> Outcome:
 def balanced(layers: FloatArray, level: Level, rounds: int = 2) -> FloatArray:
     """Return `layers` made lighter or darker, smoothly, so that the stack has the target's local brightness.
 
-    The windows of SSIM are 11 pixels wide, and what is wrong over wider distances hardly touches it: there
-    the steps are slow. Averages over 16×16 pixels tell what is missing, and all layers get an equal share.
+    The windows of SSIM are 11 pixels wide. Errors over larger distances hardly affect it, so steps are slow there.
+    Averages over 16×16 pixels give the missing brightness, and all layers get an equal share.
     """
     shape = level.target.shape[-2:]
     small = (-(-shape[0] // 16), -(-shape[1] // 16))
@@ -178,7 +178,7 @@ def _levels(
 
 
 def thinned(level: Level) -> FloatArray:
-    """Return the guides with a little noise, thinned if their stack would be too dark, as solving/start.py does."""
+    """Return the guides with a little noise, thinner if their stack is too dark, like solving/start.py."""
     noise = np.random.default_rng(0).random(level.guides.shape, dtype=np.float32) - np.float32(0.5)
     start = level.clip(level.guides + np.float32(1 / 255) * noise)
     wanted = float(np.log(level.objective.stacks[0].scale * np.maximum(level.target, 0.1)).mean(dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Steps to compare: what to do with a gradient. NumPy, plain; the kernels hold the one that won.
+"""The steps of the study, in plain NumPy. The kernels implement the one that won.
 
 Every step keeps the state of one level. `step(x, gradient, rate)` returns the next layers; x and gradient
 are (N, C, H, W) float32, the gradient in the per-pixel measure (docs/maths.md §5).
@@ -34,7 +34,7 @@ class Level:
     """Printable range of encoded transmittance."""
 
     def clip(self, x: FloatArray) -> FloatArray:
-        """Return `x` brought into the printable range."""
+        """Return `x` clamped to the printable range."""
         return np.clip(x, np.float32(self.bounds[0]), np.float32(self.bounds[1]))
 
 
@@ -75,7 +75,7 @@ class Adam:
 
 
 class BlockNewton:
-    """A Newton step for the N values that lie over each other, with Nesterov's momentum.
+    """A Newton step for the N values of the layers at one pixel, with Nesterov's momentum.
 
     The Hessian is approximated pixel by pixel and plane by plane by an N×N matrix,
 
@@ -87,13 +87,13 @@ class BlockNewton:
     with vx ≈ vy that gives d_k and h, constants of the level. The inverse of a diagonal plus J Jᵀ is the
     Sherman–Morrison formula: one division and a dozen multiplications per value.
 
-    A value at a bound whose gradient pushes outwards takes no part in J (Bertsekas 1982): else the others
-    would reckon with a move that the bound forbids, and settle in the wrong place.
+    A value at a bound whose gradient pushes outwards is excluded from J (Bertsekas 1982). Otherwise the other
+    values would assume a move that the bound forbids, and converge to the wrong place.
 
-    coupled=False keeps the diagonal alone, h N J_k² instead of J Jᵀ.
+    coupled=False keeps only the diagonal, h N J_k² instead of J Jᵀ.
 
-    What is wrong over distances beyond the windows hardly touches SSIM, and h and d_k, made for fine detail,
-    are far too large for it. So a common gain of all layers, x_k (1 + t), is one more unknown for each block of
+    Errors over distances beyond the windows hardly affect SSIM, and h and d_k, which suit fine detail, are far too
+    large for them. So a common gain of all layers, x_k (1 + t), is one more unknown for each block of
     32×32 pixels: dL/dt = Σ g_k x_k against the curvature N g_weight + N² (ssim_weight + 2 mse_weight p²), of
     which `gain_share` is taken at each step, interpolated between the blocks.
     """
@@ -108,7 +108,7 @@ class BlockNewton:
         active: bool = True,
         gain_share: float = 0.2,
     ) -> None:
-        """Measure the curvatures. damping: θ. active: whether bounds are minded as described above."""
+        """Measure the curvatures. damping: θ. active: whether values at bounds are excluded as described above."""
         self._gain_share = np.float32(gain_share)
         self._level, self._momentum, self._damping = level, np.float32(momentum), np.float32(damping)
         self._nesterov, self._coupled, self._active = nesterov, coupled, active
@@ -167,7 +167,7 @@ class BlockNewton:
 
 
 class BarzilaiBorwein:
-    """Steps along the gradient, as long as the last two gradients say (Barzilai & Borwein 1988), capped."""
+    """Steps along the gradient, their length from the last two gradients (Barzilai & Borwein 1988), capped."""
 
     def __init__(self, level: Level, furthest: float = 0.05) -> None:
         """Start without a memory. furthest: root mean square, at most, of a step."""

@@ -1,4 +1,4 @@
-"""How figures are written in pages."""
+"""The format of figures in pages."""
 
 
 def duration(milliseconds: float) -> str:
@@ -8,5 +8,5 @@ def duration(milliseconds: float) -> str:
 
 
 def ratio(times: float) -> str:
-    """Return how many times longer something takes: "3.6×", "50×"."""
+    """Return a ratio of times: "3.6×", "50×"."""
     return f"{times:.0f}×" if times >= 10 else f"{times:.1f}×"

@@ -1,7 +1,7 @@
-"""What this machine can do at best, and what share of it an iteration reaches.
+"""The limits of this machine, and the share of them that an iteration reaches.
 
-An iteration cannot be faster than its bytes through the memory, nor than its arithmetic through the pipes. The
-floor is the larger of the two times: memory traffic and arithmetic may overlap.
+An iteration cannot be faster than its memory traffic, nor than its arithmetic. The floor is the larger of the two
+times, because memory traffic and arithmetic may overlap.
 """
 
 import time
@@ -30,11 +30,11 @@ BLURS: Final = 6
 """Blurs of an SSIM and its gradient: B[x], B[x²], B[xy] forward, three maps backward; each along and down."""
 
 CHAINS: Final = 256
-"""Independent chains of multiply-adds: many vectors of them, more than the latency of the pipes asks for."""
+"""Independent chains of multiply-adds: many vectors, more than the latency of the units requires."""
 
 LINKS: Final = 16
-"""Multiply-adds of a chain between a load and a store: enough to hide those, few enough that a CPU that works out
-of order has several vectors in flight (64 in a row reach 60 % of what 8 to 24 do on a Zen 4)."""
+"""Multiply-adds of a chain between a load and a store: enough to hide these, but few enough that an out-of-order
+CPU has several vectors in flight (on a Zen 4, 64 in a row reach 60 % of the rate of 8 to 24)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Rates:
 
 
 def iteration_bytes(side: int, layers: int = 3, planes: int = 3) -> int:
-    """Return the bytes one iteration moves at `side`×`side` pixels if everything is touched once."""
+    """Return the bytes that an iteration moves at `side`×`side` pixels if everything is read and written once."""
     return 4 * side**2 * planes * (LAYER_FLOATS * layers + TARGET_FLOATS)
 
 
@@ -66,10 +66,10 @@ def iteration_operations(side: int, layers: int = 3, planes: int = 3) -> int:
 
 
 def floor_seconds(side: int, rates: Rates, layers: int = 3, planes: int = 3) -> dict[str, float]:
-    """Return the seconds an iteration takes at the least: by memory, by arithmetic, and the larger of them.
+    """Return the minimum seconds of an iteration: by memory, by arithmetic, and the larger of the two.
 
-    Adds are counted as if they went through the multiply-add pipes; a CPU with pipes of their own for adds can
-    be a little faster than this floor by arithmetic.
+    Adds are counted as multiply-adds; a CPU with separate units for adds can be slightly faster than this floor by
+    arithmetic.
     """
     memory = iteration_bytes(side, layers, planes) / rates.update
     arithmetic = iteration_operations(side, layers, planes) / rates.fma
@@ -106,7 +106,7 @@ def _multiply_add(values: FloatArray, rounds: int, worker: int, workers: int) ->
 
 
 def measure(threads: int, megabytes: int = 256, rounds: int = 100_000) -> Rates:
-    """Return what `threads` threads reach, the best of fifteen runs each: a floor is what can be done at best.
+    """Return the rates that `threads` threads reach, each the best of fifteen runs.
 
     megabytes: the size of each of the two arrays that are moved, several times the last-level cache. rounds: of
     LINKS multiply-adds a chain.
@@ -126,7 +126,7 @@ def measure(threads: int, megabytes: int = 256, rounds: int = 100_000) -> Rates:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of fifteen calls, after one that is thrown away."""
+    """Return the seconds of the fastest of fifteen calls, after one that is not timed."""
     times = []
     for _ in range(16):
         began = time.perf_counter()
@@ -138,7 +138,7 @@ def _seconds(run: Callable[[], object]) -> float:
 def shares(rates: Rates, milliseconds: dict[int, float]) -> dict[str, Any]:
     """Return `rates`, and for every side the bytes, operations and floor of an iteration, and the share reached.
 
-    milliseconds: what an iteration takes, by side.
+    milliseconds: the time of an iteration, by side.
     """
     sizes = {}
     for side, taken in milliseconds.items():

@@ -1,4 +1,4 @@
-"""The figures of docs/gpu.md, from what record_gpu.py wrote into bench/results."""
+"""The figures of docs/gpu.md, from the results of record_gpu.py in bench/results."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ NOTHING: Final = """No GPU figures are recorded yet. `make bench-gpu` records th
 
 
 def device_figures(results: dict[str, Any]) -> str:
-    """Return the paragraphs of one device: its name, the table of iterations, and what else was measured."""
+    """Return the paragraphs of one device: its name, the table of iterations, and the other measurements."""
     machine = results["machine"]
     torch = f", torch {machine['torch']}" if machine.get("torch") else ""
     heading = (
@@ -55,7 +55,7 @@ def _table(section: dict[str, Any] | None) -> str:
 
 
 def _lines(results: dict[str, Any]) -> str:
-    """Return a list of what was measured besides."""
+    """Return the list of the other measurements."""
     lines = []
     if floor := results.get("floor"):
         sizes = ", ".join(f"{size['times the copy']:.2f} at {side}²" for side, size in floor["sizes"].items())

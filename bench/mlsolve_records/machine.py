@@ -1,4 +1,4 @@
-"""What machine this is: a figure without it says nothing."""
+"""The description of this machine, without which figures are meaningless."""
 
 import datetime
 import os
@@ -14,10 +14,10 @@ from mlsolve_kernels.threads import available_cores
 
 
 def cpu_model(info: str) -> str:
-    """Return which CPU `info`, the text of /proc/cpuinfo, tells of, "AMD EPYC 9654 96-Core Processor".
+    """Return the CPU in `info`, the text of /proc/cpuinfo, such as "AMD EPYC 9654 96-Core Processor".
 
-    A virtual machine may say "AMD EPYC" and no more: then the microarchitecture is read from family and
-    model, "AMD EPYC (Zen 4)", or if they are not known, they are said: "AMD EPYC (family 26, model 2)".
+    A virtual machine may report only "AMD EPYC". Then the microarchitecture is found by family and model, "AMD EPYC
+    (Zen 4)"; if these are not known, they are given: "AMD EPYC (family 26, model 2)".
     """
     fields = dict(re.findall(r"^([^\t:\n]+?)\s*:[ \t]*(.*)$", info, re.MULTILINE)[:30])
     name = re.sub(r"\s+", " ", fields.get("model name") or platform.processor() or platform.machine()).strip()
@@ -29,7 +29,7 @@ def cpu_model(info: str) -> str:
 
 
 def _zen(family: int, model: int) -> str | None:
-    """Return the microarchitecture of an AMD CPU, None if it is not known."""
+    """Return the microarchitecture of an AMD CPU; None if it is not known."""
     if family == 0x17:
         return "Zen 2" if model >= 0x30 else "Zen"
     if family == 0x19:
@@ -38,7 +38,7 @@ def _zen(family: int, model: int) -> str | None:
 
 
 def slug(model: str, cores: int) -> str:
-    """Return a file's name for a machine: lower case, words joined by hyphens, "amd-epyc-zen-4-2-cores"."""
+    """Return a file name for a machine: lower case, words joined by hyphens, "amd-epyc-zen-4-2-cores"."""
     shorter = re.sub(r"\((?:R|TM|C)\)|\bCPU\b|\bProcessor\b|@.*|\d+-Core\b", " ", model, flags=re.IGNORECASE)
     return f"{words(shorter)}-{cores}-core{'s' if cores > 1 else ''}"
 
@@ -49,7 +49,7 @@ def words(name: str) -> str:
 
 
 def describe() -> dict[str, Any]:
-    """Return this machine and what runs on it, ready for JSON: CPU, cores, memory in GB, versions, date, commit."""
+    """Return a description of this machine for JSON: CPU, cores, memory in GB, versions, date and commit."""
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -68,9 +68,9 @@ def describe() -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Return how many processes wanted to run in the last minute, on the mean; None where nobody counts them.
+    """Return the mean number of runnable processes in the last minute; None where it is not available.
 
-    Figures taken beside other work are unfair to torch: its threads wait for each other at the end of every loop.
+    Figures taken while the machine is busy are unfair to torch: its threads wait for each other after every loop.
     """
     try:
         return round(os.getloadavg()[0], 2)
@@ -79,7 +79,7 @@ def load() -> float | None:
 
 
 def commit() -> str | None:
-    """Return the commit these sources are of, with a "+" if files differ from it; None outside a clone."""
+    """Return the commit of these sources, with a "+" if files differ from it; None outside a clone."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -94,7 +94,7 @@ def commit() -> str | None:
 
 
 def version_of(name: str) -> str | None:
-    """Return the version of a package, None if it is not installed."""
+    """Return the version of a package; None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -1,10 +1,10 @@
-"""Peak memory, each figure in a process of its own.
+"""Peak memory; each figure is measured in its own process.
 
     python -m mlsolve_records.memory NAME SIDE [THREADS]    one opponent's iterations
     python -m mlsolve_records.memory solve SIDE [THREADS]   mlsolve.solve with files written, all levels
 
-prints one line of JSON. What counts is the peak resident memory, less what the process held before the problem
-was made, kernels compiled and libraries loaded: a small problem is solved first.
+prints one line of JSON. The figure is the peak resident memory minus the memory that the process held before the
+problem was made, with kernels compiled and libraries loaded: a small problem is solved first.
 """
 
 import json
@@ -21,10 +21,10 @@ SMALL = 96
 
 
 def peak(anew: bool = False) -> int:
-    """Return the peak resident memory of this process in bytes; anew: let it start from what is held now.
+    """Return the peak resident memory of this process in bytes; anew: reset it to the present memory.
 
-    Only Linux lets a peak start anew. Elsewhere it is the largest since the process began, and figures are too
-    small where the preparation, such as compiling, took more than the problem.
+    Only Linux can reset the peak. Elsewhere it is the largest since the process began, and figures are too small if
+    the preparation, such as compiling, needed more memory than the problem.
     """
     try:
         if anew:
@@ -36,9 +36,9 @@ def peak(anew: bool = False) -> int:
 
 
 def measure(name: str, side: int, threads: int) -> dict[str, float]:
-    """Return bytes at the peak, and for each pixel, plane and layer, of `name` at `side`×`side` pixels.
+    """Return the peak memory of `name` at `side`×`side` pixels, in bytes, and per pixel, plane and layer.
 
-    name: of an opponent, or "solve". In a process of its own; raises RuntimeError, with its last words, if
+    name: an opponent, or "solve". It runs in its own process. Raises RuntimeError, with the end of its output, if
     that fails.
     """
     command = [sys.executable, "-m", "mlsolve_records.memory", name, str(side), str(threads)]
@@ -50,7 +50,7 @@ def measure(name: str, side: int, threads: int) -> dict[str, float]:
 
 
 def _iterate(name: str, side: int, threads: int) -> None:
-    """Make the problem and take two iterations."""
+    """Make the problem and run two iterations."""
     from mlsolve_bench.problem import noise
 
     from .opponents import iteration
@@ -61,7 +61,7 @@ def _iterate(name: str, side: int, threads: int) -> None:
 
 
 def _solve(side: int, threads: int) -> None:
-    """Solve random pictures with two iterations a level and write the files."""
+    """Solve random pictures with two iterations per level and write the files."""
     import numpy as np
 
     from mlsolve import Options, solve

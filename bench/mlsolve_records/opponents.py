@@ -1,7 +1,7 @@
-"""Who is timed: mlsolve's iteration, and torch's on the same problem.
+"""The opponents that are timed: mlsolve's iteration, and those in PyTorch, on the same problem.
 
-Before anything is timed, `check` makes sure that all solve the same problem, or in the case of the program as
-published, the problem it says.
+Before anything is timed, `check` verifies that all solve the same problem or, for the program as published, its own
+documented problem.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ PUBLISHED: Final = "torch as published"
 COMPILED: Final = "torch compiled"
 STRONGEST: Final = "torch strongest"
 NAMES: Final = (OURS, PUBLISHED, DESCRIBED, COMPILED, STRONGEST)
-"""All opponents on the CPU, from the slowest to the fastest behind ours."""
+"""All opponents on the CPU: mlsolve, then the others from the slowest to the fastest."""
 
 GRAPH: Final = "mlsolve, as a CUDA graph"
 FUSED: Final = "torch with fused-ssim"
@@ -32,29 +32,29 @@ GPU_NAMES: Final = (OURS, GRAPH, DESCRIBED, COMPILED, STRONGEST, FUSED)
 """All opponents on a GPU."""
 
 TOLERANCE: Final = 1e-4
-"""How far loss (absolute) and gradient (relative L2) may be from the float64 reference."""
+"""Tolerances of the loss (absolute) and the gradient (relative L2) against the float64 reference."""
 
 STEPS: Final = 5
-"""Steps after which the layers are compared, too."""
+"""Steps after which the layers are compared as well."""
 
 LAYER_TOLERANCE: Final = 1e-4
-"""How far layers may be apart after STEPS, on the mean; the farthest may be further: where a gradient is next to
-nothing its sign is chance, and Adam's first steps take the whole rate by the sign."""
+"""Tolerance of the mean difference of layers after STEPS steps. Single pixels may differ more: where a gradient is
+almost zero its sign is random, and Adam's first steps move by the full learning rate in that direction."""
 
 
 class Apart(NamedTuple):
-    """How far an opponent is from the float64 reference, and its layers from ours."""
+    """The differences of an opponent from the float64 reference, and of its layers from mlsolve's."""
 
     loss: float
     """Absolute difference."""
     gradient: float | None
-    """Relative L2; None for ours, whose iteration keeps no gradient: tests look at it there."""
+    """Relative L2; None for mlsolve, whose iteration does not store its gradient: tests check it."""
     layers: float | None
-    """Mean absolute difference from ours after STEPS steps; None where the problem is another."""
+    """Mean absolute difference from mlsolve after STEPS steps; None if the problem is a different one."""
 
 
 def missing(device: str = "cpu") -> dict[str, str]:
-    """Return the opponents that cannot be had on `device` here, each with the reason in one line."""
+    """Return the opponents that are not available on `device` here, each with the reason in one line."""
     torch_names = [name for name in names_on(device) if name not in (OURS, GRAPH)]
     if find_spec("torch") is None:
         return dict.fromkeys(torch_names, "torch is not installed: pip install 'mlsolve[bench]'")
@@ -77,13 +77,13 @@ def names_on(device: str) -> tuple[str, ...]:
 
 
 def available(device: str = "cpu") -> list[str]:
-    """Return the names of the opponents that can be had on `device`, ours first."""
+    """Return the names of the opponents that are available on `device`, mlsolve first."""
     without = missing(device)
     return [name for name in names_on(device) if name not in without]
 
 
 def left_out(device: str = "cpu") -> list[str]:
-    """Return who cannot be had on `device` and why, a line for each reason."""
+    """Return the opponents that are not available on `device` and why, one line for each reason."""
     without = missing(device)
     lines = []
     for reason in dict.fromkeys(without.values()):
@@ -117,9 +117,9 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
 
 
 def iteration(name: str, problem: Problem, threads: int, device: str = "cpu") -> Callable[[], object]:
-    """Return one iteration of the opponent `name` as a function of nothing."""
+    """Return a function without arguments that runs one iteration of the opponent `name`."""
     prepared = workspace(name, problem, threads, device)
-    if name == PUBLISHED:  # its learning rate belongs to it
+    if name == PUBLISHED:  # it has its own learning rate
         return lambda: prepared.iterate()
     return lambda: prepared.iterate(RATE)
 
@@ -127,9 +127,9 @@ def iteration(name: str, problem: Problem, threads: int, device: str = "cpu") ->
 def steps(
     side: int, threads: int, device: str = "cpu", names: Iterable[str] | None = None
 ) -> dict[str, Callable[[], object]]:
-    """Return one iteration of each opponent at `side`×`side` pixels as a function, by name; ours is "mlsolve".
+    """Return, by name, a function for each opponent that runs one iteration at `side`×`side` pixels.
 
-    names: which of NAMES; None for all that can be had here: without torch, ours alone. `left_out` says why.
+    names: some of NAMES; None: all that are available here, without torch only "mlsolve". `left_out` says why.
     """
     problem = noise(side)
     chosen = available(device) if names is None else names
@@ -137,14 +137,14 @@ def steps(
 
 
 def check(side: int = 96, device: str = "cpu", names: Iterable[str] | None = None) -> dict[str, Apart]:
-    """Return how far every opponent that can be had is from what it should compute, by name; names: or only these.
+    """Return the differences of every available opponent from its reference, by name; names: only these.
 
-    Raises AssertionError, naming the opponent, if it is too far: then it solves another problem, and its speed
-    means nothing.
+    Raises AssertionError, naming the opponent, if a difference is too large: it then solves a different problem,
+    and its speed is meaningless.
     """
     problem = noise(side)
     rng = np.random.default_rng(1)
-    inner = (0.1 + 0.8 * rng.random(problem.guides.shape)).astype(np.float32)  # within the bounds, off the guides
+    inner = (0.1 + 0.8 * rng.random(problem.guides.shape)).astype(np.float32)  # in bounds, not at the guides
     found: dict[str, Apart] = {}
     ours = inner
     for name in available(device) if names is None else names:
@@ -165,7 +165,7 @@ def check(side: int = 96, device: str = "cpu", names: Iterable[str] | None = Non
 
 
 def layers_after(prepared: Any, number: int) -> npt.NDArray[np.float32]:
-    """Return the layers of a workspace after `number` steps from where it stands, a copy (N, C, H, W)."""
+    """Return a copy of the layers of a workspace after `number` more steps, (N, C, H, W)."""
     for _ in range(number):
         prepared.iterate(RATE)
     return np.array(prepared.layers)
@@ -178,7 +178,7 @@ def _apart(
     start: npt.NDArray[np.float32],
     ours: npt.NDArray[np.float32],
 ) -> Apart:
-    """Compare one of torch's with the reference of its own objective, and its layers with ours."""
+    """Compare an opponent in PyTorch with the reference of its objective, and its layers with mlsolve's."""
     target, guides, objective = problem.target, problem.guides, problem.objective
     loss, gradient = prepared.evaluate()
     layers = None

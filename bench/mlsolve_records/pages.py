@@ -1,6 +1,6 @@
 """Writes the figures of docs/performance.md and docs/gpu.md from bench/results: python -m mlsolve_records.pages.
 
-Nobody writes figures there by hand; a test compares.
+These figures are not edited by hand; a test compares them.
 """
 
 import json
@@ -21,7 +21,7 @@ BEGIN: Final = "<!-- figures: written by python -m mlsolve_records.pages from be
 END: Final = "<!-- figures: end -->"
 
 ORDER: Final = (STRONGEST, COMPILED, DESCRIBED, PUBLISHED)
-"""Torch's columns: the strongest first, which is the one that counts."""
+"""The columns of PyTorch: the strongest first, which is the one that counts."""
 
 NOTHING: Final = (
     "No figures are recorded yet: `python -m mlsolve_records.record` makes them, on this machine or yours."
@@ -41,13 +41,13 @@ def gpu_figures(folder: Path = RESULTS) -> str:
 
 
 def _results(folder: Path) -> list[dict[str, Any]]:
-    """Return the results in `folder`, but for the quick ones."""
+    """Return the results in `folder`, without quick ones."""
     files = sorted(path for path in folder.glob("*.json") if not path.stem.endswith("-quick"))
     return [json.loads(path.read_text(encoding="utf-8")) for path in files]
 
 
 def machine_figures(results: dict[str, Any]) -> str:
-    """Return the tables of one machine, each under a line that says what it shows."""
+    """Return the tables of one machine, each below a line that describes it."""
     parts = [
         _heading(results["machine"]),
         *_alone(results.get("ours")),
@@ -60,7 +60,7 @@ def machine_figures(results: dict[str, Any]) -> str:
 
 
 def ratios(results: dict[str, Any], name: str) -> tuple[float, float]:
-    """Return the least and the most times longer that the opponent `name` takes for an iteration, of all sizes."""
+    """Return the smallest and largest ratio of the opponent `name` to mlsolve for an iteration, over all sizes."""
     found = [
         entry["times ours"][name] for entry in results["opponents"]["sizes"].values() if name in entry["times ours"]
     ]
@@ -68,7 +68,7 @@ def ratios(results: dict[str, Any], name: str) -> tuple[float, float]:
 
 
 def inserted(page: str, text: str) -> str:
-    """Return `page` with `text` between its marks; raises ValueError if not both are there once."""
+    """Return `page` with `text` between its marks. Raises ValueError unless each mark occurs once."""
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
         raise ValueError(f"the page needs these two lines, once and in this order: {BEGIN} and {END}")
     before, rest = page.split(BEGIN)
@@ -87,7 +87,7 @@ def _heading(machine: dict[str, Any]) -> str:
 
 
 def _alone(section: dict[str, Any] | None) -> list[str]:
-    """Return the table of our iterations by themselves: a line a size, a column for each number of threads."""
+    """Return the table of mlsolve's iterations alone: a line per size, a column per number of threads."""
     by_threads = (section or {}).get("by threads", {})
     if not by_threads:
         return []
@@ -102,7 +102,7 @@ def _alone(section: dict[str, Any] | None) -> list[str]:
 
 
 def _against_torch(section: dict[str, Any] | None) -> list[str]:
-    """Return the table of torch and ours in turns: a line a size, a column for each opponent."""
+    """Return the table of mlsolve and PyTorch in turns: a line per size, a column per opponent."""
     sizes = (section or {}).get("sizes", {})
     names = [name for name in ORDER if any(name in entry["milliseconds"] for entry in sizes.values())]
     if section is None or not names:
@@ -205,7 +205,7 @@ def _or_dash(milliseconds: float | None) -> str:
 
 
 def main() -> None:
-    """Rewrite both pages; say whether anything changed."""
+    """Rewrite both pages; print whether anything changed."""
     for page, text in ((PERFORMANCE_PAGE, figures()), (GPU_PAGE, gpu_figures())):
         before = page.read_text(encoding="utf-8")
         after = inserted(before, text)

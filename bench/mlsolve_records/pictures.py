@@ -11,7 +11,7 @@ from mlsolve.pictures.colour import encode
 from mlsolve_bench.problem import FloatArray, Problem
 
 GUIDES: Final = (("rosette", 1, "ember"), ("mosaic", 4, "lagoon"), ("kaleidoscope", 3, "dusk"))
-"""Family, seed and palette of the guides beside the cat."""
+"""Family, seed and palette of the generated guides for the cat."""
 
 CAT: Final = Path(__file__).parents[2] / "examples" / "chelsea.jpg"
 
@@ -19,7 +19,7 @@ CAT: Final = Path(__file__).parents[2] / "examples" / "chelsea.jpg"
 def pictures(side: int) -> tuple[FloatArray, list[FloatArray]]:
     """Return the cat and its three guides, each (side, side, 3) float32 sRGB in [0, 1].
 
-    Raises InputError where the examples are not at hand.
+    Raises InputError if the examples are not available.
     """
     from mlsolve.guides import generate
     from mlsolve.pictures.picture_files import load_picture

@@ -1,4 +1,4 @@
-"""float64 NumPy writing of what `torch as published` minimises, to check it by; imports nothing fast."""
+"""float64 NumPy reference of the objective of `torch as published`; imports nothing fast."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,7 +1,7 @@
-"""Time to quality and parity: from the same pictures, by the same loop, ours and torch's.
+"""Time to quality, and parity, of mlsolve and PyTorch with the same pictures and the same loop.
 
-The loop is mlsolve's own: `mlsolve.solve` is given a backend whose workspaces are the opponent's. So start,
-levels, schedule and stopping are the same, and only who computes the iteration differs.
+The loop is mlsolve's: `mlsolve.solve` gets a backend whose workspaces are the opponent's. So start, levels,
+schedule and stopping are the same, and only the computation of an iteration differs.
 """
 
 import time
@@ -30,22 +30,22 @@ from .pictures import cat, pictures
 FloatArray = npt.NDArray[np.float32]
 
 TARGET_SSIM: Final = 0.95
-"""SSIM of the stack as seen to the target that is asked for, in encoded transmittance, at full size."""
+"""Required SSIM of the stack to its target, in encoded transmittance, at full size."""
 
 GUIDE_SSIM: Final = 0.70
-"""Mean SSIM of the layers to their guides that is asked for along with it."""
+"""Required mean SSIM of the layers to their guides."""
 
 PARITY_STEPS: Final = 20
 
 
 class OpponentWorkspace:
-    """An opponent's workspace as the solver sees one: filled plane by plane, and made once everything is in.
+    """An opponent's workspace with the interface of the solver: filled plane by plane, then created.
 
-    In memory a level is one round of one tile, so there are no moments to take over or to hand on.
+    In memory a level is one round of one tile, so there are no moments to load or save.
     """
 
     def __init__(self, shape: Shape, make: Callable[[FloatArray, FloatArray], Any]) -> None:
-        """make: returns what computes, given target (C, H, W) and guides (N, C, H, W), encoded transmittance."""
+        """make: returns the opponent, given target (C, H, W) and guides (N, C, H, W), encoded transmittance."""
         self.shape, self._make = shape, make
         self._pixels = shape.planes * shape.height * shape.width
         self._target = np.empty(shape[1:], dtype=np.float32)
@@ -59,11 +59,11 @@ class OpponentWorkspace:
         return int(self._solving.batch)
 
     def put_target(self, plane: int, image: FloatArray, top: int = 0, stack: int = 0) -> None:
-        """Take `image` (h, W) as rows from `top` on of a plane of the target."""
+        """Copy `image` (h, W) into a plane of the target, from row `top` on."""
         self._target[plane, top : top + len(image)] = image
 
     def put_guide(self, layer: int, plane: int, image: FloatArray, top: int = 0) -> None:
-        """Take `image` (h, W) as rows from `top` on of a plane of a guide."""
+        """Copy `image` (h, W) into a plane of a guide, from row `top` on."""
         self._guides[layer, plane, top : top + len(image)] = image
 
     def put_layer(
@@ -74,7 +74,7 @@ class OpponentWorkspace:
         moments: tuple[FloatArray, FloatArray] | None = None,
         top: int = 0,
     ) -> None:
-        """Take `image` (h, W) as rows from `top` on of a plane of a layer."""
+        """Copy `image` (h, W) into a plane of a layer, from row `top` on."""
         assert moments is None, "opponents start a level with moments of zero"
         self._bring_back()
         self._layers[layer, plane, top : top + len(image)] = image
@@ -87,25 +87,25 @@ class OpponentWorkspace:
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make the opponent's workspace; `counted` must be all of the image."""
+        """Create the opponent's workspace; `counted` must be the whole image."""
         assert step == 0, "opponents start a level with its first step"
         _, height, width = self._target.shape
         assert counted is None or list(counted) == [Region(0, height, 0, width)], "opponents know no tiles"
-        # Copies, for an opponent may go on looking at what it is given.
+        # Copies, because an opponent may keep references to its input.
         self._solving = self._make(self._target.copy(), self._guides.copy())
         self._solving.start(self._layers)
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
         self._bring_back()
         out[...] = self._layers[layer, plane, top : top + len(out)]
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Refuse: the solver asks for moments where another round follows, and in memory none does."""
+        """Refuse: the solver needs moments only if another round follows, and in memory none does."""
         raise NotImplementedError("opponents hand no moments on")
 
     def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
-        """Take a step at each of `rates`; return the sums of the terms each started from, as floats."""
+        """Take one step for each of `rates`; return, for each, the sums of the terms before it, as floats."""
         assert moves is None, "opponents know one stack of unmoved layers"
         self._moved = True
         return [self._sums(terms) for terms in self._solving.advance(rates)]
@@ -117,7 +117,7 @@ class OpponentWorkspace:
         return Sums(stack_ssim=(ssim,), stack_mse=(mse,), guide_ssim=by_layer)
 
     def _bring_back(self) -> None:
-        """Take over the layers as the opponent has them, if it has moved them."""
+        """Copy the opponent's layers, if it has changed them."""
         if self._moved:
             self._layers[...] = self._solving.layers
             self._moved = False
@@ -131,17 +131,17 @@ class OpponentBackend:
     loaders = 1
 
     def __init__(self, opponent: str, threads: int, device: str) -> None:
-        """Let `opponent` compute with `threads` threads on `device`."""
+        """Compute with `opponent`, with `threads` threads, on `device`."""
         self._made = (opponent, threads, device)
 
     def free_memory(self) -> int | None:
-        """Return None: nobody asks an opponent for tiles."""
+        """Return None: opponents do not compute tiles."""
         return None
 
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
     ) -> OpponentWorkspace:
-        """Return a workspace of `shape` that is the opponent's, once it is filled."""
+        """Return a workspace of `shape`, which becomes the opponent's once it is filled."""
         opponent, threads, device = self._made
 
         def make(target: FloatArray, guides: FloatArray) -> Any:
@@ -150,12 +150,12 @@ class OpponentBackend:
         return OpponentWorkspace(shape, make)
 
     def close(self) -> None:
-        """Nothing is shared among the workspaces."""
+        """Do nothing: the workspaces share nothing."""
 
 
 @contextmanager
 def computed_by(opponent: str, threads: int, device: str = "cpu") -> Any:
-    """Let `mlsolve.solve` compute its iterations with `opponent` for a while; with ours nothing changes."""
+    """Make `mlsolve.solve` compute its iterations with `opponent` in this block; with mlsolve nothing changes."""
     if opponent == OURS:
         yield
         return
@@ -202,7 +202,7 @@ def time_to_quality(
 def parity(
     opponent: str, side: int, threads: int, steps: int = PARITY_STEPS, device: str = "cpu"
 ) -> dict[str, float]:
-    """Return how far apart ours and `opponent` are after `steps` steps from the same start, the cat's guides."""
+    """Return the difference of mlsolve and `opponent` after `steps` steps from the same start, the cat's guides."""
     return apart_after(opponent, cat(side), threads, steps, device)
 
 
@@ -226,5 +226,5 @@ def apart_after(opponent: str, problem: Problem, threads: int, steps: int, devic
 
 
 def per_value(seconds: float, side: int) -> float:
-    """Return nanoseconds for each pixel, plane and layer of an iteration that takes `seconds`."""
+    """Return the nanoseconds per pixel, plane and layer of an iteration that takes `seconds`."""
     return seconds * 1e9 / (side**2 * PLANES * LAYERS)

@@ -1,10 +1,10 @@
 """Runs every bench on this machine and records the figures: python -m mlsolve_records.record.
 
-    --quick          small sizes and few turns, a look whether all works; some two minutes
-    --only SECTION   measure one section anew and leave the rest of the file as it is
-    --results FOLDER where the file goes, bench/results of the clone unless given
+    --quick          small sizes and few turns, to test that everything works; about two minutes
+    --only SECTION   measure one section again and keep the rest of the file
+    --results FOLDER folder of the file; by default bench/results of the clone
 
-Writes <CPU>-<cores>.json. On two cores the whole takes some ten minutes; nothing else should run meanwhile.
+Writes <CPU>-<cores>.json. On two cores everything takes about ten minutes; nothing else should run meanwhile.
 """
 
 import argparse
@@ -27,14 +27,14 @@ RESULTS: Final = Path(__file__).parents[1] / "results"
 
 OUR_SIDES: Final = (600, 1024, 2048, 4096)
 OPPONENT_SIDES: Final = {600: 9, 1024: 6, 2048: 5}
-"""Sides at which torch takes part, and the turns there; of the slow opponents a third of that."""
+"""Sides that include torch, and the turns there; slow opponents get a third of these turns."""
 
 FAST: Final = (OURS, STRONGEST, COMPILED)
 SLOW: Final = (OURS, DESCRIBED, PUBLISHED)
-"""Who takes turns with whom: the slow ones would leave no time for many turns of the fast."""
+"""Groups of opponents that take turns: slow ones would leave no time for many turns of the fast ones."""
 
 BUSY: Final = 0.5
-"""Load above which the machine is not quiet enough for figures to be kept."""
+"""Load above which the machine is too busy for valid figures."""
 
 PUBLISHED_UP_TO: Final = 1024
 
@@ -45,7 +45,7 @@ LEFT_OUT: Final = (
 
 
 def opponents_section(quick: bool) -> dict[str, Any]:
-    """Milliseconds an iteration, all threads, and ratios of the medians against ours in the same run."""
+    """Milliseconds of an iteration with all threads, and ratios of the medians to mlsolve's in the same run."""
     threads, names = available_cores(), opponents.available()
     sides = {96: 3} if quick else OPPONENT_SIDES
     sizes: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def opponents_section(quick: bool) -> dict[str, Any]:
 
 
 def ours_section(quick: bool) -> dict[str, Any]:
-    """Milliseconds an iteration of ours by side and threads, the sides in turns, and the cost of a value."""
+    """Milliseconds of mlsolve's iteration by side and threads, the sides in turns, and the cost of a value."""
     found: dict[str, Any] = {}
     for threads in sorted({1, available_cores()}):
         sides = (96, 192) if quick else OUR_SIDES
@@ -86,7 +86,7 @@ def ours_section(quick: bool) -> dict[str, Any]:
 
 
 def memory_section(quick: bool) -> dict[str, Any]:
-    """Peak memory in bytes: ours at every side, a whole solve, and torch's, each in a process of its own."""
+    """Peak memory in bytes of mlsolve at every side, of a whole solve, and of torch, each in its own process."""
     threads = available_cores()
     plan: dict[str, tuple[int, ...]] = {OURS: OUR_SIDES, "solve": (2048,)}
     plan |= {name: (600, 2048) for name in opponents.available() if name not in (OURS, PUBLISHED)}
@@ -100,7 +100,7 @@ def memory_section(quick: bool) -> dict[str, Any]:
 
 
 def floor_section(quick: bool) -> dict[str, Any]:
-    """Bandwidth and multiply-add rate of this machine, and the share of the floor that ours reaches."""
+    """Bandwidth and multiply-add rate of this machine, and the share of the floor that mlsolve reaches."""
     found: dict[str, Any] = {}
     for threads in sorted({1, available_cores()}):
         rates = floor.measure(threads, *((32, 2000) if quick else ()))
@@ -115,13 +115,13 @@ def floor_section(quick: bool) -> dict[str, Any]:
 
 
 def quality_section(quick: bool) -> dict[str, Any]:
-    """Seconds to the quality asked for, at full size only and with the default levels."""
+    """Seconds to the required quality, at full size only and with the default levels."""
     threads, names = available_cores(), opponents.available()
     side = 96 if quick else 600
     found: dict[str, Any] = {}
     for name in (OURS, STRONGEST, DESCRIBED):
         for label, levels in (("default levels", None), ("full size only", 1)):
-            # Torch as described would spend a minute on the coarse levels, to no other end.
+            # "Torch as described" would spend a minute on the coarse levels without benefit.
             if name in names and not (name == DESCRIBED and levels is None):
                 found.setdefault(name, {})[label] = quality.time_to_quality(name, side, threads, levels)
                 _say(f"quality, {name}, {label}: {found[name][label]['seconds']} s")
@@ -130,7 +130,7 @@ def quality_section(quick: bool) -> dict[str, Any]:
 
 
 def parity_section(quick: bool) -> dict[str, Any]:
-    """How far the layers are apart after the same steps from the same start."""
+    """Differences of the layers after the same steps from the same start."""
     threads, side = available_cores(), 96 if quick else 600
     names = [name for name in opponents.available() if name not in (OURS, PUBLISHED)]
     return {"side": side, "apart": {name: quality.parity(name, side, threads) for name in names}}
@@ -147,9 +147,9 @@ SECTIONS: Final[dict[str, Callable[[bool], dict[str, Any]]]] = {
 
 
 def record(folder: Path, names: list[str], quick: bool) -> Path:
-    """Measure the sections `names`, merge them into this machine's file in `folder`, return the file.
+    """Measure the sections `names`, merge them into this machine's file in `folder`, and return the file.
 
-    Each section carries the date and the commit it was measured at. The file is written after each of them.
+    Each section records its date and commit. The file is written after each section.
     """
     here, load = machine.describe(), machine.load()
     if load is not None and load > BUSY:
@@ -174,7 +174,7 @@ def record(folder: Path, names: list[str], quick: bool) -> Path:
 
 
 def write(path: Path, results: dict[str, Any]) -> None:
-    """Write `results` into `path`, the way all results are written."""
+    """Write `results` to `path` in the format of all results."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

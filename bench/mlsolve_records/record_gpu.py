@@ -1,13 +1,13 @@
 """Runs the benches on an NVIDIA GPU and records the figures: python -m mlsolve_records.record_gpu.
 
-    --quick          small sizes and few turns, a look whether all works
-    --only SECTION   measure one section anew and leave the rest of the file as it is
-    --sides N,N      sides of the pictures in pixels, 600,2048,7087 unless given
-    --results FOLDER where the file goes, bench/results of the clone unless given
+    --quick          small sizes and few turns, to test that everything works
+    --only SECTION   measure one section again and keep the rest of the file
+    --sides N,N      sides of the pictures in pixels, by default 600,2048,7087
+    --results FOLDER folder of the file; by default bench/results of the clone
 
-Writes <device>.json. Ours takes turns with every opponent by itself, for at the largest size no two of torch's
-would fit beside each other. Times are wall-clock, from asking for a batch of iterations to having its terms, and
-divided by the iterations of the batch, for torch as for ours.
+Writes <device>.json. mlsolve takes turns with one opponent at a time, because at the largest size two opponents in
+PyTorch would not fit into memory together. Times are wall-clock, from the launch of a batch of iterations to the
+arrival of its terms, divided by the iterations of the batch, for torch as for mlsolve.
 """
 
 import argparse
@@ -39,15 +39,15 @@ TURNS: Final = 5
 QUALITY_SIDE: Final = 600
 
 COPIED_BYTES: Final = 152
-"""Bytes for each pixel and plane that an iteration of three layers moves at the least, with a separate Adam; the
-wanted time is measured in copies of so many (docs/gpu.md)."""
+"""Minimum bytes per pixel and plane that an iteration of three layers moves, with a separate Adam. The target time
+is measured in copies of this size (docs/gpu.md)."""
 
 THREADS_OF_TORCH: Final = 1
 """Torch's CPU threads; its GPU work does not depend on them."""
 
 
 def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Milliseconds an iteration, of ours and every opponent that can be had, and ratios of the medians."""
+    """Milliseconds of an iteration of mlsolve and of every available opponent, and ratios of the medians."""
     turns = 2 if quick else TURNS
     found: dict[str, Any] = {}
     for side in sides:
@@ -75,7 +75,7 @@ def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict
 
 
 def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Bytes a second of a copy on the device, and the time of ours in copies of COPIED_BYTES a pixel and plane."""
+    """Bytes per second of a copy on the device; mlsolve's time in copies of COPIED_BYTES per pixel and plane."""
     rate = copy_rate(1 << 26 if quick else 1 << 30)
     found: dict[str, Any] = {}
     for side in sides:
@@ -96,7 +96,7 @@ def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
 
 
 def arrangements_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Milliseconds an iteration of ours, of a plain one and of sheets that lie in several ways."""
+    """Milliseconds of mlsolve's iteration, for a plain stack and for several arrangements."""
     turns = 2 if quick else TURNS
     found: dict[str, Any] = {}
     for side in sides:
@@ -114,7 +114,7 @@ def arrangements_section(device: Any, sides: tuple[int, ...], quick: bool) -> di
 
 
 def memory_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Peak device memory in bytes: ours as counted and as CuPy's pool has it, torch's as its allocator tells."""
+    """Peak device memory in bytes: mlsolve's, computed and from CuPy's pool, and torch's from its allocator."""
     found: dict[str, Any] = {}
     for side in sides:
         entry = found[str(side)] = {"counted": device_bytes(LAYERS, PLANES, side, side)}
@@ -132,7 +132,7 @@ def memory_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str
 
 
 def quality_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Seconds to the quality asked for, at full size only and with the default levels."""
+    """Seconds to the required quality, at full size only and with the default levels."""
     side = 96 if quick else QUALITY_SIDE
     found: dict[str, Any] = {}
     names = [name for name in (OURS, STRONGEST, DESCRIBED) if name in opponents.available("cuda")]
@@ -149,7 +149,7 @@ def quality_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[st
 
 
 def check_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """How far everybody is from the float64 reference; nobody is timed who solves another problem."""
+    """Differences from the float64 reference; opponents that solve a different problem are not timed."""
     found: dict[str, Any] = {}
     for name in opponents.available("cuda"):
         try:
@@ -171,7 +171,7 @@ SECTIONS: Final[dict[str, Callable[[Any, tuple[int, ...], bool], dict[str, Any]]
 
 
 def copy_rate(size: int) -> float:
-    """Return bytes a second, read and written, that a copy of `size` bytes within device memory moves."""
+    """Return the bytes per second, read and written, of a copy of `size` bytes within device memory."""
     import cupy
 
     source = cupy.ones(size // 4, dtype=cupy.float32)
@@ -202,7 +202,7 @@ def kernel_times(side: int) -> dict[str, float]:
 
 
 def _device_seconds(run: Callable[[], Any], stream: Any) -> float:
-    """Return the seconds of device time that what `run` asks for takes on `stream`."""
+    """Return the seconds of device time that the work of `run` takes on `stream`."""
     import cupy
 
     begin, end = cupy.cuda.Event(), cupy.cuda.Event()
@@ -214,14 +214,14 @@ def _device_seconds(run: Callable[[], Any], stream: Any) -> float:
 
 
 def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[float]]:
-    """Let `names` take turns; if they do not fit beside each other, one after the other. Seconds an iteration."""
+    """Return the seconds of an iteration of `names`, in turns; one after the other if memory is too small."""
     seconds: dict[str, list[float]] = {}
     try:
         seconds = take_turns({name: _batch_of(name, side) for name in names}, turns)
     except Exception as error:
         if len(names) == 1 or not _is_out_of_memory(error):
             raise
-    if not seconds:  # not within the except, which holds what was made
+    if not seconds:  # not inside the except block, which keeps the arrays alive
         for name in reversed(names):
             _free()
             seconds |= take_turns({name: _batch_of(name, side)}, turns)
@@ -229,14 +229,14 @@ def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[f
 
 
 def _batch_of(name: str, side: int) -> Callable[[], object]:
-    """Return a batch of iterations of `name` as a function of nothing."""
+    """Return a function without arguments that runs a batch of iterations of `name`."""
     prepared = opponents.workspace(name, noise(side), THREADS_OF_TORCH, "cuda")
     rates = [RATE] * BATCH
     return lambda: prepared.advance(rates)
 
 
 def _peak_of(name: str, side: int) -> int:
-    """Return the device memory in bytes that a batch of `name` takes at its peak."""
+    """Return the peak device memory of a batch of `name`, in bytes."""
     import cupy
 
     if name != OURS:
@@ -260,7 +260,7 @@ def _reason(error: Exception) -> str:
 
 
 def _free() -> None:
-    """Give back what nobody holds any more."""
+    """Free all device memory that is no longer used."""
     import cupy
 
     gc.collect()
@@ -270,7 +270,7 @@ def _free() -> None:
 
 
 def launches(device: Any, side: int) -> dict[str, Any]:
-    """Return how the passes are launched at `side`×`side` pixels: blocks that run at a time, and the grid."""
+    """Return how the passes are launched at `side`×`side` pixels: blocks that run at once, and the grid."""
     found = {}
     for name, planes in (("target_pass", PLANES), ("layer_pass", PLANES * LAYERS)):
         resident = device.resident(name, LAYERS, THREADS)
@@ -279,9 +279,9 @@ def launches(device: Any, side: int) -> dict[str, Any]:
 
 
 def record(folder: Path, names: list[str], sides: tuple[int, ...], quick: bool) -> Path:
-    """Measure the sections `names`, merge them into this device's file in `folder`, return the file.
+    """Measure the sections `names`, merge them into this device's file in `folder`, and return the file.
 
-    Each section carries the date and the commit it was measured at. The file is written after each of them.
+    Each section records its date and commit. The file is written after each section.
     """
     device = open_device()
     here = {**machine.describe(), "device": device.name, **_versions()}

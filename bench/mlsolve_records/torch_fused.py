@@ -1,4 +1,4 @@
-"""torch with a fused CUDA kernel for SSIM and its gradient, the package fused-ssim, where it is installed.
+"""PyTorch with a fused CUDA kernel for SSIM and its gradient, the package fused-ssim, if it is installed.
 
 Window, constants and padding are those of docs/maths.md §3. It differentiates by its first picture.
 """
@@ -10,12 +10,12 @@ from mlsolve_bench.torch_baselines import AsDescribed
 
 
 class WithFusedSsim(AsDescribed):
-    """The objective as described, SSIM by the fused kernel, Adam torch's fused one."""
+    """The objective as described, with SSIM by the fused kernel and torch's fused Adam."""
 
     fused = True
 
     def prepare(self, device: str) -> None:
-        """Nothing: the kernel has its own constants."""
+        """Do nothing: the kernel has its own constants."""
 
     def terms(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return SSIM and squared error of the stack, and SSIM of the layers (N,), at the present layers."""

@@ -1,11 +1,11 @@
-"""The strongest opponent that was found in torch: everything by hand, in one compiled function.
+"""The strongest opponent found in PyTorch: everything written by hand, in one compiled function.
 
-Three things make it some four times faster than separable convolutions with autograd under torch.compile
-(bench/LOG.md): blurs are sums of shifted slices, which Inductor fuses into vectorised loops, where oneDNN's
-convolutions are slow with one channel a group; the gradient is written out as in docs/maths.md §3, so that B[x],
-B[x²], B[xy] share their loops and nothing is kept for a backward pass; and pictures lie flat in memory with zeros
-between rows and planes, so that a shift is a slice and no loop has a border (with torch's padding Inductor tests
-for the border at every tap, several times slower).
+Three things make it about four times faster than separable convolutions with autograd under torch.compile
+(bench/LOG.md). Blurs are sums of shifted slices, which Inductor fuses into vectorised loops; oneDNN's convolutions
+are slow with one channel per group. The gradient is written out as in docs/maths.md §3, so that B[x], B[x²] and
+B[xy] share their loops and nothing is kept for a backward pass. And pictures are flat in memory with zeros between
+rows and planes, so that a shift is a slice and no loop has a border (with torch's padding, Inductor tests for the
+border at every tap, which is several times slower).
 """
 
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ FloatArray = npt.NDArray[np.float32]
 
 _TAPS = [float(tap) for tap in taps()]
 _MARGIN_ROWS = REACH + 1
-"""Zero rows above every plane and below the last: all that two blurs reach, down and along."""
+"""Zero rows above every plane and below the last: the reach of two blurs, down and along."""
 
 
 class Flat:
-    """How pictures lie: rows of `stride` values end to end, zeros at the end of each and between the planes."""
+    """The layout of pictures: consecutive rows of `stride` values, with zeros after each row and between planes."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         """Lay out pictures of `shape` (C, H, W)."""
         self.planes, self.height, self.width = shape
         self.stride = -(-(self.width + RADIUS) // 16) * 16
         self.reach = REACH * self.stride + REACH
-        """By how much two blurs shorten an array on either side."""
+        """Values by which two blurs shorten an array on either side."""
 
     def lay(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Return `pictures` (…, C, H, W) as (…, L), zeros around them."""
+        """Return `pictures` (…, C, H, W) as (…, L), surrounded by zeros."""
         rows = pad(pictures, (0, self.stride - self.width, _MARGIN_ROWS, 0))
         return pad(rows.flatten(-3), (0, _MARGIN_ROWS * self.stride)).contiguous()
 
@@ -136,7 +136,7 @@ class Strongest:
     """The objective of docs/maths.md, its gradient and Adam's step in one function for torch.compile."""
 
     def __init__(self, problem: Problem, threads: int, device: str = "cpu") -> None:
-        """Prepare; ready to `iterate` from the guides."""
+        """Prepare to `iterate` from the guides."""
         use_threads(threads)
         self.problem = problem
         self.batch = batch_on(device)
@@ -154,7 +154,7 @@ class Strongest:
         self.start(problem.guides)
 
     def start(self, layers: FloatArray) -> None:
-        """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
+        """Restart from `layers` (N, C, H, W), clamped to the bounds."""
         clamped = torch.from_numpy(layers).to(self.inside.device).clamp(*self.problem.bounds)
         flat = self.flat.lay(clamped)
         first = torch.zeros(len(flat), len(self.inside), device=flat.device)
@@ -163,7 +163,7 @@ class Strongest:
 
     @property
     def layers(self) -> FloatArray:
-        """The layers as they stand, (N, C, H, W)."""
+        """The present layers, (N, C, H, W)."""
         layers: FloatArray = self.flat.lift(self.state[0]).cpu().numpy()
         return layers
 
@@ -175,7 +175,7 @@ class Strongest:
         return weights.loss(self._terms(sums)), self.flat.lift(whole).cpu().numpy()
 
     def step(self, rate: float) -> list[torch.Tensor]:
-        """Take one step at learning rate `rate`; return the sums of the terms it started from, unread."""
+        """Take one step at learning rate `rate`; return the sums of the terms before the step."""
         self.number += 1
         beta_1, beta_2 = self.problem.betas
         corrected = rate / (1 - beta_1**self.number), 1 / (1 - beta_2**self.number)
@@ -186,11 +186,11 @@ class Strongest:
         return sums
 
     def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
+        """Take one step at learning rate `rate`; return the terms before the step."""
         return self._terms(self.step(rate))
 
     def advance(self, rates: Sequence[float]) -> list[Terms]:
-        """Take a step at each of `rates`, and read the terms after the last, as ours does on a GPU."""
+        """Take one step for each of `rates`; read the terms after the last one, as mlsolve does on a GPU."""
         steps = [self.step(rate) for rate in rates]
         return read_together([[total / self.problem.target.size for total in sums] for sums in steps])
 

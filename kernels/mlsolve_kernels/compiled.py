@@ -1,9 +1,9 @@
 """How the CPU kernels are compiled.
 
-Strict IEEE arithmetic: no fast-math flag is set, so LLVM may neither reorder nor fuse what is
-written, and where a fused multiply-add is wanted it is written as `fma`. A kernel's bytes therefore
-do not depend on how a loop was vectorised, on where in a row a pixel falls, on the number of threads
-or on the machine; NaN stays visible. It costs nothing measurable: bench/LOG.md #1.
+Arithmetic is strictly IEEE: no fast-math flag is set, so LLVM may neither reorder nor fuse operations. A fused
+multiply-add is written explicitly, as `fma`. So a kernel gives the same bytes however a loop is vectorised,
+wherever in a row a pixel is, with any number of threads and on any machine, and NaN stays visible. The cost is not
+measurable: bench/LOG.md #1.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
-    """Compile `function` with Numba on first use: nogil, cached on disk, division as NumPy divides.
+    """Compile `function` with Numba on first use: without the GIL, cached on disk, with NumPy's division.
 
-    `error_model="numpy"` matters: Python's zero-division check is a branch that keeps loops from
-    being vectorised (3.5 times slower).
+    `error_model="numpy"` matters: Python's check for division by zero is a branch that prevents vectorisation
+    (3.5 times slower).
     """
     options = {"nogil": True, "error_model": "numpy"}
     if cache_folder() is None:
@@ -36,11 +36,11 @@ def kernel(function: F) -> F:
 
 @cache
 def cache_folder() -> Path | None:
-    """Return the folder that holds the compiled kernels of exactly these sources, or None if none is writable.
+    """Return the folder of the compiled kernels of exactly these sources; None if no folder is writable.
 
-    Numba notices a change in the file that holds a kernel, but not in the files whose functions and
-    constants it inlined: a changed tap or sign would go on running as it was. So the folder carries
-    a digest of every source in this package.
+    Numba notices a change in the file of a kernel, but not in the files whose functions and constants it inlined: a
+    changed tap or sign would have no effect. So the name of the folder contains a digest of all sources of this
+    package.
     """
     for parent in _cache_parents(Path(__file__).parent):
         folder = parent / f"kernels-{sources_digest()}"
@@ -65,19 +65,19 @@ def sources_digest() -> str:
 
 
 def is_cached(kernel: str = "sweep.sweep") -> bool:
-    """Tell whether `kernel`, MODULE.NAME, compiled from these sources lies on disk: then a run starts at once."""
+    """Return whether `kernel`, MODULE.NAME, is on disk, compiled from these sources: a run then starts at once."""
     folder = cache_folder()
     return folder is not None and any(folder.rglob(f"{kernel}-*.nbi"))
 
 
 def _cache_parents(package: Path) -> Iterator[Path]:
-    """Yield the folders to try: the user's choice, beside the sources, the user's cache."""
+    """Yield the folders to try: the user's choice, next to the sources, the user's cache."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(chosen)
     yield package / "__pycache__"
     try:
         home = Path.home()
-    except RuntimeError:  # a user without a home
+    except RuntimeError:  # the user has no home folder
         return
     if sys.platform == "win32":
         yield Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "mlsolve"
@@ -89,7 +89,7 @@ def _cache_parents(package: Path) -> Iterator[Path]:
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Point Numba's cache at `cache_folder()` while functions are decorated; a dispatcher keeps what it saw."""
+    """Make functions that are decorated in this block use `cache_folder()` as their cache."""
     folder = cache_folder()
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = "" if folder is None else str(folder)

@@ -1,12 +1,12 @@
-"""What control groups leave this process of memory and processor time.
+"""The memory and processor time that control groups leave to this process.
 
-Containers, batch systems and service managers limit processes by control groups, of which the machine's own figures
-(free memory, cores) say nothing. A limit holds for all descendants of a group together, so the group of this
-process is asked, and every ancestor that can be seen. Version 1 has a hierarchy for each controller, version 2 one
-for all; a system may use both side by side.
+Containers, batch systems and service managers limit processes by control groups. The machine's own figures (free
+memory, cores) do not reflect these limits. A limit applies to all descendants of a group together, so the group of
+this process is read, and every visible ancestor. Version 1 has one hierarchy per controller, version 2 only one; a
+system may use both at the same time.
 
-Nothing here raises an error. What a file does not tell, because it is missing or odd, is not counted; where there
-are no control groups at all, as on macOS and Windows, there are no limits.
+Nothing here raises an error. A file that is missing or malformed is ignored. Where there are no control groups at
+all, as on macOS and Windows, there are no limits.
 """
 
 import math
@@ -19,10 +19,10 @@ from typing import Final
 THIS_PROCESS: Final = Path("/proc/self")
 
 _UNLIMITED: Final = 1 << 60
-"""Bytes from which on a limit is none: version 1 writes the largest number it knows."""
+"""Limits of this many bytes or more mean no limit: version 1 writes the largest number it can represent."""
 
 _MOUNT: Final = re.compile(r"^\S+ \S+ \S+ (\S+) (\S+) \S+ (?:\S+ )*- (cgroup2?) \S* (\S+)$", re.MULTILINE)
-"""A line of mountinfo: root and mount point, type of the file system, its options."""
+"""A line of mountinfo: root, mount point, type of the file system, its options."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,25 @@ class MemoryLimit:
     group: Path
     """The folder of the group."""
     limit: int
-    """Bytes that all processes of the group may take together."""
+    """Bytes that all processes of the group may use together."""
     left: int
-    """Bytes of it that can still be had: what is free, and what the kernel can take back at once."""
+    """Bytes of it that are still available: free memory, and memory that the kernel can reclaim at once."""
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Where a version of control groups tells of memory."""
+    """The files in which a version of control groups reports memory."""
 
     limits: tuple[tuple[str, str], ...]
-    """Files of limits, each with the file of the usage that it is for."""
+    """Pairs of a file with a limit and the file with the usage that it limits."""
     cache: tuple[str, ...]
-    """Entries of memory.stat that the kernel can take back at once, in bytes."""
+    """Entries of memory.stat, in bytes, that the kernel can reclaim at once."""
     busy: tuple[str, ...]
-    """Entries of memory.stat that must be written to a disk first, contained in `cache`."""
+    """Entries of memory.stat, contained in `cache`, that must be written to disk first."""
 
 
-# memory.high counts: a group beyond it is slowed down until it holds less. What is in shared memory, a tmpfs among
-# it, is not in the lists of files, so it is not taken for cache. Swap is no memory: it is not added.
+# memory.high counts as a limit: a group above it is slowed down until it uses less. Shared memory, including tmpfs,
+# is not in the lists of files, so it does not count as cache. Swap is not memory, so it is not added.
 _MEMORY: Final = {
     1: _Files(
         (
@@ -69,7 +69,7 @@ _MEMORY: Final = {
 
 
 def memory_limit(process: Path = THIS_PROCESS) -> MemoryLimit | None:
-    """Return the limit that leaves least to a process, None if no control group limits its memory.
+    """Return the limit that leaves the least to a process; None if no control group limits its memory.
 
     process: its folder in /proc.
     """
@@ -83,7 +83,7 @@ def memory_limit(process: Path = THIS_PROCESS) -> MemoryLimit | None:
 
 
 def core_limit(process: Path = THIS_PROCESS) -> int | None:
-    """Return how many cores' time a process is granted, rounded up, at least 1; None if no control group limits it.
+    """Return how many cores' time a process may use, rounded up, at least 1; None if no control group limits it.
 
     process: its folder in /proc.
     """
@@ -93,7 +93,7 @@ def core_limit(process: Path = THIS_PROCESS) -> int | None:
 
 
 def _lineages(controller: str, process: Path) -> Iterator[tuple[int, list[Path]]]:
-    """Yield (version, the group of a process and its ancestors from the inside out) where `controller` may be."""
+    """Yield (version, [group of a process, its parent, …]) for every hierarchy that may have `controller`."""
     mounts = _mounts(_text(process / "mountinfo"))
     for line in _text(process / "cgroup").split("\n"):
         _, _, described = line.partition(":")
@@ -105,8 +105,8 @@ def _lineages(controller: str, process: Path) -> Iterator[tuple[int, list[Path]]
             place for place in mounts if place.version == version and (version == 2 or controller in place.options)
         ]
         seen = [groups for place in places if (groups := place.groups(path))]
-        # From within some containers the group's path cannot be told from what is mounted. What is mounted is then
-        # most likely the container's own group or an ancestor, and no limit is worse than one too many.
+        # Inside some containers the path of the group matches no mount. The mounted folder is then most likely the
+        # container's own group or an ancestor, and missing a limit is worse than one too many.
         for groups in seen or [[place.folder] for place in places]:
             yield version, groups
 
@@ -117,18 +117,18 @@ class _Mount:
 
     folder: Path
     root: PurePosixPath
-    """The path of the group that `folder` shows."""
+    """The path of the group that is mounted at `folder`."""
     version: int
     options: frozenset[str]
-    """Of the file system; the controllers of version 1 are among them."""
+    """Options of the file system; they include the controllers of version 1."""
 
     def groups(self, path: str) -> list[Path]:
-        """Return the folders of the group `path` and its ancestors from the inside out, none if it is not here."""
+        """Return the folders of the group `path` and its ancestors, the innermost first; [] if it is not here."""
         try:
             names = PurePosixPath(path).relative_to(self.root).parts
         except ValueError:
             return []
-        if ".." in names:  # outside of the namespace, whose root is mounted here
+        if ".." in names:  # outside the namespace whose root is mounted here
             return []
         return [self.folder.joinpath(*names[:count]) for count in range(len(names), -1, -1)]
 
@@ -146,15 +146,15 @@ def _mounts(mountinfo: str) -> list[_Mount]:
 
 
 def _unescaped(path: str) -> str:
-    r"""Return a path of mountinfo as it is: blanks are written \040 there."""
+    r"""Return a path from mountinfo with its escapes decoded: a blank is written as \040 there."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
 def _that_count_memory(groups: list[Path]) -> Iterator[Path]:
-    """Yield those of `groups`, from the inside out, that count what the innermost one uses."""
+    """Yield those of `groups`, the innermost first, that include the memory of the innermost one."""
     for number, group in enumerate(groups):
         if number > 0 and _number(group / "memory.use_hierarchy") == 0:
-            return  # an old kernel's choice, for this ancestor and all above
+            return  # old kernels allow this: neither this ancestor nor those above include it
         yield group
 
 
@@ -169,14 +169,14 @@ def _memory_limits(version: int, group: Path) -> Iterator[MemoryLimit]:
 
 
 def _reclaimable(files: _Files, group: Path) -> int:
-    """Return the bytes of a group that the kernel can take back at once."""
+    """Return the bytes of a group that the kernel can reclaim at once."""
     stat = dict(re.findall(r"^(\w+) ([0-9]{1,20})$", _text(group / "memory.stat"), re.MULTILINE))
     cache = sum(int(stat.get(name, 0)) for name in files.cache)
     return max(0, cache - sum(int(stat.get(name, 0)) for name in files.busy))
 
 
 def _quota(version: int, group: Path) -> float | None:
-    """Return how many cores' time a group is granted, None for any number."""
+    """Return how many cores' time a group may use; None: no limit."""
     if version == 2:
         quota, _, period = _text(group / "cpu.max").partition(" ")
     else:
@@ -190,12 +190,12 @@ def _number(file: Path) -> int | None:
 
 
 def _as_number(text: str) -> int | None:
-    """Return a number that is not negative; None for "max", for -1, which is none as well, and for what is odd."""
+    """Return a non-negative number; None for "max" and -1, which mean no limit, and for malformed text."""
     return int(text) if re.fullmatch(r"\s*[0-9]{1,20}\s*", text) else None
 
 
 def _text(file: Path) -> str:
-    """Return the text of a file, "" if it cannot be read."""
+    """Return the text of a file; "" if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

@@ -1,14 +1,14 @@
-"""Sixteen float32 that go together: the vectors the CPU kernels are written in.
+"""Vectors of sixteen float32, `Lanes`, in which the CPU kernels are written.
 
-A kernel's inner loop says `load`, computes with the usual operators, and says `store`; LLVM turns each
-operation into one 512-bit, two 256-bit or four 128-bit instructions, whatever the machine has. Nothing is
-left to the vectoriser's judgement: no alias checks, no scalar tails, and the same bytes on every machine.
-The scalar maths of ssim/partials.py and adam/step.py compiles for `Lanes` as it stands.
+The inner loop of a kernel calls `load`, computes with the usual operators, and calls `store`. LLVM turns each
+operation into one 512-bit, two 256-bit or four 128-bit instructions, depending on the machine. Nothing depends on
+the auto-vectoriser: there are no alias checks and no scalar tails, and every machine gives the same bytes. The
+scalar maths of ssim/partials.py and adam/step.py compiles for `Lanes` unchanged.
 
-A `Row` is the bare address of a value in an array, so that taking a row, or passing it on, costs nothing.
-Numba counts references to an array wherever it is sliced or passed to a function, and threads that count on
-one counter wait for each other. So arrays end at the outermost kernel; within, there are Rows. They keep
-nothing alive: the arrays belong to whoever called the kernel.
+A `Row` is the bare address of a value in an array, so that taking or passing a row costs nothing. Numba counts
+references to an array whenever it is sliced or passed to a function, and threads that share a counter wait for each
+other. So only the outermost kernel handles arrays; inside it there are Rows. A Row keeps no array alive: the arrays
+belong to the caller of the kernel.
 """
 
 import math
@@ -23,7 +23,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 LANES: Final = 16
-"""float32 values in a vector: one cache line, and the widest registers there are."""
+"""float32 values in a vector: one cache line, and the widest registers that exist."""
 
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -33,18 +33,18 @@ _FLOAT_BYTES: Final = 4
 
 
 class LanesType(types.Type):  # type: ignore[misc, unused-ignore]
-    """Numba's type of sixteen float32."""
+    """The Numba type of sixteen float32."""
 
     def __init__(self) -> None:
-        """There is but one."""
+        """Name the type; there is only one."""
         super().__init__(name="Lanes")
 
 
 class RowType(types.Type):  # type: ignore[misc, unused-ignore]
-    """Numba's type of the address of a value in an array."""
+    """The Numba type of the address of a value in an array."""
 
     def __init__(self, value: Any) -> None:
-        """`value`: Numba's type of what lies there."""
+        """`value`: the Numba type of that value."""
         self.value = value
         super().__init__(name=f"Row({value})")
 
@@ -67,7 +67,7 @@ class _RowModel(models.PrimitiveModel):  # type: ignore[misc, unused-ignore]
 
 
 def _widen(builder: Any, value: Any, kind: Any) -> Any:
-    """Return `value` as a vector: a scalar goes into all lanes."""
+    """Return `value` as a vector; a scalar fills all lanes."""
     if kind == _lanes:
         return value
     start = ir.Constant(_VECTOR, ir.Undefined)
@@ -82,7 +82,7 @@ def _call(builder: Any, name: str, *vectors: Any) -> Any:
 
 
 def _define(function: Any, build: Callable[..., Any], arity: int) -> None:
-    """Let kernels apply `function` to Lanes, or to Lanes and float32; `build` emits the instruction."""
+    """Allow kernels to apply `function` to Lanes, or to Lanes and float32; `build` emits the instruction."""
 
     class Typing(AbstractTemplate):  # type: ignore[misc, unused-ignore]
         key = function
@@ -91,7 +91,7 @@ def _define(function: Any, build: Callable[..., Any], arity: int) -> None:
             known = all(kind in (_lanes, types.float32) for kind in kinds)
             return signature(_lanes, *kinds) if len(kinds) == arity and known and _lanes in kinds else None
 
-    # Given the type, Numba does not look the function up by module and name, which older NumPy's ufuncs lack.
+    # With the type given, Numba does not look the function up by module and name, which ufuncs of older NumPy lack.
     infer_global(function, types.Function(Typing))
 
     def lower(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -104,7 +104,7 @@ def _define(function: Any, build: Callable[..., Any], arity: int) -> None:
 
 
 def _second_if(relation: str) -> Callable[..., Any]:
-    """Return what emits `y if y <relation> x else x`, Python's max and min; a NaN in x stays."""
+    """Return a builder of `y if y <relation> x else x`, Python's max and min; a NaN in x stays."""
 
     def build(builder: Any, x: Any, y: Any) -> Any:
         return builder.select(builder.fcmp_ordered(relation, y, x), y, x)
@@ -145,7 +145,7 @@ def masked(typing_context: Any, mask: Any, value: Any) -> Any:
 
 
 def _add_up(builder: Any, vector: Any) -> Any:
-    """Return the sum of a vector: halves are added to each other until one value is left."""
+    """Return the sum of a vector: its halves are added until one value is left."""
     count = LANES
     while count > 1:
         count //= 2
@@ -162,7 +162,7 @@ def _add_up(builder: Any, vector: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def total(typing_context: Any, values: Any) -> Any:
-    """Sum of the sixteen, a float64."""
+    """Sum of the sixteen values, a float64."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _add_up(builder, builder.fpext(arguments[0], _DOUBLES))
@@ -172,7 +172,7 @@ def total(typing_context: Any, values: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def rounded_total(typing_context: Any, values: Any, rounder: Any) -> Any:
-    """Sum of the sixteen, a float64, each rounded by adding `rounder` (float64) and taking it away again."""
+    """Sum of the sixteen values, a float64; each is rounded by adding and then subtracting `rounder` (float64)."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide = builder.fpext(arguments[0], _DOUBLES)
@@ -203,7 +203,7 @@ def row(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 def _address(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    """Return the address `values[1]` values further than the Row `values[0]`."""
+    """Return the address `values[1]` values after the Row `values[0]`."""
     step = context.cast(builder, values[1], signature.args[1], types.intp)
     return builder.gep(values[0], [step])
 
@@ -230,7 +230,7 @@ def load(typing_context: Any, place: Any, offset: Any) -> Any:
 
 
 def _load_alternate(start: int) -> Callable[..., Any]:
-    """Return what emits the Lanes of every second value from `start` on, of 2·LANES float32."""
+    """Return a builder of the Lanes with every second value, from `start` on, of 2·LANES float32."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         address = builder.bitcast(_address(context, builder, signature, values), _VECTOR.as_pointer())
@@ -257,7 +257,7 @@ def load_odd(typing_context: Any, place: Any, offset: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def store(typing_context: Any, place: Any, offset: Any, value: Any) -> Any:
-    """Put Lanes, or a float32 sixteen times, `offset` float32 after the Row `place`."""
+    """Store Lanes, or a float32 sixteen times, `offset` float32 after the Row `place`."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         address = builder.bitcast(_address(context, builder, signature, values), _VECTOR.as_pointer())
@@ -269,7 +269,7 @@ def store(typing_context: Any, place: Any, offset: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def load_one(typing_context: Any, place: Any, offset: Any) -> Any:
-    """The one value that lies `offset` values after the Row `place`."""
+    """The single value `offset` values after the Row `place`."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.load(_address(context, builder, signature, values))
@@ -279,7 +279,7 @@ def load_one(typing_context: Any, place: Any, offset: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def store_one(typing_context: Any, place: Any, offset: Any, value: Any) -> Any:
-    """Put the one value `value` `offset` values after the Row `place`."""
+    """Store the single `value`, `offset` values after the Row `place`."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         builder.store(values[2], _address(context, builder, signature, values))
@@ -290,7 +290,7 @@ def store_one(typing_context: Any, place: Any, offset: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
 def prefetch(typing_context: Any, place: Any, offset: Any) -> Any:
-    """Ask for the cache line `offset` values after the Row `place`, which need not be ours; changes nothing."""
+    """Prefetch the cache line `offset` values after the Row `place`; the address need not be valid."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         address = builder.bitcast(_address(context, builder, signature, values), cgutils.voidptr_t)

@@ -1,15 +1,15 @@
-"""How images lie in the memory of the CPU kernels: strips of columns, sixteen columns side by side.
+"""The memory layout of images in the CPU kernels: strips of columns, with sixteen columns interleaved.
 
-A plane is cut into strips of columns. A strip carries REACH columns of its neighbours on either side, its
-halo, so that one iteration needs nothing else; beyond the image the halo is zero, which is the border rule.
-A row of a strip is `groups` vectors of LANES float32, and position p of the row, counted from the left end
-of the halo, is lane p // groups of group p % groups:
+A plane is cut into strips of columns. A strip includes REACH columns of its neighbours on either side, its halo, so
+that one iteration needs no other data. Outside the image the halo is zero, which is the border rule. A row of a
+strip is `groups` vectors of LANES float32. Position p of the row, counted from the left end of the halo, is lane
+p // groups of group p % groups:
 
     group 0:   p = 0, groups, 2·groups, …          group 1:   p = 1, groups + 1, 2·groups + 1, …
 
-So the neighbour of every pixel in a vector is at the same place in the next vector, and the window runs along
-a row as it runs down the rows: by whole vectors, each loaded once for several results. Only where a lane ends
-the next one has to be looked up: `blur.cpu.wrap_margins`.
+So the right neighbour of every pixel in a vector is in the same lane of the next vector, and the window moves along
+a row as it moves down the rows: by whole vectors, each loaded once for several results. Only at the end of a lane
+must values be fetched from the next lane: `blur.cpu.wrap_margins`.
 """
 
 from typing import Final, NamedTuple
@@ -27,30 +27,30 @@ FloatArray = npt.NDArray[np.float32]
 SumArray = npt.NDArray[np.float64]
 
 QUAD: Final = 4
-"""Groups that are blurred along a row together; a strip has a multiple of it."""
+"""Groups that are blurred along a row together. The groups of a strip are a multiple of it."""
 
 WIDEST: Final = 44
-"""Most groups of a strip: the rings of four streams of this width about fill the second-level cache
+"""Most groups of a strip. The rings of four streams of this width just fill the second-level cache
 (bench/LOG.md #13)."""
 
 
 BLOCK: Final = RADIUS
-"""Rows that kernels take together: the window's radius, so that the rows a window needs come in whole blocks."""
+"""Rows that kernels process together: the radius of the window, so that a window needs whole blocks of rows."""
 
 
 ROWS: Final = 16
-"""Rows that are rearranged together: a strip of them stays in the cache while its lanes are filled one by one."""
+"""Rows that are rearranged together. A strip of them stays in the cache while its lanes are filled one by one."""
 
 
 class Strips(NamedTuple):
-    """How planes of height × width pixels are cut; stored, a plane is (across, height, groups·LANES) float32."""
+    """How planes of height × width pixels are cut; a plane is stored as (across, height, groups·LANES) float32."""
 
     height: int
     width: int
     across: int
-    """Strips, from left to right."""
+    """Number of strips, from left to right."""
     own: int
-    """Columns that a strip answers for; the last may have fewer. The rest is halo and filling."""
+    """Columns that a strip owns; the last strip may own fewer. The rest is halo and padding."""
     groups: int
     """Vectors in a row of a strip, a multiple of QUAD."""
 
@@ -66,9 +66,9 @@ def strips_for(height: int, width: int) -> Strips:
 
 
 def stored(strips: Strips, *leading: int) -> FloatArray:
-    """Return zeros (*leading, across, height, groups·LANES), beginning at a cache line.
+    """Return zeros (*leading, across, height, groups·LANES) float32 that begin at a cache line.
 
-    Behind them lies a block of rows more: kernels that take rows by the block read on beyond the last.
+    One more block of rows follows in memory, because kernels that process whole blocks read beyond the last row.
     """
     shape = (*leading, strips.across, strips.height, strips.groups * LANES)
     size = int(np.prod(shape))
@@ -76,7 +76,7 @@ def stored(strips: Strips, *leading: int) -> FloatArray:
 
 
 def aligned_zeros(*shape: int) -> FloatArray:
-    """Return float32 zeros of `shape` that begin at a cache line: a vector across two lines costs two loads."""
+    """Return float32 zeros of `shape` that begin at a cache line: a vector that crosses lines costs two loads."""
     line = LANES * np.dtype(np.float32).itemsize
     memory = np.zeros(int(np.prod(shape)) + LANES, dtype=np.float32)
     start = -memory.ctypes.data % line // memory.itemsize
@@ -84,20 +84,20 @@ def aligned_zeros(*shape: int) -> FloatArray:
 
 
 def put_plane(image: npt.NDArray[np.floating], strips: Strips, plane: FloatArray, top: int = 0) -> None:
-    """Put `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on, halos included.
+    """Copy `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on, including the halos.
 
-    Beyond the image it stays.
+    Places outside the image are not changed.
     """
     _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane, top)
 
 
 def take_plane(plane: FloatArray, strips: Strips, image: FloatArray, top: int = 0) -> None:
-    """Put the pixels of `plane` (across, H, groups·LANES) from row `top` on into `image` (h, W)."""
+    """Copy the pixels of `plane` (across, H, groups·LANES) from row `top` on into `image` (h, W)."""
     _gather(plane, strips, image, top)
 
 
 def to_strips(images: npt.NDArray[np.floating], strips: Strips) -> FloatArray:
-    """Return `images` (P, H, W) as planes of strips (P, across, H, groups·LANES), halos included."""
+    """Return `images` (P, H, W) as planes of strips (P, across, H, groups·LANES), including the halos."""
     result = stored(strips, len(images))
     for image, plane in zip(images, result, strict=True):
         put_plane(image, strips, plane)
@@ -114,7 +114,7 @@ def from_strips(planes: FloatArray, strips: Strips) -> FloatArray:
 
 
 def columns(strips: Strips) -> npt.NDArray[np.int64]:
-    """Return the column of the image that each place of a row holds, (across, groups·LANES), outside it as well."""
+    """Return the image column of each place of a row, (across, groups·LANES); it may be outside the image."""
     position = np.arange(strips.groups * LANES).reshape(LANES, strips.groups).T.ravel()
     return np.arange(strips.across)[:, None] * strips.own - REACH + position
 
@@ -123,15 +123,15 @@ class Masks(NamedTuple):
     """Which places of a row count, (across, groups·LANES) float32, 1 or 0."""
 
     inside: FloatArray
-    """Pixels of the image, not what lies beyond its left or right border."""
+    """Pixels of the image; not places beyond its left or right border."""
     own: FloatArray
-    """Pixels that the strip answers for."""
+    """Pixels that the strip owns."""
     counted: FloatArray
-    """Those of them whose terms are summed."""
+    """Owned pixels whose terms are summed."""
 
 
 class Window(NamedTuple):
-    """Rows top … bottom - 1 of the strips left … right - 1: what an iteration brings up to date."""
+    """Rows top … bottom - 1 of the strips left … right - 1: the part that an iteration updates."""
 
     top: int
     bottom: int
@@ -141,18 +141,18 @@ class Window(NamedTuple):
 
 @kernel
 def whole(strips: Strips) -> Window:
-    """Return the window of everything."""
+    """Return the window that covers the whole image."""
     return Window(0, strips.height, 0, strips.across)
 
 
 def window_around(strips: Strips, region: Region, margin: int) -> Window:
-    """Return the smallest window that holds `region` and `margin` pixels about it, as far as the image goes."""
+    """Return the smallest window that holds `region` and `margin` pixels around it, inside the image."""
     grown = region.grown(margin, strips.height, strips.width)
     return Window(grown.top, grown.bottom, grown.left // strips.own, -(-grown.right // strips.own))
 
 
 def masks_of(strips: Strips, counted: Region | None = None) -> Masks:
-    """Return the masks of `strips`, all beginning at a cache line; counted: the columns, None for all."""
+    """Return the masks of `strips`, each beginning at a cache line; counted: the columns that count, None: all."""
     masks = Masks(*(aligned_zeros(strips.across, strips.groups * LANES) for _ in range(3)))
     column = columns(strips)
     left = np.arange(strips.across)[:, None] * strips.own
@@ -165,7 +165,7 @@ def masks_of(strips: Strips, counted: Region | None = None) -> Masks:
 
 @kernel
 def _spread(image: FloatArray, strips: Strips, plane: FloatArray, top: int) -> None:
-    """Put `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on."""
+    """Copy `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on."""
     for start in range(0, image.shape[0], ROWS):
         for strip in range(strips.across):
             for lane in range(LANES):
@@ -178,7 +178,7 @@ def _spread(image: FloatArray, strips: Strips, plane: FloatArray, top: int) -> N
 
 @kernel
 def _gather(plane: FloatArray, strips: Strips, image: FloatArray, top: int) -> None:
-    """Put the strips' own columns of `plane` (across, H, groups·LANES) from row `top` on into `image` (h, W)."""
+    """Copy the owned columns of `plane` (across, H, groups·LANES) from row `top` on into `image` (h, W)."""
     for start in range(0, image.shape[0], ROWS):
         for strip in range(strips.across):
             own = min(strips.own, strips.width - strip * strips.own)
@@ -193,7 +193,7 @@ def _gather(plane: FloatArray, strips: Strips, image: FloatArray, top: int) -> N
 
 @kernel
 def _exchange(planes: FloatArray, strips: Strips, worker: int, workers: int) -> None:
-    """Fill the halos of `planes` (P, across, H, groups·LANES) from the strips beside; one worker's share."""
+    """Fill the halos of `planes` (P, across, H, groups·LANES) from adjacent strips; one worker's share."""
     borders = strips.across - 1
     start, stop = share_of(planes.shape[0] * borders * strips.height, worker, workers)
     for number in range(start, stop):
@@ -213,6 +213,6 @@ def _copy(source: Row, position: int, target: Row, place: int, groups: int) -> N
 
 
 def exchange_halos(planes: FloatArray, strips: Strips, team: Team) -> None:
-    """Bring the halos of `planes` (..., across, H, groups·LANES) up to the pixels that the neighbours hold."""
+    """Update the halos of `planes` (..., across, H, groups·LANES) with the pixels of adjacent strips."""
     if strips.across > 1:
         team.run(_exchange, planes.reshape(-1, *planes.shape[-3:]), strips)

@@ -1,4 +1,4 @@
-"""A part of an image."""
+"""A rectangle of an image."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class Region(NamedTuple):
         return self.right - self.left
 
     def grown(self, margin: int, height: int, width: int) -> "Region":
-        """Return the region `margin` pixels larger on every side, cut to an image of height × width."""
+        """Return the region enlarged by `margin` pixels on every side, clipped to an image of height × width."""
         return Region(
             max(0, self.top - margin),
             min(height, self.bottom + margin),
@@ -31,7 +31,7 @@ class Region(NamedTuple):
         )
 
     def within(self, other: "Region") -> "Region":
-        """Return the region as it lies in `other`, whose corner is 0, 0 then."""
+        """Return the region in the coordinates of `other`, whose top left corner is (0, 0)."""
         return Region(
             self.top - other.top, self.bottom - other.top, self.left - other.left, self.right - other.left
         )

@@ -1,8 +1,8 @@
 """A team of threads that run one kernel together.
 
-Kernels release the GIL, so plain Python threads run them side by side: no OpenMP or TBB to find at
-run time, no abort when two solvers run at once, and any number of workers on any machine. The kernel
-is called once per worker as `kernel(*arguments, worker, workers)` and takes its share of the rows.
+Kernels release the GIL, so plain Python threads run them in parallel. This needs no OpenMP or TBB at run time, does
+not abort when two solvers run at once, and allows any number of workers on any machine. The kernel is called once
+per worker, as `kernel(*arguments, worker, workers)`, and processes its share of the rows.
 """
 
 import os
@@ -16,15 +16,15 @@ from .control_groups import core_limit
 
 @kernel
 def share_of(rows: int, worker: int, workers: int) -> tuple[int, int]:
-    """Return the rows start … stop - 1 of `rows` that fall to `worker`, of `workers`; to be used in kernels."""
+    """Return (start, stop): `worker`, one of `workers`, takes the rows start … stop - 1 of `rows`; for kernels."""
     return rows * worker // workers, rows * (worker + 1) // workers
 
 
 def available_cores() -> int:
-    """Return the number of cores this process may use: those it may run on, or fewer if its time is limited.
+    """Return the number of cores that this process may use: those it may run on, or fewer if its time is limited.
 
-    A control group grants processor time, a container's `--cpus 1.5`: on a large machine threads beyond that would
-    only wait in turns. A part of a core counts as one.
+    A control group limits processor time, such as a container's `--cpus 1.5`. More threads than that would only
+    wait for each other. A fraction of a core counts as one.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     granted = core_limit()
@@ -32,15 +32,15 @@ def available_cores() -> int:
 
 
 class Team:
-    """`workers` threads, the calling one among them."""
+    """A team of `workers` threads, including the calling thread."""
 
     def __init__(self, workers: int | None = None) -> None:
-        """Start the team; `workers` is 1 or more, or None for one per core."""
+        """Start the team; `workers`: 1 or more, None: one per core."""
         self.workers = available_cores() if workers is None else workers
         self._pool = ThreadPoolExecutor(self.workers - 1, "mlsolve") if self.workers > 1 else None
 
     def run(self, kernel: Callable[..., None], *arguments: Any) -> None:
-        """Call `kernel(*arguments, worker, workers)` for every worker and return when all have."""
+        """Call `kernel(*arguments, worker, workers)` for every worker; return when all calls have returned."""
         if self._pool is None:
             kernel(*arguments, 0, 1)
             return

@@ -1,9 +1,9 @@
-"""The SSIM window and its constants: their one home.
+"""The SSIM window and its constants, which are defined only here.
 
 Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
 similarity", IEEE TIP 13(4), 2004: an 11×11 circular Gaussian, sigma 1.5, normalised to sum 1;
 C1 = (K1·L)², C2 = (K2·L)² with K1 = 0.01, K2 = 0.03 and data range L = 1. The border is padded
-with zeros, as the torch packages do that users compare with.
+with zeros, as in the PyTorch packages that users compare with.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 RADIUS: Final = 5
-"""Pixels from the middle of the window to its edge."""
+"""Pixels from the centre of the window to its edge."""
 
 SIGMA: Final = 1.5
 """Standard deviation of the Gaussian, in pixels."""
@@ -21,10 +21,10 @@ C1: Final = 0.01**2
 C2: Final = 0.03**2
 
 SIZE: Final = 2 * RADIUS + 1
-"""Taps of the separable window; also the smallest side an image may have."""
+"""Taps of the separable window; also the smallest side of an image."""
 
 REACH: Final = 2 * RADIUS
-"""How far one iteration looks, in pixels: one blur forward, one blur backward."""
+"""How far one iteration looks, in pixels: one blur forward and one backward."""
 
 
 def taps() -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Adam on a GPU, compiled by Numba from the scalar step that the CPU takes (step.py)."""
+"""Adam on a GPU, compiled by Numba from the same scalar step as on the CPU (step.py)."""
 
 from typing import Any, Final
 
@@ -10,18 +10,18 @@ from ..compiled import cache_folder, cached
 from .step import Rates, adam_step
 
 THREADS: Final = 256
-"""Threads of a block, side by side along a row."""
+"""Threads of a block, along a row."""
 
 _ROWS: Final = 4
-"""Rows that a block steps, so that its threads read the rates once for several pixels."""
+"""Rows that a block processes, so that its threads read the rates once for several pixels."""
 
 _MOST_BLOCKS: Final = 65535
-"""Blocks that a grid may have beside each other in its second direction."""
+"""Most blocks of a grid in its second dimension."""
 
-# numba-cuda (0.30) asks NumPy for this when it first compiles; NumPy has dropped the name in 2.5.
+# numba-cuda (0.30) uses this name when it first compiles; NumPy 2.5 has removed it.
 vars(np).setdefault("row_stack", np.vstack)
 
-# Numba warns of every launch that does not fill the device; at the coarse levels that is as it should be.
+# Numba warns about every launch that does not fill the device, which is normal at the coarse levels.
 numba.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 with cached():
@@ -29,7 +29,7 @@ with cached():
 
     @cuda.jit(cache=cache_folder() is not None)  # type: ignore[untyped-decorator, unused-ignore]
     def update(x: Any, first: Any, second: Any, gradient: Any, rates: Any, turn: Any, width: int) -> None:
-        """Step the first `width` pixels of every row in place, by line turn[0] of `rates`.
+        """Take one step of the first `width` pixels of every row in place, with line turn[0] of `rates`.
 
         x, first, second, gradient: (rows, pitch) float32; `gradient` in the per-pixel measure. rates: (n, 8)
         float32, each line a `Rates`. turn: (1,) int32. Launch: grid_for(rows, width), blocks of THREADS.
@@ -58,5 +58,5 @@ with cached():
 
 
 def grid_for(rows: int, width: int) -> tuple[int, int]:
-    """Return the grid of `update` for so many rows and columns."""
+    """Return the grid of `update` for arrays of `rows` rows and `width` columns."""
     return -(-width // THREADS), min(-(-rows // _ROWS), _MOST_BLOCKS)

@@ -1,4 +1,4 @@
-"""float64 reference of Adam, in the words of Kingma & Ba 2015, algorithm 1."""
+"""float64 reference of Adam, in the notation of Kingma & Ba 2015, algorithm 1."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ def step(
     betas: tuple[float, float],
     epsilon: float = 1e-8,
 ) -> tuple[Array, tuple[Array, Array]]:
-    """Return `x` and the moments after step `t`, counted from 1, at rate `alpha`; x is clamped to `bounds`."""
+    """Return `x` and the moments after step `t` (from 1) at learning rate `alpha`; x is clamped to `bounds`."""
     beta_1, beta_2 = betas
     m = beta_1 * moments[0] + (1 - beta_1) * gradient
     v = beta_2 * moments[1] + (1 - beta_2) * gradient**2

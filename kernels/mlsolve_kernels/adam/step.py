@@ -19,7 +19,7 @@ class Rates(NamedTuple):
     blend_second: np.float32
     """1 - β2."""
     correct_first: np.float32
-    """1 / (1 - β1^t), t the number of this step from 1."""
+    """1 / (1 - β1^t), where t is the number of this step, from 1."""
     correct_second: np.float32
     """1 / (1 - β2^t)."""
     epsilon: np.float32
@@ -52,7 +52,7 @@ class Rates(NamedTuple):
 
 
 def adam_step(x: Any, first: Any, second: Any, gradient: Any, rates: Any) -> tuple[Any, Any, Any]:
-    """Return the new value and the new first and second moment of one pixel."""
+    """Return the new value, first moment and second moment of one pixel."""
     first = first + rates.blend_first * (gradient - first)
     second = second + rates.blend_second * (gradient * gradient - second)
     root = math.sqrt(second * rates.correct_second)

@@ -1,1 +1,1 @@
-"""The windowed blur B[.]: separable Gaussian of window.py, zeros beyond the border; its own adjoint."""
+"""The windowed blur B[.]: the separable Gaussian of window.py with zero padding. It is its own adjoint."""

@@ -1,13 +1,12 @@
-// The windowed blur B[.], separable: down the rows as they come, along a row out of shared memory.
+// The windowed blur B[.], separable: down the columns as rows arrive, along a row from shared memory.
 //
-// Twin of reference.py. Sums run in one written order that does not depend on where a block begins, so that a
-// pixel gets the same bits however the image is divided. Contraction is off (compiler.py): what is to be one
-// multiply-add says fmaf.
+// Twin of reference.py. Sums have a fixed order that does not depend on where a block begins, so that a pixel gets the
+// same bits however the image is divided. Contraction is off (compiler.py): a fused multiply-add is written as fmaf.
 #pragma once
 
-// The window down one column. Rows are pushed in order; each push completes the window whose middle lies RADIUS
-// rows above. Transposed: instead of the rows, the sums that wait for rows are kept, and every one moves on as it
-// is added to. Rows before the first one pushed count as zeros.
+// The window down one column. Rows are pushed in order; each push completes the window whose centre is RADIUS rows
+// above. This is the transposed form: it keeps partial sums instead of rows, and each sum moves on by one place when a
+// row is added to it. Rows before the first one that was pushed count as zeros.
 struct Down {
     float waiting[2 * RADIUS];
 
@@ -25,11 +24,11 @@ struct Down {
     }
 };
 
-// What one thread sees of a row in shared memory: its own COLUMNS columns and MARGIN on either side.
+// The part of a row in shared memory that one thread reads: its own COLUMNS columns and MARGIN on either side.
 struct Window {
     float value[COLUMNS + 2 * MARGIN];
 
-    // row: FETCHED floats, 8-byte aligned; the thread's first column lies MARGIN behind row[COLUMNS * threadIdx.x].
+    // row: FETCHED floats, 8-byte aligned. The thread's first column is MARGIN after row[COLUMNS * threadIdx.x].
     __device__ __forceinline__ void load(const float* row) {
         const float2* at = reinterpret_cast<const float2*>(row + COLUMNS * threadIdx.x);
 #pragma unroll

@@ -1,11 +1,11 @@
-"""The blur as vector functions: the window down a ring of rows, and along a row.
+"""The blur, vectorised: the window down a ring of rows, and along a row.
 
-Both add the two rows, or columns, of equal weight before they multiply: six multiply-adds and five additions
-for eleven taps, and additions have pipes of their own. Several results are formed together, for then each
-vector is loaded once for all of them, and loading is what a blur spends its time on (bench/LOG.md #6, #8).
+Both add the two rows or columns of equal weight before multiplying: eleven taps cost six multiply-adds and five
+additions, and additions have their own execution units. Several results are computed together, so that a vector is
+loaded once for all: a blur spends most of its time on loads (bench/LOG.md #6, #8).
 
-A ring is PERIOD rows of one strip: row r lies at place r mod PERIOD. A line is one row with RADIUS groups of
-margin on either side, which hold what the neighbouring lanes hold.
+A ring holds PERIOD rows of one strip; row r is at place r mod PERIOD. A line is one row with margins of RADIUS
+groups on either side, which repeat the values of the neighbouring lanes.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from ..layout import BLOCK, QUAD
 from ..window import RADIUS, SIZE, taps
 
 PERIOD: Final = SIZE - 1 + BLOCK
-"""Rows a ring remembers: the window of a block."""
+"""Rows that a ring holds: those of the windows of one block."""
 
 MARGIN: Final = RADIUS * LANES
 """float32 values on either side of a line."""
@@ -30,7 +30,7 @@ _LAST: Final = SIZE - 1
 
 @kernel
 def find_rows(first: int, pitch: int, places: Row) -> None:
-    """Put into `places` (PERIOD,) where rows first … first + PERIOD - 1 lie in a ring, its rows `pitch` apart."""
+    """Store in `places` (PERIOD,) the offsets of rows first … first + PERIOD - 1 in a ring; pitch: of its rows."""
     for k in range(PERIOD):
         store_one(places, k, (first + k) % PERIOD * pitch)
 
@@ -47,7 +47,7 @@ def _sum_down(ring: Row, places: Row, top: int, at: int) -> Lanes:
 
 @kernel
 def sums_down(ring: Row, places: Row, at: int) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
-    """Return the vector `at` of BLOCK rows blurred down; the first has its window at places[0 : SIZE]."""
+    """Return the vector `at` of BLOCK rows, blurred down; the window of the first row is places[0 : SIZE]."""
     return (
         _sum_down(ring, places, 0, at),
         _sum_down(ring, places, 1, at),
@@ -69,7 +69,7 @@ def _sum_along(line: Row, at: int) -> Lanes:
 
 @kernel
 def sums_along(line: Row, at: int) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Return QUAD vectors of `line` blurred along it, from the vector `at` on."""
+    """Return QUAD vectors of `line`, blurred along it, from the vector `at` on."""
     return (
         _sum_along(line, at),
         _sum_along(line, at + LANES),
@@ -80,10 +80,10 @@ def sums_along(line: Row, at: int) -> tuple[Lanes, Lanes, Lanes, Lanes]:
 
 @kernel
 def wrap_margins(line: Row, length: int) -> None:
-    """Fill the margins of `line` (length) with what lies there: the last groups one lane on, the first one back.
+    """Fill the margins of `line` (length): the left one with the last groups, the right one with the first groups.
 
-    The outermost lanes receive what belongs to the other end of the line. It reaches no farther than the
-    halo, whose blurred values nobody uses.
+    They are shifted by one lane, so that each lane continues its neighbour. The outermost lanes receive values from
+    the other end of the line. These affect only the halo, whose blurred values are not used.
     """
     for offset in range(0, MARGIN, LANES):
         store(line, offset - MARGIN, load(line, length - MARGIN + offset - 1))
@@ -92,7 +92,7 @@ def wrap_margins(line: Row, length: int) -> None:
 
 @kernel
 def blur_along(line: Row, length: int, out: Row) -> None:
-    """Put `line` (length), its margins filled, blurred along itself into `out` (length)."""
+    """Blur `line` (length), whose margins are filled, along itself into `out` (length)."""
     for start in range(0, length, QUAD * LANES):
         sums = sums_along(line, start)
         for group in range(QUAD):

@@ -7,7 +7,7 @@ from ..window import RADIUS, taps
 
 
 def blur(images: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Return B[images] for images (..., H, W): the window of window.py, zeros beyond the border."""
+    """Return B[images] for images (..., H, W): the window of window.py, with zero padding."""
     result = np.asarray(images, dtype=np.float64)
     for axis in (-2, -1):
         border = [(0, 0)] * result.ndim

@@ -1,1 +1,1 @@
-"""What the CUDA kernels share: their source, compiler, geometry and device. Nothing here needs a GPU to import."""
+"""Shared by all CUDA kernels: their source, compiler, geometry and device. Importing it needs no GPU."""

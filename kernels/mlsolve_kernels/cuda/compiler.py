@@ -1,7 +1,7 @@
-"""NVRTC: the text of a kernel → machine code for one chip. Needs no GPU.
+"""Compile the text of a kernel to machine code for one chip with NVRTC. Needs no GPU.
 
-Strict IEEE arithmetic, as on the CPU (compiled.py): no fast-math, and no contraction, for a fused multiply-add is
-written where it is wanted. So the same sources give the same bits on every chip, and on the host.
+Arithmetic is strictly IEEE, as on the CPU (compiled.py): no fast-math and no contraction; fused multiply-adds are
+written explicitly. So the same sources give the same bits on every chip and on the host.
 """
 
 import hashlib
@@ -13,15 +13,15 @@ from ..compiled import cache_folder
 from .source import source
 
 OPTIONS: Final = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
-"""177: a constant that this kernel has no use for."""
+"""177: the warning about a constant that a kernel does not use."""
 
 
 _DIGEST: Final = hashlib.sha256().digest_size
-"""Bytes of the SHA-256 in front of a cubin on disk."""
+"""Bytes of the SHA-256 that precedes a cubin on disk."""
 
 
 class CompilerError(Exception):
-    """NVRTC is missing or refuses a source; the message says which and why."""
+    """NVRTC is missing or rejects a source; the message says which, and why."""
 
 
 def compile_text(text: str, name: str, chip: int) -> bytes:
@@ -36,8 +36,8 @@ def compile_text(text: str, name: str, chip: int) -> bytes:
     if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         log = b" " * _checked(nvrtc, nvrtc.nvrtcGetProgramLogSize(program))
         nvrtc.nvrtcGetProgramLog(program, log)
-        told = log.decode(errors="replace").rstrip("\0 \n")
-        raise CompilerError(f"NVRTC refuses {name} for sm_{chip}: {told or result}")
+        text_of_log = log.decode(errors="replace").rstrip("\0 \n")
+        raise CompilerError(f"NVRTC refuses {name} for sm_{chip}: {text_of_log or result}")
     code: bytes = b" " * _checked(nvrtc, nvrtc.nvrtcGetCUBINSize(program))
     nvrtc.nvrtcGetCUBIN(program, code)
     nvrtc.nvrtcDestroyProgram(program)
@@ -45,7 +45,7 @@ def compile_text(text: str, name: str, chip: int) -> bytes:
 
 
 def compile_kernel(name: str, layers: int, chip: int) -> bytes:
-    """Return the cubin of kernel `name` (source.KERNELS) for so many layers and a chip, from disk if it is there.
+    """Return the cubin of kernel `name` (source.KERNELS) for `layers` layers and a chip, from disk if it is cached.
 
     Raises CompilerError.
     """
@@ -60,9 +60,10 @@ def compile_kernel(name: str, layers: int, chip: int) -> bytes:
 
 
 def chip_for(capability: int) -> int:
-    """Return the chip to compile for so that a device of `capability` (90 for 9.0) runs it; raises CompilerError.
+    """Return the chip to compile for, given a device of compute capability `capability` (90 for 9.0).
 
-    Machine code runs on chips of the same generation that are no older.
+    Machine code runs on chips of the same generation that are not older. Raises CompilerError if NVRTC supports no
+    such chip.
     """
     nvrtc = _nvrtc()
     known = _checked(nvrtc, nvrtc.nvrtcGetSupportedArchs())
@@ -73,7 +74,7 @@ def chip_for(capability: int) -> int:
 
 
 def _nvrtc() -> Any:
-    """Return NVRTC's bindings, the library loaded; raises CompilerError."""
+    """Return NVRTC's bindings with the library loaded. Raises CompilerError if that fails."""
     try:
         from cuda.bindings import nvrtc
 
@@ -86,7 +87,7 @@ def _nvrtc() -> Any:
 
 
 def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
-    """Return the first value of an answer of the bindings, which begins with a status."""
+    """Return the first value after the status in `answer` of the bindings. Raises CompilerError for an error."""
     result, *values = answer
     if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise CompilerError(f"NVRTC fails: {result}")
@@ -98,13 +99,13 @@ def _cache_file(text: str, name: str, layers: int, chip: int) -> Path | None:
     if folder is None:
         return None
     nvrtc = _nvrtc()
-    _, *version = nvrtc.nvrtcVersion()  # a driver may be too old for what a newer compiler made
+    _, *version = nvrtc.nvrtcVersion()  # a driver may be too old for the code of a newer compiler
     digest = hashlib.sha256("\n".join([*map(str, version), *OPTIONS, text]).encode()).hexdigest()[:16]
     return folder / f"{name}-{layers}-sm{chip}-{digest}.cubin"
 
 
 def _read(file: Path) -> bytes | None:
-    """Return the cubin that `_write` wrote, or None if it is not there, or not whole."""
+    """Return a cubin that `_write` wrote; None if it is missing or incomplete."""
     try:
         content = file.read_bytes()
     except OSError:
@@ -114,7 +115,7 @@ def _read(file: Path) -> bytes | None:
 
 
 def _write(file: Path, code: bytes) -> None:
-    """Put `code` into `file`, whole or not at all; where it cannot be written, it is compiled again."""
+    """Write `code` to `file` atomically. If that fails, the kernel will be compiled again next time."""
     part = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         part.write_bytes(hashlib.sha256(code).digest() + code)

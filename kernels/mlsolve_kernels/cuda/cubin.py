@@ -1,6 +1,6 @@
-"""What a compiled kernel takes of a multiprocessor, read from its cubin: the machine code as an ELF file.
+"""The resources that a kernel needs on a multiprocessor, read from its cubin, which is an ELF file of machine code.
 
-The compiler's log says the same, but it is empty whenever NVRTC or the driver take a kernel from a cache of theirs.
+The compiler's log has the same figures, but is empty if NVRTC or the driver take the kernel from their own cache.
 """
 
 import struct
@@ -11,14 +11,14 @@ from .geometry import RESERVED
 
 
 class Resources(NamedTuple):
-    """What one kernel takes."""
+    """The resources of one kernel."""
 
     registers: int
-    """Registers of a thread."""
+    """Registers per thread."""
     shared: int
     """Bytes of shared memory that a block declares."""
     stack: int
-    """Bytes of local memory of a thread: registers that had to be spilled, and arrays that did not fit any."""
+    """Bytes of local memory per thread: spilled registers, and arrays that did not fit into registers."""
 
 
 class _Section(NamedTuple):
@@ -34,20 +34,19 @@ _SECTION: Final = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL: Final = struct.Struct("<IBBHQQ")
 
 _REGISTERS, _STACK = 0x2F, 0x11
-"""Attributes of .nv.info that give a number for each function (EIATTR_REGCOUNT and EIATTR_FRAME_SIZE, as cuobjdump
-calls them)."""
+"""Attributes of .nv.info that hold one number per function (EIATTR_REGCOUNT and EIATTR_FRAME_SIZE in cuobjdump)."""
 
 _SIZED: Final = 4
-"""The format of an attribute whose size follows in two bytes; those of other formats take four bytes in all."""
+"""Format of an attribute whose size follows in two bytes. Attributes of other formats have four bytes in total."""
 
 
 def resources_of(cubin: bytes, kernel: str) -> Resources | None:
-    """Return what `kernel` takes, as `cubin` says; None if it says nothing that can be understood."""
+    """Return the resources of `kernel` according to `cubin`; None if the cubin cannot be parsed."""
     try:
         sections = list(_sections(cubin))
         numbers = dict(_numbers(cubin, sections, kernel))
         declared = sum(section.size for section in sections if section.name == f".nv.shared.{kernel}")
-        # From Hopper on, a block's section begins with what the system keeps for itself.
+        # From Hopper on, the section of a block begins with bytes that are reserved for the system.
         if declared and any(section.name.startswith(".nv.shared.reserved") for section in sections):
             declared -= RESERVED
         return Resources(numbers[_REGISTERS], declared, numbers.get(_STACK, 0))
@@ -56,7 +55,7 @@ def resources_of(cubin: bytes, kernel: str) -> Resources | None:
 
 
 def _sections(cubin: bytes) -> Iterator[_Section]:
-    """Give the sections of an ELF64 file; raises ValueError or struct.error if it is none."""
+    """Yield the sections of an ELF64 file. Raises ValueError or struct.error if it is not one."""
     if cubin[:5] != b"\x7fELF\x02":
         raise ValueError("no ELF64 file")
     (table,) = struct.unpack_from("<Q", cubin, 40)
@@ -67,7 +66,7 @@ def _sections(cubin: bytes) -> Iterator[_Section]:
 
 
 def _numbers(cubin: bytes, sections: list[_Section], kernel: str) -> Iterator[tuple[int, int]]:
-    """Give the attributes of `kernel` in .nv.info that are a number, with their values."""
+    """Yield (attribute, value) for the attributes of `kernel` in .nv.info that are _REGISTERS or _STACK."""
     named = {section.name: section for section in sections}
     info, symbols = named[".nv.info"], named[".symtab"]
     strings = sections[symbols.link].start

@@ -1,6 +1,7 @@
-"""A GPU as the CUDA workspace sees it: arrays, launches, one stream. CuPy is imported when a device is opened.
+"""The interface through which CUDA workspaces use a GPU: arrays, launches and one stream.
 
-`Device` is the interface; tests have a second one that runs the same kernels on the host.
+`Device` is the interface; tests have a second implementation that runs the same kernels on the host. CuPy is only
+imported when a device is opened.
 """
 
 import ctypes
@@ -21,85 +22,85 @@ from .cubin import Resources, resources_of
 from .geometry import resident_blocks
 
 OLDEST: Final = 75
-"""Oldest compute capability that is supported: Turing, the oldest that CUDA 13 knows."""
+"""Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
 
 INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
 
 Blocks = tuple[int, ...]
 
 _loaded: dict[Any, tuple[Any, bytes]] = {}
-"""Kernels that are loaded and their cubins, by device, name and layers: once in a process, for a driver does not
-let go of them."""
+"""Loaded kernels and their cubins, by device, name and layers. Each is loaded once per process, because drivers do
+not unload them."""
 
 _UNKNOWN: Final = Resources(255, 0, 0)
-"""What a kernel may take that says nothing of itself: as many registers as a thread can have."""
+"""Assumed for a kernel whose resources are unknown: the most registers that a thread can have."""
 
 _one_at_a_time = threading.RLock()
-"""Held while a kernel is compiled and loaded, and while Numba launches, which compiles at the first launch: its
-dispatcher is one for all devices."""
+"""Held while a kernel is compiled and loaded, and while Numba launches one: Numba compiles at the first launch, and
+all devices share its dispatcher."""
 
 
 class NoDeviceError(Exception):
-    """There is no GPU that works; the message says what is missing and what to do."""
+    """No GPU works; the message says what is missing and what to do."""
 
     def __init__(self, message: str, mendable: bool = False) -> None:
-        """mendable: a GPU is here, or may be, and something that can be installed is missing."""
+        """mendable: there is, or may be, a GPU, and what is missing can be installed."""
         super().__init__(message)
         self.mendable = mendable
 
 
 class OutOfDeviceMemory(Exception):
-    """The device has no memory left for an array."""
+    """The device has too little free memory for an array."""
 
 
 class Device(Protocol):
-    """Where kernels run. Everything happens in the order it is asked for."""
+    """A device that runs kernels. All operations run in the order in which they are requested."""
 
     name: str
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
-        """Return a new array on the device; raises OutOfDeviceMemory."""
+        """Return a new array of zeros on the device. Raises OutOfDeviceMemory."""
 
     def clear(self, array: Any) -> None:
         """Fill `array` with zeros."""
 
     def upload(self, host: npt.NDArray[Any], to: Any) -> None:
-        """Copy `host` (..., n) into the first n of the last axis of `to`."""
+        """Copy `host` (..., n) into the first n elements of the last axis of `to`."""
 
     def download(self, array: Any, width: int | None = None) -> npt.NDArray[Any]:
-        """Return a copy of `array`, of its last axis the first `width`, once all that was asked for is done."""
+        """Wait for all operations, then return a copy of `array`: the first `width` elements of its last axis."""
 
     def resident(self, kernel: str, layers: int, threads: int) -> int:
-        """Return how many blocks of a kernel run at a time."""
+        """Return how many blocks of a kernel the device runs at the same time."""
 
     def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
-        """Run a kernel (source.KERNELS) on arrays and scalars; whole numbers become int32, others float32."""
+        """Run a kernel (source.KERNELS) on arrays and scalars; an int is passed as int32, a float as float32."""
 
     def updater(
         self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
     ) -> Callable[[], None]:
-        """Return what runs adam.cuda.update on arrays (rows, pitch)."""
+        """Return a function that runs adam.cuda.update on arrays (rows, pitch)."""
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
-        """Return what does at once all that `run` asks of the device, or None; `run` must have run before."""
+        """Return a function that repeats all operations of `run` at once, or None; `run` must have run before."""
 
     def free_memory(self) -> int:
-        """Return the bytes that can still be had."""
+        """Return the bytes of memory that are free."""
 
     def close(self) -> None:
-        """Give memory back."""
+        """Free the memory."""
 
 
 class CupyDevice:
-    """An NVIDIA GPU through CuPy and numba-cuda, on a stream of its own.
+    """An NVIDIA GPU, used through CuPy and numba-cuda on its own stream.
 
-    Any thread may use it, one at a time; which device is current in that thread does not matter, and stays.
+    Any thread may use it, one at a time. The current device of that thread does not matter and does not change.
     """
 
     def __init__(self, graphs: bool = False) -> None:
-        """Open the current device; `iteration.cuda.open_gpu` proves that it works.
+        """Open the current device; `iteration.cuda.open_gpu` also tests that it works.
 
-        graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError.
+        graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError if there is no usable GPU.
         """
         self._cupy = cupy = _cupy()
         self._graphs = graphs
@@ -128,13 +129,13 @@ class CupyDevice:
             raise NoDeviceError(f"{error}: {INSTALL}", mendable=True) from None
         except NoDeviceError:
             raise
-        except Exception as error:  # whatever driver, CuPy or Numba raise where one of them is too old or missing
+        except Exception as error:  # anything that driver, CuPy or Numba raise if one is too old or missing
             message = f"{self.name} does not work ({first_line(error)}): bring its driver up to date, or {INSTALL}"
             raise NoDeviceError(message, mendable=True) from None
         self._update, self._update_grid, self._update_threads = update, grid_for, THREADS
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
-        """Return a new array on the device; raises OutOfDeviceMemory."""
+        """Return a new array of zeros on the device. Raises OutOfDeviceMemory."""
         with self._within():
             return self._cupy.zeros(shape, dtype=dtype)
 
@@ -144,20 +145,20 @@ class CupyDevice:
             array.fill(0)
 
     def upload(self, host: npt.NDArray[Any], to: Any) -> None:
-        """Copy `host` (..., n) into the first n of the last axis of `to`, plane by plane: it needs no more."""
+        """Copy `host` (..., n) into the first n elements of the last axis of `to`, plane by plane: saves memory."""
         planes = host.reshape(-1, *host.shape[-2:]) if host.ndim > 2 else host[np.newaxis]
         onto = to.reshape(-1, *to.shape[-2:]) if to.ndim > 2 else to[np.newaxis]
         with self._within():
             if host.shape == to.shape:
                 to.set(np.ascontiguousarray(host), stream=self.stream)
-                self.stream.synchronize()  # the host's array may go away
+                self.stream.synchronize()  # the caller may free or change the host's array
                 return
             for plane, place in zip(planes, onto, strict=True):
                 place[..., : plane.shape[-1]] = self._cupy.asarray(np.ascontiguousarray(plane))
             self.stream.synchronize()
 
     def download(self, array: Any, width: int | None = None) -> npt.NDArray[Any]:
-        """Return a copy of `array`, of its last axis the first `width`, once all that was asked for is done."""
+        """Wait for all operations, then return a copy of `array`: the first `width` elements of its last axis."""
         with self._within():
             if width is None or array.ndim < 3:
                 result = np.asarray(array.get(stream=self.stream))
@@ -170,19 +171,19 @@ class CupyDevice:
             return result
 
     def resident(self, kernel: str, layers: int, threads: int) -> int:
-        """Return how many blocks of a kernel run at a time."""
+        """Return how many blocks of a kernel the device runs at the same time."""
         run, code = self._function(kernel, layers)
         try:
             with self._current():
                 driver = self._cupy.cuda.driver
                 blocks = driver.occupancyMaxActiveBlocksPerMultiprocessor(run.kernel.ptr, threads, 0)
-        except Exception:  # a CuPy that does not have it, a driver that does not know: a grid can be estimated
+        except Exception:  # an old CuPy or driver cannot answer: estimate it
             taken = resources_of(code, kernel) or _UNKNOWN
             blocks = resident_blocks(taken.registers, taken.shared, threads, self._shared)
         return max(1, int(blocks)) * self._multiprocessors
 
     def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
-        """Run a kernel (source.KERNELS) on arrays and scalars; whole numbers become int32, others float32."""
+        """Run a kernel (source.KERNELS) on arrays and scalars; an int is passed as int32, a float as float32."""
         typed = tuple(
             np.int32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float | np.float32) else a
             for a in arguments
@@ -194,20 +195,20 @@ class CupyDevice:
     def updater(
         self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
     ) -> Callable[[], None]:
-        """Return what runs adam.cuda.update on arrays (rows, pitch); to Numba they are handed once."""
+        """Return a function that runs adam.cuda.update on arrays (rows, pitch), which Numba receives only once."""
         with self._current(), _one_at_a_time:
             arrays = [self._as_numba(array) for array in (x, *moments, gradient, rates, turn)]
             launch = self._update[self._update_grid(x.shape[0], width), self._update_threads, self._numba_stream]
         columns = np.int32(width)
 
         def update() -> None:
-            with self._current(), _one_at_a_time:  # Numba takes the context that CuPy made current
+            with self._current(), _one_at_a_time:  # Numba uses the context that CuPy made current
                 launch(*arrays, columns)
 
         return update
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
-        """Return the CUDA graph of what `run` asks for, or None where graphs are not wanted."""
+        """Return a function that replays `run` as a CUDA graph; None if graphs were not requested."""
         if not self._graphs:
             return None
         with self._current():
@@ -224,13 +225,13 @@ class CupyDevice:
         return replay
 
     def close(self) -> None:
-        """Give memory that no workspace holds back to the driver."""
+        """Return to the driver all memory that no workspace holds."""
         with self._current():
             self.stream.synchronize()
             self._cupy.get_default_memory_pool().free_all_blocks()
 
     def free_memory(self) -> int:
-        """Return the free bytes of the device, those that CuPy keeps for reuse among them."""
+        """Return the free bytes of the device, including those that CuPy keeps for reuse."""
         with self._current():
             free, _ = self._cupy.cuda.runtime.memGetInfo()
             return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
@@ -247,22 +248,22 @@ class CupyDevice:
         """Compile a kernel and load it."""
         code = compile_kernel(kernel, layers, self._chip)
         with self._current(), tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{kernel}.cubin"  # a module is loaded from a file, at the first question
+            file = Path(folder) / f"{kernel}.cubin"  # CuPy loads the module from a file, at the first use
             file.write_bytes(code)
             function = self._cupy.RawModule(path=str(file)).get_function(kernel)
-            # A block keeps its rows in shared memory: as much of it as there is, and the rest for the L1 cache.
+            # Blocks keep their rows in shared memory, so prefer as much of it as possible over L1 cache.
             function.preferred_shared_memory_carveout = 100
         return function, code
 
     @contextmanager
     def _current(self) -> Iterator[None]:
-        """Do what follows on our device and stream."""
+        """Run the block on this device and stream."""
         with self._cupy.cuda.Device(self._number), self.stream:
             yield
 
     @contextmanager
     def _within(self) -> Iterator[None]:
-        """Do what follows on our stream; say in our words if memory runs out."""
+        """Run the block on this stream; raise OutOfDeviceMemory if memory runs out."""
         try:
             with self._current():
                 yield
@@ -271,7 +272,7 @@ class CupyDevice:
 
 
 def driver_is_here() -> bool:
-    """Tell whether NVIDIA's driver is installed; takes no time where it is not."""
+    """Return whether NVIDIA's driver is installed; fast if it is not."""
     with suppress(OSError):
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
         return True
@@ -279,7 +280,7 @@ def driver_is_here() -> bool:
 
 
 def _cupy() -> Any:
-    """Return CuPy if it sees a device; raises NoDeviceError."""
+    """Return CuPy if it finds a device. Raises NoDeviceError if not."""
     if not driver_is_here():
         raise NoDeviceError(f"there is no NVIDIA driver here: use --backend cpu, or install one and {INSTALL}")
     if find_spec("cupy") is None:
@@ -291,13 +292,13 @@ def _cupy() -> Any:
             raise NoDeviceError("the NVIDIA driver shows no GPU: use --backend cpu")
     except NoDeviceError:
         raise
-    except Exception as error:  # an import of native code, and calls into it, can fail in many ways
+    except Exception as error:  # importing and calling native code can fail in many ways
         message = f"no NVIDIA GPU can be used ({first_line(error)}): bring the driver up to date, or {INSTALL}"
         raise NoDeviceError(message, mendable="NoDevice" not in str(error)) from None
     return cupy
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
+    """Return the first line of the message of an error, or the name of its type."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

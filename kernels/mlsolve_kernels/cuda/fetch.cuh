@@ -1,27 +1,27 @@
-// Rows of images from device memory into shared memory, ahead of their use, sixteen bytes at a time.
+// Copies rows of images from device memory to shared memory, ahead of their use, sixteen bytes at a time.
 //
-// A block works on a strip of SPAN columns and fetches FETCHED of every row: its own OWN and 2·MARGIN on either
-// side, for an iteration looks 2·RADIUS far. Rows go into rings. Every fetch of a step is closed by
-// `fetches_end`; `fetches_arrived` waits until those of all but the last AHEAD - 1 steps are in. What lies beyond
-// the image arrives as zeros.
+// A block works on a strip of SPAN columns and fetches FETCHED columns of every row: its OWN columns and 2·MARGIN on
+// either side, because an iteration looks 2·RADIUS pixels far. Rows go into rings. `fetches_end` closes the fetches of
+// a step; `fetches_arrived` waits for those of all steps but the last AHEAD - 1. Pixels outside the image arrive as
+// zeros.
 #pragma once
 
 #include "cuda/within.cuh"
 
 struct Place {
-    int height, width, pitch;  // of a plane; pitch: floats from row to row, a multiple of 4, zeros from width on
-    int column;                // image column of the sixteen bytes of a row that this thread fetches
-    bool fetches;              // whether they are within a row, and this thread has any
+    int height, width, pitch;  // of a plane; pitch: floats per row, a multiple of 4, zeros from width on
+    int column;                // image column of the sixteen bytes that this thread fetches of a row
+    bool fetches;              // whether these are inside the row
 
-    // left: image column of the first fetched one, a multiple of 4, may be negative.
+    // left: image column of the first fetched column, a multiple of 4, may be negative.
     __device__ __forceinline__ Place(int height, int width, int pitch, int left)
         : height(height), width(width), pitch(pitch), column(left + 4 * static_cast<int>(threadIdx.x)) {
         fetches = within(column, pitch);
     }
 };
 
-// What this thread fetches of one row, in any plane: how far from the beginning of the plane, and whether it is there
-// (if not, the offset is anything, and nothing is read).
+// The part of one row that this thread fetches, in any plane: its offset in the plane, and whether it exists. If not,
+// the offset is arbitrary and nothing is read.
 struct Piece {
     size_t offset;
     bool there;
@@ -57,7 +57,7 @@ __device__ __forceinline__ void fetches_arrived() {
 #endif
 }
 
-#else  // The tests' host shim: its copies happen as late as these promises allow.
+#else  // The host shim of the tests: it delays copies as long as these functions allow.
 
 inline void fetch16(float* to, const float* from, bool there) { shim::copy_later(to, from, there); }
 inline void fetches_end() { shim::copies_end(); }
@@ -65,13 +65,13 @@ inline void fetches_arrived() { shim::copies_arrived(AHEAD - 1); }
 
 #endif
 
-// Fetch a row of `plane` into `to`, FETCHED floats; all threads of the block take part.
+// Fetches a row of `plane` into `to`, FETCHED floats; all threads of the block must call it.
 __device__ __forceinline__ void fetch_row(float* to, const float* plane, const Piece& piece) {
     static_assert(FETCHED / 4 <= THREADS, "a thread fetches sixteen bytes of a row at the most");
     if (threadIdx.x < FETCHED / 4) fetch16(to + 4 * threadIdx.x, plane + piece.offset, piece.there);
 }
 
-// Rows that are needed in the step they arrive for, and rows that are needed once more 2·RADIUS steps later.
+// Slots of a ring: for rows that are needed only in their own step, and for rows needed again 2·RADIUS steps later.
 constexpr int PASSING = AHEAD + 1;
 constexpr int KEPT = AHEAD + 2 * RADIUS + 1;
 
@@ -79,6 +79,6 @@ template <int SLOTS>
 struct Ring {
     float rows[SLOTS][FETCHED];
 
-    // The row that arrived for step `step`, from 0; with 16-byte alignment.
+    // The row that arrived for step `step`, counted from 0; aligned to 16 bytes.
     __device__ __forceinline__ float* at(int step) { return rows[static_cast<unsigned>(step) % SLOTS]; }
 };

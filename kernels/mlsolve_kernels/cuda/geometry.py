@@ -1,6 +1,6 @@
-"""How the CUDA passes divide an image: the widths their sources are compiled with, and their grids.
+"""How the CUDA passes divide an image: the constants with which their sources are compiled, and their grids.
 
-A block of THREADS threads takes a strip of columns and walks down a piece of its rows (ssim/stream.cuh).
+A block of THREADS threads takes a strip of columns and moves down a piece of its rows (ssim/stream.cuh).
 """
 
 from typing import Final, NamedTuple
@@ -8,40 +8,40 @@ from typing import Final, NamedTuple
 from ..window import RADIUS, REACH
 
 THREADS: Final = 64
-"""Threads of a block. Few: a block keeps its rows in shared memory, of which older chips have 64 KiB."""
+"""Threads of a block. It is small because a block keeps its rows in shared memory: 64 KiB on older chips."""
 
 COLUMNS: Final = 2
-"""Columns a thread has: their windows fill its registers, and two share most of what they read."""
+"""Columns per thread. Their windows fill its registers, and two columns share most of what they read."""
 
 AHEAD: Final = 2
-"""Rows fetched ahead of their use."""
+"""Rows that are fetched ahead of their use."""
 
 SUMMING: Final = 256
 """Threads of the block that adds up the sums of all blocks."""
 
 TILE: Final = 32
-"""Side of the squares in which sheets are placed: a warp has a row of one."""
+"""Side of the squares in which sheets are placed, in pixels: a warp takes one row of a square."""
 
 CARRYING: Final = 256
-"""Threads of a block of the kernels that take pixels by themselves, square by square or one after the other."""
+"""Threads of a block in kernels that process pixels independently, in squares or in memory order."""
 
 MARGIN: Final = RADIUS + RADIUS % COLUMNS
-"""Columns on either side of a block's own in which it forms partials: RADIUS, and one more to stay aligned."""
+"""Columns on either side of a block's own columns in which it computes partials: RADIUS, and one for alignment."""
 
 SPAN: Final = THREADS * COLUMNS
-"""Columns in which a block forms partials."""
+"""Columns in which a block computes partials."""
 
 OWN: Final = SPAN - 2 * MARGIN
-"""Columns whose gradient a block gives: the width of a strip."""
+"""Columns whose gradient a block computes: the width of a strip."""
 
 FETCHED: Final = SPAN + 2 * MARGIN
 """Columns of a row that a block fetches."""
 
 ALIGNMENT: Final = 32
-"""Rows of device images begin at multiples of so many float32: 128 bytes, a line of the L2 cache."""
+"""Rows of device images begin at multiples of this many float32: 128 bytes, a line of the L2 cache."""
 
 LONGEST_PIECE: Final = 256
-"""Rows of a piece at the most: 8 % of its steps go into rows above and below it."""
+"""Most rows of a piece; then 8 % of its steps are spent on rows above and below it."""
 
 assert COLUMNS * LONGEST_PIECE <= 2**9, "a thread's sum of so many values of 2²² quanta fits 32 bits"
 assert ALIGNMENT % TILE == 0, "squares end where rows end"
@@ -51,7 +51,7 @@ assert 2 * MARGIN >= REACH, "an iteration looks REACH far"
 
 
 def pitch_of(width: int) -> int:
-    """Return the float32 from row to row of a device image `width` pixels wide."""
+    """Return the distance between rows, in float32, of a device image that is `width` pixels wide."""
     return -(-width // ALIGNMENT) * ALIGNMENT
 
 
@@ -62,19 +62,19 @@ class Grid(NamedTuple):
     strips: int
     pieces: int
     rows: int
-    """Rows of a piece; the last may be shorter."""
+    """Rows of a piece; the last piece may have fewer."""
 
     @property
     def blocks(self) -> int:
-        """Blocks in all."""
+        """Total number of blocks."""
         return self.planes * self.strips * self.pieces
 
 
 def grid_for(planes: int, height: int, width: int, resident: int) -> Grid:
     """Return the grid of a pass over `planes` planes of `height` × `width` pixels.
 
-    resident: how many blocks the device runs at a time. Pieces are as long as keeps all of them busy: a wave of
-    blocks takes the steps of one piece, which are its rows and 2·REACH more.
+    resident: the number of blocks that the device runs at the same time. The length of pieces minimises the total
+    steps: a wave of `resident` blocks takes the steps of one piece, its rows and 2·REACH more.
     """
     strips = -(-width // OWN)
     best = Grid(planes, strips, 1, height)
@@ -89,30 +89,31 @@ def grid_for(planes: int, height: int, width: int, resident: int) -> Grid:
 
 
 def tiles_for(planes: int, height: int, width: int) -> tuple[int, int, int]:
-    """Return the grid of a kernel that takes `planes` planes of `height` × `width` pixels square by square."""
+    """Return the grid of a kernel that processes `planes` planes of `height` × `width` pixels in squares."""
     return pitch_of(width) // TILE, -(-height // TILE), planes
 
 
 _QUARTERS: Final = 4
 _REGISTERS: Final = 16384
-"""A multiprocessor has so many schedulers, each with so many registers of its own, on every chip since Volta."""
+"""Schedulers of a multiprocessor, and registers of each scheduler, on every chip since Volta."""
 
 _UNIT: Final = 256
-"""Registers are handed to a warp by so many."""
+"""Registers are allocated to a warp in multiples of this number."""
 
 _WARPS: Final = 32
 _BLOCKS: Final = 16
-"""Warps and blocks that a multiprocessor of the smallest chip holds at the most."""
+"""Most warps and most blocks on a multiprocessor of the smallest chip."""
 
 RESERVED: Final = 1024
-"""Bytes of shared memory that the system takes for each block."""
+"""Bytes of shared memory that the system reserves for each block."""
 
 
 def resident_blocks(registers: int, shared: int, threads: int, shared_memory: int) -> int:
-    """Return how many blocks of a kernel a multiprocessor runs at a time, at least 1: for want of a driver to ask.
+    """Estimate how many blocks of a kernel a multiprocessor runs at the same time, at least 1.
 
-    registers: of a thread; shared: bytes of a block; shared_memory: bytes of the multiprocessor. A warp has its
-    registers from one scheduler, so what is left over at each of the four is lost (bench/LOG.md #69).
+    It is used if the driver cannot be asked. registers: per thread; shared: bytes per block; shared_memory: bytes
+    of the multiprocessor. A warp gets its registers from one scheduler, so the remainder at each of the four is
+    lost (bench/LOG.md #69).
     """
     of_a_warp = -(-registers * 32 // _UNIT) * _UNIT
     warps = min(_WARPS, _QUARTERS * (_REGISTERS // of_a_warp))

@@ -1,7 +1,7 @@
-"""The text of a CUDA kernel: its .cu file with the headers in place and the constants in front.
+"""The text of a CUDA kernel: its .cu file, with constants in front and all headers inlined.
 
-Headers are put in place here and not by the compiler, so that the text is all there is to know of a kernel: what
-is cached under its digest is never stale.
+Headers are inlined here and not by the compiler, so that the text determines the kernel completely: a kernel that
+is cached under the digest of its text is never stale.
 """
 
 import re
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
-from ..placement.cuda import FRACTION, PART, WAY
+from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
 from ..terms import OWN_PASSES
 from ..window import C1, C2, RADIUS, SIZE, taps
@@ -21,18 +21,18 @@ from .geometry import AHEAD, CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMM
 PACKAGE: Final = Path(__file__).parents[1]
 
 WEIGHTED: Final = "_weighted"
-"""The end of the name of a kernel whose pixels have weights: in the same file as the one without."""
+"""Suffix of the name of a kernel with pixel weights; it is in the same file as the kernel without."""
 
 
 class Variant(NamedTuple):
     """How a kernel is compiled from its file."""
 
     path: str
-    """The file it is in, from the folder of the package."""
+    """Its file, relative to the folder of the package."""
     light: str = LIGHTS[0].name
-    """Whose header the file includes, if it includes one."""
+    """The light whose header the file includes, if it includes one."""
     weighted: bool = False
-    """Whether its pixels have weights."""
+    """Whether it has pixel weights."""
 
 
 def kernel_of(name: str, light: str) -> str:
@@ -71,19 +71,19 @@ def _variants() -> dict[str, Variant]:
 VARIANTS: Final = _variants()
 
 KERNELS: Final = {name: variant.path for name, variant in VARIANTS.items()}
-"""Every kernel and the file it is in, from the folder of the package."""
+"""Every kernel and its file, relative to the folder of the package."""
 
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
 
 
 def source(name: str, layers: int) -> str:
-    """Return the whole text of kernel `name`, one of KERNELS, for so many layers, 1 to 16."""
+    """Return the complete text of kernel `name`, one of KERNELS, for `layers` layers, 1 to 16."""
     body = _inlined(KERNELS[name], VARIANTS[name].light, set())
     return _constants(layers) + _named_constants(name, body) + body
 
 
 def _constants(layers: int) -> str:
-    """Return what the sources take from window.py, exact.py and geometry.py, as C++."""
+    """Return the constants of window.py, exact.py and geometry.py as C++."""
     whole = {
         "LAYERS": layers,
         "RADIUS": RADIUS,
@@ -112,16 +112,16 @@ def _constants(layers: int) -> str:
 
 
 def _named_constants(name: str, body: str) -> str:
-    """Return what only some sources have a name for, this kernel's own name and what that tells among them, as C++.
+    """Return the constants that only some sources use, including the name of the kernel, as C++.
 
-    Only where they name it: NVRTC keeps constants that nobody uses, and what is cached would change for all.
+    Only those that `body` uses: NVRTC keeps unused constants, and a new one would invalidate all cached kernels.
     """
     whole = {
         "TILE": TILE,
         "CARRYING": CARRYING,
         "FRACTION": FRACTION,
         "PART": PART,
-        "WAY": WAY,
+        "MAP_FIELDS": MAP_FIELDS,
         "TURNED": TURNED,
         "WARPED": WARPED,
     }
@@ -134,14 +134,14 @@ def _named_constants(name: str, body: str) -> str:
 
 
 def _literal(value: float | np.float32) -> str:
-    """Return the float32 nearest to `value` as a C++ literal, to the last bit."""
+    """Return the float32 nearest to `value` as an exact C++ literal."""
     return f"{float(np.float32(value)).hex()}f"
 
 
 def _inlined(path: str, light: str, seen: set[str]) -> str:
-    """Return the text of `path` with every header it names in its place, each once; #line keeps errors readable.
+    """Return the text of `path` with each header inlined once; #line makes compiler errors name the real file.
 
-    "light/light.cuh" is that of the light.
+    "light/light.cuh" stands for the header of `light`.
     """
     seen.add(path)
     text = (PACKAGE / path).read_text(encoding="utf-8")

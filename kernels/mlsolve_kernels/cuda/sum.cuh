@@ -1,16 +1,16 @@
-// Sums of quanta, which are whole numbers: the same to the last bit, in whatever order they are added up (exact.py).
+// Sums of quanta. Quanta are integers, so a sum is the same to the last bit in any order of additions (exact.py).
 //
-// A value is rounded by adding a number whose last place is the quantum, 1.5·2^(23 - bits): of the sum's own bits
-// those above the rounder's are the quanta. That holds while it lies between 2^(23 - bits) and twice as much, for
-// values from -2^22 quanta to almost 2^22; of so many 512 fit 32 bits (geometry.py). What is outside, or no number,
-// differs from the rounder in sign or exponent.
+// A value is rounded by adding 1.5·2^(23 - bits), the rounder, a number whose last bit is the quantum. The bits of the
+// sum minus the bits of the rounder are then the number of quanta. That holds while the sum is between 2^(23 - bits)
+// and twice that, for values from -2^22 quanta to almost 2^22; 512 such values fit into 32 bits (geometry.py). The sum
+// for a value outside this range, or NaN, differs from the rounder in its sign or exponent.
 #pragma once
 
-// Whole numbers plus NONE are NONE.
+// An integer plus NONE is NONE.
 __device__ __forceinline__ long long plus(long long a, long long b) { return a == NONE || b == NONE ? NONE : a + b; }
 
-// value where all bits of both masks are set, and 0, even if value is no number, where none is of one of them. (Fewer
-// instructions than to choose between the two.)
+// Returns value if all bits of both masks are set, and 0, even for NaN, if one mask is 0. (Fewer instructions than a
+// selection.)
 __device__ __forceinline__ float masked(float value, unsigned row, unsigned column) {
     return __uint_as_float(__float_as_uint(value) & row & column);
 }
@@ -23,7 +23,7 @@ __device__ __forceinline__ unsigned quanta_of(float rounded, float rounder) {
 // A thread's sum.
 struct Tally {
     unsigned sum;    // two's complement
-    unsigned wrong;  // in the upper 9 bits, whether there was a value outside the range
+    unsigned wrong;  // the upper 9 bits are not all 0 if a value was outside the range
 
     __device__ __forceinline__ void clear() { sum = wrong = 0; }
 
@@ -36,7 +36,7 @@ struct Tally {
     __device__ __forceinline__ long long total() const { return wrong >> 23 ? NONE : static_cast<int>(sum); }
 };
 
-// The sum of one value of every thread of a warp. All threads call it; the first of the warp gets the sum.
+// The sum of one value of every thread of a warp. All threads must call it; the first thread of the warp gets the sum.
 __device__ __forceinline__ long long warp_sum(long long value) {
 #pragma unroll
     for (int distance = 16; distance > 0; distance /= 2) {
@@ -45,8 +45,8 @@ __device__ __forceinline__ long long warp_sum(long long value) {
     return value;
 }
 
-// The sum of one value of every thread of a block. All threads call it; thread 0 gets the sum. COUNT: threads of the
-// block, a multiple of 32, 1024 at most.
+// The sum of one value of every thread of a block. All threads must call it; thread 0 gets the sum. COUNT: threads of
+// the block, a multiple of 32, at most 1024.
 template <int COUNT>
 __device__ __forceinline__ long long block_sum(long long value) {
     __shared__ long long parts[COUNT / 32];

@@ -1,4 +1,4 @@
-// A comparison that every kernel needs.
+// A comparison that all kernels share.
 #pragma once
 
 // 0 <= at < size, in one comparison.

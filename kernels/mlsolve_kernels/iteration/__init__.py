@@ -1,5 +1,5 @@
-"""An iteration: terms, light and placements put together.
+"""An iteration: it combines terms, light and placements.
 
-Knows what is minimised (objective.py) and how a step is taken: step by step (stepwise.py), in one fused sweep
-(sweep.py), on a GPU (cuda.py, cuda_arranged.py). Must not know what a term or a light computes. Called by src.
+Knows the objective (objective.py) and the ways to take a step: pass by pass (stepwise.py), in one fused sweep
+(sweep.py), or on a GPU (cuda.py, cuda_arranged.py). Must not know what a term or a light computes. Called by src.
 """

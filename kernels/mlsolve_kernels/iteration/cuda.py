@@ -1,6 +1,6 @@
-"""The iteration on a GPU of one stack of all layers as they are: target pass, layer pass, Adam, and the sums.
+"""The iteration on a GPU for a single stack of all layers, unmoved: target pass, layer pass, Adam, and the sums.
 
-That of any arrangements is cuda_arranged.py.
+The iteration for any arrangements is in cuda_arranged.py.
 """
 
 import sys
@@ -20,16 +20,16 @@ __all__ = ["BATCH", "CudaWorkspace", "device_bytes", "open_gpu"]
 
 
 def device_bytes(count: int, planes: int, height: int, width: int) -> int:
-    """Return the device memory that a workspace for `count` layers takes.
+    """Return the bytes of device memory of a workspace for `count` layers.
 
-    That of a state of one stack (cuda_state.py), and one float32 more a value of the target: the gradient by the
-    stack.
+    That is the state of one stack (cuda_state.py), and one more float32 per value of the target: the gradient by
+    the composite.
     """
     return state_bytes(Shape(count, planes, height, width), 1) + 4 * height * pitch_of(width) * planes
 
 
 class CudaWorkspace(CudaState):
-    """The state of one image or tile, and the iteration for an objective that the sweep takes (sweep.py)."""
+    """The state of one image or tile, and the iteration for an objective that the sweep can run (sweep.py)."""
 
     def _allocate(self) -> None:
         super()._allocate()
@@ -49,7 +49,7 @@ class CudaWorkspace(CudaState):
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make ready for `advance`, as CudaState says."""
+        """Prepare for `advance`; see CudaState."""
         super().prepare(step, counted, iterations, frames, image)
         region = counted[0] if counted else Region(0, self.shape.height, 0, self.shape.width)
         if region != self._counted:
@@ -109,10 +109,10 @@ class CudaWorkspace(CudaState):
 
 
 def open_gpu(graphs: bool = False) -> CupyDevice:
-    """Return this machine's GPU once it has shown that it works; raises NoDeviceError.
+    """Return this machine's GPU after a test that it works. Raises NoDeviceError if it does not.
 
-    It takes an iteration: only then have all who have a part in it compiled and launched something. graphs: as
-    in `CupyDevice`.
+    The test runs one iteration, because only then has every library compiled and launched something. graphs: see
+    `CupyDevice`.
     """
     device = CupyDevice(graphs)
     try:
@@ -122,7 +122,7 @@ def open_gpu(graphs: bool = False) -> CupyDevice:
         terms = work.iterate(0.01)
         if not np.allclose([*terms["guide_ssim"], work.layers.mean()], [1.0, 0.5], atol=0.02):
             raise ArithmeticError(f"an iteration gives {terms}")
-    except Exception as error:  # whatever driver, CuPy, Numba or NVVM raise where one is too old or missing
+    except Exception as error:  # anything that driver, CuPy, Numba or NVVM raise if one is too old or missing
         device.close()
         message = f"{device.name} does not work ({first_line(error)}): bring its driver up to date, or {INSTALL}"
         raise NoDeviceError(message, mendable=True) from None
@@ -130,7 +130,7 @@ def open_gpu(graphs: bool = False) -> CupyDevice:
 
 
 def main() -> None:
-    """Say which GPU is here, or why none can be used: python -m mlsolve_kernels.iteration.cuda."""
+    """Print which GPU is available, or why none can be used: python -m mlsolve_kernels.iteration.cuda."""
     try:
         device = open_gpu()
     except NoDeviceError as error:

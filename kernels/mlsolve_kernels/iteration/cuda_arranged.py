@@ -1,8 +1,8 @@
-"""The iteration on a GPU for sheets that lie in any number of arrangements: twin of StepwiseWorkspace in cpu.py.
+"""The iteration on a GPU for any number of arrangements: twin of StepwiseWorkspace in stepwise.py.
 
-For every stack: its sheets are placed, composed and compared with the target; the gradient by each placed sheet
-comes back through the light and then through its placement. Then the terms of the layers are added, and the layers
-are moved.
+For every stack the sheets are placed, composed and compared with the target. The gradient goes back through the
+light to each placed sheet, and through its placement to the layer. Then the gradients of the layers' terms are
+added, and the layers take a step.
 """
 
 import itertools
@@ -16,8 +16,8 @@ import numpy.typing as npt
 from ..cuda.geometry import CARRYING, SUMMING, Grid, pitch_of, tiles_for
 from ..cuda.source import WEIGHTED, kernel_of
 from ..light import LIGHTS, declared
-from ..placement.cuda import WAY, lines_of
-from ..placement.frames import WHOLE, Frame, ways
+from ..placement.cuda import MAP_FIELDS, lines_of
+from ..placement.frames import WHOLE, Frame, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..terms import BY_NAME
@@ -26,22 +26,22 @@ from .objective import Objective, Shape, Weights, weight_of
 
 
 class _Pass(NamedTuple):
-    """How a pass that marches is launched."""
+    """How a marching pass is launched."""
 
     kernel: str
     layers: int
-    """What it is compiled for."""
+    """The number of layers for which it is compiled."""
     grid: Grid
     pixel_weights: Any
-    """(windows, H, pitch) on the device; anything where all pixels count alike."""
+    """(windows, H, pitch) on the device; an arbitrary array if all pixels count equally."""
 
 
 class ArrangedCudaWorkspace(CudaState):
     """The state of an image or a tile with its windows, and the iteration for any arrangements of its layers.
 
-    Besides the state it holds the gradient by the composite of a stack and that stack's placed sheets; where sheets
-    must not leak a gradient of those as well; weights of pixels where not all count alike; and where light couples
-    planes the composite.
+    In addition to the state it holds the gradient by the composite of a stack and the stack's placed sheets. If the
+    leak counts, it also holds a gradient by these sheets; if not all pixels count equally, pixel weights; if the
+    light couples planes, the composite.
     """
 
     def _allocate(self) -> None:
@@ -50,11 +50,11 @@ class ArrangedCudaWorkspace(CudaState):
         self._sheets = _sheets_of(objective, count)
         everywhere = list(itertools.chain(*self._sheets))
         self._numbers = self._uploaded(np.array(everywhere, dtype=np.int32))
-        # What comes back from the first stack that a layer lies in takes the place of its gradient, what comes back
-        # from others is added.
+        # The gradient from the first stack with a layer replaces the layer's gradient; those from other stacks are
+        # added.
         adds = [layer in everywhere[:number] for number, layer in enumerate(everywhere)]
         self._adds = self._uploaded(np.array(adds, dtype=np.int32))
-        self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, WAY, dtype=np.int64)
+        self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, MAP_FIELDS, dtype=np.int64)
         self._counted = device.zeros(self.windows, 4, dtype=np.int32)
         self._corners = device.zeros(self.windows, 2, dtype=np.int32)
         self._frames: tuple[Frame, ...] = WHOLE
@@ -69,10 +69,10 @@ class ArrangedCudaWorkspace(CudaState):
         self._plan()
 
     def _plan(self) -> None:
-        """Fix the grids of all passes and which part of the blocks' sums, group by group, is whose."""
+        """Choose the grids of all passes, and the part of the blocks' sums that belongs to each group."""
         (count, planes, _, _), objective = self.shape, self._objective
         weights = [self._weights_of(number) for number in range(len(objective.stacks))]
-        # What is composed already is one sheet to the pass.
+        # If the composite is computed beforehand, the pass handles it like a single sheet.
         self._stack_passes = [
             self._pass("stack_pass", 1, planes, of_pixels)
             if self._composite is not None
@@ -106,13 +106,13 @@ class ArrangedCudaWorkspace(CudaState):
     def _pass(
         self, kernel: str, layers: int, planes: int, pixel_weights: Any, light: str = LIGHTS[0].name
     ) -> _Pass:
-        """Return how a pass over so many planes is launched; pixel_weights: None where all pixels count alike."""
+        """Return how a pass over `planes` planes is launched; pixel_weights: None if all pixels count equally."""
         kernel = kernel_of(kernel if pixel_weights is None else kernel + WEIGHTED, light)
         anything = self._by_composite if pixel_weights is None else pixel_weights
         return _Pass(kernel, layers, self._grid(kernel, planes, layers), anything)
 
     def _weights_of(self, number: int) -> Any:
-        """Return the weights of a stack's pixels on the device, (windows, H, pitch); None where all count alike."""
+        """Return the pixel weights of a stack on the device, (windows, H, pitch); None if all count equally."""
         objective = self._objective
         if self._pixel_weights is None:
             return None
@@ -121,7 +121,7 @@ class ArrangedCudaWorkspace(CudaState):
         return self._pixel_weights[0] if objective.disc else None
 
     def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
+        """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
         assert self._objective.stacks[stack].weighted, "the objective says that its pixels count alike"
         self._put(image, self._weights_of(stack)[window], top)
 
@@ -133,7 +133,7 @@ class ArrangedCudaWorkspace(CudaState):
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make ready for `advance`, as CudaState says."""
+        """Prepare for `advance`; see CudaState."""
         super().prepare(step, counted, iterations, frames, image)
         size = self.shape.height, self.shape.width
         regions = (Region(0, size[0], 0, size[1]),) * self.windows if counted is None else counted
@@ -143,7 +143,7 @@ class ArrangedCudaWorkspace(CudaState):
             self._prepare_disc(image or size)
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
-        """Find what of the windows lies in the circle; outside it nothing counts, and the layers are clear."""
+        """Set pixel weights to 0 and layers to clear outside the circle of the image."""
         (count, planes, height, width), device = self.shape, self._device
         device.upload(np.array([frame[:2] for frame in self._frames], dtype=np.int32), self._corners)
         device.launch(
@@ -162,7 +162,7 @@ class ArrangedCudaWorkspace(CudaState):
             *self._size,
         )
 
-    def _lay(self, moves: Sequence[Moves | None]) -> None:
+    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
         lines = np.zeros(self._lines.shape, dtype=np.int64)
         for turn, lying in enumerate(moves):
             same = turn > 0 and lying == moves[turn - 1]
@@ -170,10 +170,10 @@ class ArrangedCudaWorkspace(CudaState):
         self._device.upload(lines, self._lines)
 
     def _lines_of(self, lying: Moves | None) -> npt.NDArray[np.int64]:
-        """Return the lines of all sheets of all stacks, to the sheet and back, (2, sheets, windows, WAY)."""
+        """Return the map lines of all sheets of all stacks, forward and back, (2, sheets, windows, MAP_FIELDS)."""
         if lying is None:
             lying = tuple((STILL,) * len(sheets) for sheets in self._sheets)
-        both = [[lines_of(ways(stack, self._frames, back)) for stack in lying] for back in (False, True)]
+        both = [[lines_of(placement_maps(stack, self._frames, back)) for stack in lying] for back in (False, True)]
         return np.array([np.concatenate(stacks) for stacks in both])
 
     def _measure(self) -> None:
@@ -192,9 +192,9 @@ class ArrangedCudaWorkspace(CudaState):
             self._launch_own(name, number)
 
     def _measure_stack(self, number: int, first: int, count: int) -> None:
-        """Compare a stack with its target and bring the gradient by its sheets back to the layers.
+        """Compare a stack with its target and propagate the gradient by its sheets back to the layers.
 
-        first: number of its first sheet among those of all stacks; count: its sheets.
+        first: number of its first sheet among the sheets of all stacks. count: number of its sheets.
         """
         planes, height, width = self.shape[1:]
         of_window, weights = planes // self.windows, Weights.of(self._objective, number)
@@ -224,7 +224,7 @@ class ArrangedCudaWorkspace(CudaState):
     def _march(
         self, one: _Pass, x: Any, y: tuple[Any, ...], out: Any, group: int, planes: tuple[int, ...], *constants: Any
     ) -> None:
-        """Compare `x` with `y`, image and statistics; the sums of the blocks go to `group` and those after it."""
+        """Compare `x` with `y`, an image and its statistics; store the blocks' sums from group `group` on."""
         self._launch(
             one.kernel,
             one.grid,
@@ -242,7 +242,7 @@ class ArrangedCudaWorkspace(CudaState):
         )
 
     def _launch_own(self, name: str, group: int) -> None:
-        """Run the pass that a term of the layers has of its own (terms/layers.cuh)."""
+        """Run the own pass of a term of the layers (terms/layers.cuh)."""
         planes, disc = self.shape.planes, self._disc_weights
         self._device.launch(
             f"{name}_pass" if disc is None else f"{name}_pass{WEIGHTED}",
@@ -263,7 +263,7 @@ class ArrangedCudaWorkspace(CudaState):
 
     @property
     def _disc_weights(self) -> Any:
-        """What of the windows lies in the circle, (windows, H, pitch); None where all does."""
+        """Which pixels of the windows are inside the circle, (windows, H, pitch), 1 or 0; None: no disc."""
         return self._pixel_weights[0] if self._objective.disc and self._pixel_weights is not None else None
 
     def _sum_up(self) -> None:
@@ -279,7 +279,7 @@ class ArrangedCudaWorkspace(CudaState):
 
 
 def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:
-    """Return the device memory that an `ArrangedCudaWorkspace` of `shape` takes, sums and tables left out."""
+    """Return the bytes of device memory of an `ArrangedCudaWorkspace` of `shape`, without sums and tables."""
     sheets = max(map(len, _sheets_of(objective, shape.layers)))
     coupled = declared(objective.light).couples_planes
     planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
@@ -288,15 +288,15 @@ def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) 
 
 
 def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:
-    """Return the layers that lie in each stack."""
+    """Return the layers of each stack."""
     return [stack.sheets(layers) for stack in objective.stacks]
 
 
 def _most_leaking(objective: Objective, layers: int) -> int:
-    """Return how many sheets a stack has, at the most, that must not leak."""
+    """Return the largest number of sheets of a stack whose leak counts; 0 if there is none."""
     return max((len(stack.sheets(layers)) for stack in objective.stacks if stack.weight("leak")), default=0)
 
 
 def _weights_of(objective: Objective) -> int:
-    """Return how many weights of pixels there are: the disc, which is the first, and those of stacks."""
+    """Return the number of sets of pixel weights: the disc, which comes first, and those of stacks."""
     return int(objective.disc) + sum(stack.weighted for stack in objective.stacks)

@@ -1,4 +1,4 @@
-"""What an iteration on a GPU works on, whichever path it takes."""
+"""The state of an iteration on a GPU, shared by all its variants."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -21,29 +21,29 @@ FloatArray = npt.NDArray[np.float32]
 S = TypeVar("S", bound="CudaState")
 
 BATCH: Final = 10
-"""Iterations asked of the device before the terms are fetched: the bus is crossed once for all of them."""
+"""Iterations that are launched before the terms are fetched, in a single transfer for all of them."""
 
 
 def state_bytes(shape: Shape, stacks: int) -> int:
-    """Return the device memory that a state of `shape` with so many targets takes, its sums left out.
+    """Return the bytes of device memory of a state of `shape` with `stacks` targets, without its sums.
 
-    Seven float32 a value of the layers (layer, two moments, gradient, guide and its two statistics), three a value
-    of a target (with its statistics), and a plane in passing.
+    It has seven float32 per value of the layers (layer, two moments, gradient, guide and its two statistics), three
+    per value of a target (with its statistics), and one temporary plane.
     """
     plane = 4 * shape.height * pitch_of(shape.width)
     return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1)
 
 
 class CudaState:
-    """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
+    """Layers, moments and constants of one image, or of tiles with their halos in turn. It is allocated once.
 
-    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `prepare` says what of it counts.
-    Several windows of one image (placement/frames.py) lie in it like so many planes, window by window.
-    One thread at a time uses it; those on devices of their own may be used side by side.
+    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`); then `prepare` sets which part counts.
+    Several windows of one image (placement/frames.py) are stored like more planes, window by window.
+    Only one thread at a time may use it. States on separate devices may be used in parallel.
     """
 
     batch: int = BATCH
-    """Iterations that `advance` is best given at a time, and takes at the most."""
+    """The most iterations that one call of `advance` takes, and the number at which it is fastest."""
 
     windows: int = 1
     """Windows of one image that its planes hold."""
@@ -80,7 +80,7 @@ class CudaState:
         device: Device,
         windows: int = 1,
     ) -> S:
-        """Return one of `shape` that is still to be filled; shape.planes: those of all windows together.
+        """Return a state of `shape` that must still be filled; shape.planes: the planes of all windows together.
 
         Raises OutOfDeviceMemory.
         """
@@ -108,8 +108,8 @@ class CudaState:
         self._pitch = pitch_of(shape.width)
         self._size = shape.height, shape.width, self._pitch
         self._allocate()
-        # An iteration is recorded once it has run as it is, for then all is compiled, and again when what it is
-        # given has changed.
+        # An iteration is recorded after it has run once, because then everything is compiled; and again whenever
+        # its arguments change.
         self._recorded = False
         self._replay: Callable[[], None] | None = None
 
@@ -130,14 +130,14 @@ class CudaState:
         self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
 
     def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of a stack's target.
+        """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a stack's target.
 
-        top: the first of them; without it `image` is the whole plane.
+        top: its first row; by default `image` is the whole plane.
         """
         self._put(image, self._target[0][stack * self.shape.planes + plane], top)
 
     def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
+        """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a guide, from row `top` on."""
         self._put(image, self._guides[0][layer, plane], top)
 
     def put_layer(
@@ -148,7 +148,7 @@ class CudaState:
         moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
         top: int = 0,
     ) -> None:
-        """Take `image` (h, W), clamped to the bounds, and its moments, None for zeros, as rows of a layer."""
+        """Copy `image` (h, W), clamped to the bounds, and its moments (None: zeros) into a layer."""
         low, high = (np.float32(bound) for bound in self._bounds)
         self._put(np.clip(image, low, high), self._layers[layer, plane], top)
         for number, moment in enumerate((self._first, self._second)):
@@ -165,12 +165,12 @@ class CudaState:
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make ready for `advance`: all planes are in, and `step` steps were taken before.
+        """Prepare for `advance`, once all planes are filled and after `step` steps.
 
-        counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
-        follow; of no use here. A window that shrinks to `counted` would change the grids, and an iteration could
-        not be replayed; so all of a tile is brought up to date, and right it is where the caller's halo reaches.
-        frames: where the windows lie in the image, whose height and width are `image`; None: as this is.
+        counted: for each window, the region whose terms are summed; None: all of it. iterations: not used here. A
+        window that shrinks towards `counted` would change the grids, so that an iteration could not be replayed.
+        Instead the whole tile is always updated; the result is exact inside the caller's halo. frames: the position
+        of each window in the image. image: (height, width) of that image; None: those of this state.
         """
         self._step = step
         for constant in (self._target, self._guides):
@@ -178,36 +178,36 @@ class CudaState:
             self._launch("statistics", grid, *constant, *self._size, grid.rows)
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
         rows = self._layers[layer, plane, top : top + len(out)]
         out[...] = self._device.download(rows, self.shape.width)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
+        """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
         of_all = (self._first, self._second)[moment]
         out[...] = self._device.download(of_all[layer, plane, top : top + len(out)], self.shape.width)
 
     @property
     def layers(self) -> FloatArray:
-        """The layers as they stand, (N, C, H, W) float32: a copy."""
+        """A copy of the present layers, (N, C, H, W) float32."""
         return self._device.download(self._layers, self.shape.width)
 
     @property
     def gradient(self) -> FloatArray:
-        """The gradient of the last evaluation in the per-pixel measure, (N, C, H, W) float32: a copy."""
+        """A copy of the gradient of the last evaluation, in the per-pixel measure, (N, C, H, W) float32."""
         return self._device.download(self._gradient, self.shape.width)
 
     def start(self, layers: npt.NDArray[np.floating]) -> None:
-        """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
+        """Restart from `layers` (N, C, H, W), clamped to the bounds."""
         for layer, images in enumerate(layers):
             for plane, image in enumerate(images):
                 self.put_layer(layer, plane, image)
         self._step = 0
 
     def evaluate(self, moves: Moves | None = None) -> Terms:
-        """Measure the terms at the present layers and leave the gradient there in `gradient`."""
+        """Return the terms at the present layers; store their gradient, which `gradient` returns."""
         self._device.clear(self._turn)
-        self._lay([moves])
+        self._upload_maps([moves])
         self._measure()
         self._sum_up()
         return self._sums(1)[0].terms(self.pixels, self._objective)
@@ -217,10 +217,10 @@ class CudaState:
         return self.advance([rate])[0].terms(self.pixels, self._objective)
 
     def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
-        """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
+        """Take one step for each of `rates`; return, for each, the sums of the terms before the step.
 
-        moves: how the sheets of every stack lie at each of these steps; None: unmoved.
-        Raises ValueError for more than BATCH of them.
+        moves: the placement of the sheets of every stack in each of these steps; None: unmoved.
+        Raises ValueError for more than BATCH rates.
         """
         if len(rates) > BATCH:
             raise ValueError(f"rates are {len(rates)}: give {BATCH} at the most")
@@ -231,7 +231,7 @@ class CudaState:
         self._device.upload(lines, self._rates)
         self._device.clear(self._turn)
         by_step = (None,) * len(rates) if moves is None else moves
-        self._lay([lying for _, lying in zip(rates, by_step, strict=True)])
+        self._upload_maps([lying for _, lying in zip(rates, by_step, strict=True)])
         for _ in rates:
             if self._replay is not None:
                 self._replay()
@@ -241,25 +241,25 @@ class CudaState:
                 self._recorded, self._replay = True, self._device.record(self._iteration)
         return self._sums(len(rates))
 
-    def _lay(self, moves: Sequence[Moves | None]) -> None:
-        """Tell the device how the sheets lie in the next iterations, as far as it matters."""
+    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
+        """Upload the placement maps of the next iterations, if the path needs any."""
 
     def _iteration(self) -> None:
-        """Ask the device for one iteration; everything that changes from one to the next lies in its memory."""
+        """Launch one iteration. Everything that changes between iterations is in device memory."""
         self._measure()
         self._update()
         self._sum_up()
 
     def _measure(self) -> None:
-        """Ask the device for the gradient and the sums of the blocks."""
+        """Launch the computation of the gradient and of the blocks' sums."""
         raise NotImplementedError("each path has its own")
 
     def _sum_up(self) -> None:
-        """Ask the device to add up the sums of the blocks and to count the iteration."""
+        """Launch the addition of the blocks' sums, which also counts the iteration."""
         raise NotImplementedError("each path has its own")
 
     def _launch(self, kernel: str, grid: Grid, *arguments: Any, layers: int | None = None) -> None:
-        """Ask the device for a kernel that marches; layers: what it is compiled for, None for all there are."""
+        """Launch a marching kernel; layers: the number for which it is compiled, None: all layers."""
         blocks = (grid.planes, grid.strips, grid.pieces)
         self._device.launch(kernel, layers or self.shape.layers, blocks, THREADS, *arguments)
 
@@ -268,7 +268,7 @@ class CudaState:
         return grid_for(planes, self.shape.height, self.shape.width, resident)
 
     def _put(self, image: npt.NDArray[np.floating], plane: Any, top: int = 0) -> None:
-        """Put `image` (h, W) into `plane` (H, pitch) on the device from row `top` on."""
+        """Copy `image` (h, W) into `plane` (H, pitch) on the device, from row `top` on."""
         self._device.upload(np.asarray(image, dtype=np.float32), plane[top : top + len(image)])
 
     def _sums(self, number: int) -> list[Sums]:
@@ -278,17 +278,17 @@ class CudaState:
 
 
 class Group(NamedTuple):
-    """One whole number of an iteration's line of the table: the sum over some blocks."""
+    """One integer in an iteration's line of the table: the sum over some blocks."""
 
     term: str
     number: int
-    """Which of the term's values it is a part of."""
+    """The number of the term's value to which it belongs."""
     factor: int = 1
-    """By which it is multiplied."""
+    """The factor by which it is multiplied."""
 
 
 def groups_of(objective: Objective, layers: int) -> list[Group]:
-    """Return what a line of the table holds: three of every stack, one of every layer, then other terms."""
+    """Return the groups of a line of the table: three per stack, one per layer, then those of other terms."""
     coarse = 2 ** (ERROR_BITS - COARSE_BITS)
     groups = []
     for stack in range(len(objective.stacks)):
@@ -300,7 +300,7 @@ def groups_of(objective: Objective, layers: int) -> list[Group]:
 
 
 def _sums_of(line: list[int], groups: Sequence[Group]) -> Sums:
-    """Return the sums that a line of the table holds."""
+    """Return the sums in a line of the table."""
     found: dict[str, list[Exact]] = {group.term: [] for group in groups}
     for value, (term, number, factor) in zip(line, groups, strict=True):
         part: Exact = float("nan") if value == NONE else value * factor

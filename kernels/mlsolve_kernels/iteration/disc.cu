@@ -1,16 +1,16 @@
-// Disc: what of the windows lies in the largest circle of the image; outside it nothing counts, and sheets are clear.
+// Disc: the pixels inside the largest circle of the image. Outside it no pixel counts, and the sheets are clear.
 //
 //   pixel_weights[0]   = 1 in the circle, 0 outside
 //   pixel_weights[1…]  = 0 outside
 //   layers             = clear outside
 //
-// Layout: planes of float32, `pitch` floats a row, zeros from `width` on. pixel_weights (count, windows, height,
-// pitch); layers (sheets, windows·of_window, height, pitch); corners (windows, 2) int32: row and column of the image
-// where a window begins.
+// Layout: planes of float32, `pitch` floats per row, zeros from `width` on. pixel_weights (count, windows, height,
+// pitch); layers (sheets, windows·of_window, height, pitch); corners (windows, 2) int32: row and column of the top left
+// corner of each window in the image.
 // Launch: grid (tiles across the pitch, tiles down, windows), blocks of CARRYING; a tile is TILE·TILE pixels, of which
 // a thread has TILE_ROWS of a column.
 // Shared memory: none.
-// Twin of `disc` in cpu.py: a pixel's middle counts. Everything is whole numbers, twice the distances.
+// Twin of `disc` in placement/frames.py: the centre of a pixel decides. It computes with integers, twice the distances.
 #include "placement/tile.cuh"
 
 extern "C" __global__ void __launch_bounds__(CARRYING)

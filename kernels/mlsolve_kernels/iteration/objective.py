@@ -1,4 +1,4 @@
-"""What is minimised (docs/maths.md §2): stacks, weights by the name of a term, labelled sums; for every backend."""
+"""The objective (docs/maths.md §2) for every backend: stacks, weights by the names of terms, labelled sums."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from ..window import REACH
 
 
 class Shape(NamedTuple):
-    """How many layers of how many colour planes, and how large."""
+    """Number of layers, number of colour planes, and size in pixels."""
 
     layers: int
     planes: int
@@ -22,13 +22,13 @@ class Shape(NamedTuple):
 
 
 class Terms(dict[str, tuple[float, ...]]):
-    """What one evaluation measured: by the name of a term the mean of each thing it acts on (terms/)."""
+    """The terms of one evaluation, by name: a mean for each stack, sheet or layer on which a term acts (terms/)."""
 
 
 class Sums(dict[str, tuple[Exact, ...]]):
-    """What one evaluation of a part of an image measured, as Terms, but sums in the quanta of the terms.
+    """Like Terms, for a part of an image: sums instead of means, in the quanta of the terms.
 
-    Parts add up to the whole, in any order, to the last bit (exact.py).
+    The sums of parts add up to that of the whole, in any order, to the last bit (exact.py).
     """
 
     def plus(self, other: "Sums") -> "Sums":
@@ -40,7 +40,7 @@ class Sums(dict[str, tuple[Exact, ...]]):
         )
 
     def terms(self, pixels: int, objective: "Objective") -> Terms:
-        """Return the terms of an image that has so many pixels in all its planes together."""
+        """Return the terms of an image with `pixels` pixels in all its planes together."""
         result = Terms()
         for name, sums in self.items():
             quanta, shares = pixels * 2.0 ** BY_NAME[name].bits, objective.shares(BY_NAME[name], len(sums))
@@ -50,22 +50,21 @@ class Sums(dict[str, tuple[Exact, ...]]):
 
 @dataclass(frozen=True)
 class Stack:
-    """What is asked of one arrangement of the layers: to look like a target."""
+    """The part of the objective for one arrangement of the layers, which is to look like its target."""
 
     scale: float
     """The encoded exposure e^(1/2.2), by which the light through the sheets is divided."""
     weights: Mapping[str, float] = field(hash=False)
-    """Weights of the terms that act on a stack or on its sheets, by name; one that is missing is 0."""
+    """Weights of the terms that act on a stack or on its sheets, by name; a missing weight is 0."""
     layers: tuple[int, ...] | None = None
-    """The layers that lie there, counted from 0; None: all of them, and none is moved. Terms of sheets need them
-    named."""
+    """Its layers, counted from 0; None: all layers, unmoved. Terms that act on sheets need them listed."""
     share: float = 1.0
-    """Mean weight of the target's pixels; the terms are divided by it."""
+    """Mean weight of the target's pixels. The terms are divided by it."""
     weighted: bool = False
-    """Whether its pixels have weights of their own."""
+    """Whether its pixels have individual weights."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a weight of no such term, or of sheets that have no names."""
+        """Raise ValueError for the weight of an unknown term, or of a term of sheets without a list of layers."""
         _check(self.weights, ("stack", "sheet"))
         if self.layers is None and any(weight for weight in _of(self.weights, "sheet")):
             raise ValueError("a term that acts on the sheets of a stack needs its layers named")
@@ -75,7 +74,7 @@ class Stack:
         return self.weights.get(name, 0.0)
 
     def sheets(self, layers: int) -> tuple[int, ...]:
-        """Return the layers that lie there, of so many."""
+        """Return its layers, from a set of `layers` layers."""
         return tuple(range(layers)) if self.layers is None else self.layers
 
 
@@ -84,21 +83,21 @@ class Objective:
     """loss = Σ_stacks Σ_terms weight · cost(stack) + Σ_stacks Σ_terms weight · Σ_sheets cost(sheet)
     + Σ_terms weight · Σ_layers cost(layer),
 
-    where the cost is 1 - value for terms that reward, and the value for the others.
+    where the cost is 1 - value for terms that reward, and the value for other terms.
     """
 
     stacks: tuple[Stack, ...]
     weights: Mapping[str, float] = field(hash=False)
-    """Weights of the terms that act on layers, by name; one that is missing is 0."""
+    """Weights of the terms that act on layers, by name; a missing weight is 0."""
     disc: bool = False
-    """Whether nothing counts outside the largest circle, where the sheets are clear."""
+    """Whether pixels outside the largest circle do not count; the sheets are clear there."""
     share: float = 1.0
-    """Which part of the pixels lies in it."""
+    """Share of the pixels that is inside the circle; 1 without a disc."""
     light: str = "power"
-    """How sheets let light through: the name of a folder of light/."""
+    """The light: the name of a folder of light/."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a weight of no such term."""
+        """Raise ValueError for the weight of an unknown term."""
         _check(self.weights, ("layer",))
 
     def weight(self, name: str) -> float:
@@ -107,17 +106,17 @@ class Objective:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The terms that are measured: those with a weight somewhere, and those that always are."""
+        """The terms that are measured: those with a weight, and those that are always measured."""
         return tuple(term for term in TERMS if term.always or self._counts(term))
 
     @property
     def own_passes(self) -> tuple[Term, ...]:
-        """Those of them that the generic pass over layers runs."""
+        """The terms with a weight that the generic pass over layers runs."""
         return tuple(term for term in OWN_PASSES if self._counts(term))
 
     @property
     def hidden(self) -> bool:
-        """Whether a stack has a term that acts on its sheets."""
+        """Whether any stack has a term with a weight that acts on its sheets."""
         return any(weight for stack in self.stacks for weight in _of(stack.weights, "sheet"))
 
     @property
@@ -127,16 +126,16 @@ class Objective:
 
     @property
     def couples_planes(self) -> bool:
-        """Whether an iteration of one plane depends on the others."""
+        """Whether an iteration of one plane depends on other planes."""
         return declared(self.light).couples_planes or any(term.couples_planes for term in self.terms)
 
     @property
     def reach(self) -> int:
-        """How many pixels away an iteration looks, on unmoved sheets."""
+        """How far an iteration looks on unmoved sheets, in pixels."""
         return max(REACH, *(term.reach for term in self.terms))
 
     def shares(self, term: Term, count: int) -> tuple[float, ...]:
-        """Return for each of the `count` values of `term` by which share of the pixels its mean is divided."""
+        """Return, for each of the `count` values of `term`, the share of the pixels that its mean is divided by."""
         if term.acts_on == "layer":
             return (self.share,) * count
         if term.acts_on == "stack":
@@ -144,13 +143,13 @@ class Objective:
         return tuple(stack.share for stack, _ in self.sheets(term))
 
     def sheets(self, term: Term) -> Iterator[tuple[Stack, int]]:
-        """Yield every stack whose sheets `term` acts on, with each of its layers in turn."""
+        """Yield (stack, layer) for every sheet on which `term` acts."""
         for stack in self.stacks:
             if stack.weight(term.name):
                 yield from ((stack, layer) for layer in stack.layers or ())
 
     def loss(self, terms: Terms) -> float:
-        """Return the loss that `terms` amount to."""
+        """Return the loss: the weighted sum of the costs of `terms`."""
         costs = {name: [1 - one if BY_NAME[name].rewards else one for one in terms[name]] for name in terms}
         measured = {
             kind: [BY_NAME[name] for name in terms if BY_NAME[name].acts_on == kind]
@@ -173,13 +172,13 @@ class Objective:
 
 
 def one_stack(scale: float, ssim_weight: float, mse_weight: float, guide_weight: float) -> Objective:
-    """Return the objective of a single target for a stack of all layers as they are."""
+    """Return the objective of a single target, for a stack of all layers, unmoved."""
     stack = Stack(scale, {"stack_ssim": ssim_weight, "stack_mse": mse_weight})
     return Objective((stack,), {"guide_ssim": guide_weight})
 
 
 class Weights(NamedTuple):
-    """The weights that the passes with several terms take, float32; the terms' shares are in them."""
+    """The weights for passes with several terms, float32, already divided by the terms' shares."""
 
     stack_ssim: np.float32
     stack_mse: np.float32
@@ -188,12 +187,12 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, objective: Objective, number: int = 0) -> "Weights":
-        """Return those of stack `number` of `objective`."""
+        """Return the weights for stack `number` of `objective`."""
         return cls(*(weight_of(objective, BY_NAME[name], number) for name in cls._fields))
 
 
 def weight_of(objective: Objective, term: Term, number: int = 0) -> np.float32:
-    """Return the weight of `term`, of stack `number` if it acts on stacks or sheets, divided by its share."""
+    """Return the weight of `term`, for stack `number` if it acts on stacks or sheets, divided by its share."""
     one: Stack | Objective = objective if term.acts_on == "layer" else objective.stacks[number]
     return np.float32(one.weight(term.name) / one.share)
 

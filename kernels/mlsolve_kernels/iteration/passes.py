@@ -1,9 +1,8 @@
-"""The passes of an iteration on the CPU that belong to no term: light, and Adam.
+"""The passes of an iteration on the CPU that belong to no term: light and Adam.
 
-Each runs one worker's share of the rows.
+Each call runs one worker's share of the rows.
 
-A pass reads what the one before has finished. Windows of one image lie in the planes, window by window
-(placement/frames.py).
+A pass reads the finished results of the pass before it. Planes are ordered window by window (placement/frames.py).
 """
 
 import numpy as np
@@ -27,7 +26,7 @@ def light_pass(
     worker: int,
     workers: int,
 ) -> None:
-    """Put what the sheets `placed` (K, C, across, H, L) let through into `composite` (C, across, H, L); one share.
+    """Compose the sheets `placed` (K, C, across, H, L) into `composite` (C, across, H, L); one worker's share.
 
     of_window: planes of a window.
     """
@@ -60,11 +59,10 @@ def light_back_pass(
     worker: int,
     workers: int,
 ) -> None:
-    """Put the gradients by the sheets `placed` into `out`, given that by the composite; one share.
+    """Store the gradients by the sheets `placed` in `out`, given that by the composite; one worker's share.
 
-    For lights that couple planes: others are differentiated in the pass that finds the gradient by the composite.
-    placed, out: (K, C, across, H, L). by_sheet: what else the gradients hold, in the same shape. lines: (workers,
-    K·LANES) to work in.
+    Only for lights that couple planes. For others, the stack pass computes these gradients, too. placed, out: (K,
+    C, across, H, L). by_sheet: gradients to add, in the same shape, or None. lines: (workers, K·LANES), work space.
     """
     count, planes, strips, height, length = placed.shape
     start, stop = share_of(planes * strips * height, worker, workers)
@@ -96,7 +94,7 @@ def adam_pass(
     worker: int,
     workers: int,
 ) -> None:
-    """Step every pixel of `layers` in place, all (P, across, H, L); one worker's share."""
+    """Take one Adam step of every pixel of `layers` in place, all (P, across, H, L); one worker's share."""
     planes, count, height, length = layers.shape
     start, stop = share_of(planes * count * height, worker, workers)
     for number in range(start, stop):

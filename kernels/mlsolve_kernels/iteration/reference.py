@@ -19,19 +19,19 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Arranged:
-    """What the layers are compared with, stack by stack, and how they lie there."""
+    """Targets and placements: what the stacks are compared with, and how their sheets are placed."""
 
     targets: Images
-    """(M, C, H, W)."""
+    """(M, C, H, W), encoded transmittance."""
     moves: Sequence[Sequence[Move]] | None = None
-    """Of every sheet of every stack; None: unmoved."""
+    """The map of every sheet of every stack; None: unmoved."""
     weights: Sequence[Images | None] | None = None
-    """Of each stack's pixels, (H, W); None: 1."""
+    """Pixel weights of each stack, (H, W) in [0, 1]; None: 1."""
     disc: Images | None = None
-    """(H, W), 1 where guides count and layers may change, else 0; None: 1."""
+    """(H, W), 1 where guides count and layers may change, else 0; None: 1 everywhere."""
 
     def of(self, number: int, stack: Stack, layers: Images) -> tuple[Array, Array, list[int], list[Move]]:
-        """Return placed sheets (K, C, H, W) of a stack, weights of its pixels (H, W), its layers, their moves."""
+        """Return the placed sheets (K, C, H, W) of a stack, its pixel weights (H, W), its layers and their maps."""
         numbers = list(stack.sheets(len(layers)))
         moves = [STILL] * len(numbers) if self.moves is None else list(self.moves[number])
         sheets = np.stack([place(layers[k], move) for k, move in zip(numbers, moves, strict=True)])
@@ -40,12 +40,15 @@ class Arranged:
         return sheets, counts if self.disc is None else counts * self.disc, numbers, moves
 
     def inside(self, layers: Images) -> Array:
-        """Return the weights of the layers' pixels, (H, W)."""
+        """Return the pixel weights of the layers, (H, W)."""
         return np.ones(layers.shape[-2:]) if self.disc is None else np.asarray(self.disc, dtype=np.float64)
 
 
 def terms(layers: Images, arranged: "Arranged | Images", guides: Images, objective: Objective) -> Terms:
-    """Return the terms at `layers` (N, C, H, W), `guides` (N, C, H, W); arranged: targets, or one (C, H, W)."""
+    """Return the terms at `layers` (N, C, H, W) with `guides` (N, C, H, W).
+
+    arranged: targets and placements, or one target (C, H, W).
+    """
     arranged, light = _arranged(arranged), light_reference(objective.light)
     found: dict[str, list[float]] = {term.name: [] for term in objective.terms}
     pixels = layers[0].size
@@ -71,7 +74,7 @@ def terms(layers: Images, arranged: "Arranged | Images", guides: Images, objecti
 def gradient(layers: Images, arranged: "Arranged | Images", guides: Images, objective: Objective) -> Array:
     """Return C·H·W times the gradient of the loss with respect to `layers`, (N, C, H, W).
 
-    Times C·H·W: the per-pixel measure in which Adam works (docs/maths.md §5).
+    The factor C·H·W gives the per-pixel measure in which Adam works (docs/maths.md §5).
     """
     arranged, light = _arranged(arranged), light_reference(objective.light)
     result = np.zeros(layers.shape)
@@ -108,7 +111,7 @@ def iterate(
     bounds: tuple[float, float],
     betas: tuple[float, float],
 ) -> Array:
-    """Return `layers` after one step of Adam per entry of `rates`, from moments of zero."""
+    """Return `layers` after one Adam step for each of `rates`, starting with zero moments."""
     moments = (np.zeros_like(layers), np.zeros_like(layers))
     for t, rate in enumerate(rates, start=1):
         slope = gradient(layers, target, guides, objective)

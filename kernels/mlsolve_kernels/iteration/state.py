@@ -1,4 +1,4 @@
-"""What an iteration on the CPU works on, whichever path it takes."""
+"""The state of an iteration on the CPU, shared by all its variants."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -38,7 +38,7 @@ S = TypeVar("S", bound="State")
 
 
 def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
-    """Return the memory that a state of `shape` with so many targets, for a team of so many workers, takes."""
+    """Return the bytes of a state of `shape` with `stacks` targets, for a team of `workers` workers."""
     strips = strips_for(shape.height, shape.width)
     length = strips.groups * LANES
     rows = strips.across * strips.height + BLOCK
@@ -48,17 +48,17 @@ def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
 
 
 class State:
-    """Layers, moments and constants of one image, or of one tile with its halo after the other; allocated once.
+    """Layers, moments and constants of one image, or of tiles with their halos in turn. It is allocated once.
 
-    Per pixel, plane and layer six float32: layer, two moments, guide and its two statistics; per pixel, plane and
-    stack three more for the target; and some per cent for the halos of the strips.
+    It has six float32 per pixel, plane and layer: layer, two moments, guide and its two statistics; three more per
+    pixel, plane and stack for the target; and a few per cent for the halos of the strips.
 
-    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`), then `prepare` says what of it counts.
-    Several windows of one image (placement/frames.py) lie in it like so many planes, window by window.
+    It is filled plane by plane (`put_target`, `put_guide`, `put_layer`); then `prepare` sets which part counts.
+    Several windows of one image (placement/frames.py) are stored like more planes, window by window.
     """
 
     batch: int = 1
-    """Iterations that `advance` is best given at a time: the terms of each are at hand when it ends."""
+    """The best number of iterations for one call of `advance`: the terms of each are available when it ends."""
 
     windows: int = 1
     """Windows of one image that its planes hold."""
@@ -95,7 +95,7 @@ class State:
         team: Team,
         windows: int = 1,
     ) -> S:
-        """Return one of `shape` that is still to be filled; shape.planes: those of all windows together."""
+        """Return a state of `shape` that must still be filled; shape.planes: the planes of all windows together."""
         state = cls.__new__(cls)
         state.windows = windows
         state._make(shape, objective, bounds, betas, team)
@@ -132,15 +132,15 @@ class State:
         self._guide_sums = np.zeros((count * planes, strips.across, height))
 
     def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance in [0, 1], as rows of plane `plane` of a stack's target.
+        """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a stack's target.
 
-        top: the first of them; without it `image` is the whole plane. Here as elsewhere several threads may put
-        rows of their own at a time.
+        top: its first row; by default `image` is the whole plane. As in the other `put` methods, several threads
+        may copy different rows at the same time.
         """
         put_plane(image, self._strips, self._target.image[stack * self.shape.planes + plane], top)
 
     def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance in [0, 1], as rows from `top` on of a plane of a guide."""
+        """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a guide, from row `top` on."""
         put_plane(image, self._strips, self._guides.image[layer * self.shape.planes + plane], top)
 
     def put_layer(
@@ -151,7 +151,7 @@ class State:
         moments: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]] | None = None,
         top: int = 0,
     ) -> None:
-        """Take `image` (h, W), clamped to the bounds, and its moments, None for zeros, as rows of a layer."""
+        """Copy `image` (h, W), clamped to the bounds, and its moments (None: zeros) into a layer."""
         low, high = (np.float32(bound) for bound in self._bounds)
         put_plane(np.clip(image, low, high), self._strips, self._layers[layer, plane], top)
         for number, moment in enumerate((self._first, self._second)):
@@ -168,12 +168,12 @@ class State:
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make ready for `advance`: all planes are in, and `step` steps were taken before.
+        """Prepare for `advance`, once all planes are filled and after `step` steps.
 
-        counted: of each window the region whose terms are summed, None for all of it. iterations: so many will
-        follow, and only what `counted` depends on needs to be right after them; None: everything stays right, as it
-        is for an image that has nothing beyond its borders. frames: where the windows lie in the image, whose
-        height and width are `image`; None: as this is.
+        counted: for each window, the region whose terms are summed; None: all of it. iterations: the number of
+        iterations that will follow. Each updates only the pixels on which `counted` still depends; None: all pixels
+        are always updated, as for an image without neighbours. frames: the position of each window in the image.
+        image: (height, width) of that image; None: those of this state.
         """
         self._step = step
         whole_of = Region(0, self.shape.height, 0, self.shape.width)
@@ -186,20 +186,20 @@ class State:
             find_statistics(constant, self._strips, self._streams, self._team)
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
         take_plane(self._layers[layer, plane], self._strips, out, top)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
+        """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
         take_plane((self._first, self._second)[moment][layer, plane], self._strips, out, top)
 
     @property
     def layers(self) -> FloatArray:
-        """The layers as they stand, (N, C, H, W) float32: a copy."""
+        """A copy of the present layers, (N, C, H, W) float32."""
         return from_strips(self._layers, self._strips)
 
     def start(self, layers: npt.NDArray[np.floating]) -> None:
-        """Begin anew from `layers` (N, C, H, W), clamped to the bounds."""
+        """Restart from `layers` (N, C, H, W), clamped to the bounds."""
         for layer, images in enumerate(layers):
             for plane, image in enumerate(images):
                 self.put_layer(layer, plane, image)
@@ -214,9 +214,9 @@ class State:
         return self.measure(rate).terms(self.pixels, self._objective)
 
     def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
-        """Take a step at each of `rates`; return the sums of the terms at the layers each started from.
+        """Take one step for each of `rates`; return, for each, the sums of the terms before the step.
 
-        moves: how the sheets of every stack lie at each of these steps; None: unmoved.
+        moves: the placement of the sheets of every stack in each of these steps; None: unmoved.
         """
         return [self.measure(rate) for rate in rates]
 
@@ -226,14 +226,14 @@ class State:
         return Rates.at(self._step, rate, self._bounds, self._betas)
 
     def _next_window(self) -> Window:
-        """Return what has to be right after the next iteration."""
+        """Return the window that must be correct after the next iteration."""
         if self._to_come is None:
             return whole(self._strips)
         self._to_come -= 1
         return window_around(self._strips, self._counted[0], REACH * self._to_come)
 
     def _sums(self) -> Sums:
-        """Add the row sums up."""
+        """Add up the row sums."""
         stacks, layers = len(self._objective.stacks), self.shape.layers
         return Sums(
             stack_ssim=self._by_group("stack_ssim", self._target_sums[0], stacks),
@@ -242,7 +242,7 @@ class State:
         )
 
     def _by_group(self, term: str, sums: SumArray, groups: int) -> tuple[Exact, ...]:
-        """Return the totals of a term's row sums (groups·planes, across, H) by group, of the rows that count."""
+        """Return the total of each group of a term's row sums (groups·planes, across, H), over the counted rows."""
         bits = BY_NAME[term].bits
         by_window = sums.reshape(groups, self.windows, -1, *sums.shape[1:])
         rows = [by_window[:, w, ..., one.top : one.bottom] for w, one in enumerate(self._counted)]

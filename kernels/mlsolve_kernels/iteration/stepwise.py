@@ -1,8 +1,9 @@
-"""The iteration on the CPU, step by step, for any objective.
+"""The iteration on the CPU, pass by pass, for any objective.
 
-For every stack: its sheets are placed, composed and compared with the target; the gradient by each placed sheet
-comes back through the light and then through its placement. Then the terms of the layers are added, and the layers
-are moved. What `sweep` takes it does in one pass over memory, and gives the same bytes.
+For every stack the sheets are placed, composed and compared with the target. The gradient goes back through the
+light to each placed sheet, and through its placement to the layer. Then the gradients of the layers' terms are
+added, and the layers take a step. For the objectives that `sweep` can run, it does the same in one sweep over
+memory and gives the same bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from ..layout import (
 )
 from ..light import declared
 from ..placement.cpu import carry, tables_bytes, tables_for
-from ..placement.frames import WHOLE, Frame, disc, ways
+from ..placement.frames import WHOLE, Frame, disc, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..ssim.stream import Constant
@@ -42,9 +43,9 @@ from .state import State, state_bytes
 class StepwiseWorkspace(State):
     """The state of an image or a tile with its windows, and the iteration for any objective.
 
-    Besides the state it holds a gradient, the composite of a stack and that stack's placed sheets. Where the leak
-    counts, it holds a gradient of those as well; where not all pixels count alike, weights of pixels; where light
-    couples planes, the gradients by a composite and by its sheets.
+    In addition to the state it holds a gradient, the composite of a stack and the stack's placed sheets. If the
+    leak counts, it also holds a gradient by these sheets; if not all pixels count equally, pixel weights; if the
+    light couples planes, the gradients by a composite and by its sheets.
     """
 
     def _allocate(self) -> None:
@@ -71,7 +72,7 @@ class StepwiseWorkspace(State):
         self._by_placed = np.zeros_like(self._placed) if light.couples_planes else None
 
     def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
+        """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
         weights = self._pixel_weights[stack]
         assert weights is not None, "the objective says that its pixels count alike"
         put_plane(image, self._strips, weights[window], top)
@@ -84,7 +85,7 @@ class StepwiseWorkspace(State):
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make ready for `advance`, as State says."""
+        """Prepare for `advance`; see State."""
         super().prepare(step, counted, iterations, frames, image)
         self._frames = tuple(frames)
         by_window = [masks_of(self._strips, region) for region in self._counted]
@@ -96,7 +97,7 @@ class StepwiseWorkspace(State):
             self._prepare_disc(image or (self.shape.height, self.shape.width))
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
-        """Find what of the windows lies in the circle; outside it nothing counts, and the layers are clear."""
+        """Set pixel weights to 0 and layers to clear outside the circle of the image."""
         assert self._disc is not None
         high = np.float32(self._bounds[1])
         of_window = self.shape.planes // self.windows
@@ -113,11 +114,11 @@ class StepwiseWorkspace(State):
 
     @property
     def gradient(self) -> FloatArray:
-        """The gradient of the last evaluation in the per-pixel measure, (N, C, H, W) float32: a copy."""
+        """A copy of the gradient of the last evaluation, in the per-pixel measure, (N, C, H, W) float32."""
         return from_strips(self._gradient, self._strips)
 
     def evaluate(self, moves: Moves | None = None) -> Terms:
-        """Measure the terms at the present layers and leave the gradient there in `gradient`."""
+        """Return the terms at the present layers; store their gradient, which `gradient` returns."""
         return self._evaluate(moves).terms(self.pixels, self._objective)
 
     def _evaluate(self, moves: Moves | None = None) -> Sums:
@@ -137,10 +138,10 @@ class StepwiseWorkspace(State):
     def _evaluate_stack(
         self, number: int, sheets: npt.NDArray[np.int64], lying: Any, adds: npt.NDArray[np.bool_], leaking: int
     ) -> int:
-        """Compare a stack with its target and bring the gradient by its sheets back to the layers.
+        """Compare a stack with its target and propagate the gradient by its sheets back to the layers.
 
-        adds: whether each layer has a gradient to add to. leaking: leaking sheets of the stacks before; returns how
-        many of this one are.
+        adds: for each sheet, whether its layer already has a gradient to add to. leaking: number of sheets whose
+        leak counts in the stacks before; returns their number in this stack.
         """
         run, planes, stack = self._team.run, self.shape.planes, self._objective.stacks[number]
         of_window = planes // self.windows
@@ -150,7 +151,7 @@ class StepwiseWorkspace(State):
         pixel_weights = self._pixel_weights[number] if stack.weighted else self._disc
         common = (self._window_masks, self._strips, self._streams)
         of_maps = (self._strips, self._tables)
-        there, nothing = ways(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
+        there, nothing = placement_maps(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
         run(carry, self._layers, sheets, placed, own, there, nothing, np.float32(1), *of_maps)
         run(light_pass, placed, light, of_window, self._composite)
         by_sheet, found = None, 0
@@ -179,12 +180,12 @@ class StepwiseWorkspace(State):
         if self._by_placed is not None:
             by_placed = self._by_placed[: len(sheets)]
             run(light_back_pass, self._by_composite, placed, light, of_window, by_sheet, by_placed, self._lines)
-        back = ways(lying, self._frames, back=True)
+        back = placement_maps(lying, self._frames, back=True)
         run(carry, by_placed, own, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
         return found
 
     def _evaluate_guides(self) -> None:
-        """Compare every layer with its guide and add what that makes of the gradient."""
+        """Compare every layer with its guide and add that to the gradient."""
         flat = self._layers.reshape(-1, *self._layers.shape[2:])
         self._team.run(
             guide_pass,
@@ -201,7 +202,7 @@ class StepwiseWorkspace(State):
         )
 
     def _evaluate_own(self, name: str) -> None:
-        """Run the pass that a term of the layers has of its own."""
+        """Run the own pass of a term of the layers."""
         counts, step = self._counts(self._disc)
         layers = Layers(
             self._layers,
@@ -219,7 +220,7 @@ class StepwiseWorkspace(State):
         self._team.run(self._own_passes[name], layers)
 
     def _counts(self, pixel_weights: FloatArray | None) -> tuple[FloatArray, int]:
-        """Return weights of pixels (W, across, H or 1, L), even if all count alike, and the step between rows."""
+        """Return pixel weights (W, across, H or 1, L), even if all count equally, and the distance between rows."""
         if pixel_weights is None:
             return np.ascontiguousarray(self._masks.inside[np.newaxis, :, np.newaxis]), 0
         return pixel_weights, pixel_weights.shape[3]
@@ -235,7 +236,7 @@ class StepwiseWorkspace(State):
         return sums
 
     def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
-        """Take a step at each of `rates`, the sheets lying as `moves` says of each, None for unmoved."""
+        """Take one step for each of `rates`, with the placements `moves` of each step; None: unmoved."""
         by_step = (None,) * len(rates) if moves is None else moves
         return [self.measure(rate, lying) for rate, lying in zip(rates, by_step, strict=True)]
 
@@ -250,7 +251,7 @@ class StepwiseWorkspace(State):
 
 
 def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: int = 1) -> int:
-    """Return the memory that a `StepwiseWorkspace` of `shape` for a team of so many workers takes."""
+    """Return the bytes of a `StepwiseWorkspace` of `shape` for a team of `workers` workers."""
     strips = strips_for(shape.height, shape.width)
     sheets = max(len(one.sheets(shape.layers)) for one in objective.stacks)
     leaking = _leaking(objective, shape.layers)
@@ -266,11 +267,11 @@ def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: in
 
 
 def _own_pass(term: Term) -> Callable[..., None]:
-    """Return the kernel of a term that has a pass of its own."""
+    """Return the kernel of a term that has its own pass."""
     found: Callable[..., None] = getattr(part_of(term, "cpu"), f"{term.name}_pass")
     return found
 
 
 def _leaking(objective: Objective, layers: int) -> list[int]:
-    """Return how many sheets each stack has that must not leak, of the stacks where that counts."""
+    """Return the number of sheets of each stack in which the leak counts."""
     return [len(one.sheets(layers)) for one in objective.stacks if one.weight("leak")]

@@ -1,18 +1,18 @@
 """One iteration in one sweep over memory: light, SSIMs forward and backward, gradient, Adam, projection.
 
-It takes one stack of unmoved sheets, the terms named in TAKES, and a light that does not couple planes. All else
-goes step by step (stepwise.py). Down every strip of every plane run N + 1 streams side by side, the stack's and the
-layers', BLOCK rows at a time:
+It runs objectives with a single stack of unmoved sheets, the terms named in TAKES, and a light that does not couple
+planes. All others run pass by pass (stepwise.py). N + 1 streams, one for the stack and one for each layer, run side
+by side down every strip of every plane, BLOCK rows at a time:
 
-    rows index …             the layers enter their streams; their composite enters the stack's
-    rows index - RADIUS …    every stream forms the partials of its SSIM
-    rows index - REACH …     the gradient by the composite; each layer's gradient, its step, its projection
+    rows index …             the layers enter their streams; their composite enters the stream of the stack
+    rows index - RADIUS …    every stream computes the partials of its SSIM
+    rows index - REACH …     the gradient by the composite; the gradient, step and projection of each layer
 
-The rings stand in the second-level cache, those of three layers all of them, so layers, moments and constants are
-read once and written once, in place: a row is overwritten when it has entered everything that asks for it. Two
-things are saved beforehand. A worker's neighbours may be ahead of it, so the rows around the borders between the
-workers' shares are copied before the sweep; and a strip's halo holds the old columns of the strips beside it until
-all have been swept.
+The rings stay in the second-level cache; for three layers all of them fit. So layers, moments and constants are
+read once and written once, in place: a row is overwritten only after it has entered every stream that needs it. Two
+kinds of old values must be kept. A worker's neighbours may be ahead of it, so the rows around the borders between
+shares are copied before the sweep. And the halo of a strip keeps the old columns of adjacent strips until all
+strips have been swept.
 """
 
 from typing import Final, NamedTuple
@@ -60,11 +60,15 @@ from .objective import Objective, Shape, Sums, Weights
 from .state import State, state_bytes
 
 TAKES: Final = {"stack_ssim", "stack_mse", "guide_ssim"}
-"""The terms that the sweep is made of; all are summed, whatever their weights."""
+"""The terms that the sweep computes; all are summed, whatever their weights."""
 
 
 def can_run(objective: Objective) -> bool:
-    """Tell whether the sweep takes `objective`: one stack of unmoved layers, TAKES, all pixels counting alike."""
+    """Return whether the sweep can run `objective`.
+
+    It must have a single stack of unmoved layers, the terms TAKES, a light that does not couple planes, and no
+    pixel weights.
+    """
     return (
         len(objective.stacks) == 1
         and objective.still
@@ -75,11 +79,11 @@ def can_run(objective: Objective) -> bool:
 
 
 class Sheets(NamedTuple):
-    """The Rows of the N layers in one strip of one plane: those of the first, and how far it is to the next."""
+    """The Rows of the N layers in one strip of one plane: those of the first, and distances to the next."""
 
     number: int
     stride: int
-    """From a layer to the next, in float32."""
+    """Distance between layers, in float32."""
     sums_stride: int
     rings_stride: int
     x: Row
@@ -89,9 +93,9 @@ class Sheets(NamedTuple):
     ssim_sums: Row
     rings: Row
     above: Row
-    """(N, 2·REACH, L): the layers around the upper border of the worker's share, …"""
+    """(N, 2·REACH, L): saved rows of the layers around the upper border of the worker's share."""
     below: Row
-    """… and around the lower one."""
+    """(N, 2·REACH, L): saved rows around the lower border."""
 
 
 class Stack(NamedTuple):
@@ -102,13 +106,13 @@ class Stack(NamedTuple):
     ssim_sums: Row
     error_sums: Row
     composite: Row
-    """(L,): where a row of the composite is formed."""
+    """(L,): buffer for a row of the composite."""
     by_composite: Row
-    """(BLOCK, pitch): the gradient by it."""
+    """(BLOCK, pitch): the gradient by the composite."""
 
 
 class Settings(NamedTuple):
-    """What is the same for all of them."""
+    """Arguments that are the same for all streams."""
 
     weights: Weights
     light: tuple[np.float32, ...]
@@ -119,9 +123,9 @@ class Settings(NamedTuple):
 
 @kernel
 def save_borders(layers: FloatArray, strips: Strips, window: Window, borders: FloatArray, workers: int) -> None:
-    """Copy the REACH rows above and below where each worker's share begins into borders[worker] (N, 2·REACH, L).
+    """Copy the REACH rows above and below the start of each worker's share to borders[worker] (N, 2·REACH, L).
 
-    It is little, and done by one thread: waking the others would take longer.
+    This is little data, so one thread does it: waking the others would take longer.
     """
     count, planes, _, height, length = layers.shape
     rows = planes * (window.right - window.left) * (window.bottom - window.top)
@@ -158,9 +162,9 @@ def sweep(
     worker: int,
     workers: int,
 ) -> None:
-    """Take one step: one worker's share of the rows of `window`; nothing outside it changes.
+    """Take one step: one worker's share of the rows of `window`. Nothing outside the window changes.
 
-    layers, moments: (N, C, across, H, L), changed in place; guides: planes N·C. sums: receive the row sums of the
+    layers, moments: (N, C, across, H, L), changed in place; guides: N·C planes. sums: receive the row sums of the
     target's SSIM and squared error (C, across, H) and of the guides' SSIM (N·C, across, H).
     """
     count, planes, _, height, length = layers.shape
@@ -206,10 +210,10 @@ def sweep(
 
 @kernel
 def _enter_row(sheets: Sheets, stack: Stack, settings: Settings, piece: Piece, r: int) -> None:
-    """Let row `r` of the layers and of their composite into the streams.
+    """Enter row `r` of the layers and of their composite into the streams.
 
-    Beyond the piece, but within the window, the layers come from the saved borders, for somebody else changes
-    them; beyond the image all is zero.
+    Outside the piece but inside the window, the layers come from the saved borders, because other workers change
+    these rows. Outside the image everything is zero.
     """
     length, window = piece.length, settings.window
     if not 0 <= r < piece.height or r >= piece.last + REACH:
@@ -234,7 +238,7 @@ def _enter_row(sheets: Sheets, stack: Stack, settings: Settings, piece: Piece, r
 
 @kernel
 def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int) -> None:
-    """Form the stack's partials from row index - RADIUS on, the gradient by the composite from index - REACH on."""
+    """Compute the stack's partials from row index - RADIUS, the gradient by the composite from index - REACH."""
     length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
     derive(stack.stream, stack.target, settings.mask, piece, index - RADIUS, stack.ssim_sums)
     ready = index - REACH
@@ -259,7 +263,7 @@ def _advance_layer(
     index: int,
     gradient: Row,
 ) -> None:
-    """Form the partials of layer `k` from row index - RADIUS on, its gradient and step from index - REACH on."""
+    """Compute the partials of layer `k` from row index - RADIUS, its gradient and step from index - REACH."""
     length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
     sheet, all_guides = k * sheets.stride, sheets.guide
     guide = Constant(
@@ -295,13 +299,13 @@ def _advance_layer(
 
 
 def workspace_bytes(shape: Shape, workers: int) -> int:
-    """Return the memory that a `CpuWorkspace` of `shape` for a team of so many workers takes."""
+    """Return the bytes of a `CpuWorkspace` of `shape` for a team of `workers` workers."""
     length = strips_for(shape.height, shape.width).groups * LANES
     return state_bytes(shape, workers) + 4 * (workers + 1) * shape.layers * 2 * REACH * length
 
 
 class CpuWorkspace(State):
-    """The state of one image or tile, and the iteration in one sweep."""
+    """The state of one image or tile, and its iteration in one sweep."""
 
     def _allocate(self) -> None:
         super()._allocate()

@@ -1,8 +1,8 @@
-// Terms: adds up the sums that the blocks of both passes left, and counts the iteration.
+// Terms: adds up the sums of the blocks of both passes, and counts the iteration.
 //
 // table[turn] = sums of the stack's SSIM, of its squared error, coarse and fine, and of every layer's SSIM: LAYERS + 3
 //               int64, in quanta, or NONE (sum.cuh).
-// turn        = the number of the iteration in its batch, from 0; one more afterwards.
+// turn        = the number of the iteration in its batch, from 0; it is then increased by 1.
 // target_sums (3, target_blocks), guide_sums (LAYERS, guide_blocks) int64.
 // Launch: one block of SUMMING threads.
 #include "cuda/sum.cuh"
@@ -22,5 +22,5 @@ terms(const long long* __restrict__ target_sums, int target_blocks, const long l
                                        : strided_sum(guide_sums + (size_t)(term - 3) * guide_blocks, guide_blocks);
         if (threadIdx.x == 0) line[term] = sum;
     }
-    if (threadIdx.x == 0) *turn += 1;  // after everybody has read it: the sums above wait for all
+    if (threadIdx.x == 0) *turn += 1;  // everybody has read it: the sums above wait for all threads
 }

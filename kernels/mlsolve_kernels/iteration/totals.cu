@@ -1,12 +1,13 @@
-// Totals: adds up, group by group, the sums that the blocks of all passes left, and counts the iteration.
+// Totals: adds up, group by group, the sums of the blocks of all passes, and counts the iteration.
 //
 // table[turn] = the total of each group: `groups` int64, in quanta, or NONE (sum.cuh).
-// turn        = the number of the iteration in its batch, from 0; one more afterwards.
+// turn        = the number of the iteration in its batch, from 0; it is then increased by 1.
 //
-// Layout: sums int64, one group after the other; ends (groups) int32, where each ends; table (turns, groups) int64.
-// Launch: one block of SUMMING threads; a warp takes every so-manieth group.
+// Layout: sums int64, one group after the other; ends (groups) int32, the end of each group; table (turns, groups)
+// int64.
+// Launch: one block of SUMMING threads; a warp takes every (SUMMING / 32)-th group.
 // Shared memory: none.
-// `terms` is the same for one stack, whose few groups a whole block adds up one by one.
+// `terms` does the same for a single stack, whose few groups are added one by one by the whole block.
 #include "cuda/sum.cuh"
 
 extern "C" __global__ void __launch_bounds__(SUMMING, 1)

@@ -1,7 +1,7 @@
-"""How sheets let light through, one folder each.
+"""Lights: models of how sheets transmit light, one folder each.
 
-Knows what lights there are. Must not know terms, nor how an iteration runs, nor load compiled code. Called by
-`iteration`, whose kernels are compiled for one of them, and by src wherever it composes pictures.
+Knows which lights exist. Must not know terms or how an iteration runs, and must not load compiled code. Called by
+`iteration`, whose kernels are compiled for one light, and by src wherever it composes pictures.
 """
 
 from importlib import import_module
@@ -17,7 +17,7 @@ LIGHTS: Final[tuple[Light, ...]] = (POWER,)
 
 
 def declared(name: str) -> Light:
-    """Return what the light `name` declares. Raises ValueError if there is none."""
+    """Return the declaration of the light `name`. Raises ValueError if there is none."""
     for light in LIGHTS:
         if light.name == name:
             return light

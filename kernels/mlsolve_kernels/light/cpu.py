@@ -1,4 +1,4 @@
-"""The CPU's part of every light, loaded: `rows` knows them from here on."""
+"""Loads the CPU code of every light, which registers it with `rows`."""
 
 from .power import cpu as power
 from .rows import Planes, by_sheet, chain_row, chain_stack_row, compose_row, transmitted

@@ -1,4 +1,4 @@
-"""What a light declares about itself: everything that is not arithmetic."""
+"""The declaration of a light: everything about it that is not arithmetic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Light:
-    """One way in which sheets let light through. Its folder holds the arithmetic, `light/<name>/`."""
+    """One model of how sheets transmit light. The folder `light/<name>/` holds the arithmetic."""
 
     name: str
     """The name of its folder."""
     constants: Callable[[float], Any]
-    """Returns, for the encoded exposure, the NamedTuple of float32 by whose type CPU kernels know this light. Its
-    first value is what the CUDA kernels take."""
+    """Takes the encoded exposure; returns a NamedTuple of float32, whose type selects this light in CPU kernels.
+    CUDA kernels take its first value."""
     couples_planes: bool = False
-    """Whether a plane of the composite depends on other planes of the sheets: then tiles hold all planes."""
+    """Whether a plane of the composite depends on other planes of the sheets. Tiles then hold all planes."""

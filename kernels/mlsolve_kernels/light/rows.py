@@ -1,11 +1,11 @@
 """Light on the CPU, for any light: rows composed of sheets, and the gradient of a composite by its sheets.
 
-`transmitted` and `by_sheet` are the arithmetic of a light at sixteen pixels. Each light supplies its own in its
-cpu.py, as an overload for the type of its constants. So a kernel contains the code of the light that it is compiled
-for, and no other.
+`transmitted` and `by_sheet` are the arithmetic of a light at sixteen pixels. Each light implements them in its
+cpu.py, as overloads for the type of its constants. So a kernel contains only the code of the light for which it is
+compiled.
 
-The rows of the sheets lie at equal distance: `sheets` is that of the first, `stride` the number of float32 to the
-next.
+The rows of the sheets are at equal distances: `sheets` is the row of the first one, `stride` the number of float32
+to the next.
 """
 
 from typing import Any, NamedTuple
@@ -17,14 +17,14 @@ from ..lanes import LANES, Row, load, store
 
 
 class Planes(NamedTuple):
-    """Where the other colour planes of a row lie, for lights that couple them."""
+    """The positions of the other colour planes of a row, for lights that couple planes."""
 
     own: int
     """Number of this plane in its window."""
     number: int
-    """Planes of the window; 1 where the others are out of reach."""
+    """Planes of the window; 1 if the others are not accessible."""
     stride: int
-    """From a plane of a sheet to the next, in float32; that of the composite's gradient is the same."""
+    """Distance between planes of a sheet, in float32; the same in the gradient by the composite."""
 
 
 def transmitted(light: Any, sheets: Row, stride: int, count: int, planes: Planes, at: int) -> Any:
@@ -41,7 +41,7 @@ def by_sheet(
 
 @kernel
 def compose_row(light: Any, sheets: Row, stride: int, count: int, planes: Planes, out: Row, length: int) -> None:
-    """Put the composite of `count` sheets into `out` (length)."""
+    """Store the composite of `count` sheets in `out` (length)."""
     for at in range(0, length, LANES):
         store(out, at, transmitted(light, sheets, stride, count, planes, at))
 
@@ -59,7 +59,7 @@ def chain_row(
     out: Row,
     length: int,
 ) -> None:
-    """Put the gradient of the loss by layer k into `out`, given that of its SSIM to the guide; all (length).
+    """Store the gradient of the loss by layer k in `out`, given that of its SSIM to the guide; all (length).
 
     For lights that do not couple planes.
     """
@@ -82,12 +82,12 @@ def chain_stack_row(
     line: Row,
     length: int,
 ) -> None:
-    """Put the gradient by each of `count` placed sheets into `out`.
+    """Store the gradient by each of `count` placed sheets in `out`.
 
     `out` may be `placed`, unless the light couples planes.
 
-    by_composite: the gradient by the composite, (length). out, and more, a gradient by each sheet that is added,
-    None if there is none: as far apart as `placed`. line: (count·LANES) to work in.
+    by_composite: the gradient by the composite, (length). more: a gradient by each sheet that is added, or None.
+    out and more have the stride of `placed`. line: (count·LANES), work space.
     """
     for at in range(0, length, LANES):
         for k in range(count):

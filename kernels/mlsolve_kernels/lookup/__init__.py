@@ -1,1 +1,1 @@
-"""What codes mean, looked up in a table; as one reads pictures, on the CPU alone."""
+"""Codes replaced by their values in a table. Used while reading pictures, on the CPU only."""

@@ -1,1 +1,1 @@
-"""Noise that is a function of the place, so that it can be had region by region."""
+"""Noise as a function of the position, so that it can be computed region by region."""

@@ -1,4 +1,4 @@
-"""Uniform noise by the place of a pixel, on the CPU."""
+"""Uniform noise as a function of a pixel's position, on the CPU."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ _HALF: Final = np.float32(0.5)
 def add_noise(image: FloatArray, seed: np.uint64, first: np.uint64, pitch: np.uint64, width: np.float32) -> None:
     """Add uniform noise in [-width/2, width/2) to `image` (H, W), in place.
 
-    Pixel (y, x) takes number first + y·pitch + x of the sequence of `seed` (SplitMix64, reference.py).
+    Pixel (y, x) uses number first + y·pitch + x of the sequence of `seed` (SplitMix64, reference.py).
     """
     for y in range(image.shape[0]):
         place = first + np.uint64(y) * pitch + _ONE

@@ -1,5 +1,5 @@
-"""SplitMix64 at a place of its sequence, plainly (Steele, Lea, Flood: Fast splittable pseudorandom number
-generators, OOPSLA 2014)."""
+"""Reference of SplitMix64 with random access (Steele, Lea, Flood: Fast splittable pseudorandom number generators,
+OOPSLA 2014)."""
 
 import numpy as np
 import numpy.typing as npt

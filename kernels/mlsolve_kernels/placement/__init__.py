@@ -1,1 +1,1 @@
-"""Sheets turned, flipped and shifted: how a sheet looks in the stack, and the way back (docs/maths.md §9)."""
+"""Sheets rotated, flipped and shifted: the placed sheet, and the adjoint for its gradient (docs/maths.md §9)."""

@@ -1,7 +1,8 @@
-"""Placing sheets and the way back on the CPU: every value is fetched from where its map says.
+"""Placing sheets, and the adjoint, on the CPU: every value is fetched from the place that its map gives.
 
-Both ways fetch, so that a value is written once and its sum has one order: the adjoint of an exact map is its
-inverse, and that of a warp adds up, for a pixel of the sheet, all places of the stack that see it.
+Both directions fetch, so that every value is written once and its sum has a fixed order. The adjoint of an exact
+map is its inverse. The adjoint of a warp sums, for a pixel of the sheet, over all places of the stack that were
+interpolated from it.
 """
 
 import math
@@ -15,46 +16,46 @@ from ..lanes import LANES, Row, ahead, load, load_one, row, store, store_one
 from ..layout import FloatArray, Strips, columns
 from ..ssim.stream import Piece, piece_of
 from ..threads import share_of
-from .frames import TURNED, WARPED, Ways
+from .frames import TURNED, WARPED, PlacementMaps
 
 _OFF = -1
-"""In place of an address: off the sheet, where the light box is seen; …"""
+"""Instead of an address: off the sheet, where the light box shows."""
 _BEYOND = -2
-"""… beyond the image, where everything is zero."""
+"""Instead of an address: outside the image, where everything is zero."""
 
 _FARTHEST = math.sqrt(2)
-"""How far, along either axis, a place of the stack may be from one that shares a pixel of the sheet with it."""
+"""Largest distance, along either axis, from a pixel of the sheet to a place of the stack interpolated from it."""
 
 
 _SEEING = 3
-"""Places in a row that may see a pixel: so many whole numbers lie within 2·√2."""
+"""Places in a row that may be interpolated from one pixel: at most 3 whole numbers fit into 2·√2."""
 
 
 class Tables(NamedTuple):
-    """Where pixels lie in strips."""
+    """The positions of pixels in strips, and work space."""
 
     columns: npt.NDArray[np.int64]
-    """(across, L): the column of the window that each place of a row holds, -1 beyond it."""
+    """(across, L): the column of the window that each place of a row holds; -1 outside the window."""
     offsets: npt.NDArray[np.int64]
-    """(W,): where in a plane row 0 of each column lies, in the strip that answers for it."""
+    """(W,): the offset in a plane of row 0 of each column, in the strip that owns the column."""
     scratch: npt.NDArray[np.int64]
-    """(workers, L): where in a row the values of a row come from."""
+    """(workers, L): the offsets from which the values of a row are fetched."""
     weights: FloatArray
-    """(workers, LANES): how much of each place that sees a pixel."""
+    """(workers, LANES): the weight of each place that was interpolated from a pixel."""
 
 
 class Colours(NamedTuple):
-    """The planes of a window."""
+    """The colour planes of a window."""
 
     number: int
     own: int
-    """Which of them this piece is of."""
+    """Number of the plane of this piece."""
     stride: int
-    """From one to the next, in float32."""
+    """Distance between planes, in float32."""
 
 
 def tables_for(strips: Strips, workers: int) -> Tables:
-    """Return the tables of `strips` for so many workers."""
+    """Return the tables of `strips` for `workers` workers."""
     length = strips.groups * LANES
     column = columns(strips)
     own = (column >= np.arange(strips.across)[:, np.newaxis] * strips.own) & (column < strips.width)
@@ -68,7 +69,7 @@ def tables_for(strips: Strips, workers: int) -> Tables:
 
 
 def tables_bytes(strips: Strips, workers: int) -> int:
-    """Return the memory that `tables_for` takes."""
+    """Return the bytes that `tables_for` allocates."""
     return 8 * ((strips.across + workers) * strips.groups * LANES + strips.width) + 4 * workers * LANES
 
 
@@ -78,7 +79,7 @@ def carry(
     source_numbers: npt.NDArray[np.int64],
     out: FloatArray,
     out_numbers: npt.NDArray[np.int64],
-    ways: Ways,
+    placement: PlacementMaps,
     adds: npt.NDArray[np.bool_],
     background: np.float32,
     strips: Strips,
@@ -86,14 +87,14 @@ def carry(
     worker: int,
     workers: int,
 ) -> None:
-    """Fetch K sheets, or what comes back from them; one worker's share of the rows.
+    """Fetch K placed sheets, or the gradients by K layers; one worker's share of the rows.
 
-    source: (…, P, across, H, L), of which sheet k is number source_numbers[k]; out likewise. adds: (K,), whether
-    what is fetched is added to what lies there. background: what is seen off the sheet, 1, or 0 on the way back.
-    Planes are counted window by window.
+    source: (…, P, across, H, L); sheet k is source[source_numbers[k]], and likewise for out. adds: (K,), whether
+    the result is added to `out` instead of replacing it. background: the value off the sheet: 1 for sheets, 0 for
+    gradients. Planes are ordered window by window.
     """
     planes = out.shape[1]
-    of_window = planes // ways.places.shape[1]
+    of_window = planes // placement.places.shape[1]
     length = strips.groups * LANES
     scratch = row(tables.scratch, (worker,))
     start, stop = share_of(out_numbers.size * planes * strips.across * strips.height, worker, workers)
@@ -101,19 +102,20 @@ def carry(
         piece = piece_of(start, stop, strips)
         k, plane = piece.plane // planes, piece.plane % planes
         window = plane // of_window
-        map_, place = ways.maps[k, window], ways.places[k, window]
+        map_, place = placement.maps[k, window], placement.places[k, window]
         there = row(source, (source_numbers[k], place[0] * of_window + plane % of_window))
         here = row(out, (out_numbers[k], plane, piece.strip))
         column = row(tables.columns, (piece.strip,))
         if place[5] == WARPED:
-            # Places and weights are those of all colours, so each colour's worker takes all of some rows.
+            # Addresses and weights are the same for all colours, so each colour's piece takes all colours of some
+            # rows.
             colours = Colours(of_window, plane % of_window, strips.across * strips.height * length)
             there = row(source, (source_numbers[k], place[0] * of_window))
             here = row(out, (out_numbers[k], window * of_window, piece.strip))
             if background != 0 or _shifts(map_):
                 _warp(there, here, map_, place, column, tables, strips, piece, colours, background, adds[k])
             else:
-                back = ways.back[k, window]
+                back = placement.back[k, window]
                 _unwarp(there, here, map_, back, place, column, tables, strips, piece, colours, adds[k], worker)
         elif place[5] == TURNED:
             for at in range(length):
@@ -152,7 +154,7 @@ def carry(
 
 @kernel
 def _copy(there: Row, onto: Row, add: bool, length: int) -> None:
-    """Copy a row, or add it."""
+    """Copy a row, or add it to `onto`."""
     for at in range(0, length, LANES):
         value = load(there, at)
         if add:
@@ -162,7 +164,7 @@ def _copy(there: Row, onto: Row, add: bool, length: int) -> None:
 
 @kernel
 def _fetch(there: Row, addresses: Row, onto: Row, background: np.float32, add: bool, length: int) -> None:
-    """Fetch a row from `addresses` after `there`."""
+    """Fetch a row: each value from its address, an offset from `there`."""
     nothing = np.float32(0)
     for at in range(length):
         address = load_one(addresses, at)
@@ -174,7 +176,7 @@ def _fetch(there: Row, addresses: Row, onto: Row, background: np.float32, add: b
 
 @kernel
 def _fill(addresses: Row, onto: Row, background: np.float32, add: bool, length: int) -> None:
-    """Fill a row that is off the sheet."""
+    """Fill a row that is entirely off the sheet."""
     nothing = np.float32(0)
     for at in range(length):
         value = background if load_one(addresses, at) != _BEYOND else nothing
@@ -183,7 +185,7 @@ def _fill(addresses: Row, onto: Row, background: np.float32, add: bool, length: 
 
 @kernel
 def _shifts(map_: Any) -> bool:
-    """Tell whether a map only shifts: then what it gives back is what the opposite shift fetches."""
+    """Return whether a map only shifts: its adjoint is then a fetch by the opposite shift."""
     return bool(map_[0] == 1 and map_[1] == 0 and map_[3] == 0 and map_[4] == 1)
 
 
@@ -201,14 +203,14 @@ def _warp(
     background: np.float32,
     add: bool,
 ) -> None:
-    """Fetch rows of a strip between pixels of the sheet, all colours of every colours.number-th row."""
+    """Interpolate rows of a strip between pixels of the sheet: all colours of every colours.number-th row."""
     length, offsets = piece.length, tables.offsets
     for y in range(piece.first, piece.last):
         if y % colours.number != colours.own:
             continue
         for at in range(length):
             x = load_one(column, at)
-            # The whole image's coordinates first, so that rounding does not depend on the window.
+            # Coordinates of the whole image come first, so that rounding does not depend on the window.
             r = map_[0] * (y + place[1]) + map_[1] * (x + place[2]) + map_[2]
             c = map_[3] * (y + place[1]) + map_[4] * (x + place[2]) + map_[5]
             above, left = math.floor(r), math.floor(c)
@@ -230,7 +232,7 @@ def _warp(
 
 @kernel
 def _mix(one: np.float32, other: np.float32, share: np.float32) -> np.float32:
-    """Return what lies between two values."""
+    """Interpolate between two values: share 0 gives `one`, 1 gives `other`."""
     return np.float32((np.float32(1) - share) * one + share * other)
 
 
@@ -245,7 +247,7 @@ def _at_the_edge(
     strips: Strips,
     background: np.float32,
 ) -> np.float32:
-    """Return what is seen between pixels of which some are off the sheet."""
+    """Interpolate between four pixels, some of which are off the sheet."""
     value = np.float32(0)
     for i in range(2):
         for j in range(2):
@@ -273,10 +275,10 @@ def _unwarp(
     add: bool,
     worker: int,
 ) -> None:
-    """Give back to rows of a strip of the sheet what the places of the stack about them saw.
+    """The adjoint of `_warp`: for each pixel of some rows of the sheet, sum over the places of the stack around it.
 
-    map_: from the sheet to the stack; forward: from the stack to the sheet. Of three by three places those count
-    that see the pixel: the others are a pixel or more beside it, and their weight is nothing.
+    map_: from the sheet to the stack; forward: from the stack to the sheet. Of 3 × 3 places those with a positive
+    weight count; the others are a pixel or more away.
     """
     length, offsets = piece.length, tables.offsets
     addresses, weights = row(tables.scratch, (worker,)), row(tables.weights, (worker,))

@@ -1,7 +1,7 @@
-"""Windows of an image that are solved together, because placements carry one onto the other.
+"""Windows of an image that are solved together, because placements map them onto each other.
 
-An image that is solved whole is one window. Of an image in tiles, a tile depends on the tiles that turns and flips
-put under it, and on no others: these windows form one problem (docs/maths.md §9).
+An image that is solved whole is one window. In an image of tiles, a tile depends only on the tiles that rotations
+and flips map onto it: their windows form one problem (docs/maths.md §9).
 """
 
 from collections.abc import Sequence
@@ -13,40 +13,40 @@ import numpy.typing as npt
 from .move import Move
 
 STRAIGHT = 0
-"""Kinds of maps: rows onto rows; …"""
+"""Kind of map: rows map to rows, pixels to pixels."""
 TURNED = 1
-"""… rows onto columns; …"""
+"""Kind of map: rows map to columns, pixels to pixels."""
 WARPED = 2
-"""… pixels between pixels."""
+"""Kind of map: pixels map to places between pixels."""
 
 
 class Frame(NamedTuple):
-    """Where a window lies in the image."""
+    """The position of a window in the image."""
 
     top: int
     left: int
     cell: tuple[int, int] = (0, 0)
-    """Row and column of its tile, counted in half tiles from the middle of all: turns and flips map cells to
+    """Row and column of its tile in half tiles from the centre of the grid. Rotations and flips map cells to
     cells."""
 
 
 WHOLE = (Frame(0, 0),)
-"""An image that is solved whole."""
+"""The frames of an image that is solved whole."""
 
 
-class Ways(NamedTuple):
-    """The maps of K sheets in W windows, as kernels take them."""
+class PlacementMaps(NamedTuple):
+    """The maps of K sheets in W windows, in the form that the kernels use."""
 
     maps: npt.NDArray[np.float64]
-    """(K, W, 6): the fields of Move, of pixels of the whole image."""
+    """(K, W, 6): the fields of Move, in pixels of the whole image."""
     back: npt.NDArray[np.float64]
-    """(K, W, 6): those of its inverse."""
+    """(K, W, 6): the fields of the inverse."""
     places: npt.NDArray[np.int64]
-    """(K, W, 6): the window that the map leads to, top and left of the window it comes from, top and left of the
-    one it leads to, and its kind."""
+    """(K, W, 6): the number of the window that the map leads to, top and left of the window it starts from, top and
+    left of the window it leads to, and its kind."""
 
 
-def ways(moves: Sequence[Move], frames: Sequence[Frame], back: bool = False) -> Ways:
+def placement_maps(moves: Sequence[Move], frames: Sequence[Frame], back: bool = False) -> PlacementMaps:
     """Return the maps from stack to sheet of K sheets in the windows `frames`; back: from sheet to stack.
 
     Raises KeyError if `frames` lack a window that a map leads to.
@@ -65,13 +65,14 @@ def ways(moves: Sequence[Move], frames: Sequence[Frame], back: bool = False) -> 
             to = numbers[row_y * y + row_x * x, column_y * y + column_x * x] if windows > 1 else 0
             maps[k, number], inverses[k, number] = there, again
             places[k, number] = to, frame.top, frame.left, frames[to].top, frames[to].left, kind
-    return Ways(maps, inverses, places)
+    return PlacementMaps(maps, inverses, places)
 
 
 def disc(image: tuple[int, int], frame: Frame, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Return which pixels of a window lie in the largest circle of `image` = (height, width), 1 or 0, float32.
+    """Return which pixels of a window are inside the largest circle of an image: (h, w) float32, 1 or 0.
 
-    frame, size: where the window lies, and its height and width. Their middles count.
+    image: (height, width) of the image. frame, size: position and (height, width) of the window. The centre of a
+    pixel decides.
     """
     height, width = image
     y = np.arange(frame.top, frame.top + size[0])[:, np.newaxis] - (height - 1) / 2

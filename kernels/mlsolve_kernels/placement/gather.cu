@@ -1,25 +1,25 @@
-// Gather: the sheets of a stack as they lie there, every value fetched from where its map says.
+// Gather: places the sheets of a stack. Every value is fetched from the place that the map of its sheet gives.
 //
-//   placed_k = layer numbers[first + k] at the pixel that an exact map leads to; between four pixels of it, bilinearly,
-//              where the map leads between them; 1, the light box, off the sheet
+//   placed_k = layer numbers[first + k] at the pixel that an exact map gives; interpolated bilinearly between four
+//              pixels where the map leads between them; 1, the light box, off the sheet
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of TILE; zeros from `width` on are written, too. layers
-// (…, planes, height, pitch), planes counted window by window; placed (sheets, planes, height, pitch); numbers (all)
-// int32 and lines (turns, all, windows, WAY) int64 (placement/cuda.py), of the sheets of all stacks, those of this one
-// from `first` on; turn: which of the lines holds.
+// Layout: planes of float32, `pitch` floats per row, a multiple of TILE; writes zeros from `width` on. layers
+// (…, planes, height, pitch), planes ordered window by window; placed (sheets, planes, height, pitch); numbers (all)
+// int32 and lines (turns, all, windows, MAP_FIELDS) int64 (placement/cuda.py) for the sheets of all stacks; those of
+// this stack begin at `first`. turn: the number of the lines to use.
 // Launch: grid (tiles across the pitch, tiles down, sheets·planes), blocks of CARRYING; a tile is TILE·TILE pixels.
 // Shared memory: a tile and a column, for quarter turns; static.
 // Twin of `carry` in cpu.py, and of its _warp. Constants and headers come from cuda/source.py.
 #include "cuda/within.cuh"
 #include "placement/tile.cuh"
-#include "placement/way.cuh"
+#include "placement/placement_map.cuh"
 
-// What is seen between the pixels of the sheet.
-__device__ __forceinline__ float between(const Way& way, const Source& source, int y, int x) {
-    const long long at_row = row_at(way.map, y, x), at_column = column_at(way.map, y, x);
-    const int row = whole_of(at_row) - way.to_top, column = whole_of(at_column) - way.to_left;
+// Bilinear interpolation between four pixels of the sheet.
+__device__ __forceinline__ float between(const PlacementMap& map, const Source& source, int y, int x) {
+    const long long at_row = row_at(map.forward, y, x), at_column = column_at(map.forward, y, x);
+    const int row = whole_of(at_row) - map.to_top, column = whole_of(at_column) - map.to_left;
     const float down = part_of(at_row), right = part_of(at_column);
-    // Differences first: what is the same all around comes out as it is, the light box as 1.
+    // Differences first, so that four equal values give exactly that value: the light box stays 1.
     const float left_above = source.at(row, column), left_below = source.at(row + 1, column);
     const float above = fmaf(right, source.at(row, column + 1) - left_above, left_above);
     const float below = fmaf(right, source.at(row + 1, column + 1) - left_below, left_below);
@@ -32,17 +32,17 @@ gather(const float* __restrict__ layers, const int* __restrict__ numbers, const 
        int height, int width, int pitch) {
     const Tile tile;
     const int sheet = first + blockIdx.z / planes, plane = blockIdx.z % planes, of_window = planes / windows;
-    const Way way(lines, *turn, all, sheet, windows, plane / of_window);
+    const PlacementMap map(lines, *turn, all, sheet, windows, plane / of_window);
     const size_t size = (size_t)height * pitch;
-    const int from = numbers[sheet] * planes + way.window * of_window + plane % of_window;
+    const int from = numbers[sheet] * planes + map.window * of_window + plane % of_window;
     const Source source = {layers + from * size, height, width, pitch, 1.0f};
     const int column = tile.left + tile.lane;
     float value[TILE_ROWS];
-    if (way.kind == WARPED) {
+    if (map.kind == WARPED) {
 #pragma unroll
-        for (int i = 0; i < TILE_ROWS; ++i) value[i] = between(way, source, tile.row(i) + way.top, column + way.left);
+        for (int i = 0; i < TILE_ROWS; ++i) value[i] = between(map, source, tile.row(i) + map.top, column + map.left);
     } else {
-        fetch_exactly(way, source, tile, value);
+        fetch_exactly(map, source, tile, value);
     }
     float* to = placed + blockIdx.z * size;
 #pragma unroll

@@ -1,8 +1,8 @@
-"""Where every place of a stack finds itself on a sheet: the affine map of a placement, and its inverse.
+"""The affine map of a placement, from a place of the stack to the place on the sheet seen there, and its inverse.
 
-Rows run down and columns to the right, pixels are counted from their middles, and everything turns about the middle
-of the image, ((H - 1)/2, (W - 1)/2). So quarter turns of a square, half turns, flips and whole-pixel shifts map
-pixels onto pixels: they are *exact*, and their maps have whole numbers only.
+Rows run down and columns to the right. Coordinates refer to the centres of pixels, and rotations are about the
+centre of the image, ((H - 1)/2, (W - 1)/2). So quarter turns of a square, half turns, flips and whole-pixel shifts
+map pixels onto pixels: they are *exact*, and their maps contain only whole numbers.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Move(NamedTuple):
-    """row = row_y·y + row_x·x + row_0, column likewise: the place on the sheet seen at y, x of the stack."""
+    """row = row_y·y + row_x·x + row_0, and likewise column: the place on the sheet at place (y, x) of the stack."""
 
     row_y: float
     row_x: float
@@ -26,18 +26,18 @@ class Move(NamedTuple):
 
     @property
     def turned(self) -> bool:
-        """Whether rows of the stack are, more or less, columns of the sheet."""
+        """Whether rows of the stack map, roughly, to columns of the sheet."""
         return abs(self.row_x) > abs(self.row_y)
 
     @property
     def facing(self) -> tuple[int, int, int, int]:
-        """The quarter turn or flip nearest to it, as (row_y, row_x, column_y, column_x), each -1, 0 or 1."""
+        """The nearest quarter turn or flip, as (row_y, row_x, column_y, column_x), each -1, 0 or 1."""
         if self.turned:
             return 0, int(math.copysign(1, self.row_x)), int(math.copysign(1, self.column_y)), 0
         return int(math.copysign(1, self.row_y)), 0, 0, int(math.copysign(1, self.column_x))
 
     def after(self, first: "Move") -> "Move":
-        """Return the map that takes a place through `first` and what that gives through this one."""
+        """Return the composition: the map that applies `first`, then this one."""
         a, b, c, d, e, f = self
         p, q, r, s, t, u = first
         return Move(
@@ -48,15 +48,15 @@ class Move(NamedTuple):
     def inverse(self) -> "Move":
         """The map from the sheet to the stack."""
         a, b, c, d, e, f = self
-        # 1 or -1 of what is exact, whose whole numbers so stay whole numbers.
+        # 1 or -1 for exact maps, so that whole numbers stay whole numbers.
         scale = 1 / (a * e - b * d)
         p, q, s, t = e * scale, -b * scale, -d * scale, a * scale
         return Move(p, q, -(p * c + q * f), s, t, -(s * c + t * f))
 
     def apart(self, shape: tuple[int, int]) -> float:
-        """Return how far, in rows or columns, it takes a pixel of an image of `shape` from where `facing` takes it.
+        """Return the largest distance, along either axis in pixels, between where it and `facing` take a pixel.
 
-        `facing` about the middle of the image, and the farthest of all pixels.
+        `facing` is applied about the centre of an image of `shape`; the maximum is over all its pixels.
         """
         height, width = shape
         a, b, d, e = self.facing
@@ -70,14 +70,14 @@ class Move(NamedTuple):
 
 
 Moves = tuple[tuple[Move, ...], ...]
-"""Of every stack, of every sheet that lies there: how."""
+"""For every stack, the map of each of its sheets."""
 
 STILL = Move(1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-"""A sheet that lies as it was solved."""
+"""The identity: the map of an unmoved sheet."""
 
 
 def centred(shape: tuple[int, int], row_y: float, row_x: float, column_y: float, column_x: float) -> Move:
-    """Return the linear map of these coefficients about the middle of an image of `shape` = (height, width)."""
+    """Return the linear map with these coefficients about the centre of an image of `shape` = (height, width)."""
     y, x = (shape[0] - 1) / 2, (shape[1] - 1) / 2
     return Move(row_y, row_x, y - row_y * y - row_x * x, column_y, column_x, x - column_y * y - column_x * x)
 
@@ -88,13 +88,13 @@ def move_of(
     flip: str | None = None,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Move:
-    """Return the map of a sheet of `shape` = (height, width) that is flipped, then turned, then shifted.
+    """Return the map of a sheet of `shape` = (height, width) that is flipped, then rotated, then shifted.
 
-    degrees: counter-clockwise as one looks at the sheet. flip: "h" exchanges left and right, "v" top and bottom,
-    None neither. shift: to the right and down, in pixels.
+    degrees: counter-clockwise, as seen by the viewer. flip: "h" swaps left and right, "v" swaps top and bottom,
+    None: not flipped. shift: (right, down), in pixels.
     """
     cosine, sine = _circle(degrees)
-    # From the stack to the sheet everything is undone, the last first.
+    # From the stack to the sheet, each step is undone, the last one first.
     unshifted = Move(1.0, 0.0, -float(shift[1]), 0.0, 1.0, -float(shift[0]))
     unturned = centred(shape, cosine, sine, -sine, cosine)
     unflipped = centred(shape, -1.0 if flip == "v" else 1.0, 0.0, 0.0, -1.0 if flip == "h" else 1.0)
@@ -102,7 +102,7 @@ def move_of(
 
 
 def _circle(degrees: float) -> tuple[float, float]:
-    """Return cosine and sine, of quarter turns exactly."""
+    """Return the cosine and sine, which are exact for quarter turns."""
     quarters, rest = divmod(degrees, 90)
     if rest == 0:
         return ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[int(quarters) % 4]

@@ -1,7 +1,7 @@
-"""float64 reference of placing a sheet and of the way back, written as sums over pixels.
+"""float64 reference of placing a sheet and of the adjoint, written as sums over pixels.
 
-A place of the stack that is off the sheet sees the light box: transmittance 1. Between pixels light is interpolated
-bilinearly, the light box beyond the border included.
+Off the sheet a place of the stack shows the light box: transmittance 1. Between pixels the values are interpolated
+bilinearly, at the border with the light box.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ Images = npt.NDArray[np.floating]
 Index = npt.NDArray[np.int64]
 
 
-def _seen(move: Move, shape: tuple[int, int]) -> Iterator[tuple[Index, Index, npt.NDArray[np.float64]]]:
-    """Give the four pixels that every place of a stack of `shape` sees: rows, columns, and how much of each."""
+def _sampled(move: Move, shape: tuple[int, int]) -> Iterator[tuple[Index, Index, npt.NDArray[np.float64]]]:
+    """Yield (rows, columns, weights) of the four pixels from which every place of a stack is interpolated."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     row = move.row_y * y + move.row_x * x + move.row_0
     column = move.column_y * y + move.column_x * x + move.column_0
@@ -34,10 +34,10 @@ def _on_the_sheet(rows: Index, columns: Index, shape: tuple[int, int]) -> npt.ND
 
 
 def place(images: Images, move: Move) -> npt.NDArray[np.float64]:
-    """Return `images` (..., H, W) as the stack sees them, in the same shape."""
+    """Return the placed `images`, in the same shape (..., H, W)."""
     shape = images.shape[-2], images.shape[-1]
     result = np.zeros(images.shape)
-    for rows, columns, weights in _seen(move, shape):
+    for rows, columns, weights in _sampled(move, shape):
         there = _on_the_sheet(rows, columns, shape)
         values = images[..., np.where(there, rows, 0), np.where(there, columns, 0)]
         result += weights * np.where(there, values, 1.0)
@@ -45,10 +45,10 @@ def place(images: Images, move: Move) -> npt.NDArray[np.float64]:
 
 
 def give_back(by_placed: Images, move: Move) -> npt.NDArray[np.float64]:
-    """Return the gradient by the sheet, given that by the placed one, both (..., H, W): the adjoint of `place`."""
+    """Return the gradient by a sheet, given that by the placed sheet, both (..., H, W): the adjoint of `place`."""
     shape = by_placed.shape[-2], by_placed.shape[-1]
     result = np.zeros(by_placed.shape)
-    for rows, columns, weights in _seen(move, shape):
+    for rows, columns, weights in _sampled(move, shape):
         there = _on_the_sheet(rows, columns, shape)
         at: Any = (..., rows[there], columns[there])
         np.add.at(result, at, (weights * by_placed)[..., there])

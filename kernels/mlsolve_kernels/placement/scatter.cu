@@ -1,24 +1,24 @@
-// Scatter: the gradient by a layer, given that by the sheet as it lies in a stack: the adjoint of `gather`.
+// Scatter: the gradient by a layer, given the gradient by the placed sheet. It is the adjoint of `gather`.
 //
-//   gradient of layer numbers[first + k] = by_placed_k from where the inverse map leads, added to what lies there where
-//                                          adds[first + k] is not 0
+//   gradient of layer numbers[first + k] = by_placed_k at the place that the map gives; added to the present gradient
+//                                          if adds[first + k] is not 0
 //
-// It fetches as `gather` does, so that a value is written once and its sum has one order: a pixel of the sheet has what
-// the places of the stack about the one it lies at, nine at the most, have seen of it.
+// It fetches as `gather` does, so that every value is written once and its sum has a fixed order: a pixel of the sheet
+// sums over the places of the stack that were interpolated from it, at most nine.
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of TILE; what lies from `width` on is left as it is.
-// by_placed (sheets, planes, height, pitch); gradient (…, planes, height, pitch), planes counted window by window;
-// numbers, adds (all) int32 and lines (turns, all, windows, WAY) int64 (placement/cuda.py), maps from sheet to stack,
-// of the sheets of all stacks, those of this one from `first` on; turn: which of the lines holds. No layer lies twice
-// in a stack.
+// Layout: planes of float32, `pitch` floats per row, a multiple of TILE; values from `width` on are not changed.
+// by_placed (sheets, planes, height, pitch); gradient (…, planes, height, pitch), planes ordered window by window;
+// numbers, adds (all) int32 and lines (turns, all, windows, MAP_FIELDS) int64 (placement/cuda.py), maps from sheet to
+// stack, for the sheets of all stacks; those of this stack begin at `first`. turn: the number of the lines to use. No
+// layer is twice in a stack.
 // Launch: grid (tiles across the pitch, tiles down, sheets·planes), blocks of CARRYING; a tile is TILE·TILE pixels.
 // Shared memory: a tile and a column, for quarter turns; static.
 // Twin of `carry` in cpu.py, and of its _unwarp. Constants and headers come from cuda/source.py.
 #include "cuda/within.cuh"
 #include "placement/tile.cuh"
-#include "placement/way.cuh"
+#include "placement/placement_map.cuh"
 
-// How much a place of the stack sees of a pixel, along one axis; 0 or less where it sees nothing.
+// Bilinear weight of a pixel at a place of the stack, along one axis; 0 if it is a pixel or more away.
 __device__ __forceinline__ float share_of(long long place, int pixel) {
     const long long apart = (place >> (FRACTION - PART)) - ((long long)pixel << PART);
     const long long one = 1LL << PART;
@@ -27,22 +27,22 @@ __device__ __forceinline__ float share_of(long long place, int pixel) {
     return rest * (1.0f / (1 << PART));  // exact
 }
 
-// What the places of the stack about a pixel of the sheet saw of it. A turn leaves all of them within √2 of where the
-// pixel lies, so within one of the place next to it, along either axis.
-__device__ __forceinline__ float given_back(const Way& way, const Source& source, int y, int x) {
+// The gradient by a pixel of the sheet: the sum over the places of the stack that were interpolated from it. After a
+// rotation all of them are within √2 of the pixel's position, so within one of the nearest place along either axis.
+__device__ __forceinline__ float given_back(const PlacementMap& map, const Source& source, int y, int x) {
     const long long half = 1LL << (FRACTION - 1);
-    const int middle_row = whole_of(row_at(way.map, y, x) + half);
-    const int middle_column = whole_of(column_at(way.map, y, x) + half);
+    const int middle_row = whole_of(row_at(map.forward, y, x) + half);
+    const int middle_column = whole_of(column_at(map.forward, y, x) + half);
     float sum = 0.0f;
 #pragma unroll
     for (int i = -1; i <= 1; ++i) {
 #pragma unroll
         for (int j = -1; j <= 1; ++j) {
             const int row = middle_row + i, column = middle_column + j;
-            const float down = share_of(row_at(way.back, row, column), y);
-            const float right = share_of(column_at(way.back, row, column), x);
+            const float down = share_of(row_at(map.inverse, row, column), y);
+            const float right = share_of(column_at(map.inverse, row, column), x);
             if (down > 0.0f && right > 0.0f) {
-                sum = fmaf(down * right, source.at(row - way.to_top, column - way.to_left), sum);
+                sum = fmaf(down * right, source.at(row - map.to_top, column - map.to_left), sum);
             }
         }
     }
@@ -55,19 +55,19 @@ scatter(const float* __restrict__ by_placed, const int* __restrict__ numbers, co
         int all, int windows, int planes, int height, int width, int pitch) {
     const Tile tile;
     const int k = blockIdx.z / planes, plane = blockIdx.z % planes, of_window = planes / windows;
-    const Way way(lines, *turn, all, first + k, windows, plane / of_window);
+    const PlacementMap map(lines, *turn, all, first + k, windows, plane / of_window);
     const size_t size = (size_t)height * pitch;
-    const int from = k * planes + way.window * of_window + plane % of_window;
+    const int from = k * planes + map.window * of_window + plane % of_window;
     const Source source = {by_placed + from * size, height, width, pitch, 0.0f};
     const int column = tile.left + tile.lane;
     float value[TILE_ROWS];
-    if (way.kind == WARPED) {
+    if (map.kind == WARPED) {
 #pragma unroll
         for (int i = 0; i < TILE_ROWS; ++i) {
-            value[i] = given_back(way, source, tile.row(i) + way.top, column + way.left);
+            value[i] = given_back(map, source, tile.row(i) + map.top, column + map.left);
         }
     } else {
-        fetch_exactly(way, source, tile, value);
+        fetch_exactly(map, source, tile, value);
     }
     float* to = gradient + (numbers[first + k] * planes + plane) * size;
     const bool add = adds[first + k] != 0;

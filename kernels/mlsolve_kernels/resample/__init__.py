@@ -1,1 +1,1 @@
-"""Pictures made larger and smaller, whole or region by region, with the same bytes."""
+"""Resampling of pictures, whole or region by region, with identical results."""

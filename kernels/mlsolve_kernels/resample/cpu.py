@@ -1,8 +1,8 @@
-"""Resampling on the CPU, in regions that fit together.
+"""Resampling on the CPU, in regions that join seamlessly.
 
-An output is a weighted sum of source samples, across first and then down. Where its taps lie and what they
-weigh is computed in float64 from its own index in the whole picture and from nothing else, and the sum runs
-over the taps in order; so it has the same bytes whichever region it is computed in, by whichever worker.
+An output is a weighted sum of source samples, first across and then down. The positions and weights of its taps are
+computed in float64 from its index in the whole picture alone, and the sum runs over the taps in order. So an output
+has the same bytes whatever the region in which, and the worker by which, it is computed.
 """
 
 import math
@@ -20,32 +20,32 @@ FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 _SHARPNESS: Final = -0.75
-"""The free parameter of the bicubic kernel, as OpenCV chooses it."""
+"""The free parameter of the bicubic kernel, with the same value as in OpenCV."""
 
 
 class Taps(NamedTuple):
-    """What outputs start … stop - 1 of one axis are made of."""
+    """The source samples and weights of outputs start … stop - 1 of one axis."""
 
     first: npt.NDArray[np.int64]
-    """The first source sample of each output, (n), rising; all its taps lie within the source."""
+    """The first source sample of each output, (n), ascending. All taps are inside the source."""
     weights: FloatArray
-    """Weights of the samples from the first on, (n, taps), rows summing to 1; zero where fewer count."""
+    """The weights of the samples from the first on, (n, taps). Each row sums to 1; unused taps are zero."""
 
 
 def area_taps(
     source: int, target: int, start: int, stop: int, offset: int = 0, factor: float | None = None
 ) -> Taps:
-    """Return the taps of outputs start … stop - 1 that average what lies under them.
+    """Return the taps of outputs start … stop - 1, each the average of the source samples that it covers.
 
-    source, target: samples of the whole axis, before and after. Output j covers [j·f, (j+1)·f), cut off at
-    `source`, of which sample i is [i, i+1). f: `factor`, or source/target; 1 or more. offset: where in a
-    picture the source begins; it is added to `first`. Raises ValueError for outputs that cover nothing.
+    source, target: samples of the whole axis, before and after. Output j covers [j·f, (j+1)·f), clipped at
+    `source`; source sample i covers [i, i+1). f: `factor`, or source/target; at least 1. offset: position of the
+    source in a larger picture, which is added to `first`. Raises ValueError for outputs that cover nothing.
     """
     f = source / target if factor is None else factor
     _check(source, target, start, stop, f >= 1 and (target - 1) * f < source, f)
     left, right = (_scaled(np.arange(start, stop) + end, source, target, factor) for end in (0, 1))
     right = np.minimum(right, source)
-    # Never more than these: a cut between samples splits two of them.
+    # The most samples that an output covers: one more than f if it splits two of them.
     width = min(source, int(f) if float(f).is_integer() else math.ceil(f) + 1)
     first = np.minimum(np.floor(left).astype(np.int64), source - width)
     sample = first[:, np.newaxis] + np.arange(width)
@@ -59,8 +59,8 @@ def cubic_taps(
 ) -> Taps:
     """Return the taps of outputs start … stop - 1 of bicubic interpolation, a = -0.75 (Keys 1981).
 
-    Output j lies at (j + ½)·f - ½. Taps beyond the source give their weight to the border sample. Arguments
-    as for `area_taps`, f of any size above 0.
+    Output j is at (j + ½)·f - ½. Taps outside the source add their weight to the border sample. The arguments are
+    those of `area_taps`, but f may be any number above 0.
     """
     f = source / target if factor is None else factor
     _check(source, target, start, stop, f > 0, f)
@@ -77,7 +77,7 @@ def cubic_taps(
 
 
 def span(taps: Taps) -> tuple[int, int]:
-    """Return the source samples first … last - 1 that `taps` read, as (first, last)."""
+    """Return (first, last): `taps` read the source samples first … last - 1."""
     return int(taps.first[0]), int(taps.first[-1]) + taps.weights.shape[1]
 
 
@@ -91,10 +91,10 @@ def resample(
 ) -> FloatArray:
     """Return `source` (P, h, w) float32 resampled, (P, len(rows), len(columns)) float32.
 
-    source: the region of a picture that begins at `origin` = (top, left) and holds what `rows` (down) and
-    `columns` (across) read. team: None for the calling thread alone. out: takes the result, contiguous; None for
-    a new array. Beside it, every worker takes memory for as many of its rows as there are taps down. Raises
-    ValueError if the source holds too little.
+    source: the region of a picture that begins at `origin` = (top, left) and includes all samples that `rows`
+    (down) and `columns` (across) read. team: None: the calling thread alone. out: a contiguous array for the
+    result; None: a new array. In addition every worker needs memory for one row of the result per tap down. Raises
+    ValueError if the source is too small, or `out` has the wrong shape, dtype or layout.
     """
     for axis, taps, begin, length in (
         ("rows", rows, origin[0], source.shape[1]),
@@ -129,7 +129,7 @@ def resample(
 
 
 def _check(source: int, target: int, start: int, stop: int, fits: bool, factor: float) -> None:
-    """Raise ValueError unless outputs start … stop - 1 are of the target, and the factor suits the sizes."""
+    """Raise ValueError unless the outputs start … stop - 1 exist and the factor fits the sizes."""
     if not 0 <= start < stop <= target:
         raise ValueError(f"outputs {start} to {stop} are asked for: there are {target}")
     if not fits:
@@ -139,13 +139,13 @@ def _check(source: int, target: int, start: int, stop: int, fits: bool, factor: 
 def _scaled(
     index: npt.NDArray[np.floating] | npt.NDArray[np.integer], source: int, target: int, factor: float | None
 ) -> Float64Array:
-    """Return index · f; where f is a fraction, rounded once, so that the last output ends with the source."""
+    """Return index · f, rounded only once, also if f = source/target: the last output then ends with the source."""
     scaled = index * source / target if factor is None else index * factor
     return np.asarray(scaled, dtype=np.float64)
 
 
 def _cubic(beyond: Float64Array) -> tuple[Float64Array, ...]:
-    """Return the weights of the four samples about a place `beyond` (0 to 1) the second of them."""
+    """Return the weights of four consecutive samples for a position `beyond` (0 to 1) after the second one."""
     a = _SHARPNESS
     outer = [((a * d - 5 * a) * d + 8 * a) * d - 4 * a for d in (1 + beyond, 2 - beyond)]
     inner = [((a + 2) * d - (a + 3)) * d * d + 1 for d in (beyond, 1 - beyond)]
@@ -153,7 +153,7 @@ def _cubic(beyond: Float64Array) -> tuple[Float64Array, ...]:
 
 
 def _pairs(taps: Taps) -> int:
-    """Return how many outputs, from the first on, take pairs of samples side by side by the same two weights."""
+    """Return how many outputs, from the first on, combine consecutive pairs of samples by the same two weights."""
     first, weights = taps
     if weights.shape[1] != 2:
         return 0
@@ -176,7 +176,7 @@ def _resample(
 ) -> None:
     """Compute one worker's share of the rows of `result` (P, H, W) from `source` (P, h, w).
 
-    rings: (workers, taps down, W or more); row r of the source, resampled across, lies at r % taps.
+    rings: (workers, taps down, W or more); row r of the source, resampled across, is at r % taps.
     """
     _, height, width = result.shape
     taps, taps_across = row_weights.shape[1], column_weights.shape[1]
@@ -240,7 +240,7 @@ def _across(source: Row, first: Row, weights: Row, taps: int, pairs: int, out: R
 
 @kernel
 def _down(ring: Row, stride: int, first: int, weights: Row, taps: int, out: Row, length: int) -> None:
-    """Weigh rows first … first + taps - 1, which lie in `ring` at `stride` by their number modulo taps."""
+    """Sum the weighted rows first … first + taps - 1; row r is in `ring` at (r modulo taps) · stride."""
     vectors = length // LANES * LANES
     begin = first % taps * stride
     if taps == 2:
@@ -274,5 +274,5 @@ def _down(ring: Row, stride: int, first: int, weights: Row, taps: int, out: Row,
 
 @kernel
 def _next(place: int, stride: int, taps: int) -> int:
-    """Return where in a ring of `taps` rows the row after the one at `place` lies."""
+    """Return the offset, in a ring of `taps` rows, of the row after the one at `place`."""
     return place + stride if place + stride < taps * stride else 0

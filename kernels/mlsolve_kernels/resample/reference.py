@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 SHARPNESS = -0.75
-"""The free parameter of the bicubic kernel (Keys 1981), as OpenCV chooses it."""
+"""The free parameter of the bicubic kernel (Keys 1981), with the same value as in OpenCV."""
 
 
 def area_matrix(source: int, target: int, factor: float | None = None) -> npt.NDArray[np.float64]:
-    """Return (target, source): row j averages the samples by what [j·f, (j+1)·f) covers of them.
+    """Return a matrix (target, source): row j averages the samples, weighted by how much [j·f, (j+1)·f) covers.
 
-    f: `factor`, or source/target; at least 1. A sample i covers [i, i+1); what lies beyond the last is left out.
+    f: `factor`, or source/target; at least 1. Sample i covers [i, i+1); anything after the last sample is left out.
     """
     f = source / target if factor is None else factor
     matrix = np.zeros((target, source))
@@ -34,7 +34,7 @@ def cubic_matrix(source: int, target: int, factor: float | None = None) -> npt.N
 
 
 def cubic(distance: float) -> float:
-    """Return the bicubic kernel at `distance` samples from its middle (Keys 1981, equation 4 with a free a)."""
+    """Return the bicubic kernel at `distance` samples from its centre (Keys 1981, equation 4 with a free a)."""
     a, d = SHARPNESS, abs(distance)
     if d <= 1:
         return (a + 2) * d**3 - (a + 3) * d**2 + 1
@@ -44,5 +44,5 @@ def cubic(distance: float) -> float:
 def resample(
     source: npt.NDArray[np.floating], rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return `source` (..., h, w) under matrices (H, h) down and (W, w) across, (..., H, W)."""
+    """Return `source` (..., h, w) resampled by the matrices `rows` (H, h) and `columns` (W, w), (..., H, W)."""
     return np.asarray(rows @ np.asarray(source, dtype=np.float64) @ columns.T)

@@ -1,1 +1,1 @@
-"""Windowed SSIM and its gradient with respect to one of the two images (docs/maths.md §3)."""
+"""Windowed SSIM and its gradient by one of the two images (docs/maths.md §3)."""

@@ -1,4 +1,4 @@
-"""SSIM's constants, and SSIM alone, for whole planes on the CPU."""
+"""Statistics of the fixed image of an SSIM, and SSIM without a gradient, for whole planes on the CPU."""
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def find_statistics(y: Constant, strips: Strips, streams: Streams, team: Team) -
 
 
 def constant(images: FloatArray, strips: Strips, team: Team) -> Constant:
-    """Return `images` (P, H, W) in [0, 1] as the fixed side of an SSIM, its statistics computed once."""
+    """Return `images` (P, H, W) in [0, 1] as the fixed images of an SSIM, with their statistics."""
     result = Constant(to_strips(images, strips), stored(strips, len(images)), stored(strips, len(images)))
     find_statistics(result, strips, new_streams(team.workers, 1, strips), team)
     return result
@@ -78,7 +78,10 @@ def _similarities(
     worker: int,
     workers: int,
 ) -> None:
-    """Fill `sums` (P, across, H) with the row sums of SSIM, weighted by (1, across, H, L); one worker's share."""
+    """Fill `sums` (P, across, H) with the row sums of weighted SSIM; one worker's share.
+
+    weights: (1, across, H, L), None if all pixels count equally.
+    """
     stream = stream_of(streams, worker, 0)
     start, stop = share_of(x.shape[0] * strips.across * strips.height, worker, workers)
     while start < stop:
@@ -99,10 +102,10 @@ def ssim_sums(
     counted: Region | None = None,
     weights: FloatArray | None = None,
 ) -> list[Exact]:
-    """Return the sum of SSIM in every plane of `x` against that of `y`, in 2^-SSIM_BITS; both (P, H, W) in [0, 1].
+    """Return the sum of SSIM of each plane of `x` to that of `y`, in 2^-SSIM_BITS; both (P, H, W) in [0, 1].
 
-    counted: the region that is summed, None for all of it. weights: of the pixels, (H, W) in [0, 1]. Sums of
-    regions add up to that of the whole, where x and y hold RADIUS pixels about each of them.
+    counted: the region to sum over; None: the whole. weights: of the pixels, (H, W) in [0, 1]. The sums of regions
+    add up to the sum of the whole if x and y include RADIUS pixels around each region.
     """
     planes, height, width = x.shape
     strips = strips_for(height, width)
@@ -116,6 +119,6 @@ def ssim_sums(
 
 
 def ssim_means(x: FloatArray, y: FloatArray, team: Team) -> list[float]:
-    """Return the mean SSIM of every plane of `x` against that of `y`, both (P, H, W) in [0, 1]."""
+    """Return the mean SSIM of each plane of `x` to that of `y`, both (P, H, W) in [0, 1]."""
     pixels = x.shape[1] * x.shape[2]
     return [total / (pixels * 2.0**SSIM_BITS) for total in ssim_sums(x, y, team)]

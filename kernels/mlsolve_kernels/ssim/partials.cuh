@@ -1,11 +1,11 @@
-// The scalar maths of SSIM at one pixel: partials.py line by line, where the names are explained.
+// The scalar maths of SSIM at one pixel. It follows partials.py line by line, which explains the names.
 #pragma once
 
 struct SsimPartials {
     float value, by_mean, by_variance, by_covariance;
 };
 
-// weight: 1 inside the image, 0 beyond its border.
+// weight: 1 inside the image, 0 outside.
 __device__ __forceinline__ SsimPartials ssim_partials(float mean_x, float square_x, float product_xy, float mean_y,
                                                       float variance_y, float weight) {
     const float square_mean = mean_x * mean_x;

@@ -1,7 +1,7 @@
 """The scalar maths of SSIM at one pixel, written once for every backend (docs/maths.md §3).
 
-Plain Python on float32 scalars: Numba compiles it for the CPU, and the CUDA kernels mirror it line by
-line. Divisions are dear, so the one quotient weight / (d1·d2) serves them all.
+Plain Python on float32 scalars: Numba compiles it for the CPU, and the CUDA kernels repeat it line by line.
+Divisions are slow, so all results share the one quotient weight / (d1·d2).
 """
 
 from typing import Any, Final
@@ -17,11 +17,11 @@ _C2: Final = np.float32(C2)
 def ssim_partials(
     mean_x: Any, square_x: Any, product_xy: Any, mean_y: Any, variance_y: Any, weight: Any
 ) -> tuple[Any, Any, Any, Any]:
-    """Return SSIM at a pixel and what its gradient needs there.
+    """Return SSIM at a pixel and the partial derivatives that its gradient needs there.
 
-    In: the windowed means B[x], B[x²], B[x·y], B[y], the windowed variance of y, and the weight of the
-    pixel's SSIM, 1 inside the image and 0 beyond its border; all results carry it.
-    Out: S, q, dS/dv_x and dS/dc, where q is the whole derivative by B[x], that is
+    Arguments: the windowed means B[x], B[x²], B[x·y], B[y], the windowed variance of y, and the weight of the
+    pixel's SSIM, 1 inside the image and 0 outside, by which all results are multiplied.
+    Results: S, q, dS/dv_x and dS/dc, where q is the total derivative by B[x], that is
     dS/dm_x - 2 m_x dS/dv_x - m_y dS/dc. The gradient of sum(S) is B[q] + 2 x B[dS/dv_x] + y B[dS/dc].
     """
     square_mean = mean_x * mean_x

@@ -1,6 +1,6 @@
-// The statistics of a fixed image that SSIM compares with: windowed mean B[y] and variance B[y²] - B[y]², once a level.
+// The statistics of the fixed image of an SSIM: windowed mean B[y] and variance B[y²] - B[y]², computed once per level.
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on; image, mean, variance
+// Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on; image, mean, variance
 // (planes, height, pitch).
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
 // Shared memory: a ring of AHEAD + 1 rows of FETCHED floats; static.

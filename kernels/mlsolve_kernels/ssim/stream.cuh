@@ -1,24 +1,25 @@
-// SSIM and its gradient as rows that flow down a strip: the march both passes are made of (docs/maths.md §3).
+// SSIM and its gradient as a stream of rows down a strip: the march that all SSIM passes share (docs/maths.md §3).
 //
-// A block takes a strip of SPAN columns and walks down its rows, one row a step, so that what lies above is never
-// loaded again. Step s lets row first - 2·RADIUS + s in. Its windows along the row are summed out of shared
-// memory and pushed into the windows down the columns, which a thread keeps in registers for its COLUMNS columns.
-// That completes the windows of row first - 3·RADIUS + s, where the partials are formed; pushed down the columns
-// in turn and summed along the row, they give the gradient of row first - 4·RADIUS + s. Partials are formed in all
-// SPAN columns, gradients in the OWN inner ones: the MARGIN on either side belongs to the neighbours.
+// A block takes a strip of SPAN columns and moves down it, one row per step, so that no row is loaded twice. In step s
+// row first - 2·RADIUS + s enters. Its windows along the row are summed from shared memory and pushed into the windows
+// down the columns, which each thread keeps in registers for its COLUMNS columns. This completes the windows of row
+// first - 3·RADIUS + s, where the partials are computed. The partials are pushed down the columns in turn and summed
+// along the row, which gives the gradient of row first - 4·RADIUS + s. Partials are computed in all SPAN columns,
+// gradients only in the OWN inner columns: the MARGIN on either side belongs to the neighbours.
 #pragma once
 
 constexpr int REACH = 2 * RADIUS;
 
 static_assert(COLUMNS == 2, "a thread has its columns as float2");
 
-// Where a block works, and what of it belongs to this thread. Blocks: x plane, y strip, z piece of `rows` rows.
+// The part of the image of a block, and the columns of this thread. Blocks: x is the plane, y the strip, z the piece of
+// `rows` rows.
 struct Strip {
     Place place;
-    int first, last;        // rows whose gradient the block gives
+    int first, last;        // the block computes the gradient of rows first ... last - 1
     int column;             // image column of the thread's first own column
     bool mine;              // the thread's columns are among the OWN inner ones
-    float inside[COLUMNS];  // 1 within the image, 0 beyond
+    float inside[COLUMNS];  // 1 inside the image, 0 outside
 
     __device__ __forceinline__ Strip(int height, int width, int pitch, int rows)
         : place(height, width, pitch, static_cast<int>(blockIdx.y) * OWN - 2 * MARGIN) {
@@ -35,11 +36,11 @@ struct Strip {
     __device__ __forceinline__ int steps() const { return last - first + 2 * REACH; }
 };
 
-// The pixels that the thread adds to the block's sums: its own, in rows top ... bottom - 1 and columns
+// The pixels that the thread adds to the block's sums: its own, if they are in rows top ... bottom - 1 and columns
 // left ... right - 1 of the image.
 struct Counted {
-    int first, rows;  // of the piece
-    unsigned column[COLUMNS];  // masks, as `row` returns one
+    int first, rows;  // counted rows of the piece: the first, and their number
+    unsigned column[COLUMNS];  // masks like that of `row`: all bits set, or none
 
     __device__ __forceinline__ Counted(const Strip& strip, int top, int bottom, int left, int right) {
         first = max(strip.first, top);
@@ -65,7 +66,7 @@ struct Own {
     }
 };
 
-// Stores two columns of a row of `plane`; the second may lie in the padding, which nobody reads.
+// Stores two columns of a row of `plane`. The second may be in the padding, which is never read.
 __device__ __forceinline__ void store_own(float* plane, int row, const Strip& strip, const float (&value)[COLUMNS]) {
     if (strip.mine && strip.column < strip.place.width) {
         float* to = plane + (size_t)row * strip.place.pitch + strip.column;
@@ -73,11 +74,11 @@ __device__ __forceinline__ void store_own(float* plane, int row, const Strip& st
     }
 }
 
-// Partials summed down the columns, on their way to be summed along the row.
+// Rows of partials that were summed down the columns and have still to be summed along the row.
 struct Crossing {
     float rows[3][FETCHED];
 
-    // The margins hold what no window of an own column counts, but are read.
+    // The margins are read, but affect no window of an own column.
     __device__ __forceinline__ void clear_margins() {
         for (int at = threadIdx.x; at < MARGIN; at += THREADS) {
 #pragma unroll
@@ -92,14 +93,14 @@ struct Crossing {
 
 // Marches down the strip; returns the thread's share of the sum of SSIM over the counted pixels.
 //
-// Pass says what is compared and what becomes of the gradient:
-//   fetch(step)          fetch what `step` needs: the entering row of x and y, statistics RADIUS rows above it,
-//                        from step REACH on, and what `leave` needs, REACH rows above it, from step 2·REACH on
-//   enter(step)          all of that has arrived; may form the row of x
-//   x(step), y(step)     the rows that entered at `step`, for REACH steps more
+// Pass defines the images to compare and the use of the gradient:
+//   fetch(step)          fetches the data of `step`: the entering rows of x and y; from step REACH on, the statistics
+//                        RADIUS rows above; from step 2·REACH on, what `leave` needs, REACH rows above
+//   enter(step)          called when all of that has arrived; may compute the row of x
+//   x(step), y(step)     the rows that entered at `step`; valid for REACH more steps
 //   mean(step), variance(step)   of y, in the row of the partials
-//   weight(step)         what the pixels of that row weigh: its of(c, partials) are those of own column c, weighed
-//   leave(step, row, x, y, by_ssim)   the gradient of the sum of SSIM by x, own columns
+//   weight(step)         the pixel weights of that row; of(c, partials) multiplies the partials of own column c
+//   leave(step, row, x, y, by_ssim)   receives the gradient of the sum of SSIM by x, in own columns
 template <class Pass>
 __device__ __forceinline__ Tally ssim_march(const Strip& strip, const Counted& counted, Crossing& crossing,
                                             Pass& pass) {
@@ -120,10 +121,10 @@ __device__ __forceinline__ Tally ssim_march(const Strip& strip, const Counted& c
         pass.fetch(step);
         fetches_end();
     }
-#pragma unroll 2  // saves a tenth of the instructions: sums that move on need no copies at the end of a step
+#pragma unroll 2  // saves a tenth of the instructions: partial sums need not be copied at the end of a step
     for (int step = 0; step < steps; ++step) {
         fetches_arrived();
-        __syncthreads();  // everybody's fetches are in, and nobody reads any more what is fetched over now
+        __syncthreads();  // everybody's fetches have arrived, and nobody still reads the rows that are overwritten now
         if (step + AHEAD < steps) pass.fetch(step + AHEAD);
         fetches_end();
         pass.enter(step);

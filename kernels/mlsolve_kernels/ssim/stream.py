@@ -1,15 +1,15 @@
 """SSIM and its gradient as a stream of rows through one strip of one plane.
 
-Rows of x and y enter at the top, BLOCK at a time; REACH rows later the first rows of the gradient come out
-at the bottom. Between them stand two sets of rings:
+Rows of x and y enter, BLOCK at a time; REACH rows later the first rows of the gradient are complete. Between them
+are two sets of rings:
 
     rows of x → x, x², x·y → rings of moments → blurred down, then along → S, q, dS/dv, dS/dc
               → blurred along → rings of partials → blurred down → gradient
 
-What the block below will need is asked for in advance: hardware does not follow this many rows at a time.
+The data of the block below is prefetched explicitly, because the hardware cannot track this many rows at once.
 
-The same functions serve a whole iteration in one sweep, the step-by-step passes and the constants, whole
-images and tiles. The maths is in docs/maths.md §3, its scalar part in partials.py.
+The fused sweep, the step-by-step passes and the statistics all use these functions, for whole images and for tiles.
+The maths is in docs/maths.md §3, its scalar part in partials.py.
 """
 
 from typing import Any, Final, NamedTuple
@@ -31,11 +31,11 @@ _TWO: Final = np.float32(2.0)
 _ZERO: Final = np.float32(0.0)
 
 X: Final = 0
-"""Rings of a stream: x itself, its square, its product with y, …"""
+"""Rings of a stream. X, XX and XY hold moments: x, its square, its product with y."""
 XX: Final = 1
 XY: Final = 2
 Q: Final = 3
-"""… and the partials blurred along: q, dS/dv, dS/dc."""
+"""Q, BY_VARIANCE and BY_COVARIANCE hold partials, blurred along the row: q, dS/dv, dS/dc."""
 BY_VARIANCE: Final = 4
 BY_COVARIANCE: Final = 5
 RINGS: Final = 6
@@ -44,9 +44,9 @@ _partials = kernel(ssim_partials)
 
 
 class Constant(NamedTuple):
-    """The fixed side of an SSIM: planes of strips (P, across, H, L) float32, with halos, and their statistics.
+    """The fixed images of an SSIM: planes of strips (P, across, H, L) float32, with halos, and their statistics.
 
-    Within kernels also: the Rows of one strip of one plane, row r lying r·L further on.
+    Inside kernels also the Rows of one strip of one plane; its row r is r·L further on.
     """
 
     image: Any
@@ -55,22 +55,22 @@ class Constant(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """What the workers hold between the rows; every array's first axis is the worker."""
+    """The buffers of all workers. The first axis of every array is the worker."""
 
     rings: FloatArray
-    """(workers, streams, RINGS, PERIOD·pitch): what has entered."""
+    """(workers, streams, RINGS, PERIOD·pitch): the latest rows of moments and partials."""
     block: FloatArray
-    """(workers, 3·BLOCK, pitch): lines of moments blurred down."""
+    """(workers, 3·BLOCK, pitch): lines of moments, blurred down."""
     lines: FloatArray
     """(workers, 3, pitch): lines of partials."""
     rows: FloatArray
-    """(workers, 3, BLOCK·pitch): rows that live for one block: product, gradient by it, gradient by a layer."""
+    """(workers, 3, BLOCK·pitch): rows that last for one block: composite, gradient by it, gradient by a layer."""
     places: npt.NDArray[np.int64]
-    """(workers, 32): where rows lie in the rings; 32 to keep the workers' apart."""
+    """(workers, 32): offsets of rows in the rings; 32, so that workers do not share cache lines."""
 
 
 class Stream(NamedTuple):
-    """The Rows of one stream of one worker; all but the rings are shared with the worker's other streams."""
+    """The Rows of one stream of one worker. It shares all but the rings with the worker's other streams."""
 
     rings: Row
     block: Row
@@ -79,14 +79,14 @@ class Stream(NamedTuple):
 
 
 class Weighting(NamedTuple):
-    """How much the SSIM of each pixel of a strip counts, where not all count alike."""
+    """The weights of the pixels of a strip, if not all count equally."""
 
     weights: Row
-    """Those of row 0, float32."""
+    """The weights of row 0, float32."""
     step: int
-    """From row to row, in float32; 0 if all rows are alike."""
+    """Distance between rows, in float32; 0 if all rows are equal."""
     squared: bool
-    """Whether it is max(0, SSIM)² that counts."""
+    """Whether max(0, SSIM)² counts instead of SSIM."""
 
 
 class Piece(NamedTuple):
@@ -102,15 +102,15 @@ class Piece(NamedTuple):
 
 @kernel
 def pitch_of(length: int) -> int:
-    """Return the distance between rows in rings and blocks, `length` being a multiple of 2·LANES.
+    """Return the distance between rows in rings and blocks; `length` must be a multiple of 2·LANES.
 
-    It is an odd number of cache lines: otherwise the rows of a window crowd into a few sets of the cache.
+    It is an odd number of cache lines: otherwise the rows of a window would map to a few sets of the cache.
     """
     return length + LANES
 
 
 def new_streams(workers: int, streams: int, strips: Strips) -> Streams:
-    """Return room for `workers` workers, each with so many streams."""
+    """Return the buffers of `workers` workers with `streams` streams each."""
     length = strips.groups * LANES
     return Streams(
         aligned_zeros(workers, streams, RINGS, PERIOD * pitch_of(length)),
@@ -122,7 +122,7 @@ def new_streams(workers: int, streams: int, strips: Strips) -> Streams:
 
 
 def streams_bytes(workers: int, streams: int, strips: Strips) -> int:
-    """Return the memory that `new_streams` takes."""
+    """Return the bytes that `new_streams` allocates."""
     pitch = strips.groups * LANES + LANES
     rings = streams * RINGS * PERIOD * pitch
     lines = (3 * BLOCK + 3) * (pitch + 2 * MARGIN) + 3 * BLOCK * pitch
@@ -142,9 +142,9 @@ def stream_of(streams: Streams, worker: int, number: int) -> Stream:
 
 @kernel
 def piece_within(start: int, stop: int, strips: Strips, window: Window) -> Piece:
-    """Return the piece of the work from row `start` on, but not past `stop`; rows outside `window` do not count.
+    """Return the piece of work from row `start` on, up to `stop` at most; only rows inside `window` are numbered.
 
-    The rows of all strips of all planes are counted through, so that a worker's share is one range of
+    The rows of all strips of all planes are numbered consecutively, so that a worker's share is one range of
     numbers and every worker gets the same number of rows.
     """
     height, across = window.bottom - window.top, window.right - window.left
@@ -156,7 +156,7 @@ def piece_within(start: int, stop: int, strips: Strips, window: Window) -> Piece
 
 @kernel
 def piece_of(start: int, stop: int, strips: Strips) -> Piece:
-    """Return the piece of the work from row `start` on, but not past `stop`, of whole strips."""
+    """Return the piece of work from row `start` on, up to `stop` at most, in whole strips."""
     return piece_within(start, stop, strips, whole(strips))
 
 
@@ -168,10 +168,10 @@ def constant_rows(constant: Constant, plane: int, strip: int) -> Constant:
 
 
 def weighting_at(weights: FloatArray | None, window: int, strip: int) -> Weighting | None:
-    """Return the weights of one strip of one window; weights: (W, across, H, L), None if all pixels count alike.
+    """Return the weights of one strip of one window; weights: (W, across, H, L), None if all pixels count equally.
 
-    For kernels. Which of the two it is, is known when they are compiled, and without weights there is no code for
-    weights; a plain function would return what may be None, to be asked at every vector.
+    For kernels. Whether there are weights is known at compile time, so that kernels without weights contain no code
+    for them. A plain function would return an optional value, which would be checked at every vector.
     """
     raise NotImplementedError
 
@@ -191,7 +191,7 @@ def mask_rows(masks: Masks, strip: int) -> Masks:
 
 @kernel
 def enter(x: Row, y: Row, rings: Row, index: int, length: int) -> None:
-    """Let row `index` of x and y (length) into the rings of one stream."""
+    """Enter row `index` of x and y (length) into the rings of one stream."""
     pitch = pitch_of(length)
     ring, place = PERIOD * pitch, index % PERIOD * pitch
     for at in range(0, length, LANES):
@@ -205,7 +205,7 @@ def enter(x: Row, y: Row, rings: Row, index: int, length: int) -> None:
 
 @kernel
 def enter_nothing(rings: Row, index: int, length: int) -> None:
-    """Let a row from beyond the image, all zero, into three rings."""
+    """Enter a row of zeros, from outside the image, into three rings."""
     pitch = pitch_of(length)
     for ring in range(3):
         place = ring * PERIOD * pitch + index % PERIOD * pitch
@@ -215,9 +215,9 @@ def enter_nothing(rings: Row, index: int, length: int) -> None:
 
 @kernel
 def enter_block(x: Row, y: Row, rings: Row, piece: Piece, index: int) -> None:
-    """Let the rows index … index + BLOCK - 1 of x and y into the rings, zeros beyond the image.
+    """Enter the rows index … index + BLOCK - 1 of x and y into the rings, zeros outside the image.
 
-    x, y: where row 0 of the strip begins.
+    x, y: row 0 of the strip.
     """
     for r in range(index, index + BLOCK):
         if 0 <= r < piece.height:
@@ -228,7 +228,7 @@ def enter_block(x: Row, y: Row, rings: Row, piece: Piece, index: int) -> None:
 
 @kernel
 def line_of(lines: Row, number: int, length: int) -> Row:
-    """Return where line `number` begins, its margin before it."""
+    """Return the beginning of line `number`, after its left margin."""
     return ahead(lines, number * pitch_of(length + 2 * MARGIN) + MARGIN)
 
 
@@ -254,9 +254,9 @@ def derive(
     ssim_sums: Row,
     weighting: Weighting | None = None,
 ) -> None:
-    """Form the partials of the rows index … index + BLOCK - 1, RADIUS rows after the last of them has entered.
+    """Compute the partials of the rows index … index + BLOCK - 1; RADIUS more rows must have entered.
 
-    y, masks: Rows of the strip. The sum of SSIM over the counted columns (exact.py) goes to ssim_sums[row], for
+    y, masks: Rows of the strip. The sum of SSIM over the counted columns (exact.py) is stored in ssim_sums[row] for
     the rows of the piece.
     """
     length, pitch = piece.length, pitch_of(piece.length)
@@ -285,10 +285,10 @@ def _derive_row(
     length: int,
     weighting: Weighting | None,
 ) -> float:
-    """Put q, dS/dv and dS/dc of row `index` into stream.lines, return the sum of S over the counted columns.
+    """Store q, dS/dv and dS/dc of row `index` in stream.lines; return the sum of S over the counted columns.
 
-    The moments blurred down are number `offset` in their blocks. There is no SSIM outside the image, so no
-    gradient may come back from there: the weight `inside` sees to it.
+    offset: number of the row in the blocks of moments. There is no SSIM outside the image, so no gradient may come
+    from there: the weight `inside` ensures this.
     """
     x = line_of(stream.block, X * BLOCK + offset, length)
     xx = line_of(stream.block, XX * BLOCK + offset, length)
@@ -317,7 +317,7 @@ def _derive_row(
                 load(variance_y, at),
                 load(masks.inside, at),
             )
-            if weighting is not None:  # known when it is compiled: without weights nothing is left of this
+            if weighting is not None:  # decided at compile time: without weights this code does not exist
                 factor = load(weighting.weights, index * weighting.step + at)
                 if weighting.squared:
                     s = max(s, _ZERO)
@@ -328,7 +328,7 @@ def _derive_row(
             store(q, at, q_at)
             store(by_variance, at, dv)
             store(by_covariance, at, dc)
-            # Beyond the counted columns S may be anything, even no number.
+            # Outside the counted columns S may be anything, even NaN.
             rounded = (s + SSIM_ROUNDER) - SSIM_ROUNDER
             similarity = similarity + masked(load(masks.counted, at), rounded)
     return float(total(similarity))
@@ -336,16 +336,16 @@ def _derive_row(
 
 @kernel
 def gradient_rows(stream: Stream, y: Constant, index: int, out: Row, length: int) -> None:
-    """Put the gradient of the sum of S by x, rows index … index + BLOCK - 1, into `out`, a pitch apart.
+    """Store the gradient of the sum of S by x, rows index … index + BLOCK - 1, in `out`, one pitch apart.
 
-    y: Rows of the strip. The partials of the RADIUS rows below must have been formed, and x be still in its ring.
+    y: Rows of the strip. The partials of the RADIUS rows below must exist, and x must still be in its ring.
     """
     pitch, y_rows = pitch_of(length), ahead(y.image, index * length)
     ring, rings, places = PERIOD * pitch, stream.rings, stream.places
     find_rows(index - RADIUS, pitch, places)
     x_rows = ahead(places, RADIUS)
     for at in range(0, length, LANES):
-        # One term after the other: the sums of all three at once are more than there are registers.
+        # One term after the other: the sums of all three do not fit into the registers.
         q = sums_down(rings, places, Q * ring + at)
         for r in range(BLOCK):
             store(out, r * pitch + at, q[r])
@@ -355,6 +355,6 @@ def gradient_rows(stream: Stream, y: Constant, index: int, out: Row, length: int
             store(out, r * pitch + at, fma(twice_x, by_variance[r], load(out, r * pitch + at)))
         by_covariance = sums_down(rings, places, BY_COVARIANCE * ring + at)
         for r in range(BLOCK):
-            # At the bottom edge this may read the rows of the next strip: they are never used.
+            # At the bottom edge this may read rows of the next strip, which are never used.
             y_at = load(y_rows, r * length + at)
             store(out, r * pitch + at, fma(y_at, by_covariance[r], load(out, r * pitch + at)))

@@ -1,12 +1,12 @@
-// What pixels weigh: SSIM and its partials are multiplied by it as they are formed, before they are summed and blurred.
+// Pixel weights: SSIM and its partials are multiplied by them at each pixel, before they are summed and blurred.
 //
-// Rows of weights are fetched for the row of the partials, and where they are wanted once more for the row that leaves.
-// Where all pixels count alike (WEIGHTED false) there are none, and nothing of this is left in the code.
+// Weights are fetched for the row of the partials and, in passes that need them again, for the row that leaves. If all
+// pixels count equally (WEIGHTED false) there are no weights, and none of this is in the compiled code.
 #pragma once
 
-enum { MIDDLE, LEAVING };  // rows that weights are fetched for
+enum { MIDDLE, LEAVING };  // the rows for which weights are fetched
 
-// ROWS: 1, or 2 where weights of rows that leave are wanted, too.
+// ROWS: 1, or 2 if weights of the leaving row are needed, too.
 template <bool WEIGHTED, int ROWS>
 struct WeightRows {
     Ring<PASSING> weights[ROWS];
@@ -15,7 +15,7 @@ struct WeightRows {
 template <int ROWS>
 struct WeightRows<false, ROWS> {};
 
-// Fetches a row of weights; all threads of the block take part. which: MIDDLE or LEAVING; plane: not read unless
+// Fetches a row of weights; all threads of the block must call it. which: MIDDLE or LEAVING; plane: only read if
 // WEIGHTED.
 template <bool WEIGHTED, int ROWS>
 __device__ __forceinline__ void fetch_weights(WeightRows<WEIGHTED, ROWS>& rows, int which, int step,
@@ -23,7 +23,7 @@ __device__ __forceinline__ void fetch_weights(WeightRows<WEIGHTED, ROWS>& rows, 
     if constexpr (WEIGHTED) fetch_row(rows.weights[which].at(step), plane, piece);
 }
 
-// What the thread's own columns weigh of the row that was fetched for `step`.
+// The weights of the thread's own columns in the row that was fetched for `step`.
 template <bool WEIGHTED>
 struct Weight {
     float value[COLUMNS];
@@ -47,13 +47,13 @@ struct Weight {
     }
 };
 
-// Of max(0, SSIM)² and its partials the same.
+// The same for max(0, SSIM)² and its partials.
 template <bool WEIGHTED>
 struct SquaredWeight {
     Weight<WEIGHTED> weight;
 
     __device__ __forceinline__ SsimPartials of(int c, const SsimPartials& at) const {
-        const float positive = at.value < 0.0f ? 0.0f : at.value;  // what is no number stays none
+        const float positive = at.value < 0.0f ? 0.0f : at.value;  // NaN stays NaN
         const float twice = positive + positive;                   // d(S²) = 2 S dS
         return weight.of(c, SsimPartials{positive * positive, twice * at.by_mean, twice * at.by_variance,
                                          twice * at.by_covariance});

@@ -1,7 +1,7 @@
 """The terms of the loss, one folder each (docs/adding-a-term.md).
 
-Knows what terms there are. Must not know how an iteration runs, nor load compiled code. Called by `iteration`,
-which runs them, and by code that labels their columns.
+Knows which terms exist. Must not know how an iteration runs, and must not load compiled code. Called by
+`iteration`, which runs them, and by code that labels their columns.
 """
 
 from importlib import import_module
@@ -32,5 +32,5 @@ OWN_PASSES: Final[tuple[Term, ...]] = tuple(term for term in TERMS if term.own_p
 
 
 def part_of(term: Term, part: str) -> Any:
-    """Return module `part` of the folder of `term`: "reference" or "cpu"."""
+    """Return the module `part`, "reference" or "cpu", of the folder of `term`."""
     return import_module(f"{__name__}.{term.name}.{part}")

@@ -1,4 +1,5 @@
-// What the pass of a term over layers works with: a tile of one layer in one window, all its planes, pixel by pixel.
+// The arguments of the pass of a term over layers. A block processes a tile of one layer in one window, with all planes
+// of each pixel.
 //
 // Launch: grid (tiles across the pitch, tiles down, layers·windows), blocks of CARRYING; a tile is TILE·TILE pixels, of
 // which a thread has TILE_ROWS of a column. Twin of Layers in rows.py.
@@ -10,33 +11,33 @@
 
 struct Layers {
     const float *layers, *guides;  // (layers, windows·of_window, height, pitch), encoded transmittance
-    const float* pixel_weights;    // (windows, height, pitch); not read unless WITH_WEIGHTS
-    float* gradient;               // as layers, in the per-pixel measure: the term adds its own
-    long long* sums;               // (layers, windows, tiles) int64: a block's, in the term's quanta, or NONE
+    const float* pixel_weights;    // (windows, height, pitch); only read if WITH_WEIGHTS
+    float* gradient;               // shaped like layers, in the per-pixel measure; the term adds its gradient to it
+    long long* sums;               // (layers, windows, tiles) int64: a block's sum in the term's quanta, or NONE
     const int* counted;            // (windows, 4): top, bottom, left, right
     int windows, of_window, height, width, pitch;
 
     __device__ __forceinline__ int window() const { return blockIdx.z % windows; }
 
-    // How far plane `plane` of the layer's window is from the beginning of `layers`.
+    // Offset in `layers` of plane `plane` of the window of the layer.
     __device__ __forceinline__ size_t plane(int plane) const {
         return ((size_t)blockIdx.z * of_window + plane) * height * pitch;
     }
 
-    // What a pixel counts in the term and its gradient.
+    // Weight of a pixel in the term and its gradient.
     template <bool WEIGHTED>
     __device__ __forceinline__ float weight(int row, int column) const {
         if constexpr (WEIGHTED) return pixel_weights[((size_t)window() * height + row) * pitch + column];
         return 1.0f;
     }
 
-    // Whether the value of a pixel is summed here.
+    // Whether the value of a pixel is included in the sum.
     __device__ __forceinline__ bool counts(int row, int column) const {
         const int* region = counted + 4 * window();
         return region[0] <= row && row < region[1] && region[2] <= column && column < region[3];
     }
 
-    // Leaves the block's sum; all threads of the block call it.
+    // Stores the sum of the block; all threads of the block must call it.
     __device__ __forceinline__ void leave(const Tally& tally) const {
         const long long sum = block_sum<CARRYING>(tally.total());
         const size_t block = ((size_t)blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;

@@ -1,4 +1,4 @@
-"""What the CPU passes of the terms share: masks and weights of pixels, and what a pass over layers is given."""
+"""Shared by the CPU passes of all terms: masks, pixel weights, and the arguments of a pass over layers."""
 
 from typing import Any, NamedTuple
 
@@ -14,10 +14,10 @@ from ..ssim.stream import Weighting, line_of
 
 
 class Layers(NamedTuple):
-    """What the pass of a term over layers is given (docs/adding-a-term.md).
+    """The arguments of the pass of a term over layers (docs/adding-a-term.md).
 
-    N layers of P planes: those of all windows, window by window (placement/frames.py). Rows lie in strips of
-    columns (layout.py).
+    There are N layers of P planes, the planes of all windows, window by window (placement/frames.py). Rows are
+    stored in strips of columns (layout.py).
     """
 
     layers: FloatArray
@@ -27,26 +27,26 @@ class Layers(NamedTuple):
     gradient: FloatArray
     """(N, P, across, H, L): the gradient of the loss in the per-pixel measure, to which the term adds its own."""
     weight: np.float32
-    """By which the term's gradient is multiplied."""
+    """The weight of the term, by which its gradient is multiplied."""
     counts: FloatArray
-    """(W or 1, across, H or 1, L): what each pixel counts, 0 to 1, 0 beyond the image; by `counts_row`."""
+    """(W or 1, across, H or 1, L): pixel weights from 0 to 1, 0 outside the image. Access: `counts_row`."""
     counts_step: int
-    """From a row of these to the next, in float32; 0 if all rows are alike."""
+    """Distance between rows of `counts`, in float32; 0 if all rows are equal."""
     masks: Masks
     """Which places of a row count; counted: (W, across, L)."""
     strips: Strips
-    """How planes are cut."""
+    """How planes are cut into strips."""
     of_window: int
     """Planes of a window: the colour planes of the tile."""
     lines: FloatArray
-    """(workers, 3, …): three lines with margins for each worker to work in; by `line_of` (ssim/stream.py)."""
+    """(workers, 3, …): work space of three lines with margins per worker. Access: `line_of` (ssim/stream.py)."""
     sums: SumArray
-    """(N, P, across, H): receive the sums of the rows that count, in multiples of the term's quantum."""
+    """(N, P, across, H): receives the row sums over the counted pixels, in multiples of the term's quantum."""
 
 
 @kernel
 def counts_row(work: Layers, window: int, strip: int, y: int) -> Row:
-    """Return the Row of what the pixels of row `y` of a strip of a window count."""
+    """Return the Row of the pixel weights of row `y` of a strip of a window."""
     window = min(window, work.counts.shape[0] - 1)
     return ahead(row(work.counts, (window, strip)), y * work.counts_step)
 
@@ -60,9 +60,9 @@ def copy_row(values: Row, out: Row, length: int) -> None:
 
 @kernel
 def line_with_margins(work: Layers, worker: int, number: int, values: Row, length: int) -> Row:
-    """Copy a row to line `number`, 0 to 2, of a worker, and return it: neighbours then lie ±LANES from each other.
+    """Copy a row to line `number` (0 to 2) of a worker, fill its margins and return it.
 
-    Pixel x + d of the pixels at `at` is at `at + d·LANES`, for d from -RADIUS to RADIUS.
+    The pixels d columns to the right of those at `at` are then at `at + d·LANES`, for d from -RADIUS to RADIUS.
     """
     line = line_of(row(work.lines, (worker,)), number, length)
     copy_row(values, line, length)
@@ -77,7 +77,7 @@ def masks_at(masks: Masks, window: int, strip: int) -> Masks:
 
 
 def weights_of_row(weighting: Weighting | None, r: int) -> Any:
-    """Return the Row of the weights of row `r`, None if all pixels count alike; for kernels, as `weighting_at`."""
+    """Return the Row of the weights of row `r`; None if all count equally. For kernels, like `weighting_at`."""
     raise NotImplementedError
 
 
@@ -89,7 +89,7 @@ def _weights_of_row(weighting: Any, r: Any) -> Any:
 
 
 def row_or_none(planes: FloatArray | None, at: tuple[int, ...], offset: int) -> Any:
-    """Return the Row `offset` after planes[*at], None if there are no planes; for kernels, as `weighting_at`."""
+    """Return the Row `offset` after planes[*at]; None if planes is None. For kernels, like `weighting_at`."""
     raise NotImplementedError
 
 

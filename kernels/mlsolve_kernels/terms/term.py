@@ -1,34 +1,34 @@
-"""What a term of the loss declares about itself: everything that is not arithmetic."""
+"""The declaration of a term of the loss: everything about it that is not arithmetic."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 ActsOn = Literal["stack", "sheet", "layer"]
-"""What a term looks at: a composed stack, every placed sheet of a stack, or every layer as it is printed."""
+"""What a term measures: every composed stack, every placed sheet of a stack, or every layer as printed."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One term of the loss (docs/adding-a-term.md). Its folder holds the arithmetic, `terms/<name>/`."""
+    """One term of the loss (docs/adding-a-term.md). The folder `terms/<name>/` holds the arithmetic."""
 
     name: str
     """The name of its folder."""
     acts_on: ActsOn
-    """It has one value for each of these."""
+    """What it measures; it has one value for each of these."""
     bits: int
-    """Its sums are whole numbers of 2^-bits (exact.py)."""
+    """Its sums are integers in units of 2^-bits (exact.py)."""
     reach: int
-    """How many pixels away a value may lie that the gradient at a pixel depends on, REACH at most (window.py)."""
+    """Distance in pixels up to which values affect the gradient at a pixel; at most REACH (window.py)."""
     rewards: bool = False
-    """Whether more of it is better, up to 1: the loss then counts weight · (1 - value), not weight · value."""
+    """Whether higher values are better, up to 1. The loss then adds weight · (1 - value), not weight · value."""
     couples_planes: bool = False
-    """Whether a plane's gradient depends on the other planes: then tiles hold all planes."""
+    """Whether the gradient of a plane depends on other planes. Tiles then hold all planes."""
     always: bool = False
-    """Whether it is measured when its weight is 0: true of terms whose pass runs anyway."""
+    """Whether it is measured even if its weight is 0, because its pass runs anyway."""
     own_pass: bool = False
-    """Whether it is run by the generic pass over layers: cpu.py has `NAME_pass`, NAME_pass.cu its twin."""
+    """Whether the generic pass over layers runs it: `NAME_pass` in cpu.py, and its twin in NAME_pass.cu."""
     column: str = ""
-    """Its name in history.csv; "": as `name`."""
+    """Its column in history.csv; "": its name."""
     option: str = ""
     """The option that holds its weight; "": NAME_weight."""
 

@@ -1,4 +1,4 @@
-"""Which backend computes, and the small interface through which the solver sees it."""
+"""The choice of a backend, and the small interface through which the solver uses it."""
 
 import warnings
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ FloatArray = npt.NDArray[np.float32]
 
 
 MOST_LOADERS: Final = 4
-"""Threads that fill a workspace: more would wait for the disk, and each holds some bands of rows."""
+"""Most threads that fill a workspace. More would wait for the disk, and each holds a few bands of rows."""
 
 
 class Workspace(Protocol):
-    """The state of one image or tile: layers, moments, constants, all allocated when it is made, filled later."""
+    """The state of one image or tile: layers, moments and constants. It is allocated at once and filled later."""
 
     shape: Shape
     """Layers, planes, height, width."""
     batch: int
-    """How many iterations `advance` is best given at a time, and takes at the most."""
+    """The most iterations that one call of `advance` takes, and the number at which it is fastest."""
 
     def put_target(self, plane: int, image: FloatArray, top: int = 0, stack: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of a stack's target."""
+        """Copy `image` (h, W), encoded transmittance, into a plane of a stack's target, from row `top` on."""
 
     def put_guide(self, layer: int, plane: int, image: FloatArray, top: int = 0) -> None:
-        """Take `image` (h, W), encoded transmittance, as rows from `top` on of a plane of a guide."""
+        """Copy `image` (h, W), encoded transmittance, into a plane of a guide, from row `top` on."""
 
     def put_layer(
         self,
@@ -45,7 +45,7 @@ class Workspace(Protocol):
         moments: tuple[FloatArray, FloatArray] | None = None,
         top: int = 0,
     ) -> None:
-        """Take `image` (h, W) and its moments, None for zeros, as rows from `top` on of a plane of a layer."""
+        """Copy `image` (h, W) and its moments into a plane of a layer, from row `top` on; None: moments of zero."""
 
     def prepare(
         self,
@@ -55,34 +55,34 @@ class Workspace(Protocol):
         frames: Sequence[Frame] = WHOLE,
         image: tuple[int, int] | None = None,
     ) -> None:
-        """Make ready for so many iterations after `step`.
+        """Prepare for `iterations` iterations after step `step`.
 
-        counted: the regions whose terms are summed, one of each window, None for all. frames: where the windows lie
-        in the image, whose height and width are `image`.
+        counted: for each window, the region whose terms are summed; None: all of it. frames: the position of each
+        window in the image. image: (height, width) of that image.
         """
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of a plane of a layer as it stands into `out` (h, W)."""
+        """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
-        """Put rows from `top` on of the first (0) or second (1) moment of a plane of a layer into `out` (h, W)."""
+        """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
 
     def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
-        """Take a step at each learning rate of `rates`; return the sums of the terms each started from.
+        """Take one step for each learning rate in `rates`; return, for each, the sums of the terms before the step.
 
-        moves: how the sheets lie at each of them, None for unmoved.
+        moves: the placement of the sheets in each step; None: unmoved.
         """
 
 
 class ArrangedWorkspace(Workspace, Protocol):
-    """One whose objective the fused sweep does not take."""
+    """A workspace for an objective that the fused sweep cannot run."""
 
     def put_weights(self, stack: int, window: int, image: FloatArray, top: int = 0) -> None:
-        """Take `image` (h, W) in [0, 1] as rows from `top` on of the weights of a stack's pixels in a window."""
+        """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
 
 
 def fill(workspace: Workspace, target: FloatArray, guides: FloatArray, layers: FloatArray) -> None:
-    """Put whole pictures into `workspace`: target (C, H, W), guides and layers (N, C, H, W)."""
+    """Copy whole pictures into `workspace`: target (C, H, W), guides and layers (N, C, H, W)."""
     for plane, image in enumerate(target):
         workspace.put_target(plane, image)
     for layer, (looks, starts) in enumerate(zip(guides, layers, strict=True)):
@@ -93,24 +93,24 @@ def fill(workspace: Workspace, target: FloatArray, guides: FloatArray, layers: F
 
 
 class Backend(Protocol):
-    """Makes workspaces; `close` gives back what they share."""
+    """Makes workspaces; `close` releases what they share."""
 
     name: Literal["cpu", "cuda"]
     device: str | None
-    """What the device is called, None for the cores of this machine."""
+    """Name of the device; None for the cores of this machine."""
     loaders: int
-    """Threads that may fill one of its workspaces at a time."""
+    """Threads that may fill one of its workspaces at the same time."""
 
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
     ) -> Workspace:
-        """Return a workspace of `shape`, whose planes are those of so many windows of an image."""
+        """Return a workspace of `shape`. Its planes are those of `windows` windows of an image together."""
 
     def free_memory(self) -> int | None:
-        """Return the free bytes of a memory of its own, None if it computes in main memory."""
+        """Return the free bytes of the device's own memory; None if it computes in main memory."""
 
     def close(self) -> None:
-        """End threads, free device memory."""
+        """End the threads and free the device memory."""
 
 
 class CpuBackend:
@@ -120,7 +120,7 @@ class CpuBackend:
     device: str | None = None
 
     def __init__(self, threads: int | None, betas: tuple[float, float]) -> None:
-        """Start `threads` threads, None for one per core."""
+        """Start `threads` threads; None: one per core."""
         from mlsolve_kernels.threads import Team
 
         self._team = Team(threads)
@@ -130,7 +130,7 @@ class CpuBackend:
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
     ) -> Workspace:
-        """Return a workspace in main memory: one sweep over it where that takes the objective."""
+        """Return a workspace in main memory, with the fused sweep if that can run the objective."""
         from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
         from mlsolve_kernels.iteration.sweep import CpuWorkspace, can_run
 
@@ -153,18 +153,18 @@ class CudaBackend:
     loaders = 1
 
     def __init__(self, betas: tuple[float, float], device: Any = None, graphs: bool = False) -> None:
-        """Open the GPU, or take `device`, a mlsolve_kernels.cuda.device.Device, which tests bring.
+        """Open the GPU, or use `device`, a mlsolve_kernels.cuda.device.Device that a test supplies.
 
-        graphs: replay an iteration as a CUDA graph. Raises BackendError if there is no GPU that works.
+        graphs: replay each iteration as a CUDA graph. Raises BackendError if no GPU works.
         """
         self._device = open_device(graphs) if device is None else device
         self._betas = betas
         self.device: str | None = self._device.name
 
     def check_memory(self, shape: Shape, objective: Objective | None = None) -> None:
-        """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` takes.
+        """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` needs.
 
-        objective: None for one that the sweep takes.
+        objective: None: one that the fused sweep can run.
         """
         needed, free = device_need(shape, objective), self._device.free_memory()
         if needed > free:
@@ -173,7 +173,7 @@ class CudaBackend:
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
     ) -> Workspace:
-        """Return a workspace in the device's memory; raises DeviceMemoryError."""
+        """Return a workspace in device memory. Raises DeviceMemoryError if there is too little."""
         from mlsolve_kernels.cuda.device import OutOfDeviceMemory
         from mlsolve_kernels.iteration.cuda import CudaWorkspace
         from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
@@ -182,7 +182,7 @@ class CudaBackend:
         path = CudaWorkspace if can_run(objective) else ArrangedCudaWorkspace
         with suppress(OutOfDeviceMemory):
             return path.blank(shape, objective, bounds, self._betas, self._device, windows)
-        # Only here is what the attempt had taken free again: an exception holds it.
+        # The exception keeps the arrays of the failed attempt alive, so their memory is free only from here on.
         needed = device_need(shape, objective, windows)
         raise DeviceMemoryError(_too_little(self._device.name, shape, needed, self._device.free_memory()))
 
@@ -191,12 +191,12 @@ class CudaBackend:
         return int(self._device.free_memory())
 
     def close(self) -> None:
-        """Give the device's memory back."""
+        """Free the device memory."""
         self._device.close()
 
 
 def device_need(shape: Shape, objective: Objective | None = None, windows: int = 1) -> int:
-    """Return the memory of a GPU that a workspace takes; objective: None for one that the sweep takes."""
+    """Return the bytes of GPU memory that a workspace needs; objective: None: one that the fused sweep can run."""
     from mlsolve_kernels.iteration.cuda import device_bytes
     from mlsolve_kernels.iteration.cuda_arranged import arranged_device_bytes
     from mlsolve_kernels.iteration.sweep import can_run
@@ -215,7 +215,7 @@ def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
 
 
 def open_device(graphs: bool = False) -> Any:
-    """Return this machine's GPU; raises BackendError, saying what is missing and what to do."""
+    """Return this machine's GPU. Raises BackendError; its message says what is missing and what to do."""
     from mlsolve_kernels.cuda.device import NoDeviceError
     from mlsolve_kernels.iteration.cuda import open_gpu
 
@@ -228,7 +228,7 @@ def open_device(graphs: bool = False) -> Any:
 
 
 def may_use_gpu(name: str) -> bool:
-    """Tell, without asking the GPU, whether the backend `name` ("auto", "cpu" or "cuda") may turn out to be one."""
+    """Return whether the backend `name` ("auto", "cpu" or "cuda") may use a GPU; does not query the GPU."""
     from mlsolve_kernels.cuda.device import driver_is_here
 
     return name != "cpu" and driver_is_here()
@@ -237,10 +237,10 @@ def may_use_gpu(name: str) -> bool:
 def open_backend(
     options: Options, betas: tuple[float, float], shape: Shape, objective: Objective | None = None
 ) -> Backend:
-    """Return the backend that `options` ask for, ready to make workspaces up to `shape` for `objective`.
+    """Return the backend that `options` request, ready to make workspaces up to `shape` for `objective`.
 
-    auto: a GPU that works; without one the CPU, and with one too small the CPU with a warning.
-    Raises BackendError where the backend asked for cannot be had, DeviceMemoryError where it is too small.
+    "auto" takes a working GPU, otherwise the CPU. If the GPU has too little memory, it warns and takes the CPU.
+    Raises BackendError if a requested backend is not available, DeviceMemoryError if it has too little memory.
     """
     if options.backend != "cpu":
         try:
@@ -261,6 +261,6 @@ def open_backend(
 
 
 def warn_of_fallback(error: DeviceMemoryError) -> None:
-    """Say why a solve that might have run on the GPU runs on the CPU."""
+    """Warn that a solve runs on the CPU because the GPU has too little memory."""
     reason = str(error).split(": use")[0]
     warnings.warn(f"{reason}: computing on the CPU", stacklevel=4)

@@ -1,8 +1,8 @@
-"""Balanced exposures: what pictures ask of the layers they share, and what those can give (docs/maths.md §10).
+"""Balanced exposures: the exposures at which targets that share sheets need the same density (docs/maths.md §10).
 
-Turning, flipping or shifting a sheet moves its density about and neither adds nor removes any. So the mean density
-of a stack is the sum of its layers', plane by plane, however they lie; and two pictures that the same layers show
-must ask for the same, the brighter one by a lower exposure.
+Rotating, flipping or shifting a sheet moves its density but does not change the total. So the mean density of a
+stack is the sum of the mean densities of its layers, plane by plane, for every placement. Targets that share all
+their sheets therefore need the same mean density. A brighter target gets there by a lower exposure.
 """
 
 import math
@@ -18,44 +18,45 @@ from ..ranges import MIN_EXPOSURE, check_exposure
 Array = npt.NDArray[np.float64]
 
 FLOOR: Final = 0.03
-"""Encoded light below which a target's density is not counted: density 3.35, sRGB code 1.5 of 255. What is darker
-is black to the eye and need not be matched, and a single black pixel would ask for more density than there is."""
+"""Encoded light to which darker pixels of a target are raised: density 3.35, sRGB code 1.5 of 255. Anything darker
+looks black and need not be matched. Without a floor, a single black pixel would need more density than exists."""
 
 VISIBLE: Final = 0.02
-"""Difference in density that is worth a word: a twentieth of the light."""
+"""Difference in density that is worth reporting: a twentieth of the light."""
 
 _PLANES: Final = ("red", "green", "blue")
 
 _SECONDARY: Final = 1e-4
-"""Weight of a density beside an exponent of an exposure, where both could give way: 1 by 1e-8, its square."""
+"""Weight of a layer's density, against 1 for the exponent of an exposure, where either could change. It enters
+squared: 1e-8 against 1."""
 
 _ROUNDING: Final = 1e-7
-"""Densities no farther apart are the same."""
+"""Densities that differ by less than this are equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class Balance:
-    """Exposures at which M arrangements of N layers ask, as nearly as they can, for what layers can give."""
+    """Exposures at which the layers come closest to the densities that M arrangements of N layers need."""
 
     exposures: tuple[float, ...]
-    """Of the arrangements."""
+    """One for each arrangement, from 0.0001 to 1."""
     cast: Array
-    """(M, C), mean density of the stacks less what the targets ask for: no solver removes it."""
+    """(M, C), mean density of each stack minus that of its target. No solver can remove it."""
     densities: Array
-    """(N, C), the mean densities of the layers with which it is so."""
+    """(N, C), the mean densities of the layers that lead to this cast."""
     stacks: tuple[tuple[int, ...], ...]
-    """The layers of every arrangement, from 0."""
+    """The layers of every arrangement, counted from 0."""
     named: tuple[bool, ...]
-    """Whether the exposure was given."""
+    """Whether each exposure was given."""
     largest: float
-    """What the others may be at most."""
+    """Upper bound of the exposures that were not given."""
     limits: tuple[float, float]
-    """Least and greatest density of a sheet."""
+    """Lowest and highest density of a sheet."""
 
     def words(self, names: Sequence[str]) -> list[str]:
-        """Return lines that tell every picture's exposure, and why, and then what pictures will lack, and why.
+        """Return lines that report every exposure, then every cast, each with its reason.
 
-        names: what the M targets are called.
+        names: the names of the M targets.
         """
         lines = [f"{name}: exposure {self._exposure(a, names)}" for a, name in enumerate(names)]
         for a, name in enumerate(names):
@@ -72,7 +73,7 @@ class Balance:
         return f"{exposure:.3g} instead of {self.largest:.3g}{lowest}, for {self._others(a, names)}"
 
     def _reason(self, a: int, names: Sequence[str]) -> str:
-        """Return why arrangement `a` lacks what it lacks, and what would help."""
+        """Return the reason for the cast of arrangement `a`, and what would help."""
         reasons, cast, stack = [], self.cast[a], sorted(self.stacks[a])
         stuck: list[int] = []
         for sign, bound, words in (1, self.limits[0], "clearer"), (-1, self.limits[1], "darker"):
@@ -88,9 +89,9 @@ class Balance:
         return " and ".join(reasons) + (f"; exposure {right:.3g} would suit it" if fits else "")
 
     def _others(self, a: int, names: Sequence[str]) -> str:
-        """Return what other pictures hold the layers of arrangement `a`."""
-        own = {*self.stacks[a]}
-        others = [names[b] for b, stack in enumerate(self.stacks) if b != a and own & {*stack}]
+        """Return which other pictures use layers of arrangement `a`."""
+        layers = {*self.stacks[a]}
+        others = [names[b] for b, stack in enumerate(self.stacks) if b != a and layers & {*stack}]
         return f"its layers also show {_listed(others)}"
 
 
@@ -102,55 +103,55 @@ def balance_exposures(
     largest: float,
     limits: tuple[float, float],
 ) -> Balance:
-    """Return the exposures of M arrangements of N layers at which the squares of the cast have the least sum.
+    """Return the exposures of M arrangements of N layers that minimise the sum of squares of the cast.
 
-    stacks: the layers of every arrangement, from 0. wanted: (M, C), mean densities of the targets at exposure 1.
-    guides: (N, C), those of the guides. exposures: what is given; None: to be found, `largest` or less.
-    limits: least and greatest density of a sheet. Raises OptionError for an exposure out of range.
+    stacks: the layers of every arrangement, counted from 0. wanted: (M, C), mean densities of the targets at
+    exposure 1. guides: (N, C), mean densities of the guides. exposures: given exposures; None: to be found, at most
+    `largest`. limits: lowest and highest density of a sheet. Raises OptionError for an exposure out of range.
 
-    Of several solutions that with the exposures nearest to `largest` is taken, and of these that with the layers
-    nearest to the guides. Exposures are lowered to suit each other, never all at once: of arrangements that share
-    layers one stays at `largest`, unless one has its exposure given.
+    If there are several solutions, it takes the exposures nearest to `largest`, then the layers nearest to the
+    guides. Exposures are lowered only relative to each other: among arrangements that share layers, one stays at
+    `largest` unless an exposure is given.
     """
     given = [exposure for exposure in exposures if exposure is not None]
     for exposure in (largest, *given):
         check_exposure(exposure)
-    lies = np.zeros((len(stacks), len(guides)))
+    members = np.zeros((len(stacks), len(guides)))
     for a, stack in enumerate(stacks):
-        lies[a, list(stack)] = 1
+        members[a, list(stack)] = 1
     named = np.array([exposure is not None for exposure in exposures])
     low = -np.log10([largest if one is None else one for one in exposures])
     high = -np.log10([MIN_EXPOSURE if one is None else one for one in exposures])
     densities, exponents = np.clip(guides, *limits), low.copy()
-    for group in _groups(lies):
-        layers = np.flatnonzero(lies[group].any(axis=0))
-        asked = lies[np.ix_(group, layers)], wanted[group], densities[layers]
+    for group in _groups(members):
+        layers = np.flatnonzero(members[group].any(axis=0))
+        asked = members[np.ix_(group, layers)], wanted[group], densities[layers]
         densities[layers], exponents[group] = _solve(*asked, limits, low[group], high[group])
     found = np.where(exponents - low < _ROUNDING, largest, 10**-exponents)
     found[high - exponents < _ROUNDING] = MIN_EXPOSURE
     found[named] = given
-    cast = lies @ densities - exponents[:, np.newaxis] - wanted
-    lain = tuple(tuple(stack) for stack in stacks)
-    return Balance(tuple(found.tolist()), cast, densities, lain, tuple(named.tolist()), largest, limits)
+    cast = members @ densities - exponents[:, np.newaxis] - wanted
+    layers_of = tuple(tuple(stack) for stack in stacks)
+    return Balance(tuple(found.tolist()), cast, densities, layers_of, tuple(named.tolist()), largest, limits)
 
 
-def _groups(lies: Array) -> list[npt.NDArray[np.intp]]:
-    """Return the arrangements in groups that have no layer in common. lies: (M, N), 1 where a layer lies."""
-    joined = lies @ lies.T > 0
-    for _ in range(len(lies).bit_length()):
-        joined = joined @ joined  # of truth values: whether there is a way
+def _groups(members: Array) -> list[npt.NDArray[np.intp]]:
+    """Return the arrangements in groups that share no layer. members: (M, N), 1 where a stack holds a layer."""
+    joined = members @ members.T > 0
+    for _ in range(len(members).bit_length()):
+        joined = joined @ joined  # Boolean product: whether a path connects two arrangements
     return [np.flatnonzero(row) for row in np.unique(joined, axis=0)]
 
 
 def _solve(
-    lies: Array, wanted: Array, guides: Array, limits: tuple[float, float], least: Array, most: Array
+    members: Array, wanted: Array, guides: Array, limits: tuple[float, float], least: Array, most: Array
 ) -> tuple[Array, Array]:
     """Return the densities (N, C) of the layers and the exponents E (M,) of the exposures 10^-E of one group.
 
-    least, most: bounds of E, (M,). One E stays at its least, as one that is given does in any case.
+    least, most: bounds of E, (M,); they are equal for a given exposure. At least one E stays at its lower bound.
     """
-    (stacks, _), planes, unknown = lies.shape, wanted.shape[1], guides.size
-    matrix = np.hstack([np.kron(lies, np.eye(planes)), -np.kron(np.eye(stacks), np.ones((planes, 1)))])
+    (stacks, _), planes, unknown = members.shape, wanted.shape[1], guides.size
+    matrix = np.hstack([np.kron(members, np.eye(planes)), -np.kron(np.eye(stacks), np.ones((planes, 1)))])
     point = np.concatenate([guides.ravel(), least])
     weights = np.where(np.arange(point.size) < unknown, _SECONDARY, 1.0)
     low = np.concatenate([np.full(unknown, limits[0]), least])
@@ -164,18 +165,19 @@ def _solve(
 
     _, found = best(most)
     if np.all(found[unknown:] - least > _ROUNDING):
-        # That one stays is no convex condition: each is tried. Equal sums must not be told apart by their rounding.
+        # That one E stays at its bound is not a convex condition, so each is tried. Rounding the sums keeps equal
+        # ones equal.
         tried = [best(np.where(np.arange(stacks) == a, least, most)) for a in range(stacks)]
         _, found = min(tried, key=lambda one: round(one[0], 9))
     return found[:unknown].reshape(guides.shape), found[unknown:]
 
 
 def _bounded(matrix: Array, values: Array, low: Array, high: Array, start: Array) -> Array:
-    """Return an x, low ≤ x ≤ high, with the least |matrix·x - values|. start: where to begin, within the bounds.
+    """Return an x, low ≤ x ≤ high, that minimises |matrix·x - values|. start: initial x, within the bounds.
 
-    An active set as in BVLS (Stark & Parker 1995), after NNLS (Lawson & Hanson 1974, ch. 23.3). The matrix may have
-    any rank: of the best steps the shortest is taken, and along it what was just set free leaves its bound. So the
-    sum of squares falls, and no set comes twice.
+    An active-set method as in BVLS (Stark & Parker 1995), after NNLS (Lawson & Hanson 1974, ch. 23.3). The matrix
+    may have any rank: among the best steps it takes the shortest, along which a variable that was just freed leaves
+    its bound. So the sum of squares falls, and no active set repeats.
     """
     x, cost = start.copy(), math.inf
     free = (low < x) & (x < high)
@@ -195,7 +197,7 @@ def _bounded(matrix: Array, values: Array, low: Array, high: Array, start: Array
             x = np.where(stopped, bound, x + reach * step)
             free &= ~stopped
         rest = values - matrix @ x
-        if rest @ rest >= cost:  # nothing is left but rounding
+        if rest @ rest >= cost:  # only rounding errors are left
             return before
         cost = float(rest @ rest)
         pull = matrix.T @ rest
@@ -206,10 +208,10 @@ def _bounded(matrix: Array, values: Array, low: Array, high: Array, start: Array
 
 
 def _nearest(point: Array, weights: Array, matrix: Array, values: Array, low: Array, high: Array) -> Array:
-    """Return the x, low ≤ x ≤ high and matrix·x = values, with the least |weights·(x - point)|; there must be one.
+    """Return the x that minimises |weights·(x - point)| with low ≤ x ≤ high and matrix·x = values; one must exist.
 
-    Least distance programming (Lawson & Hanson 1974, ch. 23.4): what is left over in the dual, again a bounded
-    problem, points there. The multipliers of equations may have either sign.
+    Least distance programming (Lawson & Hanson 1974, ch. 23.4): the residual of the dual, again a bounded problem,
+    points to it. The multipliers of the equations may have either sign.
     """
     sides = np.vstack([matrix, np.eye(point.size), -np.eye(point.size)]) / weights
     dual = np.vstack([sides.T, np.concatenate([values - matrix @ point, low - point, point - high])])
@@ -218,12 +220,12 @@ def _nearest(point: Array, weights: Array, matrix: Array, values: Array, low: Ar
     multipliers = _bounded(dual, aim, least, np.full(least.shape, math.inf), np.zeros(least.shape))
     rest = aim - dual @ multipliers
     nearest = np.clip(point - rest[:-1] / (rest[-1] * weights), low, high)
-    return _bounded(matrix, values, low, high, nearest)  # what rounding has cost
+    return _bounded(matrix, values, low, high, nearest)  # corrects rounding errors
 
 
 def _lack(cast: Array) -> str:
-    """Return what a viewer sees of `cast`, (C,), nothing if that is too little: "0.06 too dark in red"."""
-    if np.ptp(cast) <= VISIBLE:  # a cast of grey is none
+    """Return `cast` (C,) in words, such as "0.06 too dark in red"; an empty text if it is not visible."""
+    if np.ptp(cast) <= VISIBLE:  # the same in all planes: a difference in brightness, not in colour
         return _strength(float(cast.mean()))
     parts = zip(map(_strength, cast.tolist()), _PLANES, strict=True)
     return _listed([f"{strength} in {plane}" for strength, plane in parts if strength])

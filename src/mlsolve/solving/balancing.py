@@ -1,4 +1,4 @@
-"""What the pictures themselves decide before a solve: balanced exposures, and how much of a target counts."""
+"""Settings that the pictures decide before a solve: balanced exposures, and the share of a target that counts."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,20 +22,20 @@ from .trial import Trial, level_tried
 Array = npt.NDArray[np.float64]
 
 _STEPS: Final = (2**0.5, 2**0.25)
-"""Factors by which exposures are changed to see whether that is better."""
+"""Factors by which exposures are varied in search of a lower loss."""
 
 _ROWS: Final = 64
-"""Rows that are looked at together."""
+"""Rows that are read at a time."""
 
 _LOOKED_AT: Final = 1 << 20
-"""Pixels of the largest level that is looked at: means change little from there on."""
+"""Most pixels of the level that is measured. Means change little at larger levels."""
 
 
 def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance]:
-    """Return `spec` with every exposure and share named, and how they came about; its pictures are in `store`.
+    """Return `spec` with every exposure and share set, and the balance they come from; `store` holds the pictures.
 
-    tune: whether exposures that mean densities suggest are tried, and others beside them, if there is a level small
-    enough.
+    tune: whether to try the exposures that the mean densities suggest, and others near them, by solving a small
+    level; this needs a level small enough. Raises InputError if a mask is black everywhere.
     """
     level = max(
         (number for number, (height, width) in enumerate(spec.shapes, start=1) if height * width <= _LOOKED_AT),
@@ -46,7 +46,7 @@ def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance
     pictures, pixels = LevelPictures(store, spec, level), shape[0] * shape[1]
 
     def mean(picture: int, plane: int, value: Callable[[Array], Array]) -> float:
-        """Return the sum of `value` of a plane, of round sheets of what lies in the circle, over all pixels."""
+        """Return the sum of `value` over a plane, for round sheets inside the circle, divided by all its pixels."""
         total = 0.0
         for band in bands:
             found = np.empty((band.height, band.width), dtype=np.float32)
@@ -92,24 +92,24 @@ def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance
     if tune and free and level_tried(spec) is not None:
         exposures = _tuned(Trial(store, spec), spec.stacks, list(found.exposures), free, found.largest)
         again = balance_exposures(found.stacks, wanted, guides, exposures, options.exposure, found.limits)
-        # Of the cast the grey part is what was tried out.
+        # The trials chose the exposures, so the mean of the cast over the planes is intended; only colour is left.
         cast = again.cast - again.cast.mean(axis=1, keepdims=True)
         found = dataclasses.replace(found, exposures=tuple(exposures), cast=cast, densities=again.densities)
     return dataclasses.replace(spec, stacks=_exposed(spec.stacks, found.exposures)), found
 
 
 def _exposed(stacks: Sequence[StackSpec], exposures: Sequence[float]) -> tuple[StackSpec, ...]:
-    both = zip(stacks, exposures, strict=True)
-    return tuple(dataclasses.replace(stack, exposure=exposure) for stack, exposure in both)
+    pairs = zip(stacks, exposures, strict=True)
+    return tuple(dataclasses.replace(stack, exposure=exposure) for stack, exposure in pairs)
 
 
 def _tuned(
     trial: Trial, stacks: Sequence[StackSpec], exposures: list[float], free: list[int], largest: float
 ) -> list[float]:
-    """Return exposures whose loss is lower where the problem is solved small; those of the stacks `free` change.
+    """Return exposures with a lower loss in a small solve; only those of the stacks `free` change.
 
-    Mean densities do not tell all. A picture's black takes more density than it asks for, and nobody sees it; and
-    what turns carry onto each other must agree by itself, not only in the mean.
+    Mean densities are not the whole story. Black areas can take more density than they need without a visible
+    difference. And regions that a rotation swaps need similar brightness, not only the same mean.
     """
 
     def loss(tried: list[float]) -> float:
@@ -134,7 +134,7 @@ def _density(values: Array) -> Array:
 
 
 def _counted(spec: Spec, shape: tuple[int, int], band: Region) -> Array:
-    """Return 1 where pixels of a band count, 0 outside the circle of round sheets."""
+    """Return which pixels of a band count, (h, W): 1, or 0 outside the circle of round sheets."""
     if not spec.disc:
         return np.ones((band.height, band.width))
     return disc(shape, Frame(band.top, band.left), (band.height, band.width)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Listeners: what hears of a solve while it goes on."""
+"""Listeners: objects that are notified while a solve runs."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ Callback = Callable[[Step], bool | None]
 
 
 class Listener:
-    """Hears of a solve and does nothing; subclasses do. Any method may raise to end the solve at once."""
+    """Receives the events of a solve and ignores them. Any method of a subclass may raise to end the solve."""
 
     def begin_round(self, plan: Round, tiles: int) -> None:
-        """A round of so many tiles begins."""
+        """A round of `tiles` tiles begins."""
 
     def iteration(self, plan: Round, tile: Tile, at: int) -> None:
-        """Iteration `at` of the round, from 0, is done on a tile; heard only where tasks run in this process."""
+        """Iteration `at` of the round, from 0, is done on a tile. Only called if tasks run in this process."""
 
     def tile(self, plan: Round, tile: Tile) -> None:
         """A tile is done."""
 
     def step(self, step: Step) -> bool:
-        """An iteration is done on the whole image; return True to stop there."""
+        """An iteration is done on the whole image; return True to stop after it."""
         return False
 
     def end_level(self, store: Store, spec: Spec, level: int, layers: str) -> None:
@@ -32,12 +32,12 @@ class Listener:
 
 
 class Callbacks(Listener):
-    """Tells a callback of every step, if there is one."""
+    """Calls a callback, if there is one, with every step."""
 
     def __init__(self, callback: Callback | None = None) -> None:
         """callback: as for `mlsolve.solve`."""
         self._callback = callback
 
     def step(self, step: Step) -> bool:
-        """Tell the callback."""
+        """Call the callback."""
         return self._callback is not None and bool(self._callback(step))

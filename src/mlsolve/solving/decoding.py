@@ -1,4 +1,4 @@
-"""Picture files in a store, where any region of them can be had."""
+"""Decode picture files to the store, from which any region can be read."""
 
 import numpy as np
 
@@ -10,9 +10,9 @@ from .store.zarr import CHUNK
 
 
 def decode_into(store: Store, name: str, picture: Picture) -> Array:
-    """Put `picture`, as it is stored in its file, into array `name` of `store`, (C, H, W) uint16; return the array.
+    """Decode `picture`, in the orientation of its file, to array `name` of `store`, (C, H, W) uint16; return it.
 
-    A band of rows at a time, so that no picture is in memory at once.
+    It decodes one band of rows at a time, so that memory never holds a whole picture.
     """
     width, height = picture.stored_size
     array = store.create(name, (picture.planes, height, width), np.uint16, (min(CHUNK, height), width))

@@ -1,4 +1,4 @@
-"""What was measured at every iteration."""
+"""The measurements of every iteration."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -11,7 +11,7 @@ from mlsolve_kernels.terms import BY_NAME, TERMS
 
 
 class Step(NamedTuple):
-    """One iteration: where it stood before its step. A callback receives it."""
+    """One iteration, measured before its step. A callback receives it."""
 
     level: int
     """Number of the level, from 1, the coarsest."""
@@ -20,13 +20,13 @@ class Step(NamedTuple):
     iteration: int
     """Number of the iteration within the level, from 1."""
     iterations: int
-    """Iterations a level has at most."""
+    """Most iterations of a level."""
     shape: tuple[int, int]
     """Height and width of the level in pixels."""
     loss: float
     """The weighted sum of the terms below."""
     terms: Mapping[str, tuple[float, ...]]
-    """What the terms measured, by their names: of each stack, sheet or layer its mean (mlsolve_kernels.terms)."""
+    """The values of the terms by name: a mean for each stack, sheet or layer (mlsolve_kernels.terms)."""
 
     @property
     def stack_ssim(self) -> tuple[float, ...]:
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
     @property
     def stack_mse(self) -> tuple[float, ...]:
-        """Mean squared error of the same."""
+        """Mean squared error of every composed stack against its target, in encoded transmittance."""
         return self.terms["stack_mse"]
 
     @property
@@ -45,7 +45,7 @@ class Step(NamedTuple):
 
     @property
     def leak(self) -> tuple[float, ...]:
-        """The leak of every sheet, the mean of max(0, SSIM)² to its stack's target; () where it has no weight."""
+        """The leak of every sheet: the mean of max(0, SSIM)² to its stack's target; () without that term."""
         return self.terms.get("leak", ())
 
     @property
@@ -66,7 +66,7 @@ class Step(NamedTuple):
 
 
 class History(tuple[Step, ...]):
-    """Every `Step` of a solve, in order; the terms can also be had as arrays."""
+    """Every `Step` of a solve, in order. Its properties return the terms as arrays."""
 
     __slots__ = ()
 
@@ -77,12 +77,12 @@ class History(tuple[Step, ...]):
 
     @property
     def target_ssim(self) -> npt.NDArray[np.float64]:
-        """SSIM to the target, of several the lowest, (steps,)."""
+        """SSIM to the target, the lowest if there are several, (steps,)."""
         return np.array([step.target_ssim for step in self])
 
     @property
     def target_mse(self) -> npt.NDArray[np.float64]:
-        """Squared error against the target, of several the highest, (steps,)."""
+        """Mean squared error against the target, the highest if there are several, (steps,)."""
         return np.array([step.target_mse for step in self])
 
     @property
@@ -96,7 +96,7 @@ class History(tuple[Step, ...]):
         return np.array([step.level for step in self], dtype=np.int64)
 
     def csv(self) -> str:
-        """Return the history as comma-separated text with a heading, one line a step."""
+        """Return the history as comma-separated text: a heading, then one line per step."""
         if not self:
             columns = [term.label for term in TERMS if term.always and term.acts_on == "stack"]
         else:
@@ -109,7 +109,7 @@ class History(tuple[Step, ...]):
 
 
 def _columns(name: str, count: int) -> list[str]:
-    """Return the names of the columns of a term that has so many values; that of a lone stack has no number."""
+    """Return the column names of a term with `count` values. The column of a single stack has no number."""
     term = BY_NAME[name]
     if term.acts_on == "stack" and count == 1:
         return [term.label]

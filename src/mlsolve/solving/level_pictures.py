@@ -1,8 +1,8 @@
-"""Target and guides as tasks read them: by level, plane and region, from sixteen-bit codes in the store.
+"""Targets and guides as tasks read them: by level, plane and region, from 16-bit codes in the store.
 
-Pictures are counted: targets, guides, weights of targets' pixels (problem.py). At full size the codes are sRGB code
-values, exactly what files of 8 or 16 bits hold; at the coarser levels they are encoded transmittance. Either way a
-code is looked up in a table, so that a pixel's value depends on nothing but its code.
+Pictures are numbered: targets, then guides, then masks (spec.py). At full size the codes are sRGB code values,
+exactly as in files of 8 or 16 bits. At coarser levels they are encoded transmittance. In both cases a table maps
+codes to values, so that the value of a pixel depends on its code alone.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ def name_of(level: int, picture: int) -> str:
 def code_table(full_size: bool) -> FloatArray:
     """Return the encoded transmittance of every code, (65536,) float32."""
     values = np.arange(CODES) / float(HIGHEST)
-    # In float64, for what powers of float32 are in their last place depends on the processor.
+    # In float64, because the last bit of a float32 power depends on the processor.
     return (light_from_srgb(values) ** (1 / GAMMA) if full_size else values).astype(np.float32)
 
 
 def table_of(spec: Spec, level: int, picture: int = 0) -> FloatArray:
-    """Return what every code of a picture means at `level`: encoded transmittance, or a weight in [0, 1]."""
+    """Return the code table of a picture at `level`, (65536,): encoded transmittances, or weights in [0, 1]."""
     weights = picture >= len(spec.stacks) + spec.layers
     return code_table(level == spec.levels and not weights)
 
@@ -58,17 +58,17 @@ class LevelPictures:
         self._tables = [table_of(spec, level, k) for k in range(len(self._planes))]
 
     def read(self, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put the encoded transmittance of a region, or the weights there, into `out` (h, w) and return it."""
+        """Read the encoded transmittance of a region, or its weights, into `out` (h, w) and return it."""
         return self.read_by(self._tables[picture], picture, plane, region, out)
 
     def read_by(self, table: FloatArray, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put what `table` says of the codes of a region into `out` (h, w) and return it."""
+        """Read a region into `out` (h, w), its codes replaced by their values in `table`; return it."""
         at = min(plane, self._planes[picture] - 1)
         return self._arrays[picture].read((at,), region, out, table)  # type: ignore[no-any-return, unused-ignore]
 
 
 def store_pictures(store: MemoryStore, spec: Spec, images: Sequence[FloatArray]) -> None:
-    """Put `images` (H, W, C), sRGB or weights in [0, 1], into `store` as the problem's pictures at full size."""
+    """Store `images` (H, W, C), sRGB or weights in [0, 1], as the pictures of the problem at full size."""
     shape = spec.shapes[-1]
     for number, image in enumerate(images):
         array = store.create(name_of(spec.levels, number), (image.shape[2], *shape), np.uint16, shape)
@@ -77,7 +77,7 @@ def store_pictures(store: MemoryStore, spec: Spec, images: Sequence[FloatArray])
 
 
 def halve_tile(store: Store, level: int, picture: int, region: Region) -> None:
-    """Task: make `region` of a picture at `level` from the level above, each pixel the mean of four."""
+    """Task: compute `region` of a picture at `level` from the next finer level; each pixel is the mean of four."""
     spec = Spec.load(store)
     (height, width), (fine_height, fine_width) = spec.shapes[level - 1 : level + 1]
     rows = area_taps(fine_height, height, region.top, region.bottom, factor=2.0)
@@ -98,7 +98,7 @@ def as_codes(values: npt.NDArray[np.floating[Any]]) -> CodeArray:
 
 
 def histogram(store: Store, spec: Spec, level: int, picture: int) -> npt.NDArray[np.int64]:
-    """Return how often every code occurs in a picture at `level`, (65536,), its planes together."""
+    """Return how often every code occurs in all planes of a picture at `level`, (65536,)."""
     array, side = store.open(name_of(level, picture)), 512
     counts = np.zeros(CODES, dtype=np.int64)
     for region in tiles_of(spec.shapes[level - 1], (side, side)):

@@ -1,7 +1,7 @@
-"""From coarse to fine, round by round: what is left of a solve is done, wherever it stands.
+"""Solve the levels from coarse to fine, round by round, starting or resuming wherever the store says.
 
-After every round the store holds a finished generation and a record that names it, switched in one step; a solve
-that is killed goes on from there, and from the tiles that the round under way had finished.
+After every round the store holds the finished state and a record that names it, replaced in one atomic step. A
+solve that is killed resumes from there, and keeps the tiles that the unfinished round had completed.
 """
 
 import contextlib
@@ -32,15 +32,15 @@ from .tiles import Tile, groups_of, tiles_of
 _RECORD: Final = "progress"
 
 _LEAST_GAIN: Final = 1e-4
-"""By how much of itself the loss must fall to count as falling, for `patience`."""
+"""Share of itself by which the loss must fall to count as an improvement, for `patience`."""
 
 PICTURE_SIDE: Final = 1024
-"""Side of the tiles in which pictures are stored."""
+"""Side of the tiles in which pictures are stored, in pixels."""
 
 
 @dataclass
 class Record:
-    """How far a solve has come; a document of the store."""
+    """The progress of a solve, the checkpoint that the store holds as a document."""
 
     level: int = 1
     """The level that is being solved."""
@@ -49,28 +49,28 @@ class Record:
     iteration: int = 0
     """Iterations done at this level."""
     state: str = ""
-    """The round that holds the present generation, "" before the first."""
+    """The round that left the present state; "" before the first."""
     state_level: int = 0
-    """The level of that generation."""
+    """The level of that state."""
     stop: Stop | None = None
-    """Why the whole of it ended; None: it has not."""
+    """Why the solve ended; None: it has not."""
     seconds: float = 0.0
-    """What it took until now."""
+    """Time spent so far."""
     sums: list[list[Any]] = field(default_factory=list)
     """For every iteration: its level and its sums."""
 
     def save(self, store: Store) -> None:
-        """Put it into `store`."""
+        """Write it to `store`."""
         store.save(_RECORD, asdict(self))
 
     @classmethod
     def load(cls, store: Store) -> "Record":
-        """Return what `store` holds, or a new one."""
+        """Return the record in `store`, or a new one if there is none."""
         return cls(**store.load(_RECORD)) if store.has(_RECORD) else cls()
 
 
 def halve_pictures(store: Store, spec: Spec, executor: Executor, side: int = PICTURE_SIDE) -> None:
-    """Make the pictures of every level but the finest from those above; side: of a tile."""
+    """Compute the pictures of every level but the finest from the next finer level; side: of a tile, in pixels."""
     for level in range(spec.levels - 1, 0, -1):
         shape = spec.shapes[level - 1]
         calls = []
@@ -84,10 +84,10 @@ def halve_pictures(store: Store, spec: Spec, executor: Executor, side: int = PIC
 
 
 def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Record]:
-    """Do what is left of the solve in `store`, whose pictures are there; return its history, and where it ended.
+    """Finish the solve in `store`, which holds its pictures; return its history and its last record.
 
-    Where the listener stopped it the store's own record stays as it was before the last round, and descending
-    again goes on from there.
+    If the listener stops it, the record in the store stays as it was before the last round, and the next call
+    resumes from there.
     """
     spec, record = Spec.load(store), Record.load(store)
     began = time.perf_counter() - record.seconds
@@ -97,11 +97,11 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
     while record.stop is None:
         shape = spec.shapes[record.level - 1]
         stack, total = (spec.layers, spec.planes), spec.options.iterations
-        plan = _plan_left(store, spec, record, limits)
+        plan = _unfinished_round(store, spec, record, limits)
         if plan is None:
             chosen = plan_level(shape, stack, total, limits, coupling_at(spec, record.level))
             plan = _begin_round(store, spec, record, chosen)
-        sums, stop = _carry_out(store, spec, plan, executor, history, listener)
+        sums, stop = _run_round(store, spec, plan, executor, history, listener)
         steps = _steps(spec, plan, sums)
         history += steps
         record.seconds = time.perf_counter() - began
@@ -112,7 +112,7 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
 
 
 def to_full_size(store: Store, executor: Executor, record: Record) -> str:
-    """Bring the layers to full size if the solve ended at a coarser level; return the array that holds them."""
+    """Upsample the layers to full size if the solve ended at a coarser level; return the name of their array."""
     spec = Spec.load(store)
     name = _origin(record)
     for level in range(record.state_level + 1, spec.levels + 1):
@@ -128,7 +128,7 @@ def to_full_size(store: Store, executor: Executor, record: Record) -> str:
 
 
 def upsample_tile(store: Store, level: int, origin: str, name: str, region: Region) -> None:
-    """Task: bring `region` of the layers at the level below to `level`."""
+    """Task: upsample `region` of `level` from the layers at the next coarser level."""
     spec = Spec.load(store)
     low, high = (np.float32(bound) for bound in spec.bounds)
     source, image = (
@@ -142,17 +142,17 @@ def upsample_tile(store: Store, level: int, origin: str, name: str, region: Regi
 
 
 def tiles_of_round(spec: Spec, plan: Round) -> list[Tile]:
-    """Return the tiles of a round, in the order in which they are carried out."""
+    """Return the tiles of a round, in the order in which they are solved."""
     shape = spec.shapes[plan.level - 1]
     planes = [(0, spec.planes)] if plan.together else [(plane, plane + 1) for plane in range(spec.planes)]
     if plan.together and plan.sides == shape:
         return [Tile(0, spec.planes, (region,)) for region in tiles_of(shape, plan.sides)]
     facings = coupling_at(spec, plan.level).facings
-    return [Tile(*both, group) for both in planes for group in groups_of(shape, plan.sides, facings)]
+    return [Tile(first, last, group) for first, last in planes for group in groups_of(shape, plan.sides, facings)]
 
 
 def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
-    """Task: advance a tile and leave a document of its sums, which are returned, unless that was done before."""
+    """Task: advance a tile, save its sums and return them. A tile that is already finished is not repeated."""
     name = f"level-{level}/round-{number}/tile-{tile.first}-{tile.region.top}-{tile.region.left}"
     plan = Round.load(store, level, number)
     if store.has(name):
@@ -168,8 +168,8 @@ def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch |
     return sums
 
 
-def _plan_left(store: Store, spec: Spec, record: Record, limits: Limits) -> Round | None:
-    """Return the plan of a round that was begun and suits our limits, None if there is none."""
+def _unfinished_round(store: Store, spec: Spec, record: Record, limits: Limits) -> Round | None:
+    """Return the plan of a round that was begun and fits `limits`; None if there is none."""
     name = f"level-{record.level}/round-{record.number + 1}"
     if not store.has(f"{name}/plan"):
         return None
@@ -177,7 +177,7 @@ def _plan_left(store: Store, spec: Spec, record: Record, limits: Limits) -> Roun
         plan = Round.load(store, record.level, record.number + 1)
         planes = spec.planes if plan.together else 1
         store.open(f"{name}/state")
-        # With other limits than before the generation it was to start from may have another name.
+        # If the limits have changed since, the state that it was to start from may have another name.
         same = plan.first == record.iteration and plan.origin == _origin(record)
         coupling = coupling_at(spec, plan.level)
         whole = plan.sides == spec.shapes[plan.level - 1]
@@ -187,7 +187,7 @@ def _plan_left(store: Store, spec: Spec, record: Record, limits: Limits) -> Roun
 
 
 def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) -> Round:
-    """Plan the next round, make room for what it leaves, and return it."""
+    """Plan the next round, create the array of its result, and return the plan."""
     left = spec.options.iterations - record.iteration
     iterations = min(chosen.iterations, left)
     last = iterations == left
@@ -207,23 +207,23 @@ def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) ->
         chosen.together,
     )
     store.remove(plan.name)
-    _make_room(store, spec, plan)
+    _create_state(store, spec, plan)
     plan.save(store)
     return plan
 
 
 def _origin(record: Record) -> str:
-    """Return the array that the next round starts from, "" for the guides."""
+    """Return the array that the next round starts from; "" for the guides."""
     return f"{record.state}/state" if record.state else ""
 
 
-def _make_room(store: Store, spec: Spec, plan: Round) -> None:
-    """Create the array that a round leaves."""
+def _create_state(store: Store, spec: Spec, plan: Round) -> None:
+    """Create the array of a round's result, (C, 1 or 3, N, H, W) float32."""
     shape = spec.planes, 3 if plan.moments else 1, spec.layers, *spec.shapes[plan.level - 1]
     store.create(f"{plan.name}/state", shape, np.float32, plan.sides, 0 if plan.together else 1)
 
 
-def _carry_out(
+def _run_round(
     store: Store,
     spec: Spec,
     plan: Round,
@@ -231,16 +231,16 @@ def _carry_out(
     history: Sequence[Step],
     listener: Listener,
 ) -> tuple[list[Sums], Stop | None]:
-    """Carry a round out; return the sums of its iterations, and why to stop after the last of them, if so.
+    """Run a round; return the sums of its iterations, and the reason to stop after the last one, if any.
 
-    Where a setting ends it in the middle, the round is carried out again as far as that.
+    If a setting ends a round of several tiles early, the round is run again with fewer iterations.
     """
     tiles = tiles_of_round(spec, plan)
     before = [step for step in history if step.level == plan.level]
     reasons: list[Stop | None] = []
 
     def judge(sums: Sums) -> Stop | None:
-        """Tell of one more iteration of the whole image; return why to stop."""
+        """Report one more iteration of the whole image; return the reason to stop, if any."""
         step = _step(spec, plan, plan.first + len(reasons), sums)
         before.append(step)
         reason = reason_to_stop(spec, before)
@@ -258,27 +258,27 @@ def _carry_out(
         listener.tile(plan, tiles[0])
         return found, next((reason for reason in reasons if reason is not None), None)
 
-    sums = _all_tiles(store, plan, tiles, executor, listener)
+    sums = _run_tiles(store, plan, tiles, executor, listener)
     for number, one in enumerate(sums, start=1):
         stop = judge(one)
         if stop is not None and number < len(sums):
             shorter = Round(**{**asdict(plan), "iterations": number, "moments": False})
             store.remove(plan.name)
-            _make_room(store, spec, shorter)
+            _create_state(store, spec, shorter)
             shorter.save(store)
-            return _all_tiles(store, shorter, tiles, executor, listener), stop
+            return _run_tiles(store, shorter, tiles, executor, listener), stop
         if stop is not None:
             return sums, stop
     return sums, None
 
 
-def _all_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener) -> list[Sums]:
-    """Carry out every tile of a round; return the sums over all of them."""
+def _run_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener) -> list[Sums]:
+    """Advance every tile of a round; return the sums over all of them."""
     listener.begin_round(plan, len(tiles))
     calls: list[tuple[Any, ...]] = []
     for tile in tiles:
         call = (store, plan.level, plan.number, tile)
-        calls.append((*call, _hearing(plan, tile, listener)) if executor.workers == 1 else call)
+        calls.append((*call, _reporter(plan, tile, listener)) if executor.workers == 1 else call)
     totals: list[Sums] = []
     for number, sums in executor.map(solve_tile, calls):
         totals = [a.plus(b) for a, b in zip(totals, sums, strict=True)] if totals else sums
@@ -286,12 +286,12 @@ def _all_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor,
     return totals
 
 
-def _hearing(plan: Round, tile: Tile, listener: Listener) -> Callable[[int, Sums], None]:
+def _reporter(plan: Round, tile: Tile, listener: Listener) -> Callable[[int, Sums], None]:
     return lambda at, _: listener.iteration(plan, tile, at)
 
 
 def _commit(store: Store, spec: Spec, record: Record, plan: Round, sums: list[Sums], stop: Stop | None) -> None:
-    """Make the round the present generation, in one step; what it was made from is no longer needed."""
+    """Make the result of the round the present state, in one atomic step, and remove the state before it."""
     store.flush()
     old = record.state
     record.state, record.state_level = plan.name, plan.level
@@ -310,7 +310,7 @@ def _commit(store: Store, spec: Spec, record: Record, plan: Round, sums: list[Su
 
 
 def _history(spec: Spec, record: Record) -> list[Step]:
-    """Return the steps that a record tells of."""
+    """Return the steps that a record holds."""
     counts = dict.fromkeys(range(1, spec.levels + 1), 0)
     steps = []
     for level, sums in record.sums:
@@ -335,12 +335,12 @@ def _step_of(spec: Spec, level: int, before: int, sums: Sums) -> Step:
 
 
 def sums_of(document: Mapping[str, Sequence[Any]]) -> Sums:
-    """Return the sums that a document holds, by the names of terms."""
+    """Return the sums in a document, by the names of the terms."""
     return Sums((name, tuple(values)) for name, values in document.items())
 
 
 def reason_to_stop(spec: Spec, steps: Sequence[Step]) -> Stop | None:
-    """Return why a level should end after `steps`, all of it until now, None to go on."""
+    """Return why a level should end after `steps`, all its steps so far; None to continue."""
     options, last = spec.options, steps[-1]
     at_full_size = last.level == last.levels
     if at_full_size and options.target_ssim is not None and last.target_ssim >= options.target_ssim:
@@ -351,7 +351,7 @@ def reason_to_stop(spec: Spec, steps: Sequence[Step]) -> Stop | None:
 
 
 def _without_gain(steps: Sequence[Step]) -> int:
-    """Return how many steps ago the loss last fell to speak of."""
+    """Return how many steps ago the loss last improved by more than _LEAST_GAIN of itself."""
     best, best_iteration = math.inf, 0
     for step in steps:
         if step.loss < best * (1 - _LEAST_GAIN):

@@ -1,8 +1,8 @@
-"""How a level is cut into tiles, and how many iterations a round has: the cheapest that memory and disk allow.
+"""The size of tiles and the length of rounds of a level: the cheapest plan that memory and disk allow.
 
-A tile whose round has K iterations carries a halo of K times what an iteration reaches. Long rounds compute much of
-that twice, short ones read and write the state often. Costs are counted in iterations of one value (a pixel of a
-plane of a layer).
+In a round of K iterations a tile needs a halo of K times the reach of one iteration. Long rounds compute much of
+the halo twice; short rounds read and write the state often. The unit of cost is one iteration of one value (a pixel
+of one plane of one layer).
 """
 
 import math
@@ -22,17 +22,17 @@ from .tile_coupling import TileCoupling
 from .tiles import overhang
 
 LOAD: Final = 3.0
-"""What it costs to read a value of a tile with its halo, pictures included, and to find the statistics."""
+"""Cost of reading one value of a tile and its halo, pictures included, and of computing the statistics."""
 SAVE: Final = 1.5
-"""What it costs to write a value."""
+"""Cost of writing one value."""
 MOMENTS: Final = 4.0
-"""What it costs besides to read and write its moments."""
+"""Additional cost of reading and writing its moments."""
 
 LONGEST: Final = 4e11
-"""Values times iterations of a task at the most, some ten minutes: what a killed run loses of each process."""
+"""Most values times iterations of a task, about ten minutes: the work that a killed run loses in each process."""
 
 BYTES: Final = 4
-"""Of a float32."""
+"""Bytes of a float32."""
 
 
 PLAIN: Final = TileCoupling()
@@ -40,19 +40,19 @@ PLAIN: Final = TileCoupling()
 
 @dataclass(frozen=True)
 class Limits:
-    """What a solve may take of this machine."""
+    """The resources of this machine that a solve may use."""
 
     memory: int | None = None
-    """Bytes of main memory for a tile; None: whatever it takes."""
+    """Bytes of main memory for a tile; None: no limit."""
     threads: int = 1
     """Threads that advance a tile."""
     disk: int | None = None
-    """Bytes for the states on disk; None: they are not on disk, or there is enough."""
+    """Bytes for the states on disk; None: they are not on disk, or there is enough space."""
     device: int | None = None
-    """Bytes of a GPU's memory for a tile; None: no GPU computes."""
+    """Bytes of GPU memory for a tile; None: no GPU is used."""
 
     def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> int:
-        """Return the most main memory that advancing a tile takes; window: height and width with its halo."""
+        """Return the peak bytes of main memory for advancing a tile; window: (height, width) including the halo."""
         loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
         rows = min(band_rows(*window, loaders), window[0])
         passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
@@ -64,7 +64,7 @@ class Limits:
         return stepwise_bytes(shape, self.threads, coupling.objective, coupling.windows) + passing
 
     def fit(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> bool:
-        """Tell whether there is memory for such a tile."""
+        """Return whether there is enough memory for such a tile."""
         if self.device is not None and coupling.device_need(layers, planes, window) > self.device:
             return False
         return self.memory is None or self.tile_bytes(layers, planes, window, coupling) <= self.memory
@@ -77,13 +77,13 @@ class LevelPlan:
     sides: tuple[int, int]
     """Height and width of a tile."""
     window: tuple[int, int]
-    """Height and width of a tile with its halo."""
+    """Height and width of a tile including its halo."""
     iterations: int
-    """Iterations of a round; the last one may have fewer."""
+    """Iterations of a round; the last round may have fewer."""
     together: bool
-    """Whether a tile holds all planes, or one."""
+    """Whether a tile holds all planes; otherwise it holds one."""
     cost: float
-    """Of an iteration of a value, against one in memory."""
+    """Cost of one iteration of one value, relative to a solve in memory."""
 
 
 def plan_level(
@@ -91,8 +91,8 @@ def plan_level(
 ) -> LevelPlan:
     """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
-    lying: how the sheets lie. Raises OptionError if there is no tile so small, DeviceMemoryError if it is the GPU
-    that is too small.
+    coupling: how the arrangements couple tiles. Raises OptionError if even the smallest tile needs more memory,
+    DeviceMemoryError if the GPU has too little memory for it.
     """
     disk = limits.disk
     layers, planes = stack
@@ -118,7 +118,7 @@ def plan_level(
         least, memory = least_memory(shape, stack, iterations, limits, coupling), limits.memory
         if memory is None or memory >= least:
             raise DeviceMemoryError("the GPU has too little free memory for a tile: use --backend cpu")
-        advice = -(-least // 2**20)  # rounded up, so that it will do
+        advice = -(-least // 2**20)  # rounded up, so that the figure is enough
         raise OptionError(f"memory is {memory / 2**20:.3g} MiB for a tile: give it {advice} MiB or more")
     return best
 
@@ -126,7 +126,7 @@ def plan_level(
 def least_memory(
     shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, coupling: TileCoupling = PLAIN
 ) -> int:
-    """Return the memory that the smallest useful tile takes, of one inner chunk and with the shortest round."""
+    """Return the bytes that the smallest useful tile needs: one inner chunk, in the shortest possible round."""
     layers, planes = stack
     height, width = shape
     tight = limits.disk is not None and _state(layers * planes * height * width, True) > limits.disk
@@ -139,33 +139,35 @@ def least_memory(
 def window_sides(
     shape: tuple[int, int], sides: tuple[int, int], length: int, coupling: TileCoupling
 ) -> tuple[int, int]:
-    """Return height and width of a tile of `sides` with the halo of so many iterations."""
+    """Return the height and width of a tile of `sides` including the halo of `length` iterations."""
     halo = 2 * coupling.reach * length
     hang = overhang(shape, sides) if coupling.windows > 1 else (0, 0)
-    height, width = (min(whole, own + beyond + halo) for whole, own, beyond in zip(shape, sides, hang, strict=True))
+    height, width = (
+        min(whole, side + beyond + halo) for whole, side, beyond in zip(shape, sides, hang, strict=True)
+    )
     return height, width
 
 
 def state_on_disk(plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int) -> int:
-    """Return the bytes that the states of a level take on disk at the most, two generations of them."""
+    """Return the peak bytes of the states of a level on disk: the present state and the next one."""
     values = stack[0] * stack[1] * shape[0] * shape[1]
     return _state(values, plan.iterations < iterations)
 
 
 def _state(values: int, moments: bool) -> int:
-    """Two generations with moments; or one without, which is the level's last."""
+    """Return the bytes of two states with moments, or of one without: the last of the level."""
     return values * BYTES * (6 if moments else 1)
 
 
 def _lengths(iterations: int) -> list[int]:
-    """Return the lengths of rounds that are worth a thought: those that divide the iterations into equal parts."""
+    """Return the lengths of rounds worth considering: those that divide the iterations into equal parts."""
     return sorted({-(-iterations // rounds) for rounds in range(1, iterations + 1)})
 
 
 def _cuts(
     shape: tuple[int, int], stack: tuple[int, int], length: int, limits: Limits, coupling: TileCoupling
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield (sides, window) of tiles that fit, the last row and column about as large as the others.
+    """Yield (sides, window) of tiles that fit; tiles in the last row and column are about as large as the others.
 
     stack: the layers and planes of a tile.
     """
@@ -176,18 +178,18 @@ def _cuts(
         return sides, window_sides(shape, sides, length, coupling)
 
     for across in sorted({_parts(most, parts) for parts in range(1, most + 1)}):
-        if coupling.windows > 1:  # no search: how far mirrored tiles hang over goes up and down
+        if coupling.windows > 1:  # no binary search: the overhang of mirrored tiles is not monotonic
             heights = (
                 [across] if coupling.square else sorted({_parts(chunks, parts) for parts in range(1, chunks + 1)})
             )
             cuts = (cut(down, across) for down in heights)
             for sides, window in cuts:
-                # Of one tile there is no other to be laid on.
+                # A single tile is coupled to no other.
                 if limits.fit(*stack, window, coupling.whole if sides == shape else coupling):
                     yield sides, window
             continue
         low, high = 0, chunks
-        while low < high:  # the most chunks one above the other that fit
+        while low < high:  # the tallest column of chunks that fits
             middle = (low + high + 1) // 2
             if limits.fit(*stack, cut(middle, across)[1], coupling):
                 low = middle
@@ -195,23 +197,24 @@ def _cuts(
                 high = middle - 1
         if low == 0:
             continue
-        # Not the tallest alone: where the last row is all but empty, lower tiles may come to less.
+        # Not only the tallest: if the last row of tiles is nearly empty, lower tiles may cost less.
         for down in sorted({_parts(chunks, parts) for parts in range(_parts(chunks, low), chunks + 1)}):
             yield cut(down, across)
 
 
 def _parts(whole: int, part: int) -> int:
-    """Return how many parts there are, the last one perhaps smaller."""
+    """Return the number of parts; the last one may be smaller."""
     return -(-whole // part)
 
 
 def _cost(
     shape: tuple[int, int], sides: tuple[int, int], window: tuple[int, int], length: int, iterations: int
 ) -> float:
-    """Return what an iteration of a value costs, against one in memory."""
+    """Return the cost of one iteration of one value, relative to a solve in memory."""
     tiles = _parts(shape[0], sides[0]) * _parts(shape[1], sides[1])
     inner, outer = sides[0] * sides[1], window[0] * window[1]
-    # The halo shrinks from iteration to iteration; columns go by whole strips, so of theirs about half is saved.
+    # The halo shrinks from iteration to iteration. Columns are dropped in whole strips, which saves about half of
+    # what rows save.
     extra = window[0] - sides[0], window[1] - sides[1]
     shrinking = (sides[0] + 0.5 * extra[0]) * (sides[1] + 0.75 * extra[1])
     moments = MOMENTS if length < iterations else 0.0

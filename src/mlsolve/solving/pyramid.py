@@ -1,4 +1,4 @@
-"""The sizes that are solved one after the other, from coarse to fine."""
+"""The sizes of the levels, from coarse to fine."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from mlsolve_kernels.window import SIZE
 from ..errors import OptionError
 
 COARSEST_SIDE: Final = 32
-"""Short side, in pixels, below which a level is not worth solving; the choice where `levels` is None."""
+"""Short side in pixels below which a level is not worth solving; it decides if `levels` is None."""
 
 
 def level_shapes(height: int, width: int, levels: int | None) -> list[tuple[int, int]]:
-    """Return the (height, width) of every level, the coarsest first, the last one the full size.
+    """Return the (height, width) of every level, from the coarsest to the full size.
 
-    Each level halves the one above, rounding up. levels: how many, or None to choose. Raises OptionError
-    if the coarsest would be smaller than the window.
+    Each level is half the next finer one, rounded up. levels: the number of levels; None to choose it. Raises
+    OptionError if the coarsest level would be smaller than the window.
     """
     shapes = [(height, width)]
     while levels is None or len(shapes) < levels:
@@ -24,7 +24,7 @@ def level_shapes(height: int, width: int, levels: int | None) -> list[tuple[int,
         if min(shape) < SIZE:
             raise OptionError(
                 f"levels is {levels}: a picture of {width}×{height} pixels allows at most {len(shapes)}, "
-                f"for the coarsest level must be {SIZE} pixels or more"
+                f"because the coarsest level must be at least {SIZE} pixels high and wide"
             )
         shapes.insert(0, shape)
     return shapes

@@ -1,4 +1,4 @@
-"""The task of a round: bring one tile forward by so many iterations."""
+"""The task of a round: advance one tile by the iterations of the round."""
 
 import math
 from collections.abc import Callable
@@ -22,50 +22,50 @@ Stop = Literal["iterations", "target_ssim", "patience", "callback"]
 """Why a solve, or a level of it, ended."""
 
 Watch = Callable[[int, Sums], Stop | None]
-"""Hears the number of an iteration within the round, from 0, and its sums; returns why to stop after it, if so."""
+"""Called with the number of an iteration in the round, from 0, and its sums; returns the reason to stop, if any."""
 
 _WARM_UP: Final = 5
-"""Iterations over which the rate rises at the start of a level: Adam's first step moves every pixel by the
-whole rate whatever its gradient, which from a good start only does harm (bench/LOG.md #4)."""
+"""Iterations over which the learning rate rises at the start of a level. Adam's first step moves every pixel by the
+full rate whatever its gradient, which does harm if the start is good (bench/LOG.md #4)."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """So many iterations on every tile of a level; a document of the store."""
+    """The plan of a round: a number of iterations on every tile of a level. A document of the store."""
 
     level: int
     number: int
     """From 1 in each level."""
     first: int
-    """Iterations done before it at this level."""
+    """Iterations done at this level before the round."""
     iterations: int
     source: Literal["guides", "coarser", "generation"]
-    """Where its layers come from: the guides, the level below, or the round before."""
+    """Where its layers come from: the guides, the next coarser level, or the previous round."""
     origin: str
     """The array they come from; "" for the guides."""
     factor: float
-    """By what the guides are thinned, 1 where the layers come from elsewhere."""
+    """Factor by which the densities of the guides are reduced; 1 if the layers come from elsewhere."""
     moments: bool
-    """Whether moments are written; after the last round of a level nobody asks for them."""
+    """Whether moments are written. After the last round of a level they are not needed."""
     sides: tuple[int, int]
     """Height and width of a tile."""
     window: tuple[int, int]
-    """Height and width of a tile with its halo."""
+    """Height and width of a tile including its halo."""
     together: bool
-    """Whether a tile holds all planes, or one."""
+    """Whether a tile holds all planes; otherwise it holds one."""
 
     @property
     def name(self) -> str:
-        """The name of what it leaves."""
+        """The name in the store under which it saves its result."""
         return f"level-{self.level}/round-{self.number}"
 
     def save(self, store: Store) -> None:
-        """Put it into `store`."""
+        """Write it to `store`."""
         store.save(f"{self.name}/plan", asdict(self))
 
     @classmethod
     def load(cls, store: Store, level: int, number: int) -> "Round":
-        """Return a round that `store` holds."""
+        """Return the plan of a round from `store`."""
         found: dict[str, Any] = store.load(f"level-{level}/round-{number}/plan")
         for name in ("sides", "window"):
             found[name] = tuple(found[name])
@@ -73,11 +73,12 @@ class Round:
 
 
 def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
-    """Bring `tile` forward by the iterations of round `number` of `level`; return the sums of every iteration.
+    """Advance `tile` by the iterations of round `number` of `level`; return the sums of every iteration.
 
-    It reads the pictures and what the round starts from, and writes the tile into the array `ROUND/state`: layers
-    (and moments), (C, 1 or 3, N, H, W) float32. watch: may end it early. If somebody's callback does, the better of
-    where the level began and where it stands is written, for the first iterations of a level may lose a little.
+    It reads the pictures and the state that the round starts from, and writes the tile into the array
+    `ROUND/state`: layers (and moments), (C, 1 or 3, N, H, W) float32. watch: may stop it early. If a callback stops
+    it in the first round of a level, the better of the start and the present state is written: the first
+    iterations of a level may raise the loss a little.
     """
     spec, plan = Spec.load(store), Round.load(store, level, number)
     shape = spec.shapes[level - 1]
@@ -99,17 +100,17 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     load_pictures(work, lambda: LevelPictures(store, spec, level), tile, outer, threads)
     begin()
     sums, stop = _iterate(work, spec, plan, watch)
-    if stop == "callback" and plan.first == 0 and _lost(spec, level, sums):
+    if stop == "callback" and plan.first == 0 and _loss_rose(spec, level, sums):
         begin()
     state, prefix = store.open(f"{plan.name}/state"), () if plan.together else (tile.first,)
-    for window, (region, own) in enumerate(zip(tile.regions, inner, strict=True)):
+    for window, (region, within) in enumerate(zip(tile.regions, inner, strict=True)):
         with state.tile(prefix, region) as place:
-            save(work, place, tile, spec.layers, own, plan.moments, window)
+            save(work, place, tile, spec.layers, within, plan.moments, window)
     return sums
 
 
 def rate_of(options: Options, iteration: int) -> float:
-    """Return the learning rate of `iteration` (from 1): a short rise, then as the root of what is left to do."""
+    """Return the learning rate of `iteration` (from 1): a short rise, then the root of the share still to do."""
     rising = min(1.0, iteration / _WARM_UP)
     left = 1 - (iteration - 1) / options.iterations
     return options.rate * rising * math.sqrt(left)
@@ -124,7 +125,7 @@ def _source(store: Store, spec: Spec, plan: Round) -> Source:
 
 
 def _iterate(work: Workspace, spec: Spec, plan: Round, watch: Watch | None) -> tuple[list[Sums], Stop | None]:
-    """Take the iterations of `plan`, a batch at a time, until `watch` ends it."""
+    """Run the iterations of `plan`, a batch at a time, until `watch` stops it."""
     sums: list[Sums] = []
     for start in range(0, plan.iterations, work.batch):
         batch = range(start, min(start + work.batch, plan.iterations))
@@ -133,15 +134,15 @@ def _iterate(work: Workspace, spec: Spec, plan: Round, watch: Watch | None) -> t
         found = work.advance(rates, moves_of(spec, plan.level, numbers))
         sums += found
         if watch is not None:
-            # Every one of them is told, even where the first ends it.
+            # Every iteration of the batch is reported, even if the first one stops the solve.
             reasons = [watch(at, one) for at, one in zip(batch, found, strict=True)]
             if stop := next((reason for reason in reasons if reason is not None), None):
                 return sums, stop
     return sums, None
 
 
-def _lost(spec: Spec, level: int, sums: list[Sums]) -> bool:
-    """Tell whether the last iteration began with a higher loss than the first."""
+def _loss_rose(spec: Spec, level: int, sums: list[Sums]) -> bool:
+    """Return whether the last iteration began with a higher loss than the first."""
     pixels = spec.pixels(level)
     first, last = (spec.objective.loss(one.terms(pixels, spec.objective)) for one in (sums[0], sums[-1]))
     return last > first

@@ -1,4 +1,4 @@
-"""What is solved: resolved once, from a job or from arrays, and saved in the store as one document."""
+"""The specification of a solve: resolved once, from a job or from arrays, and saved in the store."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from .pyramid import level_shapes
 from .store import Store
 
 BETAS: Final = (0.8, 0.95)
-"""Decay rates of Adam's moments, both shorter than usual, for a level lasts but some sixty steps: with
-(0.9, 0.99) it took a hundred to the same loss (bench/LOG.md, mlsolve_records.convergence)."""
+"""Decay rates of Adam's moments. Both are shorter than usual because a level has only about sixty steps: with
+(0.9, 0.99) it took a hundred to reach the same loss (bench/LOG.md, mlsolve_records.convergence)."""
 
 DOCUMENT: Final = "spec"
 
 
 def objective_of(options: Options, layers: int) -> Objective:
-    """Return the objective that `options` mean for one stack of so many layers that lie as they are."""
+    """Return the objective of `options` for a single stack of `layers` layers, all unmoved."""
     stack = Stack(exposure_scale(options.exposure), weights_of(options, ("stack",), 1, layers))
     return Objective((stack,), weights_of(options, ("layer",), 1, layers))
 
 
 def weights_of(options: Options, acts_on: tuple[ActsOn, ...], stacks: int, layers: int) -> dict[str, float]:
-    """Return the weights of the terms that act on these, by name: the option of each holds its own (terms/)."""
+    """Return the weights of the terms that act on `acts_on`, by name; each term names its option (terms/)."""
     weights = {term.name: getattr(options, term.weight_option) for term in TERMS if term.acts_on in acts_on}
     by_count = {"stack_mse": options.mse_weight_for(stacks), "guide_ssim": options.guide_weight_for(layers)}
     return weights | {name: weight for name, weight in by_count.items() if name in weights}
@@ -37,36 +37,36 @@ def weights_of(options: Options, acts_on: tuple[ActsOn, ...], stacks: int, layer
 
 @dataclass(frozen=True)
 class StackSpec:
-    """An arrangement: which sheets lie there and how, and how much its picture counts."""
+    """An arrangement: its sheets, their placements, and the weight of its picture."""
 
     place: tuple[Placement, ...] | None = None
-    """The sheets; None: all of them as they are."""
+    """The placements of its sheets; None: all sheets, unmoved."""
     weight: float = 1.0
     exposure: float | None = None
     """Its exposure; None: that of the options."""
     masked: bool = False
-    """Whether its target's pixels have weights of their own."""
+    """Whether its target has a mask: a weight for each pixel."""
     share: float = 1.0
-    """The mean of these."""
+    """The mean weight of its pixels."""
 
     def placed(self, layers: int) -> tuple[Placement, ...]:
-        """Return how the sheets lie, of a set of so many layers."""
+        """Return the placements of its sheets, from a set of `layers` layers."""
         return tuple(Placement(k) for k in range(1, layers + 1)) if self.place is None else self.place
 
     def scaled(self, scale: float) -> "StackSpec":
-        """Return it where a pixel at full size is `scale` pixels."""
+        """Return it at another size, where a pixel at full size is `scale` pixels."""
         if self.place is None:
             return self
         shifts = [(one.shift[0] * scale, one.shift[1] * scale) for one in self.place]
-        both = zip(self.place, shifts, strict=True)
-        return dataclasses.replace(self, place=tuple(dataclasses.replace(one, shift=shift) for one, shift in both))
+        pairs = zip(self.place, shifts, strict=True)
+        return dataclasses.replace(self, place=tuple(dataclasses.replace(one, shift=shift) for one, shift in pairs))
 
 
 @dataclass(frozen=True)
 class Spec:
     """N layers of C planes in M stacks, at sizes from coarse to fine.
 
-    Its pictures are counted: M targets, N guides, then the weights of the targets that have some.
+    Its pictures are numbered: M targets, N guides, then the masks of the targets that have one.
     """
 
     layers: int
@@ -74,16 +74,16 @@ class Spec:
     shapes: tuple[tuple[int, int], ...]
     """Height and width of every level, the coarsest first."""
     picture_planes: tuple[int, ...]
-    """Planes that targets, guides and weights have of their own: a grey one among coloured ones is held once."""
+    """Planes that are stored for each target, guide and mask: a grey picture among colour pictures has one."""
     options: Options
     backend: Literal["cpu", "cuda"]
-    """What computes."""
+    """The backend that computes it."""
     stacks: tuple[StackSpec, ...] = (StackSpec(),)
     """The arrangements."""
     disc: bool = False
     """Whether the sheets are round."""
     disc_share: float = 1.0
-    """Which part of the pixels lies in the circle."""
+    """Share of the pixels that lies inside the circle; 1 for other sheets."""
 
     @classmethod
     def resolve(
@@ -95,7 +95,7 @@ class Spec:
         options: Options,
         disc: bool = False,
     ) -> "Spec":
-        """Return what a solve on the CPU needs to know, with every setting named that depends on the pictures.
+        """Return the specification of a solve on the CPU, with every default that depends on the pictures resolved.
 
         size: (width, height) of the sheets in pixels. picture_planes: colour planes of targets, guides and masks,
         in that order. Raises OptionError for options that do not suit the size.
@@ -116,7 +116,7 @@ class Spec:
         return cls(layers, planes, shapes, tuple(picture_planes), named, "cpu", stacks, disc)
 
     def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
-        """Return it at another size = (width, height), where a pixel of this one is `scale` pixels."""
+        """Return it at another size = (width, height), where a pixel of this size is `scale` pixels."""
         options = dataclasses.replace(self.options, registration=self.options.registration * scale)
         shapes = tuple(level_shapes(size[1], size[0], None))
         options = dataclasses.replace(options, levels=len(shapes))
@@ -125,7 +125,7 @@ class Spec:
 
     @property
     def levels(self) -> int:
-        """Number of levels; they are counted from 1, the coarsest."""
+        """Number of levels; level 1 is the coarsest."""
         return len(self.shapes)
 
     @property
@@ -134,7 +134,7 @@ class Spec:
         return self.options.registration > 0 or self.options.registration_turn > 0
 
     def guide(self, layer: int) -> int:
-        """Return the number of the picture that layer `layer`, from 0, shall look like."""
+        """Return the picture number of the guide of layer `layer`, counted from 0."""
         return len(self.stacks) + layer
 
     def mask(self, stack: int) -> int:
@@ -183,12 +183,12 @@ class Spec:
         return self.planes * height * width
 
     def save(self, store: Store) -> None:
-        """Put it into `store`."""
+        """Write it to `store`."""
         store.save(DOCUMENT, dataclasses.asdict(self))
 
     @classmethod
     def load(cls, store: Store) -> "Spec":
-        """Return the problem that `store` holds."""
+        """Return the specification in `store`."""
         found: dict[str, Any] = store.load(DOCUMENT)
         return cls(
             found["layers"],
@@ -204,7 +204,7 @@ class Spec:
 
 
 def stack_specs(arrangements: Sequence[Arrangement]) -> tuple[StackSpec, ...]:
-    """Return the stacks that `arrangements` ask for."""
+    """Return the stacks of `arrangements`."""
     return tuple(
         StackSpec(None if one.place is None else tuple(one.place), one.weight, one.exposure, one.mask is not None)
         for one in arrangements
@@ -212,7 +212,7 @@ def stack_specs(arrangements: Sequence[Arrangement]) -> tuple[StackSpec, ...]:
 
 
 def _stack(found: dict[str, Any]) -> StackSpec:
-    """Return the stack that a document tells of."""
+    """Return the stack that a document describes."""
     place = found["place"]
     if place is not None:
         place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)

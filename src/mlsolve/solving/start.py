@@ -1,4 +1,4 @@
-"""Where a level starts: at the guides, or at what the coarser level found."""
+"""Initial layers of a level: the guides, or the upsampled result of the coarser level."""
 
 import math
 from typing import Any, Final
@@ -18,18 +18,18 @@ from .store import Store
 FloatArray = npt.NDArray[np.float32]
 
 NOISE: Final = 1 / 255
-"""Width of the noise added to the guides at the start: it tells layers with equal guides apart."""
+"""Width of the noise that is added to the guides at the start, so that layers with equal guides can diverge."""
 
 _FLOOR: Final = 0.1
-"""Encoded light below which the target's density is not counted: near-black pixels need not be matched."""
+"""Encoded light to which darker pixels of a target are raised: near-black pixels need not be matched."""
 
 
 def thinning(store: Store, spec: Spec, level: int) -> float:
-    """Return the factor of all densities with which the stacks of guides have the mean density the targets ask for.
+    """Return the factor of all densities at which no stack of guides is darker than its target needs.
 
-    Of several stacks the one that is darkest against its target counts. 1 where it is not too dark. Sixteen guides
-    laid over each other let no light through, and where there is none there is no gradient (16 layers, SSIM to the
-    target 0.25 without this, 0.99 with it).
+    It is decided by the stack that is darkest relative to its target, and is 1 if none is too dark. Sixteen stacked
+    guides let no light through, and without light there is no gradient (16 layers: SSIM to the target 0.25 without
+    this, 0.99 with it).
     """
     table = table_of(spec, level).astype(np.float64)
 
@@ -43,16 +43,16 @@ def thinning(store: Store, spec: Spec, level: int) -> float:
     for number, stack in enumerate(spec.stacks):
         scale = spec.objective.stacks[number].scale
         wanted = mean(number, np.log(scale * np.maximum(table, _FLOOR)))
-        laid = [sheets[one.layer - 1] for one in stack.placed(spec.layers)]
-        factor = min(factor, light.thinning(laid, wanted))
+        densities = [sheets[one.layer - 1] for one in stack.placed(spec.layers)]
+        factor = min(factor, light.thinning(densities, wanted))
     return factor
 
 
 class Guides:
-    """Layers that start at their guides, thinned, with a little noise."""
+    """Layers that start at their guides, with lower density and a little noise."""
 
     def __init__(self, store: Store, spec: Spec, level: int, factor: float) -> None:
-        """factor: what `thinning` returned."""
+        """factor: of the densities, as `thinning` returns it."""
         self._pictures = LevelPictures(store, spec, level)
         low, high = spec.bounds
         clipped = np.clip(table_of(spec, level).astype(np.float64), low, high)
@@ -60,7 +60,7 @@ class Guides:
         self._problem, self._level = spec, level
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put a region of a plane of a layer into `out` (h, w) and return it."""
+        """Read a region of a plane of a layer into `out` (h, w) and return it."""
         height, width = self._problem.shapes[self._level - 1]
         self._pictures.read_by(self._table, self._problem.guide(layer), plane, region, out)
         first = ((layer * self._problem.planes + plane) * height + region.top) * width + region.left
@@ -70,15 +70,15 @@ class Guides:
 
 
 class UpsampledLevel:
-    """Layers that start where the coarser level ended, twice as large."""
+    """Layers that start at the result of the coarser level, upsampled by 2."""
 
     def __init__(self, store: Store, spec: Spec, level: int, name: str) -> None:
-        """name: the array in which the level below left its layers, (C, S, N, H, W)."""
+        """name: the array with the layers of the next coarser level, (C, S, N, H, W)."""
         self._layers = store.open(name)
         self._coarse, self._fine = spec.shapes[level - 2 : level]
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put a region of a plane of a layer into `out` (h, w) and return it."""
+        """Read a region of a plane of a layer into `out` (h, w) and return it."""
         rows = cubic_taps(self._coarse[0], self._fine[0], region.top, region.bottom, factor=0.5)
         columns = cubic_taps(self._coarse[1], self._fine[1], region.left, region.right, factor=0.5)
         (top, bottom), (left, right) = span(rows), span(columns)
@@ -89,22 +89,22 @@ class UpsampledLevel:
 
 
 class Checkpoint:
-    """Layers, and moments if there are any, as a round left them."""
+    """Layers, and moments if there are any, as the previous round saved them."""
 
     def __init__(self, store: Store, name: str) -> None:
-        """name: the array, (C, S, N, H, W); S is 1, layers, or 3, layers and both moments."""
+        """name: the array, (C, S, N, H, W); S is 1 (layers) or 3 (layers and both moments)."""
         self._state = store.open(name)
 
     @property
     def has_moments(self) -> bool:
-        """Whether moments are there."""
+        """Whether it holds moments."""
         return self._state.shape[1] == 3
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put a region of a plane of a layer into `out` (h, w) and return it."""
+        """Read a region of a plane of a layer into `out` (h, w) and return it."""
         return self.read_kind(0, layer, plane, region, out)
 
     def read_kind(self, kind: int, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
-        """Put a region of layer (0), first (1) or second moment (2) into `out` (h, w) and return it."""
+        """Read a region of a layer (0), its first (1) or second moment (2) into `out` (h, w) and return it."""
         found: Any = self._state.read((plane, kind, layer), region, out)
         return np.asarray(found)

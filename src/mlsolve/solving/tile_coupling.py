@@ -1,9 +1,9 @@
-"""How the sheets lie in each iteration, and what that means for tiles (docs/maths.md §9).
+"""The placement of the sheets in each iteration, and how placements couple tiles (docs/maths.md §9).
 
-Turns and flips map tiles to tiles, so the tiles that they lay on each other are advanced together, as windows of
-one workspace. What is left of a placement, a shift or a slight turn, widens the halo. Sheets that never lie
-exactly, for whom `registration` allows, are one more placement, drawn anew for every iteration: from the seed, the
-level and the number of the iteration, so that every tile and every process draws the same.
+Rotations and flips map tiles to tiles. Tiles that they map onto each other are coupled: they are advanced together,
+as windows of one workspace. The rest of a placement, a shift or a small rotation, widens the halo. The misalignment
+that `registration` tolerates is one more placement, drawn anew for every iteration from the seed, the level and the
+number of the iteration, so that every tile and every process draws the same one.
 """
 
 import itertools
@@ -29,18 +29,18 @@ _STILL: Final[Facing] = (1, 0, 0, 1)
 
 @dataclass(frozen=True)
 class TileCoupling:
-    """What a level's arrangements mean for its tiles."""
+    """How the arrangements of a level couple its tiles."""
 
     reach: int = REACH
-    """How far an iteration looks, in pixels, on the tiles that go together."""
+    """How far an iteration looks, in pixels, within coupled tiles."""
     facings: tuple[Facing, ...] = (_STILL,)
-    """The turns and flips that lay tiles on each other, all of their group."""
+    """The group of rotations and flips that map tiles onto each other."""
     objective: Objective | None = None
-    """None: one that the fused sweep takes, of one stack of sheets that lie as they are."""
+    """None: one that the fused sweep can run, with a single stack of unmoved sheets."""
 
     @property
     def windows(self) -> int:
-        """Tiles that go together at the most."""
+        """Most tiles that are coupled."""
         return len(self.facings)
 
     @property
@@ -50,28 +50,28 @@ class TileCoupling:
 
     @property
     def whole(self) -> "TileCoupling":
-        """What it means for an image that is one tile."""
+        """The coupling of an image that is a single tile."""
         return replace(self, facings=(_STILL,))
 
     def device_need(self, layers: int, planes: int, window: tuple[int, int]) -> int:
-        """Return the memory of a GPU that a tile takes; window: height and width with its halo."""
+        """Return the bytes of GPU memory that a tile needs; window: (height, width) including its halo."""
         return device_need(Shape(layers, planes * self.windows, *window), self.objective, self.windows)
 
     @property
     def square(self) -> bool:
-        """Whether tiles must be square, because some are turned sideways."""
+        """Whether tiles must be square, because some rotations are quarter turns."""
         return any(row_y == 0 for row_y, _, _, _ in self.facings)
 
 
 def coupling_at(spec: Spec, level: int) -> TileCoupling:
-    """Return what the arrangements of `spec` mean for tiles of `level`."""
+    """Return how the arrangements of `spec` couple the tiles of `level`."""
     if can_run(spec.objective):
         return TileCoupling()
     return TileCoupling(_reach(spec, level), facings_of(spec), spec.objective)
 
 
 def facings_of(spec: Spec) -> tuple[Facing, ...]:
-    """Return the group that the turns and flips of all placements generate, the sheet as it lies first."""
+    """Return the group that the rotations and flips of all placements generate, the identity first."""
     shape = spec.shapes[-1]
     found, new = [_STILL], [_STILL]
     generators = {one.move(shape).facing for stack in spec.stacks for one in stack.place or ()}
@@ -86,7 +86,10 @@ def facings_of(spec: Spec) -> tuple[Facing, ...]:
 
 
 def _reach(spec: Spec, level: int) -> int:
-    """Return how far an iteration at `level` looks: from a sheet to the stack, ten pixels, and to another sheet."""
+    """Return how far an iteration at `level` looks, in pixels.
+
+    It looks from a sheet to the stack, then as far as the terms reach (10 pixels for SSIM), then to another sheet.
+    """
     shape, scale = spec.shapes[level - 1], spec.scale(level)
     tolerance = Registration(spec, level)
     apart, exact = 0.0, tolerance.turn == 0
@@ -94,40 +97,41 @@ def _reach(spec: Spec, level: int) -> int:
         for placement in stack.place or ():
             move = placement.move(shape, scale)
             apart, exact = max(apart, move.apart(shape)), exact and move.exact
-    # Between pixels two of them are seen, so one more on either way.
-    ways = math.ceil(apart + tolerance.farthest) + (0 if exact else 1)
-    return min(spec.objective.reach + 2 * ways, max(shape))
+    # A place between pixels is interpolated from two of them: one more pixel each way.
+    each_way = math.ceil(apart + tolerance.farthest) + (0 if exact else 1)
+    return min(spec.objective.reach + 2 * each_way, max(shape))
 
 
 @dataclass(frozen=True)
 class Registration:
-    """How far off sheets may lie at a level: drawn for every iteration, for all but the first sheet of a stack."""
+    """The misalignment of sheets at a level, drawn for every iteration and every sheet of a stack but the first."""
 
     spec: Spec
     level: int
 
     @cached_property
     def pixels(self) -> float:
-        """The farthest shift along either axis, in pixels of the level."""
+        """The largest shift along either axis, in pixels of the level."""
         return self.spec.options.registration * self.spec.scale(self.level)
 
     @property
     def turn(self) -> float:
-        """The largest turn, in degrees."""
+        """The largest rotation, in degrees."""
         return self.spec.options.registration_turn
 
     @property
     def farthest(self) -> float:
-        """How far a pixel may come off, along either axis."""
+        """The largest displacement of any pixel along either axis, in pixels of the level."""
         height, width = self.spec.shapes[self.level - 1]
         return math.ceil(self.pixels) + math.radians(self.turn) * math.hypot(height, width) / 2
 
     def moves(self, iteration: int, stack: int, sheets: int) -> list[Move]:
-        """Return where each of so many sheets of a stack, from 0, lies in `iteration`, from 1; the first is still.
+        """Return the misalignment of each of `sheets` sheets of a stack in `iteration`; the first is not moved.
 
-        Shifts are whole pixels, all as likely, up to the tolerance: exact, and as cheap as none. Where that is no
-        whole number, it is the next lower or the next higher one, so that it is right in the mean. With turns
-        sheets lie between pixels anyway, and so do their shifts.
+        iteration: from 1. stack: from 0. Shifts are uniform whole pixels up to the tolerance: exact, and as cheap
+        as no shift. If the tolerance is not a whole number, the limit is the next lower or the next higher one, at
+        random, so that it is right in the mean. With rotations sheets lie between pixels in any case, so shifts are
+        not rounded.
         """
         shape = self.spec.shapes[self.level - 1]
         key = [self.spec.options.seed, (self.level << 40) + (iteration << 8) + stack]
@@ -141,27 +145,27 @@ class Registration:
                 continue
             least = math.floor(self.pixels)
             most = least + ((raising + 1) / 2 < self.pixels - least)
-            aside, below = (float(math.floor((way + 1) / 2 * (2 * most + 1)) - most) for way in (right, down))
-            result.append(move_of(shape, 0.0, None, (aside, below)))
+            across, along = (float(math.floor((drawn + 1) / 2 * (2 * most + 1)) - most) for drawn in (right, down))
+            result.append(move_of(shape, 0.0, None, (across, along)))
         return result
 
 
 def moves_at(spec: Spec, level: int, iteration: int) -> Moves:
-    """Return how every sheet of every stack lies in `iteration` of `level`, both from 1."""
+    """Return the placement of every sheet of every stack in `iteration` of `level`, both counted from 1."""
     shape, scale = spec.shapes[level - 1], spec.scale(level)
     tolerance = Registration(spec, level)
     result = []
     for number, stack in enumerate(spec.stacks):
         placed = [one.move(shape, scale) for one in stack.placed(spec.layers)]
         if spec.has_tolerance:
-            apart = tolerance.moves(iteration, number, len(placed))
-            placed = [move.after(aside) for move, aside in zip(placed, apart, strict=True)]
+            misaligned = tolerance.moves(iteration, number, len(placed))
+            placed = [move.after(off) for move, off in zip(placed, misaligned, strict=True)]
         result.append(tuple(placed))
     return tuple(result)
 
 
 def moves_of(spec: Spec, level: int, iterations: range) -> list[Moves] | None:
-    """Return `moves_at` of each of `iterations`, None where no sheet is ever moved."""
+    """Return `moves_at` for each of `iterations`; None if no sheet is ever moved."""
     if spec.objective.still:
         return None
     if spec.has_tolerance:

@@ -1,4 +1,4 @@
-"""How an image is divided."""
+"""The division of an image into tiles, and the windows around them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,12 +8,12 @@ from mlsolve_kernels.region import Region
 
 
 class Tile(NamedTuple):
-    """What one task brings forward: regions of the planes first … last - 1."""
+    """The part of an image that one task advances: regions of the planes first … last - 1."""
 
     first: int
     last: int
     regions: tuple[Region, ...]
-    """One; or where sheets are turned and flipped those that come to lie on each other."""
+    """One region; or several that rotations and flips of the sheets map onto each other."""
 
     @property
     def region(self) -> Region:
@@ -22,7 +22,7 @@ class Tile(NamedTuple):
 
 
 def tiles_of(shape: tuple[int, int], sides: tuple[int, int]) -> Iterator[Region]:
-    """Yield the regions of `shape` = (height, width) with `sides` = (height, width), in order."""
+    """Yield regions of `sides` = (height, width) that cover `shape` = (height, width), row by row."""
     height, width = shape
     for top in range(0, height, sides[0]):
         for left in range(0, width, sides[1]):
@@ -32,7 +32,7 @@ def tiles_of(shape: tuple[int, int], sides: tuple[int, int]) -> Iterator[Region]
 def groups_of(
     shape: tuple[int, int], sides: tuple[int, int], facings: Sequence[tuple[int, int, int, int]]
 ) -> Iterator[tuple[Region, ...]]:
-    """Yield regions of `shape` with `sides`, grouped: those that `facings`, turns and flips, lay on each other."""
+    """Yield the regions of `shape` with `sides` in groups that the rotations and flips `facings` couple."""
     regions = {cell_of(region, shape, sides): region for region in tiles_of(shape, sides)}
     while regions:
         y, x = next(iter(regions))
@@ -41,24 +41,24 @@ def groups_of(
 
 
 def cell_of(region: Region, shape: tuple[int, int], sides: tuple[int, int]) -> tuple[int, int]:
-    """Return row and column of a tile in half tiles from the middle of all, which turns and flips leave alone."""
-    rows, columns = (-(-side // own) for side, own in zip(shape, sides, strict=True))
+    """Return the row and column of a tile in half tiles from the centre of the grid, which stays in place."""
+    rows, columns = (-(-whole // side) for whole, side in zip(shape, sides, strict=True))
     return 2 * (region.top // sides[0]) - (rows - 1), 2 * (region.left // sides[1]) - (columns - 1)
 
 
 def overhang(shape: tuple[int, int], sides: tuple[int, int]) -> tuple[int, int]:
-    """Return by how much the tiles of `sides` reach beyond `shape`, down and to the right.
+    """Return how far the tiles of `sides` extend beyond `shape`, (down, right), in pixels.
 
-    By so much a tile that is mirrored comes to lie beside the tile whose place it takes.
+    A mirrored tile is displaced by this much from the tile that it is mapped to.
     """
     return -shape[0] % sides[0], -shape[1] % sides[1]
 
 
 def window_of(region: Region, shape: tuple[int, int], window: tuple[int, int], halo: int) -> Region:
-    """Return the region of `window` = (height, width) that holds `region` and its halo, as far as the image goes.
+    """Return the region of size `window` = (height, width) that holds `region` and its halo, inside the image.
 
-    What a window is larger than that it has above and to the left, where mirrored tiles hang over. At the image's
-    borders it is shifted inwards, so that all windows are of one size and one workspace serves all.
+    A window that is larger than needed extends upwards and to the left, where mirrored tiles overhang. At the
+    borders of the image it is shifted inwards, so that all windows have the same size and share one workspace.
     """
     top = min(max(region.bottom + halo - window[0], 0), shape[0] - window[0])
     left = min(max(region.right + halo - window[1], 0), shape[1] - window[1])
@@ -66,5 +66,5 @@ def window_of(region: Region, shape: tuple[int, int], window: tuple[int, int], h
 
 
 def frame_of(region: Region, outer: Region, shape: tuple[int, int], sides: tuple[int, int]) -> Frame:
-    """Return where the window `outer` of a tile lies in an image of `shape`."""
+    """Return the frame of a tile in an image of `shape`: the position of its window `outer`, and its cell."""
     return Frame(outer.top, outer.left, cell_of(region, shape, sides))

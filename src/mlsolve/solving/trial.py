@@ -1,4 +1,4 @@
-"""A problem solved small, to see what comes of other exposures or placements: a tenth of a second each."""
+"""Trial solves at a small size, to compare exposures or placements: a tenth of a second each."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ from .store import MemoryStore, Store
 from .tile_coupling import coupling_at
 
 LONGEST: Final = 96
-"""Longest side of what is solved, in pixels, where there is a level so small. For the two pictures of
-bench/results/hard-cases.md the exposure with the least loss there has the least loss at full size."""
+"""Longest side of a trial in pixels, if there is a level so small. For the two pictures of
+bench/results/hard-cases.md, the exposure with the lowest loss in a trial has the lowest loss at full size, too."""
 
 _MOST: Final = 1 << 16
-"""Pixels of the coarsest level up to which a problem is tried: time and memory do not grow with the print."""
+"""Most pixels of the coarsest level for a trial, so that time and memory do not grow with the print."""
 
 
 def level_tried(spec: Spec, longest: int = LONGEST) -> int | None:
-    """Return the finest level whose sides are no longer than `longest`, else the coarsest; None if it is large."""
+    """Return the finest level with no side longer than `longest`, else the coarsest; None if that is too large."""
     fitting = [level for level, shape in enumerate(spec.shapes, start=1) if max(shape) <= longest]
     if not fitting and spec.shapes[0][0] * spec.shapes[0][1] > _MOST:
         return None
@@ -39,7 +39,7 @@ def level_tried(spec: Spec, longest: int = LONGEST) -> int | None:
 
 
 def trial_bytes(spec: Spec) -> int:
-    """Return the memory that trying a problem takes."""
+    """Return the bytes of memory that a trial needs; 0 if there is none."""
     level = level_tried(spec)
     if level is None:
         return 0
@@ -47,18 +47,18 @@ def trial_bytes(spec: Spec) -> int:
     working = Limits(threads=available_cores()).tile_bytes(
         spec.layers, spec.planes, (height, width), coupling_at(spec, level).whole
     )
-    # Pictures as codes, layers, and layers of the level below; of every level a quarter of the next.
+    # Pictures as codes, layers, and layers of the next coarser level. A level has 1/4 of the next one's pixels.
     stored = 2 * sum(spec.picture_planes) + 8 * spec.layers * spec.planes
     return working + stored * height * width * 4 // 3
 
 
 class Trial:
-    """A problem of which the coarse levels are solved, as often as one likes."""
+    """The coarse levels of a problem, which can be solved any number of times."""
 
     def __init__(self, store: Store, spec: Spec, longest: int = LONGEST) -> None:
-        """Take the pictures of the levels whose sides are no longer than `longest` from `store`."""
+        """Copy from `store` the pictures of the levels with no side longer than `longest`."""
         finest = level_tried(spec, longest) or 1
-        # However long the print is solved: what is found must not depend on it.
+        # The default number of iterations: the result must not depend on how long the print is solved.
         options = dataclasses.replace(
             spec.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
         )
@@ -75,13 +75,13 @@ class Trial:
                 for plane in range(planes):
                     values = np.empty((height, width), dtype=np.float32)
                     pictures.read(picture, plane, whole, values)
-                    # The finest level of a problem holds sRGB, but for weights (pictures.py).
+                    # The finest level of a problem holds sRGB codes, except in masks (level_pictures.py).
                     if level == finest and picture < len(spec.stacks) + spec.layers:
                         values = decode(values)
                     codes.data[plane] = as_codes(values)
 
     def solve(self, stacks: Sequence[StackSpec]) -> Step:
-        """Return what the last iteration of the problem measured, had it these stacks."""
+        """Solve with `stacks`, given at full size; return the last step."""
         scaled = tuple(stack.scaled(self._scale) for stack in stacks)
         for name in ("progress", *(f"level-{level}" for level in range(1, self._problem.levels + 1))):
             self._store.remove(name)

@@ -1,13 +1,13 @@
-// Chain: the gradient by every placed sheet of a stack, given that by their composite, in the place of the sheets.
+// Chain: the gradient by every placed sheet of a stack, given the gradient by the composite; it replaces the sheets.
 //
 //   placed_k = by_composite · inverse_scale · product of the other sheets + by_sheet_k
 //
-// The product of the others is taken as a product, never as p / x.
+// The product of the other sheets is computed as such, never as product / sheet.
 //
-// Layout: float32. placed (LAYERS, count), LAYERS the sheets of the stack; by_composite (count); by_sheet as placed, what
-// else comes back to each, anything unless `adds`; count = planes·height·pitch, even. The planes of a window, given
-// behind their number, do not matter: this light does not couple them.
-// Launch: grid (⌈count / 2·CARRYING⌉), blocks of CARRYING; a thread has two values of every sheet.
+// Layout: float32. placed (LAYERS, count), LAYERS being the sheets of the stack; by_composite (count); by_sheet like
+// placed, further gradients by the sheets, not read unless `adds`; count = planes·height·pitch, even. The parameter
+// after `planes`, the planes of a window, is not used: this light does not couple planes.
+// Launch: grid (⌈count / 2·CARRYING⌉), blocks of CARRYING; a thread processes two values of every sheet.
 // Shared memory: none.
 // Twin of chain_stack_row in light/rows.py.
 #include "light/light.cuh"

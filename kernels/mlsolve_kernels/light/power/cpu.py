@@ -14,7 +14,7 @@ def _is_power(light: Any) -> bool:
     return isinstance(light, numba.types.BaseNamedTuple) and light.instance_class is Power
 
 
-# Inlined by Numba: LLVM leaves a call at every sixteen pixels, which takes 4 % of an iteration.
+# Inlined by Numba: LLVM would leave a call for every sixteen pixels, which costs 4 % of an iteration.
 @overload(transmitted, strict=False, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def _transmitted(light: Any, sheets: Any, stride: Any, count: Any, planes: Any, at: Any) -> Any:
     """Return inverse_scale · (product of `count` sheets) at `at`."""
@@ -34,7 +34,7 @@ def _transmitted(light: Any, sheets: Any, stride: Any, count: Any, planes: Any, 
 def _by_sheet(
     light: Any, by_composite: Any, sheets: Any, stride: Any, count: Any, k: Any, planes: Any, at: Any
 ) -> Any:
-    """Return by_composite · inverse_scale · (product of the other sheets): as a product, never as p / x."""
+    """Return by_composite · inverse_scale · (product of the other sheets), never as product / sheet."""
     if not _is_power(light):
         return None
 

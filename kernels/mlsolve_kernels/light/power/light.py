@@ -1,4 +1,4 @@
-"""What light by the power law declares."""
+"""The declaration of light by the power law."""
 
 from typing import Final, NamedTuple
 
@@ -8,7 +8,7 @@ from ..light import Light
 
 
 class Power(NamedTuple):
-    """The constants of the power law, as kernels take them."""
+    """The constants of the power law, in the form that kernels use."""
 
     inverse_scale: np.float32
     """1 / the encoded exposure."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 
 def through(sheets: Iterable[npt.NDArray[np.floating]]) -> npt.NDArray[np.floating]:
-    """Return the linear light that passes all `sheets`, each linear light in [0, 1], (h, W, C): their product."""
+    """Return the linear light that passes all `sheets`: the product of arrays (h, W, C), each in [0, 1]."""
     light: npt.NDArray[np.floating] = np.float32(1.0)  # type: ignore[assignment]
     for sheet in sheets:
         light = light * sheet
@@ -16,7 +16,7 @@ def through(sheets: Iterable[npt.NDArray[np.floating]]) -> npt.NDArray[np.floati
 
 
 def composite(sheets: Iterable[npt.NDArray[np.floating]], exposure: float) -> npt.NDArray[np.floating]:
-    """Return the linear light of the composite, (h, W, C) in [0, 1]; light beyond white is cut off.
+    """Return the linear light of the composite, (h, W, C) in [0, 1]; brighter light is clipped to white.
 
     exposure: in (0, 1].
     """
@@ -24,14 +24,14 @@ def composite(sheets: Iterable[npt.NDArray[np.floating]], exposure: float) -> np
 
 
 def lay(light: npt.NDArray[np.floating], sheet: npt.NDArray[np.floating]) -> None:
-    """Lay one more sheet, linear light in [0, 1], into the `light` that comes through others, in place."""
+    """Add one more sheet, linear light in [0, 1], to the `light` that passes the others, in place."""
     light *= sheet
 
 
 def thinning(sheets: Sequence[float], wanted: float) -> float:
-    """Return the factor, 1 or less, for the densities of `sheets` at which their stack is no darker than wanted.
+    """Return the factor of all densities, at most 1, at which the stack of `sheets` is no darker than wanted.
 
-    sheets, wanted: means of the logarithm of encoded transmittance, 0 or less; densities add.
+    sheets, wanted: means of the logarithm of encoded transmittance, at most 0. Densities add.
     """
     stacked = math.fsum(sheets)
     return min(1.0, wanted / stacked) if stacked < wanted < 0 else 1.0

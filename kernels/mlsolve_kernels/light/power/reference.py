@@ -14,7 +14,7 @@ def compose_gradient(
 ) -> npt.NDArray[np.float64]:
     """Return the gradient with respect to `sheets` (N, C, H, W), given that by the composite (C, H, W).
 
-    The product of the others is taken as a product, never as p / x, which fails where x is small.
+    The product of the other sheets is computed as such, not as product / sheet, which fails for small values.
     """
     gradient = np.empty(sheets.shape, dtype=np.float64)
     for k in range(len(sheets)):

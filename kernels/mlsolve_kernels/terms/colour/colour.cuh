@@ -1,9 +1,9 @@
 // The colour term at one pixel: squared difference of chroma and its gradient. Twin of reference.py.
 #pragma once
 
-// Adds the gradient of weight · value by the planes of a pixel to `gradient`; returns the value, unweighed.
+// Adds the gradient of weight · value by the planes of a pixel to `gradient`; returns the value, not weighted.
 //
-// layer, guide, gradient: the pixel in the first of so many planes, `stride` floats apart.
+// layer, guide, gradient: the pixel in the first of `planes` planes, which are `stride` floats apart.
 __device__ __forceinline__ float colour(const float* layer, const float* guide, float* gradient, size_t stride,
                                         int planes, float weight) {
     float mean = 0.0f, value = 0.0f;

@@ -1,12 +1,12 @@
 // Colour pass: the chroma of every layer compared with that of its guide.
 //
-//   gradient += weight · gradient of the value by the planes, in the per-pixel measure, pixels weighed
-//   sums      = a block's sum over the counted pixels of of_window · (chroma - chroma of the guide)², weighed, in the
-//               term's quanta
+//   gradient += weight · gradient of the weighted value by the planes, in the per-pixel measure
+//   sums      = weighted sum of of_window · (chroma - chroma of the guide)² over a block's counted pixels, in the term's
+//               quanta
 //
 // Layout: layers, guides, gradient (layers, windows·of_window, height, pitch); pixel_weights (windows, height, pitch),
-// anything unless WITH_WEIGHTS; sums (layers, windows, tiles) int64, a block's or NONE (sum.cuh); counted (windows, 4)
-// int32: top, bottom, left, right.
+// only read if WITH_WEIGHTS; sums (layers, windows, tiles) int64, one per block, or NONE (sum.cuh); counted (windows,
+// 4) int32: top, bottom, left, right.
 // Launch: grid (tiles across the pitch, tiles down, layers·windows), blocks of CARRYING; a tile is TILE·TILE pixels, of
 // which a thread has TILE_ROWS of a column (terms/layers.cuh).
 // Shared memory: the sums of the warps; static.

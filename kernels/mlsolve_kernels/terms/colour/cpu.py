@@ -1,4 +1,4 @@
-"""The pass of the colour term on the CPU: a row of all planes of a layer at a time."""
+"""The pass of the colour term on the CPU, one row of all planes of a layer at a time."""
 
 from typing import Final
 
@@ -28,10 +28,10 @@ def colour_row(
     counted: Row,
     length: int,
 ) -> float:
-    """Return `planes` times the sum of the squared differences of chroma over a row; add `weight` · its gradient.
+    """Return `planes` times the sum of squared chroma differences of a row; add `weight` · gradient to `gradient`.
 
-    x, guide, gradient: the first of `planes` planes, `stride` float32 apart. counts, counted: (length). The sum is
-    exact (exact.py).
+    x, guide, gradient: the first of `planes` planes, which are `stride` float32 apart. counts, counted: (length).
+    The sum is exact (exact.py).
     """
     all_planes = np.float32(planes)
     result, twice, share = 0.0, weight + weight, _ONE / all_planes

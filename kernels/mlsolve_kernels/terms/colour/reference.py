@@ -8,16 +8,16 @@ Array = npt.NDArray[np.float64]
 
 
 def chroma(image: Images) -> Array:
-    """Return the planes of `image` (C, H, W) less their mean at each pixel, (C, H, W)."""
+    """Return the planes of `image` (C, H, W) minus their mean at each pixel, (C, H, W)."""
     planes = np.asarray(image, dtype=np.float64)
     return np.asarray(planes - planes.mean(axis=0))
 
 
 def value(layer: Images, guide: Images, counts: Images) -> float:
-    """Return C times the SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes, weighed.
+    """Return C times the weighted SUM of (chroma of `layer` - chroma of `guide`)² over all pixels and planes.
 
-    C times, because the term is a mean over pixels, and the loss divides by C·H·W. layer, guide: (C, H, W), encoded
-    transmittance. counts: (H, W) in [0, 1].
+    The factor is C because the term is a mean over pixels, and the loss divides by C·H·W. layer, guide: (C, H, W),
+    encoded transmittance. counts: weights of the pixels, (H, W) in [0, 1].
     """
     return float(len(layer) * (counts * (chroma(layer) - chroma(guide)) ** 2).sum())
 
@@ -25,6 +25,6 @@ def value(layer: Images, guide: Images, counts: Images) -> float:
 def gradient(layer: Images, guide: Images, counts: Images) -> Array:
     """Return the gradient of `value` with respect to `layer`, (C, H, W).
 
-    Subtracting the mean is a projection, so the chain rule through it changes nothing.
+    Subtracting the mean is an orthogonal projection, so the chain rule through it changes nothing.
     """
     return np.asarray(2 * len(layer) * counts * (chroma(layer) - chroma(guide)))

@@ -1,4 +1,4 @@
-"""What the colour term declares."""
+"""The declaration of the colour term."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from ..term import Term
 TERM: Final = Term(
     name="colour",
     acts_on="layer",
-    bits=18,  # a GPU's float32 holds a pixel's value, 8 at the most, to 2⁻¹⁸
+    bits=18,  # float32 on a GPU holds the value of a pixel, which is at most 8, to 2⁻¹⁸
     reach=0,
     couples_planes=True,
     own_pass=True,

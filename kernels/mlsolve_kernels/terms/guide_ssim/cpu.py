@@ -1,4 +1,4 @@
-"""The pass of the guides on the CPU: every layer compared with its guide."""
+"""The guide pass on the CPU: every layer compared with its guide."""
 
 import numpy as np
 
@@ -24,9 +24,9 @@ from ..rows import masks_at, weights_of_row
 
 @kernel
 def join_row(gradient: Row, guide_weight: np.float32, by_ssim: Row, counts: Row | None, length: int) -> None:
-    """Take guide_weight times the gradient of a layer's SSIM to its guide from `gradient`, all (length).
+    """Subtract guide_weight times the gradient of a layer's SSIM to its guide from `gradient`, all (length).
 
-    counts: 0 where the layer is not to change, None if it may everywhere.
+    counts: 0 where the layer must not change; None: it may change everywhere.
     """
     for at in range(0, length, LANES):
         whole = load(gradient, at) - guide_weight * load(by_ssim, at)
@@ -50,9 +50,9 @@ def guide_pass(
     worker: int,
     workers: int,
 ) -> None:
-    """Take the gradient of the guides' SSIM from that by the stacks: one worker's share of the rows.
+    """Subtract the weighted gradient of the guides' SSIM from the gradient of the stacks: one worker's share.
 
-    layers, gradient_by_layers: (N·C, across, H, L), the second changed in place; guides: planes N·C;
+    layers, gradient_by_layers: (N·C, across, H, L), the second changed in place; guides: N·C planes;
     pixel_weights: (W, across, H, L), 0 where a layer must not change; ssim_sums: (N·C, across, H); planes: C.
     """
     stream, gradient = stream_of(streams, worker, 0), row(streams.rows, (worker, 0))

@@ -1,18 +1,18 @@
-// Guide pass: every layer compared with its guide; what came back from the stacks becomes the gradient of the loss.
+// Guide pass: every layer compared with its guide. The gradient of the stacks becomes the gradient of the loss.
 //
-//   gradient = gradient - guide_weight · gradient of SSIM(x_k, G_k), in the per-pixel measure, pixels weighed, in
-//              place; 0 where the weight is 0
-//   sums     = a block's sum of weighed SSIM over the counted pixels, in 2^-SSIM_BITS
+//   gradient = gradient - guide_weight · gradient of weighted SSIM(x_k, G_k), in the per-pixel measure, in place; 0
+//              where the weight of the pixel is 0
+//   sums     = sum of weighted SSIM over the counted pixels of a block, in 2^-SSIM_BITS
 //
-// It is layer_pass of a layer whose light is dealt with already, with weights of pixels (WITH_WEIGHTS:
-// the disc) and, for each window of the image that the planes hold, a counted region of its own.
+// It is layer_pass without the light, which has been handled before, but with pixel weights (WITH_WEIGHTS: the disc)
+// and with a separate counted region for each window of the image that the planes hold.
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. layers, guides, their means
-// and variances, gradient (layers, planes, height, pitch), of_window planes for each window; pixel_weights (windows,
-// height, pitch), anything unless WITH_WEIGHTS; sums (layers, planes, pieces, strips) int64, a block's or NONE
-// (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
+// Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. layers, guides, their
+// means and variances, gradient (layers, planes, height, pitch), of_window planes for each window; pixel_weights
+// (windows, height, pitch), only read if WITH_WEIGHTS; sums (layers, planes, pieces, strips) int64, one per block, or
+// NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
 // Launch: grid (layers·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. A block
-// fetches rows of the gradient that its neighbours change, but uses of them its own columns and rows alone.
+// fetches rows of the gradient that its neighbours change, but uses only its own columns and rows of them.
 // Shared memory: rings of fetched rows, 3·(AHEAD + 1) + 2·(AHEAD + 11) + 3 of FETCHED floats, with weights
 // 2·(AHEAD + 1) more; static.
 // Twin of guide_pass in cpu.py. Constants and headers come from cuda/source.py.

@@ -1,7 +1,7 @@
 // A layer compared with its guide, row by row, and its gradient: what layer_pass.cu and guide_pass.cu share.
 //
-// COUNT: values that the gradient comes back through, by_composite the first of them, then the other layers. LIGHT: how. WEIGHTED: pixels have weights, and
-// where one is 0 the layer must not change.
+// COUNT: the number of values from which LIGHT computes the gradient by the layer: by_composite, then the other layers.
+// WEIGHTED: there are pixel weights, and where a weight is 0 the layer must not change.
 #pragma once
 
 template <int COUNT, bool WEIGHTED>
@@ -14,7 +14,7 @@ struct alignas(16) LayerMemory : WeightRows<WEIGHTED, 2> {
 
 static_assert(alignof(LayerMemory<1, false>) >= 16, "rows are fetched by sixteen bytes");
 
-// For a layer whose light is dealt with: the gradient as it is.
+// LIGHT for a gradient that already is the gradient by the layer.
 struct Unlit {
     static __device__ __forceinline__ float back(float, const float (&value)[1]) { return value[0]; }
 };
@@ -23,7 +23,7 @@ template <int COUNT, bool WEIGHTED, class LIGHT>
 struct LayerPass {
     LayerMemory<COUNT, WEIGHTED>& memory;
     const Strip& strip;
-    const float *layers, *layer, *guide, *mean_of_guide, *variance_of_guide, *pixel_weights, *by_composite;  // at the plane
+    const float *layers, *layer, *guide, *mean_of_guide, *variance_of_guide, *pixel_weights, *by_composite;  // of the plane
     size_t layer_stride;
     int own;  // number of the layer
     float inverse_scale, guide_weight;

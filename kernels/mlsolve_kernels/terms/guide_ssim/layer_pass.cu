@@ -1,16 +1,16 @@
-// Layer pass: every layer compared with its guide, and the gradient of the whole loss by it.
+// Layer pass: every layer compared with its guide, and the gradient of the whole loss by the layer.
 //
-//   gradient_k = by_composite through the light - guide_weight · gradient of SSIM(x_k, G_k)
-//   sums       = a block's sum of SSIM over the counted pixels, in 2^-SSIM_BITS
+//   gradient_k = by_composite · derivative of the composite by x_k - guide_weight · gradient of SSIM(x_k, G_k)
+//   sums       = sum of SSIM over the counted pixels of a block, in 2^-SSIM_BITS
 //
-// in the per-pixel measure.
+// Gradients are in the per-pixel measure.
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. layers, guides, their means
-// and variances, gradient (LAYERS, planes, height, pitch); by_composite (planes, height, pitch), by target_pass; sums
-// (LAYERS, planes, pieces, strips) int64, a block's or NONE (sum.cuh). Counted: rows top ... bottom - 1, columns left
-// ... right - 1.
+// Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. layers, guides, their
+// means and variances, gradient (LAYERS, planes, height, pitch); by_composite (planes, height, pitch), the result of
+// target_pass; sums (LAYERS, planes, pieces, strips) int64, one per block, or NONE (sum.cuh). Counted: rows top ...
+// bottom - 1, columns left ... right - 1.
 // Launch: grid (LAYERS·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
-// of one place in all layers run side by side and share what they read of each other's layers in the L2 cache.
+// at one position in all layers run concurrently and share the layers that they read in the L2 cache.
 // Shared memory: rings of fetched rows, (LAYERS + 2)·(AHEAD + 1) + 2·(AHEAD + 11) + 3 of FETCHED floats; static.
 // Twin of guide_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
 #include "blur/blur.cuh"
@@ -22,7 +22,7 @@
 #include "ssim/weight.cuh"
 #include "terms/guide_ssim/layer.cuh"
 
-// What comes back through the light.
+// The gradient by a layer, by the chain rule through the light.
 struct Lit {
     template <int COUNT>
     static __device__ __forceinline__ float back(float constant, const float (&value)[COUNT]) {

@@ -9,9 +9,9 @@ Array = npt.NDArray[np.float64]
 
 
 def value(layer: npt.NDArray[np.floating], guide: npt.NDArray[np.floating], counts: Array) -> float:
-    """Return the SUM of SSIM over all pixels and planes of `layer` and `guide` (C, H, W), weighed by `counts`.
+    """Return the weighted SUM of SSIM over all pixels and planes of `layer` and `guide` (C, H, W).
 
-    counts: (H, W) in [0, 1].
+    counts: weights of the pixels, (H, W) in [0, 1].
     """
     return float((counts * ssim_map(layer, guide)).sum())
 

@@ -1,4 +1,4 @@
-"""What the SSIM of layers to their guides declares."""
+"""The declaration of the SSIM of layers to their guides."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""The leak: what a sheet alone shows of a stack's target, max(0, SSIM)² pixel by pixel (docs/maths.md §2)."""
+"""The leak: max(0, SSIM)² of one sheet alone to a stack's target, pixel by pixel (docs/maths.md §2)."""

@@ -37,10 +37,10 @@ def leak_pass(
     worker: int,
     workers: int,
 ) -> None:
-    """Measure what each placed sheet alone shows of the target, max(0, SSIM)², and differentiate: one share.
+    """Compute the leak of each placed sheet to the target, max(0, SSIM)², and its gradient; one worker's share.
 
-    placed, by_sheet: (K, C, across, H, L); pixel_weights: (W, across, H or 1, L), pixel_step from row to row;
-    sums: (K, C, across, H).
+    placed, by_sheet: (K, C, across, H, L); pixel_weights: (W, across, H or 1, L), pixel_step: distance between its
+    rows; sums: (K, C, across, H), receives the row sums.
     """
     stream, gradient = stream_of(streams, worker, 0), row(streams.rows, (worker, 0))
     planes = placed.shape[1]
@@ -72,6 +72,6 @@ def leak_pass(
 
 @kernel
 def scale_row(values: Row, factor: np.float32, out: Row, length: int) -> None:
-    """Put factor · `values` into `out`, both (length)."""
+    """Store factor · `values` in `out`, both (length)."""
     for at in range(0, length, LANES):
         store(out, at, factor * load(values, at))

@@ -1,6 +1,6 @@
 // A placed sheet compared with the target of its stack, row by row: max(0, SSIM)² and its gradient.
 //
-// What leak_pass.cu marches with. With WITH_WEIGHTS pixels have weights.
+// The Pass of leak_pass.cu for ssim_march. WITH_WEIGHTS: whether there are pixel weights.
 #pragma once
 
 struct alignas(16) LeakMemory : WeightRows<WITH_WEIGHTS, 1> {
@@ -14,7 +14,7 @@ static_assert(alignof(LeakMemory) >= 16, "rows are fetched by sixteen bytes");
 struct LeakPass {
     LeakMemory& memory;
     const Strip& strip;
-    const float *sheet, *target, *mean_of_target, *variance_of_target, *pixel_weights;  // at the plane
+    const float *sheet, *target, *mean_of_target, *variance_of_target, *pixel_weights;  // of the plane
     float leak_weight;
     float* by_sheet;
 

@@ -1,14 +1,14 @@
-// Leak pass: what each placed sheet alone shows of the target, max(0, SSIM)² pixel by pixel.
+// Leak pass: max(0, SSIM)² of each placed sheet alone to the target, pixel by pixel.
 //
-//   by_sheet = leak_weight · gradient of its sum by the sheet, pixels weighed, in the per-pixel measure
-//   sums     = a block's sum of it over the counted pixels, weighed, in 2^-SSIM_BITS
+//   by_sheet = leak_weight · gradient of its weighted sum by the sheet, in the per-pixel measure
+//   sums     = its weighted sum over the counted pixels of a block, in 2^-SSIM_BITS
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. placed, by_sheet (sheets,
+// Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. placed, by_sheet (sheets,
 // planes, height, pitch); target, its means and variances (planes, height, pitch), of_window planes for each window;
-// pixel_weights (windows, height, pitch), anything unless WITH_WEIGHTS; sums (sheets, planes, pieces, strips) int64, a
-// block's or NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
+// pixel_weights (windows, height, pitch), only read if WITH_WEIGHTS; sums (sheets, planes, pieces, strips) int64, one
+// per block, or NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
 // Launch: grid (sheets·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
-// of one place in all sheets run side by side and share the target in the L2 cache.
+// at one position in all sheets run concurrently and share the target in the L2 cache.
 // Shared memory: rings of fetched rows, 2·(AHEAD + 1) + 2·(AHEAD + 11) + 3 of FETCHED floats, with weights AHEAD + 1
 // more; static.
 // Twin of leak_pass in cpu.py. Constants and headers come from cuda/source.py.

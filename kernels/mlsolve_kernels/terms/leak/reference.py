@@ -1,4 +1,4 @@
-"""float64 reference of what a placed sheet alone shows of a target, max(0, SSIM)² (docs/maths.md §2)."""
+"""float64 reference of the leak, max(0, SSIM)² of a placed sheet alone to a target (docs/maths.md §2)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,9 @@ Array = npt.NDArray[np.float64]
 
 
 def value(sheet: npt.NDArray[np.floating], target: npt.NDArray[np.floating], counts: Array) -> float:
-    """Return the SUM of max(0, SSIM)² over all pixels and planes of `sheet` and `target` (C, H, W), weighed.
+    """Return the weighted SUM of max(0, SSIM)² over all pixels and planes of `sheet` and `target` (C, H, W).
 
-    counts: (H, W) in [0, 1].
+    counts: weights of the pixels, (H, W) in [0, 1].
     """
     return float((counts * np.maximum(ssim_map(sheet, target), 0) ** 2).sum())
 

@@ -1,4 +1,4 @@
-"""What the leak declares."""
+"""The declaration of the leak."""
 
 from typing import Final
 

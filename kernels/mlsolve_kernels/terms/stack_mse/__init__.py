@@ -1,1 +1,1 @@
-"""Squared error of a composed stack against its target, and its gradient (docs/maths.md §2)."""
+"""The squared error of a composed stack against its target, and its gradient (docs/maths.md §2)."""

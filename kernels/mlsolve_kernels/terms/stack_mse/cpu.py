@@ -1,4 +1,4 @@
-"""Squared error of a stack and its gradient on the CPU, as vector functions of one row."""
+"""The squared error of a stack and its gradient on the CPU, vectorised, one row at a time."""
 
 from typing import Final
 
@@ -13,9 +13,9 @@ _TWO: Final = np.float32(2.0)
 
 @kernel
 def squared_error_row(x: Row, y: Row, counted: Row, length: int, weights: Row | None = None) -> float:
-    """Return the sum of (x - y)² over a row, all (length), where `counted` is not 0: exact.py.
+    """Return the exact sum (exact.py) of (x - y)² over a row where `counted` is not 0; all arguments (length).
 
-    weights: of the pixels, None if all count alike.
+    weights: of the pixels; None if all count equally.
     """
     result = 0.0
     for at in range(0, length, LANES):
@@ -38,10 +38,10 @@ def blend_row(
     length: int,
     weights: Row | None = None,
 ) -> None:
-    """Put the gradient of ssim_weight·(1 - SSIM) + mse_weight·MSE into `out`, given that of SSIM; all (length).
+    """Store the gradient of ssim_weight·(1 - SSIM) + mse_weight·MSE in `out`, given that of SSIM; all (length).
 
-    In the per-pixel measure: the gradients of the sums, not of the means. weights: of the pixels' squared errors,
-    None if all count alike.
+    Gradients are in the per-pixel measure: of sums, not of means. weights: of the pixels' squared errors; None if
+    all count equally.
     """
     for at in range(0, length, LANES):
         by_error = _TWO * (load(x, at) - load(y, at))

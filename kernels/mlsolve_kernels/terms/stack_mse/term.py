@@ -1,4 +1,4 @@
-"""What the squared error of stacks declares."""
+"""The declaration of the squared error of stacks."""
 
 from typing import Final
 

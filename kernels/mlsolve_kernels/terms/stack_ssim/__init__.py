@@ -1,1 +1,1 @@
-"""1 - SSIM of a composed stack and its target. Its pass carries the squared error along (docs/maths.md §2)."""
+"""1 - SSIM of a composed stack to its target. Its pass also computes the squared error (docs/maths.md §2)."""

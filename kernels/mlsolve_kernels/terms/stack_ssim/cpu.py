@@ -1,4 +1,4 @@
-"""The pass of the stacks on the CPU: SSIM to the target as a stream of rows; the squared error rides along."""
+"""The stack pass on the CPU: SSIM to the target as a stream of rows, and the squared error."""
 
 import numpy as np
 
@@ -43,13 +43,13 @@ def stack_pass(
     worker: int,
     workers: int,
 ) -> None:
-    """Compare a stack with its target and differentiate by its sheets: one worker's share of the rows.
+    """Compare a stack with its target and compute the gradient by its sheets: one worker's share of the rows.
 
-    composite: (C, across, H, L), encoded. placed: (K, C, across, H, L), the placed sheets, which give way to the
-    gradients by them in the per-pixel measure; by_sheet: what else these hold, in the same shape. by_composite: in
-    the shape of composite, for a light that couples planes: receives the gradient by the composite, and the sheets
-    stay as they are. pixel_weights: (W, across, H, L). lines: (workers, K·LANES) to work in. sums: receive the row
-    sums of SSIM and of the squared error, each (C, across, H).
+    composite: (C, across, H, L), encoded. placed: (K, C, across, H, L), the placed sheets; they are replaced by the
+    gradients by them, in the per-pixel measure. by_sheet: a gradient to add to these, in the same shape, or None.
+    by_composite: only for a light that couples planes: receives the gradient by the composite, in its shape, and
+    the sheets are not changed. pixel_weights: (W, across, H, L). lines: (workers, K·LANES), work space. sums:
+    receive the row sums of SSIM and of the squared error, each (C, across, H).
     """
     stream, gradient = stream_of(streams, worker, 0), row(streams.rows, (worker, 0))
     of_window = composite.shape[0] // masks.counted.shape[0]

@@ -9,9 +9,9 @@ Array = npt.NDArray[np.float64]
 
 
 def value(composite: npt.NDArray[np.floating], target: npt.NDArray[np.floating], counts: Array) -> float:
-    """Return the SUM of SSIM over all pixels and planes of `composite` and `target` (C, H, W), weighed by `counts`.
+    """Return the weighted SUM of SSIM over all pixels and planes of `composite` and `target` (C, H, W).
 
-    counts: (H, W) in [0, 1].
+    counts: weights of the pixels, (H, W) in [0, 1].
     """
     return float((counts * ssim_map(composite, target)).sum())
 

@@ -16,13 +16,13 @@ struct StackPass {
     StackMemory<WEIGHTED>& memory;
     const Strip& strip;
     const Counted& counted;
-    const float *layers, *target, *mean_of_target, *variance_of_target;  // at the plane
+    const float *layers, *target, *mean_of_target, *variance_of_target;  // of the plane
     size_t layer_stride;
     float inverse_scale, ssim_weight, mse_weight;
     float* by_composite;
     Tally coarse;  // squared error
     unsigned fine;  // two's complement
-    const float* pixel_weights;  // at the plane; not read unless WEIGHTED
+    const float* pixel_weights;  // of the plane; only read if WEIGHTED
 
     __device__ __forceinline__ void fetch(int step) {
         const int row = strip.first - REACH + step;

@@ -1,17 +1,18 @@
-// Stack pass: the composite of the placed sheets of a stack, compared with the target, and differentiated.
+// Stack pass: the composite of the placed sheets of a stack, compared with the target, and the gradient by it.
 //
-//   composite    = the sheets through the light                                         (never stored)
-//   by_composite = gradient by it of ssim_weight·(1 - SSIM) + mse_weight·MSE, in the per-pixel measure, pixels weighed
-//   sums    = a block's sums over the counted pixels: weighed SSIM in 2^-SSIM_BITS; weighed squared error in
-//             2^-COARSE_BITS, and what that leaves of it in 2^-ERROR_BITS
+//   composite    = composite of the sheets by the light                                 (never stored)
+//   by_composite = gradient by it of weighted ssim_weight·(1 - SSIM) + mse_weight·MSE, in the per-pixel measure
+//   sums         = weighted sums over the counted pixels of a block: SSIM in 2^-SSIM_BITS; squared error in
+//                  2^-COARSE_BITS, and its remainder in 2^-ERROR_BITS
 //
-// It is target_pass with weights of pixels (WITH_WEIGHTS) and, for each window of the image that the planes hold, a
-// counted region of its own.
+// It is target_pass with pixel weights (WITH_WEIGHTS) and a separate counted region for each window of the image that
+// the planes hold.
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. placed (LAYERS, planes,
-// height, pitch), LAYERS the sheets of the stack; target, its means and variances, by_composite (planes, height, pitch),
-// of_window planes for each window; pixel_weights (windows, height, pitch), anything unless WITH_WEIGHTS; sums (3,
-// planes, pieces, strips) int64, a block's or NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom, left, right.
+// Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. placed (LAYERS, planes,
+// height, pitch), LAYERS being the sheets of the stack; target, its means and variances, by_composite (planes, height,
+// pitch), of_window planes for each window; pixel_weights (windows, height, pitch), only read if WITH_WEIGHTS; sums
+// (3, planes, pieces, strips) int64, one per block, or NONE (sum.cuh); counted_in (windows, 4) int32: top, bottom,
+// left, right.
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
 // Shared memory: rings of fetched rows, (LAYERS + 2)·(AHEAD + 1) + (AHEAD + 11) + 11 + 3 of FETCHED floats, with
 // weights 2·(AHEAD + 1) more; static.

@@ -1,13 +1,13 @@
-// Target pass: the composite of the layers, compared with the target, and differentiated.
+// Target pass: the composite of the layers, compared with the target, and the gradient by it.
 //
-//   composite    = the layers through the light                                         (never stored)
+//   composite    = composite of the layers by the light                                 (never stored)
 //   by_composite = gradient by it of ssim_weight·(1 - SSIM) + mse_weight·MSE, in the per-pixel measure
-//   sums         = a block's sums over the counted pixels: SSIM in 2^-SSIM_BITS; squared error in 2^-COARSE_BITS, and what
-//                  that leaves of it in 2^-ERROR_BITS, for float32 has not the digits for both
+//   sums         = sums over the counted pixels of a block: SSIM in 2^-SSIM_BITS; squared error in 2^-COARSE_BITS, and
+//                  its remainder in 2^-ERROR_BITS, because float32 has too few bits for both at once
 //
-// Layout: planes of float32, `pitch` floats a row, a multiple of 4, zeros from `width` on. layers (LAYERS, planes,
-// height, pitch); target, its means and variances, by_composite (planes, height, pitch); sums (3, planes, pieces, strips)
-// int64, a block's or NONE (sum.cuh). Counted: rows top ... bottom - 1, columns left ... right - 1.
+// Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. layers (LAYERS, planes,
+// height, pitch); target, its means and variances, by_composite (planes, height, pitch); sums (3, planes, pieces,
+// strips) int64, one per block, or NONE (sum.cuh). Counted: rows top ... bottom - 1, columns left ... right - 1.
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
 // Shared memory: rings of fetched rows, (LAYERS + 2)·(AHEAD + 1) + (AHEAD + 11) + 11 + 3 of FETCHED floats; static.
 // Twin of stack_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.

@@ -1,4 +1,4 @@
-"""What the SSIM of stacks declares."""
+"""The declaration of the SSIM of stacks to their targets."""
 
 from typing import Final
 

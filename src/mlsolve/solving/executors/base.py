@@ -1,4 +1,4 @@
-"""What an executor is, and how a pool of threads or processes is given its tasks."""
+"""The interface of an executor, and the submission of tasks to a pool of threads or processes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -10,28 +10,31 @@ Task = Callable[..., Any]
 
 
 class Executor(Protocol):
-    """Carries tasks out."""
+    """Runs tasks."""
 
     workers: int
-    """Tasks that run at a time."""
+    """Tasks that run at the same time."""
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call task(*call) for each of `calls`; yield (number of the call, what it returned) as they come.
+        """Call task(*call) for each of `calls`; yield (number of the call, result) in the order they finish.
 
-        What a task raises is raised here, once the others have ended or were never begun.
+        An error in a task is raised here, once the other running tasks have ended and no further one has begun.
         """
 
     def drop(self) -> None:
-        """Give back the memory that tasks so far took, where it is this process'; more tasks may come."""
+        """Free the memory that this process keeps between tasks. More tasks may follow."""
 
     def close(self) -> None:
-        """End what was started."""
+        """End its threads and processes and release its backends."""
 
 
 def carried_out(
     pool: Pool, workers: int, task: Task, calls: Sequence[tuple[Any, ...]]
 ) -> Iterator[tuple[int, Any]]:
-    """Give `pool` the calls, one more at a time than it has workers: what it was given it may not give back."""
+    """Run the calls in `pool`, with one more submitted than it has workers; yield (number of the call, result).
+
+    Submitted calls cannot always be cancelled, so the others wait here.
+    """
     waiting, under_way = iter(enumerate(calls)), dict[Future[Any], int]()
     try:
         while True:
@@ -42,8 +45,8 @@ def carried_out(
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 yield under_way.pop(future), future.result()
     except BrokenExecutor:
-        raise  # it ends the others itself, and stumbles over those that are cancelled meanwhile
+        raise  # the pool ends the other calls itself, and fails if some are cancelled meanwhile
     except BaseException:
-        # Whoever cleans up after this must not have others write meanwhile.
+        # The caller may clean up after this, so no other task may still be writing.
         wait([future for future in under_way if not future.cancel()])
         raise

@@ -1,4 +1,4 @@
-"""A GPU, given two tiles at a time."""
+"""A GPU that works on two tiles at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,20 +10,20 @@ from .resources import provide
 
 
 class Devices:
-    """A GPU that is given two tiles at a time, on streams of their own.
+    """A GPU that works on two tiles at a time, each on its own stream.
 
-    While it computes one, the other is read from disk and copied to it, or copied back and written.
+    While it computes one tile, the other is read from disk and copied to the GPU, or copied back and written.
     """
 
     workers = 2
 
     def __init__(self, open_backend: Callable[[], Backend]) -> None:
-        """open_backend: opens the GPU, once for each stream."""
+        """open_backend: opens the GPU; called once for each stream."""
         self._backends: list[Backend] = []
         try:
             for _ in range(self.workers):
                 self._backends.append(open_backend())
-        except BaseException:  # the second cannot be had: the first is given back
+        except BaseException:  # the second could not be opened: release the first
             self._close_backends()
             raise
         waiting = list(self._backends)
@@ -34,10 +34,10 @@ class Devices:
         yield from carried_out(self._pool, self.workers, task, calls)
 
     def drop(self) -> None:
-        """Leave the workspaces on the GPU: the memory is not this process'."""
+        """Keep the workspaces: their memory is on the GPU."""
 
     def close(self) -> None:
-        """Give the device's memory back."""
+        """End the threads and free the device memory."""
         self._pool.shutdown(cancel_futures=True)
         self._close_backends()
 

@@ -15,43 +15,43 @@ from .base import Task, carried_out
 from .resources import provide
 
 _LOOKS: Final = 1.0
-"""Seconds between a process' looks whether the one that started it is still there."""
+"""Seconds between two checks of a process whether its parent still runs."""
 
 
 class Processes:
-    """Several processes on this machine, each with a team of threads of its own."""
+    """Several processes on this machine, each with its own team of threads."""
 
     def __init__(self, workers: int, threads: int) -> None:
         """Start `workers` processes of `threads` threads each."""
         self.workers = workers
-        # Not forked: a process that has threads cannot be, and on some systems there is no fork.
+        # Not "fork": it is unsafe in a process with threads, and some systems do not have it.
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(workers, context, _begin_process, (threads, os.getpid()))
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call task(*call) for each of `calls`, as processes come free.
+        """Call task(*call) for each of `calls` as processes become free.
 
-        Raises MlsolveError if a process is killed.
+        Raises ProcessError if a process is killed.
         """
         try:
             yield from carried_out(self._pool, self.workers, task, calls)
         except BrokenProcessPool:
-            self._pool.shutdown()  # returns once the other processes are killed as well
+            self._pool.shutdown()  # returns once the other processes have been killed, too
             raise ProcessError(
-                f"a process of --processes {self.workers} ended unexpectedly, most likely for want of memory: "
+                f"a process of --processes {self.workers} ended unexpectedly, most likely because memory ran out: "
                 "use fewer --processes or a smaller --memory"
             ) from None
 
     def drop(self) -> None:
-        """Leave each process its workspace: the memory is not this one's."""
+        """Keep the workspaces: their memory belongs to the other processes."""
 
     def close(self) -> None:
-        """End the processes, once they have finished what they are at."""
+        """End the processes once they have finished their present tasks."""
         self._pool.shutdown(cancel_futures=True)
 
 
 def _begin_process(threads: int, parent: int) -> None:
-    """Prepare a process of the pool: Ctrl-C is for its parent, and without that it ends."""
+    """Prepare a process of the pool: it ignores Ctrl-C, which its parent handles, and ends with its parent."""
     from ..backends import CpuBackend
     from ..spec import BETAS
 
@@ -61,7 +61,7 @@ def _begin_process(threads: int, parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when `parent` has ended, in whatever way: nobody would ask it for anything any more."""
+    """End this process when `parent` has ended, for whatever reason: no more tasks would come."""
     while os.getppid() == parent:
         time.sleep(_LOOKS)
     os._exit(1)

@@ -1,5 +1,5 @@
-"""What a process keeps from one task to the next: threads or a GPU, and one workspace. It is never more than that:
-a task's result does not depend on it."""
+"""The resources that a process keeps between tasks: threads or a GPU, and one workspace. They never affect the
+result of a task."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _here = threading.local()
 
 
 class Resources:
-    """Threads or a GPU, and the workspace that was used last."""
+    """Threads or a GPU, and the last workspace."""
 
     def __init__(self, backend: Backend) -> None:
         """Use `backend`."""
@@ -24,38 +24,38 @@ class Resources:
         self._workspace: Workspace | None = None
 
     def workspace(self, shape: Shape, spec: Spec, windows: int = 1) -> Workspace:
-        """Return a workspace of `shape` for so many windows, filled with whatever it was filled with last."""
+        """Return a workspace of `shape` for `windows` windows; its contents are arbitrary."""
         key = shape, spec.objective, spec.bounds, windows
         if self._workspace is None or key != self._key:
-            self._workspace = None  # before the next one takes its memory
+            self._workspace = None  # frees its memory before the next one is allocated
             self._workspace, self._key = self.backend.workspace(*key), key
         return self._workspace
 
     def drop(self) -> None:
-        """Give the workspace's memory back."""
+        """Free the memory of the workspace."""
         self._workspace, self._key = None, None
 
     def close(self) -> None:
-        """Give everything back."""
+        """Free the workspace and close the backend."""
         self.drop()
         self.backend.close()
 
 
 def provide(backend: Backend) -> Resources:
-    """Let the tasks of this thread use `backend` from now on."""
+    """Make the tasks of this thread use `backend` from now on."""
     _here.resources = Resources(backend)
     return current()
 
 
 def current() -> Resources:
-    """Return the resources of this thread; `provide` must have been called."""
+    """Return the resources of this thread; `provide` must have been called in it."""
     found: Resources = _here.resources
     return found
 
 
 @contextmanager
 def provided(backend: Backend) -> Iterator[Resources]:
-    """Let the tasks of this thread use `backend` meanwhile; it is closed in the end."""
+    """Make the tasks of this thread use `backend` inside the `with` block; close it at the end."""
     before = getattr(_here, "resources", None)
     resources = provide(backend)
     try:

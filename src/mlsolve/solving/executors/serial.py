@@ -9,22 +9,22 @@ from .resources import provided
 
 
 class Serial:
-    """One task after the other, here."""
+    """Runs one task after the other, in this process."""
 
     workers = 1
 
     def __init__(self, backend: Backend) -> None:
-        """Let tasks use `backend`, which is closed in the end."""
+        """Make tasks use `backend`, which `close` closes."""
         self._context = provided(backend)
         self._resources = self._context.__enter__()
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-        """Call task(*call) for each of `calls`, in their order."""
+        """Call task(*call) for each of `calls`, in order."""
         for number, call in enumerate(calls):
             yield number, task(*call)
 
     def drop(self) -> None:
-        """Give the memory back that the tasks until now took; more of them may come."""
+        """Free the workspace. More tasks may follow."""
         self._resources.drop()
 
     def close(self) -> None:

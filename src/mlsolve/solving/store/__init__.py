@@ -1,4 +1,6 @@
-"""What a solve keeps between its tasks: arrays read and written by region, and documents; on disk or in memory.
+"""The state that a solve keeps between tasks: documents, and arrays that are read by region and written by tile.
+
+It is on disk or in memory.
 
 Knows arrays, tiles and checksums, not what they mean. Called by the tasks of a solve and by run.
 """

@@ -1,4 +1,4 @@
-"""A store in a folder: arrays as Zarr 3, documents as JSON, all with checksums."""
+"""A store in a folder: arrays in the format Zarr 3 and documents in JSON, all with checksums."""
 
 import ctypes
 import json
@@ -22,36 +22,36 @@ _SUFFIX: Final = ".json"
 
 
 class DiskStore:
-    """Arrays and documents in the folder `path`; any number of processes may use it at a time.
+    """Arrays and documents in the folder `path`. Any number of processes may use it at the same time.
 
-    What the file system refuses is raised as OutputError, what is missing or damaged as StoreError.
+    Errors of the file system are raised as OutputError; missing or damaged files as StoreError.
     """
 
     def __init__(self, path: Path) -> None:
-        """Use the folder `path`, which need not be there yet."""
+        """Use the folder `path`, which need not exist yet."""
         self.path = path
 
     def create(
         self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike, tile: tuple[int, int], apart: int = 0
     ) -> ZarrArray:
-        """Return a new array; what was there goes."""
+        """Return a new array; an existing one of this name is deleted."""
         self.remove(name)
         with self._guarded():
             return ZarrArray.create(self.path / name, shape, np.dtype(dtype), tile, apart)
 
     def open(self, name: str) -> ZarrArray:
-        """Return an array that is there; raises StoreError if it is not, or damaged."""
+        """Return an existing array. Raises StoreError if it is missing or damaged."""
         return ZarrArray.open(self.path / name)
 
     def remove(self, name: str) -> None:
-        """Remove an array, or all below `name`."""
+        """Remove the array or document `name` and everything below it."""
         with self._guarded():
             if (self.path / name).is_dir():
                 shutil.rmtree(self.path / name)
             (self.path / (name + _SUFFIX)).unlink(missing_ok=True)
 
     def save(self, name: str, document: dict[str, Any]) -> None:
-        """Put a document of plain values, whole or not at all, and durably."""
+        """Write a document of plain values, atomically and durably."""
         body = json.dumps(document, ensure_ascii=False, indent=1)
         text = json.dumps({"crc32c": google_crc32c.value(body.encode()), "document": body})
         path = self.path / (name + _SUFFIX)
@@ -66,7 +66,7 @@ class DiskStore:
             _sync_folder(path.parent)
 
     def load(self, name: str) -> dict[str, Any]:
-        """Return a document; raises StoreError if it is not there, or damaged."""
+        """Return a document. Raises StoreError if it is missing or damaged."""
         path = self.path / (name + _SUFFIX)
         try:
             found = json.loads(path.read_bytes())
@@ -81,11 +81,11 @@ class DiskStore:
             raise StoreError(f"{path} is damaged ({first_line(error)}): {REMEDY}") from None
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a document `name`."""
+        """Return whether there is a document `name`."""
         return (self.path / (name + _SUFFIX)).is_file()
 
     def flush(self) -> None:
-        """Return when all that was written would survive a power cut."""
+        """Return once everything written so far would survive a power cut."""
         with self._guarded():
             if sys.platform == "linux":
                 folder = os.open(self.path, os.O_RDONLY)
@@ -99,7 +99,7 @@ class DiskStore:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Turn what the file system refuses into one line."""
+        """Turn errors of the file system into OutputError, whose message is one line."""
         try:
             yield
         except OutputError:
@@ -109,7 +109,7 @@ class DiskStore:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make names in `folder` durable; Windows has no way to ask for it and no need."""
+    """Make the names in `folder` durable. Windows offers no call for this and needs none."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""A store in memory: for pictures that fit."""
+"""A store in memory, for pictures that fit."""
 
 from types import TracebackType
 from typing import Any
@@ -23,24 +23,24 @@ class MemoryArray:
     def read(
         self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
-        """Put `region` of the plane `index` into `out` (h, w) and return it; table: what each value means."""
+        """Read `region` of the plane `index` into `out` (h, w) and return it; table: maps values to results."""
         part = self._part(index, region)
         if table is None:
             out[...] = part
         else:
-            for line, values in zip(out, part, strict=True):  # by rows: take() wants indices of its own type
+            for line, values in zip(out, part, strict=True):  # row by row: take() copies its indices to int64
                 np.take(table, values, out=line, mode="clip")
         return out
 
     def has_tile(self, index: Index, region: Region) -> bool:
-        """Memory does not tell who was here; whoever asks does it again."""
+        """Return False: memory does not record which tiles were written, so they are computed again."""
         return False
 
     def close(self) -> None:
-        """Close nothing."""
+        """Do nothing: there are no files to close."""
 
     def tile(self, index: Index, region: Region) -> "_MemoryTile":
-        """Return what takes the tile `region`."""
+        """Return a writer for the tile `region`."""
         return _MemoryTile(self, region)
 
     def _part(self, index: Index, region: Region) -> npt.NDArray[Any]:
@@ -68,7 +68,7 @@ class MemoryStore:
     """Arrays and documents in dictionaries."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._arrays: dict[str, MemoryArray] = {}
         self._documents: dict[str, dict[str, Any]] = {}
 
@@ -80,30 +80,30 @@ class MemoryStore:
         return array
 
     def open(self, name: str) -> MemoryArray:
-        """Return an array that is there."""
+        """Return an existing array. Raises StoreError if it is missing."""
         if name not in self._arrays:
             raise StoreError(f"there is no {name} in memory")
         return self._arrays[name]
 
     def remove(self, name: str) -> None:
-        """Remove an array, or all below `name`."""
+        """Remove the array or document `name` and everything below it."""
         for held in (self._arrays, self._documents):
             for key in [key for key in held if key == name or key.startswith(f"{name}/")]:
                 del held[key]
 
     def save(self, name: str, document: dict[str, Any]) -> None:
-        """Put a document."""
+        """Keep a document."""
         self._documents[name] = document
 
     def load(self, name: str) -> dict[str, Any]:
-        """Return a document."""
+        """Return a document. Raises StoreError if it is missing."""
         if name not in self._documents:
             raise StoreError(f"there is no {name} in memory")
         return self._documents[name]
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a document `name`."""
+        """Return whether there is a document `name`."""
         return name in self._documents
 
     def flush(self) -> None:
-        """Nothing in memory survives a power cut."""
+        """Do nothing: memory does not survive a power cut."""

@@ -1,4 +1,4 @@
-"""A store as tasks see it."""
+"""The interface of a store, its arrays and their tiles."""
 
 from types import TracebackType
 from typing import Any, Protocol
@@ -12,12 +12,12 @@ Index = tuple[int, ...]
 
 
 class TileWriter(Protocol):
-    """Takes one tile of an array, image by image; in a `with` block, at whose end it is there as a whole."""
+    """Writes one tile of an array, image by image, in a `with` block. At its end the whole tile appears at once."""
 
     def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
-        """Take `image` (h, w), the tile's part of the plane `index` of the array, or rows of it.
+        """Write `image` (h, w), the tile's part of the plane `index` of the array, or some rows of it.
 
-        top: the first of them, a multiple of the store's inner chunks.
+        top: the first of these rows, a multiple of the side of the store's inner chunks.
         """
 
     def __enter__(self) -> "TileWriter":
@@ -26,7 +26,7 @@ class TileWriter(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the tile; leave nothing of it if there was an error."""
+        """Finish the tile; discard it if there was an error."""
 
 
 class Array(Protocol):
@@ -38,13 +38,16 @@ class Array(Protocol):
     def read(
         self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
-        """Put `region` of the plane `index` into `out` (h, w) and return it; table: what each value means."""
+        """Read `region` of the plane `index` into `out` (h, w) and return it.
+
+        table: maps the stored values to results; None: the stored values.
+        """
 
     def tile(self, index: Index, region: Region) -> TileWriter:
-        """Return what takes the tile `region` of the planes that begin with `index`."""
+        """Return a writer for the tile `region` of the planes whose indices begin with `index`."""
 
     def has_tile(self, index: Index, region: Region) -> bool:
-        """Tell whether that tile is there, whole and undamaged."""
+        """Return whether that tile was written and is undamaged."""
 
     def close(self) -> None:
         """Close the files that reading opened."""
@@ -61,23 +64,25 @@ class Store(Protocol):
         tile: tuple[int, int],
         apart: int = 0,
     ) -> Array:
-        """Return a new array; what was there goes. tile: its height and width. apart: of how many of the leading
-        axes each index makes tiles of its own."""
+        """Return a new array; an existing one of this name is deleted.
+
+        tile: height and width of a tile. apart: the number of leading axes for which each index has its own tiles.
+        """
 
     def open(self, name: str) -> Array:
-        """Return an array that is there; raises StoreError if it is not, or damaged."""
+        """Return an existing array. Raises StoreError if it is missing or damaged."""
 
     def remove(self, name: str) -> None:
-        """Remove an array, or all below `name`."""
+        """Remove the array or document `name` and everything below it."""
 
     def save(self, name: str, document: dict[str, Any]) -> None:
-        """Put a document of plain values, whole or not at all."""
+        """Write a document of plain values, atomically."""
 
     def load(self, name: str) -> dict[str, Any]:
-        """Return a document; raises StoreError if it is not there, or damaged."""
+        """Return a document. Raises StoreError if it is missing or damaged."""
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a document `name`."""
+        """Return whether there is a document `name`."""
 
     def flush(self) -> None:
-        """Return when all that was written would survive a power cut."""
+        """Return once everything written so far would survive a power cut."""

@@ -1,9 +1,9 @@
-"""Arrays (..., H, W) on disk in the format Zarr 3, written and read by region with nothing but NumPy.
+"""Arrays (..., H, W) on disk in the format Zarr 3, read by region and written by tile with nothing but NumPy.
 
-A *tile* is a shard of Zarr's: one file, written once by one task, that takes its place under its name when it is
-whole. In it lie inner chunks of CHUNK × CHUNK pixels of one plane, each followed by its CRC-32C, and at the end the
-index of them, with one of its own. So a region is read without reading whole tiles, and a flipped bit is found.
-Any program that knows Zarr 3 and its sharding codec can open the arrays (zarr-specs: v3, sharding-indexed 1.0).
+A *tile* is a Zarr shard: one file, which one task writes once and renames into place when it is complete. It holds
+inner chunks of CHUNK × CHUNK pixels of one plane, each followed by its CRC-32C. Their index is at the end, with its
+own CRC-32C. So a region can be read without reading whole tiles, and a flipped bit is detected.
+Any program that supports Zarr 3 with sharding can open the arrays (zarr-specs: v3, sharding-indexed 1.0).
 """
 
 import errno
@@ -28,22 +28,22 @@ from ...system.files import partial_beside
 from .places import Index
 
 CHUNK: Final = 128
-"""Side of an inner chunk: what is read too much at the border of a region is up to this less one."""
+"""Side of an inner chunk. At the border of a region, up to CHUNK - 1 rows or columns are read in vain."""
 
 _CRC_BYTES: Final = 4
 _ABSENT: Final = 2**64 - 1
-"""Offset and length of a chunk that lies wholly beyond the array."""
+"""Offset and length of a chunk that lies entirely outside the array."""
 
 _RUN: Final = 8
-"""Inner chunks that are read or written at a time, where they lie one behind the other."""
+"""Most inner chunks that are read or written at once, if they are contiguous in the file."""
 
 RUN_BYTES: Final = _RUN * (CHUNK * CHUNK * 4 + _CRC_BYTES)
-"""Memory for that, for every thread that reads or writes."""
+"""Bytes of memory for such a run, in every thread that reads or writes."""
 
 _here = threading.local()
 
 _MOST_OPEN: Final = 64
-"""Tiles whose files are held open for reading."""
+"""Most tiles whose files are kept open for reading."""
 
 _LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
 _CHECKED: Final = {"name": "crc32c"}
@@ -51,7 +51,7 @@ REMEDY: Final = "delete the folder of the run and run anew"
 
 
 class ZarrArray:
-    """One array in a folder of its own. Each thread and each process that reads opens it for itself."""
+    """One array in its own folder. Each thread and each process must open it separately."""
 
     def __init__(
         self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
@@ -67,8 +67,8 @@ class ZarrArray:
     ) -> "ZarrArray":
         """Return a new array (..., H, W) without any tiles.
 
-        tile: height and width, which are brought to a multiple of CHUNK. apart: so many of the leading axes have
-        tiles of their own for each index; of the other leading axes a tile holds all.
+        tile: height and width of a tile, rounded up to multiples of CHUNK. apart: the number of leading axes for
+        which each index has its own tiles; a tile holds all indices of the other leading axes.
         """
         array = cls(folder, shape, dtype, (_rounded_up(tile[0]), _rounded_up(tile[1])), apart)
         (folder / "c").mkdir(parents=True)
@@ -77,7 +77,7 @@ class ZarrArray:
 
     @classmethod
     def open(cls, folder: Path) -> "ZarrArray":
-        """Return the array in `folder`; raises StoreError if there is none, or its description is damaged."""
+        """Return the array in `folder`. Raises StoreError if there is none, or its description is damaged."""
         path = folder / "zarr.json"
         try:
             text = path.read_text(encoding="utf-8")
@@ -96,11 +96,10 @@ class ZarrArray:
     def read(
         self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
-        """Put `region` of the plane `index` into `out` (h, w) and return it; table: for each value what it means.
+        """Read `region` of the plane `index` into `out` (h, w) and return it.
 
-        With a table values are uint16 and `out` is contiguous float32.
-
-        Raises StoreError for what is missing or damaged.
+        table: maps the stored values, which must be uint16, to results; `out` must then be contiguous float32.
+        Raises StoreError if a tile is missing or damaged.
         """
         for down, top, bottom in _pieces(region.top, region.bottom):
             rows = slice(top - region.top, bottom - region.top)
@@ -117,11 +116,11 @@ class ZarrArray:
         return out
 
     def tile(self, index: Index, region: Region) -> "_ZarrTile":
-        """Return what takes the tile `region`; index: the first `apart` indices of its planes."""
+        """Return a writer for the tile `region`; index: the first `apart` indices of its planes."""
         return _ZarrTile(self, self._place(index, region.top, region.left), region)
 
     def has_tile(self, index: Index, region: Region) -> bool:
-        """Tell whether the tile is there, whole and undamaged."""
+        """Return whether the tile was written and is undamaged."""
         place = self._place(index, region.top, region.left)
         across = self.inner[-1]
         try:
@@ -135,22 +134,22 @@ class ZarrArray:
         return True
 
     def forget(self, place: Index) -> None:
-        """Close the file of a tile: another is there now."""
+        """Close the file of a tile, because a new one has replaced it."""
         if place in self._shards:
             os.close(self._shards.pop(place)[0])
 
     def close(self) -> None:
-        """Close the files that reading opened."""
+        """Close the files that were opened for reading."""
         for descriptor, _ in self._shards.values():
             os.close(descriptor)
         self._shards.clear()
 
     def __del__(self) -> None:
-        """Close them at the latest now."""
+        """Close any files that are still open."""
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy, or send to another process, all but the open files: their numbers mean nothing there."""
+        """Copy, or send to another process, everything but the open files: descriptors are not valid there."""
         return ZarrArray, (self.folder, self.shape, self.dtype, self._tile, self._apart)
 
     @property
@@ -159,16 +158,16 @@ class ZarrArray:
         return (1,) * self._apart + self.shape[self._apart : -2] + (self._tile[0] // CHUNK, self._tile[1] // CHUNK)
 
     def path(self, place: Index) -> Path:
-        """Return the file of the tile at `place` of the grid of tiles."""
+        """Return the file of the tile at `place` in the grid of tiles."""
         return self.folder.joinpath("c", *map(str, place))
 
     def _place(self, index: Index, top: int, left: int) -> Index:
-        """Return the place in the grid of tiles of a plane's pixel (top, left)."""
+        """Return the place, in the grid of tiles, of pixel (top, left) of a plane."""
         together = len(self.shape) - 2 - self._apart
         return (*index[: self._apart], *(0,) * together, top // self._tile[0], left // self._tile[1])
 
     def _runs(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
-        """Divide what `_pieces` returned of columns into runs of one tile, not too long."""
+        """Divide the pieces of columns that `_pieces` returned into runs of at most _RUN chunks within one tile."""
         across, run = self.inner[-1], 0
         for number in range(1, len(pieces) + 1):
             if number == len(pieces) or pieces[number][0] % across == 0 or number - run == _RUN:
@@ -176,7 +175,7 @@ class ZarrArray:
                 run = number
 
     def _chunks(self, index: Index, down: int, across: int, count: int) -> npt.NDArray[Any]:
-        """Return `count` inner chunks of one tile beside each other, (count, CHUNK, CHUNK)."""
+        """Return `count` horizontally adjacent inner chunks of one tile, (count, CHUNK, CHUNK)."""
         place = self._place(index, down * CHUNK, across * CHUNK)
         descriptor, entries = self._shard(place)
         first = across % self.inner[-1]
@@ -184,9 +183,9 @@ class ZarrArray:
         return self._fetch(place, descriptor, row[first : first + count])
 
     def _fetch(self, place: Index, descriptor: int, entries: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
-        """Return inner chunks once their checksums have been found right; entries: (n, 2) of the tile's index.
+        """Return inner chunks after checking their checksums; entries: (n, 2), their part of the tile's index.
 
-        They lie in a buffer that is used again for the next ones: new memory would cost more than reading.
+        They are returned in a buffer that the next call overwrites: allocating memory would cost more than reading.
         """
         content = CHUNK * CHUNK * self.dtype.itemsize
         length = content + _CRC_BYTES
@@ -206,7 +205,7 @@ class ZarrArray:
         return data.reshape(count, length)[:, :content].view(self.dtype).reshape(count, CHUNK, CHUNK)
 
     def _shard(self, place: Index) -> tuple[int, npt.NDArray[np.uint64]]:
-        """Return the open file of a tile and its index, (*inner, 2): offset and length of every inner chunk."""
+        """Return the open file of a tile and its index, (*inner, 2): the offset and length of every inner chunk."""
         known = self._shards.get(place)
         if known is not None:
             return known
@@ -226,7 +225,7 @@ class ZarrArray:
             entries = np.frombuffer(data[:-_CRC_BYTES], dtype="<u8").reshape(*self.inner, 2)
         except BaseException as error:
             os.close(descriptor)
-            if isinstance(error, OSError):  # a folder, for one: opening it is allowed
+            if isinstance(error, OSError):  # for example a folder, which can be opened but not read
                 raise _unreadable(path, error) from None
             raise
         if len(self._shards) >= _MOST_OPEN:
@@ -235,7 +234,7 @@ class ZarrArray:
         return descriptor, entries
 
     def _metadata(self) -> str:
-        """Return the text of zarr.json, which holds a checksum of itself."""
+        """Return the text of zarr.json, which includes its own checksum."""
         leading = (1,) * (len(self.shape) - 2)
         tile = (1,) * self._apart + self.shape[self._apart : -2] + self._tile
         sharding = {
@@ -261,7 +260,7 @@ class ZarrArray:
 
 
 class _ZarrTile:
-    """Writes one tile: chunks as they come, the index at the end, and only then the name."""
+    """Writes one tile: the chunks as they arrive, then the index, and last it renames the file into place."""
 
     def __init__(self, array: ZarrArray, place: Index, region: Region) -> None:
         self._array, self._place, self._region = array, place, region
@@ -271,7 +270,7 @@ class _ZarrTile:
         self._at = 0
 
     def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
-        """Take `image` (h, w), the tile's part of a plane or rows of it; zeros fill chunks up beyond it."""
+        """Write `image` (h, w), the tile's part of a plane or some rows of it; chunks are padded with zeros."""
         inside = (*(0,) * self._array._apart, *index[self._array._apart :])
         content = CHUNK * CHUNK * self._array.dtype.itemsize
         width = image.shape[1]
@@ -316,7 +315,7 @@ class _ZarrTile:
         except OSError as refused:
             raise unwritable(self._path, refused) from None
         finally:
-            with suppress(OSError):  # what went wrong before is what is told
+            with suppress(OSError):  # the earlier error is the one to report
                 self._file.close()
             with suppress(OSError):
                 self._partial.unlink(missing_ok=True)
@@ -326,23 +325,23 @@ class _ZarrTile:
             written = self._file.write(data)
         except OSError as error:
             raise unwritable(self._path, error) from None
-        if written != memoryview(data).nbytes:  # what is left of a disk that is all but full
+        if written != memoryview(data).nbytes:  # the disk is full
             raise unwritable(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:
-    """Return what tells that `path` cannot be written, and what to do."""
+    """Return the error that says that `path` cannot be written, and what to do."""
     full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-    remedy = "free some space" if full else "let it be written, or choose another --out"
+    remedy = "free some space" if full else "allow writing to it, or choose another --out"
     return OutputError(f"{path} cannot be written: {first_line(error)}: {remedy}")
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path} cannot be read ({first_line(error)}): let it be read, or {REMEDY}")
+    return StoreError(f"{path} cannot be read ({first_line(error)}): allow reading it, or {REMEDY}")
 
 
 def _read_at(descriptor: int, length: int, offset: int) -> bytes:
-    """Return `length` bytes from `offset` on, fewer at the end of the file."""
+    """Return `length` bytes from `offset` on; fewer at the end of the file."""
     if hasattr(os, "pread"):
         return os.pread(descriptor, length, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)
@@ -350,7 +349,7 @@ def _read_at(descriptor: int, length: int, offset: int) -> bytes:
 
 
 def _run() -> npt.NDArray[np.uint8]:
-    """Return this thread's RUN_BYTES for chunks in passing."""
+    """Return this thread's buffer of RUN_BYTES bytes for a run of chunks."""
     if not hasattr(_here, "run"):
         _here.run = np.empty(RUN_BYTES, dtype=np.uint8)
     found: npt.NDArray[np.uint8] = _here.run
@@ -358,7 +357,7 @@ def _run() -> npt.NDArray[np.uint8]:
 
 
 def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
-    """Fill `buffer` with bytes from `offset` on; return how many there were."""
+    """Read bytes from `offset` on into `buffer`; return their number."""
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [buffer], offset)
     data = _read_at(descriptor, len(buffer), offset)
@@ -375,6 +374,6 @@ def _rounded_up(side: int) -> int:
 
 
 def _pieces(start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Return (chunk, first, last + 1) for every chunk that start … stop - 1 lies in."""
+    """Return (chunk, first, last + 1) for every chunk that overlaps start … stop - 1."""
     chunks = range(start // CHUNK, -(-stop // CHUNK))
     return [(chunk, max(start, chunk * CHUNK), min(stop, (chunk + 1) * CHUNK)) for chunk in chunks]
