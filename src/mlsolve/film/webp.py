@@ -28,7 +28,7 @@ _EFFORT: Final = 4
 """Of 6. Less is faster and larger: at 2 half the time, and a twentieth more."""
 _MOST_PIXELS: Final = 16383
 """Longest side of a lossy WebP."""
-_MOST_BYTES: Final = 2**32 - 10
+MOST_BYTES: Final = 2**32 - 10
 """What a RIFF file can hold."""
 _TICKS: Final = 1000
 """A WebP counts in ms."""
@@ -74,7 +74,7 @@ def _write(file: BinaryIO, path: Path, frames: Iterator[tuple[Frame, int]]) -> N
         rows, columns = _changed(frame, before)
         file.write(_part(frame[rows, columns], (columns.start, rows.start), duration))
         before = frame
-        if file.tell() > _MOST_BYTES:
+        if file.tell() > MOST_BYTES:
             raise OptionError(f"{path} takes more than the 4 GiB of a WebP: write .mp4, or fewer or smaller frames")
     size = file.tell() - _SIZE_AT - 4
     file.seek(_SIZE_AT)

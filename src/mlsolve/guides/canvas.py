@@ -18,9 +18,9 @@ Floats = npt.NDArray[np.float64]
 
 _FINER: Final = 4
 """Sub-pixels across a pixel."""
-_TILE: Final = 256
+TILE: Final = 256
 """Rows and columns of the picture drawn at a time."""
-_NARROW: Final = 2048
+NARROW: Final = 2048
 """Pictures up to this width are drawn in bands of their own width: there a tile ends only above and below."""
 _FRACTION_BITS: Final = 6
 """Binary places of a corner's coordinate in sub-pixels."""
@@ -48,42 +48,45 @@ class Canvas(Drawing):
         super().__init__(size)
         self._across = _across(size[0])
         # The cache must not lead back here: in a cycle it would hold its tiles until garbage is looked for.
-        self._tiles = _Tiles(polygons, size, background)
-        self._tile = lru_cache(_most_kept(self._across))(self._tiles.drawn)
+        self.tiles = Tiles(polygons, size, background)
+        """What draws the tiles."""
+        self._tile = lru_cache(_most_kept(self._across))(self.tiles.drawn)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
         bottom, right = top + picture.shape[0], left + picture.shape[1]
-        for row, y, y_end in _cuts(top, bottom, _TILE):
+        for row, y, y_end in _cuts(top, bottom, TILE):
             for column, x, x_end in _cuts(left, right, self._across):
                 tile = self._tile(row, column)
-                above, before = row * _TILE, column * self._across
+                above, before = row * TILE, column * self._across
                 picture[y - top : y_end - top, x - left : x_end - left] = tile[
                     y - above : y_end - above, x - before : x_end - before
                 ]
 
 
-class _Tiles:
+class Tiles:
     """The tiles of a canvas, on their fixed grid."""
 
     def __init__(
         self, polygons: Sequence[Polygon], size: tuple[int, int], background: tuple[float, float, float]
     ) -> None:
+        """As a Canvas is made."""
         self._size = size
-        self._corners = [points * _FINER for points, _ in polygons]
+        self.corners = [points * _FINER for points, _ in polygons]
+        """Of every polygon, in sub-pixels."""
         self._codes = [_code(colour) for _, colour in polygons]
-        self._background = _code(background)
-        self._first = np.array([points.min(axis=0) for points in self._corners])
-        self._last = np.array([points.max(axis=0) for points in self._corners])
-        self._borders = _borders(self._corners)
+        self.background = _code(background)
+        self._first = np.array([points.min(axis=0) for points in self.corners])
+        self._last = np.array([points.max(axis=0) for points in self.corners])
+        self._borders = _borders(self.corners)
         self._across = _across(size[0])
 
     def drawn(self, row: int, column: int) -> Picture:
         """Return a tile, by its place in the grid; cut off where the picture ends."""
         width, height = self._size
-        top, left = row * _TILE, column * self._across
-        rows, columns = min(_TILE, height - top), min(self._across, width - left)
+        top, left = row * TILE, column * self._across
+        rows, columns = min(TILE, height - top), min(self._across, width - left)
         origin = np.array([left, top], dtype=np.float64) * _FINER
-        ground, composite = self._seen(origin, origin + np.array([columns, rows]) * _FINER)
+        ground, composite = self.seen(origin, origin + np.array([columns, rows]) * _FINER)
         if not composite:
             return np.broadcast_to(np.array(ground, dtype=np.uint8), (rows, columns, 3))
         canvas = np.empty((rows * _FINER, columns * _FINER, 3), dtype=np.uint8)
@@ -91,12 +94,12 @@ class _Tiles:
         canvas[1:] = canvas[0]
         for number in composite:
             # Pixel centres are whole numbers for OpenCV, so a coordinate moves by half a sub-pixel.
-            shifted = self._corners[number] - (origin + 0.5)
+            shifted = self.corners[number] - (origin + 0.5)
             fixed = np.round(shifted * (1 << _FRACTION_BITS)).astype(np.int32)
             cv2.fillPoly(canvas, [fixed], self._codes[number], lineType=cv2.LINE_8, shift=_FRACTION_BITS)
         return np.asarray(cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
-    def _seen(self, first: Floats, last: Floats) -> tuple[Code, list[int]]:
+    def seen(self, first: Floats, last: Floats) -> tuple[Code, list[int]]:
         """Return the ground of the rectangle first to last, in sub-pixels, and the polygons on it, in order.
 
         The ground is the topmost colour that covers all of it: nothing below is seen.
@@ -114,26 +117,26 @@ class _Tiles:
                 if not inside.any(axis=0).all():
                     continue  # all of the rectangle lies on the far side of one border
             composite.append(int(number))
-        return self._background, composite[::-1]
+        return self.background, composite[::-1]
 
 
 def canvas_bytes(size: tuple[int, int]) -> int:
     """Return the memory that drawing a Canvas of `size` = (width, height) takes, but for the regions drawn."""
     width, height = size
     across = _across(width)
-    tile = 3 * min(_TILE, height) * across
+    tile = 3 * min(TILE, height) * across
     kept = min(_most_kept(across) * tile, 3 * width * height)
     return _POLYGONS + (_FINER * _FINER + 1) * tile + kept
 
 
 def _across(width: int) -> int:
     """Return the columns of a tile."""
-    return width if width <= _NARROW else _TILE
+    return width if width <= NARROW else TILE
 
 
 def _most_kept(across: int) -> int:
     """Return how many tiles are kept, four at least: the bands that a region of 1024 rows falls into."""
-    return max(4, _KEPT // (3 * _TILE * across))
+    return max(4, _KEPT // (3 * TILE * across))
 
 
 def _cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int, int]]:

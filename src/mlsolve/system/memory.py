@@ -77,13 +77,13 @@ def installed_memory() -> int | None:
 
 def resident_memory() -> int | None:
     """Return the bytes this process holds now, or None where the system does not tell."""
-    held = _kilobytes(Path("/proc/self/status"), "VmRSS:")
+    held = kilobytes(Path("/proc/self/status"), "VmRSS:")
     return _of_this_process("rss") if held is None else held
 
 
 def peak_memory() -> int | None:
     """Return the most bytes this process has held, or None where the system does not tell: Linux and Windows do."""
-    held = _kilobytes(Path("/proc/self/status"), "VmHWM:")
+    held = kilobytes(Path("/proc/self/status"), "VmHWM:")
     return _of_this_process("peak_wset") if held is None else held
 
 
@@ -133,7 +133,8 @@ def _of_this_process(name: str) -> int | None:
         return None
 
 
-def _kilobytes(path: Path, name: str) -> int | None:
+def kilobytes(path: Path, name: str) -> int | None:
+    """Return in bytes what a file of /proc gives in kilobytes on the line `name`; None where there is none."""
     try:
         for line in path.read_text(encoding="ascii").splitlines():
             if line.startswith(name):

@@ -15,7 +15,7 @@ from .srgb_profile import grey_profile, srgb_profile
 
 TILE: Final = 256
 
-_BIG: Final = 2**31
+BIG: Final = 2**31
 """Bytes of pixels from which the file is a BigTIFF: half of what offsets reach, for deflate may add to noise."""
 
 _LEVEL: Final = 3
@@ -39,7 +39,7 @@ class TiffWriter(RowWriter):
         return TILE
 
     def _begin(self, file: BinaryIO) -> None:
-        self._big = self.row_bytes * self.size[1] > _BIG
+        self._big = self.row_bytes * self.size[1] > BIG
         self._offsets, self._lengths = array("Q"), array("Q")
         from mlsolve_kernels.threads import available_cores  # here, for it loads the compiler
 
