@@ -58,6 +58,7 @@ def test_ratios_are_of_medians():
     assert turns.median_ratio(seconds, "mlsolve", ours="slow") == 2 / 7
 
 
+@pytest.mark.slow
 def test_without_torch_ours_is_all_there_is(no_torch):
     assert opponents.available() == [OURS]
     (line,) = opponents.left_out()
@@ -151,6 +152,7 @@ def test_the_kernels_of_the_floor_do_what_they_are_counted_for():
     assert list(b) == list(a)
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own():
     side = 512
     figures = memory.measure(OURS, side, threads=1)

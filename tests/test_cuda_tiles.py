@@ -98,6 +98,7 @@ class HaloCounted(CudaWorkspace):
 
 
 class NotSettled(CudaWorkspace):
+    # A fault from within: what it leaves out is private.
     def prepare(self, step=0, counted=None, iterations=None, **others):
         self._step, self._counted = step, counted[0] if counted else self._counted
 
@@ -244,7 +245,12 @@ FAULTS = [
     Fault("counts from a column too early", "target_pass", "left <= at", "left - 1 <= at"),
     Fault("counts to a column too early", "target_pass", "at < right", "at < right - 1"),
     Fault("counts to a column too late", "layer_pass", "at < right", "at <= right"),
-    Fault("pieces without counted rows count", "layer_pass", "rows = max(0, min(", "rows = ((min("),
+    Fault(
+        "pieces without counted rows count",
+        "layer_pass",
+        "rows = max(0, min(strip.last, bottom) - first)",
+        "rows = min(strip.last, bottom) - first",
+    ),
     Fault("all rows of the error", "target_pass", "counts = counted.row(row)", "counts = ~0u"),
     Fault("rows of the neighbours", "layer_pass", "counts = counted.row(middle)", "counts = in_image ? ~0u : 0u"),
     Fault("sums of the neighbours' columns", "target_pass", "strip.mine && left", "left"),
