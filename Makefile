@@ -1,12 +1,12 @@
-# make demo · make gallery · make pages · make test · make lint · make bench · make test-gpu · make bench-gpu: each sets up what it needs in .venv,
-# with nothing but python3, its venv module and make.
+# make demo · make gallery · make pages · make test · make test-all · make lint · make bench · make test-gpu ·
+# make bench-gpu: each sets up what it needs in .venv, with nothing but python3, its venv module and make.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GALLERY := one-from-three two-from-three three-from-six one-from-nine
 
-.PHONY: demo gallery pages test test-gpu lint format bench bench-gpu clean
+.PHONY: demo gallery pages test test-all test-gpu lint format bench bench-gpu clean
 
 demo: $(VENV)/base
 	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
@@ -26,7 +26,11 @@ gallery: $(VENV)/film
 pages: $(VENV)/base
 	$(BIN)/python -m mlsolve_cli.pages
 
+# The quick tests, and all of them. What is slow is marked so (pyproject.toml).
 test: $(VENV)/dev
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not gpu and not slow'
+
+test-all: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-gpu: $(VENV)/dev

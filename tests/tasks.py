@@ -65,7 +65,7 @@ def interrupt() -> bool:
 
 def threads() -> int:
     """Return how many threads the backend has that tasks are given here."""
-    return current().backend._team.workers
+    return current().backend.team.workers
 
 
 def backend_of(folder: Path, number: int) -> int:

@@ -58,6 +58,7 @@ def test_ratios_are_of_medians():
     assert turns.median_ratio(seconds, "mlsolve", ours="slow") == 2 / 7
 
 
+@pytest.mark.slow
 def test_without_torch_ours_is_all_there_is(no_torch):
     assert opponents.available() == [OURS]
     (line,) = opponents.left_out()
@@ -138,19 +139,20 @@ def test_the_kernels_of_the_floor_do_what_they_are_counted_for():
     assert rates.threads == 2
     assert all(np.isfinite(rate) and rate > 0 for rate in (rates.copy, rates.update, rates.fma))
     chains = np.full((2, floor.CHAINS), 3, dtype=np.float32)
-    floor._multiply_add(chains, 2, 1, 2)
+    floor.multiply_add_chains(chains, 2, 1, 2)
     links = 2 * floor.LINKS
     assert chains[0] == pytest.approx(3)
     assert chains[1] == pytest.approx(1 + 2 * 0.99**links, rel=1e-5)
     a, b = np.arange(48, dtype=np.float32), np.ones(48, dtype=np.float32)
     for worker in range(2):
-        floor._update(a, b, worker, 2)
+        floor.update_array(a, b, worker, 2)
     assert list(b) == list(a + 1)
     for worker in range(2):
-        floor._copy(a, b, worker, 2)
+        floor.copy_array(a, b, worker, 2)
     assert list(b) == list(a)
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own():
     side = 512
     figures = memory.measure(OURS, side, threads=1)

@@ -209,6 +209,7 @@ def test_figures_of_a_gpu(tmp_path):
     assert f"{OURS}, default levels: 50 ms; {OURS}, full size only: not reached" in text
 
 
+@pytest.mark.slow
 def test_recording_one_section_leaves_the_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(opponents, "find_spec", lambda name: None)
     monkeypatch.setattr(machine, "describe", lambda: {**RESULTS["machine"], "commit": "abc"})

@@ -25,8 +25,8 @@ def fake(monkeypatch):
         return {name: [seconds[name] * BATCH] * turns for name in iterations}
 
     monkeypatch.setattr(record_gpu, "take_turns", take_turns)
-    monkeypatch.setattr(record_gpu, "_free", lambda: None)
-    monkeypatch.setattr(record_gpu, "_batch_of", lambda name, side: name)
+    monkeypatch.setattr(record_gpu, "free_all", lambda: None)
+    monkeypatch.setattr(record_gpu, "batch_of", lambda name, side: name)
     monkeypatch.setattr(record_gpu.opponents, "available", lambda device: list(seconds))
     monkeypatch.setattr(record_gpu.opponents, "missing", lambda device: {FUSED: "not installed"})
     monkeypatch.setattr(record_gpu.opponents, "check", lambda device, names: None)
@@ -55,24 +55,24 @@ def test_who_does_not_fit_is_measured_by_itself_or_said_to_fail(fake, monkeypatc
         held.append(name)
         return name
 
-    monkeypatch.setattr(record_gpu, "_batch_of", batch_of)
+    monkeypatch.setattr(record_gpu, "batch_of", batch_of)
     found = record_gpu.iterations_section(None, (7087,), quick=True)["sizes"]["7087"]
     assert found["failed"] == {DESCRIBED: "out of device memory", COMPILED: "Inductor is unhappy"}
     assert found["times ours"][STRONGEST] == pytest.approx(5)
 
 
 def test_an_illegal_access_is_not_taken_for_too_little_memory():
-    assert record_gpu._reason(RuntimeError("CUDA error: an illegal memory access\nwas met")).startswith(
+    assert record_gpu.reason_of(RuntimeError("CUDA error: an illegal memory access\nwas met")).startswith(
         "CUDA error"
     )
-    assert record_gpu._reason(DeviceMemoryError("3 layers need")) == "out of device memory"
+    assert record_gpu.reason_of(DeviceMemoryError("3 layers need")) == "out of device memory"
 
 
 def test_ours_may_not_fit_either(fake, monkeypatch):
     def batch_of(name, side):
         raise DeviceMemoryError("3 layers of 7087×7087 pixels need 15.4 GB")
 
-    monkeypatch.setattr(record_gpu, "_batch_of", batch_of)
+    monkeypatch.setattr(record_gpu, "batch_of", batch_of)
     found = record_gpu.iterations_section(None, (7087,), quick=True)["sizes"]["7087"]
     assert set(found["failed"].values()) == {"out of device memory"}
     assert OURS in found["failed"]
@@ -119,7 +119,7 @@ def test_a_file_by_the_name_of_the_device(tmp_path, monkeypatch):
     device = types.SimpleNamespace(name="NVIDIA H100 80GB HBM3")
     monkeypatch.setattr(record_gpu, "open_device", lambda: device)
     monkeypatch.setattr(record_gpu, "launches", lambda device, side: {})
-    monkeypatch.setattr(record_gpu, "_versions", lambda: {"cupy": "14"})
+    monkeypatch.setattr(record_gpu, "versions", lambda: {"cupy": "14"})
     monkeypatch.setitem(record_gpu.SECTIONS, "floor", lambda device, sides, quick: {"copy": 1.0})
     path = record_gpu.record(tmp_path, ["floor"], (96,), quick=False)
     assert path.name == "nvidia-h100-80gb-hbm3.json"

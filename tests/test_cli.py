@@ -309,6 +309,7 @@ def limited(tmp_path, arguments, size):
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells what a process held at the most: run it there"
 )
@@ -345,6 +346,7 @@ def test_a_disk_that_is_full_before_there_is_anything(mlsolve, tmp_path, picture
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_later_loses_nothing(mlsolve, tmp_path, pictures):
     """The run is refused and goes on when there is room, to the bytes of one that always had it."""
     mlsolve(*run_arguments(pictures, "--out", "first"))
@@ -460,6 +462,7 @@ def test_ctrl_c_twice(mlsolve, tmp_path, pictures, monkeypatch, target, words):
         assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_few_letters(tmp_path, pictures):
     arguments = [str(a) for a in run_arguments(pictures, "--out", "o")]
     done = subprocess.run(

@@ -227,6 +227,7 @@ def test_pixels_that_hands_cannot_align_are_warned_of(job, mlsolve):
     assert "warning" not in mlsolve(*command, "--dpi", 300, "--registration", "0.2mm").err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells what a process held at the most: run it there"
 )

@@ -229,7 +229,7 @@ def measured(monkeypatch):
     monkeypatch.setattr("mlsolve.system.memory.available_memory", lambda: 24 * 10**9)
     monkeypatch.setattr("mlsolve_kernels.threads.available_cores", lambda: 2)
     monkeypatch.setattr("mlsolve_kernels.compiled.is_cached", lambda: True)
-    monkeypatch.setattr("mlsolve_cli.bench._processor", lambda: "Abacus 3000")
+    monkeypatch.setattr("mlsolve_cli.bench.processor", lambda: "Abacus 3000")
     monkeypatch.setattr("mlsolve.system.memory.installed_memory", lambda: 32 * 10**9)
     monkeypatch.setattr("mlsolve_cli.bench.find_spec", lambda name: object())
     return paces

@@ -13,9 +13,11 @@ from mlsolve_kernels.placement.frames import WHOLE, Frame, disc
 from mlsolve_kernels.placement.move import move_of
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.terms.colour import cpu, reference
+from mlsolve_kernels.terms.colour.term import TERM
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import REACH
 from objectives import composite_placed, objective_of
+from planted_faults import Fault, each, module_with
 from test_references import central_differences
 
 BOUNDS, BETAS = (0.073, 1.0), (0.8, 0.95)
@@ -149,24 +151,49 @@ def test_windows_are_images(rng, team):
     assert both.layers.tobytes() == np.concatenate([apart[0][1], apart[1][1]], axis=1).tobytes()
 
 
-def test_a_fault_in_the_rows_is_found(rng, team, monkeypatch):
-    """The mean of two of the planes in place of all, and the gradient by half."""
-    target, guides, layers = pictures(rng, 1, 3, 13, 17)
-    right = whole_reference.gradient(layers, target, guides, objective())
-    for wrong in (lambda work: work._replace(of_window=1), lambda work: work._replace(weight=work.weight / 2)):
-        work = StepwiseWorkspace(target, guides, objective(), BOUNDS, BETAS, team)
-        work.start(layers)
-
-        def faulty(layers_, worker, workers, wrong=wrong):
-            cpu.colour_pass(wrong(layers_), worker, workers)
-
-        work._own_passes["colour"] = faulty
-        work.evaluate()
-        assert np.linalg.norm(work.gradient - right) > 1e-2 * np.linalg.norm(right)
+CPU = "terms/colour/cpu.py"
+FAULTS = [
+    Fault("a plane left out of the mean", CPU, "in range(1, planes):", "in range(1, planes - 1):"),
+    Fault("the mean is a sum", CPU, "_ONE / all_planes", "_ONE"),
+    Fault("half the gradient", CPU, "weight + weight", "weight"),
+    Fault("everything is summed", CPU, "masked(load(counted, at), weights * squares)", "weights * squares"),
+    Fault("windows of one plane", CPU, "window * work.of_window, strip", "window, strip"),
+]
 
 
-def test_its_memory_is_counted(rng, team):
-    target, guides, _ = pictures(rng, 2, 3, 40, 90)
-    work = StepwiseWorkspace(target, guides, objective(), BOUNDS, BETAS, team)
-    told = [stepwise_bytes(Shape(*guides.shape), 2, objective(weight)) for weight in (3.0, 0.0)]
-    assert told[0] - told[1] == sum(sums.nbytes for sums in work._own_sums.values())
+def check(rng, team):
+    """Raise AssertionError where the pass is not right, for two windows of which a part counts."""
+    target, guides, layers = pictures(rng, 2, 6, 13, 17)
+    asked, counted = objective_of([composite_placed(0.4, 3.0, 10.0, (0, 1))], 0.7, colour=3.0), Region(2, 11, 3, 17)
+    work = StepwiseWorkspace.blank(Shape(2, 6, 13, 17), asked, BOUNDS, BETAS, team, 2)
+    for plane in range(6):
+        work.put_target(plane, target[plane])
+        for k in range(2):
+            work.put_guide(k, plane, guides[k, plane])
+            work.put_layer(k, plane, layers[k, plane])
+    work.prepare(0, (counted, counted), None, (Frame(0, 0, (-1, 0)), Frame(13, 0, (1, 0))), (26, 17))
+    (sums,) = work.advance([0.0], [((move_of((26, 17)),) * 2,)])
+    inside = (..., slice(counted.top, counted.bottom), slice(counted.left, counted.right))
+    for window in (slice(3), slice(3, 6)):
+        right = whole_reference.gradient(layers[:, window], target[window], guides[:, window], asked)
+        assert np.linalg.norm(work.gradient[:, window] - right) < 1e-5 * np.linalg.norm(right)
+    for k, found in enumerate(sums["colour"]):
+        windows = (layers[k, :3], guides[k, :3]), (layers[k, 3:], guides[k, 3:])
+        expected = sum(reference.value(x[inside], y[inside], np.ones((9, 14))) for x, y in windows)
+        assert found / 2**TERM.bits == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_pass_is_right_in_two_windows_that_count_in_part(rng, team):
+    check(rng, team)
+
+
+@each(FAULTS)
+def test_planted_faults_are_caught(rng, team, monkeypatch, fault):
+    monkeypatch.setattr(cpu, "colour_pass", module_with(fault).colour_pass)
+    with pytest.raises(AssertionError):
+        check(rng, team)
+
+
+def test_its_memory_is_counted():
+    told = [stepwise_bytes(Shape(2, 3, 40, 90), 2, objective(weight)) for weight in (3.0, 0.0)]
+    assert told[0] - told[1] == 2 * 3 * 40 * 8, "a float64 for every row of every plane"

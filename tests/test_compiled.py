@@ -5,14 +5,19 @@ import struct
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
+import numpy as np
 import pytest
+from numba import njit
 
-import mlsolve_kernels
 from conftest import environment
 from mlsolve_kernels.exact import ERROR_ROUNDER, double_rounder
+from mlsolve_kernels.iteration.objective import one_stack
+from mlsolve_kernels.iteration.passes import adam_pass
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.terms import BY_NAME
+from mlsolve_kernels.threads import Team
+from planted_faults import Fault, package_in
 
 _ITERATE = """
 import numpy as np
@@ -173,10 +178,35 @@ def check_float64(name, code):
     assert tuple(map(len, places)) == SUMS[name], "sums at other places"
 
 
+def test_adam_is_vectors_of_float32(rng):
+    """The one pass that is compiled anew in the quick tests too; all others are in what follows."""
+    adam = njit(nogil=True, error_model="numpy")(adam_pass.py_func)
+    team = Team(1)
+    guides = rng.random((1, 1, 16, 16), dtype=np.float32)
+    work = StepwiseWorkspace(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1), (0.9, 0.99), team)
+    work.start(guides)
+    work.iterate(0.03)
+    adam.compile(adam_pass.signatures[0])
+    (code,) = adam.inspect_llvm().values()
+    check_float64("adam_pass", code)
+    check_vectors("adam_pass", code)
+    team.close()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSES)
 def test_float64_in_two_sums_and_nowhere_else(compiled, name):
     for code in variants(compiled, name):
         check_float64(name, code)
+
+
+def check_vectors(name, code):
+    """Raise AssertionError unless the pass `name`, LLVM's `code`, is vectors, strict, and allocates nothing."""
+    # `carry` moves values, and adds rows to rows.
+    operation = "fadd" if name == "carry" else "fmul"
+    assert re.search(rf"= {operation} <16 x float>", code), "the loops are not vectors"
+    assert "NRT_Allocate" not in code
+    assert not re.findall(r"= f(?:add|sub|mul|div|neg) (?:fast|reassoc|nnan|ninf|nsz|arcp|contract|afn)", code)
 
 
 PLACES = re.compile(
@@ -202,11 +232,13 @@ def check_places(code):
     assert any(one.startswith("fptrunc") for one in seen), "warps are not there"
 
 
+@pytest.mark.slow
 def test_placements_compute_places_in_float64_and_values_in_float32(compiled):
     (code,) = variants(compiled, "carry")
     check_places(code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "planted",
     [
@@ -224,6 +256,7 @@ def test_a_value_that_is_widened_where_it_is_placed_is_found(compiled, planted):
         check_places(slipped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "planted"),
     [
@@ -247,6 +280,7 @@ def test_a_float64_that_slips_in_is_found(compiled, after, planted):
         check_float64("sweep", slipped)
 
 
+@pytest.mark.slow
 def test_a_third_sum_is_found(compiled):
     """A sum like those that are granted, at another place."""
     (code,) = variants(compiled, "sweep")
@@ -256,22 +290,21 @@ def test_a_third_sum_is_found(compiled):
         check_float64("sweep", code.replace(one, one + again))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_no_allocation_no_fast_math(compiled, name):
     for code in variants(compiled, name):
-        # `carry` moves values, and adds rows to rows.
-        operation = "fadd" if name == "carry" else "fmul"
-        assert re.search(rf"= {operation} <16 x float>", code), "the loops are not vectors"
-        assert "NRT_Allocate" not in code
-        assert not re.findall(r"= f(?:add|sub|mul|div|neg) (?:fast|reassoc|nnan|ninf|nsz|arcp|contract|afn)", code)
+        check_vectors(name, code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stack_pass", "leak_pass", "guide_pass", "sweep"])
 def test_blurs_are_vectors_of_multiply_adds(compiled, name):
     for code in variants(compiled, name):
         assert re.search(r"call <16 x float> @llvm\.fma", code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_references_are_counted_at_the_door_only(compiled, name):
     """Threads that count references to the same arrays wait for each other: within, there are but Rows."""
@@ -284,24 +317,20 @@ def test_references_are_counted_at_the_door_only(compiled, name):
                 assert f"{name}B" in function or function.startswith("NRT_")
 
 
+@pytest.mark.slow
 def test_a_changed_constant_is_never_served_from_the_cache(tmp_path):
     """Numba alone would not notice a change in a file whose functions were inlined elsewhere."""
-    package = tmp_path / "mlsolve_kernels"
-    for source in Path(mlsolve_kernels.__file__).parent.rglob("*.py"):
-        copy = package / source.relative_to(Path(mlsolve_kernels.__file__).parent)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(source.read_bytes())
 
     def iterate():  # the sweep alone, which is compiled twice here
         script = _ITERATE.replace("steps.StepwiseWorkspace, sweeps.CpuWorkspace", "sweeps.CpuWorkspace,")
         assert script != _ITERATE
         return run(script, tmp_path, PYTHONPATH=str(tmp_path))
 
+    package_in(tmp_path)
     before = iterate()
-    partials = package / "ssim" / "partials.py"
-    text = partials.read_text()
-    assert "(covariance + covariance)" in text
-    partials.write_text(text.replace("(covariance + covariance)", "(covariance - covariance)"))
+    package_in(
+        tmp_path, Fault("a sign", "ssim/partials.py", "(covariance + covariance)", "(covariance - covariance)")
+    )
     assert iterate() != before
-    partials.write_text(text)
+    package_in(tmp_path)
     assert iterate() == before

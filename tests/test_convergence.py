@@ -19,12 +19,12 @@ def test_the_direction_solves_the_system_of_every_pixel(rng):
     level = a_level(rng)
     newton = BlockNewton(level, damping=0.2)
     x, gradient = level.guides, rng.normal(size=level.guides.shape).astype(np.float32)
-    direction = newton._direction(x, gradient, np.ones(x.shape, dtype=bool))
+    direction = newton.direction(x, gradient, np.ones(x.shape, dtype=bool))
     for row, column in ((0, 0), (5, 7), (11, 12)):
         values = x[:, 0, row, column].astype(float)
         by_layer = np.array([np.prod(np.delete(values, k)) for k in range(3)]) / 0.5
-        h = newton._of_target[0, row, column]
-        matrix = np.diag(newton._of_guides[:, 0, row, column] + 0.2 * h * by_layer**2)
+        h = newton.of_target[0, row, column]
+        matrix = np.diag(newton.of_guides[:, 0, row, column] + 0.2 * h * by_layer**2)
         matrix += h * np.outer(by_layer, by_layer)
         expected = np.linalg.solve(matrix, gradient[:, 0, row, column])
         np.testing.assert_allclose(direction[:, 0, row, column], expected, rtol=1e-3, atol=1e-6)
@@ -38,8 +38,8 @@ def test_a_value_held_by_its_bound_stays_and_the_others_do_not_reckon_with_it(rn
     assert (moved[0] == np.float32(level.bounds[0])).all()
     free = np.ones(x.shape, dtype=bool)
     free[0] = False
-    alone = BlockNewton(level)._direction(x, gradient, free)
-    together = BlockNewton(level)._direction(x, gradient, ~np.zeros(x.shape, dtype=bool))
+    alone = BlockNewton(level).direction(x, gradient, free)
+    together = BlockNewton(level).direction(x, gradient, ~np.zeros(x.shape, dtype=bool))
     assert (np.abs(alone[1:] - together[1:]) > 0).any()
     np.testing.assert_allclose(moved[1:], level.clip(x[1:] - np.float32(1.9) * alone[1:]), atol=1e-5)
 

@@ -165,13 +165,14 @@ def test_terms_and_gradient(rng, folder, shape, hide, weighted, round_):
     for turn, both in ((0, (MODES[0], MODES[3])), (7, (MODES[1], MODES[2]))):
         found = set()
         for reverse, early in both:
-            work = on_device(case_, HostDevice(folder, reverse=reverse, early=early, resident=4 + 9 * reverse))
+            device = HostDevice(folder, reverse=reverse, early=early, resident=4 + 9 * reverse)
+            work = on_device(case_, device)
             if found:
                 work.evaluate(arranged_moves(shape, turn))
             else:
                 assert_right(work, case_, turn)
             found.add(work.gradient.tobytes())
-            assert work._device.intact()
+            assert device.intact()
         assert len(found) == 1
 
 
@@ -207,7 +208,7 @@ def test_iterations_are_those_of_the_cpu(rng, folder):
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     outside = case_[1].disc == 0
     assert (here.layers[..., outside] == np.float32(BOUNDS[1])).all()
-    assert not here._layers[..., 31:].any()
+    assert not here._layers[..., 31:].any()  # the padding, of which nobody is given anything
 
 
 def errors_of(target, sheets, weights, scale):
@@ -283,7 +284,8 @@ def test_the_disc_is_that_of_the_cpu(rng, folder):
     for image in ((50, 50), (51, 51), (50, 61)):
         shape = Shape(2, 4, 21, 34)
         frames = (Frame(0, 3, (-1, -1)), Frame(29, 16, (1, 1)))
-        work = ArrangedCudaWorkspace.blank(shape, objective, BOUNDS, BETAS, HostDevice(folder), 2)
+        device = HostDevice(folder)
+        work = ArrangedCudaWorkspace.blank(shape, objective, BOUNDS, BETAS, device, 2)
         weights, layers = rng.random((2, 2, 21, 34)), rng.uniform(0.1, 0.9, (2, 4, 21, 34)).astype(np.float32)
         for stack, window in np.ndindex(2, 2):
             work.put_weights(stack, window, weights[stack, window])
@@ -292,13 +294,14 @@ def test_the_disc_is_that_of_the_cpu(rng, folder):
         work.prepare(0, None, None, frames, image)
         expected = np.stack([disc(image, frame, (21, 34)) for frame in frames])
         assert 0.1 < expected.mean() < 0.95
+        # The weights of pixels come back from nowhere, and the padding neither.
         np.testing.assert_array_equal(work._pixel_weights[0, ..., :34], expected)
         np.testing.assert_array_equal(work._pixel_weights[1:, ..., :34], weights.astype(np.float32) * expected)
         inside = expected.repeat(2, axis=0) > 0
         np.testing.assert_array_equal(work.layers, np.where(inside, layers, np.float32(BOUNDS[1])))
         assert not work._pixel_weights[..., 34:].any()
         assert not work._layers[..., 34:].any()
-        assert work._device.intact()
+        assert device.intact()
 
 
 def test_a_layer_that_lies_nowhere_keeps_to_its_guide(rng, folder):

@@ -117,6 +117,7 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture):
     assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, tmp_path):
     """Tiles that half turns lay on each other, two pairs at a time; the bytes are those of the whole."""
@@ -146,6 +147,7 @@ def problem_of(path):
     return Spec(len(job.guides), 3, ((24, 1000),), planes, job.options, "cuda", stacks)
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.filterwarnings("default")
 def test_a_run_whose_gpu_is_taken_away_is_solved_on_the_cpu(on_host, mlsolve, save, picture, tmp_path, monkeypatch):

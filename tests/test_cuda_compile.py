@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,36 +36,48 @@ def layers_of(name):
     return LAYERS if re.search(r"\bLAYERS\b", body) else LAYERS[:1]
 
 
-@pytest.fixture(scope="module")
-def compiled():
-    """What every kernel takes on every chip, at some numbers of layers, and on sm_90 at some more.
+PLAIN = ("target_pass", "layer_pass")
+"""The passes of one stack of all layers; what arrangements need beside them is compiled for fewer chips."""
 
-    What arrangements alone need is compiled for three layers there, and for one and sixteen on some of the chips.
-    """
+
+@cache
+def taken_by(name, layers, chip):
+    """What a kernel takes on a chip; compiled once, or never where it is on disk (compile_kernel)."""
+    return resources_of(compile_kernel(name, layers, chip), name)
+
+
+def layers_on(name, chip):
+    """The numbers of layers that a kernel is checked for on a chip."""
+    if name not in PLAIN:
+        return [n for n in layers_of(name) if n == 3 or chip in SOME or layers_of(name) == LAYERS[:1]]
+    return [*LAYERS, *((2, 5, 8, 12) if chip == 90 else ())]
+
+
+def assert_it_fits(name, layers, chip):
+    """No register is spilled, and shared memory keeps within what every chip has."""
+    taken = taken_by(name, layers, chip)
+    assert taken.stack == 0
+    assert 0 < taken.registers <= 255
+    assert taken.shared <= SHARED
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_no_spills_and_within_the_budget(name):
+    """On one chip, for the usual layers."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    plain = ("target_pass", "layer_pass")
-    jobs = [
-        (name, layers, chip)
-        for name in KERNELS
-        for layers in layers_of(name)
-        for chip in (CHIPS if name in plain or layers == 3 or layers_of(name) == LAYERS[:1] else SOME)
-    ]
-    jobs += [(name, layers, 90) for name in plain for layers in (2, 5, 8, 12)]
-    with ThreadPoolExecutor(2) as pool:
-        cubins = pool.map(lambda job: compile_text(source(job[0], job[1]), job[0], job[2]), jobs)
-        return {job: resources_of(cubin, job[0]) for job, cubin in zip(jobs, cubins, strict=True)}
+    assert_it_fits(name, layers_of(name)[-1 if len(layers_of(name)) == 1 else 1], 90)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", KERNELS)
-def test_no_spills_and_within_the_budget(compiled, name, chip):
-    for (kernel, layers, for_chip), taken in compiled.items():
-        if (kernel, for_chip) == (name, chip):
-            assert taken.stack == 0, layers
-            assert 0 < taken.registers <= 255, layers
-            assert taken.shared <= SHARED, layers
+def test_no_spills_on_any_chip(name, chip):
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda layers: assert_it_fits(name, layers, chip), layers_on(name, chip)))
 
 
+@cache
 def ptx_of(text):
     """What NVRTC makes of `text` with the options of the kernels, before the assembler."""
     from cuda.bindings import nvrtc
@@ -110,15 +123,16 @@ def test_no_offset_of_a_plane_is_computed_in_32_bits():
                 assert "size_t" in line, (path, line)
 
 
-def test_several_blocks_fit_a_multiprocessor(compiled):
+def test_several_blocks_fit_a_multiprocessor():
     """What occupancy the usual three layers have: 164 KiB of shared memory on sm_80, 228 KiB on sm_90."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     for chip, shared in ((80, 164), (90, 228)):
         for name, layers in (
             *(("target_pass", 3), ("layer_pass", 3)),
             *((kernel, 3) for kernel in ("stack_pass", "stack_pass" + WEIGHTED)),
             *((kernel + form, 1) for kernel in ("leak_pass", "guide_pass") for form in ("", WEIGHTED)),
         ):
-            taken = compiled[name, layers, chip]
+            taken = taken_by(name, layers, chip)
             assert resident_blocks(taken.registers, taken.shared, THREADS, shared * 1024) >= 4, name
 
 
@@ -141,7 +155,7 @@ def log_of(text, name, chip, monkeypatch):
         return compile_text(text, name, chip), told[0]
 
 
-@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("chip", [pytest.param(chip, marks=[pytest.mark.slow] * (chip != 90)) for chip in CHIPS])
 def test_a_cubin_tells_what_the_assembler_tells(chip, monkeypatch):
     """Registers and shared memory to the number, and no stack."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")

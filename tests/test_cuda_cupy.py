@@ -15,9 +15,11 @@ import pytest
 
 from cuda_host.arrangements import Both
 from cuda_host.checks import assert_right, problem, workspace
-from cuda_host.device import HostDevice, _adam, compiler
+from cuda_host.device import HostDevice, compiler
+from cuda_host.device import adam as adam_on_host
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import device as devices
+from mlsolve_kernels.cuda.compiler import compile_kernel
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import resident_blocks
@@ -196,7 +198,7 @@ def opened(tmp_path_factory, monkeypatch):
             assert len(grid) == 2
 
             def launch(x, first, second, gradient, rates, turn, width):
-                Stream.made.run(lambda: _adam(x, first, second, gradient, Rates(*rates[turn[0]]), width))
+                Stream.made.run(lambda: adam_on_host(x, first, second, gradient, Rates(*rates[turn[0]]), width))
 
             return launch
 
@@ -208,8 +210,8 @@ def opened(tmp_path_factory, monkeypatch):
     def open_device(graphs=False, properties=H100, free=10**9):
         folder = tmp_path_factory.getbasetemp() / "cuda_cupy"  # kernels are compiled once for the module
         folder.mkdir(exist_ok=True)
-        fake = fake_cupy(folder, properties, free)
-        monkeypatch.setattr(devices, "_cupy", lambda: fake)
+        fake = open_device.cupy = fake_cupy(folder, properties, free)
+        monkeypatch.setattr(devices, "import_cupy", lambda: fake)
         device = CupyDevice(graphs)
         Stream.made = device.stream
         return device
@@ -281,18 +283,17 @@ def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path):
 def test_two_threads_load_a_kernel_once(opened, monkeypatch):
     """Loading takes its time, and both ask for it at once."""
     device, started, loaded = opened(), threading.Barrier(2), []
-    load = CupyDevice._load
 
-    def slowly(self, kernel, layers):
+    def slowly(kernel, layers, chip):
         loaded.append((kernel, layers))
         time.sleep(0.05)
-        return load(self, kernel, layers)
+        return compile_kernel(kernel, layers, chip)
 
     def ask():
         started.wait()
         return device.resident("terms", 4, 256)
 
-    monkeypatch.setattr(CupyDevice, "_load", slowly)
+    monkeypatch.setattr(devices, "compile_kernel", slowly)
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(ask) for _ in range(2)]
         assert len({answer.result() for answer in answers}) == 1
@@ -314,8 +315,8 @@ def test_blocks_that_run_at_a_time(opened, monkeypatch):
     """As the driver says; else as the cubin says; and where that says nothing, what any kernel has room for."""
     device = opened()
     assert device.resident("layer_pass", 3, 64) == 7 * 132
-    monkeypatch.delattr(device._cupy.cuda.driver, "occupancyMaxActiveBlocksPerMultiprocessor")
-    taken = resources_of(device._function("terms", 3)[1], "terms")
+    monkeypatch.delattr(opened.cupy.cuda.driver, "occupancyMaxActiveBlocksPerMultiprocessor")
+    taken = resources_of(compile_kernel("terms", 3, 90), "terms")
     counted = resident_blocks(taken.registers, taken.shared, 64, H100["sharedMemPerMultiprocessor"])
     assert counted > 4
     assert device.resident("terms", 3, 64) == counted * 132

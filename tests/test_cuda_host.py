@@ -14,16 +14,26 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, environment
-from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
+from cuda_host.checks import (
+    BETAS,
+    BOUNDS,
+    CASES,
+    OBJECTIVE,
+    assert_right,
+    problem,
+    relative_error,
+    statistics_by,
+    workspace,
+)
 from cuda_host.device import HostDevice, LaunchError, compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.geometry import OWN, SUMMING, pitch_of
-from mlsolve_kernels.cuda.source import source
 from mlsolve_kernels.exact import NONE
 from mlsolve_kernels.iteration import reference
-from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace
+from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.iteration.reference import iterate
 from mlsolve_kernels.ssim.reference import statistics
+from planted_faults import Fault, assert_noticed, each
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
@@ -41,9 +51,10 @@ def test_terms_and_gradient(rng, folder, shape):
     target, guides, layers = problem(rng, *shape)
     bytes_of = set()
     for reverse, early in MODES:
-        work = workspace(target, guides, layers, HostDevice(folder, reverse=reverse, early=early))
+        device = HostDevice(folder, reverse=reverse, early=early)
+        work = workspace(target, guides, layers, device)
         assert_right(work, target, guides, layers)
-        assert work._device.intact()
+        assert device.intact()
         bytes_of.add(work.gradient.tobytes())
     assert len(bytes_of) == 1
 
@@ -62,12 +73,10 @@ def test_flat_and_extreme_pictures(rng, folder):
 @pytest.mark.parametrize("shape", [(1, 3), (12, OWN + 3), (60, 33)])
 def test_statistics(rng, folder, shape):
     image = rng.random((2, *shape)).astype(np.float32)
-    work = CudaWorkspace(image, image[np.newaxis], OBJECTIVE, BOUNDS, BETAS, HostDevice(folder))
-    _, mean, variance = work._target
+    mean, variance = statistics_by(HostDevice(folder), image)
     expected = statistics(image, image)
-    width = shape[1]
-    np.testing.assert_allclose(mean[..., :width], expected.mean_x, atol=3e-7)
-    np.testing.assert_allclose(variance[..., :width], expected.variance_x, atol=3e-7)
+    np.testing.assert_allclose(mean, expected.mean_x, atol=3e-7)
+    np.testing.assert_allclose(variance, expected.variance_x, atol=3e-7)
 
 
 def test_iterations(rng, folder):
@@ -140,9 +149,10 @@ def test_bytes_do_not_depend_on_how_rows_are_divided(rng, folder):
     target, guides, layers = problem(rng, 2, 1, 60, 20)
     results = set()
     for resident in (1, 7, 1000):
-        work = workspace(target, guides, layers, HostDevice(folder, resident=resident))
+        device = HostDevice(folder, resident=resident)
+        work = workspace(target, guides, layers, device)
         work.advance([0.05] * 2)
-        results.add((work.layers.tobytes(), work._of_layers.pieces))
+        results.add((work.layers.tobytes(), device.grids["layer_pass"]))
     assert len(results) == 3
     assert len({layers for layers, _ in results}) == 1
 
@@ -152,158 +162,152 @@ def test_padding_stays_zero(rng, folder):
     work = workspace(target, guides, layers, HostDevice(folder))
     work.advance([0.05] * 3)
     assert pitch_of(33) == 64
-    for array in (work._layers, work._first, work._second):
+    for array in (work._layers, work._first, work._second):  # nobody is given the padding: it has to be looked at
         assert not array[..., 33:].any()
 
 
-# What goes wrong, and in which of the kernels: text that occurs once, and what it becomes.
-FAULTS = {
-    "barrier before the composite is read": (
+FAULTS = [
+    Fault(
+        "barrier before the composite is read",
         "target_pass",
         "if (at < FETCHED - SPAN) compose(step, SPAN + at);\n        __syncthreads();",
         "if (at < FETCHED - SPAN) compose(step, SPAN + at);",
     ),
-    "barrier after fetches arrived": (
+    Fault(
+        "barrier after fetches arrived",
         "layer_pass",
         "__syncthreads();  // everybody's fetches",
         "// everybody's fetches",
     ),
-    "barrier before partials are read": (
+    Fault(
+        "barrier before partials are read",
         "layer_pass",
         "crossing.put(map, sums[map]);\n        __syncthreads();",
         "crossing.put(map, sums[map]);",
     ),
-    "barrier after the sum of a block": ("target_pass", "__syncthreads();  // the next call may write", ""),
-    "barrier in statistics": (
+    Fault("barrier after the sum of a block", "target_pass", "__syncthreads();  // the next call may write", ""),
+    Fault(
+        "barrier in statistics",
         "statistics",
         "fetches_arrived();\n        __syncthreads();\n",
         "fetches_arrived();\n",
     ),
-    "barrier that some do not reach": (
+    Fault(
+        "barrier that some do not reach",
         "layer_pass",
         "__syncthreads();  // everybody's fetches",
         "if (threadIdx.x < 40) __syncthreads();  // everybody's fetches",
     ),
-    "fetches not waited for": (
+    Fault(
+        "fetches not waited for",
         "layer_pass",
         "        fetches_arrived();\n        __syncthreads();  // every",
         "        __syncthreads();  // every",
     ),
-    "fetches waited for one step late": (
+    Fault(
+        "fetches waited for one step late",
         "target_pass",
         "shim::copies_arrived(AHEAD - 1)",
         "shim::copies_arrived(AHEAD)",
     ),
-    "ring one row short": (
+    Fault(
+        "ring one row short",
         "layer_pass",
         "constexpr int KEPT = AHEAD + 2 * RADIUS + 1",
         "constexpr int KEPT = AHEAD + 2 * RADIUS",
     ),
-    "passing ring one row short": (
+    Fault(
+        "passing ring one row short",
         "layer_pass",
         "constexpr int PASSING = AHEAD + 1",
         "constexpr int PASSING = AHEAD",
     ),
-    "halo off by one column": (
+    Fault(
+        "halo off by one column",
         "layer_pass",
         "const int first = c + MARGIN - RADIUS;",
         "const int first = c + MARGIN - RADIUS + 1;",
     ),
-    "halo off by one row": (
+    Fault(
+        "halo off by one row",
         "layer_pass",
         "const int middle = strip.first - 3 * RADIUS + step;",
         "const int middle = strip.first - 3 * RADIUS + step + 1;",
     ),
-    "row of the gradient off by one": (
+    Fault(
+        "row of the gradient off by one",
         "layer_pass",
         "strip.first - 2 * REACH + step, x.value",
         "strip.first - 2 * REACH + step - 1, x.value",
     ),
-    "row below the image not zero": ("layer_pass", "within(row, place.height)", "row >= 0"),
-    "partials beyond the left border": (
-        "layer_pass",
-        "within(column + c, width)",
-        "column + c < width",
-    ),
-    "partials beyond the right border": ("target_pass", "within(column + c, width)", "column + c >= 0"),
-    "partials beyond the upper border": (
+    Fault("row below the image not zero", "layer_pass", "within(row, place.height)", "row >= 0"),
+    Fault("partials beyond the left border", "layer_pass", "within(column + c, width)", "column + c < width"),
+    Fault("partials beyond the right border", "target_pass", "within(column + c, width)", "column + c >= 0"),
+    Fault(
+        "partials beyond the upper border",
         "layer_pass",
         "within(middle, strip.place.height)",
         "middle < strip.place.height",
     ),
-    "sums of the neighbours' columns": (
-        "layer_pass",
-        "column[c] = strip.mine && left",
-        "column[c] = left",
-    ),
-    "constant C2": ("layer_pass", "constexpr float C2 = ", "constexpr float C2 = 2.0f * "),
-    "constant C1": ("target_pass", "constexpr float C1 = ", "constexpr float C1 = 2.0f * "),
-    "tap": ("statistics", "TAPS[] = {0x1.", "TAPS[] = {0x1.1"),
-    "sign of the variance": ("layer_pass", "by_variance = -(value", "by_variance = (value"),
-    "order of the factors in the gradient": (
+    Fault("sums of the neighbours' columns", "layer_pass", "column[c] = strip.mine && left", "column[c] = left"),
+    Fault("constant C2", "layer_pass", "constexpr float C2 = ", "constexpr float C2 = 2.0f * "),
+    Fault("constant C1", "target_pass", "constexpr float C1 = ", "constexpr float C1 = 2.0f * "),
+    Fault("tap", "statistics", "TAPS[] = {0x1.", "TAPS[] = {0x1.1"),
+    Fault("sign of the variance", "layer_pass", "by_variance = -(value", "by_variance = (value"),
+    Fault(
+        "order of the factors in the gradient",
         "layer_pass",
         "along[1][c], fmaf(y.value[c], along[2][c]",
         "along[2][c], fmaf(y.value[c], along[1][c]",
     ),
-    "own layer in the product of the others": (
+    Fault(
+        "own layer in the product of the others",
         "layer_pass",
         "k - 1 < own ? k - 1 : k",
         "k - 1 < own ? k - 1 : k - 1",
     ),
-    "exposure left out": ("layer_pass", "float product = constant * sheet[0]", "float product = sheet[0]"),
-    "guide weight": ("layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
-    "squared error": ("target_pass", "return 2.0f * (x - y);", "return x - y;"),
-    "layer of the sums": ("terms", "(term - 3) * guide_blocks", "(term - 2) * guide_blocks"),
-    "row of the next plane": (
+    Fault("exposure left out", "layer_pass", "float product = constant * sheet[0]", "float product = sheet[0]"),
+    Fault("guide weight", "layer_pass", "fmaf(-guide_weight,", "fmaf(-2.0f * guide_weight,"),
+    Fault("squared error", "target_pass", "return 2.0f * (x - y);", "return x - y;"),
+    Fault("layer of the sums", "terms", "(term - 3) * guide_blocks", "(term - 2) * guide_blocks"),
+    Fault(
+        "row of the next plane",
         "layer_pass",
         "strip.column < strip.place.width)",
         "strip.column <= strip.place.width)",
     ),
-    "turn not counted": ("terms", "*turn += 1;", "*turn += 0;"),
-}
+    Fault("turn not counted", "terms", "*turn += 1;", "*turn += 0;"),
+]
 
 
-def caught(rng, folder, edits):
-    """Tell whether the checks above see that the kernels are not right."""
+def check(rng, folder, edits):
+    """Raise AssertionError where the kernels are not right, in any of the modes."""
     target, guides, layers = problem(rng, 2, 1, 30, OWN + 12)
     assert pitch_of(OWN + 12) == OWN + 12, "without padding a store too far hits the next row"
-    try:
-        for reverse, early in MODES:
-            device = HostDevice(folder, reverse=reverse, early=early, edits=edits)
-            work = workspace(target, guides, layers, device)
-            assert_right(work, target, guides, layers)
-            assert work._turn[0] == 1
-            assert device.intact()
-    except AssertionError:
-        return True
-    return False
+    for reverse, early in MODES:
+        device = HostDevice(folder, reverse=reverse, early=early, edits=edits)
+        work = workspace(target, guides, layers, device)
+        assert_right(work, target, guides, layers)
+        first, second = work.advance([0.0] * 2)
+        assert first == second, "every iteration has a line of its own"
+        assert device.intact()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@each(FAULTS)
 def test_planted_faults_are_caught(rng, folder, fault):
-    name, old, new = FAULTS[fault]
-
-    def plant(text):
-        assert text.count(old) == 1, f"the fault {fault!r} does not fit the source any more"
-        return text.replace(old, new)
-
-    plant(source(name, 2))
-    assert caught(rng, folder, {name: plant})
+    assert_noticed(fault, lambda edits: check(rng, folder, edits))
 
 
 def test_nothing_is_caught_in_what_is_right(rng, folder):
-    assert not caught(rng, folder, {})
+    check(rng, folder, {})
 
 
 def test_a_barrier_in_different_places_is_refused(rng, folder):
-    fault = "if (threadIdx.x < 32) {\n__syncthreads();\n} else {\n\n__syncthreads();\n}"
-
-    def plant(text):
-        return text.replace("__syncthreads();  // everybody's fetches", f"{fault}  // everybody's fetches")
-
+    either = "if (threadIdx.x < 32) {\n__syncthreads();\n} else {\n\n__syncthreads();\n}  // everybody's fetches"
+    fault = Fault("two barriers", "layer_pass", "__syncthreads();  // everybody's fetches", either)
     target, guides, layers = problem(rng, 1, 1, 5, 5)
     with pytest.raises(LaunchError):
-        workspace(target, guides, layers, HostDevice(folder, edits={"layer_pass": plant})).evaluate()
+        workspace(target, guides, layers, HostDevice(folder, edits=fault.edits)).evaluate()
 
 
 _SANITIZED_RUN = """
@@ -311,13 +315,10 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import numpy as np
-from cuda_host.checks import BETAS, BOUNDS, CASES, OBJECTIVE, assert_right, problem, relative_error, workspace
 from cuda_host.device import SANITIZED, HostDevice
+from planted_faults import Fault
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import one_stack
-def plant(text):
-    assert text.count({old!r}) == 1
-    return text.replace({old!r}, {new!r})
 rng = np.random.default_rng(0)
 shapes = ((1, 13, 1), (1, 1, {own} + 1), (3, 30, 40), (1, 5, 32), (1, 12, {own}), (2, 11, 11))
 for planes, height, width in shapes:
@@ -325,7 +326,7 @@ for planes, height, width in shapes:
         for early in (False, True):
             guides = rng.random((2, planes, height, width)).astype(np.float32)
             device = HostDevice(
-                Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits={{"layer_pass": plant}}
+                Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits={edits}
             )
             work = CudaWorkspace(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
             work.start(guides)
@@ -334,39 +335,52 @@ print("clean")
 """
 
 # Reads and writes out of range that go unseen on the numbers alone.
-OUT_OF_RANGE = {
-    "none": ("within(row, place.height)", "within(row, place.height)"),
-    "a row below the plane": ("within(row, place.height)", "within(row, place.height + 1)"),
-    "columns behind the last": (
+OUT_OF_RANGE = [
+    Fault("a row below the plane", "layer_pass", "within(row, place.height)", "within(row, place.height + 1)"),
+    Fault(
+        "columns behind the last",
+        "layer_pass",
         "fetches = within(column, pitch)",
         "fetches = within(column, pitch + 4)",
     ),
-    "a window too wide": ("k < COLUMNS / 2 + MARGIN; ++k", "k < COLUMNS / 2 + MARGIN + 1; ++k"),
-    "sums of one block too many": (
+    Fault("a window too wide", "layer_pass", "k < COLUMNS / 2 + MARGIN; ++k", "k < COLUMNS / 2 + MARGIN + 1; ++k"),
+    Fault(
+        "sums of one block too many",
+        "layer_pass",
         "+ blockIdx.z) * gridDim.y + blockIdx.y] = sum",
         "+ blockIdx.z + 1) * gridDim.y + blockIdx.y] = sum",
     ),
-}
+]
 
 
-@pytest.mark.parametrize("fault", OUT_OF_RANGE)
+def sanitized(folder, edits):
+    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "own": OWN}
+    return _SANITIZED_RUN.format(**values, edits=edits)
+
+
+@pytest.mark.slow
+def test_the_sanitizers_find_nothing(folder):
+    run_sanitized(sanitized(folder, {}), clean=True)
+
+
+@each(OUT_OF_RANGE)
 def test_address_and_bounds_sanitizers(folder, fault):
-    old, new = OUT_OF_RANGE[fault]
-    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "old": old, "new": new, "own": OWN}
-    run_sanitized(_SANITIZED_RUN.format(**values), fault == "none")
+    run_sanitized(sanitized(folder, f"{fault!r}.edits"), clean=False)
 
 
 _FORTIFIED_RUN = """
 from pathlib import Path
 import numpy as np
+from cuda_host import device
 from cuda_host.checks import problem, workspace
-from cuda_host.device import HostDevice
+device.BUILT = Path("built")
 target, guides, layers = problem(np.random.default_rng(0), 2, 1, 12, 30)
-workspace(target, guides, layers, HostDevice(Path("."))).evaluate()
+workspace(target, guides, layers, device.HostDevice(Path("."))).evaluate()
 print("done")
 """
 
 
+@pytest.mark.slow
 def test_the_host_does_not_depend_on_the_defaults_of_a_compiler(tmp_path):
     """Ubuntu's g++ turns _FORTIFY_SOURCE on, and an abort would end all tests."""
     fortifying = tmp_path / "g++"

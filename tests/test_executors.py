@@ -320,7 +320,7 @@ def test_resources_are_a_thread_s_own_and_those_before_come_back():
 def test_a_real_backend_is_closed_with_its_threads():
     before = threading.active_count()
     serial = Serial(CpuBackend(3, BETAS))
-    current().backend._team.run(lambda *_: None)
+    current().backend.team.run(lambda *_: None)
     assert threading.active_count() > before
     serial.close()
     assert threading.active_count() == before

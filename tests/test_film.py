@@ -82,7 +82,7 @@ def test_alone_a_sheet_looks_as_in_its_file(sheets):
     one = np.stack([0.1 + 0.8 * x, 0.9 - 0.6 * y, 0.2 + 0.3 * (x + y)], axis=-1)
     slopes = [one, *[one[::-1, ::-1]] * (sheets - 1)]
     film = Film([srgb_from_light(slope) for slope in slopes], [ALL], [0.01], fps=10)
-    table, first = film._table, film[0]
+    table, first = film.table, film[0]
     zoom = table.zoom(0)
     assert 0.2 < zoom < 1
     assert table.places[1][0] - table.places[0][0] > SIDE, "they lie beside each other"
@@ -103,7 +103,7 @@ def test_alone_a_sheet_looks_as_in_its_file(sheets):
 def test_what_is_too_fine_to_be_seen_is_averaged_in_light():
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     film = Film([255 * ((x + y) % 2).astype(np.uint8)] * 3, [ALL], [1.0], fps=10)
-    table = film._table
+    table = film.table
     reach = round(table.zoom(0) * SIDE / 2) - 3
     assert table.zoom(0) < 0.5
     for left, top in table.places:
@@ -124,7 +124,7 @@ def test_a_sheet_is_seen_while_it_turns_over():
 
 
 def test_the_box_grows_brighter_as_sheets_come_together(film):
-    script = film._script
+    script = film.script
     stops = [script.at(frame).stops for frame in range(film.rest(0)[-1], film.rest(1)[0] + 1)]
     assert stops[0] == 0
     assert stops[-1] == pytest.approx(-math.log(0.3))
@@ -157,7 +157,7 @@ def test_the_film_is_a_loop_and_repeats_to_the_byte(layers):
 def test_nothing_jumps(layers):
     """Sheets begin and end slowly; in a fiftieth of a second none moves by more than a fifth of its side."""
     film = Film(layers, [ALL, QUARTER, OVER], [0.3, 0.5, 0.2], fps=50)
-    scenes = [film._script.at(frame) for frame in range(len(film))]
+    scenes = [film.script.at(frame) for frame in range(len(film))]
     steps = [
         max(apart(a, b, (SIDE, SIDE)) for a, b in zip(one.poses, other.poses, strict=True))
         for one, other in pairwise(scenes)

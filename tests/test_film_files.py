@@ -156,14 +156,14 @@ def test_colours_stay_what_they_are(tmp_path):
 def test_chroma_lies_on_the_left_column_of_two_and_between_two_rows(begin, chroma):
     frame = flat(4, 32, value=WHITE)
     frame[:, begin:] = RED
-    planes = mp4._planes(frame)
+    planes = mp4.planes_of(frame)
     assert planes.shape == (6, 32)
     assert planes.dtype == np.uint8
     assert set(planes[:4, :begin].flat) == {235}
     assert set(planes[:4, begin:].flat) == {63}
     assert [list(row[7:10]) for row in planes[5].reshape(2, 16)] == [chroma, chroma]
     frame = np.concatenate([flat(1, 32, value=WHITE), flat(3, 32, value=RED)])
-    assert [set(row) for row in mp4._planes(frame)[5].reshape(2, 16)] == [{184}, {240}]
+    assert [set(row) for row in mp4.planes_of(frame)[5].reshape(2, 16)] == [{184}, {240}]
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ def test_without_pyav_or_x264(tmp_path, monkeypatch):
 
 
 def test_what_the_encoder_refuses_is_told_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setitem(mp4._SETTINGS, "preset", "none such")
+    monkeypatch.setitem(mp4.SETTINGS, "preset", "none such")
     with pytest.raises(OutputError, match=r"a\.mp4 cannot be written: [^\n]+, write \.webp$"):
         write_film(tmp_path / "a.mp4", [flat(16, 16)], 25)
     assert list(tmp_path.iterdir()) == []
@@ -373,7 +373,7 @@ def test_files_that_cannot_be_are_refused(tmp_path):
 
 def test_a_webp_that_cannot_be(tmp_path, monkeypatch):
     with monkeypatch.context() as little:
-        little.setattr(webp, "_MOST_BYTES", 300)
+        little.setattr(webp, "MOST_BYTES", 300)
         with pytest.raises(OptionError, match=r"exceeds the 4 GiB limit of WebP: write \.mp4, or fewer"):
             write_film(tmp_path / "a.webp", [flat(16, 16, value=number) for number in range(9)], 25)
     monkeypatch.setattr(features, "check", lambda feature: feature != "webp")

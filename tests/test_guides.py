@@ -83,9 +83,9 @@ def test_kaleidoscopes_differ_by_part_of_the_photo(rng):
 def test_tiles_leave_no_seam(monkeypatch, family):
     """Drawn in one tile or in several, all but a few pixels on edges that are cut are the same."""
     tiled = [generate(family, (600, 700), 5).astype(int)]
-    monkeypatch.setattr(canvas, "_NARROW", 100)
+    monkeypatch.setattr(canvas, "NARROW", 100)
     tiled.append(generate(family, (600, 700), 5).astype(int))
-    monkeypatch.setattr(canvas, "_TILE", 1000)
+    monkeypatch.setattr(canvas, "TILE", 1000)
     difference = max(
         (np.abs(picture - generate(family, (600, 700), 5)).max(axis=2) for picture in tiled), key=np.sum
     )
@@ -97,18 +97,18 @@ def test_tiles_leave_no_seam(monkeypatch, family):
 @pytest.mark.parametrize("family", ["rosette", "mosaic"])
 def test_what_is_not_seen_is_not_drawn(monkeypatch, family):
     """Leaving out polygons that are covered, or elsewhere, changes no byte."""
-    monkeypatch.setattr(canvas, "_TILE", 50)
-    monkeypatch.setattr(canvas, "_NARROW", 50)
+    monkeypatch.setattr(canvas, "TILE", 50)
+    monkeypatch.setattr(canvas, "NARROW", 50)
     drawing = generated(family, (333, 401), 2)
     found = drawing.whole()
-    tiles = drawing._tiles
+    tiles = drawing.tiles
     seen = [
         len(tiles._visible(np.array([x, y]) * 4.0, np.array([x, y]) * 4.0 + 200)[1])
         for x, y in [(0, 0), (150, 150)]
     ]
-    assert max(seen) < len(tiles._corners) / 4
+    assert max(seen) < len(tiles.corners) / 4
     monkeypatch.setattr(
-        canvas._Tiles, "_visible", lambda self, first, last: (self._background, list(range(len(self._corners))))
+        canvas.Tiles, "_visible", lambda self, first, last: (self.background, list(range(len(self.corners))))
     )
     assert np.array_equal(generated(family, (333, 401), 2).whole(), found)
 
@@ -117,12 +117,12 @@ def test_what_is_not_seen_is_not_drawn(monkeypatch, family):
 @pytest.mark.parametrize("size", [(301, 197), (97, 411), (900, 130)])
 @pytest.mark.parametrize("seed", [1, 6])
 def test_regions_are_the_whole_byte_for_byte(monkeypatch, rng, family, size, seed):
-    monkeypatch.setattr(canvas, "_NARROW", 250)
-    monkeypatch.setattr(kaleidoscopes, "_BLOCK", 70)
+    monkeypatch.setattr(canvas, "NARROW", 250)
+    monkeypatch.setattr(kaleidoscopes, "BLOCK", 70)
     (width, height), whole = size, generate(family, size, seed)
     for number in range(16):
         if number == 8:
-            monkeypatch.setattr(kaleidoscopes, "_BLOCK", 512)
+            monkeypatch.setattr(kaleidoscopes, "BLOCK", 512)
         drawing = generated(family, size, seed)
         top, left = int(rng.integers(height)), int(rng.integers(width))
         bottom, right = int(rng.integers(top, height)) + 1, int(rng.integers(left, width)) + 1

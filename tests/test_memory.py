@@ -65,7 +65,7 @@ def test_what_this_process_holds_is_what_linux_tells():
 @pytest.mark.parametrize(("held", "peak"), [(Held(7000), None), (HeldOnWindows(7000, 9000), 9000)])
 def test_what_this_process_holds_elsewhere(monkeypatch, held, peak):
     """macOS tells no peak, Windows does; neither has /proc."""
-    monkeypatch.setattr(memory, "_kilobytes", lambda path, name: None)
+    monkeypatch.setattr(memory, "kilobytes", lambda path, name: None)
     monkeypatch.setattr(psutil.Process, "memory_info", lambda self: held)
     assert resident_memory() == 7000
     assert peak_memory() == peak
@@ -75,7 +75,7 @@ def test_what_may_not_be_asked(monkeypatch):
     def fails(self):
         raise psutil.AccessDenied
 
-    monkeypatch.setattr(memory, "_kilobytes", lambda path, name: None)
+    monkeypatch.setattr(memory, "kilobytes", lambda path, name: None)
     monkeypatch.setattr(psutil.Process, "memory_info", fails)
     assert resident_memory() is peak_memory() is None
 
@@ -85,7 +85,7 @@ def test_what_may_not_be_asked(monkeypatch):
     [
         (None, 1, None, GIB // 2),
         # Each of four processes loads the program for itself.
-        (None, 4, None, (GIB - 4 * budget._PROGRAM) // 2),
+        (None, 4, None, (GIB - 4 * budget.PROGRAM) // 2),
         (None, 100, None, 0),
         # With a GPU there is one process, whatever was said.
         (None, 4, 8 * GIB, GIB // 2),
@@ -105,7 +105,7 @@ def test_a_run_takes_what_it_needs_where_the_system_does_not_tell(monkeypatch):
 
 def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, save, picture):
     job = Job(save("t.png", picture(600, 700)), ("mosaic:3",) * 3)
-    monkeypatch.setattr(estimate, "_pace", lambda problem, machine: 1e-8)
+    monkeypatch.setattr(estimate, "pace_of", lambda problem, machine: 1e-8)
     for free, tiled in ((60 << 20, True), (None, False), (GIB, False)):
         for module in (budget, estimate):
             monkeypatch.setattr(module, "available_memory", lambda free=free: free)
@@ -117,7 +117,7 @@ def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, sa
 
 @pytest.mark.parametrize(("processes", "beside"), [(1, ""), (2, " beside 2 processes")])
 def test_a_refusal_says_where_the_memory_comes_from(mlsolve, monkeypatch, save, picture, processes, beside):
-    free = (4 << 20) + (0 if processes == 1 else 2 * budget._PROGRAM)
+    free = (4 << 20) + (0 if processes == 1 else 2 * budget.PROGRAM)
     monkeypatch.setattr(budget, "available_memory", lambda: free)
     done = mlsolve("run", save("t.png", picture(40, 40)), "--processes", processes)
     assert done.refusal.startswith(f"memory is 2 MiB, half of what is free{beside}: this print needs ")

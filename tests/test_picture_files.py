@@ -331,7 +331,7 @@ def test_what_is_written_is_read(tmp_path, rng, writer, planes, bits, width, hei
 
 def test_large_tiffs_are_big(tmp_path, rng, monkeypatch):
     deep = rng.integers(0, 65536, (270, 300, 3)).astype(np.uint16)
-    monkeypatch.setattr(tiff, "_BIG", deep.nbytes - 1)
+    monkeypatch.setattr(tiff, "BIG", deep.nbytes - 1)
     with picture_files.TiffWriter(tmp_path / "a.tif", (300, 270), 3, 16, dpi=72.5) as file:
         file.write(deep)
     with tifffile.TiffFile(tmp_path / "a.tif") as opened:
@@ -391,10 +391,12 @@ def test_whole_or_nothing(tmp_path, writer, codes):
 def test_a_full_disc_is_told_in_one_line(tmp_path, rng, writer, monkeypatch):
     noise = rng.integers(0, 256, (600, 2000, 3)).astype(np.uint8)
 
-    def opened(self, path):
-        self.path, self._partial, self.file = path, path.with_name("partial"), open("/dev/full", "wb")  # noqa: PTH123, SIM115
+    def beside(path):
+        partial = path.with_name("partial")
+        partial.symlink_to("/dev/full")
+        return partial
 
-    monkeypatch.setattr("mlsolve.system.files.Partial.__init__", opened)
+    monkeypatch.setattr("mlsolve.system.files.partial_beside", beside)
     with (
         pytest.raises(OutputError, match="a cannot be written: No space left") as error,
         writer(tmp_path / "a", (2000, 600), 3, 8) as file,

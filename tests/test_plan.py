@@ -221,9 +221,9 @@ def test_a_plane_at_a_time_costs_what_loading_and_saving_cost():
     plan = plan_level(shape, stack, 60, limits)
     assert (plan.sides, plan.window, plan.iterations, plan.together) == (shape, shape, 60, False)
     assert plan.cost == pytest.approx(1 + (LOAD + SAVE) / 60)
-    rounds = planning._cost(shape, shape, shape, 20, 60)
+    rounds = planning.cost_of(shape, shape, shape, 20, 60)
     assert rounds == pytest.approx(1 + (LOAD + SAVE + MOMENTS) / 20)
-    halo = planning._cost(shape, (300, 256), (400, 356), 5, 60)
+    halo = planning.cost_of(shape, (300, 256), (400, 356), 5, 60)
     outer, inner = 400 * 356, 300 * 256
     expected = 5 * 350 * 331 + (LOAD + MOMENTS / 2) * outer + (SAVE + MOMENTS / 2) * inner
     assert halo == pytest.approx(6 * expected / (5 * 600 * 700))
@@ -268,7 +268,7 @@ def test_no_other_cut_into_chunks_is_cheaper(shape):
             sides = min(height, shape[0]), min(width, shape[1])
             window = tuple(min(a, b + 2 * REACH * length) for a, b in zip(shape, sides, strict=True))
             if limits.fit(stack[0], 1, window):
-                best = min(best, planning._cost(shape, sides, window, length, iterations))
+                best = min(best, planning.cost_of(shape, sides, window, length, iterations))
         if best < math.inf:
             assert plan_level(shape, stack, iterations, limits).cost == pytest.approx(best)
 

@@ -12,7 +12,7 @@ from mlsolve import Placement
 from mlsolve.job.job import Job
 from mlsolve.pictures.picture_files import PngWriter, load_picture, open_picture
 from mlsolve.report.result import Summary, write_report
-from mlsolve.run.budget import _proof_bytes
+from mlsolve.run.budget import proof_bytes
 from mlsolve.run.outputs import placed_stacks
 from mlsolve.scoring.bands import PlacedStack, Scoring, distances_for
 from mlsolve.scoring.layer_files import score_layer_files
@@ -77,6 +77,7 @@ def fed(size, targets, layers, guides, heights, stacks=None, threads=1, registra
         assert not still or max(asked) <= height + 2 * RADIUS
         asked.clear()
         compared.clear()
+        # What a preview holds is nobody's business but its own; here it is the point.
         for preview in (proof.stacks[0].target, proof.stacks[0].output):
             assert preview._held is None or preview._held.shape[1] <= preview._rows.weights.shape[1]
             # No part of what was there: that would be held as well.
@@ -227,13 +228,15 @@ def test_the_stack_is_shown_no_larger_than_it_may_be(size, expected):
 def test_a_strip_of_any_length_has_a_preview():
     """Eleven rows become one, and three become none before their time."""
     rows = np.linspace(0, 1, 11 * 30000, dtype=np.float32).reshape(11, 30000, 1)
-    preview = Preview((30000, 11), STACK)
+    made = []
+    preview = Preview((30000, 11), STACK, made.append)
     for start in range(0, 11, 3):
-        assert not preview._images
+        assert not made
         preview.feed(rows[start : start + 3])
-    assert preview.image.shape == (1, 2048, 1)
+    (image,) = made
+    assert image.shape == (1, 2048, 1)
     expected = 255 * srgb(averaged(light(rows.astype(np.float64)), (2048, 1)))
-    assert np.abs(preview.image - expected).max() < 0.51
+    assert np.abs(image - expected).max() < 0.51
 
 
 def test_an_exact_stack_has_an_infinite_ratio_and_a_wrong_pixel_has_not(pictures):
@@ -427,5 +430,5 @@ def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stac
         taken = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    told = _proof_bytes(rows, problem, Job(tmp_path, ("mosaic:1",)))
+    told = proof_bytes(rows, problem, Job(tmp_path, ("mosaic:1",)))
     assert 0.6 * told < taken <= told

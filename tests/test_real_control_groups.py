@@ -108,6 +108,7 @@ def test_a_limit_of_the_parent_is_seen(groups):
         assert 200 * MIB < free < 300 * MIB
 
 
+@pytest.mark.slow
 def test_what_is_held_counts_and_what_is_cached_does_not(groups, tmp_path):
     script = f"""
 import os
@@ -124,6 +125,7 @@ print(free())
     assert cached - holding == pytest.approx(100 * MIB, abs=15 * MIB)
 
 
+@pytest.mark.slow
 def test_what_others_of_the_group_hold_counts(groups):
     group = groups.limited(300 * MIB)
     script = "held = bytearray(b'1') * (100 << 20); print(1, flush=True); input()"
@@ -160,6 +162,7 @@ def mlsolve_in(group, *arguments, **extra):
     return run_in(group, sys.executable, "-m", "mlsolve_cli", *arguments, **extra)
 
 
+@pytest.mark.slow
 def test_a_run_that_would_take_more_is_solved_in_tiles(groups, tmp_path, target):
     """Half of what the machine has free would do for all of it in memory, and the kernel would kill it."""
     options = ("--size", 900, "--iterations", 2, "--out", tmp_path / "o", "--json")
@@ -169,6 +172,7 @@ def test_a_run_that_would_take_more_is_solved_in_tiles(groups, tmp_path, target)
     assert json.loads(done.stdout)["peak_memory"] < 128 * MIB
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_fit_is_refused(groups, tmp_path, target):
     done = mlsolve_in(groups.limited(120 * MIB), "run", target, "--size", 3000, "--out", tmp_path / "o")
     assert done.returncode == 2, done.stderr
@@ -178,6 +182,7 @@ def test_a_run_that_cannot_fit_is_refused(groups, tmp_path, target):
     assert not list(tmp_path.glob("o*"))
 
 
+@pytest.mark.slow
 def test_kernels_that_cannot_be_compiled_are_refused_before(groups, tmp_path, target):
     done = mlsolve_in(
         groups.limited(120 * MIB), "run", target, "--out", tmp_path / "o", NUMBA_CACHE_DIR=str(tmp_path)

@@ -20,6 +20,7 @@ from mlsolve.run import budget as machines
 from mlsolve.run import lifecycle as runs
 from mlsolve.run import unfinished as states
 from mlsolve.run.budget import Budget
+from mlsolve.run.job_spec import spec_of_job
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.solver import Callbacks
 from mlsolve.run.unfinished import unfinished
@@ -310,7 +311,7 @@ def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_FORMAT", 4)
+        patch.setattr(runs, "FORMAT", 4)
         with pytest.raises(StoreError, match="is of format 3: resume it with the mlsolve that began it"):
             resume(tmp_path / "o", TIGHT, Listener())
     assert states.is_run(root)
@@ -437,7 +438,7 @@ def test_the_disk_holds_no_more_than_was_said(job, tmp_path):
             most = max(most, sum(path.stat().st_size for path in paths if path.exists()))
 
     begin(job, tmp_path / "o", TIGHT, Watching())
-    problem, _, _ = runs._spec(job, runs.opened(job))
+    problem = spec_of_job(job, runs.opened(job))
     parts = machines.shares(TIGHT, problem, job, files, 10**12)
     said = machines.disk_bytes(problem, job, files, machines.plans(problem, parts.limits))
     assert 0.5 * said < most <= said

@@ -19,7 +19,7 @@ from mlsolve.scoring.previews import CELL, PART, SHEET_CELL
 from mlsolve.scoring.scores import Misalignment, Scores, StackScores
 from mlsolve_kernels.threads import Team
 
-PAPER = contact_sheet._PAPER
+PAPER = contact_sheet.PAPER
 
 
 class Told(Scoring):
@@ -36,7 +36,7 @@ class Told(Scoring):
         colours = ((a, b, c) for a, b in itertools.product(bright, dark) for c in (30, 200))
         for preview, (a, b, c) in zip(self.previews, colours, strict=False):
             colour = np.array([a, b, c] if planes == 3 else [a], dtype=np.uint8)
-            preview._images.append(np.broadcast_to(colour, (preview.size[1], preview.size[0], planes)))
+            preview.images.append(np.broadcast_to(colour, (preview.size[1], preview.size[0], planes)))
 
     @property
     def previews(self):
@@ -141,7 +141,7 @@ def test_every_picture_has_its_place(case):
     plain = [place.words() for place in told.stacks[0].placed.place] == [str(k + 1) for k in range(layers)]
     hidden = told.stacks[0].sheets if len(told.stacks) == 1 and plain else []
     shown = [preview for preview in told.previews if preview not in hidden]
-    pictures = contact_sheet._Page(told, None).pictures
+    pictures = contact_sheet.Page(told, None).pictures
     assert sorted(id(one.preview) for one in pictures) == sorted(id(preview) for preview in shown)
     corners = []
     for one in pictures:
@@ -188,7 +188,7 @@ def test_no_caption_runs_into_another(case):
     proof = Told(size, layers, places, registration, planes, exposures)
     proof.told = longest(proof)
     names = ["w" * 80 + ".tiff"] * len(places)
-    page = contact_sheet._Page(proof, names)
+    page = contact_sheet.Page(proof, names)
     assert all("…" not in words.text or words.text.startswith("w") for words in page.words), "only names are cut"
     boxes = list(boxes_of(page))
     pictures = [(one.left, one.top, one.left + one.size[0], one.bottom) for one in page.pictures]
@@ -211,7 +211,7 @@ def places_of(page, text, size, colour):
     return [(int(x), int(y)) for x, y in zip(columns, rows, strict=True)]
 
 
-def below(page, preview, text, size=20, colour=contact_sheet._FAINT, line=0):
+def below(page, preview, text, size=20, colour=contact_sheet.FAINT, line=0):
     """Whether the caption below a picture says so, on its first line or the second."""
     left, top, width, height = found(page, preview)
     top += height + 26 * line
@@ -221,10 +221,10 @@ def below(page, preview, text, size=20, colour=contact_sheet._FAINT, line=0):
 
 def said(page, text):
     """How often the last lines say so."""
-    return len(places_of(page[-420:], text, 18, contact_sheet._FAINT))
+    return len(places_of(page[-420:], text, 18, contact_sheet.FAINT))
 
 
-INK, FAINT = contact_sheet._INK, contact_sheet._FAINT
+INK, FAINT = contact_sheet.INK, contact_sheet.FAINT
 
 
 def test_captions_of_the_plain_case():
@@ -424,12 +424,12 @@ def test_round_sheets_lie_on_the_paper(planes):
     proof = Told((600, 600), 2, [all_of(2), [Placement(2), Placement(1, shift=(100, 0))]], planes=planes)
     layer, lying = proof.layers[0], proof.stacks[1].sheets[1]
     y, x = np.mgrid[0:CELL, 0:CELL] + 0.5
-    layer._images[:] = [np.full((CELL, CELL, planes), 255, np.uint8)]
+    layer.images[:] = [np.full((CELL, CELL, planes), 255, np.uint8)]
     colour = np.array([200, 30, 60][:planes], np.uint8)
-    lying._images[:] = [np.full((SHEET_CELL, SHEET_CELL, planes), 255, np.uint8)]
-    lying._images[0][:] = np.where(np.hypot(*np.mgrid[0:120, -20:100] - 59.5)[..., np.newaxis] < 59, colour, 255)
+    lying.images[:] = [np.full((SHEET_CELL, SHEET_CELL, planes), 255, np.uint8)]
+    lying.images[0][:] = np.where(np.hypot(*np.mgrid[0:120, -20:100] - 59.5)[..., np.newaxis] < 59, colour, 255)
     page, square = drawn(proof, disc=True), drawn(proof)
-    place = {id(one.preview): one for one in contact_sheet._Page(proof, None).pictures}
+    place = {id(one.preview): one for one in contact_sheet.Page(proof, None).pictures}
     seen = {
         id(preview): page[one.top : one.bottom, one.left : one.left + one.size[0]]
         for preview, one in ((preview, place[id(preview)]) for preview in (layer, lying))
@@ -457,7 +457,7 @@ def test_sheets_are_shown_as_they_lie():
         proof.feed(read, read, 25)
     team.close()
     page = drawn(proof)
-    for shown in contact_sheet._Page(proof, None).pictures:
+    for shown in contact_sheet.Page(proof, None).pictures:
         if shown.size[0] != SHEET_CELL:
             continue
         at = [SHEET_CELL // 4, SHEET_CELL * 3 // 4]
@@ -465,7 +465,7 @@ def test_sheets_are_shown_as_they_lie():
         number = proof.stacks[0].sheets.index(shown.preview)
         expected = [np.rot90(quarters), quarters[:, ::-1]][number]
         assert np.abs(seen - 255 * expected).max() < 2
-    assert sum(one.size[0] == SHEET_CELL for one in contact_sheet._Page(proof, None).pictures) == 2
+    assert sum(one.size[0] == SHEET_CELL for one in contact_sheet.Page(proof, None).pictures) == 2
 
 
 @pytest.mark.parametrize(

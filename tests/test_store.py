@@ -16,7 +16,7 @@ import pytest
 from conftest import tree
 from mlsolve.errors import OutputError
 from mlsolve.solving.store import DiskStore, MemoryStore
-from mlsolve.solving.store.zarr import _MOST_OPEN, CHUNK
+from mlsolve.solving.store.zarr import CHUNK, MOST_OPEN
 from mlsolve.solving.tiles import tiles_of
 from mlsolve_kernels.region import Region
 from stores import STORES, TILE_BYTES, everything, filling, part, refusal, small_store, values, words, write
@@ -256,7 +256,7 @@ def test_tiles_are_written_from_several_threads(tmp_path, rng):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files in /proc: run it on Linux")
 def test_many_tiles_do_not_use_up_the_open_files(tmp_path, rng):
-    data = values(rng, (3 * _MOST_OPEN, 5, 4), np.uint16)
+    data = values(rng, (3 * MOST_OPEN, 5, 4), np.uint16)
     array = DiskStore(tmp_path).create("a", data.shape, np.uint16, (5, 4), 1)
     write(array, data, (5, 4), 1)
     gc.collect()  # what other tests have left open
@@ -268,7 +268,7 @@ def test_many_tiles_do_not_use_up_the_open_files(tmp_path, rng):
     for index in [*range(len(data)), *rng.permutation(len(data)).tolist()]:
         assert (array.read((index,), Region(0, 5, 0, 4), np.empty((5, 4), np.uint16)) == data[index]).all()
         most = max(most, count())
-    assert before < most <= before + _MOST_OPEN + 1
+    assert before < most <= before + MOST_OPEN + 1
     array.close()
     assert count() == before
     for index in (3, 4):

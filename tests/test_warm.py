@@ -90,12 +90,20 @@ def missing(tmp_path, save, picture):
 
 
 @pytest.mark.parametrize(
-    "text", [PLAIN, TURNED, EVERYTHING, MASKED], ids=["plain", "turned", "everything", "masked"]
+    "text",
+    [
+        pytest.param(PLAIN, id="plain"),
+        *(
+            pytest.param(text, id=name, marks=pytest.mark.slow)
+            for name, text in (("turned", TURNED), ("everything", EVERYTHING), ("masked", MASKED))
+        ),
+    ],
 )
 def test_nothing_is_compiled_on_the_way(missing, text):
     assert missing(text) == []
 
 
+@pytest.mark.slow
 def test_what_would_be_missing_is_noticed(missing):
     found = "\n".join(missing(TURNED, "of any job"))
     for kernel in ("placement.cpu.carry", "terms.stack_ssim.cpu.stack_pass", "terms.guide_ssim.cpu.guide_pass"):

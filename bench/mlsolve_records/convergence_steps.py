@@ -114,17 +114,17 @@ class BlockNewton:
         self._nesterov, self._coupled, self._active = nesterov, coupled, active
         objective = level.objective
         mse = np.float32(2 * objective.stacks[0].weight("stack_mse"))
-        self._of_target = np.float32(objective.stacks[0].weight("stack_ssim")) * _curvature(level.target) + mse
+        self.of_target = np.float32(objective.stacks[0].weight("stack_ssim")) * _curvature(level.target) + mse
         # Without a guide's weight nothing but the product holds a layer, and a black neighbour ends that too.
-        least = np.float32(0.001) * self._of_target
-        self._of_guides = np.maximum(np.float32(objective.weight("guide_ssim")) * _curvature(level.guides), least)
+        least = np.float32(0.001) * self.of_target
+        self.of_guides = np.maximum(np.float32(objective.weight("guide_ssim")) * _curvature(level.guides), least)
         self._velocity = np.zeros_like(level.guides)
 
     def step(self, x: FloatArray, gradient: FloatArray, rate: float) -> FloatArray:
         """Return the layers after one step from `x`; rate: about 1."""
         low, high = (np.float32(bound) for bound in self._level.bounds)
         free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
-        direction = self._direction(x, gradient, free if self._active else np.ones_like(free))
+        direction = self.direction(x, gradient, free if self._active else np.ones_like(free))
         move = np.float32(rate) * (direction + self._gain(x, gradient, free))
         self._velocity = self._momentum * self._velocity - move
         ahead = self._momentum * self._velocity - move if self._nesterov else self._velocity
@@ -134,15 +134,15 @@ class BlockNewton:
             self._velocity[bounded != moved] = 0
         return bounded
 
-    def _direction(self, x: FloatArray, gradient: FloatArray, free: npt.NDArray[np.bool_]) -> FloatArray:
+    def direction(self, x: FloatArray, gradient: FloatArray, free: npt.NDArray[np.bool_]) -> FloatArray:
         """Return H⁻¹ gradient; free: the values that take part in J."""
         by_layer = np.stack([np.delete(x, k, axis=0).prod(axis=0) for k in range(len(x))])
         by_layer /= np.float32(self._level.objective.stacks[0].scale)
         by_layer *= free
-        h = self._of_target
+        h = self.of_target
         if not self._coupled:
-            return np.asarray(gradient / (self._of_guides + h * by_layer**2 * len(x)), dtype=np.float32)
-        diagonal = self._of_guides + self._damping * h * by_layer**2
+            return np.asarray(gradient / (self.of_guides + h * by_layer**2 * len(x)), dtype=np.float32)
+        diagonal = self.of_guides + self._damping * h * by_layer**2
         uncoupled, weighted = gradient / diagonal, by_layer / diagonal
         through = h * (by_layer * uncoupled).sum(axis=0) / (1 + h * (by_layer * weighted).sum(axis=0))
         return np.asarray(uncoupled - weighted * through, dtype=np.float32)

@@ -77,7 +77,8 @@ def floor_seconds(side: int, rates: Rates, layers: int = 3, planes: int = 3) -> 
 
 
 @kernel
-def _copy(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
+def copy_array(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
+    """Copy one worker's share of `a` to `b`."""
     start, stop = share_of(a.size // LANES, worker, workers)
     source, target = row(a, (0,)), row(b, (0,))
     for at in range(start * LANES, stop * LANES, LANES):
@@ -85,7 +86,8 @@ def _copy(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
 
 
 @kernel
-def _update(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
+def update_array(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
+    """Add one worker's share of `a` to `b`."""
     start, stop = share_of(a.size // LANES, worker, workers)
     source, target = row(a, (0,)), row(b, (0,))
     for at in range(start * LANES, stop * LANES, LANES):
@@ -93,7 +95,7 @@ def _update(a: FloatArray, b: FloatArray, worker: int, workers: int) -> None:
 
 
 @kernel
-def _multiply_add(values: FloatArray, rounds: int, worker: int, workers: int) -> None:
+def multiply_add_chains(values: FloatArray, rounds: int, worker: int, workers: int) -> None:
     """Run `rounds` × LINKS multiply-adds in each of the chains of `values` (workers, CHAINS)."""
     chains = row(values, (worker,))
     factor, offset = np.float32(0.99), np.float32(0.01)
@@ -117,9 +119,9 @@ def measure(threads: int, megabytes: int = 256, rounds: int = 100_000) -> Rates:
         chains = np.ones((threads, CHAINS), dtype=np.float32)
         return Rates(
             threads,
-            copy=2 * a.nbytes / _seconds(lambda: team.run(_copy, a, b)),
-            update=3 * a.nbytes / _seconds(lambda: team.run(_update, a, b)),
-            fma=threads * CHAINS * LINKS * rounds / _seconds(lambda: team.run(_multiply_add, chains, rounds)),
+            copy=2 * a.nbytes / _seconds(lambda: team.run(copy_array, a, b)),
+            update=3 * a.nbytes / _seconds(lambda: team.run(update_array, a, b)),
+            fma=threads * CHAINS * LINKS * rounds / _seconds(lambda: team.run(multiply_add_chains, chains, rounds)),
         )
     finally:
         team.close()

@@ -53,13 +53,13 @@ def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict
     for side in sides:
         entry: dict[str, Any] = {"milliseconds": {}, "ours in the same turns": {}, "times ours": {}}
         for name in opponents.available("cuda"):
-            _free()
+            free_all()
             try:
                 opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))
                 seconds = _in_turns(tuple(dict.fromkeys((OURS, name))), side, turns)
             except Exception as error:
-                entry.setdefault("failed", {})[name] = _reason(error)
-                _say(f"{side}×{side}: {name}: {_reason(error)}")
+                entry.setdefault("failed", {})[name] = reason_of(error)
+                _say(f"{side}×{side}: {name}: {reason_of(error)}")
                 continue
             taken, ratio = statistics.median(seconds[name]) * 1e3, median_ratio(seconds, name)
             entry["milliseconds"][name] = taken
@@ -70,7 +70,7 @@ def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict
             entry["times ours"][name] = ratio
             _say(f"{side}×{side}: {name} {taken:.3f} ms, {ratio:.2f} times ours")
         found[str(side)] = entry
-        _free()
+        free_all()
     return {"batch": BATCH, "missing": opponents.missing("cuda"), "sizes": found}
 
 
@@ -79,8 +79,8 @@ def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
     rate = copy_rate(1 << 26 if quick else 1 << 30)
     found: dict[str, Any] = {}
     for side in sides:
-        milliseconds = statistics.median(take_turns({OURS: _batch_of(OURS, side)}, 3)[OURS]) / BATCH * 1e3
-        _free()
+        milliseconds = statistics.median(take_turns({OURS: batch_of(OURS, side)}, 3)[OURS]) / BATCH * 1e3
+        free_all()
         copied = COPIED_BYTES * side**2 * PLANES / rate * 1e3
         kernels = kernel_times(side)
         found[str(side)] = {
@@ -91,7 +91,7 @@ def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
             "kernels": kernels,
         }
         _say(f"{side}×{side}: {milliseconds:.3f} ms, {milliseconds / copied:.2f} times the copy; {kernels}")
-        _free()
+        free_all()
     return {"copy": rate, "sizes": found}
 
 
@@ -100,16 +100,16 @@ def arrangements_section(device: Any, sides: tuple[int, ...], quick: bool) -> di
     turns = 2 if quick else TURNS
     found: dict[str, Any] = {}
     for side in sides:
-        plain = statistics.median(take_turns({OURS: _batch_of(OURS, side)}, turns)[OURS]) / BATCH * 1e3
+        plain = statistics.median(take_turns({OURS: batch_of(OURS, side)}, turns)[OURS]) / BATCH * 1e3
         entry = found[str(side)] = {"plain": plain}
         for name, (objective, moves) in arrangements(side).items():
-            _free()
+            free_all()
             work = arranged_workspace(noise(side), objective, device)
             batch = partial(work.advance, [RATE] * BATCH, [moves] * BATCH)
             entry[name] = statistics.median(take_turns({name: batch}, turns)[name]) / BATCH * 1e3
             _say(f"{side}×{side}, {name}: {entry[name]:.3f} ms, {entry[name] / plain:.2f} times a plain one")
             del work, batch
-        _free()
+        free_all()
     return {"milliseconds": found}
 
 
@@ -121,12 +121,12 @@ def memory_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str
         for name in opponents.available("cuda"):
             if name == GRAPH:
                 continue
-            _free()
+            free_all()
             try:
                 entry[name] = _peak_of(name, side)
             except Exception as error:
                 entry[name] = None
-                _say(f"{side}×{side}: {name}: {_reason(error)}")
+                _say(f"{side}×{side}: {name}: {reason_of(error)}")
         _say(f"{side}×{side}: " + ", ".join(f"{n} {(b or 0) / 1e9:.3g} GB" for n, b in entry.items()))
     return {"bytes": found}
 
@@ -155,7 +155,7 @@ def check_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str,
         try:
             found[name] = opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))[name]._asdict()
         except Exception as error:
-            found[name] = _reason(error)
+            found[name] = reason_of(error)
         _say(f"check, {name}: {found[name]}")
     return found
 
@@ -217,18 +217,18 @@ def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[f
     """Return the seconds of an iteration of `names`, in turns; one after the other if memory is too small."""
     seconds: dict[str, list[float]] = {}
     try:
-        seconds = take_turns({name: _batch_of(name, side) for name in names}, turns)
+        seconds = take_turns({name: batch_of(name, side) for name in names}, turns)
     except Exception as error:
         if len(names) == 1 or not _is_out_of_memory(error):
             raise
     if not seconds:  # not inside the except block, which keeps the arrays alive
         for name in reversed(names):
-            _free()
-            seconds |= take_turns({name: _batch_of(name, side)}, turns)
+            free_all()
+            seconds |= take_turns({name: batch_of(name, side)}, turns)
     return {name: [second / BATCH for second in times] for name, times in seconds.items()}
 
 
-def _batch_of(name: str, side: int) -> Callable[[], object]:
+def batch_of(name: str, side: int) -> Callable[[], object]:
     """Return a function without arguments that runs a batch of iterations of `name`."""
     prepared = opponents.workspace(name, noise(side), THREADS_OF_TORCH, "cuda")
     rates = [RATE] * BATCH
@@ -243,9 +243,9 @@ def _peak_of(name: str, side: int) -> int:
         import torch
 
         torch.cuda.reset_peak_memory_stats()
-        _batch_of(name, side)()
+        batch_of(name, side)()
         return int(torch.cuda.max_memory_allocated())
-    iterate = _batch_of(name, side)
+    iterate = batch_of(name, side)
     iterate()
     return int(cupy.get_default_memory_pool().total_bytes())
 
@@ -254,12 +254,13 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, DeviceMemoryError) or "out of memory" in str(error).lower()
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return why an opponent failed, in one line."""
     lines = str(error).strip().splitlines()
     return "out of device memory" if _is_out_of_memory(error) else (lines[0] if lines else type(error).__name__)
 
 
-def _free() -> None:
+def free_all() -> None:
     """Free all device memory that is no longer used."""
     import cupy
 
@@ -284,7 +285,7 @@ def record(folder: Path, names: list[str], sides: tuple[int, ...], quick: bool) 
     Each section records its date and commit. The file is written after each section.
     """
     device = open_device()
-    here = {**machine.describe(), "device": device.name, **_versions()}
+    here = {**machine.describe(), "device": device.name, **versions()}
     path = folder / f"{machine.words(device.name)}{'-quick' if quick else ''}.json"
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     results["machine"] = here
@@ -299,7 +300,8 @@ def record(folder: Path, names: list[str], sides: tuple[int, ...], quick: bool) 
     return path
 
 
-def _versions() -> dict[str, Any]:
+def versions() -> dict[str, Any]:
+    """Return the versions of what the figures depend on."""
     import cupy
 
     runtime = cupy.cuda.runtime

@@ -88,10 +88,10 @@ def _this_machine(threads: int | None) -> _Machine:
     from mlsolve_kernels.threads import available_cores
 
     cores = available_cores()
-    return _Machine(_processor(), cores, threads or cores, installed_memory(), available_memory())
+    return _Machine(processor(), cores, threads or cores, installed_memory(), available_memory())
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name, where the system tells it."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

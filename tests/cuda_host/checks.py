@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlsolve_kernels.cuda.geometry import OWN
+from mlsolve_kernels.cuda.geometry import OWN, THREADS, grid_for, pitch_of
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import one_stack
@@ -41,6 +41,17 @@ def workspace(target, guides, layers, device):
     work = CudaWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, device)
     work.start(layers)
     return work
+
+
+def statistics_by(device, image):
+    """The mean and the variance of `image` (C, H, W) by the CUDA kernel."""
+    planes, height, width = image.shape
+    pitch, grid = pitch_of(width), grid_for(planes, height, width, device.resident("statistics", 1, THREADS))
+    arrays = [device.zeros(planes, height, pitch) for _ in range(3)]
+    device.upload(image, arrays[0])
+    blocks = grid.planes, grid.strips, grid.pieces
+    device.launch("statistics", 1, blocks, THREADS, *arrays, height, width, pitch, grid.rows)
+    return [device.download(array, width) for array in arrays[1:]]
 
 
 def relative_error(found, expected):

@@ -1,10 +1,15 @@
 """The CUDA kernels on the host: a `Device` that compiles their sources with g++ behind shim.h and runs them."""
 
+import contextlib
 import ctypes
 import hashlib
+import os
 import shutil
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,19 @@ SANITIZED = (
     "-fno-omit-frame-pointer",
 )
 
+COMMAND = (
+    "g++",
+    # Some distributions turn it on; glibc would stop the shim, which changes stacks and fills all of .bss.
+    "-U_FORTIFY_SOURCE",
+    "-std=c++20",
+    "-ffp-contract=off",
+    "-fno-gnu-unique",
+    "-fPIC",
+    "-shared",
+    "-w",
+    "-mfma",
+)
+
 ALIGNMENT = 256
 GUARD = 65536
 """Bytes on either side of an array that a fault may reach without harm to the tests."""
@@ -37,36 +55,64 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
+BUILT = Path(__file__).parents[2] / ".pytest_cache" / "cuda_host"
+"""Where libraries are kept from one run of the tests to the next, under a digest of all that goes into them."""
+
+KEPT = 7 * 24 * 3600
+"""Seconds that a library is kept that nobody asks for."""
+
+
+class BuildError(Exception):
+    """A source that g++ does not compile. No AssertionError: a fault that does not compile was not noticed."""
+
+
+@cache
+def compiler_version() -> str:
+    """What g++ says of itself."""
+    return subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
+
+
 def build(
     folder: Path, name: str, layers: int, flags: tuple[str, ...] = PLAIN, edit: Edit = lambda text: text
 ) -> Path:
-    """Compile kernel `name` for the host into `folder` unless it is there; return the library."""
+    """Compile kernel `name` for the host unless it was before; return the library, a copy of its own in `folder`.
+
+    A library has one shared memory: devices that are used at the same time need copies. Raises BuildError.
+    """
     text = "\n".join(
-        [f'#include "{SHIM}"', edit(source(name, layers)), '#line 1 "export"', f"SHIM_EXPORT({name})", ""]
+        [f'#include "{SHIM.name}"', edit(source(name, layers)), '#line 1 "export"', f"SHIM_EXPORT({name})", ""]
     )
-    digest = hashlib.sha256(f"{flags}{text}{SHIM.read_text()}".encode()).hexdigest()[:16]
+    parts = (str(COMMAND), str(flags), str(compiler()), compiler_version(), SHIM.read_text(), text)
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     library = folder / f"{name}-{layers}-{digest}.so"
     if not library.exists():
-        source_file = library.with_suffix(".cpp")
-        source_file.write_text(text)
-        command = [
-            "g++",
-            # Some distributions turn it on; glibc would stop the shim, which changes stacks and fills all of .bss.
-            "-U_FORTIFY_SOURCE",
-            "-std=c++20",
-            "-ffp-contract=off",
-            "-fno-gnu-unique",
-            "-fPIC",
-            "-shared",
-            "-w",
-            "-mfma",
-            *flags,
-        ]
-        done = subprocess.run(
-            [*command, str(source_file), "-o", str(library)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[:4000]
+        kept = BUILT / library.name
+        if not kept.exists():
+            BUILT.mkdir(parents=True, exist_ok=True)
+            _compile(text, flags, kept)
+        os.utime(kept)
+        shutil.copyfile(kept, library)
     return library
+
+
+def _compile(text: str, flags: tuple[str, ...], library: Path) -> None:
+    """Compile `text` to `library`, which is there when it is whole: others may build the same."""
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        source_file, made = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
+        source_file.write_text(text)
+        command = [*COMMAND, *flags, f"-I{SHIM.parent}", str(source_file), "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BuildError(done.stderr[:4000])
+        made.replace(library)
+
+
+def forget_old_builds() -> None:
+    """Remove the libraries that no run of the tests has asked for in a week."""
+    for path in BUILT.glob("*.so"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > KEPT:
+                path.unlink()
 
 
 class LaunchError(AssertionError):
@@ -74,7 +120,7 @@ class LaunchError(AssertionError):
 
 
 @kernel
-def _adam(x, first, second, gradient, rates, width):
+def adam(x, first, second, gradient, rates, width):
     for row in range(x.shape[0]):
         for column in range(width):
             moved = _step(x[row, column], first[row, column], second[row, column], gradient[row, column], rates)
@@ -101,6 +147,8 @@ class HostDevice:
     ) -> None:
         self.folder, self.reverse, self.early, self._resident, self.flags = folder, reverse, early, resident, flags
         self.edits = edits or {}
+        self.grids: dict[str, tuple[int, ...]] = {}
+        """The blocks that each kernel was launched with last."""
         self._guards: list[np.ndarray] = []
         self._libraries: dict[tuple[str, int], Any] = {}
 
@@ -138,6 +186,7 @@ class HostDevice:
         return self._resident
 
     def launch(self, kernel: str, layers: int, grid: tuple[int, ...], threads: int, *arguments: Any) -> None:
+        self.grids[kernel] = grid
         library = self._libraries.get((kernel, layers))
         if library is None:
             path = build(self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text))
@@ -156,7 +205,7 @@ class HostDevice:
         return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
 
     def updater(self, x: Any, moments: Any, gradient: Any, rates: Any, turn: Any, width: int) -> Callable[[], None]:
-        return lambda: _adam(x, *moments, gradient, Rates(*rates[turn[0]]), width)
+        return lambda: adam(x, *moments, gradient, Rates(*rates[turn[0]]), width)
 
     def record(self, run: Any) -> None:
         return None

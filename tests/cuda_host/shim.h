@@ -8,6 +8,7 @@
 //     they may, or at once.
 // Out-of-range accesses are for the address sanitizer, to which changes of stack are told.
 #pragma once
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -79,7 +80,8 @@ struct Fiber {
     void* fake_stack;
     Barrier* waits;      // at which barrier it stands, or null
     unsigned generation; // which the barrier had when it came
-    bool done;
+    bool begun, done;
+    jmp_buf left;        // where it goes on
     int shuffles;
     Copy copies[MOST_COPIES];
     int first_copy, last_copy, groups, settled;
@@ -88,6 +90,7 @@ struct Fiber {
 struct State {
     Fiber fibers[MOST_THREADS];
     ucontext_t scheduler;
+    jmp_buf left;
     void* scheduler_stack;
     const void* scheduler_bottom;
     size_t scheduler_size;
@@ -111,10 +114,27 @@ namespace shim {
 
 inline Fiber& current() { return state->fibers[state->current]; }
 
+// From one stack to the other. swapcontext asks the kernel for the mask of signals each time, which takes most of
+// the time that tests of kernels take; jumps do not, but the address sanitizer takes them for something else.
+#if defined(__SANITIZE_ADDRESS__)
+inline void to_scheduler_from(Fiber& fiber) { swapcontext(&fiber.context, &state->scheduler); }
+inline void to_fiber(Fiber& fiber) { swapcontext(&state->scheduler, &fiber.context); }
+#else
+inline void to_scheduler_from(Fiber& fiber) {
+    if (_setjmp(fiber.left) == 0) _longjmp(state->left, 1);
+}
+inline void to_fiber(Fiber& fiber) {
+    if (_setjmp(state->left) != 0) return;
+    if (fiber.begun) _longjmp(fiber.left, 1);
+    fiber.begun = true;
+    setcontext(&fiber.context);
+}
+#endif
+
 inline void to_scheduler() {
     Fiber& fiber = current();
     SHIM_LEAVE(fiber.done ? nullptr : &fiber.fake_stack, state->scheduler_bottom, state->scheduler_size);
-    swapcontext(&fiber.context, &state->scheduler);
+    to_scheduler_from(fiber);
     SHIM_ARRIVE(current().fake_stack);
 }
 
@@ -208,7 +228,7 @@ inline bool run_warp(int warp, int threads, int reverse) {
         state->current = t;
         threadIdx = {static_cast<unsigned>(t), 0, 0};
         SHIM_LEAVE(&state->scheduler_stack, fiber.stack, STACK);
-        swapcontext(&state->scheduler, &fiber.context);
+        to_fiber(fiber);
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_finish_switch_fiber(state->scheduler_stack, &state->scheduler_bottom, &state->scheduler_size);
 #endif

@@ -102,7 +102,7 @@ class CupyDevice:
 
         graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError if there is no usable GPU.
         """
-        self._cupy = cupy = _cupy()
+        self._cupy = cupy = import_cupy()
         self._graphs = graphs
         self.name = "the GPU"
         try:
@@ -279,7 +279,7 @@ def driver_is_here() -> bool:
     return False
 
 
-def _cupy() -> Any:
+def import_cupy() -> Any:
     """Return CuPy if it finds a device. Raises NoDeviceError if not."""
     if not driver_is_here():
         raise NoDeviceError(f"there is no NVIDIA driver here: use --backend cpu, or install one and {INSTALL}")

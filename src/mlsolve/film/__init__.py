@@ -65,20 +65,22 @@ class Film:
                 f"size is {self.size[0]}×{self.size[1]}, the layers are {picture[0]}×{picture[1]}: "
                 "give a larger size or smaller layers"
             )
-        self._table = Table(picture, self.size, len(sheets), names is not None, outline)
-        self._script = Script(self._table, arrangements, exposures, scale, fps, seconds)
-        self._projector = Projector(self._table, sheets, exposures, composites)
-        self._captions = None if names is None else captions(self._table, arrangements, names)
+        self.table = Table(picture, self.size, len(sheets), names is not None, outline)
+        """Where the sheets are on the table, and what the camera sees of them."""
+        self.script = Script(self.table, arrangements, exposures, scale, fps, seconds)
+        """What happens when."""
+        self._projector = Projector(self.table, sheets, exposures, composites)
+        self._captions = None if names is None else captions(self.table, arrangements, names)
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        return self._script.frames
+        return self.script.frames
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield all frames, (h, w, 3) uint8 sRGB, read-only. While nothing moves, all are the same array."""
         before: Any = None
         for number in range(len(self)):
-            scene = self._script.at(number)
+            scene = self.script.at(number)
             if scene is not before:
                 frame = self._frame(number)
             before = scene
@@ -93,16 +95,16 @@ class Film:
 
         In scene 0 and the last scene the sheets lie apart; scene k shows arrangement k.
         """
-        return self._script.rest(scene)
+        return self.script.rest(scene)
 
     @property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of a frame that show the stack of an arrangement pixel for pixel while it is still."""
-        (left, top), (width, height) = self._table.corner, self._table.picture
+        (left, top), (width, height) = self.table.corner, self.table.picture
         return slice(top, top + height), slice(left, left + width)
 
     def _frame(self, number: int) -> Frame:
-        scene = self._script.at(number)
+        scene = self.script.at(number)
         frame = self._projector.frame(scene)
         if self._captions is not None and scene.caption[1] > 0:
             for caption in self._captions[scene.caption[0] % len(self._captions)]:

@@ -19,7 +19,7 @@ Frame = npt.NDArray[np.uint8]
 """(h, w, 3) uint8 sRGB."""
 
 _ENCODER: Final = "libx264"
-_SETTINGS: Final = {
+SETTINGS: Final = {
     # 40 dB. At 23, the default of x264, the dark area around the box shows blocks.
     "crf": "19",
     # 20 % less time than "medium" and 3 % more bytes; faster presets lose half a decibel.
@@ -29,7 +29,7 @@ _SETTINGS: Final = {
     "threads": "4",
     "thread_type": "frame",
     "x264-params": "mbtree=0",
-    # Tells players how to get back to sRGB: _planes uses the matrix of BT.709, whose primaries are those of sRGB.
+    # Tells players how to get back to sRGB: planes_of uses the matrix of BT.709, whose primaries are those of sRGB.
     "colorspace": "bt709",
     "color_primaries": "bt709",
     "color_trc": "iec61966-2-1",
@@ -115,11 +115,11 @@ def _encode(file: BinaryIO, size: tuple[int, int], frames: Iterator[Frame], fps:
     container = av.open(unnamed, "w", format="mp4", options=options, io_open=open_again)
     try:
         rate = Fraction(fps).limit_denominator(_FINEST_RATE)
-        stream = container.add_stream(_ENCODER, rate, options=_SETTINGS)
+        stream = container.add_stream(_ENCODER, rate, options=SETTINGS)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         for number, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(_planes(frame), format="yuv420p")
+            picture = av.VideoFrame.from_ndarray(planes_of(frame), format="yuv420p")
             picture.pts = number
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -131,7 +131,7 @@ def _encode(file: BinaryIO, size: tuple[int, int], frames: Iterator[Frame], fps:
     container.close()
 
 
-def _planes(frame: Frame) -> Frame:
+def planes_of(frame: Frame) -> Frame:
     """Return `frame`, (h, w, 3) uint8 sRGB, in yuv420p: (3h/2, w) uint8, first luma, then both chroma planes."""
     luma: Any = cv2.transform(frame.astype(np.float32), _TO_LUMA)
     means = cv2.sepFilter2D(frame, cv2.CV_32F, _ACROSS, _DOWN, anchor=(1, 0), borderType=cv2.BORDER_REPLICATE)

@@ -29,7 +29,7 @@ _EFFORT: Final = 4
 """Of 6. At 2 encoding takes half the time, and the file is 5 % larger."""
 _MOST_PIXELS: Final = 16383
 """Maximum side of a lossy WebP in pixels."""
-_MOST_BYTES: Final = 2**32 - 10
+MOST_BYTES: Final = 2**32 - 10
 """Maximum size of a RIFF file."""
 _TICKS: Final = 1000
 """Ticks per second: a WebP counts in milliseconds."""
@@ -75,7 +75,7 @@ def _write(file: BinaryIO, path: Path, frames: Iterator[tuple[Frame, int]]) -> N
         rows, columns = _changed(frame, before)
         file.write(_part(frame[rows, columns], (columns.start, rows.start), duration))
         before = frame
-        if file.tell() > _MOST_BYTES:
+        if file.tell() > MOST_BYTES:
             raise OptionError(f"{path} exceeds the 4 GiB limit of WebP: write .mp4, or fewer or smaller frames")
     size = file.tell() - _SIZE_AT - 4
     file.seek(_SIZE_AT)

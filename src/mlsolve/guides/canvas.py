@@ -18,9 +18,9 @@ Floats = npt.NDArray[np.float64]
 
 _SUPERSAMPLING: Final = 4
 """Sub-pixels per pixel in each direction."""
-_TILE: Final = 256
+TILE: Final = 256
 """Rows and columns of a tile."""
-_NARROW: Final = 2048
+NARROW: Final = 2048
 """Pictures up to this width are drawn in tiles as wide as the picture: a tile then ends only above and below."""
 _FRACTION_BITS: Final = 6
 """Number of binary places of a corner's coordinates, which are in sub-pixels."""
@@ -48,40 +48,43 @@ class Canvas(Drawing):
         super().__init__(size)
         self._across = _tile_width(size[0])
         # The cache must not refer to self: in a reference cycle its tiles would live until garbage collection.
-        self._tiles = _Tiles(polygons, size, background)
-        self._tile = lru_cache(_cached_tiles(self._across))(self._tiles.drawn)
+        self.tiles = Tiles(polygons, size, background)
+        """What draws the tiles."""
+        self._tile = lru_cache(_cached_tiles(self._across))(self.tiles.drawn)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
         bottom, right = top + picture.shape[0], left + picture.shape[1]
-        for row, y, y_end in _cuts(top, bottom, _TILE):
+        for row, y, y_end in _cuts(top, bottom, TILE):
             for column, x, x_end in _cuts(left, right, self._across):
                 tile = self._tile(row, column)
-                above, before = row * _TILE, column * self._across
+                above, before = row * TILE, column * self._across
                 picture[y - top : y_end - top, x - left : x_end - left] = tile[
                     y - above : y_end - above, x - before : x_end - before
                 ]
 
 
-class _Tiles:
+class Tiles:
     """The tiles of a canvas on their fixed grid."""
 
     def __init__(
         self, polygons: Sequence[Polygon], size: tuple[int, int], background: tuple[float, float, float]
     ) -> None:
+        """As a Canvas is made."""
         self._size = size
-        self._corners = [points * _SUPERSAMPLING for points, _ in polygons]
+        self.corners = [points * _SUPERSAMPLING for points, _ in polygons]
+        """Corners of every polygon, in sub-pixels."""
         self._codes = [_code(colour) for _, colour in polygons]
-        self._background = _code(background)
-        self._first = np.array([points.min(axis=0) for points in self._corners])
-        self._last = np.array([points.max(axis=0) for points in self._corners])
-        self._borders = _borders(self._corners)
+        self.background = _code(background)
+        self._first = np.array([points.min(axis=0) for points in self.corners])
+        self._last = np.array([points.max(axis=0) for points in self.corners])
+        self._borders = _borders(self.corners)
         self._across = _tile_width(size[0])
 
     def drawn(self, row: int, column: int) -> Picture:
         """Return the tile at `row` and `column` of the grid, (h, w, 3) uint8 sRGB, clipped to the picture."""
         width, height = self._size
-        top, left = row * _TILE, column * self._across
-        rows, columns = min(_TILE, height - top), min(self._across, width - left)
+        top, left = row * TILE, column * self._across
+        rows, columns = min(TILE, height - top), min(self._across, width - left)
         origin = np.array([left, top], dtype=np.float64) * _SUPERSAMPLING
         ground, visible = self._visible(origin, origin + np.array([columns, rows]) * _SUPERSAMPLING)
         if not visible:
@@ -91,7 +94,7 @@ class _Tiles:
         canvas[1:] = canvas[0]
         for number in visible:
             # OpenCV has pixel centres at whole numbers, so coordinates are shifted by half a sub-pixel.
-            shifted = self._corners[number] - (origin + 0.5)
+            shifted = self.corners[number] - (origin + 0.5)
             fixed = np.round(shifted * (1 << _FRACTION_BITS)).astype(np.int32)
             cv2.fillPoly(canvas, [fixed], self._codes[number], lineType=cv2.LINE_8, shift=_FRACTION_BITS)
         return np.asarray(cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -115,26 +118,26 @@ class _Tiles:
                 if not inside.any(axis=0).all():
                     continue  # all of the rectangle is outside one border
             visible.append(int(number))
-        return self._background, visible[::-1]
+        return self.background, visible[::-1]
 
 
 def canvas_bytes(size: tuple[int, int]) -> int:
     """Return the bytes needed to draw a Canvas of `size` = (width, height) in regions, excluding the regions."""
     width, height = size
     across = _tile_width(width)
-    tile = 3 * min(_TILE, height) * across
+    tile = 3 * min(TILE, height) * across
     kept = min(_cached_tiles(across) * tile, 3 * width * height)
     return _POLYGON_BYTES + (_SUPERSAMPLING * _SUPERSAMPLING + 1) * tile + kept
 
 
 def _tile_width(width: int) -> int:
     """Return the number of columns of a tile in a picture of this `width`."""
-    return width if width <= _NARROW else _TILE
+    return width if width <= NARROW else TILE
 
 
 def _cached_tiles(across: int) -> int:
     """Return how many tiles of `across` columns to keep: at least four, which cover a region of 1024 rows."""
-    return max(4, _CACHE_BYTES // (3 * _TILE * across))
+    return max(4, _CACHE_BYTES // (3 * TILE * across))
 
 
 def _cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int, int]]:

@@ -16,7 +16,7 @@ Read = Callable[[int, int, int, int], Picture]
 
 Floats = npt.NDArray[np.floating]
 
-_BLOCK: Final = 512
+BLOCK: Final = 512
 """Maximum number of rows and columns of the picture drawn at a time."""
 _LEAST_BLOCK: Final = 16
 _BOX: Final = 1024
@@ -51,7 +51,7 @@ class Kaleidoscope(Drawing):
         self._middle = np.array(photo_size) * rng.uniform(0.35, 0.65, 2)
         turn = rng.uniform(0, 2 * math.pi)
         scale = min(photo_size) / min(size) * rng.uniform(0.7, 1.0)
-        self._block = min(_BLOCK, max(_LEAST_BLOCK, int(_BOX / scale)))
+        self._block = min(BLOCK, max(_LEAST_BLOCK, int(_BOX / scale)))
         self._halves = scale * _half_wedges(fold, turn)
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
@@ -102,7 +102,7 @@ def block_bytes(photo_size: tuple[int, int], size: tuple[int, int], side: int) -
     needs in addition to the boxes read from it.
     """
     scale = min(photo_size) / min(size)  # an upper bound: the seed makes it smaller
-    rows, columns = (min(side, _BLOCK, length) for length in size)
+    rows, columns = (min(side, BLOCK, length) for length in size)
     # A box encloses a block that may be rotated.
     box = math.sqrt(2) * min(scale * max(rows, columns), max(_BOX, _LEAST_BLOCK * scale))
     return _PLACE_BYTES * rows * columns + int(_BOX_BYTES * box * box)

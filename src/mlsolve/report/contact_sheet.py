@@ -39,9 +39,9 @@ _DEPTH: Final = 44
 """Height of a caption of one line below its picture, in pixels."""
 
 _Colour = tuple[int, int, int]
-_INK: Final = (24, 25, 29)
-_PAPER: Final = (246, 245, 241)
-_FAINT: Final = (112, 113, 118)
+INK: Final = (24, 25, 29)
+PAPER: Final = (246, 245, 241)
+FAINT: Final = (112, 113, 118)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Words:
     x: int
     top: int
     size: int
-    colour: _Colour = _FAINT
+    colour: _Colour = FAINT
     anchor: Literal["la", "ra"] = "la"
     """Whether x is where the text begins ("la") or ends ("ra")."""
 
@@ -87,7 +87,7 @@ class _Sign:
 
 def sheet_size(scoring: Scoring) -> tuple[int, int]:
     """Return (width, height) of the contact sheet in pixels, which does not grow with the print."""
-    page = _Page(scoring, None)
+    page = Page(scoring, None)
     return page.width, page.height
 
 
@@ -102,11 +102,11 @@ def sheet_bands(
     layers, and the rest of it below. If there are several, each has a row. The contact sheet comes in bands
     because, as a whole, it would be the largest array of a small run.
     """
-    page = _Page(scoring, names)
+    page = Page(scoring, names)
     current: dict[int, npt.NDArray[np.uint8]] = {}
     for top in range(0, page.height, _BAND):
         bottom = min(top + _BAND, page.height)
-        band = np.full((bottom - top, page.width, 3), _PAPER, dtype=np.uint8)
+        band = np.full((bottom - top, page.width, 3), PAPER, dtype=np.uint8)
         for number, picture in enumerate(page.pictures):
             first, last = max(top, picture.top), min(bottom, picture.bottom)
             if first < last:
@@ -119,7 +119,7 @@ def sheet_bands(
         yield _with_text(band, page, top)
 
 
-class _Page:
+class Page:
     """The layout: the positions of all pictures, lines of text and signs."""
 
     def __init__(self, scoring: Scoring, names: Sequence[str] | None) -> None:
@@ -220,7 +220,7 @@ class _Page:
             bottom = self._put(preview, PART, left - room, top, caption)
             left -= room + _GAP
         free = left - _GAP - _MARGIN
-        end = self._put_text("misalignment", _MARGIN, top - 4, free, TEXT, _INK)
+        end = self._put_text("misalignment", _MARGIN, top - 4, free, TEXT, INK)
         end = self._put_text(_misalignment_text(self._scoring), _MARGIN, end + 4, free, SMALL) + _BELOW
         line, size = self._summary(), SMALL
         foot = max(end, bottom - _DEPTH + _BELOW + 2 - (len(wrapped(line, free, size)) - 1) * _LINE)
@@ -291,7 +291,7 @@ class _Page:
             free = room - length(name, type_size) - _GAP // 2 if value else room
             if name:
                 name = fitted(name, room, type_size)
-                self.words.append(_Words(name, left, at, type_size, _FAINT if number else _INK))
+                self.words.append(_Words(name, left, at, type_size, FAINT if number else INK))
             if value:
                 self.words.append(_Words(fitted(value, free, type_size), left + room, at, type_size, anchor="ra"))
         return bottom + _DEPTH + (len(lines) - 1) * _LINE
@@ -309,12 +309,12 @@ class _Page:
                 self.signs.append(_Sign("×", x - _GAP // 2, top + size[1] // 2))
             end = top + size[1] + _TINY_BELOW
             for line in wrapped(placement.words(), step - _BELOW, TINY):
-                self.words.append(_Words(line, x, end, TINY, _INK))
+                self.words.append(_Words(line, x, end, TINY, INK))
                 end += _TINY_LINE
             bottom = max(bottom, end)
         return bottom
 
-    def _put_text(self, text: str, left: int, top: int, room: int, size: int, colour: _Colour = _FAINT) -> int:
+    def _put_text(self, text: str, left: int, top: int, room: int, size: int, colour: _Colour = FAINT) -> int:
         """Place a text, wrapped to a width of `room` pixels. Returns where it ends."""
         for line in wrapped(text, room, size):
             self.words.append(_Words(line, left, top, size, colour))
@@ -375,12 +375,12 @@ def _pixels(picture: _Picture, disc: bool) -> npt.NDArray[np.uint8]:
         beside = np.hypot(y[:, np.newaxis], x) > width / 2
         colour = np.repeat(image, 3 // image.shape[2], axis=2)
         # The paper shows through what is clear.
-        colour[beside] = np.rint(colour[beside] * (np.array(_PAPER) / 255))
+        colour[beside] = np.rint(colour[beside] * (np.array(PAPER) / 255))
         return colour
     return image
 
 
-def _with_text(band: npt.NDArray[np.uint8], page: _Page, top: int) -> npt.NDArray[np.uint8]:
+def _with_text(band: npt.NDArray[np.uint8], page: Page, top: int) -> npt.NDArray[np.uint8]:
     """Return a band of the contact sheet that begins at row `top`, with its text and signs drawn on it."""
     image = Image.fromarray(band)
     pen = ImageDraw.Draw(image)
@@ -389,5 +389,5 @@ def _with_text(band: npt.NDArray[np.uint8], page: _Page, top: int) -> npt.NDArra
             pen.text((words.x, words.top - top), words.text, words.colour, font(words.size), words.anchor)
     for sign in page.signs:
         covered = mask(sign.kind)
-        image.paste(_FAINT, (sign.x - covered.width // 2, sign.y - covered.height // 2 - top), covered)
+        image.paste(FAINT, (sign.x - covered.width // 2, sign.y - covered.height // 2 - top), covered)
     return np.asarray(image)

@@ -32,7 +32,7 @@ _RESERVE: Final = 8 << 20
 _REPORT: Final = 4 << 20
 """Bytes for encoding the contact sheet and the previews, in addition to the pictures on them."""
 
-_PROGRAM: Final = 90 << 20
+PROGRAM: Final = 90 << 20
 """Bytes that each of several processes holds before its first tile: the loaded program. Measured."""
 
 _STACK: Final = 3 << 19
@@ -73,7 +73,7 @@ class Budget:
     def _programs(self) -> int:
         """Bytes that the other processes need for the program itself."""
         alone = self.processes == 1 or self.device is not None
-        return 0 if alone else self.processes * _PROGRAM
+        return 0 if alone else self.processes * PROGRAM
 
     @property
     def workers(self) -> int:
@@ -124,7 +124,7 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         for side in (1024, 512, 256, CHUNK)
         if _side_bytes(side, spec, job, files) * budget.workers <= left or side == CHUNK
     )
-    rows = next(rows for rows in (128, 64, 32, 16, 8) if _proof_bytes(rows, spec, job) <= left or rows == 8)
+    rows = next(rows for rows in (128, 64, 32, 16, 8) if proof_bytes(rows, spec, job) <= left or rows == 8)
     writers = max(1, min(spec.layers, budget.threads_each, left // _writer_bytes(rows, spec, job)))
     limits = Limits(left // budget.workers, budget.threads_each, disk, device)
     return Shares(limits, side, rows, writers)
@@ -228,7 +228,7 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         tile * budget.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
         _side_bytes(CHUNK, spec, job, files) * budget.workers,
-        _proof_bytes(8, spec, job),
+        proof_bytes(8, spec, job),
         _writer_bytes(8, spec, job),
         trial_bytes(spec) if len(spec.stacks) > 1 else 0,
     )
@@ -246,7 +246,7 @@ def _side_bytes(side: int, spec: Spec, job: Job, files: list[Picture]) -> int:
     return max(int((side * shrunk + 8) ** 2 * 30), drawn) + 24 * side * side
 
 
-def _proof_bytes(rows: int, spec: Spec, job: Job) -> int:
+def proof_bytes(rows: int, spec: Spec, job: Job) -> int:
     """Return the memory needed to score `rows` rows at a time, including contact sheet and previews."""
     (height, width), planes, stacks = spec.shapes[-1], spec.planes, spec.stacks
     # The layers are decoded first, one file at a time: two bands, and the decoder's own buffers.

@@ -75,7 +75,7 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None) ->
     finest, (height, width) = levels[-1], spec.shapes[-1]
     values = spec.layers * spec.pixels(spec.levels)
     down, across = -(-height // finest.sides[0]), -(-width // finest.sides[1])
-    pace = _pace(spec, budget)
+    pace = pace_of(spec, budget)
     iterations = spec.options.iterations
     solving = sum(
         spec.layers * spec.pixels(level) * plan.cost * iterations for level, plan in enumerate(levels, start=1)
@@ -115,7 +115,7 @@ def _described(job: Job, colour: bool | None) -> tuple[Spec, list[Picture]]:
     return spec_at(job, job.size, (3 if colour else 1,) * pictures), []
 
 
-def _pace(spec: Spec, budget: Budget) -> float:
+def pace_of(spec: Spec, budget: Budget) -> float:
     """Return the seconds of an iteration for one pixel of one plane of one layer, with the budget's threads."""
     rng, layers = np.random.default_rng(0), spec.layers
     backend = CpuBackend(budget.threads or available_cores(), BETAS)

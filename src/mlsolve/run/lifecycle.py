@@ -41,7 +41,7 @@ from .unfinished import (
     unfinished,
 )
 
-_FORMAT: Final = 3
+FORMAT: Final = 3
 """Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
 
 _TILE_ON_GPU: Final = 2048
@@ -65,7 +65,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))
     check_disk(disk_bytes(spec, job, list(files.values()), plans(spec, parts.limits)), parent)
     document = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "bytes depend on": dependencies(spec, device),
         "job": job.toml(None),
         "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
@@ -95,7 +95,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
         store = DiskStore(root)
         document = store.load(RUN)
         try:
-            if document["format"] != _FORMAT:
+            if document["format"] != FORMAT:
                 raise StoreError(
                     f"{root} is of format {document['format']}: resume it with the mlsolve that began it"
                 )

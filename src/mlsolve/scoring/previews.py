@@ -55,8 +55,9 @@ class Preview:
         self._same = self.size == size
         self._columns = area_taps(size[0], self.size[0], 0, self.size[0])
         self._rows = area_taps(size[1], self.size[1], 0, self.size[1])
-        self._images: list[npt.NDArray[np.uint8]] = []
-        self._sink = self._images.append if sink is None else sink
+        self.images: list[npt.NDArray[np.uint8]] = []
+        """The finished rows of the preview, in parts; only where they are kept."""
+        self._sink = self.images.append if sink is None else sink
         self._held: FloatArray | None = None
         self._top = self._made = 0
 
@@ -86,4 +87,4 @@ class Preview:
     @property
     def image(self) -> npt.NDArray[np.uint8]:
         """The preview, (h, w, C) uint8 sRGB, once all rows have been fed; only without a sink."""
-        return np.concatenate(self._images)
+        return np.concatenate(self.images)

@@ -123,9 +123,9 @@ class CpuBackend:
         """Start `threads` threads; None: one per core."""
         from mlsolve_kernels.threads import Team
 
-        self._team = Team(threads)
+        self.team = Team(threads)
         self._betas = betas
-        self.loaders = min(self._team.workers, MOST_LOADERS)
+        self.loaders = min(self.team.workers, MOST_LOADERS)
 
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
@@ -135,7 +135,7 @@ class CpuBackend:
         from mlsolve_kernels.iteration.sweep import CpuWorkspace, can_run
 
         path = CpuWorkspace if can_run(objective) else StepwiseWorkspace
-        return path.blank(shape, objective, bounds, self._betas, self._team, windows)
+        return path.blank(shape, objective, bounds, self._betas, self.team, windows)
 
     def free_memory(self) -> int | None:
         """Return None: it computes in main memory."""
@@ -143,7 +143,7 @@ class CpuBackend:
 
     def close(self) -> None:
         """End the threads."""
-        self._team.close()
+        self.team.close()
 
 
 class CudaBackend:

@@ -110,7 +110,7 @@ def plan_level(
         if length < iterations and disk is not None and _state(values, True) > disk:
             continue
         for sides, window in _cuts(shape, (layers, of_tile), length, limits, coupling):
-            cost = _cost(shape, sides, window, length, iterations)
+            cost = cost_of(shape, sides, window, length, iterations)
             long = layers * of_tile * coupling.windows * window[0] * window[1] * length > LONGEST
             if (long, cost) < key:
                 best, key = LevelPlan(sides, window, length, coupling.together, cost), (long, cost)
@@ -207,7 +207,7 @@ def _parts(whole: int, part: int) -> int:
     return -(-whole // part)
 
 
-def _cost(
+def cost_of(
     shape: tuple[int, int], sides: tuple[int, int], window: tuple[int, int], length: int, iterations: int
 ) -> float:
     """Return the cost of one iteration of one value, relative to a solve in memory."""

@@ -83,13 +83,13 @@ def installed_memory() -> int | None:
 
 def resident_memory() -> int | None:
     """Return the resident memory of this process in bytes, or None if that is unknown."""
-    held = _kilobytes(Path("/proc/self/status"), "VmRSS:")
+    held = kilobytes(Path("/proc/self/status"), "VmRSS:")
     return _process_memory("rss") if held is None else held
 
 
 def peak_memory() -> int | None:
     """Return the peak resident memory of this process in bytes, or None if unknown (known on Linux and Windows)."""
-    held = _kilobytes(Path("/proc/self/status"), "VmHWM:")
+    held = kilobytes(Path("/proc/self/status"), "VmHWM:")
     return _process_memory("peak_wset") if held is None else held
 
 
@@ -139,7 +139,7 @@ def _process_memory(name: str) -> int | None:
         return None
 
 
-def _kilobytes(path: Path, name: str) -> int | None:
+def kilobytes(path: Path, name: str) -> int | None:
     """Return the bytes that the line of `path` that begins with `name` gives in KiB; None if there is none."""
     try:
         for line in path.read_text(encoding="ascii").splitlines():

@@ -15,7 +15,7 @@ from .srgb_profile import grey_profile, srgb_profile
 
 TILE: Final = 256
 
-_BIG: Final = 2**31
+BIG: Final = 2**31
 """Files with more bytes of pixels are BigTIFF. It is half the range of offsets: deflate may expand noise."""
 
 _LEVEL: Final = 3
@@ -39,7 +39,7 @@ class TiffWriter(RowWriter):
         return TILE
 
     def _begin(self, file: BinaryIO) -> None:
-        self._big = self.row_bytes * self.size[1] > _BIG
+        self._big = self.row_bytes * self.size[1] > BIG
         self._offsets, self._lengths = array("Q"), array("Q")
         from mlsolve_kernels.threads import available_cores  # imported late, because it loads the compiler
 

@@ -42,7 +42,7 @@ RUN_BYTES: Final = _RUN * (CHUNK * CHUNK * 4 + _CRC_BYTES)
 
 _here = threading.local()
 
-_MOST_OPEN: Final = 64
+MOST_OPEN: Final = 64
 """Most tiles whose files are kept open for reading."""
 
 _LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -228,7 +228,7 @@ class ZarrArray:
             if isinstance(error, OSError):  # for example a folder, which can be opened but not read
                 raise _unreadable(path, error) from None
             raise
-        if len(self._shards) >= _MOST_OPEN:
+        if len(self._shards) >= MOST_OPEN:
             self.close()
         self._shards[place] = descriptor, entries
         return descriptor, entries
