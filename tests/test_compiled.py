@@ -15,7 +15,7 @@ from mlsolve_kernels.exact import ERROR_ROUNDER, double_rounder
 from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.iteration.passes import adam_pass
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
-from mlsolve_kernels.terms import BY_NAME
+from mlsolve_kernels.terms import OWN_PASSES
 from mlsolve_kernels.threads import Team
 from planted_faults import Fault, package_in
 
@@ -39,7 +39,7 @@ _INSPECT = (
 from pathlib import Path
 from mlsolve_kernels.iteration import passes
 from mlsolve_kernels.iteration.objective import Objective, Stack
-from mlsolve_kernels.terms.colour import cpu as colour
+from mlsolve_kernels.terms import OWN_PASSES, part_of
 from mlsolve_kernels.terms.guide_ssim import cpu as guides_
 from mlsolve_kernels.terms.leak import cpu as leak
 from mlsolve_kernels.terms.stack_ssim import cpu as stack_
@@ -48,13 +48,14 @@ from mlsolve_kernels.placement.move import move_of
 moves = move_of((16, 16), 90), move_of((16, 16), 7)
 for disc, hide in ((False, (0, 1)), (True, (0, 1))):
     stacks = tuple(Stack(0.5, {"stack_ssim": 3, "stack_mse": 10, "leak": weight}, (0, 1)) for weight in hide)
-    objective = Objective(stacks, {"guide_ssim": 1, "colour": 1}, disc)
+    objective = Objective(stacks, {"guide_ssim": 1, **{term.name: 1 for term in OWN_PASSES}}, disc)
     work = steps.StepwiseWorkspace(guides[0], guides, objective, (0.1, 1), (0.9, 0.99), Team(1))
     work.start(guides)
     work.measure(0.03, (moves, moves))
 modules = {"sweep": sweeps, "carry": placing, "stack_pass": stack_, "leak_pass": leak, "guide_pass": guides_}
-modules["colour_pass"] = colour
-for name in ("light_pass", "stack_pass", "leak_pass", "guide_pass", "colour_pass", "adam_pass", "carry", "sweep"):
+own = {f"{term.name}_pass": part_of(term, "cpu") for term in OWN_PASSES}
+modules |= own
+for name in ("light_pass", "stack_pass", "leak_pass", "guide_pass", *own, "adam_pass", "carry", "sweep"):
     for number, code in enumerate(getattr(modules.get(name, passes), name).inspect_llvm().values()):
         Path(f"{name}-{number}.ll").write_text(code)
 """
@@ -65,7 +66,7 @@ VARIANTS = {
     "stack_pass": 4,
     "leak_pass": 1,
     "guide_pass": 2,
-    "colour_pass": 1,
+    **{f"{term.name}_pass": 1 for term in OWN_PASSES},
     "adam_pass": 1,
     "carry": 1,
     "sweep": 1,
@@ -102,12 +103,10 @@ def variants(folder, name):
     return code
 
 
-COLOUR_ROUNDER = double_rounder(BY_NAME["colour"].bits)
+ROUNDERS = (ERROR_ROUNDER, *sorted({double_rounder(term.bits) for term in OWN_PASSES}))
 WIDENED = "fpext <16 x float> to <16 x double>"
-ROUNDED = tuple(
-    tuple(f"fadd <16 x double> {sign * of_term}" for sign in (1, -1)) for of_term in (ERROR_ROUNDER, COLOUR_ROUNDER)
-)
-"""The rounding of squared errors, and that of the colour term."""
+ROUNDED = tuple(tuple(f"fadd <16 x double> {sign * of_term}" for sign in (1, -1)) for of_term in ROUNDERS)
+"""The rounding of squared errors, and of the terms that have a pass of their own."""
 HALVES = ("fadd <8 x double>", "fadd <4 x double>", "fadd <2 x double>", "fadd <1 x double>")
 
 ERROR = {rounded[0]: (WIDENED, *rounded, *HALVES, "fadd double") for rounded in ROUNDED}
@@ -121,7 +120,7 @@ SUMS = {
     "stack_pass": (1, 1),
     "leak_pass": (0, 1),
     "guide_pass": (0, 1),
-    "colour_pass": (1, 0),
+    **{f"{term.name}_pass": (1, 0) for term in OWN_PASSES},
     "adam_pass": (0, 0),
     "sweep": (1, 1),
 }

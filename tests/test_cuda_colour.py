@@ -12,6 +12,7 @@ from mlsolve_kernels.placement.frames import WHOLE, Frame
 from mlsolve_kernels.placement.move import move_of
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.terms.colour import reference
+from mlsolve_kernels.terms.colour.term import TERM
 from mlsolve_kernels.threads import Team
 from objectives import composite_placed, objective_of
 from planted_faults import Fault, assert_noticed, each
@@ -94,7 +95,7 @@ def test_its_sum_is_the_reference(folder, cases):
     sums = work.advance([0.0], [case.moves])[0]["colour"]
     for k in range(2):
         expected = reference.value(case.layers[k][region], case.images[1 + k][region], np.ones((27, 61)))
-        assert sums[k] / 2**18 == pytest.approx(expected, rel=3e-6)
+        assert sums[k] / 2**TERM.bits == pytest.approx(expected, rel=3e-6)
 
 
 def test_no_number_is_told(folder, cases):
