@@ -122,7 +122,9 @@ def test_processes_and_a_store_on_disk_leave_no_trace(in_tiles, tmp_path):
     assert solved(DiskStore(tmp_path), "turned and flipped", Processes(2, 1)) == whole
 
 
-@pytest.mark.parametrize("name", ["quarter turns", "weighted", "hidden"])
+@pytest.mark.parametrize(
+    "name", ["quarter turns", *(pytest.param(name, marks=pytest.mark.slow) for name in ("weighted", "hidden"))]
+)
 def test_a_tile_keeps_within_what_is_told(name):
     """Of memory that NumPy takes, the most at a time; told and taken are within a quarter of each other."""
     spec = prepared(MemoryStore(), name, side=701, levels=1)

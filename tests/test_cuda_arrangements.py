@@ -42,6 +42,8 @@ MODES = list(itertools.product((False, True), (False, True)))
 KINDS = [(0.0, False, False), (0.8, False, False), (0.5, True, False), (0.3, True, True)]
 """Weight of the leak, whether pixels have weights, whether sheets are round."""
 
+LARGER = [(24, 24), (9, OWN + 5)]
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -158,7 +160,7 @@ def assert_right(work, case_, turn=0):
 
 
 @pytest.mark.parametrize(("hide", "weighted", "round_"), KINDS)
-@pytest.mark.parametrize("shape", [(11, 11), (24, 24), (9, OWN + 5)])
+@pytest.mark.parametrize("shape", [(11, 11), *(pytest.param(shape, marks=pytest.mark.slow) for shape in LARGER)])
 def test_terms_and_gradient(rng, folder, shape, hide, weighted, round_):
     round_ = round_ and shape[0] == shape[1]  # round sheets are square
     case_ = case(rng, shape, 2, hide, weighted, round_)

@@ -115,7 +115,7 @@ def test_what_is_not_seen_is_not_drawn(monkeypatch, family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("size", [(301, 197), (97, 411), (900, 130)])
-@pytest.mark.parametrize("seed", [1, 6])
+@pytest.mark.parametrize("seed", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_regions_are_the_whole_byte_for_byte(monkeypatch, rng, family, size, seed):
     monkeypatch.setattr(canvas, "NARROW", 250)
     monkeypatch.setattr(kaleidoscopes, "BLOCK", 70)
@@ -148,7 +148,13 @@ def test_regions_of_a_sheet_too_large_to_draw(family):
 
 
 @pytest.mark.parametrize("side", [128, 512])
-@pytest.mark.parametrize("size", [(120, 90), (500, 400), (1500, 1500), (2048, 600), (2049, 600), (9000, 900)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *((120, 90), (500, 400), (2049, 600)),
+        *(pytest.param(size, marks=pytest.mark.slow) for size in ((1500, 1500), (2048, 600), (9000, 900))),
+    ],
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_drawing_takes_no_more_memory_than_it_says(family, size, side):
     """Seed 0 has the rosette of the most and longest polygons among many."""

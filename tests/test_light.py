@@ -21,6 +21,7 @@ def test_the_reference_is_differentiated_rightly(rng):
     assert not np.allclose(Reference.compose(sheets, 0.3), compose(sheets, 0.3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", [0.0, 0.8])
 def test_a_light_that_couples_planes(tmp_path, leak):
     """In a process and a cache of its own: kernels compiled for it are of no use to others."""

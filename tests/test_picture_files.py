@@ -269,6 +269,7 @@ print(peak() - before, picture.peak_memory(16))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="only Linux tells what a process held at the most: run it there"
 )
