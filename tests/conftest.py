@@ -60,6 +60,14 @@ def save(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
     return write
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Drop what g++ built that no test has asked for in a week; once, and not by every worker."""
+    if not hasattr(session.config, "workerinput"):
+        from cuda_host.device import forget_old_builds
+
+        forget_old_builds()
+
+
 _skipped: list[str] = []
 
 

@@ -103,7 +103,9 @@ def seen(proof, stack):
     return [preview.image.tobytes() for preview in previews], stack.tobytes(), proof.scores
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=[pytest.mark.slow] * (max(size) > 400)) for size in SIZES]
+)
 def test_rows_may_come_in_any_portions(pictures, size):
     """One by one, as a decoder gives them, all at once; portions smaller than the window as well."""
     drawn = pictures(size)
@@ -359,7 +361,7 @@ def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
 WARPED = PlacedStack((Placement(1), Placement(2, rotate=31.0, shift=(0.4, 2)), Placement(3, shift=(-0.5, 0))), 0.4)
 
 
-@pytest.mark.parametrize("size", [(90, 90), (450, 450)])
+@pytest.mark.parametrize("size", [(90, 90), pytest.param((450, 450), marks=pytest.mark.slow)])
 def test_rows_of_sheets_that_lie_otherwise_may_come_in_any_portions(pictures, size):
     """As of sheets that lie as they are, by quarter turns, shifts, and between pixels."""
     target, layers, guides = pictures(size, layers=3, planes=1)

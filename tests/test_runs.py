@@ -1,6 +1,7 @@
 """Runs from beginning to end and from anywhere to the end: the same bytes, or one line that says why not."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -107,18 +108,26 @@ def alone(job, tmp_path_factory):
     return result(folder)
 
 
+@pytest.fixture(scope="module")
+def whole(coloured, tmp_path_factory):
+    """The files of a run in colour, on one thread and in one piece."""
+    folder = tmp_path_factory.mktemp("whole") / "o"
+    begin(coloured, folder, Budget(threads=1), Listener())
+    return result(folder)
+
+
 @pytest.mark.parametrize(
     ("memory", "processes"), [("21MiB", 1), ("30MiB", 1), ("50MiB", 2)], ids=["21MiB", "30MiB", "two processes"]
 )
-def test_memory_and_processes_do_not_touch_the_bytes(coloured, tmp_path, memory, processes):
+def test_memory_and_processes_do_not_touch_the_bytes(coloured, whole, tmp_path, memory, processes):
     listener = Listener()
-    begin(coloured, tmp_path / "whole", Budget(threads=1), Listener())
     begin(coloured, tmp_path / "o", Budget(parse_memory(memory), processes, threads=2), listener)
-    assert result(tmp_path / "o") == result(tmp_path / "whole")
+    assert result(tmp_path / "o") == whole
     assert not unfinished(tmp_path / "o").exists()
     assert max(listener.tiles.values()) >= 3
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_wherever_it_was_struck(job, alone, tmp_path):
     """An error out of the blue at a dozen moments, before every stage and in the middle of each."""
     listener = Listener()
@@ -205,9 +214,12 @@ def test_a_run_that_was_stopped_leaves_what_it_has_and_goes_on(job, alone, tmp_p
 
 
 def struck(job, folder, moment=40):
-    """Leave an unfinished run, and return where."""
-    with pytest.raises(RuntimeError):
-        begin(job, folder, TIGHT, Listener(fail_at=moment))
+    """Leave an unfinished run, and return where; what was struck once is kept beside its pictures and copied."""
+    kept = job.target.parent / f"struck-{moment}-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}"
+    if not unfinished(kept).exists():
+        with pytest.raises(RuntimeError):
+            begin(job, kept, TIGHT, Listener(fail_at=moment))
+    shutil.copytree(unfinished(kept), unfinished(folder))
     return unfinished(folder)
 
 
@@ -330,6 +342,7 @@ def test_damaged_documents_are_refused(job, tmp_path, name, damage):
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_refused_or_not_needed(job, alone, tmp_path):
     """A flipped bit in any file of the store: the right bytes or one line, never a wrong picture."""
     root, rng, refused = struck(job, tmp_path / "o", 60), np.random.default_rng(2), 0
