@@ -118,4 +118,4 @@ def refusal(store, path="a/c/0/0/0"):
     """Read all of the array, which must be refused in one line with a path and a remedy; return the line."""
     with pytest.raises(StoreError) as error:
         everything(store.open("a"))
-    return words(error, store.path / path, "run anew")
+    return words(error, store.path / path, "run again")

@@ -138,9 +138,9 @@ def test_exposures_no_lower_than_allowed(rng):
     assert found.exposures == (0.05, MIN_EXPOSURE)
     assert holds(found, wanted)
     assert found.words(["a", "b"])[1:] == [
-        "b: exposure 0.0001 instead of 0.05, the lowest there is, for its layers also show a",
-        "a comes out 0.25 too light (mean density), for its layers also show b; exposure 0.089 would suit it",
-        "b comes out 0.25 too dark (mean density), for its layers also show a",
+        "b: exposure 0.0001 instead of 0.05, the lowest there is, because its layers also show a",
+        "a comes out 0.25 too light (mean density), because its layers also show b; exposure 0.089 would suit it",
+        "b comes out 0.25 too dark (mean density), because its layers also show a",
     ]
     # What differs by rounding is the lowest itself, and is called so.
     lowest = 0
@@ -233,7 +233,7 @@ def words(cast, **changes):
 def test_words_of_exposures():
     assert words(np.full((3, 3), 0.019)) == [
         "girl.jpg: exposure 0.2",
-        "cat.jpg: exposure 0.027 instead of 0.2, for its layers also show girl.jpg",
+        "cat.jpg: exposure 0.027 instead of 0.2, because its layers also show girl.jpg",
         "dog.jpg: exposure 0.2 as given",
     ]
 
@@ -241,18 +241,18 @@ def test_words_of_exposures():
 def test_words_of_a_cast():
     lines = words([[0.0, -0.096, 0.13], [0.1, 0.015, 0.05], [0, 0, 0]])[3:]
     assert lines == [
-        "girl.jpg comes out 0.10 too light in green and 0.13 too dark in blue (mean density), for its layers also "
-        "show cat.jpg",
-        "cat.jpg comes out 0.10 too dark in red and 0.05 too dark in blue (mean density), for its layers also show "
-        "girl.jpg; exposure 0.0238 would suit it",
+        "girl.jpg comes out 0.10 too light in green and 0.13 too dark in blue (mean density), because its layers "
+        "also show cat.jpg",
+        "cat.jpg comes out 0.10 too dark in red and 0.05 too dark in blue (mean density), because its layers "
+        "also show girl.jpg; exposure 0.0238 would suit it",
     ]
 
 
 def test_a_cast_of_grey_is_none():
     for cast in ([-0.3], [-0.295, -0.3, -0.305]):
         assert words([cast, np.zeros(len(cast)), np.zeros(len(cast))])[3:] == [
-            "girl.jpg comes out 0.30 too light (mean density), for its layers also show cat.jpg; exposure 0.399 "
-            "would suit it"
+            "girl.jpg comes out 0.30 too light (mean density), because its layers also show cat.jpg; "
+            "exposure 0.399 would suit it"
         ]
 
 
@@ -261,14 +261,14 @@ def test_words_of_bounds():
     lines = words([[0.2, -0.3, 0.1], [0, 0, 0], [0.2, 0.2, 0.2]], densities=densities, limits=(0.1, 2.5))[3:]
     assert lines == [
         "girl.jpg comes out 0.20 too dark in red, 0.30 too light in green and 0.10 too dark in blue (mean "
-        "density), for layers 1 and 2 can be no clearer than density 0.1 and layer 2 can be no darker "
+        "density), because layers 1 and 2 can be no clearer than density 0.1 and layer 2 can be no darker "
         "than density 2.5",
-        "dog.jpg comes out 0.20 too dark (mean density), for layer 3 can be no clearer than density 0.1; exposure "
-        "0.126 would suit it",
+        "dog.jpg comes out 0.20 too dark (mean density), because layer 3 can be no clearer than density 0.1; "
+        "exposure 0.126 would suit it",
     ]
     densities[:2, :2] = [[0.5, 0.1], [0.1, 0.7]]
     (line,) = words([[0.2, -0.05, 0], [0, 0, 0], [0, 0, 0]], densities=densities, limits=(0.1, 2.5))[3:]
     assert line.endswith(
-        "for layer 2 can be no clearer than density 0.1 and its layers also show cat.jpg; "
+        "because layer 2 can be no clearer than density 0.1 and its layers also show cat.jpg; "
         "exposure 0.178 would suit it"
     )

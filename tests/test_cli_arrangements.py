@@ -163,6 +163,7 @@ def test_round_sheets_are_clear_and_scored_within_the_circle(job, mlsolve, tmp_p
     assert report["psnr"] == pytest.approx(-10 * np.log10(error), abs=0.1)
 
 
+@pytest.mark.slow
 def test_suggest_tells_before_a_run(job, mlsolve, tmp_path):
     job.write_text(JOB.replace('registration = "0.1mm"\n', "").replace("iterations = 20", "iterations = 6"))
     run = mlsolve("suggest", job)

@@ -72,12 +72,13 @@ def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     run_examples("README.md", {})
     assert capsys.readouterr().out.splitlines() == ["(3, 300, 300, 3)", "0.99"]
-    assert (tmp_path / "prints" / "sheet.png").exists()
+    assert (tmp_path / "from-python" / "sheet.png").exists()
 
 
 def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch, capsys, save, picture):
     """All of them in order, the one that listens to a run among them, which has ten lines at most."""
-    save("portrait.jpg", picture(96, 96))
+    (tmp_path / "examples").mkdir()
+    save("examples/woman.jpg", picture(96, 96))
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     run_examples("docs/python.md", names)
@@ -87,7 +88,7 @@ def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch, capsys, save
     assert "level 2 of 2" in printed
     assert "iterations listened" in printed
     assert names["preview"].shape == (64, 64, 3)  # type: ignore[attr-defined]
-    assert (tmp_path / "prints" / "layer-3.png").exists()
+    assert (tmp_path / "from-python" / "layer-3.png").exists()
     assert (tmp_path / "listened" / "sheet.png").exists()
     (listening,) = [code for code in blocks("python", TEXT["docs/python.md"]) if "Session(" in code]
     assert len([line for line in listening.splitlines() if line]) <= 10

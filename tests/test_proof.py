@@ -290,7 +290,7 @@ def test_grey_pictures_among_coloured_ones_count_three_times(tmp_path, pictures,
 
 
 @pytest.mark.parametrize("kind", [DiskStore, lambda _: MemoryStore()])
-@pytest.mark.parametrize("height", [64, 130, 139])
+@pytest.mark.parametrize("height", [64, *(pytest.param(n, marks=pytest.mark.slow) for n in (130, 139))])
 def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures, height, kind):
     """A grey layer and a grey guide among coloured ones; the last rows are fewer than the window has, or not."""
     size = 90, height
@@ -398,10 +398,10 @@ WARPS = StackSpec(tuple(Placement(k, rotate=10.0 * k, shift=(3.5, 0)) for k in (
 @pytest.mark.parametrize(
     ("size", "planes", "stacks", "rows", "disc"),
     [
-        ((500, 150), 3, (StackSpec(),), 8, False),
+        pytest.param((500, 150), 3, (StackSpec(),), 8, False, marks=pytest.mark.slow),
         ((3000, 100), 3, (StackSpec(),), 64, False),
-        ((500, 500), 3, (TURNED, WARPS), 128, False),
-        ((420, 420), 1, (StackSpec(), WARPS), 32, True),
+        pytest.param((500, 500), 3, (TURNED, WARPS), 128, False, marks=pytest.mark.slow),
+        pytest.param((420, 420), 1, (StackSpec(), WARPS), 32, True, marks=pytest.mark.slow),
     ],
 )
 def test_scoring_takes_the_memory_that_is_told(tmp_path, rng, size, planes, stacks, rows, disc):

@@ -154,6 +154,7 @@ def test_it_goes_on_from_wherever_it_was_struck(job, alone, tmp_path):
         assert not unfinished(folder).exists()
 
 
+@pytest.mark.slow
 def test_struck_again_and_again(job, alone, tmp_path):
     folder, strikes = tmp_path / "o", 0
     call = lambda listener: begin(job, folder, TIGHT, listener)  # noqa: E731
@@ -337,7 +338,7 @@ def test_damaged_documents_are_refused(job, tmp_path, name, damage):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes({"flip": bytes(data), "empty": b"", "foreign": b'{"a": 1}'}[damage])
-    with pytest.raises(StoreError, match=rf"{name}.json is damaged .*: delete the folder of the run and run anew$"):
+    with pytest.raises(StoreError, match=rf"{name}.json is damaged .*: delete the folder .* and run again$"):
         resume(tmp_path / "o", TIGHT, Listener())
     assert not (tmp_path / "o").exists()
 
@@ -457,7 +458,7 @@ def test_the_disk_holds_no_more_than_was_said(job, tmp_path):
     assert 0.5 * said < most <= said
 
 
-@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("bits", [pytest.param(8, marks=pytest.mark.slow), 16])
 def test_tiff_of_any_depth_with_dpi(job, tmp_path, bits):
     changed = dataclasses.replace(job, format="tiff", bits=bits, dpi=240.0)
     begin(changed, tmp_path / "o", TIGHT, Listener())

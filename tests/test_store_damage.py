@@ -108,4 +108,4 @@ def test_what_cannot_be_read_is_refused(small, monkeypatch):
     monkeypatch.setattr(os, chunks, fails)
     with pytest.raises(StoreError) as error:
         array.read((1,), Region(0, 140, 0, 90), out)
-    words(error, store.path / "a/c/0/0/0", "Input/output error", "run anew")
+    words(error, store.path / "a/c/0/0/0", "Input/output error", "run again")

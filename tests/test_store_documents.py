@@ -71,7 +71,7 @@ def test_what_is_no_document_is_refused(tmp_path, found):
     (tmp_path / "d.json").write_bytes(found)
     with pytest.raises(StoreError) as error:
         store.load("d")
-    words(error, tmp_path / "d.json", "is damaged", "run anew")
+    words(error, tmp_path / "d.json", "is damaged", "run again")
 
 
 def test_a_document_that_is_missing_or_cut_or_a_folder_is_refused(tmp_path):
@@ -82,16 +82,16 @@ def test_a_document_that_is_missing_or_cut_or_a_folder_is_refused(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(StoreError) as error:
             store.load("d")
-        words(error, path, "is damaged", "run anew")
+        words(error, path, "is damaged", "run again")
     path.unlink()
     with pytest.raises(StoreError) as error:
         store.load("d")
-    words(error, path, "is missing", "run anew")
+    words(error, path, "is missing", "run again")
     path.mkdir()
     assert not store.has("d")
     with pytest.raises(StoreError) as error:
         store.load("d")
-    words(error, path, "is damaged", "run anew")
+    words(error, path, "is damaged", "run again")
     with pytest.raises(OutputError) as error:
         store.save("d", DOCUMENT)
     words(error, "cannot be written", "Is a directory", "choose another --out")

@@ -18,7 +18,7 @@ _BETWEEN_COLLECTIONS: Final = (700, 10, 10)
 
 
 class Interrupted(Exception):
-    """Ctrl-C came; the message tells what there is and how to go on."""
+    """Interrupted by Ctrl-C; the message says what was written and how to continue."""
 
 
 def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
@@ -63,10 +63,10 @@ def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
 
 
 def _collect_as_usual() -> None:
-    """Let Python look for garbage as often as it does by itself, now that all is loaded.
+    """Run the garbage collector as often as Python does by default, now that everything is loaded.
 
-    What is loaded stays and need not be looked through again; what a round leaves in cycles would otherwise count
-    against its memory.
+    Loaded objects are never freed, so they need no scan. What a round leaves in reference cycles would otherwise
+    count towards its memory.
     """
     gc.freeze()
     gc.set_threshold(*_BETWEEN_COLLECTIONS)

@@ -96,16 +96,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _spare_collections() -> None:
-    """Let Python look for garbage seldom: Numba's import makes half a million objects, and none of them dies.
+    """Run the garbage collector rarely: Numba's import makes half a million objects, none of which is freed.
 
-    A third of a second of a run went into looking through them, at the imports and once more at the exit.
+    Scanning them took a third of a second of a run, at the imports and again at the exit.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     atexit.register(gc.freeze)
 
 
 def _ready_streams() -> None:
-    """Make the standard streams fit to be written to: open, and never failing over a letter they do not have."""
+    """Make the standard streams writable: open them, and replace characters they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -70,7 +70,7 @@ class Progress:
         return event.kind == "iteration" and event.of_tile is None
 
     def _show_balance(self, event: Event) -> None:
-        """Tell what the pictures ask of the sheets, where there are several or what they ask cannot be had."""
+        """Print exposures and casts if there are several pictures, or if a cast remains."""
         assert event.balance is not None
         names, balance = event.names, event.balance
         lines = balance.words(names)
@@ -83,7 +83,7 @@ class Progress:
         for line in lines:
             self._print(line)
         if len(names) > 1 and len(lines) > len(names):
-            self._print("mlsolve suggest JOB.toml tries whether other turns and flips would suit them better")
+            self._print("mlsolve suggest JOB.toml tries whether other rotations and flips would suit them better")
 
     def _show(self, event: Event, words: str) -> None:
         now = time.monotonic()
@@ -102,7 +102,7 @@ class Progress:
             self._print(f"{where}  {words}  {event.done:.0%} of all{',' if remaining else ''}{remaining}".strip())
 
     def _print(self, line: str) -> None:
-        with suppress(BrokenPipeError):  # whoever read along has gone: no reason to lose a solve
+        with suppress(BrokenPipeError):  # the reader has gone; keep solving
             print(line, file=sys.stderr, flush=True)
 
 
@@ -134,7 +134,7 @@ def _words_of_tile(event: Event) -> str:
 
 
 def _plain(event: Event) -> dict[str, Any]:
-    """Return what JSON tells of `event`."""
+    """Return the JSON form of `event`."""
     plain: dict[str, Any] = {"event": "progress", "stage": event.stage}
     if event.share is not None:
         plain["share"] = round(event.share, 4)

@@ -31,8 +31,8 @@ def run(given: Given) -> None:
 
     A job file can show several pictures with the same sheets, rotated, flipped or shifted for each: see examples/.
     The folder then holds layer-1.png … layer-N.png to print, stack.png as seen on the light box, sheet.png as an
-    overview, result.json with the scores, and job.toml, which repeats the run. Any size fits into any --memory: a
-    larger print is solved in tiles, to the same bytes. **mlsolve resume** continues an interrupted run.
+    overview, result.json with the scores, and job.toml, which repeats the run. A print too large
+    for --memory is solved in tiles, to the same bytes. **mlsolve resume** continues an interrupted run.
     """
     from mlsolve.run.session import Session
 

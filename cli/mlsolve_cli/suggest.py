@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     ),
 )
 def suggest(given: Given) -> None:
-    """Predict what the sheets of a job can show, in some seconds; nothing is written.
+    """Predict what the sheets of a job can show, in up to a minute; nothing is written.
 
     It reports the exposures of the arrangements and the reasons for them, the colour cast that remains, the score
     of each picture without the others, and rotations and flips that would suit the pictures better. It solves
@@ -73,12 +73,13 @@ def _print(found: "Suggestion") -> None:
         lost = [step.stack_ssim[a] - found.present.stack_ssim[a] for a, step in enumerate(found.alone)]
         if max(lost) > _FIGHTING:
             typer.echo(
-                f"they fight each other: {found.names[lost.index(max(lost))]} loses {max(lost):.2f} to the others"
+                f"the pictures conflict: {found.names[lost.index(max(lost))]} loses "
+                f"SSIM {max(lost):.2f} to the others"
             )
     if len(found.names) == 1:
         return
     if not found.better:
-        typer.echo("no turn or flip of a single sheet would suit the pictures much better")
+        typer.echo("no rotation or flip of a single sheet would suit the pictures much better")
     for better in found.better:
         words = "; ".join(one.words() for one in better.place)
         typer.echo(f"\nbetter, arrangement {better.arrangement} with layers {words}")
@@ -87,7 +88,7 @@ def _print(found: "Suggestion") -> None:
 
 
 _FIGHTING = 0.03
-"""SSIM that a picture loses to others for it to be said that they fight."""
+"""SSIM that a picture loses to others from which a conflict is reported."""
 
 
 def _scores(found: "Suggestion", step: "Step") -> str:

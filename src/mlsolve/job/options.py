@@ -41,7 +41,7 @@ class Options:
     exposure: float = option(
         0.25,
         help="Share of the backlight that the white of the stack lets through.",
-        more="The box must be 1/exposure brighter than one for a white sheet; the eye adapts to the dark picture. "
+        more="The box must be 1/exposure times as bright as the picture is to look. "
         "A lower exposure gives the layers more freedom to look like their guides. With several arrangements it is "
         "the largest exposure, and the others are balanced against it (docs/maths.md §10).",
         low=MIN_EXPOSURE,
@@ -58,7 +58,7 @@ class Options:
     seed: int = option(
         0,
         help="Seed of the start, and of the guides that --layers generates.",
-        more="The solve starts from the guides with faint noise, which tells layers with equal guides apart.",
+        more="The solve starts from the guides with faint noise, which lets layers with equal guides diverge.",
         kind=int,
         low=0,
         high=MAX_COUNT,
@@ -91,9 +91,9 @@ class Options:
     )
     hide_weight: float = option(
         0.0,
-        help="Weight of the leak, which is what a sheet alone shows of a target; 3 cuts it to less than half.",
-        more="The leak is the mean of max(0, SSIM)² between the sheet and the target, with the sheet placed as in "
-        "the stack. At 0 the solver ignores it.",
+        help="Weight of the leak term: what a sheet alone shows of a target; 3 cuts it to about a third.",
+        more="The leak term is the mean of max(0, SSIM)² between the sheet and the target, with the sheet placed "
+        "as in the stack. At 0 the solver ignores it.",
         low=0.0,
         high=MAX_WEIGHT,
         flag="--hide",

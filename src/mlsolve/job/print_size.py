@@ -52,7 +52,9 @@ class PrintSize:
 
         Raises OptionError for a dpi out of range, and where a side becomes too small or too large to be solved.
         """
-        from mlsolve_kernels.window import SIZE  # here, for it brings NumPy, and --help reads the limits above
+        from mlsolve_kernels.window import (
+            SIZE,  # imported here because it loads NumPy; --help reads the limits above
+        )
 
         parse_dpi(dpi)
         width, height = round(self.width / INCH * dpi), round(self.height / INCH * dpi)
@@ -75,13 +77,13 @@ def parse_dpi(dpi: object) -> float:
 def parse_print_size(text: str) -> PrintSize:
     """Return the size that `text` names: 600x900mm, 60 × 90 cm, 24x36in, 8.5"x11", A3, A2-landscape.
 
-    Width comes first. The unit may stand behind both numbers or the last one alone; sheets of paper, A0 to A10,
-    stand upright unless they are said to lie. Raises OptionError for anything else.
+    Width comes first. The unit may follow both numbers or only the last one. Paper, A0 to A10, is portrait
+    unless -landscape is added. Raises OptionError for anything else.
     """
     if sheet := _SHEET.fullmatch(text.strip()):
         short, long = _paper(int(sheet[1]))
-        lying = (sheet[2] or "").lower() == "landscape"
-        return PrintSize(long, short) if lying else PrintSize(short, long)
+        landscape = (sheet[2] or "").lower() == "landscape"
+        return PrintSize(long, short) if landscape else PrintSize(short, long)
     sides = _SIDES.fullmatch(text.strip())
     if sides is None:
         raise OptionError(f"print is {text!r}: give WIDTHxHEIGHT and its unit, as in 600x900mm or 24x36in, or A3")

@@ -154,7 +154,7 @@ SIZE: Final = Setting(
 )
 PRINT: Final = Setting(
     help="Size of the print, instead of --size: WIDTHxHEIGHT with a unit, or a paper size.",
-    more="Width comes first; the unit is mm, cm, m or in; paper sizes are A0 to A10, upright, or lying as in "
+    more="Width comes first; the unit is mm, cm, m or in; paper sizes are A0 to A10, portrait, or landscape as in "
     "A2-landscape. dpi turns it into pixels.",
     kind=str,
     limits="up to 1 km a side",

@@ -15,7 +15,7 @@ Kind = Literal["compile", "ready", "begin", "stage", "balance", "round", "tile",
 """What happened:
 
 compile: the kernels are being compiled, once for this version; some 20 s. ready: all is loaded, memory is counted
-from here. begin: what there is to do is known. stage: a part of "pictures", "writing" or "scoring" is done.
+from here. begin: the plan is known. stage: a part of "pictures", "writing" or "scoring" is done.
 balance: the exposures are known. round: a round begins. tile: a tile is done. iteration: an iteration is done, of
 the whole image where there is a `step`, else of a tile. level: a level is done. end: the run has ended.
 """
@@ -39,7 +39,7 @@ class Outcome:
     where: str = ""
     """Where it was paused: "in level 2 of 5, round 3"."""
     peak_memory: int | None = None
-    """Bytes that it took at the most beyond what the process held before; None if the system does not tell."""
+    """Bytes that it took at the most beyond what the process held before; None if the system does not report it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Event:
     seconds: float
     """Since the session began."""
     seconds_left: float | None = None
-    """None while nobody knows."""
+    """None until it can be estimated."""
     share: float | None = None
     """Share of the stage that is done, 0 to 1; not of "solving"."""
     level: int | None = None

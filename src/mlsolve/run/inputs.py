@@ -126,7 +126,7 @@ def digest_of(path: Path) -> dict[str, Any]:
             digest = hashlib.file_digest(file, "sha256")
             return {"bytes": file.tell(), "sha256": digest.hexdigest()}
     except FileNotFoundError:
-        raise InputError(f"{path} no longer exists: bring it back, or run again") from None
+        raise InputError(f"{path} no longer exists: restore it, or run again") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 

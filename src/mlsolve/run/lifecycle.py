@@ -111,7 +111,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
         check_dependencies(root, then, dependencies(spec, device))
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
-                raise InputError(f"{name} has changed since the run began: bring it back, or run again")
+                raise InputError(f"{name} has changed since the run began: restore it, or run again")
         files = opened(job)
         budget = dataclasses.replace(budget, device=memory)
         parts = shares(budget, spec, job, list(files.values()), states_left(spec, root))

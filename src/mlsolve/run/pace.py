@@ -16,7 +16,7 @@ _REMEMBERED: Final = 20.0
 """Seconds over which the pace is taken."""
 
 _SHORTEST: Final = 0.05
-"""Seconds without which a pace is none."""
+"""Shortest time, in seconds, from which a pace is computed."""
 
 
 class Pace:
@@ -43,7 +43,7 @@ class Pace:
         return self._done / self._total if self._total else 0.0
 
     def begin(self, spec: Spec, cost: list[float]) -> None:
-        """Take in what there is to do; cost: of an iteration of a value at each level, against one in memory."""
+        """Take the plan; cost: of an iteration of a value at each level, relative to one in memory."""
         pixels = [height * width for height, width in spec.shapes]
         self._works = [own * each for own, each in zip(pixels, cost, strict=True)]
         self._pixels, self._iterations = float(pixels[-1]), spec.options.iterations
@@ -52,25 +52,25 @@ class Pace:
         self.forget()
 
     def forget(self) -> None:
-        """Take the pace anew from here: what comes next goes faster or slower."""
+        """Forget the pace: the next stage runs at another speed."""
         self._passed.clear()
 
     def at_stage(self, name: str, share: float) -> None:
-        """So much of a stage other than solving is done."""
+        """Record that `share` of a stage other than solving is done."""
         after = {"pictures": self._total / self._pixels - STAGES["pictures"], "writing": STAGES["scoring"]}
         self._done = self._total - self._pixels * (after.get(name, 0.0) + (1 - share) * STAGES[name])
 
     def at_round(self, plan: Round, share: float) -> None:
-        """So much of a round is done."""
+        """Record that `share` of a round is done."""
         self.at_iteration(plan.level, plan.first + share * plan.iterations)
 
     def at_iteration(self, level: int, iterations: float) -> None:
-        """So many iterations of a level are done."""
+        """Record that so many iterations of a level are done."""
         solved = sum(self._works[: level - 1]) * self._iterations + self._works[level - 1] * iterations
         self._done = self._pixels * STAGES["pictures"] + solved
 
     def left(self, now: float) -> float | None:
-        """Return the seconds that are left at `now`, seconds of any clock; None while nobody knows."""
+        """Return the seconds left at `now`, in seconds of any clock; None until they can be estimated."""
         passed = self._passed
         if not passed or now - passed[-1][0] > _SAME_BATCH:
             passed.append((now, self._done))

@@ -34,13 +34,13 @@ PICTURES_DONE: Final = "pictures/done"
 
 
 class Listener(SolveListener):
-    """Hears how a run goes and does nothing; subclasses do. Any method may raise to end the run at once."""
+    """Receives the events of a run and ignores them; subclasses do not. Any method may raise to end the run."""
 
     def begin(self, spec: Spec, cost: list[float]) -> None:
-        """What there is to do; cost: of an iteration of a value at each level, against one in memory."""
+        """The plan is known; cost: of an iteration of a value at each level, relative to one in memory."""
 
     def stage(self, name: str, share: float) -> None:
-        """So much of "pictures", "writing" or "scoring" is done, 0 to 1."""
+        """The share of "pictures", "writing" or "scoring" that is done, 0 to 1."""
 
     def balanced(self, balance: Balance, names: list[str]) -> None:
         """The exposures of the arrangements are known; names: of the targets."""
@@ -72,7 +72,7 @@ def solve_in_store(
     side: int = PICTURE_SIDE,
     tune: bool = True,
 ) -> Solved:
-    """Balance and solve `spec`, or do what an earlier process left of it; return what is in `store` then.
+    """Balance and solve `spec`, or finish what an earlier process began; return what is in `store` then.
 
     make_pictures: puts the pictures at full size into `store` unless they are there. hear_balance: hears the
     exposures. side: of the tiles of pictures. tune: whether exposures are tried out (solving/balancing.py).
@@ -84,7 +84,7 @@ def solve_in_store(
         halve_pictures(store, spec, executor, side)
         store.flush()
         store.save(PICTURES_DONE, {})
-    # Balanced anew after an interruption, for the listener hears of it as well.
+    # Balance again after an interruption, so that the listener is told too.
     spec, balance = balanced(store, spec, tune)
     spec.save(store)
     hear_balance(balance)

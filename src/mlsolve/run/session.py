@@ -1,4 +1,4 @@
-"""A run as an object: it tells what happens, can be stopped, and knows what Ctrl-C means."""
+"""A run as an object: it reports what happens, can be stopped, and knows what Ctrl-C means."""
 
 import dataclasses
 import queue
@@ -100,7 +100,7 @@ class Session:
         return self._stops > 0
 
     def stop(self) -> None:
-        """End the run as soon as that leaves something worth having."""
+        """End the run at the next point from which it can be written out or resumed."""
         self._stops += 1
 
     @contextmanager
@@ -126,7 +126,7 @@ class Session:
         return is_run(unfinished(self.folder))
 
     def run(self, listen: Listen = lambda event: None) -> Outcome:
-        """Run it in this thread and return how it ended; listen: hears every event, and may raise to end it."""
+        """Run it in this thread and return how it ended; listen: receives every event, and may raise to end it."""
         told = _Told(self, listen, self._preview_side)
         return_memory_early()
         check_room(self.job)
@@ -184,7 +184,7 @@ class _Paused(Exception):
 
 
 class _Told(Listener):
-    """Turns what a run tells into events, and ends the run when its session is stopping."""
+    """Turns the calls of a run into events, and ends the run when its session is stopping."""
 
     def __init__(self, session: Session, listen: Listen, preview_side: int | None) -> None:
         self._session, self._listen, self._preview_side = session, listen, preview_side
@@ -219,7 +219,7 @@ class _Told(Listener):
         self._stage, self._where = name, {"share": share}
         self._pace.at_stage(name, share)
         self.tell("stage")
-        # A small print is written out all the same, a large one can be written by resuming.
+        # A small print is still written; a large one is written when it is resumed.
         if self._session.stopping and (name == "pictures" or self._pace.pixels > SMALL):
             raise _Paused(_DOING[name])
 

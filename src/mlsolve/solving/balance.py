@@ -61,7 +61,7 @@ class Balance:
         lines = [f"{name}: exposure {self._exposure(a, names)}" for a, name in enumerate(names)]
         for a, name in enumerate(names):
             if lack := _lack(self.cast[a]):
-                lines.append(f"{name} comes out {lack} (mean density), for {self._reason(a, names)}")
+                lines.append(f"{name} comes out {lack} (mean density), because {self._reason(a, names)}")
         return lines
 
     def _exposure(self, a: int, names: Sequence[str]) -> str:
@@ -70,7 +70,7 @@ class Balance:
         if self.named[a] or exposure == self.largest:
             return f"{exposure:.3g}" + (" as given" if self.named[a] else "")
         lowest = ", the lowest there is" if exposure == MIN_EXPOSURE else ""
-        return f"{exposure:.3g} instead of {self.largest:.3g}{lowest}, for {self._others(a, names)}"
+        return f"{exposure:.3g} instead of {self.largest:.3g}{lowest}, because {self._others(a, names)}"
 
     def _reason(self, a: int, names: Sequence[str]) -> str:
         """Return the reason for the cast of arrangement `a`, and what would help."""

@@ -47,7 +47,7 @@ MOST_OPEN: Final = 64
 
 _LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
 _CHECKED: Final = {"name": "crc32c"}
-REMEDY: Final = "delete the folder of the run and run anew"
+REMEDY: Final = "delete the folder of the run and run again"
 
 
 class ZarrArray:
