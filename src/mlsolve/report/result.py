@@ -60,6 +60,7 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         names = [relative_name(path, folder) for path in job.targets]
         of_masks = [one.mask for one in job.arrangements]
         masks = [None if mask is None else relative_name(Path(str(mask)), folder) for mask in of_masks]
+    last = summary.history[-1] if summary.history else None
     return {
         "arrangements": [
             {
@@ -75,6 +76,8 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
             )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
+        "loss": None if last is None else _digits(last.loss),
+        "terms": {} if last is None else {name: [*map(_digits, values)] for name, values in last.terms.items()},
         "registration": summary.registration,
         "size": list(scoring.size),
         "iterations": len(summary.history),
@@ -84,6 +87,11 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         "device": summary.device,
         "versions": versions(),
     }
+
+
+def _digits(value: float) -> float | None:
+    """Return `value` to seven digits, as history.csv has it; NaN is null in JSON."""
+    return None if math.isnan(value) else float(f"{value:.7g}")
 
 
 def exposures_in(folder: Path, arrangements: int) -> list[float] | None:
