@@ -17,7 +17,7 @@ from mlsolve_kernels.threads import Team
 from objectives import composite_placed, objective_of
 from planted_faults import Fault, assert_noticed, each
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++")
+pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
 BOUNDS, BETAS = (0.073, 1.0), (0.8, 0.95)
 SIZE = (37, 70)

@@ -51,7 +51,7 @@ def test_whoever_notices_nothing_fails():
         assert_noticed(TERMS, lambda edits: None)
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++")
+@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 def test_a_fault_that_does_not_compile_is_an_error_and_not_noticed(tmp_path: Path):
     fault = TERMS._replace(replacement="*torn += 1;")
     with pytest.raises(BuildError, match="torn"):

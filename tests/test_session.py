@@ -5,11 +5,13 @@ import pytest
 
 import mlsolve
 from conftest import tree
+from mlsolve.errors import StoreError
 from mlsolve.job.job import Job
 from mlsolve.run.budget import Budget
 from mlsolve.run.pace import STAGES, Pace
-from mlsolve.run.unfinished import unfinished
+from mlsolve.run.unfinished import RUN, unfinished
 from mlsolve.solving.spec import Spec
+from mlsolve.solving.store import DiskStore
 from mlsolve.system.memory import parse_memory
 
 TIGHT = Budget(parse_memory("21MiB"), threads=2)
@@ -127,12 +129,24 @@ def test_leaving_the_loop_stops_the_session(large, tmp_path):
     assert session.outcome.where == "while preparing the pictures"
 
 
+def test_what_an_older_version_began_is_refused(large, tmp_path):
+    """Its document may hold anything in the place of the job; the format is looked at first."""
+    session = mlsolve.Session(large, tmp_path / "o", TIGHT)
+    for event in session:
+        if event.kind == "tile":
+            session.stop()
+    store = DiskStore(unfinished(tmp_path / "o"))
+    store.save(RUN, {**store.load(RUN), "format": 2, "job": {"guides": []}})
+    with pytest.raises(StoreError, match="is of format 2: resume it with the mlsolve that began it"):
+        mlsolve.Session.resume(tmp_path / "o")
+
+
 def test_what_a_run_refuses_reaches_the_loop(tmp_path):
     job = Job(tmp_path / "nowhere.png", ("rosette:1",))
     with pytest.raises(mlsolve.InputError, match="does not exist"):
         list(mlsolve.Session(job, tmp_path / "o"))
     with pytest.raises(mlsolve.InputError, match="cannot be resumed, no run was begun there"):
-        mlsolve.Session.resume(tmp_path / "o").run()
+        mlsolve.Session.resume(tmp_path / "o")
 
 
 def test_the_time_left_follows_the_work_left():

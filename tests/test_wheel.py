@@ -36,7 +36,7 @@ def test_of_the_benches_the_wheel_holds_what_the_command_imports():
 
 
 def test_the_wheel(tmp_path):
-    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling is not installed here")
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="needs hatchling: install the extra dev")
     (path,) = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(path) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}

@@ -49,7 +49,7 @@ def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
     else:
         from .report import print_result
 
-        names = [Path(entry).name for entry in session.job.guides] if session.job is not None else []
+        names = [Path(entry).name for entry in session.job.guides]
         print_result(report, shown, names)
     if outcome.stop == "callback":
         last = outcome.last

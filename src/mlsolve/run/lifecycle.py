@@ -1,8 +1,10 @@
 """A run from files to files: begin it, resume it wherever it was left, and clean up afterwards."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mlsolve_kernels.iteration.objective import Shape
 
@@ -87,25 +89,15 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
     """
     root = unfinished(folder)
     folder = finished(root)
-    if not is_run(root):
-        why = "its run was finished" if (folder / "result.json").is_file() else "no run was begun there"
-        raise InputError(f"{folder} cannot be resumed, {why}: see mlsolve run --help")
+    check_resumable(root)
     with locked(root):
         sweep(root)
         store = DiskStore(root)
-        document = store.load(RUN)
-        try:
-            if document["format"] != FORMAT:
-                raise StoreError(
-                    f"{root} is of format {document['format']}: resume it with the mlsolve that began it"
-                )
+        with _damage_refused(root):
+            document = _document(root)
             job, inputs, overwrite = parse_job(document["job"], root), document["inputs"], document["overwrite"]
             then = document["bytes depend on"]
             spec = Spec.load(store)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, MlsolveError):
-                raise
-            raise StoreError(f"{root} is not a run of this mlsolve: delete it, then run again") from None
         check_output(folder, overwrite or store.has(WRITTEN))
         device, memory = _gpu(spec)
         check_dependencies(root, then, dependencies(spec, device))
@@ -118,10 +110,42 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
         return _carry_on(_Work(store, job, files, folder, budget, parts, listener))
 
 
-def job_in(folder: Path) -> Job | None:
-    """Return the job of the unfinished run of `folder`; None if there is no such run."""
+def job_in(folder: Path) -> Job:
+    """Return the job of the unfinished run of `folder`.
+
+    Raises InputError if there is no such run, StoreError if it is damaged or of another version.
+    """
     root = unfinished(folder)
-    return parse_job(DiskStore(root).load(RUN)["job"], root) if is_run(root) else None
+    check_resumable(root)
+    with _damage_refused(root):
+        return parse_job(_document(root)["job"], root)
+
+
+def check_resumable(root: Path) -> None:
+    """Raise InputError unless `root` holds an unfinished run."""
+    if not is_run(root):
+        folder = finished(root)
+        why = "its run was finished" if (folder / "result.json").is_file() else "no run was begun there"
+        raise InputError(f"{folder} cannot be resumed, {why}: see mlsolve run --help")
+
+
+def _document(root: Path) -> dict[str, Any]:
+    """Return the document of the run in `root`; raises StoreError if another version of mlsolve wrote it."""
+    document = DiskStore(root).load(RUN)
+    if document["format"] != FORMAT:
+        raise StoreError(f"{root} is of format {document['format']}: resume it with the mlsolve that began it")
+    return document
+
+
+@contextmanager
+def _damage_refused(root: Path) -> Iterator[None]:
+    """Turn what a document without the right content raises into a StoreError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, MlsolveError):
+            raise
+        raise StoreError(f"{root} is not a run of this mlsolve: delete it, then run again") from None
 
 
 def _spec(job: Job, files: dict[Path, Picture]) -> tuple[Spec, str | None, int | None]:

@@ -70,7 +70,7 @@ class Session:
         earlier run wrote into `folder`. preview_side: longer side, in pixels, of the previews of the stacks that
         come with the end of each level; None for no previews.
         """
-        self.job: Job | None = job
+        self.job = job
         self.folder = Path(folder)
         self.outcome: Outcome | None = None
         """How it ended, once it has."""
@@ -85,13 +85,12 @@ class Session:
     ) -> "Session":
         """Return a session that continues the unfinished run of `folder`; the result has the same bytes.
 
-        If there is no such run, `run` raises InputError.
+        Raises InputError if there is no such run, StoreError if it is damaged or of another version.
         """
-        session = cls.__new__(cls)
-        session.__init__(None, folder, budget, preview_side=preview_side)  # type: ignore[misc]
+        path = Path(folder)
+        path = path.with_name(path.name.removesuffix(SUFFIX))
+        session = cls(job_in(path), path, budget, preview_side=preview_side)
         session._resumes = True
-        session.folder = session.folder.with_name(session.folder.name.removesuffix(SUFFIX))
-        session.job = job_in(session.folder)
         return session
 
     @property
@@ -142,7 +141,6 @@ class Session:
             if self._resumes:
                 outcome = resume(self.folder, self._budget, told)
             else:
-                assert self.job is not None
                 outcome = begin(self.job, self.folder, self._budget, told, self._overwrite)
         except _Paused as paused:
             root = unfinished(self.folder)
