@@ -10,6 +10,7 @@ from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.blur.cpu import MARGIN, PERIOD, blur_along, find_rows, sums_down, wrap_margins
 from mlsolve_kernels.blur.reference import blur
 from mlsolve_kernels.compiled import kernel
+from mlsolve_kernels.exact import SSIM_BITS
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.iteration.reference import iterate
@@ -20,7 +21,7 @@ from mlsolve_kernels.layout import BLOCK, from_strips, masks_of, strips_for, to_
 from mlsolve_kernels.light.cpu import Planes, chain_row, compose_row
 from mlsolve_kernels.light.power.light import Power
 from mlsolve_kernels.light.power.reference import compose, compose_gradient
-from mlsolve_kernels.ssim.cpu import constant, ssim_means
+from mlsolve_kernels.ssim.cpu import constant, ssim_sums
 from mlsolve_kernels.ssim.partials import ssim_partials
 from mlsolve_kernels.ssim.reference import ssim_map, statistics
 from mlsolve_kernels.terms.stack_mse import reference as stack_mse
@@ -132,10 +133,11 @@ def test_constants(rng, team, shape):
 
 @pytest.mark.usefixtures("narrow_strips")
 @pytest.mark.parametrize("shape", SHAPES)
-def test_ssim_means(rng, team, shape):
+def test_ssim_sums(rng, team, shape):
     x, y = rng.random((2, *shape)).astype(np.float32), rng.random((2, *shape)).astype(np.float32)
     expected = ssim_map(x, y).mean(axis=(1, 2))
-    np.testing.assert_allclose(ssim_means(x, y, team), expected, atol=1e-6 + 2.0**-19)
+    means = np.array(ssim_sums(x, y, team)) / (x[0].size * 2.0**SSIM_BITS)
+    np.testing.assert_allclose(means, expected, atol=1e-6 + 2.0**-19)
 
 
 def test_ssim_partials_are_the_formula(rng):

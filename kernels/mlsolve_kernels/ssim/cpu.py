@@ -116,9 +116,3 @@ def ssim_sums(
     team.run(_similarities, to_strips(x, strips), fixed, counts, masks_of(strips, counted), strips, streams, sums)
     first, last = (0, height) if counted is None else (counted.top, counted.bottom)
     return [quanta(plane[:, first:last], SSIM_BITS) for plane in sums]
-
-
-def ssim_means(x: FloatArray, y: FloatArray, team: Team) -> list[float]:
-    """Return the mean SSIM of each plane of `x` to that of `y`, both (P, H, W) in [0, 1]."""
-    pixels = x.shape[1] * x.shape[2]
-    return [total / (pixels * 2.0**SSIM_BITS) for total in ssim_sums(x, y, team)]
