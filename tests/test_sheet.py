@@ -14,10 +14,11 @@ from mlsolve.pictures import picture_files
 from mlsolve.report import contact_sheet, result
 from mlsolve.report.contact_sheet import sheet_bands, sheet_size
 from mlsolve.report.lettering import font
-from mlsolve.scoring.bands import PlacedStack, Scoring, distances_for
+from mlsolve.scoring.bands import Scoring
 from mlsolve.scoring.previews import CELL, PART, SHEET_CELL
 from mlsolve.scoring.scores import Misalignment, Scores, StackScores
-from mlsolve_kernels.threads import Team
+from mlsolve.scoring.stack_scoring import PlacedStack, distances_for
+from mlsolve.solving.level_pictures import as_codes
 
 PAPER = contact_sheet.PAPER
 
@@ -28,7 +29,7 @@ class Told(Scoring):
     def __init__(self, size, layers, places, registration=0.0, planes=3, exposures=None, scores=None):
         exposures = exposures or [0.1 / number for number in range(1, len(places) + 1)]
         laid = [PlacedStack(tuple(place), exposure) for place, exposure in zip(places, exposures, strict=True)]
-        super().__init__(size, layers, laid, None, [lambda _: None] * len(laid), registration)
+        super().__init__(size, layers, laid, [lambda _: None] * len(laid), planes, registration)
         self.told = scores or self.scored()
         rng = np.random.default_rng(layers)
         # Bright in one channel and dark in another, unlike ink, paper and what lies between them.
@@ -446,16 +447,15 @@ def test_round_sheets_lie_on_the_paper(planes):
 def test_sheets_are_shown_as_they_lie():
     """A picture of four quarters, turned counter-clockwise and turned over, after all the way through a proof."""
     quarters = np.array([[[0.9, 0.1, 0.1], [0.1, 0.9, 0.1]], [[0.1, 0.1, 0.9], [0.9, 0.9, 0.1]]], np.float32)
-    layer, team, side = quarters.repeat(30, axis=0).repeat(30, axis=1), Team(1), 60
+    layer, side = as_codes(quarters.repeat(30, axis=0).repeat(30, axis=1)), 60
     place = (Placement(1, 90), Placement(2, flip="h"))
-    proof = Scoring((side, side), 2, [PlacedStack(place, 0.5)], team, [lambda _: None])
+    proof = Scoring((side, side), 2, [PlacedStack(place, 0.5)], [lambda _: None], 3)
 
     def read(number, region):
         return layer[region.top : region.bottom, region.left : region.right]
 
     for _ in range(0, side, 25):
         proof.feed(read, read, 25)
-    team.close()
     page = drawn(proof)
     for shown in contact_sheet.Page(proof, None).pictures:
         if shown.size[0] != SHEET_CELL:

@@ -1,5 +1,7 @@
 """Statistics of the fixed image of an SSIM, and SSIM without a gradient, for whole planes on the CPU."""
 
+from typing import Final
+
 import numpy as np
 
 from ..blur.cpu import blur_along, wrap_margins
@@ -24,6 +26,7 @@ from .stream import (
     new_streams,
     piece_of,
     stream_of,
+    streams_bytes,
     weighting_at,
 )
 
@@ -93,6 +96,42 @@ def _similarities(
             if index >= piece.first:
                 derive(stream, y_rows, mask, piece, index - RADIUS, row_sums, weighting_at(weights, 0, piece.strip))
         start += piece.last - piece.first
+
+
+class Comparison:
+    """SSIM of one picture after another to a fixed one, in one thread and in buffers that stay."""
+
+    def __init__(self, planes: int, height: int, width: int) -> None:
+        """Make room for pictures of `planes` planes of height × width pixels."""
+        self.strips: Final = strips_for(height, width)
+        self.moving: Final = stored(self.strips, planes)
+        """The picture to be compared, planes of strips (P, across, H, L), to be filled by the caller."""
+        self.fixed: Final = Constant(*(stored(self.strips, planes) for _ in range(3)))
+        """The picture with which it is compared: the caller fills its image and then calls `fix`."""
+        self._masks = masks_of(self.strips)
+        self._streams = new_streams(1, 1, self.strips)
+        self._sums = np.zeros((planes, self.strips.across, height))
+
+    def fix(self) -> None:
+        """Find the statistics of the fixed picture."""
+        _statistics(self.fixed, self.strips, self._streams, 0, 1)
+
+    def total(self, rows: slice, weights: FloatArray | None = None) -> int:
+        """Return the sum of the SSIM of all pixels in `rows` and of all planes, in 2^-SSIM_BITS.
+
+        weights: of the pixels, strips (1, across, H, L); None: all pixels count equally.
+        """
+        self._sums[...] = 0
+        _similarities(self.moving, self.fixed, weights, self._masks, self.strips, self._streams, self._sums, 0, 1)
+        return int(quanta(self._sums[:, :, rows], SSIM_BITS))
+
+
+def comparison_bytes(planes: int, height: int, width: int) -> int:
+    """Return the bytes that a `Comparison` allocates."""
+    strips = strips_for(height, width)
+    row = strips.across * strips.groups * LANES
+    pictures = 4 * planes * (strips.height + BLOCK) * row * 4
+    return pictures + 3 * 4 * row + streams_bytes(1, 1, strips) + 8 * planes * strips.across * height
 
 
 def ssim_sums(

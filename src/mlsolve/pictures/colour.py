@@ -35,6 +35,27 @@ def srgb_from_light(light: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055)
 
 
+def put_srgb(light: FloatArray, out: FloatArray, dark: npt.NDArray[np.bool_]) -> None:
+    """Write `srgb_from_light(light)` into `out`, to the same bits but without new arrays.
+
+    light: 0 or more, float32. out, dark: of the same shape; dark is overwritten.
+    """
+    np.power(light, 1 / 2.4, out=out)
+    np.multiply(out, 1.055, out=out)
+    np.subtract(out, 0.055, out=out)
+    np.less_equal(light, 0.0031308, out=dark)
+    np.multiply(light, 12.92, out=out, where=dark)
+
+
+def put_light(srgb: FloatArray, out: FloatArray, dark: npt.NDArray[np.bool_]) -> None:
+    """Write `light_from_srgb(srgb)` into `out`, to the same bits but without new arrays; arguments as above."""
+    np.add(srgb, 0.055, out=out)
+    np.divide(out, 1.055, out=out)
+    np.power(out, 2.4, out=out)
+    np.less_equal(srgb, 0.04045, out=dark)
+    np.divide(srgb, 12.92, out=out, where=dark)
+
+
 def encode(srgb: FloatArray) -> FloatArray:
     """Return the encoded transmittance, float32 in [0, 1], of sRGB code values in [0, 1], any shape."""
     return _piecewise(lambda code: light_from_srgb(code) ** (1 / GAMMA), srgb)

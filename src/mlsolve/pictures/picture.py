@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class Picture:
         self.planes: Literal[1, 3] = 1 if stored.mode == "L" else 3
         self._converted_rows = rows_at_a_time(stored.size[0] * self.planes, 1, stored.size[1])
         self.bits: Literal[8, 16] = stored.bits if self._conversion is None else 16
+        self.eight = self.bits == 8 and not stored.alpha
+        """Whether its code values are those of 8 bits: those from `bands` are then multiples of 257."""
 
     def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
         """Yield the picture in its stored orientation, from the top, in bands of (rows, width, planes) uint16 sRGB.
@@ -89,6 +91,19 @@ class Picture:
         if left:
             raise damaged(self.path, f"rows from {height - left} on are missing")
 
+    def codes(self) -> Iterator[npt.NDArray[Any]]:
+        """Yield the picture in its stored orientation, from the top, a few rows at a time: (h, width, planes).
+
+        As `bands`, but where all code values are those of 8 bits (`eight`), they are uint8. Raises InputError as
+        `bands` does.
+        """
+        left = self.stored_size[1]
+        for chunk in self._chunks(as_stored=self.eight):
+            left -= len(chunk)
+            yield chunk
+        if left:
+            raise damaged(self.path, f"rows from {self.stored_size[1] - left} on are missing")
+
     def peak_memory(self, rows: int) -> int:
         """Return the peak memory in bytes of reading in bands of `rows` rows, including the caller's band.
 
@@ -106,15 +121,15 @@ class Picture:
     def _empty(self, rows: int) -> npt.NDArray[np.uint16]:
         return np.empty((rows, self.stored_size[0], self.planes), np.uint16)
 
-    def _chunks(self) -> Iterator[npt.NDArray[np.uint16]]:
-        """Yield the rows in sRGB, a few at a time, (h, width, planes) uint16."""
+    def _chunks(self, as_stored: bool = False) -> Iterator[npt.NDArray[Any]]:
+        """Yield the rows in sRGB, a few at a time, (h, width, planes) uint16; as_stored: as the file has them."""
         try:
             step = None if self._conversion is None else self._conversion.in_pipeline
             for chunk in self._stored.chunks(step):
                 # A chunk may be a row of tiles, and converting it takes two to eight times its bytes.
                 for top in range(0, len(chunk), self._converted_rows):
                     part = chunk[top : top + self._converted_rows]
-                    yield over_white(part, self._stored.alpha, self._conversion)
+                    yield part if as_stored else over_white(part, self._stored.alpha, self._conversion)
         except (InputError, MemoryError):
             raise
         except Exception as error:

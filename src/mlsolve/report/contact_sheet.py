@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw
 
 from ..pictures.arrays import code_values
 from ..pictures.resize import resize
-from ..scoring.bands import Scoring, StackScoring
+from ..scoring.bands import Scoring
 from ..scoring.previews import CELL, PART, SHEET_CELL, Preview, shown
 from ..scoring.scores import StackScores
+from ..scoring.stack_scoring import StackScoring
 from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 
 COLUMNS: Final = 4
@@ -130,9 +131,7 @@ class Page:
         self._scoring, self._scores = scoring, scoring.scores
         self._names = [writable(name) for name in names or [""] * len(scoring.stacks)]
         self._single = len(scoring.stacks) == 1
-        # Whether the only stack is just the layers, in order and unmoved: then its sheets are not shown again.
-        place = scoring.stacks[0].placed.place
-        self._unmoved = self._single and all(one.still and one.layer == k for k, one in enumerate(place, start=1))
+        self._unmoved = scoring.unmoved
         self._misaligned = max(len(stack.misaligned) for stack in scoring.stacks)
         """Number of misalignments shown of a stack."""
         layers = len(scoring.layers)

@@ -16,8 +16,10 @@ from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import previews_bytes
+from ..scoring.desk import desk_bytes
+from ..scoring.layer_files import Bands
 from ..scoring.placed import ACROSS
-from ..scoring.previews import CELL
+from ..scoring.previews import CELL, STACK, shown
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
@@ -81,9 +83,14 @@ class Budget:
         return self.processes if self.device is None else Devices.workers
 
     @property
+    def all_threads(self) -> int:
+        """Threads of the whole run."""
+        return self.threads or available_cores()
+
+    @property
     def threads_each(self) -> int:
         """Threads of a process."""
-        return max(1, (self.threads or available_cores()) // self.processes)
+        return max(1, self.all_threads // self.processes)
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,11 @@ class Shares:
     side: int
     """Side of the tiles of pictures, in pixels."""
     rows: int
-    """Rows of the layers that are written or scored at a time."""
+    """Rows of the layers that are written at a time."""
     writers: int
     """Layers that are written in parallel."""
+    bands: Bands
+    """How the print is divided for scoring."""
 
 
 def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> Shares:
@@ -109,7 +118,8 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
         limits = Limits(None, budget.threads_each, disk, device)
-        return Shares(limits, 1024, CHUNK, min(spec.layers, budget.threads_each))
+        bands = Bands(workers=budget.all_threads)
+        return Shares(limits, 1024, CHUNK, min(spec.layers, budget.threads_each), bands)
     least = _least(budget, spec, job, files, disk)
     if memory < least:
         # Rounded up, so that the figure is enough.
@@ -124,10 +134,10 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         for side in (1024, 512, 256, CHUNK)
         if _side_bytes(side, spec, job, files) * budget.workers <= left or side == CHUNK
     )
-    rows = next(rows for rows in (128, 64, 32, 16, 8) if proof_bytes(rows, spec, job) <= left or rows == 8)
+    rows = next(rows for rows in (128, 64, 32, 16, 8) if _writer_bytes(rows, spec, job) <= left or rows == 8)
     writers = max(1, min(spec.layers, budget.threads_each, left // _writer_bytes(rows, spec, job)))
     limits = Limits(left // budget.workers, budget.threads_each, disk, device)
-    return Shares(limits, side, rows, writers)
+    return Shares(limits, side, rows, writers, _bands(left, budget.all_threads, spec, job))
 
 
 def _check_group(budget: Budget) -> None:
@@ -228,7 +238,7 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         tile * budget.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
         _side_bytes(CHUNK, spec, job, files) * budget.workers,
-        proof_bytes(8, spec, job),
+        scoring_bytes(_SMALLEST, spec, job),
         _writer_bytes(8, spec, job),
         trial_bytes(spec) if len(spec.stacks) > 1 else 0,
     )
@@ -246,21 +256,59 @@ def _side_bytes(side: int, spec: Spec, job: Job, files: list[Picture]) -> int:
     return max(int((side * shrunk + 8) ** 2 * 30), drawn) + 24 * side * side
 
 
-def proof_bytes(rows: int, spec: Spec, job: Job) -> int:
-    """Return the memory needed to score `rows` rows at a time, including contact sheet and previews."""
+_SMALLEST: Final = Bands(8, 1, passing=False)
+"""The bands that take the least memory."""
+
+
+def _bands(left: int, threads: int, spec: Spec, job: Job) -> Bands:
+    """Return the bands that keep most threads busy within `left` bytes."""
+    workers = {threads, *(threads >> halvings for halvings in range(1, threads.bit_length()))}
+    sizes = [(rows, each) for each in sorted(workers, reverse=True) for rows in (256, 128, 64)]
+    for rows, each in [*sizes, (32, 1), (16, 1), (8, 1)]:
+        for passing in (True, False):
+            bands = Bands(rows, each, passing)
+            if scoring_bytes(bands, spec, job) <= left:
+                return bands
+    return _SMALLEST
+
+
+def scoring_bytes(bands: Bands, spec: Spec, job: Job) -> int:
+    """Return the memory needed to score a print in `bands`, including contact sheet and previews."""
     (height, width), planes, stacks = spec.shapes[-1], spec.planes, spec.stacks
-    # The layers are decoded first, one file at a time: two bands, and the decoder's own buffers.
-    held = 3 * _TIFF_ROWS * job.bits // 8 if job.format == "tiff" else 4 * CHUNK
-    decoded = (4 * CHUNK + held) * width * planes + RUN_BYTES
-    # A target, its stack, one sheet, and their intermediate arrays; the SSIM of one plane.
-    passing = (rows + 2 * RADIUS) * width * (40 * planes + 16) + len(stacks) * _STACK
-    if any(not one.move((height, width)).exact for stack in stacks for one in stack.place or ()):
-        passing += (rows + 2 * RADIUS) * min(width, ACROSS) * 28 * planes
-    # All pictures of the contact sheet; then one row of it again while it is drawn: round sheets on coloured paper.
+    moves = [one.move((height, width)) for stack in stacks for one in stack.placed(spec.layers)]
     sheets = [len(stack.placed(spec.layers)) for stack in stacks]
+    outer = min(height, bands.rows + 2 * RADIUS)
+    row, pixel = width * planes, job.bits // 8
+    # Rows of the pictures, of all bands that are measured and of the next one, and those read ahead.
+    pictures = width * 2 * sum(spec.picture_planes)
+    ahead = CHUNK if bands.rows >= CHUNK else bands.rows
+    passing = pictures * ((bands.workers + 1) * outer + ahead)
+    # A decoder's own rows, and what becomes of them.
+    decoder = 3 * _TIFF_ROWS if job.format == "tiff" else 2 * CHUNK
+    masked = any(stack.masked for stack in stacks)
+    desk = desk_bytes(planes, outer, width, spec.disc or masked)
+    if spec.disc or masked:
+        desk += outer * width * 24
+    if bands.passing:
+        passing += spec.layers * row * pixel * ((bands.workers + 1) * outer + decoder)
+        decoded = 0
+    else:
+        # The rows of one sheet after the other, as 16-bit codes and as they are kept.
+        desk += max(sheets) * outer * row * pixel + 2 * outer * row + RUN_BYTES
+        decoded = bands.workers * ((4 * CHUNK + decoder * pixel) * row + RUN_BYTES)
+    if any(not move.exact for move in moves):
+        # The sheets of a stack, interpolated; one of them while it is decoded, and the part that it comes from.
+        side = min(width, ACROSS) + outer
+        desk += (max(sheets) + 2) * outer * row * 4 + side * side * planes * 6
+    # Rows on their way to the previews: light where they are reduced, else codes.
+    longest = (STACK, *(CELL,) * 2 * (2 + spec.layers))
+    reduced = [shown((width, height), side)[0] for side in longest if side < max(width, height)]
+    parts = bands.workers * bands.rows * planes * (4 * sum(reduced) + (len(longest) - len(reduced)) * width)
+    # All pictures of the contact sheet; then one row of it again while it is drawn: round sheets on coloured paper.
     kept = previews_bytes((width, height), planes, spec.layers, sheets, spec.options.registration)
     drawn = (COLUMNS + 1) * (3 if spec.disc else planes) * CELL * CELL
-    return max(decoded, passing + kept, kept + drawn) + _REPORT
+    measured = passing + bands.workers * desk + parts + len(stacks) * _STACK
+    return max(decoded, measured + kept, kept + drawn + _REPORT)
 
 
 def _writer_bytes(rows: int, spec: Spec, job: Job) -> int:

@@ -14,11 +14,11 @@ from mlsolve_kernels.region import Region
 from ..job.job import Job
 from ..pictures.colour import decode
 from ..pictures.picture_files import PngWriter, TiffWriter
-from ..scoring.bands import PlacedStack
-from ..scoring.layer_files import Wanted
+from ..scoring.codes import Wanted
+from ..scoring.stack_scoring import PlacedStack
 from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
-from ..solving.store import DiskStore, Store
+from ..solving.store import Array, DiskStore, Store
 from .budget import Shares
 from .inputs import WHITE
 
@@ -90,9 +90,11 @@ def codes_of(store: Store, spec: Spec) -> Wanted:
     Outside the circle of round sheets targets and guides are white: only the light box is visible there.
     """
     count = len(spec.stacks) + spec.layers
-    arrays = [store.open(name_of(spec.levels, number)) for number in range(len(spec.picture_planes))]
+    arrays: dict[int, Array] = {}
 
     def codes(number: int, region: Region) -> npt.NDArray[np.uint16]:
+        if number not in arrays:
+            arrays[number] = store.open(name_of(spec.levels, number))
         planes = spec.picture_planes[number]
         result = np.empty((region.height, region.width, planes), dtype=np.uint16)
         for plane in range(planes):

@@ -118,10 +118,9 @@ def write_result(
     scoring = score_layer_files(
         stage,
         placed_stacks(spec),
-        codes_of(store, spec),
+        lambda: codes_of(store, spec),
         store,
-        threads,
-        parts.rows,
+        parts.bands,
         spec.options.registration,
         lambda share: listener.stage("scoring", share),
         round_sheets=spec.disc,

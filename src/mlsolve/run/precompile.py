@@ -13,7 +13,9 @@ from mlsolve_kernels.compiled import is_cached
 from mlsolve_kernels.control_groups import memory_limit
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.lookup.cpu import look_up
+from mlsolve_kernels.placement.move import STILL
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.scoring.cpu import look_up_all, place_exactly, squared_error
 from mlsolve_kernels.terms import TERMS
 
 from ..errors import MlsolveError, OptionError
@@ -21,6 +23,8 @@ from ..job.arrangements import Arrangement
 from ..job.job import Job
 from ..job.options import Options
 from ..pictures.picture_files import load_picture
+from ..scoring.codes import tables
+from ..scoring.layer_files import Bands
 from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
 from ..solving.executors.serial import Serial
@@ -97,6 +101,21 @@ def _small(job: Job | None) -> Spec:
     return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
 
 
+def _score_few_pixels() -> None:
+    """Call the kernels of scoring for 8-bit and 16-bit codes, for shifted sheets, reduced previews and weights."""
+    values, weights = np.zeros((_SIDE, _SIDE, 1), dtype=np.float32), np.ones((_SIDE, _SIDE), dtype=np.float32)
+    shifted = STILL._replace(row_0=1.0)
+    for kind in (np.uint8, np.uint16):
+        codes, of = np.zeros((_SIDE, _SIDE, 1), dtype=kind), tables(kind)
+        look_up_all(of.value, codes, values)
+        place_exactly(of.value, codes, (0, 0), shifted, (0, 0), values)
+        preview = Preview((_SIDE, _SIDE), _SIDE // 3)
+        preview.add(preview.part_of_codes(codes[2:], 1))
+        preview.add(preview.part_of_codes(codes[:2], 1))
+        for counted in (None, weights):
+            squared_error(values, of.value, codes, counted)
+
+
 def _run(folder: Path, spec: Spec) -> None:
     store, whole = DiskStore(folder / "store"), Region(0, _SIDE, 0, _SIDE)
     codes = as_codes(np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE))
@@ -114,18 +133,13 @@ def _run(folder: Path, spec: Spec) -> None:
         executor.close()
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
-    parts = Shares(Limits(), CHUNK, CHUNK, 1)
+    parts = Shares(Limits(), CHUNK, CHUNK, 1, Bands())
     write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
     # Whole chunks of the store and parts of them: Numba compiles for each memory layout.
     for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):
         look_up(code_table(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
         look_up(code_table(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
-    # Reduced previews, fed in two portions, of one plane and of three.
-    for planes in (1, 3):
-        preview = Preview((_SIDE, _SIDE), _SIDE // 3)
-        rows = np.full((_SIDE // 2 + 1, _SIDE, planes), 0.5, dtype=np.float32)
-        preview.feed(rows)
-        preview.feed(rows[2:])
+    _score_few_pixels()
     for suffix in ("jpg", "tif"):
         Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
         load_picture(folder / f"other.{suffix}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.threads import available_cores
 
 from ..job.arrangements import Outline, Placement
 from ..job.options import Options
@@ -19,10 +20,10 @@ from ..pictures import picture_files
 from ..pictures.colour import composite
 from ..report.folder import staged
 from ..report.result import Summary, write_report
-from ..scoring.bands import PlacedStack
-from ..scoring.layer_files import score_layer_files
+from ..scoring.layer_files import Bands, score_layer_files
 from ..scoring.placed import composite_placed, place_sheet
 from ..scoring.scores import Scores, StackScores, decibels, similarity
+from ..scoring.stack_scoring import PlacedStack
 from ..solving.balance import Balance
 from ..solving.history import History
 from ..solving.level_pictures import as_codes
@@ -154,7 +155,13 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
 
         store, disc = MemoryStore(), solution.shape == "disc"
         scoring = score_layer_files(
-            stage, stacks, wanted, store, registration=options.registration, round_sheets=disc
+            stage,
+            stacks,
+            lambda: wanted,
+            store,
+            Bands(workers=options.threads or available_cores()),
+            options.registration,
+            round_sheets=disc,
         )
         write_report(stage, folder, summary, scoring)
     return folder

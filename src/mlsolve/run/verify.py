@@ -35,14 +35,13 @@ def score_folder(folder: Path, job: Job) -> Scoring:
             make_pictures(store, job, files, executor, parts.side, lambda number, share: None)
         finally:
             executor.close()
-        wanted, registration = codes_of(store, spec), job.options.registration
         return score_layer_files(
             folder,
             placed_stacks(spec),
-            wanted,
+            lambda: codes_of(store, spec),
             store,
-            rows=parts.rows,
-            registration=registration,
+            parts.bands,
+            job.options.registration,
             write=False,
             round_sheets=disc,
         )

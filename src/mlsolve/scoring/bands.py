@@ -1,117 +1,198 @@
 """Scores stacks and layers, and makes their previews, in bands of rows: nothing as large as the print is in memory.
 
+Bands may be measured in any order and in any number of threads (`measured`), and are then added in order (`add`).
 Scores are sums of integers (mlsolve_kernels.exact) and previews are averaged row by row. So neither depends on the
 number of rows in a band. The rows of a sheet rotated by 90° come from columns of its layer.
 """
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS, quanta
+from mlsolve_kernels.exact import SSIM_BITS
 from mlsolve_kernels.placement.frames import Frame, disc
-from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.ssim.cpu import ssim_sums
-from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import RADIUS
 
-from ..job.arrangements import Placement
-from ..pictures.colour import composite
-from .placed import placed_rows
-from .previews import CELL, PART, PREVIEW_OVERHEAD, SHEET_CELL, STACK, Preview, Sink, shown
-from .scores import Misalignment, Scores, StackScores
+from .codes import Codes, Wanted, tables
+from .desk import Desk, SheetRows
+from .previews import CELL, PART, PREVIEW_OVERHEAD, SHEET_CELL, Part, Preview, Sink, shown
+from .scores import Scores
+from .stack_scoring import PlacedStack, StackScoring, distances_for
 
 FloatArray = npt.NDArray[np.float32]
 
-_SQUARED_ROWS: Final = 16
-"""Number of rows whose errors are squared together, in float64."""
+
+@dataclass
+class Band:
+    """What one band adds to the scores and the previews."""
+
+    similarity: list[int]
+    """Of every layer to its guide, in 2^-SSIM_BITS."""
+    stacks: "list[BandOfStack]" = field(default_factory=list)
+    parts: list[tuple[Preview, Part]] = field(default_factory=list)
+    """Rows for previews; of each preview in order."""
+    pixels: int = 0
+    """Pixels that count."""
 
 
-@dataclass(frozen=True)
-class PlacedStack:
-    """An arrangement to score: its placed sheets and its exposure."""
+@dataclass
+class BandOfStack:
+    """What one band adds to the scores of a stack, numbered as the sums of `StackScoring`."""
 
-    place: tuple[Placement, ...]
-    """The placement of each sheet."""
-    exposure: float
-    """In (0, 1]."""
-    mask: int | None = None
-    """Number of the picture that weights the target's pixels; masks are numbered after all targets and guides.
-
-    None: all pixels count equally.
-    """
+    similarity: list[int]
+    error: list[int]
+    values: float
 
 
-class StackScoring:
-    """Scores and previews of one stack against its target, aligned and misaligned."""
+class Scoring:
+    """Scores and previews of all stacks against their targets, and of all layers against their guides."""
 
     def __init__(
-        self, size: tuple[int, int], placed: PlacedStack, distances: Sequence[int], sink: Sink, cell: int = CELL
+        self,
+        size: tuple[int, int],
+        layers: int,
+        stacks: Sequence[PlacedStack],
+        sinks: Sequence[Sink] | None,
+        planes: int,
+        registration: float = 0.0,
+        round_sheets: bool = False,
     ) -> None:
-        """size: (width, height) in pixels. distances: the misalignments to test, in pixels.
+        """size: (width, height) in pixels. sinks: one for each stack; takes its preview of size `shown(size)`.
 
-        sink: takes the rows of the stack's preview of size `shown(size)`. cell: maximum length of the longer side
-        of target and stack on the contact sheet, in pixels.
+        sinks: None: no previews are made. planes: 1 or 3, of all pictures; grey ones among coloured ones count
+        three times. registration: the registration tolerance in pixels. round_sheets: whether only the pixels
+        inside the largest circle count.
         """
-        shape = size[1], size[0]
-        self.placed = placed
-        self.target, self.cell = Preview(size, cell), Preview(size, cell)
-        self.sheets = [Preview(size, SHEET_CELL) for _ in placed.place]
-        self.misaligned = [(distance, Preview(size, cell)) for distance in distances]
-        self.output = Preview(size, STACK, sink)
-        self.moves = [one.move(shape) for one in placed.place]
-        self.misaligned_moves = [misaligned(shape, self.moves, distance) for distance in distances]
-        # Sums against the target: of the stack, of each sheet alone, and of the stack at each misalignment.
-        self.similarity = [0] * (1 + len(placed.place) + len(distances))
-        self.error = [0] * (1 + len(distances))
-        self.values = 0.0
-        """Number of pixels, or the sum of their weights, times the number of planes."""
-        self.weights: FloatArray | None = None
-        """Weights of the pixels of the current rows, (h, W)."""
-
-    def scores(self) -> StackScores:
-        """Return the scores, once all rows have been fed."""
-        values = self.values
-        ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
-        psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
-        leak, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
-        misalignments = [
-            Misalignment(distance, ssim[count + number], psnr[1 + number])
-            for number, (distance, _) in enumerate(self.misaligned)
+        self.size, self.registration, self.planes = size, registration, planes
+        self._round, self._previews = round_sheets, sinks is not None
+        self._shape = size[1], size[0]
+        self._similarity = [0] * layers
+        self._values = 0
+        self._done = 0
+        self.layers = [Preview(size, CELL) for _ in range(layers)]
+        self.guides = [Preview(size, CELL) for _ in range(layers)]
+        distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
+        given = sinks if sinks is not None else [lambda rows: None] * len(stacks)
+        self.stacks = [
+            StackScoring(size, placed, distances if len(placed.place) > 1 else (), sink, cell)
+            for placed, sink in zip(stacks, given, strict=True)
         ]
-        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments))
+        place = stacks[0].place
+        self.unmoved: Final = len(stacks) == 1 and all(
+            one.still and one.layer == k for k, one in enumerate(place, start=1)
+        )
+        """Whether the only stack is just the layers, in order and unmoved: then its sheets need no previews."""
 
+    @property
+    def reach(self) -> tuple[int, int] | None:
+        """Rows above and below a band of a stack that are needed of the layers, in addition to the window's.
 
-def distances_for(registration: float) -> tuple[int, ...]:
-    """Return the misalignments at which stacks are scored, in whole pixels, 1 or more.
+        None if rows of a stack show rows of a layer in another order.
+        """
+        up = down = 0
+        for stack in self.stacks:
+            for move in (move for moves, _ in stack.composites for move in moves):
+                if not (move.exact and move.row_y == 1 and move.row_x == 0):
+                    return None
+                up, down = max(up, round(-move.row_0)), max(down, round(move.row_0))
+        return up, down
 
-    registration: the registration tolerance in pixels. Stacks are scored at half of it, at all of it and at twice
-    it. A tolerance below 1 counts as 1, and distances below 1 are left out.
-    """
-    tolerance = max(1.0, registration)
-    return tuple(dict.fromkeys(math.floor(part * tolerance + 0.5) for part in (0.5, 1, 2) if part * tolerance >= 1))
+    def feed(self, layer: Wanted, wanted: Wanted, rows: int) -> None:
+        """Score the next `rows` rows of all stacks and layers; arguments as for `measured`."""
+        bottom = min(self._done + rows, self.size[1])
+        self.add(self.measured(self._done, bottom, layer, wanted, Desk(self.planes, self.size[0])))
+        self._done = bottom
 
+    def measured(self, top: int, bottom: int, layer: Wanted, wanted: Wanted, desk: "Desk") -> Band:
+        """Return what rows top … bottom - 1 add to the scores and the previews. Nothing of this object changes.
 
-def misaligned(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> list[Move]:
-    """Return the `moves` of a stack of `shape` = (height, width) with its sheets misaligned by `distance` pixels.
+        layer: returns a region of a layer as codes. wanted: the same of the targets, the guides and the masks,
+        numbered in this order. desk: the calling thread's buffers.
+        """
+        outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])
+        rows = slice(top - outer.top, bottom - outer.top)
+        desk.make_room(outer.height)
+        circle, band = None, Band([], pixels=(bottom - top) * self.size[0])
+        if self._round:
+            circle = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
+            band.pixels = int(circle[rows].sum())
+        for k in range(len(self.layers)):
+            x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
+            desk.fix(y)
+            desk.put(x)
+            band.similarity.append(desk.compared.total(rows, desk.spread_weights(circle)))
+            self._show(band, self.layers[k], x[rows])
+            self._show(band, self.guides[k], y[rows])
+        for number in range(len(self.stacks)):
+            self._measure_stack(band, number, outer, rows, circle, layer, wanted, desk)
+        return band
 
-    The first sheet stays. The second is shifted right, the third down, the fourth left, the fifth up, and so on in
-    turn.
-    """
-    directions = itertools.cycle([(1, 0), (0, 1), (-1, 0), (0, -1)])
-    return [
-        *moves[:1],
-        *(
-            move.after(move_of(shape, 0.0, None, (distance * right, distance * down)))
-            for move, (right, down) in zip(moves[1:], directions, strict=False)
-        ),
-    ]
+    def add(self, band: Band) -> None:
+        """Add the next band."""
+        for k, similarity in enumerate(band.similarity):
+            self._similarity[k] += similarity
+        for stack, found in zip(self.stacks, band.stacks, strict=True):
+            stack.similarity = [a + b for a, b in zip(stack.similarity, found.similarity, strict=True)]
+            stack.error = [a + b for a, b in zip(stack.error, found.error, strict=True)]
+            stack.values += found.values
+        for preview, part in band.parts:
+            preview.add(part)
+        self._values += band.pixels * self.planes
+
+    @property
+    def scores(self) -> Scores:
+        """The scores of all stacks and layers, once all rows have been added."""
+        ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
+        return Scores(tuple(stack.scores() for stack in self.stacks), ssim)
+
+    def _show(self, band: Band, preview: Preview, codes: Codes) -> None:
+        if self._previews:
+            band.parts.append((preview, preview.part_of_codes(codes, self.planes)))
+
+    def _measure_stack(
+        self,
+        band: Band,
+        number: int,
+        outer: Region,
+        rows: slice,
+        circle: FloatArray | None,
+        layer: Wanted,
+        wanted: Wanted,
+        desk: "Desk",
+    ) -> None:
+        """Add to `band` what stack `number` has in it; rows: those of `outer` that count."""
+        stack, target = self.stacks[number], wanted(number, outer)
+        weights = circle
+        if stack.placed.mask is not None:
+            codes = wanted(stack.placed.mask, outer)[..., 0]
+            mask = tables(codes.dtype).value[codes]
+            weights = np.ascontiguousarray(mask if circle is None else mask * circle)
+        counts: float = band.pixels
+        if weights is not None and weights is not circle:
+            counts = float(weights[rows].sum(dtype=np.float64))
+        spread_weights = desk.spread_weights(weights)
+        desk.fix(target)
+        self._show(band, stack.target, target[rows])
+        similarity, error = [0] * len(stack.similarity), [0] * len(stack.error)
+        for at, (one, move) in enumerate(zip(stack.placed.place, stack.moves, strict=True)):
+            sheet = SheetRows(self._shape, one.layer - 1, move, outer, layer, self.planes)
+            filled = stack.sheets[at : at + 1] if self._previews and not self.unmoved else []
+            band.parts += desk.put_sheet(sheet, rows, filled)
+            similarity[1 + at] = desk.compared.total(rows, spread_weights)
+        for at, (moves, previews) in enumerate(stack.composites):
+            sheets = [
+                SheetRows(self._shape, one.layer - 1, move, outer, layer, self.planes)
+                for one, move in zip(stack.placed.place, moves, strict=True)
+            ]
+            filled = previews if self._previews else []
+            error[at], parts = desk.put_stack(sheets, stack.placed.exposure, target, weights, rows, filled)
+            band.parts += parts
+            similarity[0 if at == 0 else len(stack.sheets) + at] = desk.compared.total(rows, spread_weights)
+        band.stacks.append(BandOfStack(similarity, error, counts * self.planes))
 
 
 def previews_bytes(
@@ -129,142 +210,3 @@ def previews_bytes(
     misalignments = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
     of_stacks = (2 * len(sheets) + sum(misalignments)) * bytes_of(CELL if len(sheets) == 1 else PART)
     return 2 * layers * bytes_of(CELL) + of_stacks + sum(sheets) * bytes_of(SHEET_CELL)
-
-
-class Scoring:
-    """Scores and previews of all stacks against their targets, and of all layers against their guides."""
-
-    def __init__(
-        self,
-        size: tuple[int, int],
-        layers: int,
-        stacks: Sequence[PlacedStack],
-        team: Team,
-        sinks: Sequence[Sink],
-        registration: float = 0.0,
-        round_sheets: bool = False,
-    ) -> None:
-        """size: (width, height) in pixels. sinks: one for each stack; takes its preview of size `shown(size)`.
-
-        registration: the registration tolerance in pixels. round_sheets: whether only the pixels inside the largest
-        circle count.
-        """
-        self.size, self.registration, self._team = size, registration, team
-        self._round = round_sheets
-        self._circle: FloatArray | None = None
-        self._shape = size[1], size[0]
-        self._similarity = [0] * layers
-        self._values = 0
-        self._done = 0
-        self.layers = [Preview(size, CELL) for _ in range(layers)]
-        self.guides = [Preview(size, CELL) for _ in range(layers)]
-        distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
-        self.stacks = [
-            StackScoring(size, placed, distances if len(placed.place) > 1 else (), sink, cell)
-            for placed, sink in zip(stacks, sinks, strict=True)
-        ]
-
-    def feed(
-        self, layer: Callable[[int, Region], FloatArray], wanted: Callable[[int, Region], FloatArray], rows: int
-    ) -> None:
-        """Score the next `rows` rows of all stacks and layers.
-
-        layer: returns a region of a layer, (h, w, C) float32 sRGB in [0, 1]. wanted: the same of the targets, the
-        guides and the masks, numbered in this order. C is the same for all.
-        """
-        top, bottom = self._done, min(self._done + rows, self.size[1])
-        outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])
-        counted = Region(top - outer.top, bottom - outer.top, 0, self.size[0])
-        inner = slice(counted.top, counted.bottom)
-        counts = (bottom - top) * self.size[0]
-        if self._round:
-            self._circle = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
-            counts = int(self._circle[inner].sum())
-        for k, (preview, guide) in enumerate(zip(self.layers, self.guides, strict=True)):
-            x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
-            self._similarity[k] += self._similar(x, y, counted, self._circle)
-            preview.feed(x[inner])
-            guide.feed(y[inner])
-        for number, stack in enumerate(self.stacks):
-            target = wanted(number, outer)
-            stack.weights = self._circle
-            if stack.placed.mask is not None:
-                mask = wanted(stack.placed.mask, outer)[..., 0]
-                stack.weights = np.ascontiguousarray(mask if self._circle is None else mask * self._circle)
-            of_stack = counts if stack.weights is None else float(stack.weights[inner].sum(dtype=np.float64))
-            stack.values += of_stack * target.shape[2]
-            stack.target.feed(target[inner])
-            image = composite(self._scored_sheets(stack, layer, target, outer, counted), stack.placed.exposure)
-            stack.output.feed(image[inner])
-            stack.cell.feed(image[inner])
-            self._compare(stack, 0, 0, image, target, counted)
-            for at, ((_, preview), moves) in enumerate(zip(stack.misaligned, stack.misaligned_moves, strict=True)):
-                del image  # free its memory before the next one is made
-                sheets = (
-                    self._placed(layer, one.layer - 1, move, outer)
-                    for one, move in zip(stack.placed.place, moves, strict=True)
-                )
-                image = composite(sheets, stack.placed.exposure)
-                preview.feed(image[inner])
-                self._compare(stack, 1 + len(stack.sheets) + at, 1 + at, image, target, counted)
-            del image
-        self._values += counts * target.shape[2]
-        self._done = bottom
-
-    @property
-    def scores(self) -> Scores:
-        """The scores of all stacks and layers, once all rows have been fed."""
-        ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
-        return Scores(tuple(stack.scores() for stack in self.stacks), ssim)
-
-    def _scored_sheets(
-        self,
-        stack: StackScoring,
-        layer: Callable[[int, Region], FloatArray],
-        target: FloatArray,
-        rows: Region,
-        counted: Region,
-    ) -> Iterator[FloatArray]:
-        """Yield `rows` of each placed sheet of a stack, after comparing it with the target and feeding its preview.
-
-        counted: the part of `rows` whose pixels are scored; the others are only read by the SSIM window.
-        """
-        for k, (one, move) in enumerate(zip(stack.placed.place, stack.moves, strict=True)):
-            sheet = self._placed(layer, one.layer - 1, move, rows)
-            stack.sheets[k].feed(sheet[counted.top : counted.bottom])
-            stack.similarity[1 + k] += self._similar(sheet, target, counted, stack.weights)
-            yield sheet
-
-    def _placed(
-        self, layer: Callable[[int, Region], FloatArray], number: int, move: Move, rows: Region
-    ) -> FloatArray:
-        """Return `rows` of a layer placed by `move`, (h, W, C)."""
-        return placed_rows(lambda region: layer(number, region), self._shape, move, rows.top, rows.bottom)
-
-    def _compare(
-        self, stack: StackScoring, ssim: int, error: int, image: FloatArray, target: FloatArray, counted: Region
-    ) -> None:
-        """Add the SSIM and squared error of the `counted` part of `image` to sums number `ssim` and `error`."""
-        stack.similarity[ssim] += self._similar(image, target, counted, stack.weights)
-        for top in range(counted.top, counted.bottom, _SQUARED_ROWS):
-            rows = slice(top, min(top + _SQUARED_ROWS, counted.bottom))
-            difference = image[rows] - target[rows]
-            squares = np.square(difference, dtype=np.float64)
-            if stack.weights is not None:
-                squares *= stack.weights[rows, :, np.newaxis]
-            squares = np.rint(squares * 2.0**ERROR_BITS) / 2.0**ERROR_BITS
-            stack.error[error] += int(quanta(squares, ERROR_BITS))
-
-    def _similar(self, x: FloatArray, y: FloatArray, counted: Region, weights: FloatArray | None) -> int:
-        """Return the sum of SSIM of two pictures (h, W, C) over the `counted` part; weights: (h, W), of pixels."""
-        total = 0
-        for channel in range(x.shape[2]):
-            one, other = (np.ascontiguousarray(image[np.newaxis, :, :, channel]) for image in (x, y))
-            (found,) = ssim_sums(one, other, self._team, counted, weights)
-            total += int(found)
-        return total
-
-
-def _decibels(error: float) -> float:
-    """Return the peak signal-to-noise ratio of a mean squared error, in decibels."""
-    return math.inf if error == 0 else -10 * math.log10(error)

@@ -1,94 +1,207 @@
 """The layers in a folder: find the files, decode them, and score stacks from them."""
 
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.threads import Team
+from mlsolve_kernels.window import RADIUS
 
 from ..errors import InputError
 from ..pictures import picture_files
 from ..solving.decoding import decode_into
-from ..solving.level_pictures import HIGHEST
 from ..solving.store import Store
-from .bands import PlacedStack, Scoring
+from ..solving.store.zarr import CHUNK
+from .bands import Band, Scoring
+from .codes import Codes, Passing, Wanted
+from .desk import Desk
 from .previews import Sink, shown
+from .stack_scoring import PlacedStack
 
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
 _DECODED: Final = "proof"
 """Name in the store under which decoded layers are kept."""
-_DECODING: Final = 0.1
-"""Approximate share of the time of scoring that decoding the layers takes."""
+_DECODING: Final = 0.2
+"""Approximate share of the time of scoring that decoding the layers into the store takes."""
 
-Wanted = Callable[[int, Region], npt.NDArray[np.uint16]]
-"""Returns a region of a target, guide or mask, numbered as in `solving.spec`: (h, w, C) uint16 sRGB codes."""
+_FARTHEST: Final = 256
+"""Most rows that a sheet may be shifted up or down while its rows still pass by."""
+
+_FEWEST: Final = 64
+"""Rows of a band below which the rows around it, which are only read, cost too much."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """How a print is divided for scoring."""
+
+    rows: int = 256
+    """Most rows of a band."""
+    workers: int = 1
+    """Bands that are measured at the same time."""
+    passing: bool = True
+    """Whether all layers may be decoded at the same time, as their rows pass by."""
+
+    def heights(self, height: int) -> Iterator[tuple[int, int]]:
+        """Yield the first row of every band and the row after its last, so that all workers are busy."""
+        even = -(-height // (2 * self.workers))
+        rows = min(self.rows, max(even, _FEWEST)) if self.workers > 1 else self.rows
+        for top in range(0, height, rows):
+            yield top, min(top + rows, height)
 
 
 def score_layer_files(
     folder: Path,
     stacks: Sequence[PlacedStack],
-    wanted: Wanted,
+    pictures: Callable[[], Wanted],
     store: Store,
-    threads: int | None = None,
-    rows: int = 128,
+    bands: Bands | None = None,
     registration: float = 0.0,
     progress: Callable[[float], None] = lambda share: None,
     write: bool = True,
     round_sheets: bool = False,
 ) -> Scoring:
-    """Score the layers in `folder` from their files, `rows` rows at a time.
+    """Score the layers in `folder` from their files, band by band.
 
-    wanted: gives the targets, guides and masks. store: holds the decoded layers, because a rotated sheet needs rows
-    in another order than its file has them. threads: None for all cores. registration: the registration tolerance
-    in pixels. progress: called with the share that is done, in [0, 1]. write: whether to write pictures of the
-    stacks into `folder`. round_sheets: whether only pixels inside the circle count.
+    pictures: returns a reader of the targets, guides and masks; called once for each of them, because each may be
+    read in a thread of its own. store: holds the decoded layers where a sheet is rotated, because it needs rows in
+    another order than its file has them. bands: None: one at a time. registration: the registration tolerance in
+    pixels. progress: called with the share that is done, in [0, 1]. write: whether to make previews and to write
+    pictures of the stacks into `folder`. round_sheets: whether only pixels inside the circle count.
 
     Raises InputError as `layer_files` does, and if a file turns out to be damaged.
     """
     files = [picture_files.open_picture(path) for path in layer_files(folder)]
-    size, corner = files[0].size, Region(0, 1, 0, 1)
-    compared = (wanted(number, corner).shape[2] for number in range(len(stacks) + len(files)))
-    planes = max(*(file.planes for file in files), *compared)
-    team = Team(threads)
-    with ExitStack() as writers:
-        writers.callback(team.close)
-        arrays = []
-        for number, file in enumerate(files):
-            arrays.append(decode_into(store, f"{_DECODED}/layer-{number}", file))
-            progress(_DECODING * (number + 1) / len(files))
-        sinks: list[Sink] = [lambda _: None] * len(stacks)
+    size, corner, bands = files[0].size, Region(0, 1, 0, 1), bands or Bands()
+    compared, read = len(stacks) + len(files), pictures()
+    planes = max(*(file.planes for file in files), *(read(number, corner).shape[2] for number in range(compared)))
+    with ExitStack() as opened:
+        sinks: list[Sink] | None = None
         if write:
             names = stack_names(len(stacks))
             files_of = [picture_files.PngWriter(folder / name, shown(size), planes, 8) for name in names]
-            sinks = [writers.enter_context(file).write for file in files_of]
+            sinks = [opened.enter_context(file).write for file in files_of]
+        scoring = Scoring(size, len(files), stacks, sinks, planes, registration, round_sheets)
+        pool = ThreadPoolExecutor(bands.workers, "mlsolve-score")
+        opened.callback(pool.shutdown, cancel_futures=True)
+        masks = [stack.mask for stack in stacks if stack.mask is not None]
+        numbers = [*range(compared), *masks]
+        step = CHUNK if bands.rows >= CHUNK else bands.rows
+        rows = {number: Passing(_rows_of(pictures(), number, size, step)) for number in numbers}
+        reach = scoring.reach if bands.passing else None
+        layers: _PassingLayers | _StoredLayers
+        if reach is None or max(reach) > _FARTHEST:
+            layers = _StoredLayers(store, files, pool, lambda share: progress(_DECODING * share))
+            opened.callback(layers.close)
+            progress_from = _DECODING
+        else:
+            layers, progress_from = _PassingLayers(files, reach, size[1]), 0.0
+        here = threading.local()
 
-        def layer(number: int, region: Region) -> npt.NDArray[np.float32]:
-            shape = arrays[number].shape[0], region.height, region.width
-            codes = np.empty(shape, dtype=np.uint16)
-            for plane, out in enumerate(codes):
-                arrays[number].read((plane,), region, out)
-            return _values(np.moveaxis(codes, 0, -1), planes)
+        def measured(top: int, bottom: int, layer: Wanted, held: dict[int, Codes]) -> Band:
+            if not hasattr(here, "desk"):
+                here.desk = Desk(planes, size[0])
+            first = max(0, top - RADIUS)
 
-        scoring = Scoring(size, len(files), stacks, team, sinks, registration, round_sheets)
-        for top in range(0, size[1], rows):
-            scoring.feed(layer, lambda number, region: _values(wanted(number, region), planes), rows)
-            progress(_DECODING + (1 - _DECODING) * min(1.0, (top + rows) / size[1]))
-        for array in arrays:
-            array.close()
-        store.remove(_DECODED)
+            def wanted(number: int, region: Region) -> Codes:
+                return held[number][region.top - first : region.bottom - first]
+
+            return scoring.measured(top, bottom, layer, wanted, here.desk)
+
+        waiting: deque[tuple[int, Future[Band]]] = deque()
+
+        def add_oldest() -> None:
+            bottom, future = waiting.popleft()
+            scoring.add(future.result())
+            progress(progress_from + (1 - progress_from) * bottom / size[1])
+
+        for top, bottom in bands.heights(size[1]):
+            outer = max(0, top - RADIUS), min(size[1], bottom + RADIUS)
+            taken = {number: pool.submit(one.take, *outer) for number, one in rows.items()}
+            layer = layers.rows(pool, *outer)
+            held = {number: future.result() for number, future in taken.items()}
+            while len(waiting) >= bands.workers:
+                add_oldest()
+            waiting.append((bottom, pool.submit(measured, top, bottom, layer, held)))
+        while waiting:
+            add_oldest()
         return scoring
 
 
-def _values(codes: npt.NDArray[np.uint16], planes: int) -> npt.NDArray[np.float32]:
-    """Return `codes` (h, w, C) as values in [0, 1], (h, w, planes); grey is repeated in every plane."""
-    values = codes / HIGHEST
-    return np.asarray(np.repeat(values, planes // values.shape[2], axis=2), dtype=np.float32)
+class _PassingLayers:
+    """Layers whose rows pass by as their files are decoded."""
+
+    def __init__(self, files: Sequence[picture_files.Picture], reach: tuple[int, int], height: int) -> None:
+        self._layers = [Passing(file.codes()) for file in files]
+        self._reach, self._height = reach, height
+
+    def rows(self, pool: ThreadPoolExecutor, top: int, bottom: int) -> Wanted:
+        """Return what gives regions of the layers that rows top … bottom - 1 of a stack show."""
+        first, last = max(0, top - self._reach[0]), min(self._height, bottom + self._reach[1])
+        futures = [pool.submit(layer.take, first, last) for layer in self._layers]
+        held = [future.result() for future in futures]
+
+        def layer(number: int, region: Region) -> Codes:
+            rows = held[number][region.top - first : region.bottom - first]
+            return rows[:, region.left : region.right]
+
+        return layer
+
+
+class _StoredLayers:
+    """Layers that are decoded into a store before, because their rows are needed in another order."""
+
+    def __init__(
+        self,
+        store: Store,
+        files: Sequence[picture_files.Picture],
+        pool: ThreadPoolExecutor,
+        progress: Callable[[float], None],
+    ) -> None:
+        self._store, self._here = store, threading.local()
+        self._eight = [file.eight for file in files]
+        done = [pool.submit(decode_into, store, _name(number), file) for number, file in enumerate(files)]
+        for number, future in enumerate(done, start=1):
+            future.result().close()
+            progress(number / len(files))
+
+    def rows(self, pool: ThreadPoolExecutor, top: int, bottom: int) -> Wanted:
+        """Return what gives regions of the layers."""
+        return self._region
+
+    def close(self) -> None:
+        """Remove the decoded layers."""
+        self._store.remove(_DECODED)
+
+    def _region(self, number: int, region: Region) -> Codes:
+        if not hasattr(self._here, "arrays"):
+            self._here.arrays = {}
+        arrays = self._here.arrays
+        if number not in arrays:
+            arrays[number] = self._store.open(_name(number))
+        array = arrays[number]
+        codes = np.empty((region.height, region.width, array.shape[0]), dtype=np.uint16)
+        for plane in range(array.shape[0]):
+            array.read((plane,), region, codes[..., plane])
+        return (codes >> 8).astype(np.uint8) if self._eight[number] else codes
+
+
+def _name(layer: int) -> str:
+    return f"{_DECODED}/layer-{layer}"
+
+
+def _rows_of(read: Wanted, number: int, size: tuple[int, int], step: int) -> Iterator[Codes]:
+    """Yield the rows of a picture, `step` at a time."""
+    for top in range(0, size[1], step):
+        yield read(number, Region(top, min(top + step, size[1]), 0, size[0]))
 
 
 def stack_names(stacks: int) -> list[str]:

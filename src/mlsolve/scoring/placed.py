@@ -14,17 +14,21 @@ import numpy.typing as npt
 
 from mlsolve_kernels.placement.move import Move
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.scoring.cpu import place_between, place_exactly
 
 from ..job.arrangements import Placement
 from ..pictures.colour import composite, decode, encode
+from .codes import Codes, tables
 
 FloatArray = npt.NDArray[np.float32]
 
-Read = Callable[[Region], FloatArray]
-"""Returns a region of a sheet, (h, w, C) float32 sRGB in [0, 1]."""
+Read = Callable[[Region], npt.NDArray[Any]]
+"""Returns a region of a sheet, (h, w, C)."""
 
 ACROSS: Final = 512
 """Number of columns interpolated together. If the sheet is rotated, their pixels come from a square of it."""
+
+NOTHING: Final = Region(0, 0, 0, 0)
 
 
 def place_sheet(image: FloatArray, placement: Placement) -> FloatArray:
@@ -48,59 +52,67 @@ def placed_rows(
 ) -> FloatArray:
     """Return rows top … bottom - 1 of a placed sheet, (h, W, C) float32 sRGB in [0, 1].
 
-    read: gives regions of the unplaced sheet, whose shape is `shape` = (height, width). move: its placement.
-    bottom: None for the last row of the sheet.
+    read: gives regions of the sheet, which has `shape` = (height, width), as float32 sRGB. bottom: None for all
+    rows. For a sheet that is rotated by 90° the regions are tall instead of wide.
     """
-    bottom = shape[0] if bottom is None else bottom
-    if move.exact:
-        return _exact(read, shape, move, Region(top, bottom, 0, shape[1]))
-    parts = [
-        _interpolated(read, shape, move, Region(top, bottom, left, min(left + ACROSS, shape[1])))
-        for left in range(0, shape[1], ACROSS)
-    ]
-    return np.concatenate(parts, axis=1)
+    rows = Region(top, shape[0] if bottom is None else bottom, 0, shape[1])
+    planes = read(Region(0, 1, 0, 1)).shape[2]
+    out = np.empty((rows.height, rows.width, planes), dtype=np.float32)
+    if not move.exact:
+        _interpolate(lambda region: encode(read(region)), None, shape, move, rows, out)
+        return decode(out)
+    seen = part_seen(move, shape, rows)
+    part = np.ascontiguousarray(read(seen if seen.height else Region(0, 1, 0, 1)))
+    place_exactly(None, part, corner_of(seen), move, (rows.top, rows.left), out)
+    return out
 
 
-def _exact(read: Read, shape: tuple[int, int], move: Move, region: Region) -> FloatArray:
-    """Return `region` of the placed sheet, for a move that maps pixels onto pixels."""
-    down, across = np.arange(region.top, region.bottom), np.arange(region.left, region.right)
-    if move.turned:
-        rows, columns = move.row_x * across + move.row_0, move.column_y * down + move.column_0
-    else:
-        rows, columns = move.row_y * down + move.row_0, move.column_x * across + move.column_0
-    found = _part(read, shape, rows.astype(np.int64), columns.astype(np.int64))
-    return np.ascontiguousarray(np.swapaxes(found, 0, 1)) if move.turned else found
+def interpolated(
+    read: Callable[[Region], Codes], shape: tuple[int, int], move: Move, rows: Region, planes: int
+) -> FloatArray:
+    """Return `rows` of a placed sheet, interpolated between its pixels, (h, W, planes) float32 sRGB in [0, 1].
+
+    read: gives regions of the sheet as codes.
+    """
+    out = np.empty((rows.height, rows.width, planes), dtype=np.float32)
+    _interpolate(read, tables(read(Region(0, 1, 0, 1)).dtype).encoded, shape, move, rows, out)
+    return decode(out)
 
 
-def _part(read: Read, shape: tuple[int, int], rows: Any, columns: Any) -> FloatArray:
-    """Return the pixels at `rows` × `columns` of the sheet, which are consecutive numbers; 1 beyond the sheet."""
-    inside = [(line >= 0) & (line < side) for line, side in zip((rows, columns), shape, strict=True)]
-    some = [line[there] for line, there in zip((rows, columns), inside, strict=True)]
-    if not (some[0].size and some[1].size):
-        # All of it is beyond the sheet: read one pixel just to know the number of planes.
-        planes = read(Region(0, 1, 0, 1)).shape[2]
-        return np.ones((len(rows), len(columns), planes), dtype=np.float32)
-    corner = Region(int(some[0].min()), int(some[0].max()) + 1, int(some[1].min()), int(some[1].max()) + 1)
-    part = read(corner)
-    result = np.ones((len(rows), len(columns), part.shape[2]), dtype=np.float32)
-    pixels = part[some[0][:, np.newaxis] - corner.top, some[1] - corner.left]
-    result[np.ix_(inside[0], inside[1])] = pixels
-    return result
+def part_seen(move: Move, shape: tuple[int, int], region: Region) -> Region:
+    """Return the part of a sheet of `shape` that `region` of the stack shows; without rows if it shows none.
 
-
-def _interpolated(read: Read, shape: tuple[int, int], move: Move, region: Region) -> FloatArray:
-    """Return `region` of the placed sheet, bilinearly interpolated between pixels of the sheet."""
-    y, x = np.arange(region.top, region.bottom)[:, np.newaxis], np.arange(region.left, region.right)
-    row, column = (
-        move.row_y * y + move.row_x * x + move.row_0,
-        move.column_y * y + move.column_x * x + move.column_0,
+    For interpolation the pixels around it are included, and of a sheet that is not turned all columns.
+    """
+    beyond = 1 if move.exact else 2
+    corners = [(y, x) for y in (region.top, region.bottom - 1) for x in (region.left, region.right - 1)]
+    rows = [move.row_y * y + move.row_x * x + move.row_0 for y, x in corners]
+    columns = [move.column_y * y + move.column_x * x + move.column_0 for y, x in corners]
+    seen = Region(
+        max(0, math.floor(min(rows))),
+        min(shape[0], math.floor(max(rows)) + beyond),
+        max(0, math.floor(min(columns))),
+        min(shape[1], math.floor(max(columns)) + beyond),
     )
-    first = math.floor(row.min()), math.floor(column.min())
-    last = math.floor(row.max()) + 2, math.floor(column.max()) + 2
-    part = encode(_part(read, shape, np.arange(first[0], last[0]), np.arange(first[1], last[1])))
-    above, left = np.floor(row), np.floor(column)
-    down, right = ((at - whole)[..., np.newaxis] for at, whole in ((row, above), (column, left)))
-    i, j = above.astype(np.int64) - first[0], left.astype(np.int64) - first[1]
-    upper = (1 - right) * part[i, j] + right * part[i, j + 1]
-    lower = (1 - right) * part[i + 1, j] + right * part[i + 1, j + 1]
-    return decode(((1 - down) * upper + down * lower).astype(np.float32))
+    if move.exact and not move.turned:
+        seen = Region(seen.top, seen.bottom, 0, shape[1])
+    return seen if seen.height > 0 and seen.width > 0 else NOTHING
+
+
+def _interpolate(
+    read: Read, table: FloatArray | None, shape: tuple[int, int], move: Move, rows: Region, out: FloatArray
+) -> None:
+    """Fill `out` (h, W, C) with `rows` of the placed sheet, in encoded transmittance."""
+    for left in range(0, shape[1], ACROSS):
+        columns = left, min(left + ACROSS, shape[1])
+        seen = part_seen(move, shape, Region(rows.top, rows.bottom, *columns))
+        part = np.ascontiguousarray(read(seen if seen.height else Region(0, 1, 0, 1)))
+        place_between(table, part, corner_of(seen), move, rows.top, columns, out)
+
+
+def corner_of(seen: Region) -> tuple[int, int]:
+    """Return the row and the column of the first pixel that was read; far away if none is seen."""
+    return (seen.top, seen.left) if seen.height else (_FAR, _FAR)
+
+
+_FAR: Final = -(1 << 40)

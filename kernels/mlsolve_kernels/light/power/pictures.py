@@ -23,6 +23,12 @@ def composite(sheets: Iterable[npt.NDArray[np.floating]], exposure: float) -> np
     return np.asarray(np.clip(through(sheets) / exposure, 0, 1))
 
 
+def expose(light: npt.NDArray[np.floating], exposure: float) -> None:
+    """Turn the `light` that passes a stack into that of the composite, as `composite` does, in place."""
+    light /= exposure
+    np.clip(light, 0, 1, out=light)
+
+
 def lay(light: npt.NDArray[np.floating], sheet: npt.NDArray[np.floating]) -> None:
     """Add one more sheet, linear light in [0, 1], to the `light` that passes the others, in place."""
     light *= sheet

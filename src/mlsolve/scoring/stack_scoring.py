@@ -1,0 +1,106 @@
+"""Scores and previews of one stack against its target: aligned, misaligned, and each of its sheets alone."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
+from mlsolve_kernels.placement.move import Move, move_of
+
+from ..job.arrangements import Placement
+from .previews import CELL, SHEET_CELL, STACK, Preview, Sink
+from .scores import Misalignment, StackScores
+
+
+@dataclass(frozen=True)
+class PlacedStack:
+    """An arrangement to score: its placed sheets and its exposure."""
+
+    place: tuple[Placement, ...]
+    """The placement of each sheet."""
+    exposure: float
+    """In (0, 1]."""
+    mask: int | None = None
+    """Number of the picture that weights the target's pixels; masks are numbered after all targets and guides.
+
+    None: all pixels count equally.
+    """
+
+
+class StackScoring:
+    """Scores and previews of one stack against its target, aligned and misaligned."""
+
+    def __init__(
+        self, size: tuple[int, int], placed: PlacedStack, distances: Sequence[int], sink: Sink, cell: int = CELL
+    ) -> None:
+        """size: (width, height) in pixels. distances: the misalignments to test, in pixels.
+
+        sink: takes the rows of the stack's preview of size `shown(size)`. cell: maximum length of the longer side
+        of target and stack on the contact sheet, in pixels.
+        """
+        shape = size[1], size[0]
+        self.placed = placed
+        self.target, self.cell = Preview(size, cell), Preview(size, cell)
+        self.sheets = [Preview(size, SHEET_CELL) for _ in placed.place]
+        self.misaligned = [(distance, Preview(size, cell)) for distance in distances]
+        self.output = Preview(size, STACK, sink)
+        self.moves = [one.move(shape) for one in placed.place]
+        self.misaligned_moves = [misaligned(shape, self.moves, distance) for distance in distances]
+        # Sums against the target: of the stack, of each sheet alone, and of the stack at each misalignment.
+        self.similarity = [0] * (1 + len(placed.place) + len(distances))
+        self.error = [0] * (1 + len(distances))
+        self.values = 0.0
+        """Number of pixels, or the sum of their weights, times the number of planes."""
+
+    @property
+    def composites(self) -> list[tuple[list[Move], list[Preview]]]:
+        """The moves of the stack's sheets and the previews it fills: aligned, then at each misalignment."""
+        others = zip(self.misaligned_moves, self.misaligned, strict=True)
+        return [(self.moves, [self.output, self.cell]), *((moves, [preview]) for moves, (_, preview) in others)]
+
+    def scores(self) -> StackScores:
+        """Return the scores, once all rows have been added."""
+        values = self.values
+        ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
+        psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
+        leak, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
+        misalignments = [
+            Misalignment(distance, ssim[count + number], psnr[1 + number])
+            for number, (distance, _) in enumerate(self.misaligned)
+        ]
+        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments))
+
+
+_DIRECTIONS: Final = (1, 0), (0, 1), (-1, 0), (0, -1)
+
+
+def distances_for(registration: float) -> tuple[int, ...]:
+    """Return the misalignments at which stacks are scored, in whole pixels, 1 or more.
+
+    registration: the registration tolerance in pixels. Stacks are scored at half of it, at all of it and at twice
+    it. A tolerance below 1 counts as 1, and distances below 1 are left out.
+    """
+    tolerance = max(1.0, registration)
+    return tuple(dict.fromkeys(math.floor(part * tolerance + 0.5) for part in (0.5, 1, 2) if part * tolerance >= 1))
+
+
+def misaligned(shape: tuple[int, int], moves: Sequence[Move], distance: float) -> list[Move]:
+    """Return the `moves` of a stack of `shape` = (height, width) with its sheets misaligned by `distance` pixels.
+
+    The first sheet stays. The second is shifted right, the third down, the fourth left, the fifth up, and so on in
+    turn.
+    """
+    return [
+        *moves[:1],
+        *(
+            move.after(move_of(shape, 0.0, None, (distance * right, distance * down)))
+            for move, (right, down) in zip(moves[1:], itertools.cycle(_DIRECTIONS), strict=False)
+        ),
+    ]
+
+
+def _decibels(error: float) -> float:
+    """Return the peak signal-to-noise ratio of a mean squared error, in decibels."""
+    return math.inf if error == 0 else -10 * math.log10(error)
