@@ -13,6 +13,7 @@ from mlsolve.errors import OptionError
 from mlsolve.job.job import Job
 from mlsolve.run import budget, estimate, precompile
 from mlsolve.run.budget import Budget
+from mlsolve.run.rehearsal import Line, Times
 from mlsolve.system import memory
 from mlsolve.system.memory import available_memory, installed_memory, peak_memory, resident_memory
 from mlsolve_kernels.control_groups import MemoryLimit
@@ -105,7 +106,8 @@ def test_a_run_takes_what_it_needs_where_the_system_does_not_tell(monkeypatch):
 
 def test_an_estimate_counts_with_what_a_run_would_take(monkeypatch, tmp_path, save, picture):
     job = Job(save("t.png", picture(600, 700)), ("mosaic:3",) * 3)
-    monkeypatch.setattr(estimate, "pace_of", lambda problem, machine: 1e-8)
+    line = Line(1.0, 1e-8)
+    monkeypatch.setattr(estimate, "rehearsed", lambda *arguments: Times(*[line] * 6))
     for free, tiled in ((60 << 20, True), (None, False), (GIB, False)):
         for module in (budget, estimate):
             monkeypatch.setattr(module, "available_memory", lambda free=free: free)

@@ -32,9 +32,10 @@ def estimate(given: Given) -> None:
     """Estimate pixels, memory, disk and time of a run on this machine, before anything starts.
 
     It takes the same pictures, guides, sizes and options as **mlsolve run**. It needs no pictures: a size and
-    --layers are enough. It times a few iterations, which takes some seconds.
+    --layers are enough. It carries the run out at two small sizes, in a temporary folder, which takes some seconds.
     """
     from mlsolve.run.estimate import estimate_job
+    from mlsolve.system.process import age
 
     from .request import budget_of, job_of, names_pictures, warn_of_pixels
 
@@ -44,7 +45,8 @@ def estimate(given: Given) -> None:
     job = job_of(given, "estimate", Path("target"))
     warn_of_pixels(job)
     colour = None if pictures else given.get("colour", True)
-    found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour)
+    loading = age()
+    found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour, loading)
     if given["json"]:
         typer.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
     else:
@@ -69,6 +71,7 @@ def _print(found: "Estimate") -> None:
     free = "" if found.memory_free is None else f" of {in_words(found.memory_free)} free"
     typer.echo(f"memory    {in_words(found.memory)}{free}; all in memory would take {in_words(found.memory_whole)}")
     typer.echo(f"disk      {in_words(found.disk)} of {in_words(found.disk_free)} free")
-    typer.echo(f"time      about {duration(found.seconds)}, {found.nanoseconds:.2g} ns a value and iteration here")
+    parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in found.stages.items() if seconds >= 0.5)
+    typer.echo(f"time      about {duration(found.seconds)} on the {found.backend} backend: {parts}")
     if found.disk > found.disk_free:
         typer.echo("it does not fit on this disk: choose another with --out, or a smaller size")

@@ -61,7 +61,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     root = unfinished(folder)
     check_free(root, overwrite)
     files = opened(job)
-    spec, device, memory = _spec(job, files)
+    spec, device, memory = with_backend(job, spec_of_job(job, files))
     budget = dataclasses.replace(budget, device=memory)
     parent = existing(root)
     parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))
@@ -148,9 +148,8 @@ def _damage_refused(root: Path) -> Iterator[None]:
         raise StoreError(f"{root} is not a run of this mlsolve: delete it, then run again") from None
 
 
-def _spec(job: Job, files: dict[Path, Picture]) -> tuple[Spec, str | None, int | None]:
-    """Return the spec of `job`, and the name and the free memory of the GPU, if the run uses one."""
-    spec = spec_of_job(job, files)
+def with_backend(job: Job, spec: Spec) -> tuple[Spec, str | None, int | None]:
+    """Return `spec` with the backend that `job` asks for; and the name and free memory of its GPU, if any."""
     # The smallest tile that must fit on a GPU: of one plane, or of all where something couples them.
     sides = (min(_TILE_ON_GPU, side) for side in spec.shapes[-1])
     planes = spec.planes if spec.objective.couples_planes else 1
