@@ -16,13 +16,16 @@ from ..system.files import write_bytes
 from .arrays import FloatArray, check_size
 from .picture import FORMATS, Picture, open_picture
 from .writers.png import PngWriter
+from .writers.rows import Encoded, RowWriter
 from .writers.tiff import TiffWriter
 
 __all__ = [
     "FORMATS",
+    "Encoded",
     "FloatArray",
     "Picture",
     "PngWriter",
+    "RowWriter",
     "TiffWriter",
     "load_picture",
     "open_picture",

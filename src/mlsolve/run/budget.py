@@ -13,7 +13,7 @@ from ..errors import OptionError, OutputError
 from ..guides import drawing_bytes
 from ..job.job import Job, parse_generated
 from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
-from ..pictures.picture_files import Picture
+from ..pictures.picture_files import Picture, PngWriter, TiffWriter
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import previews_bytes
 from ..scoring.desk import desk_bytes
@@ -39,6 +39,12 @@ PROGRAM: Final = 90 << 20
 
 _STACK: Final = 3 << 19
 """Bytes for writing the picture of a stack, in addition to its rows."""
+
+_ENCODING: Final = 3 << 20
+"""Bytes with which a thread reads from the store and deflates, in addition to a part of a layer."""
+
+AHEAD: Final = 2
+"""Parts of layers for each thread that may be in progress, or encoded and waiting for those before them."""
 
 _DOCUMENTS: Final = 1 << 20
 """Bytes on disk for everything that is not pixels."""
@@ -101,10 +107,8 @@ class Shares:
     """Of the rounds of tiles."""
     side: int
     """Side of the tiles of pictures, in pixels."""
-    rows: int
-    """Rows of the layers that are written at a time."""
     writers: int
-    """Layers that are written in parallel."""
+    """Threads that write layers."""
     bands: Bands
     """How the print is divided for scoring."""
 
@@ -118,8 +122,8 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
         limits = Limits(None, budget.threads_each, disk, device)
-        bands = Bands(workers=budget.all_threads)
-        return Shares(limits, 1024, CHUNK, min(spec.layers, budget.threads_each), bands)
+        writers = _writers(budget, spec, job, None)
+        return Shares(limits, 1024, writers, Bands(workers=budget.all_threads))
     least = _least(budget, spec, job, files, disk)
     if memory < least:
         # Rounded up, so that the figure is enough.
@@ -134,10 +138,16 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         for side in (1024, 512, 256, CHUNK)
         if _side_bytes(side, spec, job, files) * budget.workers <= left or side == CHUNK
     )
-    rows = next(rows for rows in (128, 64, 32, 16, 8) if _writer_bytes(rows, spec, job) <= left or rows == 8)
-    writers = max(1, min(spec.layers, budget.threads_each, left // _writer_bytes(rows, spec, job)))
+    writers = _writers(budget, spec, job, left)
     limits = Limits(left // budget.workers, budget.threads_each, disk, device)
-    return Shares(limits, side, rows, writers, _bands(left, budget.all_threads, spec, job))
+    return Shares(limits, side, writers, _bands(left, budget.all_threads, spec, job))
+
+
+def _writers(budget: Budget, spec: Spec, job: Job, left: int | None) -> int:
+    """Return how many threads write layers within `left` bytes; the processes of a solve are idle then."""
+    parts = spec.layers * -(-spec.shapes[-1][0] // PngWriter.part_rows)
+    threads = min(budget.all_threads, parts)
+    return threads if left is None else max(1, min(threads, left // _writer_bytes(spec, job)))
 
 
 def _check_group(budget: Budget) -> None:
@@ -239,7 +249,7 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         max((file.peak_memory(CHUNK) for file in files), default=0),
         _side_bytes(CHUNK, spec, job, files) * budget.workers,
         scoring_bytes(_SMALLEST, spec, job),
-        _writer_bytes(8, spec, job),
+        _writer_bytes(spec, job),
         trial_bytes(spec) if len(spec.stacks) > 1 else 0,
     )
 
@@ -311,8 +321,9 @@ def scoring_bytes(bands: Bands, spec: Spec, job: Job) -> int:
     return max(decoded, measured + kept, kept + drawn + _REPORT)
 
 
-def _writer_bytes(rows: int, spec: Spec, job: Job) -> int:
-    """Return the memory needed to write one layer, `rows` rows at a time."""
-    row = spec.shapes[-1][1] * spec.planes
-    held = _TIFF_ROWS * row * job.bits // 8 * 3 if job.format == "tiff" else 0
-    return rows * row * 20 + held + (2 << 20)
+def _writer_bytes(spec: Spec, job: Job) -> int:
+    """Return the memory that a thread needs to write layers: its part, as values, codes and bytes of the file."""
+    width = spec.shapes[-1][1]
+    row = width * spec.planes * job.bits // 8
+    rows = (TiffWriter if job.format == "tiff" else PngWriter).part_rows
+    return 4 * CHUNK * width + (1 + AHEAD) * rows * row + 3 * row + _ENCODING

@@ -1,9 +1,13 @@
 """Layers from the store into files, and regions of the pictures that they are scored against."""
 
-from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from queue import SimpleQueue
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +16,19 @@ from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
 from ..job.job import Job
-from ..pictures.colour import decode
-from ..pictures.picture_files import PngWriter, TiffWriter
+from ..pictures.code_steps import code_steps
+from ..pictures.picture_files import Encoded, PngWriter, RowWriter, TiffWriter
 from ..scoring.codes import Wanted
 from ..scoring.stack_scoring import PlacedStack
 from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import Array, DiskStore, Store
-from .budget import Shares
+from ..solving.store.zarr import CHUNK
+from .budget import AHEAD, Shares
 from .inputs import WHITE
 
-_LOOKS: Final = 0.2
-"""Seconds between progress reports while layers are written."""
-
-
-class _Stopped(Exception):
-    """Another layer could not be written, so this one stops."""
+_READ_ROWS: Final = CHUNK
+"""Rows of a plane that are read at a time."""
 
 
 class _Listener(Protocol):
@@ -36,52 +37,95 @@ class _Listener(Protocol):
 
 
 def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Shares, listener: _Listener) -> None:
-    """Write the layers in the array `name`, (C, 1, N, H, W), into `folder`: layer-1.png …, or .tif."""
+    """Write the layers in the array `name`, (C, 1, N, H, W), into `folder`: layer-1.png …, or .tif.
+
+    All threads encode parts of one layer after the other; this thread writes them in order, and another one flushes
+    complete files to disk meanwhile. After an error, or when the listener raises, incomplete files are removed.
+    """
     spec = Spec.load(store)
-    height, count = spec.shapes[-1][0], spec.layers
-    done, stopped = [0] * count, False
-
-    def write(layer: int) -> None:
-        for rows in _write_layer(store, spec, name, job, folder, parts.rows, layer):
-            done[layer] = rows
-            if stopped:
-                raise _Stopped
-
-    with ThreadPoolExecutor(parts.writers, "mlsolve-writer") as pool:
-        futures = [pool.submit(write, layer) for layer in range(count)]
-        try:
-            while wait(futures, timeout=_LOOKS, return_when=FIRST_EXCEPTION).not_done:
-                if any(future.done() and future.exception() for future in futures):
-                    break
-                listener.stage("writing", sum(done) / (count * height))
-        finally:  # after an error, or when the listener raises, the other writers stop as well
-            stopped = True
-            for future in futures:
-                future.cancel()
-    for future in futures:
-        if not future.cancelled() and not isinstance(future.exception(), _Stopped):
-            future.result()
-    listener.stage("writing", 1.0)
-
-
-def _write_layer(
-    store: DiskStore, spec: Spec, name: str, job: Job, folder: Path, rows: int, layer: int
-) -> Iterator[int]:
-    """Write one layer, whole or not at all; yield the number of rows written so far."""
-    (height, width), array = spec.shapes[-1], store.open(name)
+    (height, width), count = spec.shapes[-1], spec.layers
     writer, suffix = (TiffWriter, "tif") if job.format == "tiff" else (PngWriter, "png")
-    highest, kind = (np.float32(255), np.uint8) if job.bits == 8 else (np.float32(65535), np.uint16)
-    whole = np.empty((rows, width, spec.planes), dtype=np.float32)
-    path = folder / f"layer-{layer + 1}.{suffix}"
-    with writer(path, (width, height), spec.planes, job.bits, job.dpi) as file:
-        for top in range(0, height, rows):
-            band = whole[: min(rows, height - top)]
-            region = Region(top, top + len(band), 0, width)
-            for plane in range(spec.planes):
-                array.read((plane, 0, layer), region, band[..., plane])
-            file.write(np.asarray(np.rint(decode(band) * highest), dtype=kind))
-            yield region.bottom
-    array.close()
+    files = [
+        writer(folder / f"layer-{layer + 1}.{suffix}", (width, height), spec.planes, job.bits, job.dpi)
+        for layer in range(count)
+    ]
+    with ExitStack() as stack:
+        readers: SimpleQueue[_Reader] = SimpleQueue()
+        for _ in range(parts.writers):
+            reader = _Reader(store, spec, name, job.bits, writer.part_rows)
+            stack.callback(reader.close)
+            readers.put(reader)
+
+        def encoded(layer: int, top: int) -> Encoded:
+            reader = readers.get()
+            try:
+                return files[layer].encode(reader.codes(layer, top), top)
+            finally:
+                readers.put(reader)
+
+        _write_parts(files, encoded, parts.writers, lambda share: listener.stage("writing", share))
+
+
+def _write_parts(
+    files: Sequence[RowWriter],
+    encoded: Callable[[int, int], Encoded],
+    threads: int,
+    progress: Callable[[float], None],
+) -> None:
+    """Write `files` of the same size; encoded(number, top): returns a part of a file, called by several threads."""
+    tops = range(0, files[0].size[1], files[0].part_rows)
+    places = ((number, top) for number in range(len(files)) for top in tops)
+    waiting: deque[Future[Encoded]] = deque()
+    finished: list[Future[None]] = []
+    with ThreadPoolExecutor(1, "mlsolve-finish") as finisher, ThreadPoolExecutor(threads, "mlsolve-writer") as pool:
+        try:
+            for number, file in enumerate(files):
+                with ExitStack() as stack:
+                    stack.enter_context(file)
+                    for done in range(number * len(tops), (number + 1) * len(tops)):
+                        for place in islice(places, threads * AHEAD - len(waiting)):
+                            waiting.append(pool.submit(encoded, *place))
+                        file.add(waiting.popleft().result())
+                        progress((done + 1) / (len(files) * len(tops)))
+                    finished.append(finisher.submit(stack.pop_all().close))
+                for one in finished:
+                    if one.done():
+                        one.result()
+        finally:
+            for part in waiting:
+                part.cancel()
+    for one in finished:
+        one.result()
+    progress(1.0)
+
+
+class _Reader:
+    """Reads parts of layers as codes. Its arrays are used again for the next part."""
+
+    def __init__(self, store: DiskStore, spec: Spec, name: str, bits: int, rows: int) -> None:
+        (height, width), self._steps = spec.shapes[-1], code_steps(bits)
+        # An array of its own: arrays keep open files, which two threads must not share.
+        self._array = store.open(name)
+        self._plane = np.empty((min(_READ_ROWS, height), width), np.float32)
+        kind = np.uint8 if bits == 8 else np.uint16
+        self._codes = np.empty((min(rows, height), width, spec.planes), kind)
+        self._height = height
+
+    def codes(self, layer: int, top: int) -> npt.NDArray[Any]:
+        """Return the codes of a part of `layer` from row `top` on, (h, W, planes), until the next call."""
+        codes = self._codes[: self._height - top]
+        for start in range(0, len(codes), _READ_ROWS):
+            part = codes[start : start + _READ_ROWS]
+            rows = self._plane[: len(part)]
+            region = Region(top + start, top + start + len(part), 0, rows.shape[1])
+            for plane in range(codes.shape[2]):
+                self._array.read((plane, 0, layer), region, rows)
+                self._steps.write(rows, part, plane)
+        return codes
+
+    def close(self) -> None:
+        """Close the files of the array."""
+        self._array.close()
 
 
 def codes_of(store: Store, spec: Spec) -> Wanted:

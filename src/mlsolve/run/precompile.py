@@ -133,7 +133,7 @@ def _run(folder: Path, spec: Spec) -> None:
         executor.close()
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
-    parts = Shares(Limits(), CHUNK, CHUNK, 1, Bands())
+    parts = Shares(Limits(), CHUNK, 1, Bands())
     write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
     # Whole chunks of the store and parts of them: Numba compiles for each memory layout.
     for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):

@@ -1,9 +1,10 @@
 """The base class of picture writers: takes any number of rows at a time, and encodes them in blocks of its own."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, TypeVar
+from typing import Any, BinaryIO, ClassVar, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,17 @@ LARGEST_SIDE: Final = 2**31 - 1
 _Writer = TypeVar("_Writer", bound="RowWriter")
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """Some rows, as a file holds them."""
+
+    rows: int
+    parts: list[bytes]
+    """What is written, in this order."""
+    sums: list[tuple[int, int]] = field(default_factory=list)
+    """Adler-32 and length of what was compressed, where the format needs them."""
+
+
 class RowWriter(ABC):
     """A picture file that is written from the top, completely or not at all.
 
@@ -24,7 +36,13 @@ class RowWriter(ABC):
     None: unknown. To be used in a `with` statement: at its end, when all rows are written, the file gets its name;
     after an error it is removed. Raises OutputError if the file cannot be written, and ValueError for other
     arguments, or for too few or too many rows.
+
+    Rows are given to `write`, any number at a time. Or, to use several threads, parts of `part_rows` rows are given
+    to `encode`, in any thread and order, and what it returns to `add`, in order. The bytes are the same.
     """
+
+    part_rows: ClassVar[int]
+    """Rows of a part, except the last one."""
 
     def __init__(self, path: Path, size: tuple[int, int], planes: int, bits: int, dpi: float | None = None) -> None:
         """Check the arguments. Nothing is written before the `with` statement begins."""
@@ -39,6 +57,7 @@ class RowWriter(ABC):
         self.path, self.size, self.planes, self.bits, self.dpi = path, size, planes, bits, dpi
         self._done = 0
         self._filled = 0
+        self._block: npt.NDArray[Any] | None = None
 
     @property
     def row_bytes(self) -> int:
@@ -50,7 +69,6 @@ class RowWriter(ABC):
         with refusals(self.path):
             self._partial = Partial(self.path)
             try:
-                self._block = self._empty_block()
                 self._begin(self._partial.file)
             except BaseException:
                 self._partial.discard()
@@ -66,7 +84,6 @@ class RowWriter(ABC):
                 self._finish()
         finally:
             self._partial.discard()
-            self._release()
         return False
 
     def write(self, rows: npt.NDArray[Any]) -> None:
@@ -78,31 +95,37 @@ class RowWriter(ABC):
             )
         if self._done + self._filled + len(rows) > self.size[1]:
             raise ValueError(f"rows exceed the height of {self.size[1]}: give no more than that")
-        with refusals(self.path):
-            start = 0
-            while start < len(rows):
-                part = rows[start : start + len(self._block) - self._filled]
-                self._block[self._filled : self._filled + len(part)] = part
-                self._filled += len(part)
-                start += len(part)
-                if self._filled == len(self._block):
-                    self._flush()
+        if self._block is None:
+            self._block = np.empty((min(self._block_rows(), self.size[1]), *rows.shape[1:]), wanted)
+        start = 0
+        while start < len(rows):
+            part = rows[start : start + len(self._block) - self._filled]
+            self._block[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            start += len(part)
+            if self._filled == len(self._block):
+                self._flush()
 
-    def _empty_block(self) -> npt.NDArray[Any]:
-        rows = min(self._block_rows(), self.size[1])
-        return np.empty((rows, self.size[0], self.planes), np.uint8 if self.bits == 8 else np.uint16)
+    @abstractmethod
+    def encode(self, rows: npt.NDArray[Any], top: int) -> Encoded:
+        """Return a part encoded: `rows` as for `write`, contiguous; `top`, their first, is a multiple of part_rows."""
+
+    def add(self, encoded: Encoded) -> None:
+        """Write the next part, which `encode` returned."""
+        with refusals(self.path):
+            self._append(self._partial.file, encoded)
+        self._done += encoded.rows
 
     def _flush(self) -> None:
-        if self._filled:
-            self._encode(self._partial.file, self._block[: self._filled])
-            self._done += self._filled
+        if self._block is not None and self._filled:
+            self.add(self._encode_block(self._block[: self._filled], self._done))
             self._filled = 0
 
     def _finish(self) -> None:
+        self._flush()
+        if self._done < self.size[1]:
+            raise ValueError(f"only {self._done} of {self.size[1]} rows were written to {self.path}: give all")
         with refusals(self.path):
-            self._flush()
-            if self._done < self.size[1]:
-                raise ValueError(f"only {self._done} of {self.size[1]} rows were written to {self.path}: give all")
             self._end(self._partial.file)
             self._partial.keep()
 
@@ -115,12 +138,13 @@ class RowWriter(ABC):
         """Write the part of the file before the pixels."""
 
     @abstractmethod
-    def _encode(self, file: BinaryIO, block: npt.NDArray[Any]) -> None:
-        """Write the next `_block_rows()` rows, or fewer at the end."""
+    def _encode_block(self, block: npt.NDArray[Any], top: int) -> Encoded:
+        """Return the next `_block_rows()` rows, or fewer at the end, encoded; top: the first one's number."""
+
+    @abstractmethod
+    def _append(self, file: BinaryIO, encoded: Encoded) -> None:
+        """Write what was encoded."""
 
     @abstractmethod
     def _end(self, file: BinaryIO) -> None:
         """Write the part of the file after the pixels."""
-
-    def _release(self) -> None:  # noqa: B027
-        """Release the resources of encoding."""

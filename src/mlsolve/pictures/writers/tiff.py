@@ -1,26 +1,21 @@
 """Writes tiled TIFF, a row of tiles at a time (TIFF 6.0, or BigTIFF if 32-bit offsets might not suffice)."""
 
 import struct
-import zlib
 from array import array
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .rows import RowWriter
+from .deflating import WHOLE, deflated
+from .rows import Encoded, RowWriter
 from .srgb_profile import grey_profile, srgb_profile
 
 TILE: Final = 256
 
 BIG: Final = 2**31
 """Files with more bytes of pixels are BigTIFF. It is half the range of offsets: deflate may expand noise."""
-
-_LEVEL: Final = 3
-_MEMORY: Final = 9
-_WORKERS: Final = 8
 
 _SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 3, 4, 5, 7, 16
 _LAYOUT: Final = {_SHORT: "<u2", _LONG: "<u4", _RATIONAL: "<u4", _UNDEFINED: "u1", _LONG8: "<u8"}
@@ -30,10 +25,9 @@ _DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
 
 
 class TiffWriter(RowWriter):
-    """A TIFF of deflated tiles with an sRGB profile. Takes the memory of at most three rows of tiles.
+    """A TIFF of deflated tiles with an sRGB profile. `write` takes the memory of at most two rows of tiles."""
 
-    The same picture gives the same bytes, however many rows are passed at a time.
-    """
+    part_rows: ClassVar[int] = TILE
 
     def _block_rows(self) -> int:
         return TILE
@@ -41,18 +35,30 @@ class TiffWriter(RowWriter):
     def _begin(self, file: BinaryIO) -> None:
         self._big = self.row_bytes * self.size[1] > BIG
         self._offsets, self._lengths = array("Q"), array("Q")
-        from mlsolve_kernels.threads import available_cores  # imported late, because it loads the compiler
-
-        self._pool = ThreadPoolExecutor(min(available_cores(), _WORKERS))
         # The offset of the directory is filled in at the end.
         file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0) if self._big else struct.pack("<2sHI", b"II", 42, 0))
 
-    def _encode(self, file: BinaryIO, block: npt.NDArray[Any]) -> None:
-        starts = range(0, self.size[0], TILE)
-        for data in self._pool.map(lambda start: _deflated(block[:, start : start + TILE]), starts):
+    def encode(self, rows: npt.NDArray[Any], top: int) -> Encoded:
+        """Return a row of tiles; see RowWriter."""
+        from mlsolve_kernels.codes import cpu  # imported late, because it loads the compiler
+
+        tile = np.empty((TILE, TILE * self.planes), rows.dtype)
+        flat, tiles = rows.reshape(len(rows), -1), []
+        for start in range(0, flat.shape[1], tile.shape[1]):
+            # Differences wrap around, and so does the sum when they are decoded.
+            cpu.differences(flat, start, self.planes, tile)
+            data = tile.astype(tile.dtype.newbyteorder("<"), copy=False).view(np.uint8)
+            tiles.append(deflated(data, cpu.repeats(data), WHOLE))
+        return Encoded(len(rows), tiles)
+
+    def _encode_block(self, block: npt.NDArray[Any], top: int) -> Encoded:
+        return self.encode(block, top)
+
+    def _append(self, file: BinaryIO, encoded: Encoded) -> None:
+        for tile in encoded.parts:
             self._offsets.append(file.tell())
-            self._lengths.append(len(data))
-            file.write(data)
+            self._lengths.append(len(tile))
+            file.write(tile)
 
     def _end(self, file: BinaryIO) -> None:
         width, height = self.size
@@ -96,21 +102,8 @@ class TiffWriter(RowWriter):
         file.seek(8 if self._big else 4)
         file.write(struct.pack(field, where))
 
-    def _release(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
 
 def _aligned(file: BinaryIO) -> int:
     """Pad `file` with zeros to a multiple of eight bytes; return its position."""
     file.write(bytes(-file.tell() % 8))
     return file.tell()
-
-
-def _deflated(part: npt.NDArray[Any]) -> bytes:
-    """Return `part` (h, w, planes) as a tile: padded by repeating its border, differenced along rows, deflated."""
-    rows, columns = part.shape[:2]
-    tile = np.pad(part, ((0, TILE - rows), (0, TILE - columns), (0, 0)), mode="edge")
-    # Differences wrap around, and so does the sum when they are decoded.
-    tile[:, 1:] -= tile[:, :-1].copy()
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, zlib.Z_RLE)
-    return deflate.compress(tile.astype(tile.dtype.newbyteorder("<"), copy=False).data) + deflate.flush()
