@@ -11,14 +11,19 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
+import llvmlite.binding
 import numba
+from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+KERNELS: Final[dict[str, Any]] = {}
+"""Every kernel of this process by its name, MODULE.NAME: what Numba calls a dispatcher."""
 
 
 def kernel(function: F) -> F:
@@ -27,11 +32,43 @@ def kernel(function: F) -> F:
     `error_model="numpy"` matters: Python's check for division by zero is a branch that prevents vectorisation
     (3.5 times slower).
     """
-    options = {"nogil": True, "error_model": "numpy"}
-    if cache_folder() is None:
-        return cast(F, numba.njit(**options)(function))
-    with cached():
-        return cast(F, numba.njit(cache=True, **options)(function))
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    if cache_folder() is not None:
+        with cached():
+            compiled._cache = _Cache(function)
+    KERNELS[f"{function.__module__}.{function.__qualname__}"] = compiled
+    return cast(F, compiled)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function, which loads what it holds without first preparing Numba to compile.
+
+    That preparation registers all that Numba can compile, some hundred modules, and compiles Numba's own runtime. It
+    takes longer than to load all kernels of a run, and machine code needs none of it but the addresses of that
+    runtime. If the cache does not hold the kernel, Numba prepares and compiles.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled kernel for the types `sig`; None if it must be compiled."""
+        if _runtime_is_linked():
+            with suppress(AttributeError, TypeError), self._guard_against_spurious_io_errors():
+                found = self._load_overload(sig, target_context)
+                if found is not None:
+                    return found
+        return super().load_overload(sig, target_context)
+
+
+@cache
+def _runtime_is_linked() -> bool:
+    """Give LLVM the addresses of Numba's runtime, which compiled kernels call; False if Numba keeps them elsewhere."""
+    try:
+        from numba.core.runtime import _nrt_python
+
+        for name, address in _nrt_python.c_helpers.items():
+            llvmlite.binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 @cache
