@@ -8,6 +8,7 @@ measurable: bench/LOG.md #1.
 
 import hashlib
 import os
+import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -68,6 +69,37 @@ def _runtime_is_linked() -> bool:
             llvmlite.binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
     except (ImportError, AttributeError):
         return False
+    return True
+
+
+def remember(name: str) -> None:
+    """Write down under `name`, in the cache, which kernels this process has loaded, for `load_remembered`.
+
+    Nothing is written if a kernel was compiled: then what it calls was compiled too, which needs no loading.
+    """
+    folder = cache_folder()
+    used = {name: kernel.signatures for name, kernel in KERNELS.items() if kernel.signatures}
+    if folder is None or any(kernel.stats.cache_misses for kernel in KERNELS.values()):
+        return
+    partial = folder / f"{name}.{os.getpid()}"
+    with suppress(OSError):
+        partial.write_bytes(pickle.dumps(used))
+        partial.replace(folder / f"{name}.loaded")
+
+
+def load_remembered(name: str) -> bool:
+    """Load the kernels that a process wrote down under `name`; return whether one did."""
+    folder = cache_folder()
+    if folder is None:
+        return False
+    try:
+        found = pickle.loads((folder / f"{name}.loaded").read_bytes())
+        kernels = [(KERNELS[name], signatures) for name, signatures in found.items()]
+    except (OSError, pickle.UnpicklingError, AttributeError, ImportError, EOFError, KeyError):
+        return False
+    for compiled, signatures in kernels:
+        for signature in signatures:
+            compiled.compile(signature)
     return True
 
 
