@@ -44,9 +44,9 @@ def kernel(function: F) -> F:
 class _Cache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of a function, which loads what it holds without first preparing Numba to compile.
 
-    That preparation registers all that Numba can compile, some hundred modules, and compiles Numba's own runtime. It
-    takes longer than to load all kernels of a run, and machine code needs none of it but the addresses of that
-    runtime. If the cache does not hold the kernel, Numba prepares and compiles.
+    That preparation registers all that Numba can compile, and compiles Numba's own runtime. It takes longer than
+    loading all kernels of a run, and machine code needs none of it but the addresses of that runtime. If the cache
+    does not hold the kernel, Numba prepares and compiles.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -61,7 +61,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 @cache
 def _runtime_is_linked() -> bool:
-    """Give LLVM the addresses of Numba's runtime, which compiled kernels call; False if Numba keeps them elsewhere."""
+    """Give LLVM the addresses of Numba's runtime, which kernels call; False if Numba keeps them elsewhere."""
     try:
         from numba.core.runtime import _nrt_python
 

@@ -1,7 +1,8 @@
 """What loads and compiles everything that a run needs, before memory and time are measured.
 
-The first time that is a run of a few pixels from pictures to report. The kernels that it used are written down; from
-then on they are loaded by name, and a few pixels are only solved, in memory, so that their pages are there too.
+The first time, that is a run of a few pixels from pictures to report. The kernels that it used are written down.
+From then on they are loaded by name, and the few pixels are only solved, in memory: then all memory that the
+program itself takes is there before that of the run is measured.
 """
 
 import dataclasses
