@@ -87,7 +87,7 @@ def precompile(job: Job | None = None) -> None:
     name = hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
         if load_remembered(name):
-            _import_modules()
+            _import_modules(job)
             _decode(Path(folder))
             _solve(MemoryStore(), spec)
         else:
@@ -113,10 +113,12 @@ def _small(job: Job | None) -> Spec:
     return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
 
 
-def _import_modules() -> None:
-    """Import what a run imports on its way, and what these modules import in turn."""
+def _import_modules(job: Job | None) -> None:
+    """Import what a run of `job` imports on its way, and what these modules import in turn."""
     pyvips()
-    for module in ("numpy.ma", "PIL.ImageOps", "PIL.TiffImagePlugin", "email.parser", "psutil"):
+    draws = job is None or any(isinstance(entry, str) for entry in job.entries)
+    drawing = ("cv2",) if draws else ()
+    for module in ("numpy.ma", "PIL.ImageOps", "PIL.TiffImagePlugin", "email.parser", "psutil", *drawing):
         import_module(module)
 
 
