@@ -35,8 +35,7 @@ def kernel(function: F) -> F:
     """
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     if cache_folder() is not None:
-        with cached():
-            compiled._cache = _Cache(function)
+        compiled._cache = _Cache(function)
     KERNELS[f"{function.__module__}.{function.__qualname__}"] = compiled
     return cast(F, compiled)
 
@@ -48,6 +47,18 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     loading all kernels of a run, and machine code needs none of it but the addresses of that runtime. If the cache
     does not hold the kernel, Numba prepares and compiles.
     """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Prepare nothing yet: most kernels are part of others and are never loaded for themselves."""
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        """Find the files of this kernel when something is first asked for."""
+        if "_impl" in vars(self) or name == "_function":
+            raise AttributeError(name)
+        with cached():
+            super().__init__(self._function)
+        return getattr(self, name)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled kernel for the types `sig`; None if it must be compiled."""

@@ -52,7 +52,7 @@ class DiskStore:
 
     def save(self, name: str, document: dict[str, Any]) -> None:
         """Write a document of plain values, atomically and durably."""
-        body = json.dumps(document, ensure_ascii=False, indent=1)
+        body = json.dumps(document, ensure_ascii=False)
         text = json.dumps({"crc32c": google_crc32c.value(body.encode()), "document": body})
         path = self.path / (name + _SUFFIX)
         with self._guarded():
