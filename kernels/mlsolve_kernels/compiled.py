@@ -26,6 +26,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 KERNELS: Final[dict[str, Any]] = {}
 """Every kernel of this process by its name, MODULE.NAME: what Numba calls a dispatcher."""
 
+_REMEMBERED: Final = "remembered"
+"""Folder in the cache of what was loaded before."""
+
 
 def kernel(function: F) -> F:
     """Compile `function` with Numba on first use: without the GIL, cached on disk, with NumPy's division.
@@ -92,10 +95,11 @@ def remember(name: str) -> None:
     used = {name: kernel.signatures for name, kernel in KERNELS.items() if kernel.signatures}
     if folder is None or any(kernel.stats.cache_misses for kernel in KERNELS.values()):
         return
-    partial = folder / f"{name}.{os.getpid()}"
+    partial = folder / _REMEMBERED / f"{name}.{os.getpid()}"
     with suppress(OSError):
+        partial.parent.mkdir(exist_ok=True)
         partial.write_bytes(pickle.dumps(used))
-        partial.replace(folder / f"{name}.loaded")
+        partial.replace(partial.with_name(name))
 
 
 def load_remembered(name: str) -> bool:
@@ -104,7 +108,7 @@ def load_remembered(name: str) -> bool:
     if folder is None:
         return False
     try:
-        found = pickle.loads((folder / f"{name}.loaded").read_bytes())
+        found = pickle.loads((folder / _REMEMBERED / name).read_bytes())
         kernels = [(KERNELS[name], signatures) for name, signatures in found.items()]
     except (OSError, pickle.UnpicklingError, AttributeError, ImportError, EOFError, KeyError):
         return False
