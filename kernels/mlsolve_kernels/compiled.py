@@ -142,10 +142,17 @@ def sources_digest() -> str:
     """Return a digest of every source in this package, 16 hexadecimal digits."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted([*package.rglob("*.py"), *package.rglob("*.cu"), *package.rglob("*.cuh")]):
+    for source in sorted(_sources(package)):
         digest.update(source.relative_to(package).as_posix().encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(package: Path) -> Iterator[Path]:
+    """Yield every source in `package`; folders of what is compiled hold none, and many files."""
+    for folder, folders, files in os.walk(package):
+        folders[:] = (name for name in folders if name != "__pycache__")
+        yield from (Path(folder, name) for name in files if name.endswith((".py", ".cu", ".cuh")))
 
 
 def is_cached(kernel: str = "sweep.sweep") -> bool:
