@@ -10,6 +10,7 @@ import io
 import os
 import sys
 import warnings
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from mlsolve.errors import MlsolveError
@@ -36,6 +37,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(_refuse(str(error)))
     except MemoryError:
         sys.exit(_refuse("there is not enough memory for pictures of this size: use a smaller --size"))
+    except BrokenPipeError:
+        _forget_stdout()
+        sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(_refuse(f"{where}{error.strerror or error}"))
@@ -79,6 +83,12 @@ def _ready_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _forget_stdout() -> None:
+    """Write the rest of standard output, whose reader has gone, to nowhere: at the exit it would be an error."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(message: str) -> int:
