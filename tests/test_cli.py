@@ -476,6 +476,18 @@ def test_a_terminal_that_knows_few_letters(tmp_path, pictures):
     assert b"layer-1.png ? o" in done.stdout
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no broken pipes")
+@pytest.mark.parametrize("words", [["info"], ["info", "--json"], ["--help"]])
+def test_a_reader_that_has_gone_ends_it_in_silence(words):
+    """`mlsolve info | true` closes the pipe before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "mlsolve_cli", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_whoever_reads_along_may_go(tmp_path, pictures):
     """`mlsolve run … 2>&1 | head -1` closes the pipe at the first line."""
     reader, writer = os.pipe()

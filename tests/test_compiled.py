@@ -333,3 +333,27 @@ def test_a_changed_constant_is_never_served_from_the_cache(tmp_path):
     assert iterate() != before
     package_in(tmp_path)
     assert iterate() == before
+
+
+_HOW_IT_IS_LOADED = (
+    _ITERATE
+    + """
+from numba.core.runtime.nrt import rtsys
+print(rtsys._init, sum(kernel.stats.cache_misses.total() for kernel in compiled.KERNELS.values()))
+"""
+).replace("import numpy as np", "import numpy as np\nfrom mlsolve_kernels import compiled", 1)
+
+
+def test_what_is_cached_is_loaded_without_preparing_numba_to_compile(tmp_path):
+    """And gives the same bytes, as it does where Numba prepares because the addresses cannot be had."""
+    *fresh, compiling = run(_HOW_IT_IS_LOADED, tmp_path).splitlines()
+    prepared, compiled = compiling.split()
+    assert prepared == "True"
+    assert int(compiled) > 0
+    *again, loading = run(_HOW_IT_IS_LOADED, tmp_path).splitlines()
+    assert loading == "False 0"
+    hidden = "compiled._runtime_is_linked = lambda: False\nguides"
+    elsewhere = _HOW_IT_IS_LOADED.replace("guides", hidden, 1)
+    *without, loading = run(elsewhere, tmp_path).splitlines()
+    assert loading == "True 0"
+    assert fresh == again == without

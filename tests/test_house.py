@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, environment
 from mlsolve_kernels.cuda import source as cuda_source
 from mlsolve_kernels.light import LIGHTS
 from mlsolve_kernels.terms import BY_NAME, TERMS
@@ -262,11 +262,29 @@ def test_no_file_is_too_long():
 def test_importing_and_help_load_nothing_heavy():
     script = (
         "import sys, mlsolve, mlsolve_cli.main;"
-        "heavy = ('numpy', 'numba', 'cv2', 'av', 'PIL', 'pyvips', 'psutil', 'rich.progress');"
+        "heavy = ('numpy', 'numba', 'cv2', 'av', 'PIL', 'pyvips', 'psutil', 'rich', 'typer', 'pydantic');"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_of_photos_loads_only_what_it_uses(save, picture, tmp_path):
+    """Whatever asks for nothing special is read without Typer, nothing is drawn, nothing is shown on a terminal."""
+    for name, seed in (("t", 0), ("g", 1)):
+        save(f"{name}.png", picture(40, 40, seed))
+    script = (
+        "import sys, mlsolve_cli.main as cli\n"
+        "try: cli.main(sys.argv[1:])\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "unused = ('typer', 'pydantic', 'rich', 'cv2', 'av', 'cupy', 'mlsolve_bench', 'mlsolve.film')\n"
+        "print([m for m in unused if m in sys.modules])"
+    )
+    run = ("run", "t.png", "--guide", "g.png", "--iterations", "2", "--backend", "cpu", "--out", "o")
+    for words in (run, ("verify", "o")):
+        command = [sys.executable, "-c", script, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment())
+        assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_every_public_name_can_be_had():

@@ -1,5 +1,6 @@
 """What is declared once: pages that follow from it, examples that run, and one way to ask for a job."""
 
+import contextlib
 import dataclasses
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+import typer
 
 import mlsolve_cli.bench
 from conftest import ROOT
@@ -22,13 +24,77 @@ from mlsolve.job.print_size import MAX_SIDE
 from mlsolve.job.settings import Setting, settings_of
 from mlsolve.pictures.resize import Fit
 from mlsolve_bench import report
-from mlsolve_cli import pages
-from mlsolve_cli.main import VERBS
+from mlsolve_cli import pages, plain
+from mlsolve_cli.verbs import VERBS
 from mlsolve_kernels.window import SIZE
 from test_declared_colours import INKS, tables
 
 VERB = {verb.name: verb for verb in VERBS}
 FIELDS = [one for found in pages.fields().values() for one in found]
+
+
+def as_typer_reads(verb, words):
+    """What Typer hands to a verb, None where it refuses."""
+    found = []
+    app = typer.Typer(add_completion=False)
+    app.command()(dataclasses.replace(verb, carry_out=found.append).callback())
+    with contextlib.suppress(Exception):
+        app(args=words, standalone_mode=False)
+    return found[0] if found else None
+
+
+def typed(verb):
+    """Command lines of a verb, as words: its examples, and each of its options with its example value."""
+    yield from (shlex.split(one.command)[1:] for one in verb.examples)
+    arguments = [one.setting.example for one in verb.parameters if one.argument]
+    for one in verb.parameters:
+        if one.required and not one.argument:
+            arguments += [one.flag, one.setting.example]
+    yield arguments
+    yield [*arguments, *arguments]
+    for one in verb.parameters:
+        if not one.argument:
+            for flag in (*one.flags[1:], *one.flags[0].split("/")):
+                words = [flag, *shlex.split(one.setting.example)]
+                yield [*arguments, *words]
+                yield [*words, *arguments, *words]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_what_is_read_without_typer_is_what_typer_reads(verb):
+    read = 0
+    for words in typed(verb):
+        found = plain.read(words, verb)
+        if found is not None:
+            read += 1
+            assert found == as_typer_reads(verb, words), words
+            assert {name: type(value) for name, value in found.items()} == {
+                name: type(value) for name, value in as_typer_reads(verb, words).items()
+            }
+    assert read > len(verb.parameters) / 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["t.png", "--size"],
+        ["t.png", "--size", "--json"],
+        ["t.png", "--threads", "two"],
+        ["t.png", "--threads", "2.0"],
+        ["t.png", "--threads=2"],
+        ["t.png", "--exposure", "1e-1"],
+        ["t.png", "--exposure", "-1"],
+        ["t.png", "--nothing"],
+        ["t.png", "u.png"],
+        ["--", "t.png"],
+        ["-ga.png", "t.png"],
+        ["t.png", "--out", ""],
+    ],
+)
+def test_what_is_not_certain_is_left_to_typer(words):
+    assert plain.read(words, VERB["run"]) is None
+    assert plain.read([], VERB["verify"]) is None
 
 
 @pytest.mark.parametrize("name", ["cli.md", "options.md"])

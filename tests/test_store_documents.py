@@ -31,6 +31,18 @@ def test_documents_come_back_as_they_went(tmp_path, make):
     store.flush()
 
 
+def test_a_document_that_is_there_is_not_written_again(tmp_path):
+    """What was synced once needs no second sync; a damaged one is written."""
+    store, path = DiskStore(tmp_path), tmp_path / "d.json"
+    store.save("d", DOCUMENT)
+    before = path.stat()
+    store.save("d", dict(DOCUMENT))
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    path.write_bytes(path.read_bytes()[:-1])
+    store.save("d", DOCUMENT)
+    assert store.load("d") == DOCUMENT
+
+
 @pytest.mark.parametrize("make", STORES, ids=["disk", "memory"])
 def test_what_is_removed_is_gone_and_nothing_else(tmp_path, make):
     store = make(tmp_path)

@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import typer
-
 from mlsolve.job.settings import Setting
 
+from .echo import echo
 from .options import Given, Parameter, folder, switch, verb
 
 _USUAL: Final = (720, 25.0)
@@ -93,4 +92,4 @@ def animate(given: Given) -> None:
         disable=not sys.stderr.isatty(),
     )
     write_film(path, shown, rate, overwrite)
-    typer.echo(f"{path}: {len(film)} frames of {film.size[0]}×{film.size[1]}, {len(film) / rate:.3g} s")
+    echo(f"{path}: {len(film)} frames of {film.size[0]}×{film.size[1]}, {len(film) / rate:.3g} s")

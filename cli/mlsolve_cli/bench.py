@@ -12,8 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
 from mlsolve.errors import OptionError
 from mlsolve.job import settings
 from mlsolve.job.options import Options
@@ -66,7 +64,7 @@ def bench(given: Given) -> None:
         comparison = _compared(machine.threads, tell)
     solves = [forecast(pace.size, stack, paces) for pace in paces]
     if given["json"]:
-        typer.echo(json.dumps(_as_json(machine, stack, paces, solves, comparison), indent=2, ensure_ascii=False))
+        _echo(json.dumps(_as_json(machine, stack, paces, solves, comparison), indent=2, ensure_ascii=False))
         return
     _print_table(paces, solves)
     _print_comparison(comparison)
@@ -106,7 +104,7 @@ def _announce_compiling() -> None:
     from mlsolve_kernels.compiled import is_cached
 
     if not is_cached():
-        typer.echo("compiling the kernels, once for this version: some 10 s", err=True)
+        _echo("compiling the kernels, once for this version: some 10 s", err=True)
 
 
 @contextmanager
@@ -143,16 +141,16 @@ def _print_machine(machine: _Machine, stack: "Stack") -> None:
     if machine.free is not None:
         facts.append(f"{_bytes(machine.free)} free")
     colour = "in colour" if stack.planes == 3 else "in grey"
-    typer.echo(typer.style(", ".join(facts), bold=True))
-    typer.echo(f"{_counted(stack.layers, 'layer')} {colour}, on {_counted(machine.threads, 'thread')}\n")
+    _echo(_styled(", ".join(facts), bold=True))
+    _echo(f"{_counted(stack.layers, 'layer')} {colour}, on {_counted(machine.threads, 'thread')}\n")
 
 
 def _print_table(paces: Sequence["Pace"], solves: Sequence["Forecast"]) -> None:
     heads = f"{'size':<11}{'an iteration':>14}{'a value':>12}{'whole solve':>15}{'peak memory':>15}"
-    typer.echo(typer.style(heads, bold=True))
+    _echo(_styled(heads, bold=True))
     for pace, solve in zip(paces, solves, strict=True):
         size = "×".join(str(side) for side in pace.size)
-        typer.echo(
+        _echo(
             f"{size:<11}{_seconds(pace.seconds):>14}{f'{pace.per_value * 1e9:.1f} ns':>12}"
             f"{_seconds(solve.seconds):>15}{_bytes(solve.memory):>15}"
         )
@@ -171,13 +169,13 @@ def _print_table(paces: Sequence["Pace"], solves: Sequence["Forecast"]) -> None:
 
 
 def _print_comparison(comparison: "Comparison | str") -> None:
-    typer.echo()
+    _echo()
     if isinstance(comparison, str):
-        typer.echo(comparison)
+        _echo(comparison)
         return
     width, height = comparison.size
-    typer.echo(
-        typer.style(f"{comparison.ratio:.3g} times as fast as torch", bold=True)
+    _echo(
+        _styled(f"{comparison.ratio:.3g} times as fast as torch", bold=True)
         + f" {comparison.torch_version} at {width}×{height}, three layers in colour"
     )
     _print_wrapped(
@@ -190,7 +188,20 @@ def _print_comparison(comparison: "Comparison | str") -> None:
 
 def _print_wrapped(text: str, dim: bool = False) -> None:
     for line in textwrap.wrap(text, _COLUMNS):
-        typer.echo(typer.style(line, dim=True) if dim else line)
+        _echo(_styled(line, dim=True) if dim else line)
+
+
+def _echo(text: str = "", err: bool = False) -> None:
+    """Print a line, without its style where that is not shown on a terminal."""
+    import typer
+
+    typer.echo(text, err=err)
+
+
+def _styled(text: str, **style: bool) -> str:
+    import typer
+
+    return typer.style(text, **style)
 
 
 def _counted(count: int, noun: str) -> str:

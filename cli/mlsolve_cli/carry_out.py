@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
+from .echo import echo
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
     if outcome.peak_memory is not None:
         report["peak_memory"] = outcome.peak_memory
     if as_json:
-        typer.echo(json.dumps({"folder": str(shown), **report}, indent=2, ensure_ascii=False))
+        echo(json.dumps({"folder": str(shown), **report}, indent=2, ensure_ascii=False))
     else:
         from .report import print_result
 

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from mlsolve.errors import OptionError
 
+from .echo import echo
 from .options import BUDGET, COLOUR, JOB_OPTIONS, JSON, OUT, Given, verb
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def estimate(given: Given) -> None:
     loading = age()
     found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour, loading)
     if given["json"]:
-        typer.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
+        echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
     else:
         _print(found)
 
@@ -59,19 +58,19 @@ def _print(found: "Estimate") -> None:
     from .progress import duration
 
     width, height = found.size
-    typer.echo(f"pixels    {width}×{height}, {width * height / 1e6:.3g} megapixels, {found.planes} planes")
+    echo(f"pixels    {width}×{height}, {width * height / 1e6:.3g} megapixels, {found.planes} planes")
     if found.dpi is not None:
         inches = width / found.dpi, height / found.dpi
         millimetres = f"{inches[0] * 25.4:.0f}×{inches[1] * 25.4:.0f} mm"
-        typer.echo(f"print     {millimetres} at {found.dpi:g} dpi, a pixel is {25.4 / found.dpi:.3f} mm")
-    typer.echo(f"layers    {found.layers}, {found.iterations} iterations at each of {found.levels} levels")
+        echo(f"print     {millimetres} at {found.dpi:g} dpi, a pixel is {25.4 / found.dpi:.3f} mm")
+    echo(f"layers    {found.layers}, {found.iterations} iterations at each of {found.levels} levels")
     whole = "in one tile" if found.tiles == 1 else f"in {found.tiles} tiles of {found.tile[0]}×{found.tile[1]}"
     rounds = "one round" if found.rounds == 1 else f"{found.rounds} rounds"
-    typer.echo(f"rounds    full size {whole}, {rounds}, at {found.cost:.2f} times the cost in memory")
+    echo(f"rounds    full size {whole}, {rounds}, at {found.cost:.2f} times the cost in memory")
     free = "" if found.memory_free is None else f" of {in_words(found.memory_free)} free"
-    typer.echo(f"memory    {in_words(found.memory)}{free}; all in memory would take {in_words(found.memory_whole)}")
-    typer.echo(f"disk      {in_words(found.disk)} of {in_words(found.disk_free)} free")
+    echo(f"memory    {in_words(found.memory)}{free}; all in memory would take {in_words(found.memory_whole)}")
+    echo(f"disk      {in_words(found.disk)} of {in_words(found.disk_free)} free")
     parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in found.stages.items() if seconds >= 0.5)
-    typer.echo(f"time      about {duration(found.seconds)} on the {found.backend} backend: {parts}")
+    echo(f"time      about {duration(found.seconds)} on the {found.backend} backend: {parts}")
     if found.disk > found.disk_free:
-        typer.echo("it does not fit on this disk: choose another with --out, or a smaller size")
+        echo("it does not fit on this disk: choose another with --out, or a smaller size")

@@ -4,12 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from mlsolve.errors import OptionError, OutputError
 from mlsolve.job import settings
 from mlsolve.job.settings import MAX_COUNT, Setting
 
+from .echo import echo
 from .options import CMYK_PROFILE, Given, Parameter, switch, verb
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def guide(given: Given) -> None:
 
     loaded = None if photo is None else picture_files.load_picture(photo, given.get("cmyk_profile"))
     picture_files.save_png(out, _draw(family, parse_size(given.get("size", "600")), seed, palette, loaded, fold))
-    typer.echo(out)
+    echo(out)
 
 
 def _draw(

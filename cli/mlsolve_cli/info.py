@@ -4,8 +4,7 @@ import json
 import platform
 from typing import Any
 
-import typer
-
+from .echo import echo
 from .options import JSON, Given, verb
 
 
@@ -51,15 +50,15 @@ def info(given: Given) -> None:
         "kernels": kernels,
     }
     if given["json"]:
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     for name, found in facts["versions"].items():
-        typer.echo(f"{name:<24} {found}")
+        echo(f"{name:<24} {found}")
     cores = f"{facts['cores']} core{'' if facts['cores'] == 1 else 's'}"
-    typer.echo(f"{'machine':<24} {facts['machine']}, {cores} for mlsolve")
+    echo(f"{'machine':<24} {facts['machine']}, {cores} for mlsolve")
     if free is not None:
         within = "" if limit is None else f"; control group {limit.group} is limited to {in_words(limit.limit)}"
-        typer.echo(f"{'memory':<24} {in_words(free)} free{within}")
+        echo(f"{'memory':<24} {in_words(free)} free{within}")
     shown = without if gpu is None else f"{gpu['name']}, {gpu['free GB']:.3g} GB free"
-    typer.echo(f"{'devices':<24} {shown}")
-    typer.echo(f"{'kernels':<24} {kernels}")
+    echo(f"{'devices':<24} {shown}")
+    echo(f"{'kernels':<24} {kernels}")

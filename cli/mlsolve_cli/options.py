@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import typer
-
 from mlsolve.job import settings
 from mlsolve.job.options import Options
 from mlsolve.job.settings import MAX_LAYERS, Setting, in_digits, settings_of
@@ -88,6 +86,8 @@ class Parameter:
 
     def signature(self) -> inspect.Parameter:
         """Return it as the parameter of a function, which is what Typer reads."""
+        import typer  # here, because a command that `plain` reads needs none of it
+
         kind = str if self.setting.as_text else self.setting.kind
         missing: Any = ... if self.required else False if kind is bool and "/" not in self.flag else None
         shown: dict[str, Any] = {"help": self.help, "show_default": False, "metavar": self.metavar or None}

@@ -189,7 +189,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def pages() -> Mapping[str, str]:
     """Return the text of every page, by the name of its file."""
-    from .main import VERBS
+    from .verbs import VERBS
 
     return {"cli.md": cli_page(VERBS), "options.md": options_page()}
 

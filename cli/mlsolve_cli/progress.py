@@ -5,13 +5,12 @@ import sys
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final
-
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING, Any, Final
 
 from mlsolve.run.events import Event
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 _BETWEEN_LINES: Final = 5.0
 _BETWEEN_EVENTS: Final = 0.2
@@ -25,8 +24,12 @@ class Progress:
         """as_json: show events as JSON, one a line."""
         self._as_json = as_json
         self._last_line = self._last_event = time.monotonic()
-        self._bar: Bar | None = None
+        self._bar: RichProgress | None = None
         if sys.stderr.isatty() and not as_json:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
             self._bar = Bar(
                 TextColumn("{task.fields[where]}"),
                 BarColumn(bar_width=8),

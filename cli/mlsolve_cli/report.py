@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
+from .echo import echo
 
 
 def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> None:
     """Print the summary of a run. report: its result.json. folder: its output folder. names: of the guides."""
     width, height = report["size"]
     count = len(report["guides"])
-    typer.echo(
+    echo(
         f"{count} {'layer' if count == 1 else 'layers'} of {width}×{height} pixels, {report['iterations']} "
         f"iterations in {report['seconds']:.1f} s on the {report['device'] or 'cpu backend'}"
     )
@@ -19,7 +19,7 @@ def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> 
     print_registration(report["arrangements"], report["registration"])
     suffix = "png" if (folder / "layer-1.png").exists() else "tif"
     last = f" … {folder / f'layer-{count}.{suffix}'}" if count > 1 else ""
-    typer.echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / f'layer-1.{suffix}'}{last}")
+    echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / f'layer-1.{suffix}'}{last}")
 
 
 def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float], names: Sequence[str]) -> None:
@@ -28,15 +28,15 @@ def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float]
         name = Path(arrangement["target"]).name
         source = f"{name} at exposure {arrangement['exposure']:.3g}"
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
-        typer.echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {source}")
+        echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {source}")
         if any("," in words for words in arrangement["layers"]) or len(arrangement["layers"]) < len(guides):
-            typer.echo(f"{'':<9} layers {'; '.join(arrangement['layers'])}")
+            echo(f"{'':<9} layers {'; '.join(arrangement['layers'])}")
         if arrangement.get("mask"):
-            typer.echo(f"{'':<9} weighted by {Path(arrangement['mask']).name}")
+            echo(f"{'':<9} weighted by {Path(arrangement['mask']).name}")
     largest = _largest_leak(arrangements)
     for number, (value, name) in enumerate(zip(guides, names, strict=True), start=1):
         leak = f"leak {largest[number]:.2f}" if number in largest else ""
-        typer.echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {leak:<10}   {name}".rstrip())
+        echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {leak:<10}   {name}".rstrip())
 
 
 def print_registration(arrangements: Sequence[dict[str, Any]], registration: float) -> None:
@@ -47,7 +47,7 @@ def print_registration(arrangements: Sequence[dict[str, Any]], registration: flo
         parts = [f"{one['pixels']:g} px: {one['ssim']:.3f}" for one in arrangement["misaligned"]]
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
         solved = f"; solved for {registration:g} px" if registration else ""
-        typer.echo(f"{head:<9} SSIM at misalignment {', '.join(parts)}{solved}")
+        echo(f"{head:<9} SSIM at misalignment {', '.join(parts)}{solved}")
 
 
 def _largest_leak(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:

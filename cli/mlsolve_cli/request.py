@@ -4,10 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
 from mlsolve.errors import InputError, OptionError
 
+from .echo import echo
 from .options import FILES, LAYERS, SHEETS, SOLVE, Given
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def warn_of_pixels(job: "Job") -> None:
     sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
     if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:
         return
-    typer.echo(
+    echo(
         f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
         f"{pixel_pitch(FINEST_DPI):.2g} mm that hands can align, and one pixel off ruins a stack: add "
         f"--registration 0.3mm, or print at {FINEST_DPI} dpi or less",

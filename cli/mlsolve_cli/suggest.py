@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from .echo import echo
 from .options import JSON, PICTURES, SHEETS, SOLVE, Given, verb
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def suggest(given: Given) -> None:
     with _told() as tell:
         found = find(described, tell)
     if given["json"]:
-        typer.echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
+        echo(json.dumps(_plain(found), indent=2, ensure_ascii=False))
     else:
         _print(found)
 
@@ -61,30 +60,30 @@ def _told() -> Iterator["Callable[[str], None]"]:
 
 def _print(found: "Suggestion") -> None:
     for line in found.balance.words(found.names):
-        typer.echo(line)
+        echo(line)
     height, width = found.present.shape
-    typer.echo(f"\nas it is, solved at {width}×{height}: {_scores(found, found.present)}")
+    echo(f"\nas it is, solved at {width}×{height}: {_scores(found, found.present)}")
     if found.alone:
         parts = [
             f"{name} {step.stack_ssim[a]:.3f}"
             for a, (name, step) in enumerate(zip(found.names, found.alone, strict=True))
         ]
-        typer.echo(f"each without the others:   {', '.join(parts)}")
+        echo(f"each without the others:   {', '.join(parts)}")
         lost = [step.stack_ssim[a] - found.present.stack_ssim[a] for a, step in enumerate(found.alone)]
         if max(lost) > _FIGHTING:
-            typer.echo(
+            echo(
                 f"the pictures conflict: {found.names[lost.index(max(lost))]} loses "
                 f"SSIM {max(lost):.2f} to the others"
             )
     if len(found.names) == 1:
         return
     if not found.better:
-        typer.echo("no rotation or flip of a single sheet would suit the pictures much better")
+        echo("no rotation or flip of a single sheet would suit the pictures much better")
     for better in found.better:
         words = "; ".join(one.words() for one in better.place)
-        typer.echo(f"\nbetter, arrangement {better.arrangement} with layers {words}")
-        typer.echo(f"  {_scores(found, better.step)}")
-        typer.echo(f"  {_toml(better.place)}")
+        echo(f"\nbetter, arrangement {better.arrangement} with layers {words}")
+        echo(f"  {_scores(found, better.step)}")
+        echo(f"  {_toml(better.place)}")
 
 
 _FIGHTING = 0.03

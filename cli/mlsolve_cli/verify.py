@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, Final, cast
 
-import typer
-
 from mlsolve.errors import InputError, OptionError
 from mlsolve.job import settings
 
+from .echo import echo
 from .options import CMYK_PROFILE, EXPOSURE, GUIDE, JSON, TARGET, Given, folder, verb
 
 _OTHERWISE: Final = "as in the job.toml of the folder"
@@ -103,7 +102,7 @@ def verify(given: Given) -> None:
         "registration": job.options.registration,
     }
     if given["json"]:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in guides])
         print_registration(report["arrangements"], job.options.registration)

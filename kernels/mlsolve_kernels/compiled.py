@@ -8,17 +8,26 @@ measurable: bench/LOG.md #1.
 
 import hashlib
 import os
+import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
+import llvmlite.binding
 import numba
+from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+KERNELS: Final[dict[str, Any]] = {}
+"""Every kernel of this process by its name, MODULE.NAME: what Numba calls a dispatcher."""
+
+_REMEMBERED: Final = "remembered"
+"""Folder in the cache of what was loaded before."""
 
 
 def kernel(function: F) -> F:
@@ -27,11 +36,86 @@ def kernel(function: F) -> F:
     `error_model="numpy"` matters: Python's check for division by zero is a branch that prevents vectorisation
     (3.5 times slower).
     """
-    options = {"nogil": True, "error_model": "numpy"}
-    if cache_folder() is None:
-        return cast(F, numba.njit(**options)(function))
-    with cached():
-        return cast(F, numba.njit(cache=True, **options)(function))
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    if cache_folder() is not None:
+        compiled._cache = _Cache(function)
+    KERNELS[f"{function.__module__}.{function.__qualname__}"] = compiled
+    return cast(F, compiled)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function, which loads what it holds without first preparing Numba to compile.
+
+    That preparation registers all that Numba can compile, and compiles Numba's own runtime. It takes longer than
+    loading all kernels of a run, and machine code needs none of it but the addresses of that runtime. If the cache
+    does not hold the kernel, Numba prepares and compiles.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Prepare nothing yet: most kernels are part of others and are never loaded for themselves."""
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        """Find the files of this kernel when something is first asked for."""
+        if "_impl" in vars(self) or name == "_function":
+            raise AttributeError(name)
+        with cached():
+            super().__init__(self._function)
+        return getattr(self, name)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled kernel for the types `sig`; None if it must be compiled."""
+        if _runtime_is_linked():
+            with suppress(AttributeError, TypeError), self._guard_against_spurious_io_errors():
+                found = self._load_overload(sig, target_context)
+                if found is not None:
+                    return found
+        return super().load_overload(sig, target_context)
+
+
+@cache
+def _runtime_is_linked() -> bool:
+    """Give LLVM the addresses of Numba's runtime, which kernels call; False if Numba keeps them elsewhere."""
+    try:
+        from numba.core.runtime import _nrt_python
+
+        for name, address in _nrt_python.c_helpers.items():
+            llvmlite.binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def remember(name: str) -> None:
+    """Write down under `name`, in the cache, which kernels this process has loaded, for `load_remembered`.
+
+    Nothing is written if a kernel was compiled: then what it calls was compiled too, which needs no loading.
+    """
+    folder = cache_folder()
+    used = {name: kernel.signatures for name, kernel in KERNELS.items() if kernel.signatures}
+    if folder is None or any(kernel.stats.cache_misses for kernel in KERNELS.values()):
+        return
+    partial = folder / _REMEMBERED / f"{name}.{os.getpid()}"
+    with suppress(OSError):
+        partial.parent.mkdir(exist_ok=True)
+        partial.write_bytes(pickle.dumps(used))
+        partial.replace(partial.with_name(name))
+
+
+def load_remembered(name: str) -> bool:
+    """Load the kernels that a process wrote down under `name`; return whether one did."""
+    folder = cache_folder()
+    if folder is None:
+        return False
+    try:
+        found = pickle.loads((folder / _REMEMBERED / name).read_bytes())
+        kernels = [(KERNELS[name], signatures) for name, signatures in found.items()]
+    except (OSError, pickle.UnpicklingError, AttributeError, ImportError, EOFError, KeyError):
+        return False
+    for compiled, signatures in kernels:
+        for signature in signatures:
+            compiled.compile(signature)
+    return True
 
 
 @cache
@@ -58,10 +142,17 @@ def sources_digest() -> str:
     """Return a digest of every source in this package, 16 hexadecimal digits."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted([*package.rglob("*.py"), *package.rglob("*.cu"), *package.rglob("*.cuh")]):
+    for source in sorted(_sources(package)):
         digest.update(source.relative_to(package).as_posix().encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(package: Path) -> Iterator[Path]:
+    """Yield every source in `package`; folders of what is compiled hold none, and many files."""
+    for folder, folders, files in os.walk(package):
+        folders[:] = (name for name in folders if name != "__pycache__")
+        yield from (Path(folder, name) for name in files if name.endswith((".py", ".cu", ".cuh")))
 
 
 def is_cached(kernel: str = "sweep.sweep") -> bool:

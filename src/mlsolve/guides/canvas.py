@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -82,6 +81,8 @@ class Tiles:
 
     def drawn(self, row: int, column: int) -> Picture:
         """Return the tile at `row` and `column` of the grid, (h, w, 3) uint8 sRGB, clipped to the picture."""
+        import cv2  # here, because a job of photos needs none of it
+
         width, height = self._size
         top, left = row * TILE, column * self._across
         rows, columns = min(TILE, height - top), min(self._across, width - left)

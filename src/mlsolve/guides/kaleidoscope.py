@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -62,6 +61,8 @@ class Kaleidoscope(Drawing):
 
     def _drawn_block(self, top: int, left: int, rows: int, columns: int) -> Picture:
         """Return the block of rows × columns whose first pixel is at (top, left), (rows, columns, 3) uint8 sRGB."""
+        import cv2  # here, because a job of photos needs none of it
+
         width, height = self.size
         x = np.arange(left, left + columns) - (width - 1) / 2
         y = np.arange(top, top + rows)[:, np.newaxis] - (height - 1) / 2

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -43,6 +42,8 @@ def _points(width: int, height: int, cell: float, rng: np.random.Generator) -> n
 
 def _triangles(points: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.float64]:
     """Return the Delaunay triangles of `points`, (n, 3, 2), in an order that depends only on the points."""
+    import cv2  # here, because a job of photos needs none of it
+
     margin = 4 * max(width, height)
     subdivision = cv2.Subdiv2D((-margin, -margin, 3 * margin, 3 * margin))
     for x, y in points:

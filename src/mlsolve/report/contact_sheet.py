@@ -107,7 +107,9 @@ def sheet_bands(
     current: dict[int, npt.NDArray[np.uint8]] = {}
     for top in range(0, page.height, _BAND):
         bottom = min(top + _BAND, page.height)
-        band = np.full((bottom - top, page.width, 3), PAPER, dtype=np.uint8)
+        band = np.empty((bottom - top, page.width, 3), dtype=np.uint8)
+        band[0] = PAPER
+        band[1:] = band[0]
         for number, picture in enumerate(page.pictures):
             first, last = max(top, picture.top), min(bottom, picture.bottom)
             if first < last:

@@ -4,6 +4,7 @@ import json
 import math
 import platform
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,11 @@ def _plain(psnr: float) -> float | None:
 
 def versions() -> dict[str, str]:
     """Return the versions of mlsolve, Python and the packages that can affect the result, by name."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"mlsolve": __version__, "python": platform.python_version()}
     for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary", "pi-heif"):
         try:

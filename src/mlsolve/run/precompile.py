@@ -1,15 +1,22 @@
-"""A run of a few pixels that loads and compiles everything before memory and time are measured."""
+"""What loads and compiles everything that a run needs, before memory and time are measured.
+
+The first time, that is a run of a few pixels from pictures to report. The kernels that it used are written down.
+From then on they are loaded by name, and the few pixels are only solved, in memory: then all memory that the
+program itself takes is there before that of the run is measured.
+"""
 
 import dataclasses
+import hashlib
 import tempfile
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image
 
-from mlsolve_kernels.compiled import is_cached
+from mlsolve_kernels.compiled import is_cached, load_remembered, remember
 from mlsolve_kernels.control_groups import memory_limit
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.lookup.cpu import look_up
@@ -22,6 +29,7 @@ from ..errors import MlsolveError, OptionError
 from ..job.arrangements import Arrangement
 from ..job.job import Job
 from ..job.options import Options
+from ..pictures.decoders.vips import pyvips
 from ..pictures.picture_files import load_picture
 from ..scoring.codes import tables
 from ..scoring.layer_files import Bands
@@ -31,12 +39,12 @@ from ..solving.executors.serial import Serial
 from ..solving.level_pictures import as_codes, code_table, name_of
 from ..solving.plan import Limits
 from ..solving.spec import BETAS, Spec
-from ..solving.store import DiskStore
+from ..solving.store import DiskStore, MemoryStore, Store
 from ..solving.store.zarr import CHUNK
 from ..system.memory import in_words
 from .budget import Shares
 from .job_spec import spec_at
-from .pipeline import Listener, solve_in_store, write_result
+from .pipeline import Listener, Solved, solve_in_store, write_result
 
 _SIDE = 24
 
@@ -74,13 +82,21 @@ def precompile(job: Job | None = None) -> None:
     """Solve, write and score pictures of a few pixels in a temporary folder, as a run of `job` would.
 
     Kernels for placed sheets and for leak are compiled only if `job` needs them. If no temporary folder can be
-    written, the run itself compiles what is missing.
+    written, the run itself compiles what is missing. Where all of it was done before on this machine, kernels and
+    modules are loaded and the pictures are solved, no more.
     """
     spec = _small(job)
     if spec in _run_before:
         return
-    with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as name:
-        _run(Path(name), spec)
+    name = hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+    with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
+        if load_remembered(name):
+            _import_modules(job)
+            _decode(Path(folder))
+            _solve(MemoryStore(), spec)
+        else:
+            _run(Path(folder), spec)
+            remember(name)
         _run_before.add(spec)
 
 
@@ -116,8 +132,25 @@ def _score_few_pixels() -> None:
             squared_error(values, of.value, codes, counted)
 
 
-def _run(folder: Path, spec: Spec) -> None:
-    store, whole = DiskStore(folder / "store"), Region(0, _SIDE, 0, _SIDE)
+def _import_modules(job: Job | None) -> None:
+    """Import what a run of `job` imports on its way, and what these modules import in turn."""
+    pyvips()
+    draws = job is None or any(isinstance(entry, str) for entry in job.entries)
+    drawing = ("cv2",) if draws else ()
+    for module in ("numpy.ma", "PIL.ImageOps", "PIL.TiffImagePlugin", "email.parser", "psutil", *drawing):
+        import_module(module)
+
+
+def _decode(folder: Path) -> None:
+    """Decode pictures of a few pixels that are written into `folder`."""
+    for suffix in ("jpg", "tif"):
+        Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
+        load_picture(folder / f"other.{suffix}")
+
+
+def _solve(store: Store, spec: Spec) -> Solved:
+    """Solve pictures of a few pixels in `store`, on one thread."""
+    whole = Region(0, _SIDE, 0, _SIDE)
     codes = as_codes(np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE))
 
     def make_pictures() -> None:
@@ -128,9 +161,15 @@ def _run(folder: Path, spec: Spec) -> None:
 
     executor = Serial(CpuBackend(1, BETAS))
     try:
-        solved = solve_in_store(store, spec, executor, Limits(), Listener(), make_pictures, tune=False)
+        return solve_in_store(store, spec, executor, Limits(), Listener(), make_pictures, tune=False)
     finally:
         executor.close()
+
+
+def _run(folder: Path, spec: Spec) -> None:
+    """Solve pictures of a few pixels in `folder`, write and score them, and call kernels in all their forms."""
+    store = DiskStore(folder / "store")
+    solved = _solve(store, spec)
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
     parts = Shares(Limits(), CHUNK, 1, Bands())
@@ -140,6 +179,4 @@ def _run(folder: Path, spec: Spec) -> None:
         look_up(code_table(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
         look_up(code_table(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
     _score_few_pixels()
-    for suffix in ("jpg", "tif"):
-        Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
-        load_picture(folder / f"other.{suffix}")
+    _decode(folder)

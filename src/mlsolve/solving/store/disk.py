@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,10 +51,13 @@ class DiskStore:
             (self.path / (name + _SUFFIX)).unlink(missing_ok=True)
 
     def save(self, name: str, document: dict[str, Any]) -> None:
-        """Write a document of plain values, atomically and durably."""
-        body = json.dumps(document, ensure_ascii=False, indent=1)
+        """Write a document of plain values, atomically and durably, unless it is there already."""
+        body = json.dumps(document, ensure_ascii=False)
         text = json.dumps({"crc32c": google_crc32c.value(body.encode()), "document": body})
         path = self.path / (name + _SUFFIX)
+        with suppress(OSError):
+            if path.read_bytes() == text.encode():
+                return
         with self._guarded():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = Partial(path)

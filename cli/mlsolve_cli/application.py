@@ -1,0 +1,58 @@
+"""The Typer application: help, and what was typed wrong in words."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from mlsolve import __version__
+from mlsolve.errors import OptionError
+
+from .echo import echo
+from .verbs import VERBS
+
+# Typer carries its own copy of Click or uses the installed one, depending on its version; either way
+# these are the classes it raises.
+_USAGE_ERROR: Final[Any] = typer.BadParameter.__mro__[1]
+
+_app = typer.Typer(
+    name="mlsolve",
+    help="Layers to print on film, acrylic or glass: laid over each other on a light box they multiply to a "
+    "picture, while each sheet alone looks like its guide.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for _verb in VERBS:
+    _app.command(_verb.name, help=_verb.help)(_verb.callback())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        echo(f"mlsolve {__version__}")
+        raise typer.Exit
+
+
+@_app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def interpret(typed: list[str]) -> object:
+    """Carry out what was typed; return its status, if there is one.
+
+    Raises OptionError for what cannot be read, KeyboardInterrupt where Typer turned one into its own exception.
+    """
+    try:
+        return _app(args=typed, prog_name="mlsolve", standalone_mode=False)
+    except _USAGE_ERROR as error:
+        # Without any argument Typer prints the help and raises an error without words.
+        if not error.format_message():
+            return 2
+        raise OptionError(error.format_message()) from None
+    except typer.Abort:
+        raise KeyboardInterrupt from None

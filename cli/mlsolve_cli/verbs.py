@@ -1,0 +1,16 @@
+"""The verbs of the command line."""
+
+from typing import Final
+
+from .animate import animate
+from .bench import bench
+from .estimate import estimate
+from .guide import guide
+from .info import info
+from .resume import resume
+from .run import run
+from .suggest import suggest
+from .verify import verify
+
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, info, bench)
+"""In the order of the help and of docs/cli.md."""
