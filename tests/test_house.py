@@ -146,7 +146,7 @@ def test_references_import_nothing_fast():
         assert not re.search(r"import.*(numba|\bcpu\b|\bcuda\b|compiled|layout|partials|adam_step)", text), source
 
 
-BEFORE_THE_ITERATION = {"lookup", "noise", "resample"}
+BEFORE_THE_ITERATION = {"drawing", "lookup", "noise", "resample"}
 """Operations that a level starts from: done on the CPU while pictures are read and layers brought up, a region at a
 time, so they have no CUDA twin; and nothing is differentiated by what goes in, so they have no gradient."""
 

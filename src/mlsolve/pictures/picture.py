@@ -63,6 +63,11 @@ class Picture:
         self._converted_rows = rows_at_a_time(stored.size[0] * self.planes, 1, stored.size[1])
         self.bits: Literal[8, 16] = stored.bits if self._conversion is None else 16
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the decoded picture, 16 bits a value."""
+        return 2 * self.planes * self.size[0] * self.size[1]
+
     def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
         """Yield the picture in its stored orientation, from the top, in bands of (rows, width, planes) uint16 sRGB.
 

@@ -21,7 +21,7 @@ from ..scoring.previews import CELL
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
-from ..solving.store.zarr import CHUNK, RUN_BYTES
+from ..solving.store.chunks import CHUNK, RUN_BYTES
 from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
 from ..system.memory import available_memory, in_words
@@ -45,6 +45,13 @@ _USABLE: Final = 0.95
 """Share of a GPU's free memory that a run plans with; the rest allows for what the allocator wastes."""
 
 _TIFF_ROWS: Final = 256
+
+
+_SIDES: Final = (1024, 512, 256, CHUNK)
+"""Sides of the tiles of pictures that can be chosen, in pixels."""
+
+_HELD: Final = 256 << 20
+"""Bytes for decoded pictures, if the system does not report its memory."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,10 @@ class Shares:
     """Rows of the layers that are written or scored at a time."""
     writers: int
     """Layers that are written in parallel."""
+    painters: int = 1
+    """Threads that make pictures, if the run has one process."""
+    held: int = 0
+    """Bytes for decoded pictures in memory."""
 
 
 def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> Shares:
@@ -109,7 +120,7 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
         limits = Limits(None, budget.threads_each, disk, device)
-        return Shares(limits, 1024, CHUNK, min(spec.layers, budget.threads_each))
+        return Shares(limits, _SIDES[0], CHUNK, min(spec.layers, budget.threads_each), budget.threads_each, _HELD)
     least = _least(budget, spec, job, files, disk)
     if memory < least:
         # Rounded up, so that the figure is enough.
@@ -119,15 +130,30 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
             f"{_why_whole(spec)}"
         )
     left = memory - _RESERVE
-    side = next(
-        side
-        for side in (1024, 512, 256, CHUNK)
-        if _side_bytes(side, spec, job, files) * budget.workers <= left or side == CHUNK
-    )
+    side, painters, held = _painting(left, budget, spec, job, files)
     rows = next(rows for rows in (128, 64, 32, 16, 8) if proof_bytes(rows, spec, job) <= left or rows == 8)
     writers = max(1, min(spec.layers, budget.threads_each, left // _writer_bytes(rows, spec, job)))
     limits = Limits(left // budget.workers, budget.threads_each, disk, device)
-    return Shares(limits, side, rows, writers)
+    return Shares(limits, side, rows, writers, painters, held)
+
+
+def _painting(left: int, budget: Budget, spec: Spec, job: Job, files: list[Picture]) -> tuple[int, int, int]:
+    """Return how pictures are made in `left` bytes: side of their tiles, threads, bytes for decoded ones.
+
+    Tiles are as large as they can be with all threads. If not all threads fit, small tiles are worth less: they
+    share more of what surrounds them.
+    """
+    processes, most = budget.workers, 1
+    if budget.processes == 1 or budget.device is not None:
+        processes, most = 1, budget.threads_each
+    decoding = max((file.peak_memory(CHUNK) for file in files), default=0)
+    found = []
+    for side, worth in zip(_SIDES, (1.0, 0.95, 0.85, 0.6), strict=True):
+        each = max(_side_bytes(side, spec, job, files) * processes, decoding)
+        painters = min(most, left // each)
+        found.append((worth * painters if painters < most else most, side, painters, left - painters * each))
+    _, side, painters, held = max(found, key=lambda one: one[:2])
+    return (side, painters, held) if painters else (CHUNK, 1, 0)
 
 
 def _check_group(budget: Budget) -> None:
@@ -227,7 +253,7 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     return _RESERVE + max(
         tile * budget.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
-        _side_bytes(CHUNK, spec, job, files) * budget.workers,
+        _side_bytes(CHUNK, spec, job, files) * (1 if budget.device is not None else budget.processes),
         proof_bytes(8, spec, job),
         _writer_bytes(8, spec, job),
         trial_bytes(spec) if len(spec.stacks) > 1 else 0,

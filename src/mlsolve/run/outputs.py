@@ -20,7 +20,7 @@ from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import DiskStore, Store
 from .budget import Shares
-from .inputs import WHITE
+from .fitting import WHITE
 
 _LOOKS: Final = 0.2
 """Seconds between progress reports while layers are written."""
