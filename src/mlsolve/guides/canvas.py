@@ -70,10 +70,11 @@ class Tiles:
         self._size = size
         self.corners = [points * ACROSS for points, _ in polygons]
         """Corners of every polygon, in sub-pixels."""
-        self._codes = [_code(colour) for _, colour in polygons]
-        self.background = _code(background)
-        self._first = np.array([points.min(axis=0) for points in self.corners])
-        self._last = np.array([points.max(axis=0) for points in self.corners])
+        self._codes = _codes([colour for _, colour in polygons])
+        (self.background,) = _codes([background])
+        starts = np.cumsum([0, *(len(points) for points in self.corners[:-1])])
+        together = np.concatenate(self.corners)
+        self._first, self._last = np.minimum.reduceat(together, starts), np.maximum.reduceat(together, starts)
         self._borders, self._convex = _borders(self.corners)
         self._across = _tile_width(size[0])
 
@@ -182,6 +183,6 @@ def _groups(counts: npt.NDArray[np.int64]) -> Iterator[list[int]]:
             yield members[first : first + most]
 
 
-def _code(colour: tuple[float, float, float]) -> Code:
-    red, green, blue = (round(255 * channel) for channel in colour)
-    return red, green, blue
+def _codes(colours: Sequence[tuple[float, float, float]]) -> list[Code]:
+    """Return sRGB colours in [0, 1] as codes of eight bits."""
+    return [(red, green, blue) for red, green, blue in np.rint(255 * np.array(colours)).astype(int).tolist()]

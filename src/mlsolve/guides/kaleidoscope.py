@@ -23,7 +23,9 @@ BLOCK: Final = 512
 _LEAST_BLOCK: Final = 16
 _BOX: Final = 1024
 """Approximate number of rows and columns of the photo that a block should cover."""
-_PLACE_BYTES: Final = 64
+_ROWS: Final = 32
+"""Rows whose angles are computed at a time."""
+_PLACE_BYTES: Final = 32
 """Bytes per pixel of a block needed to compute its positions in the photo, measured."""
 _BOX_BYTES: Final = 9
 """Bytes per pixel of a box: it is read, and assembled in two steps where it is mirrored at the photo's border."""
@@ -77,9 +79,14 @@ class Kaleidoscope(Drawing):
         ends = np.floor(np.concatenate([corners - 1e-9, corners + 1e-9])).astype(np.int64)
         if (ends == ends[0]).all():
             return np.asarray(ends[:1, np.newaxis] + self._fold)
-        # Contiguous operands, so that NumPy does not use different arctan2 loops for different shapes.
-        all_x, all_y = (np.ascontiguousarray(np.broadcast_to(a, (y.size, x.size))) for a in (x, y))
-        return np.asarray(np.floor(np.arctan2(all_y, all_x) * per_turn).astype(np.int64) + self._fold)
+        found = np.empty((y.size, x.size), dtype=np.int64)
+        for first in range(0, y.size, _ROWS):
+            rows = slice(first, first + _ROWS)
+            # Contiguous operands, so that NumPy does not use different arctan2 loops for different shapes.
+            pair = (np.ascontiguousarray(np.broadcast_to(a, (len(y[rows]), x.size))) for a in (y[rows], x))
+            found[rows] = np.floor(np.arctan2(*pair) * per_turn)
+        found += self._fold
+        return found
 
     def _box(self, top: int, bottom: int, left: int, right: int) -> Picture:
         """Return a region of the photo, which is continued beyond its borders by mirroring."""

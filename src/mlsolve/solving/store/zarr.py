@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -230,29 +231,35 @@ class ZarrArray:
         return descriptor, entries
 
     def _metadata(self) -> str:
-        """Return the text of zarr.json, which includes its own checksum."""
-        leading = (1,) * (len(self.shape) - 2)
-        tile = (1,) * self._apart + self.shape[self._apart : -2] + self._tile
-        sharding = {
-            "chunk_shape": [*leading, CHUNK, CHUNK],
-            "codecs": [_LITTLE, _CHECKED],
-            "index_codecs": [_LITTLE, _CHECKED],
-            "index_location": "end",
-        }
-        description = {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": list(self.shape),
-            "data_type": self.dtype.name,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(tile)}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": 0,
-            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-            "attributes": {"apart": self._apart},
-        }
-        described = json.dumps(description, indent=1)
-        description["attributes"] = {"apart": self._apart, "crc32c": google_crc32c.value(described.encode())}
-        return json.dumps(description, indent=1)
+        """Return the text of zarr.json."""
+        return _metadata_of(self.shape, self.dtype.name, self._tile, self._apart)
+
+
+@lru_cache(64)
+def _metadata_of(shape: tuple[int, ...], dtype: str, tile: tuple[int, int], apart: int) -> str:
+    """Return the text of zarr.json, which includes its own checksum."""
+    leading = (1,) * (len(shape) - 2)
+    shard = (1,) * apart + shape[apart:-2] + tile
+    sharding = {
+        "chunk_shape": [*leading, CHUNK, CHUNK],
+        "codecs": [_LITTLE, _CHECKED],
+        "index_codecs": [_LITTLE, _CHECKED],
+        "index_location": "end",
+    }
+    description = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0,
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "attributes": {"apart": apart},
+    }
+    described = json.dumps(description, indent=1)
+    description["attributes"] = {"apart": apart, "crc32c": google_crc32c.value(described.encode())}
+    return json.dumps(description, indent=1)
 
 
 class _ZarrTile:
