@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ import numpy as np
 
 from mlsolve_kernels.region import Region
 
-from ..errors import InputError
+from ..errors import InputError, MlsolveError
 from ..guides import Drawing, Kept, generated, opencv_alone
 from ..job.job import Job, parse_generated
 from ..pictures.picture_files import Picture
@@ -36,7 +37,7 @@ _DECODING: Final = 0.3
 """Approximate share of a picture's time that decoding it takes."""
 
 _BETWEEN: Final = 2.0
-"""Seconds between two times that pictures are recorded as done: the work that an interruption may cost."""
+"""Seconds between two times that pictures are recorded as done: the work that a power cut may cost."""
 
 _MOST_ACROSS: Final = 32
 """Most tiles beside each other whose files are written at the same time."""
@@ -56,8 +57,8 @@ def make_pictures(
     files: the opened pictures of `job`. side: of the tiles, in pixels. held: bytes for decoded pictures in memory;
     larger ones are decoded to the store, one at a time. tell: called with the share of all pictures that is done.
 
-    Pictures are made side by side. Those that are done are recorded at intervals, once they are on the disk; others
-    are made again after an interruption.
+    Pictures are made side by side. Those that are done are recorded once they are on the disk: at intervals, and
+    when an error ends it. Others are made again by `resume`.
     """
     with _Making(store, job, executor, side, tell) as making, opencv_alone():
         by_file: dict[Path, list[int]] = {}
@@ -154,10 +155,17 @@ class _Making:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the recording: nothing is written after this. The caller flushes what was made last."""
+        """End the recording: nothing is written after this.
+
+        What was made last is recorded after an error, so that the run can go on from there; else the caller flushes
+        it before long.
+        """
         self._pool.shutdown()
         if kind is None and self._recording is not None:
             self._recording.result()
+        elif kind is not None and self._made and not issubclass(kind, InputError):
+            with suppress(MlsolveError):  # the earlier error is the one to report
+                self._record(self._made)
 
     def can_copy(self, picture: Picture, numbers: list[int]) -> bool:
         """Return whether the codes of `picture` are those of the print, pixel by pixel."""
