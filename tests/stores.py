@@ -10,7 +10,7 @@ import pytest
 
 from mlsolve.errors import StoreError
 from mlsolve.solving.store import DiskStore, MemoryStore
-from mlsolve.solving.store.zarr import CHUNK
+from mlsolve.solving.store.chunks import CHUNK
 from mlsolve.solving.tiles import tiles_of
 from mlsolve_kernels.region import Region
 

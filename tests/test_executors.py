@@ -23,6 +23,7 @@ from mlsolve.solving.executors.gpu import Devices
 from mlsolve.solving.executors.processes import Processes
 from mlsolve.solving.executors.resources import current, provide, provided
 from mlsolve.solving.executors.serial import Serial
+from mlsolve.solving.executors.threads import Threads, without_backend
 from mlsolve.solving.plan import Limits
 from mlsolve.solving.spec import BETAS, Spec
 from mlsolve.solving.store import MemoryStore
@@ -58,13 +59,14 @@ def processes():
     executor.close()
 
 
-@pytest.fixture(params=["serial", "processes", "devices"])
+@pytest.fixture(params=["serial", "processes", "devices", "threads", "one thread"])
 def executor(request):
     """Each of the executors; the processes are the same for all tests, as what they do leaves nothing."""
     if request.param == "processes":
         yield request.getfixturevalue("processes")
         return
-    made = Serial(StandIn()) if request.param == "serial" else Devices(StandIn)
+    make = {"serial": lambda: Serial(StandIn()), "devices": lambda: Devices(StandIn), "threads": lambda: Threads(2)}
+    made = make.get(request.param, lambda: Threads(1))()
     yield made
     made.close()
 
@@ -113,6 +115,19 @@ def test_a_caller_that_has_had_enough_is_left_when_the_others_have_ended(executo
     with pytest.raises(KeyError, match="enough"):
         hear()
     assert_all_have_ended(tmp_path, executor)
+
+
+def test_tasks_without_a_backend_have_threads_of_their_own_or_the_processes(processes, tmp_path):
+    with without_backend(processes, 3) as found:
+        assert found is processes
+    serial = Serial(StandIn())
+    with without_backend(serial, 3) as found:
+        # Three at a time, as each waits for two others; in this process.
+        assert {pid for _, pid in found.map(tasks.meet, [(tmp_path, number, 3) for number in range(6)])} == {
+            os.getpid()
+        }
+    serial.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mlsolve-pictures")]
 
 
 def assert_all_have_ended(folder, executor):

@@ -146,7 +146,7 @@ def test_references_import_nothing_fast():
         assert not re.search(r"import.*(numba|\bcpu\b|\bcuda\b|compiled|layout|partials|adam_step)", text), source
 
 
-BESIDE_THE_ITERATION = {"lookup", "noise", "resample", "scoring"}
+BESIDE_THE_ITERATION = {"codes", "drawing", "lookup", "noise", "resample", "scoring"}
 """Operations that a level starts from or that score its result: done on the CPU while files are read, a region at a
 time, so they have no CUDA twin; and nothing is differentiated by what goes in, so they have no gradient."""
 

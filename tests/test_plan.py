@@ -16,7 +16,7 @@ from mlsolve.solving.plan import LOAD, MOMENTS, SAVE, Limits, least_memory, plan
 from mlsolve.solving.rounds import Round, advance_tile
 from mlsolve.solving.spec import BETAS
 from mlsolve.solving.store import DiskStore
-from mlsolve.solving.store.zarr import CHUNK
+from mlsolve.solving.store.chunks import CHUNK
 from mlsolve.solving.tile_coupling import TileCoupling
 from mlsolve.solving.tiles import Tile, tiles_of, window_of
 from mlsolve_kernels.iteration.cuda import device_bytes

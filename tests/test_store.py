@@ -16,7 +16,8 @@ import pytest
 from conftest import tree
 from mlsolve.errors import OutputError
 from mlsolve.solving.store import DiskStore, MemoryStore
-from mlsolve.solving.store.zarr import CHUNK, MOST_OPEN
+from mlsolve.solving.store.chunks import CHUNK
+from mlsolve.solving.store.zarr import MOST_OPEN
 from mlsolve.solving.tiles import tiles_of
 from mlsolve_kernels.region import Region
 from stores import STORES, TILE_BYTES, everything, filling, part, refusal, small_store, values, words, write

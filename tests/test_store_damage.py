@@ -8,7 +8,7 @@ import pytest
 
 from mlsolve.errors import OutputError, StoreError
 from mlsolve.solving.store import DiskStore
-from mlsolve.solving.store.zarr import CHUNK
+from mlsolve.solving.store.chunks import CHUNK
 from mlsolve_kernels.region import Region
 from stores import TILE_BYTES, everything, flipped, or_refused, refusal, small_store, values, words, write
 

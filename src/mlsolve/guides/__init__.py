@@ -11,16 +11,17 @@ from typing import Final
 
 from ..errors import OptionError
 from .canvas import canvas_bytes
-from .drawing import Drawing, Picture
+from .drawing import Drawing, Kept, Picture, opencv_alone
 from .kaleidoscope import Kaleidoscope, block_bytes, kaleidoscope
-from .mosaic import mosaic
+from .mosaic import mosaic, polygon_bytes
 from .palette import PALETTES, Palette, palette
-from .rosette import rosette
+from .rosette import POLYGON_BYTES, rosette
 
 __all__ = [
     "FAMILIES",
     "PALETTES",
     "Drawing",
+    "Kept",
     "Palette",
     "Picture",
     "drawing_bytes",
@@ -28,6 +29,7 @@ __all__ = [
     "generated",
     "kaleidoscope",
     "mosaic",
+    "opencv_alone",
     "palette",
     "rosette",
 ]
@@ -76,5 +78,5 @@ def drawing_bytes(family: str, size: tuple[int, int], side: int) -> int:
     """
     if family == "kaleidoscope":
         photo_size = _photo_size(size)
-        return canvas_bytes(photo_size) + block_bytes(photo_size, size, side)
-    return canvas_bytes(size)
+        return drawing_bytes("mosaic", photo_size, side) + block_bytes(photo_size, size, side)
+    return canvas_bytes(size) + (POLYGON_BYTES if family == "rosette" else polygon_bytes(size))

@@ -1,13 +1,14 @@
 """Anti-aliased polygons, drawn in tiles, so that a large guide does not need a large canvas."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .drawing import Drawing, Picture
+from mlsolve_kernels.drawing.cpu import ACROSS, average
+
+from .drawing import Drawing, Kept, Picture
 
 Polygon = tuple[npt.NDArray[np.float64], tuple[float, float, float]]
 """Corners (n, 2) as x, y in pixels, and an sRGB colour in [0, 1]."""
@@ -15,8 +16,6 @@ Polygon = tuple[npt.NDArray[np.float64], tuple[float, float, float]]
 Code = tuple[int, int, int]
 Floats = npt.NDArray[np.float64]
 
-_SUPERSAMPLING: Final = 4
-"""Sub-pixels per pixel in each direction."""
 TILE: Final = 256
 """Rows and columns of a tile."""
 NARROW: Final = 2048
@@ -29,8 +28,6 @@ _BATCH: Final = 1 << 16
 """Corners times borders of the polygons whose borders are computed together."""
 _CACHE_BYTES: Final = 1 << 23
 """Bytes of tiles to keep: the next region often begins in the tile in which this one ends."""
-_POLYGON_BYTES: Final = 4_000_000
-"""Bytes of polygons and their borders, measured for the existing families."""
 
 
 class Canvas(Drawing):
@@ -49,7 +46,7 @@ class Canvas(Drawing):
         # The cache must not refer to self: in a reference cycle its tiles would live until garbage collection.
         self.tiles = Tiles(polygons, size, background)
         """What draws the tiles."""
-        self._tile = lru_cache(_cached_tiles(self._across))(self.tiles.drawn)
+        self._tile = Kept(self.tiles.drawn, _cached_tiles(self._across))
 
     def _draw(self, picture: Picture, top: int, left: int) -> None:
         bottom, right = top + picture.shape[0], left + picture.shape[1]
@@ -70,13 +67,14 @@ class Tiles:
     ) -> None:
         """As a Canvas is made."""
         self._size = size
-        self.corners = [points * _SUPERSAMPLING for points, _ in polygons]
+        self.corners = [points * ACROSS for points, _ in polygons]
         """Corners of every polygon, in sub-pixels."""
-        self._codes = [_code(colour) for _, colour in polygons]
-        self.background = _code(background)
-        self._first = np.array([points.min(axis=0) for points in self.corners])
-        self._last = np.array([points.max(axis=0) for points in self.corners])
-        self._borders = _borders(self.corners)
+        self._codes = _codes([colour for _, colour in polygons])
+        (self.background,) = _codes([background])
+        starts = np.cumsum([0, *(len(points) for points in self.corners[:-1])])
+        together = np.concatenate(self.corners)
+        self._first, self._last = np.minimum.reduceat(together, starts), np.maximum.reduceat(together, starts)
+        self._borders, self._convex = _borders(self.corners)
         self._across = _tile_width(size[0])
 
     def drawn(self, row: int, column: int) -> Picture:
@@ -86,19 +84,22 @@ class Tiles:
         width, height = self._size
         top, left = row * TILE, column * self._across
         rows, columns = min(TILE, height - top), min(self._across, width - left)
-        origin = np.array([left, top], dtype=np.float64) * _SUPERSAMPLING
-        ground, visible = self._visible(origin, origin + np.array([columns, rows]) * _SUPERSAMPLING)
+        origin = np.array([left, top], dtype=np.float64) * ACROSS
+        ground, visible = self._visible(origin, origin + np.array([columns, rows]) * ACROSS)
         if not visible:
             return np.broadcast_to(np.array(ground, dtype=np.uint8), (rows, columns, 3))
-        canvas = np.empty((rows * _SUPERSAMPLING, columns * _SUPERSAMPLING, 3), dtype=np.uint8)
-        canvas[0] = ground
-        canvas[1:] = canvas[0]
-        for number in visible:
+        colours = {ground: 0}
+        numbers = [colours.setdefault(self._codes[polygon], len(colours)) for polygon in visible]
+        # Painted are the numbers of colours: a third of the bytes, or two thirds.
+        canvas = np.zeros((rows * ACROSS, columns * ACROSS), dtype=np.uint8 if len(colours) <= 256 else np.uint16)
+        for polygon, number in zip(visible, numbers, strict=True):
             # OpenCV has pixel centres at whole numbers, so coordinates are shifted by half a sub-pixel.
-            shifted = self.corners[number] - (origin + 0.5)
+            shifted = self.corners[polygon] - (origin + 0.5)
             fixed = np.round(shifted * (1 << _FRACTION_BITS)).astype(np.int32)
-            cv2.fillPoly(canvas, [fixed], self._codes[number], lineType=cv2.LINE_8, shift=_FRACTION_BITS)
-        return np.asarray(cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            cv2.fillPoly(canvas, [fixed], (number,), lineType=cv2.LINE_8, shift=_FRACTION_BITS)
+        picture = np.empty((rows, columns, 3), dtype=np.uint8)
+        average(canvas, np.array(list(colours), dtype=np.uint8), picture)
+        return picture
 
     def _visible(self, first: Floats, last: Floats) -> tuple[Code, list[int]]:
         """Return the ground colour of a rectangle and the numbers of the polygons visible on it, in order.
@@ -108,27 +109,28 @@ class Tiles:
         """
         first, last = first - _MARGIN, last + _MARGIN
         near = np.flatnonzero(((self._last >= first) & (self._first <= last)).all(axis=1))
-        corners = np.array([first, last, [first[0], last[1]], [last[0], first[1]]])
-        visible: list[int] = []
-        for number in near[::-1]:
-            borders = self._borders[number]
-            if borders is not None:
-                inside = corners @ borders[:, :2].T >= borders[:, 2]
-                if inside.all():
-                    return self._codes[number], visible[::-1]
-                if not inside.any(axis=0).all():
-                    continue  # all of the rectangle is outside one border
-            visible.append(int(number))
-        return self.background, visible[::-1]
+        across, down, least = self._borders[:, near]
+        by_x, by_y = (across * first[0], across * last[0]), (down * first[1], down * last[1])
+        covered = (np.minimum(*by_x) + np.minimum(*by_y) >= least).all(axis=1) & self._convex[near]
+        outside = (np.maximum(*by_x) + np.maximum(*by_y) < least).any(axis=1)
+        ground, top = self.background, -1
+        if covered.any():
+            top = int(np.flatnonzero(covered)[-1])
+            ground = self._codes[near[top]]
+        return ground, near[top + 1 :][~outside[top + 1 :]].tolist()
 
 
 def canvas_bytes(size: tuple[int, int]) -> int:
-    """Return the bytes needed to draw a Canvas of `size` = (width, height) in regions, excluding the regions."""
+    """Return the bytes needed to draw a Canvas of `size` = (width, height) in regions.
+
+    Excludes the regions, and the polygons with their borders.
+    """
     width, height = size
     across = _tile_width(width)
     tile = 3 * min(TILE, height) * across
     kept = min(_cached_tiles(across) * tile, 3 * width * height)
-    return _POLYGON_BYTES + (_SUPERSAMPLING * _SUPERSAMPLING + 1) * tile + kept
+    # Up to two bytes for each sub-pixel, and the tile.
+    return (2 * ACROSS * ACROSS + 3) * (tile // 3) + kept
 
 
 def _tile_width(width: int) -> int:
@@ -147,13 +149,16 @@ def _cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int, int]]:
         yield number, max(start, number * step), min(stop, (number + 1) * step)
 
 
-def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
-    """Return the borders of each polygon, (n, 3) rows a, b, c: inside it, a·x + b·y ≥ c holds for every row.
+def _borders(polygons: Sequence[Floats]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the borders of the polygons, (3, polygons, most corners) a, b, c, and which polygons are convex.
 
-    None for a polygon that is not convex.
+    Inside a convex polygon, a·x + b·y ≥ c holds for each of its borders. It holds everywhere for what fills the
+    array, and for other polygons.
     """
-    borders: list[Floats | None] = [None] * len(polygons)
     counts = np.array([len(corners) for corners in polygons])
+    borders = np.zeros((3, len(polygons), int(counts.max())))
+    borders[2] = -np.inf
+    convex = np.zeros(len(polygons), dtype=np.bool_)
     for members in _groups(counts):
         corners = np.stack([polygons[number] for number in members])
         following = np.roll(corners, -1, axis=1)
@@ -162,11 +167,12 @@ def _borders(polygons: Sequence[Floats]) -> list[Floats | None]:
         inward = np.stack([-along[..., 1], along[..., 0]], axis=-1) * np.sign(area)[:, np.newaxis, np.newaxis]
         least = np.sum(inward * corners, axis=2)
         reached = np.min(corners @ inward.transpose(0, 2, 1), axis=1)  # by the outermost corner
-        convex = (reached >= least - 1e-6 * np.abs(area)[:, np.newaxis]).all(axis=1)
-        lines = np.concatenate([inward, least[..., np.newaxis]], axis=2)
-        for number, line, use in zip(members, lines, convex, strict=True):
-            borders[number] = line if use else None
-    return borders
+        use = (reached >= least - 1e-6 * np.abs(area)[:, np.newaxis]).all(axis=1)
+        chosen = np.array(members)[use]
+        convex[chosen] = True
+        borders[:2, chosen, : corners.shape[1]] = inward[use].transpose(2, 0, 1)
+        borders[2, chosen, : corners.shape[1]] = least[use]
+    return borders, convex
 
 
 def _groups(counts: npt.NDArray[np.int64]) -> Iterator[list[int]]:
@@ -178,6 +184,6 @@ def _groups(counts: npt.NDArray[np.int64]) -> Iterator[list[int]]:
             yield members[first : first + most]
 
 
-def _code(colour: tuple[float, float, float]) -> Code:
-    red, green, blue = (round(255 * channel) for channel in colour)
-    return red, green, blue
+def _codes(colours: Sequence[tuple[float, float, float]]) -> list[Code]:
+    """Return sRGB colours in [0, 1] as codes of eight bits."""
+    return [(red, green, blue) for red, green, blue in np.rint(255 * np.array(colours)).astype(int).tolist()]

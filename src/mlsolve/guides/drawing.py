@@ -1,7 +1,14 @@
 """The base class of guides: pictures that can be drawn region by region."""
 
+import threading
 from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Generic, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -9,8 +16,61 @@ Picture = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 sRGB."""
 
 
+Result = TypeVar("Result")
+
+
+class Kept(Generic[Result]):
+    """A function whose last results are kept. Each is made once, even if several threads ask for it."""
+
+    def __init__(self, make: Callable[..., Result], most: int) -> None:
+        """make: a function of hashable arguments. most: results to keep."""
+        self._make, self._most = make, most
+        self._lock = threading.Lock()
+        self._results: OrderedDict[tuple[Hashable, ...], Future[Result]] = OrderedDict()
+
+    def __call__(self, *key: Hashable) -> Result:
+        """Return make(*key)."""
+        with self._lock:
+            found = self._results.get(key)
+            mine = found is None
+            if found is None:
+                found = self._results[key] = Future()
+                while len(self._results) > self._most:
+                    self._results.popitem(last=False)
+            else:
+                self._results.move_to_end(key)
+        if mine:
+            try:
+                found.set_result(self._make(*key))
+            except BaseException as error:
+                with self._lock:
+                    self._results.pop(key, None)
+                found.set_exception(error)
+                raise
+        return found.result()
+
+    def clear(self) -> None:
+        """Forget all results."""
+        with self._lock:
+            self._results.clear()
+
+
+@contextmanager
+def opencv_alone() -> Iterator[None]:
+    """Let OpenCV use only the thread that calls it: tiles are drawn in several threads."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 class Drawing(ABC):
-    """A picture of `size` = (width, height) that is drawn region by region, always with the same pixels."""
+    """A picture of `size` = (width, height) that is drawn region by region, always with the same pixels.
+
+    Several threads may draw regions of it at the same time.
+    """
 
     def __init__(self, size: tuple[int, int]) -> None:
         """size: (width, height) in pixels."""

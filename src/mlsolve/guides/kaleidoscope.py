@@ -7,25 +7,27 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.drawing.cpu import place
+
 from ..errors import OptionError
 from .drawing import Drawing, Picture
 
 Read = Callable[[int, int, int, int], Picture]
 """(top, bottom, left, right) → that region of a photo, (h, w, 3) uint8 sRGB."""
 
-Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
 
 BLOCK: Final = 512
 """Maximum number of rows and columns of the picture drawn at a time."""
 _LEAST_BLOCK: Final = 16
 _BOX: Final = 1024
 """Approximate number of rows and columns of the photo that a block should cover."""
-_PLACE_BYTES: Final = 64
+_ROWS: Final = 32
+"""Rows whose angles are computed at a time."""
+_PLACE_BYTES: Final = 32
 """Bytes per pixel of a block needed to compute its positions in the photo, measured."""
 _BOX_BYTES: Final = 9
 """Bytes per pixel of a box: it is read, and assembled in two steps where it is mirrored at the photo's border."""
-_FINEST: Final = 1024
-"""Positions are rounded to 1/1024 of a pixel of the photo: then they are exact in float32, relative to any box."""
 
 
 class Kaleidoscope(Drawing):
@@ -64,26 +66,28 @@ class Kaleidoscope(Drawing):
         import cv2  # here, because a job of photos needs none of it
 
         width, height = self.size
-        x = np.arange(left, left + columns) - (width - 1) / 2
-        y = np.arange(top, top + rows)[:, np.newaxis] - (height - 1) / 2
-        half = self._half_wedge_of(x, y)
-        (across_x, across_y), (down_x, down_y) = self._halves[:, :, half]
-        across, x_range = _place(across_x * x + across_y * y + self._middle[0])
-        down, y_range = _place(down_x * x + down_y * y + self._middle[1])
-        box = self._box(*y_range, *x_range)
+        first = left - (width - 1) / 2, top - (height - 1) / 2
+        half = self._half_wedge_of(first[0] + np.arange(columns), first[1] + np.arange(rows)[:, np.newaxis])
+        across, down = np.empty((2, rows, columns), dtype=np.float32)
+        box = self._box(*place(*first, self._halves, half, self._middle, across, down))
         return np.asarray(cv2.remap(box, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT), np.uint8)
 
-    def _half_wedge_of(self, x: Floats, y: Floats) -> npt.NDArray[np.int64] | int:
-        """Return the number of each pixel's half wedge, (h, w), or one number if it is the same for all pixels."""
+    def _half_wedge_of(self, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """Return the number of each pixel's half wedge, (h, w), or (1, 1) if it is the same for all pixels."""
         per_turn = self._fold / math.pi
         # A half wedge is convex, so a block whose corners are inside it is inside it.
         corners = np.arctan2(y[[0, 0, -1, -1], 0], x[[0, -1, 0, -1]]) * per_turn
         ends = np.floor(np.concatenate([corners - 1e-9, corners + 1e-9])).astype(np.int64)
         if (ends == ends[0]).all():
-            return int(ends[0]) + self._fold
-        # Contiguous operands, so that NumPy does not use different arctan2 loops for different shapes.
-        all_x, all_y = (np.ascontiguousarray(np.broadcast_to(a, (y.size, x.size))) for a in (x, y))
-        return np.floor(np.arctan2(all_y, all_x) * per_turn).astype(np.int64) + self._fold
+            return np.asarray(ends[:1, np.newaxis] + self._fold)
+        found = np.empty((y.size, x.size), dtype=np.int64)
+        for first in range(0, y.size, _ROWS):
+            rows = slice(first, first + _ROWS)
+            # Contiguous operands, so that NumPy does not use different arctan2 loops for different shapes.
+            pair = (np.ascontiguousarray(np.broadcast_to(a, (len(y[rows]), x.size))) for a in (y[rows], x))
+            found[rows] = np.floor(np.arctan2(*pair) * per_turn)
+        found += self._fold
+        return found
 
     def _box(self, top: int, bottom: int, left: int, right: int) -> Picture:
         """Return a region of the photo, which is continued beyond its borders by mirroring."""
@@ -135,17 +139,6 @@ def _half_wedges(fold: int, turn: float) -> Floats:
     sign = np.where(mirrored, -1.0, 1.0)
     cos, sin = np.cos(angle), np.sin(angle)
     return np.array([[cos, -sign * sin], [sin, sign * cos]])
-
-
-def _place(at: Floats) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
-    """Return the positions `at` in the photo relative to the first sample they need, and the range of samples.
-
-    They are float32. They are relative because float32 is too coarse for positions in a large photo, and because
-    OpenCV accepts no side of 32768 pixels or more.
-    """
-    at = np.rint(at * _FINEST) / _FINEST
-    first, last = math.floor(at.min()) - 1, math.floor(at.max()) + 3
-    return (at - first).astype(np.float32), (first, last)
 
 
 def _reflected(start: int, stop: int, length: int) -> npt.NDArray[np.int64]:

@@ -12,6 +12,10 @@ _ACROSS: Final = 16
 """Number of points along the shorter side."""
 
 
+_POINT_BYTES: Final = 2400
+"""Bytes for each point: two triangles and their borders, measured."""
+
+
 def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
     """Return a triangulated mosaic of `size` = (width, height) in pixels."""
     width, height = size
@@ -29,6 +33,13 @@ def mosaic(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
         (corners, shade(colours, float(at))) for corners, at in zip(triangles, position, strict=True)
     ]
     return Canvas(polygons, size, shade(colours, 0.5))
+
+
+def polygon_bytes(size: tuple[int, int]) -> int:
+    """Return the bytes of the triangles of a mosaic of `size` = (width, height) in pixels."""
+    width, height = size
+    cell = min(width, height) / _ACROSS
+    return _POINT_BYTES * (int(height / cell) + 5) * (int(width / cell) + 5)
 
 
 def _points(width: int, height: int, cell: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -13,6 +13,9 @@ _RINGS: Final = 11
 _OUTLINE: Final = 0.10
 """Each petal is drawn again inside itself, smaller by twice this share, so that it gets an outline."""
 
+POLYGON_BYTES: Final = 5_000_000
+"""Bytes of the polygons, of their borders, and of what it takes to find the visible ones, measured."""
+
 
 def rosette(size: tuple[int, int], seed: int, colours: Palette) -> Canvas:
     """Return a rosette of `size` = (width, height) in pixels."""

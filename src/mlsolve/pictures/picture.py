@@ -65,6 +65,11 @@ class Picture:
         self.eight = self.bits == 8 and not stored.alpha
         """Whether its code values are those of 8 bits: those from `bands` are then multiples of 257."""
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the decoded picture, 16 bits a value."""
+        return 2 * self.planes * self.size[0] * self.size[1]
+
     def bands(self, rows: int) -> Iterator[npt.NDArray[np.uint16]]:
         """Yield the picture in its stored orientation, from the top, in bands of (rows, width, planes) uint16 sRGB.
 

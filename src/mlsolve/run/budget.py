@@ -23,7 +23,7 @@ from ..scoring.previews import CELL, STACK, shown
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
-from ..solving.store.zarr import CHUNK, RUN_BYTES
+from ..solving.store.chunks import CHUNK, RUN_BYTES
 from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
 from ..system.memory import available_memory, in_words
@@ -53,6 +53,13 @@ _USABLE: Final = 0.95
 """Share of a GPU's free memory that a run plans with; the rest allows for what the allocator wastes."""
 
 _TIFF_ROWS: Final = 256
+
+
+_SIDES: Final = (1024, 512, 256, CHUNK)
+"""Sides of the tiles of pictures that can be chosen, in pixels."""
+
+_HELD: Final = 256 << 20
+"""Bytes for decoded pictures, if the system does not report its memory."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,10 @@ class Shares:
     """Threads that write layers."""
     bands: Bands
     """How the print is divided for scoring."""
+    painters: int = 1
+    """Threads that make pictures, if the run has one process."""
+    held: int = 0
+    """Bytes for decoded pictures in memory."""
 
 
 def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> Shares:
@@ -122,8 +133,8 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
         limits = Limits(None, budget.threads_each, disk, device)
-        writers = _writers(budget, spec, job, None)
-        return Shares(limits, 1024, writers, Bands(workers=budget.all_threads))
+        writers, threads = _writers(budget, spec, job, None), budget.threads_each
+        return Shares(limits, _SIDES[0], writers, Bands(workers=budget.all_threads), threads, _HELD)
     least = _least(budget, spec, job, files, disk)
     if memory < least:
         # Rounded up, so that the figure is enough.
@@ -133,14 +144,11 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
             f"{_why_whole(spec)}"
         )
     left = memory - _RESERVE
-    side = next(
-        side
-        for side in (1024, 512, 256, CHUNK)
-        if _side_bytes(side, spec, job, files) * budget.workers <= left or side == CHUNK
-    )
+    side, painters, held = _painting(left, budget, spec, job, files)
     writers = _writers(budget, spec, job, left)
     limits = Limits(left // budget.workers, budget.threads_each, disk, device)
-    return Shares(limits, side, writers, _bands(left, budget.all_threads, spec, job))
+    bands = _bands(left, budget.all_threads, spec, job)
+    return Shares(limits, side, writers, bands, painters, held)
 
 
 def _writers(budget: Budget, spec: Spec, job: Job, left: int | None) -> int:
@@ -148,6 +156,25 @@ def _writers(budget: Budget, spec: Spec, job: Job, left: int | None) -> int:
     parts = spec.layers * -(-spec.shapes[-1][0] // PngWriter.part_rows)
     threads = min(budget.all_threads, parts)
     return threads if left is None else max(1, min(threads, left // _writer_bytes(spec, job)))
+
+
+def _painting(left: int, budget: Budget, spec: Spec, job: Job, files: list[Picture]) -> tuple[int, int, int]:
+    """Return how pictures are made in `left` bytes: side of their tiles, threads, bytes for decoded ones.
+
+    Tiles are as large as they can be with all threads. If not all threads fit, small tiles are worth less: they
+    share more of what surrounds them.
+    """
+    processes, most = budget.workers, 1
+    if budget.processes == 1 or budget.device is not None:
+        processes, most = 1, budget.threads_each
+    decoding = max((file.peak_memory(CHUNK) for file in files), default=0)
+    found = []
+    for side, worth in zip(_SIDES, (1.0, 0.95, 0.85, 0.6), strict=True):
+        each = max(_side_bytes(side, spec, job, files) * processes, decoding)
+        painters = min(most, left // each)
+        found.append((worth * painters if painters < most else most, side, painters, left - painters * each))
+    _, side, painters, held = max(found, key=lambda one: one[:2])
+    return (side, painters, held) if painters else (CHUNK, 1, 0)
 
 
 def _check_group(budget: Budget) -> None:
@@ -247,7 +274,7 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     return _RESERVE + max(
         tile * budget.workers,
         max((file.peak_memory(CHUNK) for file in files), default=0),
-        _side_bytes(CHUNK, spec, job, files) * budget.workers,
+        _side_bytes(CHUNK, spec, job, files) * (1 if budget.device is not None else budget.processes),
         scoring_bytes(_SMALLEST, spec, job),
         _writer_bytes(spec, job),
         trial_bytes(spec) if len(spec.stacks) > 1 else 0,
@@ -257,13 +284,14 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
 def _side_bytes(side: int, spec: Spec, job: Job, files: list[Picture]) -> int:
     """Return the memory needed to make one tile of a picture, from a file or by drawing a generated guide.
 
-    Of a file, the part that covers the tile is held as well.
+    Of a file, the part that covers the tile is held as well. Halving a tile takes less.
     """
     height, width = spec.shapes[-1]
+    pixels = min(side, height) * min(side, width)
     shrunk = max((max(1.0, p.size[0] / width, p.size[1] / height) for p in files), default=1.0)
     families = {parse_generated(guide)[0] for guide in job.guides if isinstance(guide, str)}
     drawn = max((drawing_bytes(family, (width, height), side) for family in families), default=0)
-    return max(int((side * shrunk + 8) ** 2 * 30), drawn) + 24 * side * side
+    return max(int((side * shrunk + 8) ** 2 * 12), drawn) + 16 * pixels + RUN_BYTES
 
 
 _SMALLEST: Final = Bands(8, 1, passing=False)

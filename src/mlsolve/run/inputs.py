@@ -1,81 +1,46 @@
-"""Picture files and generated guides, fitted to the size of the print region by region, as codes in the store."""
+"""Picture files and generated guides, at the size of the print, as codes in the store."""
 
 import hashlib
+import time
 from collections.abc import Callable
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.resample.cpu import area_taps, cubic_taps, resample, span
 
-from ..errors import InputError
-from ..guides import Drawing, generated
+from ..errors import InputError, MlsolveError
+from ..guides import Drawing, Kept, generated, opencv_alone
 from ..job.job import Job, parse_generated
-from ..pictures.colour import light_from_srgb, srgb_from_light
 from ..pictures.picture_files import Picture
-from ..pictures.resize import Geometry, fit_geometry
-from ..solving.decoding import decode_into
+from ..solving.decoding import decode_in_tiles, decode_into, decode_to_memory
 from ..solving.executors.base import Executor
-from ..solving.level_pictures import HIGHEST, as_codes, name_of
+from ..solving.executors.threads import Threads
+from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import Array, Store
 from ..solving.tiles import tiles_of
-
-CodeArray = npt.NDArray[np.uint16]
-
-WHITE: Final = 65535
+from .fitting import Decoded, fit_tile
 
 _OF_EIGHT_BITS: Final = np.uint16(257)
 """Factor from 8-bit to 16-bit code values."""
 
-_SPOOL: Final = "pictures/file-{}"
+_SPOOL: Final = "pictures/file"
+_DONE: Final = "pictures/picture-{}-done"
 
+_DECODING: Final = 0.3
+"""Approximate share of a picture's time that decoding it takes."""
 
-def _spool(store: Store, number: int, picture: Picture) -> None:
-    """Decode `picture` into `store`, with the facts a task needs."""
-    name = _SPOOL.format(number)
-    decode_into(store, name, picture)
-    stored = list(picture.stored_size)
-    store.save(name + "-facts", {"planes": picture.planes, "stored": stored, "orientation": picture.orientation})
+_BETWEEN: Final = 2.0
+"""Seconds between two times that pictures are recorded as done: the work that a power cut may cost."""
 
-
-def fit_tile(store: Store, number: int, fit: str, region: Region) -> None:
-    """Task: fit `region` of a decoded picture to the size of the print, as `resize.fit_image` does."""
-    spec = Spec.load(store)
-    name = _SPOOL.format(number)
-    facts = store.load(name + "-facts")
-    source = _Upright(store.open(name), tuple(facts["stored"]), facts["orientation"])
-    height, width = spec.shapes[-1]
-    geometry = fit_geometry(source.size, (width, height), fit)  # type: ignore[arg-type]
-    with store.open(name_of(spec.levels, number)).tile((), region) as tile:
-        fitted = (_fitted(source, plane, geometry, region) for plane in range(facts["planes"]))
-        if spec.picture_planes[number] < facts["planes"]:  # weights of pixels, which have no colour
-            total = sum(codes.astype(np.uint32) for codes in fitted)
-            tile.put((0,), np.asarray(total // facts["planes"], dtype=np.uint16))
-            return
-        for plane, codes in enumerate(fitted):
-            tile.put((plane,), codes)
-
-
-def draw_tile(store: Store, number: int, guide: str, region: Region) -> None:
-    """Task: draw `region` of a generated guide, "FAMILY:SEED:PALETTE"."""
-    spec = Spec.load(store)
-    height, width = spec.shapes[-1]
-    family, seed, palette = parse_generated(guide)
-    drawn = _drawing(family, (width, height), seed, palette).region(*region)
-    with store.open(name_of(spec.levels, number)).tile((), region) as tile:
-        for plane in range(drawn.shape[2]):
-            tile.put((plane,), drawn[..., plane].astype(np.uint16) * _OF_EIGHT_BITS)
-
-
-@lru_cache(1)
-def _drawing(family: str, size: tuple[int, int], seed: int, palette: str | None) -> Drawing:
-    """Return a generated guide; the last one is cached for its next tile."""
-    return generated(family, size, seed, palette)
+_MOST_ACROSS: Final = 32
+"""Most tiles beside each other whose files are written at the same time."""
 
 
 def make_pictures(
@@ -84,39 +49,181 @@ def make_pictures(
     files: dict[Path, Picture],
     executor: Executor,
     side: int,
-    tell: Callable[[int, float], None],
+    held: int,
+    tell: Callable[[float], None],
 ) -> None:
     """Put targets, guides and masks at full size into `store`, which holds the spec; skip those already there.
 
-    files: the opened pictures of `job`. side: of the tiles, in pixels. tell: called with the number of a picture
-    and the share of it that is done.
+    files: the opened pictures of `job`. side: of the tiles, in pixels. held: bytes for decoded pictures in memory;
+    larger ones are decoded to the store, one at a time. tell: called with the share of all pictures that is done.
+
+    Pictures are made side by side. Those that are done are recorded once they are on the disk: at intervals, and
+    when an error ends it. Others are made again by `resume`.
     """
-    spec = Spec.load(store)
-    shape = spec.shapes[-1]
-    regions = list(tiles_of(shape, (side, side)))
-    for number, entry in enumerate(job.entries):
-        done = f"pictures/picture-{number}-done"
-        if store.has(done):
-            continue
-        tell(number, 0.0)
-        planes = spec.picture_planes[number]
-        sides = min(side, shape[0]), min(side, shape[1])
-        store.create(name_of(spec.levels, number), (planes, *shape), np.uint16, sides)
-        calls: list[tuple[Any, ...]]
-        if isinstance(entry, Path):
-            _spool(store, number, files[entry])
-            tell(number, 0.3)
-            task: Callable[..., None] = fit_tile
-            calls = [(store, number, job.fit, region) for region in regions]
-        else:
-            task, calls = draw_tile, [(store, number, entry, region) for region in regions]
-        for count, _ in enumerate(executor.map(task, calls), start=1):
-            tell(number, 0.3 + 0.7 * count / len(calls))
-        _drawing.cache_clear()
-        store.remove(_SPOOL.format(number))
-        store.remove(_SPOOL.format(number) + "-facts")
-        store.flush()
-        store.save(done, {})
+    with _Making(store, job, executor, side, tell) as making, opencv_alone():
+        by_file: dict[Path, list[int]] = {}
+        decodings, drawings = list[_Call](), list[_Call]()
+        for number in making.missing:
+            entry = job.entries[number]
+            if isinstance(entry, Path):
+                by_file.setdefault(entry, []).append(number)
+            else:
+                drawings += making.drawings(number, entry)
+        in_memory, large = list[tuple[Picture, list[int]]](), list[tuple[Picture, list[int]]]()
+        shared = isinstance(executor, Threads)  # its tasks can be given what is open and in memory
+        for path, numbers in by_file.items():
+            picture = files[path]
+            if shared and making.can_copy(picture, numbers):
+                decodings += [_Call({n: 1.0}, decode_in_tiles, (making.arrays[n], picture, side)) for n in numbers]
+            elif shared and picture.decoded_bytes <= held:
+                held -= picture.decoded_bytes
+                in_memory.append((picture, numbers))
+            else:
+                large.append((picture, numbers))
+        copied = len(decodings)
+        decodings += [_Call(dict.fromkeys(them, _DECODING), decode_to_memory, (file,)) for file, them in in_memory]
+        decoded = making.carry_out([*decodings, *drawings])[copied : len(decodings)]
+        fittings = [making.fittings(*file, array) for file, array in zip(in_memory, decoded, strict=True)]
+        making.carry_out([call for calls in fittings for call in calls])
+        for picture, numbers in large:
+            array = decode_into(store, _SPOOL, picture)
+            making.did(dict.fromkeys(numbers, _DECODING))
+            making.carry_out(making.fittings(picture, numbers, array))
+            store.remove(_SPOOL)
+
+
+def draw_tile(target: Array, drawing: Callable[[], Drawing], region: Region) -> None:
+    """Task: draw `region` of a generated guide into `target`, (3, H, W) uint16; drawing: returns the guide."""
+    drawn = drawing().region(*region)
+    with target.tile((), region) as tile:
+        for plane in range(drawn.shape[2]):
+            tile.put((plane,), np.multiply(drawn[..., plane], _OF_EIGHT_BITS, dtype=np.uint16))
+
+
+@lru_cache(1)
+def _drawing(family: str, size: tuple[int, int], seed: int, palette: str | None) -> Drawing:
+    """Return a generated guide; a process keeps the last one for its next tile."""
+    return generated(family, size, seed, palette)
+
+
+class _Call(NamedTuple):
+    """A call of a task, and what share of which pictures is done then."""
+
+    shares: dict[int, float]
+    task: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+def _run(task: Callable[..., Any], *arguments: Any) -> Any:
+    """Task: run another one, so that different ones are carried out side by side."""
+    return task(*arguments)
+
+
+class _Making:
+    """The pictures that are being made: their arrays, what is left to do, and who records that they are done."""
+
+    def __init__(
+        self, store: Store, job: Job, executor: Executor, side: int, tell: Callable[[float], None]
+    ) -> None:
+        """Create the arrays of the pictures that are missing; arguments as of `make_pictures`."""
+        spec = Spec.load(store)
+        self._store, self._executor, self._tell = store, executor, tell
+        self._shape, self._fit, self._count = spec.shapes[-1], job.fit, len(job.entries)
+        self._side, self._regions = side, list(tiles_of(self._shape, (side, side)))
+        self.missing = [number for number in range(self._count) if not store.has(_DONE.format(number))]
+        """The numbers of the pictures that are to be made."""
+        self._left = dict.fromkeys(self.missing, 1.0)
+        self._drawings: dict[int, Kept[Drawing]] = {}
+        sides = min(side, self._shape[0]), min(side, self._shape[1])
+        self.arrays = {
+            number: store.create(
+                name_of(spec.levels, number), (spec.picture_planes[number], *self._shape), np.uint16, sides
+            )
+            for number in self.missing
+        }
+        """The array of each."""
+        self._pool = ThreadPoolExecutor(1, "mlsolve-recorder")
+        self._made: list[int] = []
+        self._recording: Future[None] | None = None
+        self._recorded = time.monotonic()
+
+    def __enter__(self) -> "_Making":
+        """Tell what is done already."""
+        self.did({})
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the recording: nothing is written after this.
+
+        What was made last is recorded after an error, so that the run can go on from there; else the caller flushes
+        it before long.
+        """
+        self._pool.shutdown()
+        if kind is None and self._recording is not None:
+            self._recording.result()
+        elif kind is not None and self._made and not issubclass(kind, InputError):
+            with suppress(MlsolveError):  # the earlier error is the one to report
+                self._record(self._made)
+
+    def can_copy(self, picture: Picture, numbers: list[int]) -> bool:
+        """Return whether the codes of `picture` are those of the print, pixel by pixel."""
+        return (
+            picture.orientation == 1
+            and picture.size == self._shape[::-1]
+            and all(self.arrays[number].shape[0] == picture.planes for number in numbers)
+            and -(-self._shape[1] // self._side) <= _MOST_ACROSS
+        )
+
+    def drawings(self, number: int, guide: str) -> list[_Call]:
+        """Return the calls that draw a generated guide, "FAMILY:SEED:PALETTE"."""
+        family, seed, palette = parse_generated(guide)
+        drawing: Callable[[], Drawing] = partial(_drawing, family, self._shape[::-1], seed, palette)
+        if isinstance(self._executor, Threads):  # they share it
+            drawing = self._drawings[number] = Kept(partial(generated, family, self._shape[::-1], seed, palette), 1)
+        share = {number: 1 / len(self._regions)}
+        return [_Call(share, draw_tile, (self.arrays[number], drawing, region)) for region in self._regions]
+
+    def fittings(self, picture: Picture, numbers: list[int], array: Array) -> list[_Call]:
+        """Return the calls that fit a decoded picture to the size of the print; array: the decoded picture."""
+        decoded = Decoded(array, picture.planes, picture.stored_size, picture.orientation)
+        share = (1 - _DECODING) / len(self._regions)
+        return [
+            _Call({number: share}, fit_tile, (decoded, self.arrays[number], self._fit, region))
+            for number in numbers
+            for region in self._regions
+        ]
+
+    def carry_out(self, calls: list[_Call]) -> list[Any]:
+        """Carry out `calls`; return their results."""
+        results: list[Any] = [None] * len(calls)
+        for number, result in self._executor.map(_run, [(call.task, *call.arguments) for call in calls]):
+            results[number] = result
+            self.did(calls[number].shares)
+        return results
+
+    def did(self, shares: dict[int, float]) -> None:
+        """Count shares of pictures as done; tell it, and record pictures that are done."""
+        for number, share in shares.items():
+            self._left[number] -= share
+            if self._left[number] < 1e-6:
+                del self._left[number]
+                if number in self._drawings:
+                    self._drawings.pop(number).clear()
+                self._made.append(number)
+        self._tell(1 - sum(self._left.values()) / self._count)
+        recording = self._recording is not None and not self._recording.done()
+        if self._made and not recording and time.monotonic() - self._recorded >= _BETWEEN:
+            if self._recording is not None:
+                self._recording.result()
+            made, self._made, self._recorded = self._made, [], time.monotonic()
+            self._recording = self._pool.submit(self._record, made)
+
+    def _record(self, made: list[int]) -> None:
+        self._store.flush()
+        for number in made:
+            self._store.save(_DONE.format(number), {})
 
 
 def digest_of(path: Path) -> dict[str, Any]:
@@ -129,60 +236,3 @@ def digest_of(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} no longer exists: restore it, or run again") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-class _Upright:
-    """A decoded picture, upright whichever way it is stored (EXIF 2.3, §4.6.4)."""
-
-    def __init__(self, array: Array, stored: tuple[int, int], orientation: int) -> None:
-        self._array, self._stored, self._orientation = array, stored, orientation
-        self._sideways = orientation in (5, 6, 7, 8)
-        self.size = stored[::-1] if self._sideways else stored
-
-    def read(self, plane: int, region: Region) -> CodeArray:
-        """Return a region (h, w) of a plane."""
-        top, bottom, left, right = region
-        width, height = self.size
-        # Undone in the opposite order of picture_files.upright: columns, rows, then the axes.
-        if self._orientation in (2, 3, 6, 7):
-            left, right = width - right, width - left
-        if self._orientation in (3, 4, 7, 8):
-            top, bottom = height - bottom, height - top
-        stored = Region(left, right, top, bottom) if self._sideways else Region(top, bottom, left, right)
-        part = self._array.read((plane,), stored, np.empty((stored.height, stored.width), dtype=np.uint16))
-        if self._sideways:
-            part = part.T
-        if self._orientation in (3, 4, 7, 8):
-            part = part[::-1]
-        if self._orientation in (2, 3, 6, 7):
-            part = part[:, ::-1]
-        return part
-
-
-def _fitted(source: _Upright, plane: int, geometry: Geometry, region: Region) -> CodeArray:
-    """Return `region` of a plane of the print: the part of `source` that covers it, white beside it."""
-    part_left, part_top, part_width, part_height = geometry.part
-    inner_left, inner_top, inner_width, inner_height = geometry.inner
-    result = np.full((region.height, region.width), WHITE, dtype=np.uint16)
-    top, bottom = max(region.top, inner_top), min(region.bottom, inner_top + inner_height)
-    left, right = max(region.left, inner_left), min(region.right, inner_left + inner_width)
-    if top >= bottom or left >= right:
-        return result
-    inside = result[top - region.top : bottom - region.top, left - region.left : right - region.left]
-    top, bottom, left, right = top - inner_top, bottom - inner_top, left - inner_left, right - inner_left
-    if geometry.identity:
-        inside[...] = source.read(
-            plane, Region(part_top + top, part_top + bottom, part_left + left, part_left + right)
-        )
-        return result
-    taps = area_taps if geometry.shrinks else cubic_taps
-    rows = taps(part_height, inner_height, top, bottom, part_top)
-    columns = taps(part_width, inner_width, left, right, part_left)
-    (first_row, last_row), (first_column, last_column) = span(rows), span(columns)
-    codes = source.read(plane, Region(first_row, last_row, first_column, last_column))
-    values = codes.astype(np.float32) / HIGHEST
-    if geometry.shrinks:
-        values = np.asarray(light_from_srgb(values), dtype=np.float32)
-    found = resample(values[np.newaxis], (first_row, first_column), rows, columns)[0]
-    inside[...] = as_codes(srgb_from_light(np.clip(found, 0, 1)) if geometry.shrinks else found)
-    return result

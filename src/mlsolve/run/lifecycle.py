@@ -198,7 +198,7 @@ def _carry_on(work: _Work) -> Outcome:
         clear(store.path)
         raise
     except BaseException as error:
-        if not any(store.path.glob("pictures/picture-*-done.json")):
+        if not any(store.path.glob("pictures/*done.json")):
             clear(store.path)
         elif isinstance(error, OutputError | ProcessError):
             raise type(error)(f"{error}; mlsolve resume {work.folder} continues it") from None
@@ -225,16 +225,17 @@ def _stages(work: _Work) -> Outcome:
     spec, run = Spec.load(store), store.load(RUN)
     levels = plans(spec, parts.limits)
     listener.begin(spec, [plan.cost for plan in levels])
-    names, count = [path.name for path in job.targets], len(spec.picture_planes)
+    names = [path.name for path in job.targets]
 
-    def prepare() -> None:
+    def prepare(making: Executor) -> None:
         make_pictures(
             store,
             job,
             work.files,
-            executor,
+            making,
             parts.side,
-            lambda number, share: listener.stage("pictures", 0.9 * (number + share) / count),
+            parts.held,
+            lambda share: listener.stage("pictures", 0.9 * share),
         )
 
     def hear_balance(balance: Balance) -> None:
@@ -244,7 +245,17 @@ def _stages(work: _Work) -> Outcome:
     executor = _executor(spec, work.budget, levels)
     try:
         spec = dataclasses.replace(spec, stacks=stack_specs(job.arrangements))
-        solved = solve_in_store(store, spec, executor, parts.limits, listener, prepare, hear_balance, parts.side)
+        solved = solve_in_store(
+            store,
+            spec,
+            executor,
+            parts.limits,
+            listener,
+            prepare,
+            hear_balance,
+            parts.side,
+            painters=parts.painters,
+        )
     finally:
         executor.close()
     trim()

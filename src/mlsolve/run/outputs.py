@@ -23,9 +23,9 @@ from ..scoring.stack_scoring import PlacedStack
 from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import Array, DiskStore, Store
-from ..solving.store.zarr import CHUNK
+from ..solving.store.chunks import CHUNK
 from .budget import AHEAD, Shares
-from .inputs import WHITE
+from .fitting import WHITE
 
 _READ_ROWS: Final = CHUNK
 """Rows of a plane that are read at a time."""

@@ -19,6 +19,7 @@ from ..solving.balance import Balance
 from ..solving.balancing import balanced
 from ..solving.callbacks import Listener as SolveListener
 from ..solving.executors.base import Executor
+from ..solving.executors.threads import without_backend
 from ..solving.history import History
 from ..solving.levels import PICTURE_SIDE, halve_pictures, solve_levels, to_full_size
 from ..solving.plan import Limits
@@ -67,21 +68,24 @@ def solve_in_store(
     executor: Executor,
     limits: Limits,
     listener: SolveListener,
-    make_pictures: Callable[[], None] = lambda: None,
+    make_pictures: Callable[[Executor], None] = lambda executor: None,
     hear_balance: Callable[[Balance], None] = lambda balance: None,
     side: int = PICTURE_SIDE,
     tune: bool = True,
+    painters: int = 1,
 ) -> Solved:
     """Balance and solve `spec`, or finish what an earlier process began; return what is in `store` then.
 
-    make_pictures: puts the pictures at full size into `store` unless they are there. hear_balance: hears the
-    exposures. side: of the tiles of pictures. tune: whether exposures are tried out (solving/balancing.py).
+    make_pictures: puts the pictures at full size into `store` unless they are there, by the executor that it is
+    given. hear_balance: hears the exposures. side: of the tiles of pictures. tune: whether exposures are tried out
+    (solving/balancing.py). painters: threads that make pictures, if `executor` has no processes.
     """
     began = time.perf_counter()
     spec.save(store)
     if not store.has(PICTURES_DONE):
-        make_pictures()
-        halve_pictures(store, spec, executor, side)
+        with without_backend(executor, painters) as making:
+            make_pictures(making)
+            halve_pictures(store, spec, making, side)
         store.flush()
         store.save(PICTURES_DONE, {})
     # Balance again after an interruption, so that the listener is told too.

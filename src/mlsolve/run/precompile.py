@@ -18,8 +18,8 @@ from PIL import Image
 
 from mlsolve_kernels.compiled import is_cached, load_remembered, remember
 from mlsolve_kernels.control_groups import memory_limit
+from mlsolve_kernels.drawing.cpu import average, place
 from mlsolve_kernels.iteration.sweep import can_run
-from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.placement.move import STILL
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.scoring.cpu import look_up_all, place_exactly, squared_error
@@ -35,12 +35,13 @@ from ..scoring.codes import tables
 from ..scoring.layer_files import Bands
 from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
+from ..solving.executors.base import Executor
 from ..solving.executors.serial import Serial
-from ..solving.level_pictures import as_codes, code_table, name_of
+from ..solving.level_pictures import as_codes, name_of
 from ..solving.plan import Limits
 from ..solving.spec import BETAS, Spec
 from ..solving.store import DiskStore, MemoryStore, Store
-from ..solving.store.zarr import CHUNK
+from ..solving.store.chunks import CHUNK
 from ..system.memory import in_words
 from .budget import Shares
 from .job_spec import spec_at
@@ -153,7 +154,7 @@ def _solve(store: Store, spec: Spec) -> Solved:
     whole = Region(0, _SIDE, 0, _SIDE)
     codes = as_codes(np.linspace(0.2, 0.8, _SIDE * _SIDE).reshape(_SIDE, _SIDE))
 
-    def make_pictures() -> None:
+    def make_pictures(making: Executor) -> None:
         for number in range(len(spec.picture_planes)):
             picture = store.create(name_of(spec.levels, number), (1, _SIDE, _SIDE), np.uint16, (_SIDE, _SIDE))
             with picture.tile((), whole) as tile:
@@ -174,9 +175,11 @@ def _run(folder: Path, spec: Spec) -> None:
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
     parts = Shares(Limits(), CHUNK, 1, Bands())
     write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
-    # Whole chunks of the store and parts of them: Numba compiles for each memory layout.
-    for part in (np.zeros((CHUNK, CHUNK), dtype=np.uint16), np.zeros((CHUNK, 2 * CHUNK), dtype=np.uint16)[:, ::2]):
-        look_up(code_table(True), part, np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
-        look_up(code_table(True).copy(), part[:, :3], np.empty((CHUNK, CHUNK), dtype=np.float32), 0, 0)
+    # Codes of resampled pictures, guides of few colours and of many, and a kaleidoscope.
+    as_codes(np.zeros((1, 1), dtype=np.float32))
+    for kind in (np.uint8, np.uint16):
+        average(np.zeros((4, 4), dtype=kind), np.zeros((1, 3), dtype=np.uint8), np.empty((1, 1, 3), dtype=np.uint8))
+    across, down = np.empty((2, 1, 1), dtype=np.float32)
+    place(0.0, 0.0, np.zeros((2, 2, 1)), np.zeros((1, 1), dtype=np.int64), np.zeros(2), across, down)
     _score_few_pixels()
     _decode(folder)

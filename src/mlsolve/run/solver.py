@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.placement.frames import Frame, disc
+from mlsolve_kernels.threads import available_cores
 
 from ..errors import DeviceMemoryError, InputError
 from ..job.arrangements import Arrangement, Problem, check_arrangements
@@ -180,9 +181,9 @@ def _solve(asked: _Asked, spec: Spec, backend: Backend, callback: Callback | Non
     """Solve every level, close the backend; return layers (N, C, H, W) at full size and the rest of the result."""
     spec, store = dataclasses.replace(spec, backend=backend.name), MemoryStore()
     store_pictures(store, spec, asked.pictures)
-    executor = Serial(backend)
+    executor, threads = Serial(backend), spec.options.threads or available_cores()
     try:
-        solved = solve_in_store(store, spec, executor, Limits(), Callbacks(callback))
+        solved = solve_in_store(store, spec, executor, Limits(), Callbacks(callback), painters=threads)
         layers = store.open(solved.layers).data[:, 0]
     finally:
         executor.close()

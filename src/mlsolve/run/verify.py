@@ -7,9 +7,7 @@ from pathlib import Path
 from ..job.job import Job
 from ..scoring.bands import Scoring
 from ..scoring.layer_files import score_layer_files
-from ..solving.backends import CpuBackend
-from ..solving.executors.serial import Serial
-from ..solving.spec import BETAS
+from ..solving.executors.threads import Threads
 from ..solving.store import DiskStore
 from .budget import Budget, shares
 from .inputs import make_pictures
@@ -29,10 +27,10 @@ def score_folder(folder: Path, job: Job) -> Scoring:
     spec, disc = spec_at(job, job.size, planes_of_pictures(job, files), options), job.shape == "disc"
     parts = shares(Budget(), spec, job, list(files.values()), None)
     with _temporary(folder) as name:
-        store, executor = DiskStore(Path(name)), Serial(CpuBackend(1, BETAS))
+        store, executor = DiskStore(Path(name)), Threads(parts.painters)
         try:
             spec.save(store)
-            make_pictures(store, job, files, executor, parts.side, lambda number, share: None)
+            make_pictures(store, job, files, executor, parts.side, parts.held, lambda share: None)
         finally:
             executor.close()
         return score_layer_files(

@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..pictures import picture_files
 from ..solving.decoding import decode_into
 from ..solving.store import Store
-from ..solving.store.zarr import CHUNK
+from ..solving.store.chunks import CHUNK
 from .bands import Band, Scoring
 from .codes import Codes, Passing, Wanted
 from .desk import Desk

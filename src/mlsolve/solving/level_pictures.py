@@ -6,14 +6,16 @@ codes to values, so that the value of a pixel depends on its code alone.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from copy import copy
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.lookup.cpu import halve_codes, nearest_codes
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.resample.cpu import area_taps, resample, span
 
 from ..pictures.arrays import planar
 from ..pictures.colour import GAMMA, light_from_srgb
@@ -76,25 +78,43 @@ def store_pictures(store: MemoryStore, spec: Spec, images: Sequence[FloatArray])
             codes[...] = as_codes(plane)
 
 
-def halve_tile(store: Store, level: int, picture: int, region: Region) -> None:
-    """Task: compute `region` of a picture at `level` from the next finer level; each pixel is the mean of four."""
-    spec = Spec.load(store)
-    (height, width), (fine_height, fine_width) = spec.shapes[level - 1 : level + 1]
-    rows = area_taps(fine_height, height, region.top, region.bottom, factor=2.0)
-    columns = area_taps(fine_width, width, region.left, region.right, factor=2.0)
-    (top, bottom), (left, right) = span(rows), span(columns)
-    source, target = store.open(name_of(level + 1, picture)), store.open(name_of(level, picture))
-    fine = np.empty((1, bottom - top, right - left), dtype=np.float32)
-    with target.tile((), region) as tile:
+def halve_tile(spec: Spec, picture: int, level: int, arrays: Sequence[Array], region: Region) -> None:
+    """Task: compute `region` of a picture at `level` from the next finer level; each pixel is the mean of four.
+
+    arrays: those of the picture, from the coarsest level on. If the region is all of the picture, the task goes on
+    to the coarsest level, from what it holds.
+    """
+    height, width = spec.shapes[level]
+    fine = Region(2 * region.top, min(2 * region.bottom, height), 2 * region.left, min(2 * region.right, width))
+    coarser = [Region(0, rows, 0, columns) for rows, columns in spec.shapes[: level - 1]]
+    regions = (
+        [*coarser, region]
+        if region == Region(0, spec.shapes[level - 1][0], 0, spec.shapes[level - 1][1])
+        else [region]
+    )
+    source = copy(arrays[level])  # each thread must open it separately
+    with ExitStack() as tiles:
+        targets = []
+        for at, part in zip(range(level, 0, -1), regions[::-1], strict=False):
+            targets.append(
+                (table_of(spec, at + 1, picture), tiles.enter_context(arrays[at - 1].tile((), part)), part)
+            )
         for plane in range(spec.picture_planes[picture]):
-            table = table_of(spec, level + 1, picture)
-            source.read((plane,), Region(top, bottom, left, right), fine[0], table)
-            tile.put((plane,), as_codes(resample(fine, (top, left), rows, columns)[0]))
+            codes = source.read((plane,), fine, np.empty((fine.height, fine.width), dtype=np.uint16))
+            for table, tile, part in targets:
+                halved = np.empty((part.height, part.width), dtype=np.uint16)
+                halve_codes(table, codes, halved)
+                tile.put((plane,), halved)
+                codes = halved
 
 
 def as_codes(values: npt.NDArray[np.floating[Any]]) -> CodeArray:
     """Return `values` in [0, 1] as the nearest codes."""
-    return np.asarray(np.rint(np.clip(values, 0, 1) * HIGHEST), dtype=np.uint16)
+    if values.dtype != np.float32:
+        return np.asarray(np.rint(np.clip(values, 0, 1) * HIGHEST), dtype=np.uint16)
+    codes = np.empty(values.shape, dtype=np.uint16)
+    nearest_codes(values.reshape(-1), codes.reshape(-1))
+    return codes
 
 
 def histogram(store: Store, spec: Spec, level: int, picture: int) -> npt.NDArray[np.int64]:

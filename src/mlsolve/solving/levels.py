@@ -70,17 +70,26 @@ class Record:
 
 
 def halve_pictures(store: Store, spec: Spec, executor: Executor, side: int = PICTURE_SIDE) -> None:
-    """Compute the pictures of every level but the finest from the next finer level; side: of a tile, in pixels."""
+    """Compute the pictures of every level but the finest from the next finer level; side: of a tile, in pixels.
+
+    From the first level that is one tile on, one task makes all levels of a picture.
+    """
+    pictures = []
+    for picture, planes in enumerate(spec.picture_planes):
+        arrays = [
+            store.create(
+                name_of(level, picture), (planes, *shape), np.uint16, (min(side, shape[0]), min(side, shape[1]))
+            )
+            for level, shape in enumerate(spec.shapes[:-1], start=1)
+        ]
+        pictures.append([*arrays, store.open(name_of(spec.levels, picture))])
     for level in range(spec.levels - 1, 0, -1):
-        shape = spec.shapes[level - 1]
-        calls = []
-        for picture, planes in enumerate(spec.picture_planes):
-            sides = min(side, shape[0]), min(side, shape[1])
-            store.create(name_of(level, picture), (planes, *shape), np.uint16, sides)
-            regions = tiles_of(shape, (side, side))
-            calls += [(store, level, picture, region) for region in regions]
+        regions = list(tiles_of(spec.shapes[level - 1], (side, side)))
+        calls = [(spec, k, level, arrays, region) for k, arrays in enumerate(pictures) for region in regions]
         for _ in executor.map(halve_tile, calls):
             pass
+        if len(regions) == 1:
+            break
 
 
 def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Listener) -> tuple[History, Record]:

@@ -13,7 +13,7 @@ from .backends import ArrangedWorkspace, Workspace
 from .level_pictures import LevelPictures
 from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
-from .store.zarr import CHUNK
+from .store.chunks import CHUNK
 from .tiles import Tile
 
 Source = Guides | UpsampledLevel | Checkpoint

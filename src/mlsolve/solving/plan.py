@@ -17,7 +17,7 @@ from mlsolve_kernels.iteration.sweep import workspace_bytes
 from ..errors import DeviceMemoryError, OptionError
 from .backends import MOST_LOADERS
 from .loading import ARRAYS, band_rows
-from .store.zarr import CHUNK, RUN_BYTES
+from .store.chunks import CHUNK, RUN_BYTES
 from .tile_coupling import TileCoupling
 from .tiles import overhang
 

@@ -6,7 +6,7 @@ Knows arrays, tiles and checksums, not what they mean. Called by the tasks of a 
 """
 
 from .disk import DiskStore
-from .memory import MemoryStore
+from .memory import MemoryArray, MemoryStore
 from .places import Array, Store, TileWriter
 
-__all__ = ["Array", "DiskStore", "MemoryStore", "Store", "TileWriter"]
+__all__ = ["Array", "DiskStore", "MemoryArray", "MemoryStore", "Store", "TileWriter"]

@@ -9,9 +9,9 @@ Any program that supports Zarr 3 with sharding can open the arrays (zarr-specs: 
 import errno
 import json
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -25,22 +25,11 @@ from mlsolve_kernels.region import Region
 
 from ...errors import OutputError, StoreError, first_line
 from ...system.files import partial_beside
+from .chunks import CHUNK, CRC_BYTES, RUN, checksum, chunk_sums, pack, run_buffer, unpack
 from .places import Index
 
-CHUNK: Final = 128
-"""Side of an inner chunk. At the border of a region, up to CHUNK - 1 rows or columns are read in vain."""
-
-_CRC_BYTES: Final = 4
 _ABSENT: Final = 2**64 - 1
 """Offset and length of a chunk that lies entirely outside the array."""
-
-_RUN: Final = 8
-"""Most inner chunks that are read or written at once, if they are contiguous in the file."""
-
-RUN_BYTES: Final = _RUN * (CHUNK * CHUNK * 4 + _CRC_BYTES)
-"""Bytes of memory for such a run, in every thread that reads or writes."""
-
-_here = threading.local()
 
 MOST_OPEN: Final = 64
 """Most tiles whose files are kept open for reading."""
@@ -101,18 +90,19 @@ class ZarrArray:
         table: maps the stored values, which must be uint16, to results; `out` must then be contiguous float32.
         Raises StoreError if a tile is missing or damaged.
         """
+        pieces = _pieces(region.left, region.right)
         for down, top, bottom in _pieces(region.top, region.bottom):
-            rows = slice(top - region.top, bottom - region.top)
-            inside = slice(top - down * CHUNK, bottom - down * CHUNK)
-            pieces = _pieces(region.left, region.right)
+            first, last = top - region.top, bottom - region.top
             for run in self._runs(pieces):
-                chunks = self._chunks(index, down, run[0][0], len(run))
-                for (across, left, right), chunk in zip(run, chunks, strict=True):
-                    here = chunk[inside, left - across * CHUNK : right - across * CHUNK]
-                    if table is None:
-                        out[rows, left - region.left : right - region.left] = here
-                    else:
-                        look_up(table, here, out, rows.start, left - region.left)
+                data = self._chunks(index, down, run[0][0], len(run))
+                row, column = top - down * CHUNK, run[0][1] - run[0][0] * CHUNK
+                left, right = run[0][1] - region.left, run[-1][2] - region.left
+                if table is None:
+                    chunks = self._pixels(data)[:, row : row + last - first]
+                    unpack(chunks, column, out[first:last, left:right])
+                else:
+                    codes = data.view(np.uint16)
+                    look_up(table, codes, CHUNK, row, column, out, first, last, left, right)
         return out
 
     def tile(self, index: Index, region: Region) -> "_ZarrTile":
@@ -127,8 +117,8 @@ class ZarrArray:
             descriptor, entries = self._shard(place)
             for row in entries.reshape(-1, across, 2):
                 present = row[row[:, 0] != _ABSENT]
-                for start in range(0, len(present), _RUN):
-                    self._fetch(place, descriptor, present[start : start + _RUN])
+                for start in range(0, len(present), RUN):
+                    self._fetch(place, descriptor, present[start : start + RUN])
         except StoreError:
             return False
         return True
@@ -167,42 +157,49 @@ class ZarrArray:
         return (*index[: self._apart], *(0,) * together, top // self._tile[0], left // self._tile[1])
 
     def _runs(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
-        """Divide the pieces of columns that `_pieces` returned into runs of at most _RUN chunks within one tile."""
+        """Divide the pieces of columns that `_pieces` returned into runs of at most RUN chunks within one tile."""
         across, run = self.inner[-1], 0
         for number in range(1, len(pieces) + 1):
-            if number == len(pieces) or pieces[number][0] % across == 0 or number - run == _RUN:
+            if number == len(pieces) or pieces[number][0] % across == 0 or number - run == RUN:
                 yield pieces[run:number]
                 run = number
 
-    def _chunks(self, index: Index, down: int, across: int, count: int) -> npt.NDArray[Any]:
-        """Return `count` horizontally adjacent inner chunks of one tile, (count, CHUNK, CHUNK)."""
+    def _chunks(self, index: Index, down: int, across: int, count: int) -> npt.NDArray[np.uint8]:
+        """Return `count` horizontally adjacent inner chunks of one tile, as `_fetch` does."""
         place = self._place(index, down * CHUNK, across * CHUNK)
         descriptor, entries = self._shard(place)
         first = across % self.inner[-1]
         row = entries[(*(0,) * self._apart, *index[self._apart :], down % self.inner[-2])]
         return self._fetch(place, descriptor, row[first : first + count])
 
-    def _fetch(self, place: Index, descriptor: int, entries: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
-        """Return inner chunks after checking their checksums; entries: (n, 2), their part of the tile's index.
+    def _fetch(self, place: Index, descriptor: int, entries: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+        """Return inner chunks after checking their checksums, (n, bytes), each followed by its checksum.
+
+        entries: (n, 2), their part of the tile's index.
 
         They are returned in a buffer that the next call overwrites: allocating memory would cost more than reading.
         """
         content = CHUNK * CHUNK * self.dtype.itemsize
-        length = content + _CRC_BYTES
+        length = content + CRC_BYTES
         (offset, _), count = entries[0].tolist(), len(entries)
         if (entries[:, 1] != length).any() or (entries[:, 0] == _ABSENT).any():
             raise StoreError(f"{self.path(place)} is damaged (its index is wrong): {REMEDY}")
         behind = entries[:, 0] == entries[0, 0] + np.arange(count, dtype=np.uint64) * np.uint64(length)
-        data = _run()[: count * length]
+        data = run_buffer()[: count * length]
         runs = [(offset, data)] if behind.all() else zip(entries[:, 0].tolist(), np.split(data, count), strict=True)
         try:
             whole = all(_read_into(descriptor, part.data, at) == part.size for at, part in runs)
         except (OSError, OverflowError) as error:
             raise _unreadable(self.path(place), error) from None
-        for chunk in data.reshape(count, length):
-            if not whole or _crc(chunk[:content].tobytes()) != chunk[content:].tobytes():
-                raise StoreError(f"{self.path(place)} is damaged (a checksum is wrong): {REMEDY}")
-        return data.reshape(count, length)[:, :content].view(self.dtype).reshape(count, CHUNK, CHUNK)
+        chunks = data.reshape(count, length)
+        expected = chunks[:, content:].copy().view("<u4")[:, 0].tolist()
+        if not whole or chunk_sums(chunks) != expected:
+            raise StoreError(f"{self.path(place)} is damaged (a checksum is wrong): {REMEDY}")
+        return chunks
+
+    def _pixels(self, run: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Return the pixels in a run of inner chunks with their checksums, a view (n, CHUNK, CHUNK)."""
+        return run[:, :-CRC_BYTES].view(self.dtype).reshape(len(run), CHUNK, CHUNK)
 
     def _shard(self, place: Index) -> tuple[int, npt.NDArray[np.uint64]]:
         """Return the open file of a tile and its index, (*inner, 2): the offset and length of every inner chunk."""
@@ -210,7 +207,7 @@ class ZarrArray:
         if known is not None:
             return known
         path = self.path(place)
-        size = 16 * int(np.prod(self.inner)) + _CRC_BYTES
+        size = 16 * int(np.prod(self.inner)) + CRC_BYTES
         try:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
@@ -220,9 +217,9 @@ class ZarrArray:
         try:
             at = os.fstat(descriptor).st_size - size
             data = _read_at(descriptor, size, at) if at >= 0 else b""
-            if len(data) != size or _crc(data[:-_CRC_BYTES]) != data[-_CRC_BYTES:]:
+            if len(data) != size or checksum(data[:-CRC_BYTES]) != data[-CRC_BYTES:]:
                 raise StoreError(f"{path} is damaged (the checksum of its index is wrong): {REMEDY}")
-            entries = np.frombuffer(data[:-_CRC_BYTES], dtype="<u8").reshape(*self.inner, 2)
+            entries = np.frombuffer(data[:-CRC_BYTES], dtype="<u8").reshape(*self.inner, 2)
         except BaseException as error:
             os.close(descriptor)
             if isinstance(error, OSError):  # for example a folder, which can be opened but not read
@@ -234,29 +231,35 @@ class ZarrArray:
         return descriptor, entries
 
     def _metadata(self) -> str:
-        """Return the text of zarr.json, which includes its own checksum."""
-        leading = (1,) * (len(self.shape) - 2)
-        tile = (1,) * self._apart + self.shape[self._apart : -2] + self._tile
-        sharding = {
-            "chunk_shape": [*leading, CHUNK, CHUNK],
-            "codecs": [_LITTLE, _CHECKED],
-            "index_codecs": [_LITTLE, _CHECKED],
-            "index_location": "end",
-        }
-        description = {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": list(self.shape),
-            "data_type": self.dtype.name,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(tile)}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": 0,
-            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-            "attributes": {"apart": self._apart},
-        }
-        described = json.dumps(description, indent=1)
-        description["attributes"] = {"apart": self._apart, "crc32c": google_crc32c.value(described.encode())}
-        return json.dumps(description, indent=1)
+        """Return the text of zarr.json."""
+        return _metadata_of(self.shape, self.dtype.name, self._tile, self._apart)
+
+
+@lru_cache(64)
+def _metadata_of(shape: tuple[int, ...], dtype: str, tile: tuple[int, int], apart: int) -> str:
+    """Return the text of zarr.json, which includes its own checksum."""
+    leading = (1,) * (len(shape) - 2)
+    shard = (1,) * apart + shape[apart:-2] + tile
+    sharding = {
+        "chunk_shape": [*leading, CHUNK, CHUNK],
+        "codecs": [_LITTLE, _CHECKED],
+        "index_codecs": [_LITTLE, _CHECKED],
+        "index_location": "end",
+    }
+    description = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(shape),
+        "data_type": dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0,
+        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+        "attributes": {"apart": apart},
+    }
+    described = json.dumps(description, indent=1)
+    description["attributes"] = {"apart": apart, "crc32c": google_crc32c.value(described.encode())}
+    return json.dumps(description, indent=1)
 
 
 class _ZarrTile:
@@ -275,17 +278,13 @@ class _ZarrTile:
         content = CHUNK * CHUNK * self._array.dtype.itemsize
         width = image.shape[1]
         for down in range(0, image.shape[0], CHUNK):
-            for left in range(0, width, _RUN * CHUNK):
-                part = image[down : down + CHUNK, left : left + _RUN * CHUNK]
+            for left in range(0, width, RUN * CHUNK):
+                part = image[down : down + CHUNK, left : left + RUN * CHUNK]
                 count = -(-part.shape[1] // CHUNK)
-                run = _run()[: count * (content + _CRC_BYTES)].reshape(count, -1)
-                for number, chunk in enumerate(run):
-                    here = part[:, number * CHUNK : (number + 1) * CHUNK]
-                    pixels = chunk[:content].view(self._array.dtype).reshape(CHUNK, CHUNK)
-                    pixels[: here.shape[0], : here.shape[1]] = here
-                    pixels[here.shape[0] :] = 0
-                    pixels[:, here.shape[1] :] = 0
-                    chunk[content:] = np.frombuffer(_crc(chunk[:content].tobytes()), dtype=np.uint8)
+                run = run_buffer()[: count * (content + CRC_BYTES)].reshape(count, -1)
+                pack(part, self._array._pixels(run))
+                sums = np.array(chunk_sums(run), dtype="<u4")
+                run[:, content:] = sums.view(np.uint8).reshape(count, CRC_BYTES)
                 self._write(run.data)
                 first = left // CHUNK
                 entries = self._entries[(*inside, (top + down) // CHUNK)][first : first + count]
@@ -306,7 +305,7 @@ class _ZarrTile:
         try:
             if kind is None:
                 index = self._entries.tobytes()
-                self._write(index + _crc(index))
+                self._write(index + checksum(index))
                 self._file.close()
                 self._partial.replace(self._path)
                 self._array.forget(self._place)
@@ -348,14 +347,6 @@ def _read_at(descriptor: int, length: int, offset: int) -> bytes:
     return os.read(descriptor, length)
 
 
-def _run() -> npt.NDArray[np.uint8]:
-    """Return this thread's buffer of RUN_BYTES bytes for a run of chunks."""
-    if not hasattr(_here, "run"):
-        _here.run = np.empty(RUN_BYTES, dtype=np.uint8)
-    found: npt.NDArray[np.uint8] = _here.run
-    return found
-
-
 def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
     """Read bytes from `offset` on into `buffer`; return their number."""
     if hasattr(os, "preadv"):
@@ -363,10 +354,6 @@ def _read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
     data = _read_at(descriptor, len(buffer), offset)
     buffer[: len(data)] = data
     return len(data)
-
-
-def _crc(data: bytes) -> bytes:
-    return int(google_crc32c.value(data)).to_bytes(_CRC_BYTES, "little")
 
 
 def _rounded_up(side: int) -> int:
