@@ -20,7 +20,8 @@ from ..errors import MlsolveError, OptionError
 from ..job.arrangements import Arrangement
 from ..job.job import Job
 from ..job.options import Options
-from ..pictures.picture_files import load_picture
+from ..pictures.code_steps import code_steps
+from ..pictures.picture_files import PngWriter, TiffWriter, load_picture
 from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
 from ..solving.executors.serial import Serial
@@ -126,6 +127,12 @@ def _run(folder: Path, spec: Spec) -> None:
         rows = np.full((_SIDE // 2 + 1, _SIDE, planes), 0.5, dtype=np.float32)
         preview.feed(rows)
         preview.feed(rows[2:])
+    # Layers of either depth, in either format.
+    for bits, kind in ((8, np.uint8), (16, np.uint16)):
+        codes = np.zeros((CHUNK, CHUNK, 1), dtype=kind)
+        code_steps(8).write(np.zeros((CHUNK, CHUNK), dtype=np.float32), codes, 0)
+        for writer in (PngWriter, TiffWriter):
+            writer(folder / "codes", (CHUNK, CHUNK), 1, bits).encode(codes, 0)
     for suffix in ("jpg", "tif"):
         Image.new("RGB", (_SIDE, _SIDE)).save(folder / f"other.{suffix}")
         load_picture(folder / f"other.{suffix}")
