@@ -146,9 +146,10 @@ def test_references_import_nothing_fast():
         assert not re.search(r"import.*(numba|\bcpu\b|\bcuda\b|compiled|layout|partials|adam_step)", text), source
 
 
-BESIDE_THE_ITERATION = {"codes", "drawing", "lookup", "noise", "resample", "scoring"}
-"""Operations that a level starts from or that score its result: done on the CPU while files are read, a region at a
-time, so they have no CUDA twin; and nothing is differentiated by what goes in, so they have no gradient."""
+OUTSIDE_THE_ITERATION = {"codes", "drawing", "lookup", "noise", "resample", "scoring"}
+"""Operations that a level starts from, and those that write layers and score them: done on the CPU while files are
+read or written, a region at a time, so they have no CUDA twin; and nothing is differentiated by what goes in, so they
+have no gradient."""
 
 ROOMS = {"cuda", "iteration", "light", "terms"}
 """What is no operation: what CUDA kernels share, what puts operations together, the folders of lights and terms."""
@@ -185,8 +186,8 @@ def test_every_operation_has_its_companions():
             assert is_imported(folder.name, part, tests), f"no test imports {folder.name}.{part}"
         if not [*folder.glob("*.cu"), *folder.glob("*.cuh"), *folder.glob("cuda.py")]:
             without.add(folder.name)
-    assert without == BESIDE_THE_ITERATION
-    for name in BESIDE_THE_ITERATION:
+    assert without == OUTSIDE_THE_ITERATION
+    for name in OUTSIDE_THE_ITERATION:
         assert re.search(rf"{name}\.cpu import", benches), f"no bench imports {name}.cpu"
 
 

@@ -330,6 +330,27 @@ def test_what_is_written_is_read(tmp_path, rng, writer, planes, bits, width, hei
         np.testing.assert_array_equal(tifffile.imread(path).reshape(deep.shape), deep)
 
 
+def test_a_png_is_one_stream_of_parts(tmp_path, rng):
+    """It ends with its checksum and nothing behind it; flat parts become small, noise hardly larger."""
+    for codes, share in (
+        (np.full((700, 301, 3), 200, np.uint8), 0.02),
+        (rng.integers(0, 256, (700, 301, 3)).astype(np.uint8), 1.01),
+    ):
+        picture_files.save_png(tmp_path / "a.png", codes)
+        data, at, content = (tmp_path / "a.png").read_bytes(), 8, b""
+        while at < len(data):
+            (length,), name = struct.unpack(">I", data[at : at + 4]), data[at + 4 : at + 8]
+            if name == b"IDAT":
+                content += data[at + 8 : at + 8 + length]
+            at += 12 + length
+        stream = zlib.decompressobj()
+        rows = np.frombuffer(stream.decompress(content), np.uint8).reshape(700, 904)
+        assert stream.eof
+        assert stream.unused_data == b""
+        np.testing.assert_array_equal(rows[:, 0], [1 if row % 128 == 0 else 4 for row in range(700)])
+        assert len(data) < share * codes.nbytes + 100
+
+
 def test_large_tiffs_are_big(tmp_path, rng, monkeypatch):
     deep = rng.integers(0, 65536, (270, 300, 3)).astype(np.uint16)
     monkeypatch.setattr(tiff, "BIG", deep.nbytes - 1)

@@ -60,6 +60,8 @@ place = [{layer = 1, rotate = 90}, {layer = 2, shift = [1.5, 3]}]
 """
 
 EVERYTHING = """
+format = "tiff"
+bits = 16
 shape = "disc"
 hide_weight = 1.0
 registration = 3

@@ -29,8 +29,9 @@ from ..errors import MlsolveError, OptionError
 from ..job.arrangements import Arrangement
 from ..job.job import Job
 from ..job.options import Options
+from ..pictures.code_steps import code_steps
 from ..pictures.decoders.vips import pyvips
-from ..pictures.picture_files import load_picture
+from ..pictures.picture_files import PngWriter, TiffWriter, load_picture
 from ..scoring.codes import tables
 from ..scoring.layer_files import Bands
 from ..scoring.previews import Preview
@@ -181,5 +182,11 @@ def _run(folder: Path, spec: Spec) -> None:
         average(np.zeros((4, 4), dtype=kind), np.zeros((1, 3), dtype=np.uint8), np.empty((1, 1, 3), dtype=np.uint8))
     across, down = np.empty((2, 1, 1), dtype=np.float32)
     place(0.0, 0.0, np.zeros((2, 2, 1)), np.zeros((1, 1), dtype=np.int64), np.zeros(2), across, down)
+    # Layers of either depth, in either format.
+    for bits, kind in ((8, np.uint8), (16, np.uint16)):
+        codes = np.zeros((CHUNK, CHUNK, 1), dtype=kind)
+        code_steps(8).write(np.zeros((CHUNK, CHUNK), dtype=np.float32), codes, 0)
+        for writer in (PngWriter, TiffWriter):
+            writer(folder / "codes", (CHUNK, CHUNK), 1, bits).encode(codes, 0)
     _score_few_pixels()
     _decode(folder)

@@ -39,7 +39,7 @@ def joined_adler(parts: Iterable[tuple[int, int]]) -> int:
     """Return the Adler-32 of data from (Adler-32, length) of its parts, in order (RFC 1950, section 8.2).
 
     The low half is 1 plus the sum of all bytes. The high half is the sum of the low half after every byte; each of
-    a later part's grows by the sum of the bytes before the part.
+    a later part grows by the sum of the bytes before the part.
     """
     low, high = 1, 0
     for adler, length in parts:

@@ -108,7 +108,7 @@ class RowWriter(ABC):
 
     @abstractmethod
     def encode(self, rows: npt.NDArray[Any], top: int) -> Encoded:
-        """Return a part encoded: `rows` as for `write`, contiguous; `top`: the first, a multiple of part_rows."""
+        """Return a part encoded: contiguous `rows` as for `write`, from row `top` on, a multiple of `part_rows`."""
 
     def add(self, encoded: Encoded) -> None:
         """Write the next part, which `encode` returned."""
