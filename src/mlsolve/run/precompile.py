@@ -86,7 +86,8 @@ def precompile(job: Job | None = None) -> None:
         return
     name = hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
-        if load_remembered(name):
+        # Other objectives hold more on their way, which only a whole run shows.
+        if can_run(spec.objective) and load_remembered(name):
             _import_modules(job)
             _decode(Path(folder))
             _solve(MemoryStore(), spec)
