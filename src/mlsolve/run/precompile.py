@@ -86,9 +86,9 @@ def precompile(job: Job | None = None) -> None:
         return
     name = hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
-        # Other objectives hold more on their way, which only a whole run shows.
+        _import_modules(job)
+        # What other objectives take of the program itself has not been measured without the whole run.
         if can_run(spec.objective) and load_remembered(name):
-            _import_modules(job)
             _decode(Path(folder))
             _solve(MemoryStore(), spec)
         else:
