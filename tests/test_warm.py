@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -91,11 +93,11 @@ def missing(tmp_path, save, picture):
 
     def run(text, warm="of the job", how="a run"):
         (tmp_path / "job.toml").write_text('backend = "cpu"\niterations = 2\nlevels = 3\n' + text)
-        command = [sys.executable, "-c", _RUN, warm, str(tmp_path / f"o{len(by_name)}" / warm), how]
+        command = [sys.executable, "-c", _RUN, warm, str(Path(tempfile.mkdtemp(dir=tmp_path)) / warm), how]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
-        by_name.append(*found["by name"])
+        by_name.extend(found["by name"])
         return found["missing"]
 
     by_name = []
@@ -117,7 +119,7 @@ def test_nothing_is_compiled_on_the_way(missing, text):
     """Nor loaded: not after a run of a few pixels, nor after its kernels were loaded by their names."""
     for how in ("a run", "a run", "by name"):  # the first may compile, so the second writes down the names
         assert missing(text, how=how) == []
-    assert missing.by_name == [False, False, True]
+    assert missing.by_name == ([False, False, True] if text == PLAIN else [])
 
 
 @pytest.mark.slow

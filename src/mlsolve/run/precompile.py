@@ -92,8 +92,9 @@ def precompile(job: Job | None = None) -> None:
         return
     name = hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
-        if load_remembered(name):
-            _import_modules(job)
+        _import_modules(job)
+        # What other objectives take of the program itself has not been measured without the whole run.
+        if can_run(spec.objective) and load_remembered(name):
             _decode(Path(folder))
             _solve(MemoryStore(), spec)
         else:
