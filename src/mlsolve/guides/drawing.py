@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -58,6 +57,8 @@ class Kept(Generic[Result]):
 @contextmanager
 def opencv_alone() -> Iterator[None]:
     """Let OpenCV use only the thread that calls it: tiles are drawn in several threads."""
+    import cv2  # here, because a job of photos needs none of it
+
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

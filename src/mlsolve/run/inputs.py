@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +60,8 @@ def make_pictures(
     Pictures are made side by side. Those that are done are recorded once they are on the disk: at intervals, and
     when an error ends it. Others are made again by `resume`.
     """
-    with _Making(store, job, executor, side, tell) as making, opencv_alone():
+    drawn = any(isinstance(entry, str) for entry in job.entries)
+    with _Making(store, job, executor, side, tell) as making, opencv_alone() if drawn else nullcontext():
         by_file: dict[Path, list[int]] = {}
         decodings, drawings = list[_Call](), list[_Call]()
         for number in making.missing:

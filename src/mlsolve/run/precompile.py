@@ -22,7 +22,7 @@ from mlsolve_kernels.drawing.cpu import average, place
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.placement.move import STILL
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.scoring.cpu import look_up_all, place_exactly, squared_error
+from mlsolve_kernels.scoring.cpu import look_up_all, place_between, place_exactly, squared_error
 from mlsolve_kernels.terms import TERMS
 
 from ..errors import MlsolveError, OptionError
@@ -120,8 +120,11 @@ def _small(job: Job | None) -> Spec:
     return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
 
 
-def _score_few_pixels() -> None:
-    """Call the kernels of scoring for 8-bit and 16-bit codes, for shifted sheets, reduced previews and weights."""
+def _score_few_pixels(between: bool) -> None:
+    """Call the kernels of scoring for 8-bit and 16-bit codes, for shifted sheets, reduced previews and weights.
+
+    between: whether sheets are interpolated between their pixels, too.
+    """
     values, weights = np.zeros((_SIDE, _SIDE, 1), dtype=np.float32), np.ones((_SIDE, _SIDE), dtype=np.float32)
     shifted = STILL._replace(row_0=1.0)
     for kind in (np.uint8, np.uint16):
@@ -131,6 +134,8 @@ def _score_few_pixels() -> None:
         preview = Preview((_SIDE, _SIDE), _SIDE // 3)
         preview.add(preview.part_of_codes(codes[2:], 1))
         preview.add(preview.part_of_codes(codes[:2], 1))
+        if between:
+            place_between(of.encoded, codes, (0, 0), shifted, 0, (0, 1), values)
         for counted in (None, weights):
             squared_error(values, of.value, codes, counted)
 
@@ -189,5 +194,5 @@ def _run(folder: Path, spec: Spec) -> None:
         code_steps(8).write(np.zeros((CHUNK, CHUNK), dtype=np.float32), codes, 0)
         for writer in (PngWriter, TiffWriter):
             writer(folder / "codes", (CHUNK, CHUNK), 1, bits).encode(codes, 0)
-    _score_few_pixels()
+    _score_few_pixels(any(not one.move((_SIDE, _SIDE)).exact for stack in spec.stacks for one in stack.place or ()))
     _decode(folder)
