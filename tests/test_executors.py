@@ -135,7 +135,7 @@ def assert_all_have_ended(folder, executor):
     found = names(folder)
     began, ended = ({int(n.split("-")[1]) for n in found if n.startswith(word)} for word in ("began", "ended"))
     assert began - ended <= {4}
-    assert {0, 1, 2, 3, 4} <= began <= set(range(4 + 2 * executor.workers))
+    assert {0, 1, 2, 3, 4} <= began <= set(range(4 + 4 * executor.workers))
     assert sorted(executor.map(pow, [(2, 3), (3, 2)])) == [(0, 8), (1, 9)]
     assert names(folder) == found
 

@@ -8,11 +8,13 @@ from mlsolve_kernels.lanes import LANES
 from mlsolve_kernels.layout import (
     BLOCK,
     QUAD,
+    Arena,
     aligned_zeros,
     columns,
     exchange_halos,
     from_strips,
     masks_of,
+    put_plane,
     stored,
     strips_for,
     to_strips,
@@ -105,3 +107,40 @@ def test_a_block_of_rows_behind_the_last_one_may_be_read():
 def test_arrays_begin_at_a_cache_line():
     for size in (1, 5, 1000, 10**6):
         assert aligned_zeros(size).ctypes.data % 64 == 0
+
+
+def test_an_arena_gives_the_same_memory_again_as_zeros():
+    """Cleared where it was used before, at cache lines, and from elsewhere when it is full."""
+    arena, place = Arena(4 * 4096), None
+    for turn in range(3):
+        first, second = arena.zeros(1000), arena.zeros(2001)
+        assert first.ctypes.data % 64 == second.ctypes.data % 64 == 0
+        assert second.ctypes.data - first.ctypes.data == 4 * 1008
+        assert (first == 0).all()
+        assert (second == 0).all()
+        assert place in (None, first.ctypes.data)
+        place = first.ctypes.data
+        first[:], second[:] = turn + 1, turn + 1
+        elsewhere = arena.zeros(3000)
+        assert (elsewhere == 0).all()
+        assert not np.shares_memory(elsewhere, arena._block)
+        arena.reset()
+
+
+def test_images_in_an_arena_have_their_block_of_rows_behind():
+    strips, arena = strips_for(9, 40), Arena(1 << 20)
+    one, other = stored(strips, 2, arena=arena), stored(strips, 2, arena=arena)
+    assert one.shape == stored(strips, 2).shape
+    behind = other.ctypes.data - one.ctypes.data - one.nbytes
+    assert behind >= 4 * BLOCK * strips.groups * LANES
+
+
+def test_values_are_clamped_on_their_way_and_nan_stays(rng):
+    image = rng.normal(0.5, 0.5, (5, 33)).astype(np.float32)
+    image[2, 7] = np.nan
+    strips = strips_for(5, 33)
+    plane = stored(strips)
+    put_plane(image, strips, plane, bounds=(0.1, 0.8))
+    low, high = np.float32(0.1), np.float32(0.8)
+    np.testing.assert_array_equal(from_strips(plane[np.newaxis], strips)[0], np.clip(image, low, high))
+    assert (plane == 0).any()  # beyond the image nothing is clamped

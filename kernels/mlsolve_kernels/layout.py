@@ -65,14 +65,42 @@ def strips_for(height: int, width: int) -> Strips:
     return Strips(height, width, count, -(-width // count), groups)
 
 
-def stored(strips: Strips, *leading: int) -> FloatArray:
+class Arena:
+    """One block of memory for the arrays of one state after another.
+
+    The system hands out memory page by page, and clears every page: at 7087×7087 that took longer than an iteration
+    (bench/LOG.md #104). Pages of the block that an earlier state has used are cleared here, ten times as fast.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Reserve `size` bytes. Pages that are never used take no memory."""
+        self._block = aligned_zeros(max(1, size // 4))
+        self._taken = self._touched = 0
+
+    def zeros(self, size: int) -> FloatArray:
+        """Return `size` float32 zeros that begin at a cache line; outside the block if that is full."""
+        begin, end = self._taken, self._taken + -(-size // LANES) * LANES
+        if end > len(self._block):
+            return aligned_zeros(size)
+        self._block[begin : max(begin, min(end, self._touched))] = 0
+        self._taken, self._touched = end, max(end, self._touched)
+        return self._block[begin : begin + size]
+
+    def reset(self) -> None:
+        """Take back all arrays: the state that they belong to is no longer used."""
+        self._taken = 0
+
+
+def stored(strips: Strips, *leading: int, arena: Arena | None = None) -> FloatArray:
     """Return zeros (*leading, across, height, groups·LANES) float32 that begin at a cache line.
 
     One more block of rows follows in memory, because kernels that process whole blocks read beyond the last row.
+    arena: where they are taken from; None: the system.
     """
     shape = (*leading, strips.across, strips.height, strips.groups * LANES)
     size = int(np.prod(shape))
-    return aligned_zeros(size + BLOCK * shape[-1])[:size].reshape(shape)
+    padded = size + BLOCK * shape[-1]
+    return (aligned_zeros(padded) if arena is None else arena.zeros(padded))[:size].reshape(shape)
 
 
 def aligned_zeros(*shape: int) -> FloatArray:
@@ -83,12 +111,19 @@ def aligned_zeros(*shape: int) -> FloatArray:
     return memory[start : start + int(np.prod(shape))].reshape(shape)
 
 
-def put_plane(image: npt.NDArray[np.floating], strips: Strips, plane: FloatArray, top: int = 0) -> None:
+def put_plane(
+    image: npt.NDArray[np.floating],
+    strips: Strips,
+    plane: FloatArray,
+    top: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> None:
     """Copy `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on, including the halos.
 
-    Places outside the image are not changed.
+    bounds: the range to which values are clamped; NaN stays. Places outside the image are not changed.
     """
-    _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane, top)
+    low, high = (np.float32(bound) for bound in bounds)
+    _spread(np.ascontiguousarray(image, dtype=np.float32), strips, plane, top, low, high)
 
 
 def take_plane(plane: FloatArray, strips: Strips, image: FloatArray, top: int = 0) -> None:
@@ -164,8 +199,10 @@ def masks_of(strips: Strips, counted: Region | None = None) -> Masks:
 
 
 @kernel
-def _spread(image: FloatArray, strips: Strips, plane: FloatArray, top: int) -> None:
-    """Copy `image` (h, W) into `plane` (across, H, groups·LANES) from row `top` on."""
+def _spread(
+    image: FloatArray, strips: Strips, plane: FloatArray, top: int, low: np.float32, high: np.float32
+) -> None:
+    """Copy `image` (h, W), clamped to [low, high], into `plane` (across, H, groups·LANES) from row `top` on."""
     for start in range(0, image.shape[0], ROWS):
         for strip in range(strips.across):
             for lane in range(LANES):
@@ -173,7 +210,9 @@ def _spread(image: FloatArray, strips: Strips, plane: FloatArray, top: int) -> N
                 first, last = max(0, -left), min(strips.groups, strips.width - left)
                 for y in range(start, min(start + ROWS, image.shape[0])):
                     for group in range(first, last):
-                        plane[strip, top + y, group * LANES + lane] = image[y, left + group]
+                        value = image[y, left + group]
+                        value = low if value < low else value
+                        plane[strip, top + y, group * LANES + lane] = high if value > high else value
 
 
 @kernel

@@ -11,6 +11,7 @@ from ..exact import Exact, quanta
 from ..lanes import LANES
 from ..layout import (
     BLOCK,
+    Arena,
     FloatArray,
     SumArray,
     Window,
@@ -63,6 +64,8 @@ class State:
     windows: int = 1
     """Windows of one image that its planes hold."""
 
+    _arena: Arena | None = None
+
     def __init__(
         self,
         target: npt.NDArray[np.floating],
@@ -94,10 +97,14 @@ class State:
         betas: tuple[float, float],
         team: Team,
         windows: int = 1,
+        arena: Arena | None = None,
     ) -> S:
-        """Return a state of `shape` that must still be filled; shape.planes: the planes of all windows together."""
+        """Return a state of `shape` that must still be filled; shape.planes: the planes of all windows together.
+
+        arena: where its images are; None: in memory of their own.
+        """
         state = cls.__new__(cls)
-        state.windows = windows
+        state.windows, state._arena = windows, arena
         state._make(shape, objective, bounds, betas, team)
         return state
 
@@ -124,12 +131,16 @@ class State:
     def _allocate(self) -> None:
         (count, planes, height, _), strips = self.shape, self._strips
         targets = len(self._objective.stacks) * planes
-        self._target = Constant(*(stored(strips, targets) for _ in range(3)))
-        self._guides = Constant(*(stored(strips, count * planes) for _ in range(3)))
-        self._layers, self._first, self._second = (stored(strips, count, planes) for _ in range(3))
+        self._target = Constant(*(self._zeros(targets) for _ in range(3)))
+        self._guides = Constant(*(self._zeros(count * planes) for _ in range(3)))
+        self._layers, self._first, self._second = (self._zeros(count, planes) for _ in range(3))
         self._streams = new_streams(self._team.workers, count + 1, strips)
         self._target_sums = tuple(np.zeros((targets, strips.across, height)) for _ in range(2))
         self._guide_sums = np.zeros((count * planes, strips.across, height))
+
+    def _zeros(self, *leading: int) -> FloatArray:
+        """Return zeros for images of this state, (*leading, across, H, groups·LANES)."""
+        return stored(self._strips, *leading, arena=self._arena)
 
     def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
         """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a stack's target.
@@ -152,8 +163,7 @@ class State:
         top: int = 0,
     ) -> None:
         """Copy `image` (h, W), clamped to the bounds, and its moments (None: zeros) into a layer."""
-        low, high = (np.float32(bound) for bound in self._bounds)
-        put_plane(np.clip(image, low, high), self._strips, self._layers[layer, plane], top)
+        put_plane(image, self._strips, self._layers[layer, plane], top, self._bounds)
         for number, moment in enumerate((self._first, self._second)):
             if moments is None:
                 moment[layer, plane, :, top : top + len(image)] = 0

@@ -21,7 +21,6 @@ from ..layout import (
     from_strips,
     masks_of,
     put_plane,
-    stored,
     strips_for,
 )
 from ..light import declared
@@ -51,24 +50,24 @@ class StepwiseWorkspace(State):
     def _allocate(self) -> None:
         super()._allocate()
         (count, planes, height, _), strips, objective = self.shape, self._strips, self._objective
-        self._composite = stored(strips, planes)
-        self._gradient = np.zeros_like(self._layers)
+        self._composite = self._zeros(planes)
+        self._gradient = self._zeros(*self._layers.shape[:2])
         self._stacked = [np.array(one.sheets(count), dtype=np.int64) for one in objective.stacks]
         self._aside = sorted(set(range(count)).difference(*(sheets.tolist() for sheets in self._stacked)))
         most = max(len(sheets) for sheets in self._stacked)
-        self._placed = stored(strips, most, planes)
+        self._placed = self._zeros(most, planes)
         self._lines = aligned_zeros(self._team.workers, most * LANES)
         self._tables = tables_for(strips, self._team.workers)
         leaking = _leaking(objective, count)
-        self._by_sheet = stored(strips, max(leaking), planes) if leaking else None
+        self._by_sheet = self._zeros(max(leaking), planes) if leaking else None
         self._leak_sums = np.zeros((sum(leaking), planes, strips.across, height))
         self._own_passes = {term.name: _own_pass(term) for term in objective.own_passes}
         self._own_sums = {name: np.zeros((count, planes, strips.across, height)) for name in self._own_passes}
-        self._pixel_weights = [stored(strips, self.windows) if one.weighted else None for one in objective.stacks]
-        self._disc = stored(strips, self.windows) if objective.disc else None
+        self._pixel_weights = [self._zeros(self.windows) if one.weighted else None for one in objective.stacks]
+        self._disc = self._zeros(self.windows) if objective.disc else None
         light = declared(objective.light)
         self._lights = [light.constants(one.scale) for one in objective.stacks]
-        self._by_composite = stored(strips, planes) if light.couples_planes else None
+        self._by_composite = self._zeros(planes) if light.couples_planes else None
         self._by_placed = np.zeros_like(self._placed) if light.couples_planes else None
 
     def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:

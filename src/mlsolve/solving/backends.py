@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ from mlsolve_kernels.region import Region
 from ..errors import BackendError, DeviceMemoryError
 from ..job.options import Options
 
-FloatArray = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from mlsolve_kernels.layout import Arena
 
+FloatArray = npt.NDArray[np.float32]
 
 MOST_LOADERS: Final = 4
 """Most threads that fill a workspace. More would wait for the disk, and each holds a few bands of rows."""
@@ -106,6 +108,9 @@ class Backend(Protocol):
     ) -> Workspace:
         """Return a workspace of `shape`. Its planes are those of `windows` windows of an image together."""
 
+    def reserve(self, size: int) -> None:
+        """Use the same main memory, `size` bytes of it, for all workspaces from now on, one after the other."""
+
     def free_memory(self) -> int | None:
         """Return the free bytes of the device's own memory; None if it computes in main memory."""
 
@@ -125,7 +130,21 @@ class CpuBackend:
 
         self.team = Team(threads)
         self._betas = betas
+        self._arena: Arena | None = None
         self.loaders = min(self.team.workers, MOST_LOADERS)
+
+    def reserve(self, size: int) -> None:
+        """Use the same main memory for all workspaces from now on; 0: give it back.
+
+        A workspace is then no longer valid once the next one is made. Where the system refuses so much address
+        space, each has memory of its own.
+        """
+        from mlsolve_kernels.layout import Arena
+
+        self._arena = None  # frees the old one first
+        if size:
+            with suppress(MemoryError):
+                self._arena = Arena(size)
 
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
@@ -135,7 +154,9 @@ class CpuBackend:
         from mlsolve_kernels.iteration.sweep import CpuWorkspace, can_run
 
         path = CpuWorkspace if can_run(objective) else StepwiseWorkspace
-        return path.blank(shape, objective, bounds, self._betas, self.team, windows)
+        if self._arena is not None:
+            self._arena.reset()
+        return path.blank(shape, objective, bounds, self._betas, self.team, windows, self._arena)
 
     def free_memory(self) -> int | None:
         """Return None: it computes in main memory."""
@@ -185,6 +206,9 @@ class CudaBackend:
         # The exception keeps the arrays of the failed attempt alive, so their memory is free only from here on.
         needed = device_need(shape, objective, windows)
         raise DeviceMemoryError(_too_little(self._device.name, shape, needed, self._device.free_memory()))
+
+    def reserve(self, size: int) -> None:
+        """Do nothing: workspaces are in device memory."""
 
     def free_memory(self) -> int | None:
         """Return the free bytes on the device."""

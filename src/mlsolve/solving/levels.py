@@ -103,13 +103,16 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
     history = _history(spec, record)
     for step in history:
         listener.step(step)
+    stack, total = (spec.layers, spec.planes), spec.options.iterations
+    plans = [
+        plan_level(shape, stack, total, limits, coupling_at(spec, level))
+        for level, shape in enumerate(spec.shapes, start=1)
+    ]
+    executor.reserve(max(_tile_bytes(spec, limits, level, plan) for level, plan in enumerate(plans, start=1)))
     while record.stop is None:
-        shape = spec.shapes[record.level - 1]
-        stack, total = (spec.layers, spec.planes), spec.options.iterations
         plan = _unfinished_round(store, spec, record, limits)
         if plan is None:
-            chosen = plan_level(shape, stack, total, limits, coupling_at(spec, record.level))
-            plan = _begin_round(store, spec, record, chosen)
+            plan = _begin_round(store, spec, record, plans[record.level - 1])
         sums, stop = _run_round(store, spec, plan, executor, history, listener)
         steps = _steps(spec, plan, sums)
         history += steps
@@ -118,6 +121,14 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
         if record.stop is not None or record.level != plan.level:
             listener.end_level(store, spec, plan.level, f"{plan.name}/state")
     return History(history), record
+
+
+def _tile_bytes(spec: Spec, limits: Limits, level: int, plan: LevelPlan) -> int:
+    """Return the bytes of main memory that a tile of a level takes."""
+    shape, coupling = spec.shapes[level - 1], coupling_at(spec, level)
+    window = window_sides(shape, plan.sides, plan.iterations, coupling)
+    own = coupling.whole if plan.sides == shape else coupling
+    return limits.tile_bytes(spec.layers, spec.planes if plan.together else 1, window, own)
 
 
 def to_full_size(store: Store, executor: Executor, record: Record) -> str:

@@ -76,15 +76,18 @@ class UpsampledLevel:
         """name: the array with the layers of the next coarser level, (C, S, N, H, W)."""
         self._layers = store.open(name)
         self._coarse, self._fine = spec.shapes[level - 2 : level]
+        self._part = np.empty((1, 0, 0), dtype=np.float32)
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Read a region of a plane of a layer into `out` (h, w) and return it."""
         rows = cubic_taps(self._coarse[0], self._fine[0], region.top, region.bottom, factor=0.5)
         columns = cubic_taps(self._coarse[1], self._fine[1], region.left, region.right, factor=0.5)
         (top, bottom), (left, right) = span(rows), span(columns)
-        coarse = np.empty((1, bottom - top, right - left), dtype=np.float32)
-        self._layers.read((plane, 0, layer), Region(top, bottom, left, right), coarse[0])
-        resample(coarse, (top, left), rows, columns, out=out[np.newaxis])
+        shape = 1, bottom - top, right - left
+        if self._part.shape != shape:  # else it is used again: new memory costs more than reading
+            self._part = np.empty(shape, dtype=np.float32)
+        self._layers.read((plane, 0, layer), Region(top, bottom, left, right), self._part[0])
+        resample(self._part, (top, left), rows, columns, out=out[np.newaxis])
         return out
 
 

@@ -21,6 +21,9 @@ class Executor(Protocol):
         An error in a task is raised here, once the other running tasks have ended and no further one has begun.
         """
 
+    def reserve(self, size: int) -> None:
+        """Be told that no tile to come needs more than `size` bytes of main memory."""
+
     def drop(self) -> None:
         """Free the memory that this process keeps between tasks. More tasks may follow."""
 

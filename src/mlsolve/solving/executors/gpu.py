@@ -33,6 +33,9 @@ class Devices:
         """Call task(*call) for each of `calls`, two at a time."""
         yield from carried_out(self._pool, self.workers, task, calls)
 
+    def reserve(self, size: int) -> None:
+        """Do nothing: tiles are in device memory."""
+
     def drop(self) -> None:
         """Keep the workspaces: their memory is on the GPU."""
 

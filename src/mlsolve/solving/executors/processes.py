@@ -42,6 +42,9 @@ class Processes:
                 "use fewer --processes or a smaller --memory"
             ) from None
 
+    def reserve(self, size: int) -> None:
+        """Do nothing: each process solves tiles of one size after the other."""
+
     def drop(self) -> None:
         """Keep the workspaces: their memory belongs to the other processes."""
 

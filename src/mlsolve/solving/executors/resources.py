@@ -21,6 +21,7 @@ class Resources:
         """Use `backend`."""
         self.backend = backend
         self._key: Any = None
+        self._reserved = False
         self._workspace: Workspace | None = None
 
     def workspace(self, shape: Shape, spec: Spec, windows: int = 1) -> Workspace:
@@ -31,9 +32,18 @@ class Resources:
             self._workspace, self._key = self.backend.workspace(*key), key
         return self._workspace
 
+    def reserve(self, size: int) -> None:
+        """Use the same `size` bytes of main memory for all workspaces to come."""
+        self.drop()
+        self.backend.reserve(size)
+        self._reserved = True
+
     def drop(self) -> None:
-        """Free the memory of the workspace."""
+        """Free the memory of the workspace, and what was reserved for others."""
         self._workspace, self._key = None, None
+        if self._reserved:
+            self.backend.reserve(0)
+            self._reserved = False
 
     def close(self) -> None:
         """Free the workspace and close the backend."""

@@ -23,6 +23,10 @@ class Serial:
         for number, call in enumerate(calls):
             yield number, task(*call)
 
+    def reserve(self, size: int) -> None:
+        """Use the same `size` bytes of main memory for the tiles to come."""
+        self._resources.reserve(size)
+
     def drop(self) -> None:
         """Free the workspace. More tasks may follow."""
         self._resources.drop()

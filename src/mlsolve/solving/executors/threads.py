@@ -25,6 +25,9 @@ class Threads:
         for number, call in enumerate(calls):
             yield number, task(*call)
 
+    def reserve(self, size: int) -> None:
+        """Do nothing: its tasks solve no tiles."""
+
     def drop(self) -> None:
         """Do nothing: tasks leave nothing behind."""
 
