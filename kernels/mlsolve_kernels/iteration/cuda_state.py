@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
+from ..codes.cpu import to_codes
 from ..cuda.device import Device
 from ..cuda.geometry import THREADS, Grid, grid_for, pitch_of
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
@@ -181,6 +182,20 @@ class CudaState:
         """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
         rows = self._layers[layer, plane, top : top + len(out)]
         out[...] = self._device.download(rows, self.shape.width)
+
+    def take_codes(
+        self,
+        layer: int,
+        plane: int,
+        floors: npt.NDArray[np.uint16],
+        steps: FloatArray,
+        out: npt.NDArray[Any],
+        top: int = 0,
+    ) -> None:
+        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16."""
+        values = np.empty(out.shape, dtype=np.float32)
+        self.take_layer(layer, plane, values, top)
+        to_codes(values, floors, steps, out[..., np.newaxis], 0)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""

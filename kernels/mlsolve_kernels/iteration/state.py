@@ -1,12 +1,13 @@
 """The state of an iteration on the CPU, shared by all its variants."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
+from ..codes.cpu import to_codes
 from ..exact import Exact, quanta
 from ..lanes import LANES
 from ..layout import (
@@ -198,6 +199,23 @@ class State:
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
         take_plane(self._layers[layer, plane], self._strips, out, top)
+
+    def take_codes(
+        self,
+        layer: int,
+        plane: int,
+        floors: npt.NDArray[np.uint16],
+        steps: FloatArray,
+        out: npt.NDArray[Any],
+        top: int = 0,
+    ) -> None:
+        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
+
+        floors, steps: the table of `codes.cpu.to_codes`.
+        """
+        values = np.empty(out.shape, dtype=np.float32)
+        self.take_layer(layer, plane, values, top)
+        to_codes(values, floors, steps, out[..., np.newaxis], 0)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
