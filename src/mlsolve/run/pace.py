@@ -12,8 +12,8 @@ STAGES: Final = {
 }
 """What the stages besides the solve cost on each backend, in iterations of the whole picture in memory.
 
-On the CPU from bench/LOG.md #110. They are the CPU's work with a GPU, too, beside which its iterations take some
-hundredth of the time (bench/LOG.md #69); no whole run with a GPU has been measured.
+On the CPU from bench/LOG.md #110. With a GPU these stages are still the CPU's work, and an iteration takes about a
+twenty-fifth of the time: a guess until a whole run with a GPU is measured.
 """
 
 _SAME_BATCH: Final = 1e-4
