@@ -1,7 +1,7 @@
 """Times whole runs, from files to files, by stage: python -m mlsolve_records.whole_runs [--against CHECKOUT].
 
     --against CHECKOUT  take turns with another checkout of the repository, as `git worktree add` makes one
-    --cases CASE ...    some of 600, 2362, 7087, tiles and large; by default all but large, which takes an hour
+    --cases CASE ...    some of 600, 2362, 7087, tiles and large; by default all but large, which takes far longer
     --threads N         threads of the runs; 2 by default
     --turns N           turns of every case, instead of its own number
     --quick             small sizes and one turn, to test that everything works
