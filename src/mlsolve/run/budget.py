@@ -237,12 +237,12 @@ def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPla
     # Where their rows cannot pass by, scoring decodes the layer files into the store.
     moves = (one.move(spec.shapes[-1]) for stack in spec.stacks for one in stack.placed(spec.layers))
     decoded = 0 if bands.passing and reach_of(moves) is not None else 2 * spec.layers * spec.planes * full
-    return _pictures_bytes(spec) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
+    return pictures_bytes(spec) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
 
 
 def states_left(spec: Spec, folder: Path) -> int:
     """Return the bytes left on the disk of `folder` for states, once the pictures are stored."""
-    return max(0, shutil.disk_usage(folder).free - _pictures_bytes(spec))
+    return max(0, shutil.disk_usage(folder).free - pictures_bytes(spec))
 
 
 def check_disk(needed: int, folder: Path) -> None:
@@ -260,7 +260,7 @@ def stored_pixels(height: int, width: int) -> int:
     return -(-height // CHUNK) * -(-width // CHUNK) * CHUNK * CHUNK
 
 
-def _pictures_bytes(spec: Spec) -> int:
+def pictures_bytes(spec: Spec) -> int:
     """Return the bytes that targets and guides occupy in the store: 16-bit codes at every level."""
     return 2 * sum(spec.picture_planes) * sum(stored_pixels(*shape) for shape in spec.shapes)
 

@@ -2,14 +2,16 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..job.job import Job
 from ..scoring.bands import Scoring
 from ..scoring.layer_files import score_layer_files
 from ..solving.executors.threads import Threads
-from ..solving.store import DiskStore
-from .budget import Budget, shares
+from ..solving.store import DiskStore, MemoryStore, Store
+from .budget import Budget, pictures_bytes, shares
 from .inputs import make_pictures
 from .job_spec import opened, planes_of_pictures, spec_at
 from .outputs import codes_of, placed_stacks
@@ -18,16 +20,18 @@ from .outputs import codes_of, placed_stacks
 def score_folder(folder: Path, job: Job) -> Scoring:
     """Return the scores of the layers in `folder` against the targets and guides of `job`, which has their size.
 
-    Arrangements without an exposure take that of the options. The pictures are fitted to the size in a temporary
-    folder beside `folder`, or in the system's if that cannot be written.
+    Arrangements without an exposure take that of the options. The pictures are fitted to the size in memory if they
+    take a quarter of the budget at most, else in a temporary folder beside `folder`, or in the system's if that
+    cannot be written.
     """
     assert job.size is not None
     files = opened(job)
     options = dataclasses.replace(job.options, levels=1)
     spec, disc = spec_at(job, job.size, planes_of_pictures(job, files), options), job.shape == "disc"
-    parts = shares(Budget(), spec, job, list(files.values()), None)
-    with _temporary(folder) as name:
-        store, executor = DiskStore(Path(name)), Threads(parts.painters)
+    budget = Budget()
+    parts = shares(budget, spec, job, list(files.values()), None)
+    with _store(folder, pictures_bytes(spec) <= (budget.total or 0) // 4) as store:
+        executor = Threads(parts.painters)
         try:
             spec.save(store)
             make_pictures(store, job, files, executor, parts.side, parts.held, lambda share: None)
@@ -43,6 +47,16 @@ def score_folder(folder: Path, job: Job) -> Scoring:
             write=False,
             round_sheets=disc,
         )
+
+
+@contextmanager
+def _store(folder: Path, in_memory: bool) -> Iterator[Store]:
+    """Yield a store for the pictures, which is gone afterwards."""
+    if in_memory:
+        yield MemoryStore()
+        return
+    with _temporary(folder) as name:
+        yield DiskStore(Path(name))
 
 
 def _temporary(folder: Path) -> "tempfile.TemporaryDirectory[str]":
