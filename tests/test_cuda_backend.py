@@ -12,6 +12,7 @@ import pytest
 import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve.job.job_file import load_job
+from mlsolve.pictures.code_steps import code_steps
 from mlsolve.run.job_spec import opened, planes_of_pictures
 from mlsolve.run.pace import STAGES, Pace
 from mlsolve.solving import backends
@@ -23,6 +24,7 @@ from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
 from mlsolve_kernels.iteration import cuda as cuda_objective
 from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace, device_bytes
+from mlsolve_kernels.iteration.cuda_state import CODE_TABLES
 from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.window import REACH
 
@@ -130,10 +132,9 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
     command = ("run", "--job", tmp_path / "job.toml", "--backend", "cuda")
     assert mlsolve(*command, "--out", "whole").status == 0
     before = len(on_host.made)
-    # Room for one plane of it, and for two tiles of half that size at a time.
-    on_host.memory = int(
-        1.1 * coupling_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000))
-    )
+    # Room for one plane of it, and for two tiles of half that size at a time, each with tables for codes.
+    whole = coupling_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000))
+    on_host.memory = int(1.1 * (whole - CODE_TABLES)) + 2 * CODE_TABLES
     assert mlsolve(*command, "--out", "tiles").status == 0
     assert len(on_host.made) == before + 3
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
@@ -386,7 +387,10 @@ def test_blocks_by_registers_and_by_shared_memory():
 
 @needs_compiler
 def test_device_memory_is_what_is_said(tmp_path):
-    """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out."""
+    """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out.
+
+    The tables for codes come to it when codes are taken, and with them the codes of the plane, in passing.
+    """
     taken = []
 
     class Counting(HostDevice):
@@ -396,7 +400,10 @@ def test_device_memory_is_what_is_said(tmp_path):
             return array
 
     guides = np.zeros((3, 3, 64, 96), dtype=np.float32)
-    CudaWorkspace(guides[0], guides, one_stack(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
+    work = CudaWorkspace(guides[0], guides, one_stack(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
     plane = 4 * 64 * pitch_of(96)
     said = device_bytes(3, 3, 64, 96)
+    assert said - plane - CODE_TABLES <= sum(taken) <= said - CODE_TABLES
+    table = code_steps(16)
+    work.take_codes(0, 0, table.floors, table.steps, np.empty((64, 96), dtype=np.uint16))
     assert said - plane <= sum(taken) <= said

@@ -271,12 +271,6 @@ class ArrangedCudaWorkspace(CudaState):
         arguments = self._block_sums, self._ends, groups, self._table, self._turn
         self._device.launch("totals", 1, (1,), SUMMING, *arguments)
 
-    def _uploaded(self, host: npt.NDArray[Any]) -> Any:
-        """Return a copy of `host` on the device."""
-        array = self._device.zeros(*host.shape, dtype=host.dtype)
-        self._device.upload(host, array)
-        return array
-
 
 def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:
     """Return the bytes of device memory of an `ArrangedCudaWorkspace` of `shape`, without sums and tables."""

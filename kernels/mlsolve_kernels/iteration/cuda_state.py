@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ..adam.step import Rates
 from ..cuda.device import Device
-from ..cuda.geometry import THREADS, Grid, grid_for, pitch_of
+from ..cuda.geometry import CARRYING, THREADS, Grid, grid_for, pitch_of, tiles_for
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
 from ..light import declared
 from ..placement.frames import WHOLE, Frame
@@ -23,15 +23,18 @@ S = TypeVar("S", bound="CudaState")
 BATCH: Final = 10
 """Iterations that are launched before the terms are fetched, in a single transfer for all of them."""
 
+CODE_TABLES: Final = (2 + 4) * (2**17 + 1)
+"""Bytes of the tables for codes of sixteen bits, which `take_codes` keeps on the device."""
+
 
 def state_bytes(shape: Shape, stacks: int) -> int:
     """Return the bytes of device memory of a state of `shape` with `stacks` targets, without its sums.
 
     It has seven float32 per value of the layers (layer, two moments, gradient, guide and its two statistics), three
-    per value of a target (with its statistics), and one temporary plane.
+    per value of a target (with its statistics), one temporary plane, and the tables for codes.
     """
     plane = 4 * shape.height * pitch_of(shape.width)
-    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1)
+    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1) + CODE_TABLES
 
 
 class CudaState:
@@ -107,6 +110,7 @@ class CudaState:
         self._step = 0
         self._pitch = pitch_of(shape.width)
         self._size = shape.height, shape.width, self._pitch
+        self._code_tables: _CodeTables | None = None
         self._allocate()
         # An iteration is recorded after it has run once, because then everything is compiled; and again whenever
         # its arguments change.
@@ -182,6 +186,27 @@ class CudaState:
         rows = self._layers[layer, plane, top : top + len(out)]
         out[...] = self._device.download(rows, self.shape.width)
 
+    def take_codes(
+        self,
+        layer: int,
+        plane: int,
+        floors: npt.NDArray[np.uint16],
+        steps: FloatArray,
+        out: npt.NDArray[Any],
+        top: int = 0,
+    ) -> None:
+        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
+
+        floors, steps: (cells + 1,), see `to_codes` in codes/cpu.py; they must not change, because the device keeps
+        them. Only the codes cross the bus. Raises OutOfDeviceMemory.
+        """
+        device, (height, width) = self._device, out.shape
+        rows, codes = self._layers[layer, plane, top : top + height], device.zeros(height, width, dtype=out.dtype)
+        tables, size = self._tables_for(floors, steps), (floors.size - 1, height, width, self._pitch)
+        tiles = tiles_for(1, height, width)
+        device.launch("codes", 1, tiles, CARRYING, rows, *tables, codes, out.dtype.itemsize, *size)
+        out[...] = device.download(codes)
+
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
         of_all = (self._first, self._second)[moment]
@@ -241,6 +266,20 @@ class CudaState:
                 self._recorded, self._replay = True, self._device.record(self._iteration)
         return self._sums(len(rates))
 
+    def _tables_for(self, floors: npt.NDArray[np.uint16], steps: FloatArray) -> tuple[Any, Any]:
+        """Return `floors` and `steps` on the device; uploaded only if they are others than before."""
+        kept = self._code_tables
+        if kept is None or kept.floors is not floors or kept.steps is not steps:
+            self._code_tables = None  # frees the old ones first
+            kept = self._code_tables = _CodeTables(floors, steps, (self._uploaded(floors), self._uploaded(steps)))
+        return kept.on_device
+
+    def _uploaded(self, host: npt.NDArray[Any]) -> Any:
+        """Return a copy of `host` on the device."""
+        array = self._device.zeros(*host.shape, dtype=host.dtype)
+        self._device.upload(host, array)
+        return array
+
     def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
         """Upload the placement maps of the next iterations, if the path needs any."""
 
@@ -275,6 +314,14 @@ class CudaState:
         """Fetch the first `number` lines of the table."""
         lines = self._device.download(self._table)[:number].tolist()
         return [_sums_of(line, self._groups) for line in lines]
+
+
+class _CodeTables(NamedTuple):
+    """Tables for codes, on the host and on the device."""
+
+    floors: npt.NDArray[np.uint16]
+    steps: FloatArray
+    on_device: tuple[Any, Any]
 
 
 class Group(NamedTuple):

@@ -1,12 +1,13 @@
 """The state of an iteration on the CPU, shared by all its variants."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
+from ..codes.cpu import to_codes
 from ..exact import Exact, quanta
 from ..lanes import LANES
 from ..layout import (
@@ -36,6 +37,9 @@ from ..window import REACH
 from .objective import Objective, Shape, Sums, Terms, Weights
 
 S = TypeVar("S", bound="State")
+
+_CODED: Final = 1 << 16
+"""Approximate pixels that become codes at a time: few enough to stay in a cache, and to need no budget."""
 
 
 def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
@@ -198,6 +202,28 @@ class State:
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
         take_plane(self._layers[layer, plane], self._strips, out, top)
+
+    def take_codes(
+        self,
+        layer: int,
+        plane: int,
+        floors: npt.NDArray[np.uint16],
+        steps: FloatArray,
+        out: npt.NDArray[Any],
+        top: int = 0,
+    ) -> None:
+        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
+
+        floors, steps: (cells + 1,), see `to_codes` in codes/cpu.py.
+        """
+        height, width = out.shape
+        rows = min(height, max(1, _CODED // width))
+        buffer = np.empty((rows, width), dtype=np.float32)
+        for first in range(0, height, rows):
+            part = out[first : first + rows]
+            values = buffer[: len(part)]
+            self.take_layer(layer, plane, values, top + first)
+            to_codes(values, floors, steps, part[..., np.newaxis], 0)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""

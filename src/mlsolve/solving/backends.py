@@ -66,6 +66,20 @@ class Workspace(Protocol):
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
 
+    def take_codes(
+        self,
+        layer: int,
+        plane: int,
+        floors: npt.NDArray[np.uint16],
+        steps: FloatArray,
+        out: npt.NDArray[Any],
+        top: int = 0,
+    ) -> None:
+        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
+
+        floors, steps: (cells + 1,), see `to_codes` in mlsolve_kernels/codes/cpu.py; they must not change.
+        """
+
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
 
