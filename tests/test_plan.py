@@ -105,7 +105,7 @@ def test_a_plan_keeps_within_memory_and_disk(rng):
         if limits.device is not None:
             assert device_bytes(stack[0], planes, *plan.window) <= limits.device
         if plan.iterations < iterations and limits.disk is not None:
-            assert state_on_disk(plan, stack, shape, iterations) <= limits.disk
+            assert state_on_disk(plan, stack, shape, iterations, 8) <= limits.disk
         assert all(side == own or own % CHUNK == 0 for side, own in zip(shape, plan.sides, strict=True))
 
 
@@ -198,12 +198,12 @@ def test_a_disk_too_small_for_two_generations_has_one_round(monkeypatch, memory)
     roomy = plan_level(shape, stack, iterations, Limits(memory, disk=two))
     assert roomy.iterations < iterations
     assert roomy == plan_level(shape, stack, iterations, Limits(memory))
-    assert state_on_disk(roomy, stack, shape, iterations) == two
+    assert state_on_disk(roomy, stack, shape, iterations, 8) == two
     needed = least_memory(shape, stack, iterations, Limits(disk=two - 1))
     enough = None if memory is None else max(memory, needed)
     tight = plan_level(shape, stack, iterations, Limits(enough, disk=two - 1))
     assert tight.iterations == iterations
-    assert state_on_disk(tight, stack, shape, iterations) == two // 6
+    assert state_on_disk(tight, stack, shape, iterations, 16) == two // 12
 
 
 def test_what_fits_is_solved_whole_at_a_cost_of_one():

@@ -1,11 +1,13 @@
 """Rounds over tiles: whatever the tiles, rounds, stores and processes, the bytes are those of the whole."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 import mlsolve
+from mlsolve.pictures.colour import decode
 from mlsolve.solving import levels
 from mlsolve.solving.backends import CpuBackend
 from mlsolve.solving.callbacks import Listener
@@ -42,11 +44,11 @@ class Heard(Listener):
         return self.stop is not None and self.stop(step)
 
 
-def prepared(store, options=OPTIONS, layers=2, planes=3, grey=()):
+def prepared(store, options=OPTIONS, layers=2, planes=3, grey=(), bits=None):
     """Put a problem and its pictures into `store`."""
     rng = np.random.default_rng(5)
     picture_planes = tuple(1 if k in grey else planes for k in range(layers + 1))
-    spec = Spec(layers, planes, SHAPES, picture_planes, options, "cpu")
+    spec = Spec(layers, planes, SHAPES, picture_planes, options, "cpu", bits=bits)
     spec.save(store)
     height, width = SHAPES[-1]
     for number, own in enumerate(picture_planes):
@@ -65,7 +67,7 @@ def finish(store, executor, limits, listener=None):
     history, record = solve_levels(store, executor, limits, listener or Heard())
     state = store.open(to_full_size(store, executor, record))
     height, width = SHAPES[-1]
-    layers = np.empty((spec.layers, spec.planes, height, width), dtype=np.float32)
+    layers = np.empty((spec.layers, spec.planes, height, width), dtype=state.dtype)
     for k, plane in np.ndindex(layers.shape[:2]):
         state.read((plane, 0, k), Region(0, height, 0, width), layers[k, plane])
     return layers, history, record.stop
@@ -110,6 +112,21 @@ def test_tiles_on_disk_are_the_whole_in_memory(whole, tmp_path, monkeypatch, sid
     assert [first for level, first, _, _ in listener.rounds if level == 2] == list(range(0, 8, iterations))
     if sides == 128:
         assert listener.rounds[-1][3] == 9 * (1 if together else 3)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("sides", "iterations"), [(1024, 8), (128, 3)])
+def test_the_last_round_leaves_codes_where_they_are_asked_for(
+    whole, tmp_path, monkeypatch, bits, sides, iterations
+):
+    """Those of its layers; whole and in tiles, and only the last round, because others go on from what is left."""
+    forced(monkeypatch, sides, iterations)
+    codes, history, _ = solved(DiskStore(tmp_path / "store"), bits=bits)
+    highest = np.float32(2**bits - 1)
+    np.testing.assert_array_equal(codes, np.rint(decode(whole[0]) * highest))
+    assert tuple(history) == tuple(whole[1])
+    (state,) = tmp_path.glob("store/level-2/round-*/state/zarr.json")
+    assert json.loads(state.read_text())["data_type"] == f"uint{bits}"
 
 
 def test_several_processes_compute_the_same(whole, tmp_path, monkeypatch):

@@ -325,8 +325,10 @@ def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "FORMAT", 4)
-        with pytest.raises(StoreError, match="is of format 3: resume it with the mlsolve that began it"):
+        patch.setattr(runs, "FORMAT", runs.FORMAT + 1)
+        with pytest.raises(
+            StoreError, match=rf"is of format {runs.FORMAT - 1}: resume it with the mlsolve that began it"
+        ):
             resume(tmp_path / "o", TIGHT, Listener())
     assert states.is_run(root)
 

@@ -4,21 +4,25 @@ from typing import Final
 
 import numpy as np
 
-from ..blur.cpu import blur_along, wrap_margins
+from ..blur.cpu import blur_along, sums_along, wrap_margins
 from ..compiled import kernel
-from ..exact import SSIM_BITS, Exact, quanta
-from ..lanes import LANES, ahead, load, row, store
-from ..layout import BLOCK, FloatArray, Masks, Strips, SumArray, masks_of, stored, strips_for, to_strips
+from ..exact import SSIM_BITS, SSIM_ROUNDER, Exact, quanta
+from ..lanes import LANES, Row, ahead, load, masked, prefetch, row, store, store_one, total
+from ..layout import BLOCK, QUAD, FloatArray, Masks, Strips, SumArray, masks_of, stored, strips_for, to_strips
 from ..region import Region
 from ..threads import Team, share_of
 from ..window import RADIUS, REACH
+from .partials import ssim_partials
 from .stream import (
     XX,
+    XY,
     Constant,
+    Piece,
+    Stream,
     Streams,
+    Weighting,
     X,
     constant_rows,
-    derive,
     enter_block,
     line_of,
     mask_rows,
@@ -29,6 +33,10 @@ from .stream import (
     streams_bytes,
     weighting_at,
 )
+
+_ZERO: Final = np.float32(0.0)
+
+_partials = kernel(ssim_partials)
 
 
 @kernel
@@ -70,6 +78,49 @@ def constant(images: FloatArray, strips: Strips, team: Team) -> Constant:
 
 
 @kernel
+def _compare(
+    stream: Stream,
+    y: Constant,
+    masks: Masks,
+    piece: Piece,
+    index: int,
+    ssim_sums: Row,
+    weighting: Weighting | None,
+) -> None:
+    """Store the sums of SSIM of the rows index … index + BLOCK - 1: `stream.derive` without its partials."""
+    length = piece.length
+    moments_down(stream, index, 3, length)
+    for r in range(max(index, piece.first), min(index + BLOCK, piece.last)):
+        x = line_of(stream.block, X * BLOCK + r - index, length)
+        xx = line_of(stream.block, XX * BLOCK + r - index, length)
+        xy = line_of(stream.block, XY * BLOCK + r - index, length)
+        wrap_margins(x, length)
+        wrap_margins(xx, length)
+        wrap_margins(xy, length)
+        mean_y, variance_y = ahead(y.mean, r * length), ahead(y.variance, r * length)
+        similarity = load(masks.counted, 0) * _ZERO
+        for start in range(0, length, QUAD * LANES):
+            mean_x, square_x, product_xy = sums_along(x, start), sums_along(xx, start), sums_along(xy, start)
+            for group in range(QUAD):
+                at = start + group * LANES
+                prefetch(mean_y, BLOCK * length + at)
+                prefetch(variance_y, BLOCK * length + at)
+                s, _, _, _ = _partials(
+                    mean_x[group],
+                    square_x[group],
+                    product_xy[group],
+                    load(mean_y, at),
+                    load(variance_y, at),
+                    load(masks.inside, at),
+                )
+                if weighting is not None:
+                    s = load(weighting.weights, r * weighting.step + at) * s
+                rounded = (s + SSIM_ROUNDER) - SSIM_ROUNDER
+                similarity = similarity + masked(load(masks.counted, at), rounded)
+        store_one(ssim_sums, r, float(total(similarity)))
+
+
+@kernel
 def _similarities(
     x: FloatArray,
     y: Constant,
@@ -94,7 +145,8 @@ def _similarities(
         for index in range(piece.first - REACH, piece.last + RADIUS, BLOCK):
             enter_block(row(x, at), y_rows.image, stream.rings, piece, index)
             if index >= piece.first:
-                derive(stream, y_rows, mask, piece, index - RADIUS, row_sums, weighting_at(weights, 0, piece.strip))
+                weighting = weighting_at(weights, 0, piece.strip)
+                _compare(stream, y_rows, mask, piece, index - RADIUS, row_sums, weighting)
         start += piece.last - piece.first
 
 

@@ -229,9 +229,9 @@ def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPla
     spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
     stack, iterations = (spec.layers, spec.planes), spec.options.iterations
     full = stored_pixels(*spec.shapes[-1])
-    final = 4 * spec.layers * spec.planes * full
-    states = state_on_disk(levels[-1], stack, (1, full), iterations)
-    coarser = final // 4 if spec.levels > 1 else 0
+    final = spec.layers * spec.planes * full * job.bits // 8
+    states = state_on_disk(levels[-1], stack, (1, full), iterations, job.bits)
+    coarser = spec.layers * spec.planes * full if spec.levels > 1 else 0
     written = spec.layers * spec.pixels(spec.levels) * job.bits // 8
     # Scoring decodes the layer files into the store.
     decoded = 2 * spec.layers * spec.planes * full

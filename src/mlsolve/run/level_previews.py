@@ -8,6 +8,7 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 
 from ..pictures.colour import composite, decode
+from ..scoring.codes import tables
 from ..scoring.placed import placed_rows
 from ..scoring.previews import Preview
 from ..solving.spec import Spec
@@ -22,16 +23,16 @@ def level_previews(
 ) -> tuple[npt.NDArray[np.uint8], ...]:
     """Return every stack as seen on the light box at `level`, (h, w, C) uint8 sRGB.
 
-    layers: the array that holds the level's layers, (C, 1 or 3, N, H, W) encoded transmittance. longest: the longer
-    side of a preview at the most, in pixels.
+    layers: the array that holds the level's layers, (C, 1 or 3, N, H, W) encoded transmittance or code values.
+    longest: the longer side of a preview at the most, in pixels.
     """
     array, (height, width) = store.open(layers), spec.shapes[level - 1]
 
     def layer(number: int, region: Region) -> npt.NDArray[np.float32]:
-        encoded = np.empty((region.height, region.width, spec.planes), dtype=np.float32)
+        values = np.empty((region.height, region.width, spec.planes), dtype=array.dtype)
         for plane in range(spec.planes):
-            array.read((plane, 0, number), region, encoded[..., plane])
-        return decode(encoded)
+            array.read((plane, 0, number), region, values[..., plane])
+        return decode(values) if values.dtype == np.float32 else tables(values.dtype).value[values]
 
     found = []
     for number, stack in enumerate(spec.stacks):

@@ -43,7 +43,7 @@ from .unfinished import (
     unfinished,
 )
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
 
 _TILE_ON_GPU: Final = 2048
@@ -62,6 +62,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     check_free(root, overwrite)
     files = opened(job)
     spec, device, memory = with_backend(job, spec_of_job(job, files))
+    spec = dataclasses.replace(spec, bits=job.bits)
     budget = dataclasses.replace(budget, device=memory)
     parent = existing(root)
     parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))

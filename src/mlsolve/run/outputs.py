@@ -39,6 +39,8 @@ class _Listener(Protocol):
 def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Shares, listener: _Listener) -> None:
     """Write the layers in the array `name`, (C, 1, N, H, W), into `folder`: layer-1.png …, or .tif.
 
+    The array holds encoded transmittance, or code values of the job's depth.
+
     All threads encode parts of one layer after the other; this thread writes them in order, and another one flushes
     complete files to disk meanwhile. After an error, or when the listener raises, incomplete files are removed.
     """
@@ -119,8 +121,11 @@ class _Reader:
             rows = self._plane[: len(part)]
             region = Region(top + start, top + start + len(part), 0, rows.shape[1])
             for plane in range(codes.shape[2]):
-                self._array.read((plane, 0, layer), region, rows)
-                self._steps.write(rows, part, plane)
+                if self._array.dtype == codes.dtype:
+                    self._array.read((plane, 0, layer), region, part[..., plane])
+                else:  # the solve was stopped at a coarser level, and its layers were enlarged
+                    self._array.read((plane, 0, layer), region, rows)
+                    self._steps.write(rows, part, plane)
         return codes
 
     def close(self) -> None:

@@ -116,8 +116,9 @@ def _small(job: Job | None) -> Spec:
         )
         spec = spec_at(job, size, (1,) * len(job.entries), options)
         if not can_run(spec.objective):
-            return spec
-    return Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
+            return dataclasses.replace(spec, bits=job.bits)
+    spec = Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
+    return dataclasses.replace(spec, bits=8 if job is None else job.bits)
 
 
 def _score_few_pixels(between: bool) -> None:
@@ -179,7 +180,7 @@ def _run(folder: Path, spec: Spec) -> None:
     store = DiskStore(folder / "store")
     solved = _solve(store, spec)
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
-    job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE))
+    job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE), bits=spec.bits or 8)
     parts = Shares(Limits(), CHUNK, 1, Bands())
     write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
     # Codes of resampled pictures, guides of few colours and of many, and a kaleidoscope.

@@ -77,7 +77,7 @@ class Workspace(Protocol):
     ) -> None:
         """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
 
-        floors, steps: (cells + 1,), see `to_codes` in mlsolve_kernels/codes/cpu.py; they must not change.
+        floors, steps: where codes change (pictures.code_steps); a GPU keeps them, so they must not change.
         """
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:

@@ -21,6 +21,7 @@ from .callbacks import Listener
 from .executors.base import Executor
 from .history import History, Step
 from .level_pictures import halve_tile, name_of
+from .loading import state_type
 from .plan import LevelPlan, Limits, plan_level, window_sides
 from .rounds import Round, Stop, Watch, advance_tile
 from .spec import Spec
@@ -225,6 +226,7 @@ def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) ->
         chosen.sides,
         window,
         chosen.together,
+        spec.bits if last and record.level == spec.levels else None,
     )
     store.remove(plan.name)
     _create_state(store, spec, plan)
@@ -238,9 +240,9 @@ def _origin(record: Record) -> str:
 
 
 def _create_state(store: Store, spec: Spec, plan: Round) -> None:
-    """Create the array of a round's result, (C, 1 or 3, N, H, W) float32."""
+    """Create the array of a round's result, (C, 1 or 3, N, H, W)."""
     shape = spec.planes, 3 if plan.moments else 1, spec.layers, *spec.shapes[plan.level - 1]
-    store.create(f"{plan.name}/state", shape, np.float32, plan.sides, 0 if plan.together else 1)
+    store.create(f"{plan.name}/state", shape, state_type(plan.bits), plan.sides, 0 if plan.together else 1)
 
 
 def _run_round(

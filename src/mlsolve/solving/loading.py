@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.region import Region
 
+from ..pictures.code_steps import code_steps
 from .backends import ArrangedWorkspace, Workspace
 from .level_pictures import LevelPictures
 from .start import Checkpoint, Guides, UpsampledLevel
@@ -90,25 +91,41 @@ def load_layers(
 
 
 def save(
-    work: Workspace, place: TileWriter, tile: Tile, layers: int, inner: Region, moments: bool, window: int = 0
+    work: Workspace,
+    place: TileWriter,
+    tile: Tile,
+    layers: int,
+    inner: Region,
+    moments: bool,
+    window: int = 0,
+    bits: int | None = None,
 ) -> None:
     """Write one region of a tile: the layers in the region `inner` of a window of `work`.
 
-    inner: in coordinates of the window. moments: whether the moments are written, too.
+    inner: in coordinates of the window. moments: whether the moments are written, too. bits: of the code values
+    that are written instead of encoded transmittance; None: none are.
     """
     width = work.shape.width
     columns, rows = slice(inner.left, inner.right), band_rows(inner.height, width)
-    image = np.empty((min(rows, inner.height), width), dtype=np.float32)
+    image = np.empty((min(rows, inner.height), width), dtype=state_type(bits))
     for slot, plane in _planes(tile, window):
         for layer in range(layers):
             for kind in range(3 if moments else 1):
                 for top in range(0, inner.height, rows):
                     part = image[: min(rows, inner.height - top)]
-                    if kind == 0:
+                    if bits is not None:
+                        steps = code_steps(bits)
+                        work.take_codes(layer, slot, steps.floors, steps.steps, part, inner.top + top)
+                    elif kind == 0:
                         work.take_layer(layer, slot, part, inner.top + top)
                     else:
                         work.take_moment(kind - 1, layer, slot, part, inner.top + top)
                     place.put((plane, kind, layer), part[:, columns], top)
+
+
+def state_type(bits: int | None) -> np.dtype[Any]:
+    """Return the type of the values that a round leaves: codes of 8 or 16 bits, or float32 if `bits` is None."""
+    return np.dtype({None: np.float32, 8: np.uint8, 16: np.uint16}[bits])
 
 
 def _bands_of_windows(outer: Sequence[Region], threads: int) -> Iterator[tuple[int, Region]]:

@@ -148,10 +148,15 @@ def window_sides(
     return height, width
 
 
-def state_on_disk(plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int) -> int:
-    """Return the peak bytes of the states of a level on disk: the present state and the next one."""
+def state_on_disk(
+    plan: LevelPlan, stack: tuple[int, int], shape: tuple[int, int], iterations: int, bits: int
+) -> int:
+    """Return the peak bytes of the states of the last level on disk: the present state and the next one.
+
+    bits: of the code values that the last round leaves.
+    """
     values = stack[0] * stack[1] * shape[0] * shape[1]
-    return _state(values, plan.iterations < iterations)
+    return _state(values, True) if plan.iterations < iterations else values * bits // 8
 
 
 def _state(values: int, moments: bool) -> int:

@@ -53,6 +53,8 @@ class Round:
     """Height and width of a tile including its halo."""
     together: bool
     """Whether a tile holds all planes; otherwise it holds one."""
+    bits: int | None = None
+    """Bits of the code values that it leaves, if it is the last round of all; None: encoded transmittance."""
 
     @property
     def name(self) -> str:
@@ -76,9 +78,9 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     """Advance `tile` by the iterations of round `number` of `level`; return the sums of every iteration.
 
     It reads the pictures and the state that the round starts from, and writes the tile into the array
-    `ROUND/state`: layers (and moments), (C, 1 or 3, N, H, W) float32. watch: may stop it early. If a callback stops
-    it in the first round of a level, the better of the start and the present state is written: the first
-    iterations of a level may raise the loss a little.
+    `ROUND/state`: layers (and moments), (C, 1 or 3, N, H, W) float32, or codes. watch: may stop it early. If a
+    callback stops it in the first round of a level, the better of the start and the present state is written: the
+    first iterations of a level may raise the loss a little.
     """
     spec, plan = Spec.load(store), Round.load(store, level, number)
     shape = spec.shapes[level - 1]
@@ -105,7 +107,7 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     state, prefix = store.open(f"{plan.name}/state"), () if plan.together else (tile.first,)
     for window, (region, within) in enumerate(zip(tile.regions, inner, strict=True)):
         with state.tile(prefix, region) as place:
-            save(work, place, tile, spec.layers, within, plan.moments, window)
+            save(work, place, tile, spec.layers, within, plan.moments, window, plan.bits)
     return sums
 
 

@@ -84,6 +84,8 @@ class Spec:
     """Whether the sheets are round."""
     disc_share: float = 1.0
     """Share of the pixels that lies inside the circle; 1 for other sheets."""
+    bits: int | None = None
+    """Bits of the code values that the last round leaves, for files; None: it leaves encoded transmittance."""
 
     @classmethod
     def resolve(
@@ -200,6 +202,7 @@ class Spec:
             tuple(_stack(one) for one in found["stacks"]),
             found["disc"],
             found["disc_share"],
+            found["bits"],
         )
 
 
