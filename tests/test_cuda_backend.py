@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mlsolve.pictures.code_steps import code_steps
 from mlsolve.run.job_spec import opened, planes_of_pictures
 from mlsolve.run.pace import STAGES, Pace
 from mlsolve.solving import backends
+from mlsolve.solving.level_pictures import code_table
 from mlsolve.solving.rounds import Round
 from mlsolve.solving.spec import Spec, stack_specs
 from mlsolve.solving.tile_coupling import coupling_at
@@ -24,7 +26,7 @@ from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
 from mlsolve_kernels.iteration import cuda as cuda_objective
 from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace, device_bytes
-from mlsolve_kernels.iteration.cuda_state import CODE_TABLES
+from mlsolve_kernels.iteration.cuda_state import TABLES, CudaState
 from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.window import REACH
 
@@ -91,11 +93,35 @@ def test_what_a_gpu_cannot_hold_comes_to_it_in_tiles(on_host, mlsolve, save, pic
     command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 1, "--backend", "cuda")
     assert mlsolve(*command, "--out", "whole").status == 0
     opened = len(on_host.made)
-    on_host.memory = int(1.5 * device_bytes(2, 1, 300, 40))
+    on_host.memory = int(1.5 * (device_bytes(2, 1, 300, 40) - TABLES)) + 2 * TABLES
     assert mlsolve(*command, "--out", "tiles").status == 0
     assert len(on_host.made) == opened + 3  # one to ask what there is, two that compute
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "tiles" / name).read_bytes()
+
+
+@needs_compiler
+def test_pictures_come_as_codes_and_make_no_difference(on_host, picture, monkeypatch):
+    """Targets, guides and masks, at every level: the bytes are those of values that the CPU looks up."""
+    arrangements = [mlsolve.Arrangement(picture(30, 40)), mlsolve.Arrangement(picture(30, 40, 5), exposure=0.2)]
+    arrangements[1] = replace(arrangements[1], mask=picture(30, 40, 6))
+    problem = mlsolve.Problem([picture(30, 40, seed) for seed in (1, 2)], arrangements)
+    kinds, upload = set(), on_host.upload
+
+    def uploaded(self, host, to):
+        kinds.add((host.dtype, host.shape[-2:] in ((30, 40), (15, 20))))
+        upload(self, host, to)
+
+    monkeypatch.setattr(on_host, "upload", uploaded)
+    options = mlsolve.Options(iterations=3, backend="cuda", levels=2)
+    by_codes = mlsolve.solve(problem, options=options)
+    assert (np.dtype(np.uint16), True) in kinds
+    monkeypatch.setattr(CudaState, "by_codes", False)
+    kinds.clear()
+    by_values = mlsolve.solve(problem, options=options)
+    assert np.dtype(np.uint16) not in {kind for kind, _ in kinds}
+    assert by_codes.layers.tobytes() == by_values.layers.tobytes()
+    assert by_codes.history == by_values.history
 
 
 @needs_compiler
@@ -132,9 +158,9 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
     command = ("run", "--job", tmp_path / "job.toml", "--backend", "cuda")
     assert mlsolve(*command, "--out", "whole").status == 0
     before = len(on_host.made)
-    # Room for one plane of it, and for two tiles of half that size at a time, each with tables for codes.
+    # Room for one plane of it, and for two tiles of half that size at a time, each with its tables.
     whole = coupling_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000))
-    on_host.memory = int(1.1 * (whole - CODE_TABLES)) + 2 * CODE_TABLES
+    on_host.memory = int(1.1 * (whole - TABLES)) + 2 * TABLES
     assert mlsolve(*command, "--out", "tiles").status == 0
     assert len(on_host.made) == before + 3
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
@@ -389,7 +415,7 @@ def test_blocks_by_registers_and_by_shared_memory():
 def test_device_memory_is_what_is_said(tmp_path):
     """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out.
 
-    The tables for codes come to it when codes are taken, and with them the codes of the plane, in passing.
+    The tables come to it when codes are put or taken, and with them the codes of the plane, in passing.
     """
     taken = []
 
@@ -403,7 +429,10 @@ def test_device_memory_is_what_is_said(tmp_path):
     work = CudaWorkspace(guides[0], guides, one_stack(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
     plane = 4 * 64 * pitch_of(96)
     said = device_bytes(3, 3, 64, 96)
-    assert said - plane - CODE_TABLES <= sum(taken) <= said - CODE_TABLES
-    table = code_steps(16)
-    work.take_codes(0, 0, table.floors, table.steps, np.empty((64, 96), dtype=np.uint16))
-    assert said - plane <= sum(taken) <= said
+    assert said - plane - TABLES <= sum(taken) <= said - TABLES
+    table, codes = code_steps(16), np.zeros((64, 96), dtype=np.uint16)
+    for full_size in (False, True):
+        work.put_guide(0, 0, codes, table=code_table(full_size))
+    work.take_codes(0, 0, table.floors, table.steps, codes)
+    in_passing = 2 * codes.nbytes  # of the three copies one at a time is there
+    assert said - plane <= sum(taken) - in_passing <= said

@@ -1,4 +1,4 @@
-"""Codes taken from a workspace: the CUDA kernel on the host, and the CPU's state, give what `to_codes` gives."""
+"""Codes taken from a workspace and put into it: CUDA kernels on the host give what the CPU's kernels give."""
 
 import itertools
 from pathlib import Path
@@ -10,13 +10,15 @@ from cuda_host.checks import BETAS, OBJECTIVE
 from cuda_host.device import HostDevice, compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve.pictures.code_steps import code_steps
+from mlsolve.solving.level_pictures import code_table
 from mlsolve_kernels.codes import reference
 from mlsolve_kernels.codes.cpu import to_codes
 from mlsolve_kernels.cuda.geometry import TILE
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
-from mlsolve_kernels.iteration.cuda_state import CODE_TABLES
+from mlsolve_kernels.iteration.cuda_state import TABLES
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.sweep import CpuWorkspace
+from mlsolve_kernels.lookup import reference as lookup
 from mlsolve_kernels.threads import Team
 from planted_faults import Fault, assert_noticed, each
 
@@ -95,14 +97,33 @@ def assert_codes_right(rng, device, path=CudaWorkspace, cases=CASES):
     assert getattr(device, "intact", lambda: True)()  # a GPU cannot tell
 
 
+def assert_values_right(rng, device):
+    """Pictures put as codes are there as values, in their rows and nowhere else."""
+    for height, width, top, rows in CASES:
+        work = CudaWorkspace.blank(Shape(2, 2, height, width), OBJECTIVE, ANY, BETAS, device)
+        codes = rng.integers(0, 65536, (2, rows, width), dtype=np.uint16)
+        codes[0, 0, 0], codes[1, -1, -1] = 65535, 0
+        for full_size in (True, False, True):  # the table of each picture, whichever came before
+            table = code_table(full_size)
+            work.put_target(1, codes[0], top, table=table)
+            work.put_guide(1, 0, codes[1], top, table=table)
+            # Nobody is given them, so they have to be looked at.
+            for planes, at, put in ((work._target[0], (1,), codes[0]), (work._guides[0], (1, 0), codes[1])):
+                found = np.zeros(planes.shape, np.float32)
+                found[(*at, slice(top, top + rows), slice(width))] = lookup.look_up(table, put)
+                np.testing.assert_array_equal(device.download(planes), found)
+    assert getattr(device, "intact", lambda: True)()  # a GPU cannot tell
+
+
 def check(rng, folder, edits, **more):
-    """Raise AssertionError where the kernel is not right, threads in order or in reverse."""
+    """Raise AssertionError where the kernels are not right, threads in order or in reverse."""
     for reverse in (False, True):
         assert_codes_right(rng, HostDevice(folder, reverse=reverse, edits=edits, **more))
+        assert_values_right(rng, HostDevice(folder, reverse=reverse, edits=edits, **more))
 
 
 @needs_compiler
-def test_the_kernel_gives_the_codes_of_the_cpu(rng, folder):
+def test_the_kernels_give_the_codes_and_values_of_the_cpu(rng, folder):
     check(rng, folder, {})
 
 
@@ -143,8 +164,23 @@ def test_tables_are_uploaded_once_and_only_codes_cross_the_bus(rng, folder, monk
     for bits in (16, 16, 8, 8):
         np.testing.assert_array_equal(taken(work, bits, 3, 17), right(layers[1, 0, 3:], bits))
     assert down == [2 * 17 * 30] * 2 + [17 * 30] * 2
-    assert sum(up[:2]) == CODE_TABLES
+    assert sum(up[:2]) + 2 * 4 * 65536 == TABLES
     assert len(up) == 4
+
+
+@needs_compiler
+def test_tables_of_pictures_are_uploaded_once(rng, folder, monkeypatch):
+    device, codes, up = HostDevice(folder), rng.integers(0, 65536, (9, 40), dtype=np.uint16), []
+    work, upload = CudaWorkspace.blank(Shape(1, 1, 9, 40), OBJECTIVE, ANY, BETAS, device), device.upload
+
+    def uploaded(host, to):
+        up.append(host.nbytes)
+        upload(host, to)
+
+    monkeypatch.setattr(device, "upload", uploaded)
+    for full_size in (True, True, False, True, False):
+        work.put_target(0, codes, table=code_table(full_size))
+    assert sorted(up) == [2 * codes.size] * 5 + [4 * 65536] * 2
 
 
 FAULTS = [
@@ -158,6 +194,11 @@ FAULTS = [
     Fault("the step of another cell", "codes", "steps[cell]", "steps[cell + 1]"),
     Fault("a column of the padding", "codes", "column >= width", "column > width"),
     Fault("every other row of a square", "codes", "i < TILE_ROWS; ++i", "i < TILE_ROWS; i += 2"),
+    Fault("values in the padding", "look_up", "column >= width", "column > width"),
+    Fault("codes as far apart as on the device", "look_up", "(size_t)row * width", "(size_t)row * pitch"),
+    Fault("values without their padding", "look_up", "(size_t)row * pitch", "(size_t)row * width"),
+    Fault("signed codes", "look_up", "const unsigned short*", "const short*"),
+    Fault("another row of a square", "look_up", "i < TILE_ROWS; ++i", "i < TILE_ROWS - 1; ++i"),
 ]
 
 
@@ -182,6 +223,7 @@ print("clean")
 # Reads and writes out of range that may go unseen on the numbers alone.
 OUT_OF_RANGE = [
     Fault("a row below the last", "codes", "row >= height", "row > height"),
+    Fault("codes of a row below the last", "look_up", "row >= height", "row > height"),
 ]
 
 

@@ -50,6 +50,7 @@ def _variants() -> dict[str, Variant]:
         "totals": Variant("iteration/totals.cu"),
         "disc": Variant("iteration/disc.cu"),
         "codes": Variant("codes/codes.cu"),
+        "look_up": Variant("lookup/look_up.cu"),
     }
     lit = {
         "target_pass": "terms/stack_ssim/target_pass.cu",

@@ -23,18 +23,18 @@ S = TypeVar("S", bound="CudaState")
 BATCH: Final = 10
 """Iterations that are launched before the terms are fetched, in a single transfer for all of them."""
 
-CODE_TABLES: Final = (2 + 4) * (2**17 + 1)
-"""Bytes of the tables for codes of sixteen bits, which `take_codes` keeps on the device."""
+TABLES: Final = (2 + 4) * (2**17 + 1) + 2 * 4 * 2**16
+"""Most bytes of tables on the device: where codes of sixteen bits change, values of pictures and of weights."""
 
 
 def state_bytes(shape: Shape, stacks: int) -> int:
     """Return the bytes of device memory of a state of `shape` with `stacks` targets, without its sums.
 
     It has seven float32 per value of the layers (layer, two moments, gradient, guide and its two statistics), three
-    per value of a target (with its statistics), one temporary plane, and the tables for codes.
+    per value of a target (with its statistics), one temporary plane, and the tables of codes.
     """
     plane = 4 * shape.height * pitch_of(shape.width)
-    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1) + CODE_TABLES
+    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1) + TABLES
 
 
 class CudaState:
@@ -50,6 +50,9 @@ class CudaState:
 
     windows: int = 1
     """Windows of one image that its planes hold."""
+
+    by_codes: bool = True
+    """Whether pictures are better put as codes, of which half as many bytes cross the bus."""
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class CudaState:
         self._step = 0
         self._pitch = pitch_of(shape.width)
         self._size = shape.height, shape.width, self._pitch
-        self._code_tables: _CodeTables | None = None
+        self._tables: dict[int, tuple[npt.NDArray[Any], Any]] = {}
         self._allocate()
         # An iteration is recorded after it has run once, because then everything is compiled; and again whenever
         # its arguments change.
@@ -133,16 +136,26 @@ class CudaState:
         )
         self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
 
-    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
+    def put_target(
+        self,
+        plane: int,
+        image: npt.NDArray[Any],
+        top: int = 0,
+        stack: int = 0,
+        table: FloatArray | None = None,
+    ) -> None:
         """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a stack's target.
 
-        top: its first row; by default `image` is the whole plane.
+        top: its first row; by default `image` is the whole plane. table: (65536,), the values of the codes, if
+        `image` has codes, uint16. It must not change, because the device keeps it.
         """
-        self._put(image, self._target[0][stack * self.shape.planes + plane], top)
+        self._put(image, self._target[0][stack * self.shape.planes + plane], top, table)
 
-    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a guide, from row `top` on."""
-        self._put(image, self._guides[0][layer, plane], top)
+    def put_guide(
+        self, layer: int, plane: int, image: npt.NDArray[Any], top: int = 0, table: FloatArray | None = None
+    ) -> None:
+        """Copy `image` (h, W), encoded transmittance or codes, into a plane of a guide, from row `top` on."""
+        self._put(image, self._guides[0][layer, plane], top, table)
 
     def put_layer(
         self,
@@ -202,7 +215,7 @@ class CudaState:
         """
         device, (height, width) = self._device, out.shape
         rows, codes = self._layers[layer, plane, top : top + height], device.zeros(height, width, dtype=out.dtype)
-        tables, size = self._tables_for(floors, steps), (floors.size - 1, height, width, self._pitch)
+        tables, size = (self._kept(floors), self._kept(steps)), (floors.size - 1, height, width, self._pitch)
         tiles = tiles_for(1, height, width)
         device.launch("codes", 1, tiles, CARRYING, rows, *tables, codes, out.dtype.itemsize, *size)
         out[...] = device.download(codes)
@@ -266,13 +279,11 @@ class CudaState:
                 self._recorded, self._replay = True, self._device.record(self._iteration)
         return self._sums(len(rates))
 
-    def _tables_for(self, floors: npt.NDArray[np.uint16], steps: FloatArray) -> tuple[Any, Any]:
-        """Return `floors` and `steps` on the device; uploaded only if they are others than before."""
-        kept = self._code_tables
-        if kept is None or kept.floors is not floors or kept.steps is not steps:
-            self._code_tables = None  # frees the old ones first
-            kept = self._code_tables = _CodeTables(floors, steps, (self._uploaded(floors), self._uploaded(steps)))
-        return kept.on_device
+    def _kept(self, table: npt.NDArray[Any]) -> Any:
+        """Return `table` on the device, where it is kept once it has been uploaded."""
+        if id(table) not in self._tables:
+            self._tables[id(table)] = table, self._uploaded(table)  # both, so that no other table gets its number
+        return self._tables[id(table)][1]
 
     def _uploaded(self, host: npt.NDArray[Any]) -> Any:
         """Return a copy of `host` on the device."""
@@ -306,22 +317,20 @@ class CudaState:
         resident = self._device.resident(kernel, layers or self.shape.layers, THREADS)
         return grid_for(planes, self.shape.height, self.shape.width, resident)
 
-    def _put(self, image: npt.NDArray[np.floating], plane: Any, top: int = 0) -> None:
-        """Copy `image` (h, W) into `plane` (H, pitch) on the device, from row `top` on."""
-        self._device.upload(np.asarray(image, dtype=np.float32), plane[top : top + len(image)])
+    def _put(self, image: npt.NDArray[Any], plane: Any, top: int = 0, table: FloatArray | None = None) -> None:
+        """Copy `image` (h, W) into `plane` (H, pitch) on the device, from row `top` on; table: see `put_target`."""
+        (height, width), rows = image.shape, plane[top : top + len(image)]
+        if table is None:
+            self._device.upload(np.asarray(image, dtype=np.float32), rows)
+            return
+        codes, tiles = self._uploaded(image), tiles_for(1, height, width)
+        size = height, width, self._pitch
+        self._device.launch("look_up", 1, tiles, CARRYING, codes, self._kept(table), rows, *size)
 
     def _sums(self, number: int) -> list[Sums]:
         """Fetch the first `number` lines of the table."""
         lines = self._device.download(self._table)[:number].tolist()
         return [_sums_of(line, self._groups) for line in lines]
-
-
-class _CodeTables(NamedTuple):
-    """Tables for codes, on the host and on the device."""
-
-    floors: npt.NDArray[np.uint16]
-    steps: FloatArray
-    on_device: tuple[Any, Any]
 
 
 class Group(NamedTuple):

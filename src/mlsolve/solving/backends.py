@@ -32,6 +32,8 @@ class Workspace(Protocol):
     """Layers, planes, height, width."""
     batch: int
     """The most iterations that one call of `advance` takes, and the number at which it is fastest."""
+    by_codes: bool
+    """Whether pictures are put as uint16 codes, with table=(65536,), their values. The table must not change."""
 
     def put_target(self, plane: int, image: FloatArray, top: int = 0, stack: int = 0) -> None:
         """Copy `image` (h, W), encoded transmittance, into a plane of a stack's target, from row `top` on."""
