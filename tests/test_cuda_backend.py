@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 import weakref
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -101,27 +102,30 @@ def test_what_a_gpu_cannot_hold_comes_to_it_in_tiles(on_host, mlsolve, save, pic
 
 
 @needs_compiler
-def test_pictures_come_as_codes_and_make_no_difference(on_host, picture, monkeypatch):
-    """Targets, guides and masks, at every level: the bytes are those of values that the CPU looks up."""
+def test_few_bytes_come_and_make_no_difference(on_host, picture, monkeypatch):
+    """Pictures and masks as codes, layers at half the size: the bytes are those of what the CPU makes of them."""
     arrangements = [mlsolve.Arrangement(picture(30, 40)), mlsolve.Arrangement(picture(30, 40, 5), exposure=0.2)]
     arrangements[1] = replace(arrangements[1], mask=picture(30, 40, 6))
     problem = mlsolve.Problem([picture(30, 40, seed) for seed in (1, 2)], arrangements)
-    kinds, upload = set(), on_host.upload
+    solved, sent, upload = [], [], on_host.upload
 
     def uploaded(self, host, to):
-        kinds.add((host.dtype, host.shape[-2:] in ((30, 40), (15, 20))))
+        sent[-1][host.dtype.name, host.shape] += 1
         upload(self, host, to)
 
     monkeypatch.setattr(on_host, "upload", uploaded)
-    options = mlsolve.Options(iterations=3, backend="cuda", levels=2)
-    by_codes = mlsolve.solve(problem, options=options)
-    assert (np.dtype(np.uint16), True) in kinds
-    monkeypatch.setattr(CudaState, "by_codes", False)
-    kinds.clear()
-    by_values = mlsolve.solve(problem, options=options)
-    assert np.dtype(np.uint16) not in {kind for kind, _ in kinds}
-    assert by_codes.layers.tobytes() == by_values.layers.tobytes()
-    assert by_codes.history == by_values.history
+    for remote in (True, False):
+        sent.append(Counter())
+        monkeypatch.setattr(CudaState, "remote", remote)
+        solved.append(mlsolve.solve(problem, options=mlsolve.Options(iterations=3, backend="cuda", levels=2)))
+    few, many = sent
+    # Two targets and two guides of three planes, and a mask; two layers, which begin as the guides.
+    assert few["float32", (30, 40)] == 0
+    assert few["uint16", (30, 40)] == few["uint16", (15, 20)] == 4 * 3 + 1
+    assert few["float32", (15, 20)] == 2 * 2 * 3
+    assert many["float32", (30, 40)] == many["float32", (15, 20)] == 4 * 3 + 1 + 2 * 3
+    assert solved[0].layers.tobytes() == solved[1].layers.tobytes()
+    assert solved[0].history == solved[1].history
 
 
 @needs_compiler

@@ -42,6 +42,7 @@ from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.threads import Team
 from test_arrangements import arranged_moves, case, filled
 from test_cuda_codes import assert_codes_right, assert_values_right
+from test_cuda_resample import assert_resampled_right
 from test_cuda_tiles import RATES, tiles_differ
 
 pytestmark = pytest.mark.gpu
@@ -89,9 +90,10 @@ def test_statistics(rng, device):
         np.testing.assert_allclose(found, right, atol=3e-7)
 
 
-def test_codes_and_values_are_those_of_the_cpu(rng, device):
+def test_codes_values_and_layers_are_those_of_the_cpu(rng, device):
     assert_codes_right(rng, device)
     assert_values_right(rng, device)
+    assert_resampled_right(rng, device)
 
 
 def test_adam(rng, device):
@@ -227,6 +229,7 @@ from mlsolve_kernels.cuda.device import CupyDevice
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import one_stack
 from test_cuda_codes import assert_codes_right, assert_values_right
+from test_cuda_resample import assert_resampled_right
 device = CupyDevice()
 rng = np.random.default_rng(0)
 for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 20)):
@@ -239,6 +242,7 @@ for both in (Both(1), Both(2)):
     both.on(device).advance([0.03] * 2, both.lying)
 assert_codes_right(rng, device)
 assert_values_right(rng, device)
+assert_resampled_right(rng, device)
 """
 
 

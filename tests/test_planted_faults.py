@@ -9,6 +9,7 @@ import test_cuda_arrangements_faults
 import test_cuda_codes
 import test_cuda_colour
 import test_cuda_host
+import test_cuda_resample
 import test_cuda_tiles
 from cuda_host.device import BuildError, HostDevice, compiler
 from mlsolve_kernels.cuda.source import KERNELS, source
@@ -23,6 +24,7 @@ ALL = [
     *test_cuda_codes.FAULTS,
     *test_cuda_codes.OUT_OF_RANGE,
     *test_cuda_colour.FAULTS,
+    *test_cuda_resample.FAULTS,
     *test_colour_term.FAULTS,
 ]
 TERMS = Fault("turn", "terms", "*turn += 1;", "*turn += 0;")

@@ -44,7 +44,7 @@ class OpponentWorkspace:
     In memory a level is one round of one tile, so there are no moments to load or save.
     """
 
-    by_codes = False
+    remote = False
 
     def __init__(self, shape: Shape, make: Callable[[FloatArray, FloatArray], Any]) -> None:
         """make: returns the opponent, given target (C, H, W) and guides (N, C, H, W), encoded transmittance."""

@@ -51,6 +51,7 @@ def _variants() -> dict[str, Variant]:
         "disc": Variant("iteration/disc.cu"),
         "codes": Variant("codes/codes.cu"),
         "look_up": Variant("lookup/look_up.cu"),
+        "resample": Variant("resample/resample.cu"),
     }
     lit = {
         "target_pass": "terms/stack_ssim/target_pass.cu",

@@ -14,6 +14,7 @@ from ..light import declared
 from ..placement.frames import WHOLE, Frame
 from ..placement.move import Moves
 from ..region import Region
+from ..resample.cpu import Taps
 from ..terms import BY_NAME
 from .objective import Objective, Shape, Sums, Terms, Weights
 
@@ -51,8 +52,8 @@ class CudaState:
     windows: int = 1
     """Windows of one image that its planes hold."""
 
-    by_codes: bool = True
-    """Whether pictures are better put as codes, of which half as many bytes cross the bus."""
+    remote: bool = True
+    """Whether what is put should have few bytes, because they cross a bus."""
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class CudaState:
         self._pitch = pitch_of(shape.width)
         self._size = shape.height, shape.width, self._pitch
         self._tables: dict[int, tuple[npt.NDArray[Any], Any]] = {}
+        self._taps: tuple[Taps, Taps, list[Any]] | None = None
         self._allocate()
         # An iteration is recorded after it has run once, because then everything is compiled; and again whenever
         # its arguments change.
@@ -173,6 +175,29 @@ class CudaState:
                 self._device.clear(moment[layer, plane, top : top + len(image)])
             else:
                 self._put(moments[number], moment[layer, plane], top)
+
+    def put_resampled(
+        self, layer: int, plane: int, source: FloatArray, rows: Taps, columns: Taps, top: int = 0
+    ) -> None:
+        """Resample `source` (h, w) into rows of a layer, from row `top` on, clamped; their moments become 0.
+
+        rows, columns: the taps in `source`. They must not change, because the device keeps the last ones.
+        """
+        device, (height, down), (width, across) = self._device, rows.weights.shape, columns.weights.shape
+        kept = self._taps
+        if kept is None or kept[0] is not rows or kept[1] is not columns:
+            parts = (part for taps in (rows, columns) for part in (taps.first.astype(np.int32), taps.weights))
+            kept = self._taps = rows, columns, [self._uploaded(part) for part in parts]
+        into = slice(top, top + height)
+        source, out, sizes = (
+            self._uploaded(source),
+            self._layers[layer, plane, into],
+            (down, across, source.shape[1]),
+        )
+        arguments = source, *kept[2], out, *sizes, *self._bounds, height, width, self._pitch
+        device.launch("resample", 1, tiles_for(1, height, width), CARRYING, *arguments)
+        for moment in (self._first, self._second):
+            device.clear(moment[layer, plane, into])
 
     def prepare(
         self,

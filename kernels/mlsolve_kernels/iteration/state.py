@@ -65,8 +65,8 @@ class State:
     batch: int = 1
     """The best number of iterations for one call of `advance`: the terms of each are available when it ends."""
 
-    by_codes: bool = False
-    """Whether pictures are put as codes with a table of their values: nothing is saved by that here."""
+    remote: bool = False
+    """Whether what is put should have few bytes: here they need not travel."""
 
     windows: int = 1
     """Windows of one image that its planes hold."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 
 from ..pictures.code_steps import code_steps
-from .backends import ArrangedWorkspace, Workspace
+from .backends import ArrangedWorkspace, RemoteWorkspace, Workspace
 from .level_pictures import LevelPictures
 from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
@@ -52,10 +52,10 @@ def load_pictures(
 
     def share(first: int) -> None:
         opened = pictures()
-        spec, whole = opened.spec, _band_image(outer[0], threads, np.uint16 if work.by_codes else np.float32)
+        spec, whole = opened.spec, _band_image(outer[0], threads, np.uint16 if work.remote else np.float32)
         for window, band in list(_bands_of_windows(outer, threads))[first::threads]:
             image, top = whole[: band.height], band.top - outer[window].top
-            read = partial(_read, opened, work.by_codes, band, image)  # fills `image`, which then is put
+            read = partial(_read, opened, work.remote, band, image)  # fills `image`, which then is put
             for slot, plane in _planes(tile, window):
                 for stack in range(len(spec.stacks)):
                     work.put_target(slot, image, top, stack, **read(stack, plane))
@@ -92,6 +92,10 @@ def load_layers(
             (image, *moments), top = (image[: band.height] for image in whole), band.top - outer[window].top
             for slot, plane in _planes(tile, window):
                 for layer in range(layers):
+                    if work.remote and isinstance(opened, UpsampledLevel):
+                        made_of = opened.read_coarse(layer, plane, band)
+                        cast(RemoteWorkspace, work).put_resampled(layer, slot, *made_of, top)
+                        continue
                     if isinstance(opened, Checkpoint):
                         for number, moment in enumerate(moments, start=1):
                             opened.read_kind(number, layer, plane, band, moment)
