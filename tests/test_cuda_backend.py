@@ -91,7 +91,7 @@ def test_auto_takes_the_gpu_and_the_report_names_it(on_host, mlsolve, save, pict
 def test_what_a_gpu_cannot_hold_comes_to_it_in_tiles(on_host, mlsolve, save, picture, tmp_path):
     """Two tiles at a time, of one plane and less than its height; the bytes are those of the whole."""
     target, guide = save("t.png", picture(300, 40)), save("g.png", picture(300, 40, 1))
-    command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 1, "--backend", "cuda")
+    command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 2, "--backend", "cuda")
     assert mlsolve(*command, "--out", "whole").status == 0
     opened = len(on_host.made)
     on_host.memory = int(1.5 * (device_bytes(2, 1, 300, 40) - TABLES)) + 2 * TABLES
