@@ -2,7 +2,8 @@
 
 OTHER is another checkout of the repository, such as `git worktree add` creates from an earlier commit. It is
 compared with the checkout of this script, with the same interpreter. Only public interfaces are used, so modules
-may have moved. Runs of every kind must write the same bytes: the exit status is 1 if some differ or a run fails.
+may have moved. Runs of every kind must write the same pixels, byte for byte once they are decoded: the exit status
+is 1 if some differ or a run fails. Files may be compressed differently.
 Speed and memory are reported as ratios of this checkout to the other, with the smallest and largest ratio of a
 turn. They do not affect the exit status. MORE and LESS mean that all figures of one checkout are beyond all of the
 other's; "unclear" means that the noise is larger than the difference, or that there were too few turns, as with
@@ -22,6 +23,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from mlsolve.pictures.picture_files import open_picture
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -207,7 +210,7 @@ class Comparison:
         (others, told), (these, told_here) = found
         wrong = [name for name in sorted({*others, *these}) if others.get(name) != these.get(name)]
         self.differ = self.differ or bool(wrong)
-        verdict = f"DIFFERENT: {', '.join(wrong)}" if wrong else f"same bytes, {len(these)} files"
+        verdict = f"DIFFERENT: {', '.join(wrong)}" if wrong else f"same pixels, {len(these)} files"
         history = "same numbers" if told == told_here else "OTHER numbers"
         short = (hashlib.sha256(repr(digests).encode()).hexdigest()[:8] for digests in (others, these))
         self.line(what, *short, "", f"{verdict}; history: {history}")
@@ -250,11 +253,20 @@ class Comparison:
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """Return a digest of every layer and stack in `folder`, by name. Raises Failed if there are none."""
+    """Return a digest of the pixels of every layer and stack in `folder`, by name. Raises Failed without any."""
     paths = sorted([*folder.glob("layer-*"), *folder.glob("stack*.png")])
     if not paths:
         raise Failed("it left no layers")
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {path.name: _pixels(path) for path in paths}
+
+
+def _pixels(path: Path) -> str:
+    """Return a digest of the size and the decoded pixels of a file."""
+    picture = open_picture(path)
+    digest = hashlib.sha256(repr((picture.size, picture.planes, picture.bits)).encode())
+    for band in picture.bands(256):
+        digest.update(band.data)
+    return digest.hexdigest()
 
 
 def iteration(done: Done) -> float:

@@ -153,6 +153,8 @@ def test_figures_stand_between_the_marks():
     after = pages.inserted(page, "new")
     assert after == f"before\n{pages.BEGIN}\n\nnew\n\n{pages.END}\nafter\n"
     assert pages.inserted(after, "new") == after
+    both = f"{page}{pages.WHOLE_RUNS[0]}\n{pages.WHOLE_RUNS[1]}\n"
+    assert pages.inserted(both, "new", pages.WHOLE_RUNS).startswith(page)
     with pytest.raises(ValueError, match=r"the page needs these two lines"):
         pages.inserted("no marks", "new")
 
@@ -160,7 +162,7 @@ def test_figures_stand_between_the_marks():
 def test_the_performance_page_says_what_the_results_say():
     """If this fails, run `python -m mlsolve_records.pages`: nobody writes figures by hand."""
     page = pages.PERFORMANCE_PAGE.read_text(encoding="utf-8")
-    assert page == pages.inserted(page, pages.figures())
+    assert page == pages.performance_page(page)
 
 
 def test_the_readme_claims_what_the_results_say():

@@ -194,6 +194,22 @@ def test_a_solve_goes_on_where_it_was_left(whole, tmp_path, monkeypatch, after):
     assert len(computed) < everything or after == 0
 
 
+def test_a_stop_by_the_listener_in_a_round_of_tiles_leaves_what_can_be_resumed(whole, tmp_path, monkeypatch):
+    """Asked for after the first of three iterations of a round: the round is kept, and others go on from it."""
+    forced(monkeypatch, 128, 3)
+    stopping = Heard(lambda step: (step.level, step.iteration) == (2, 4))
+    layers, history, stop = solved(DiskStore(tmp_path / "store"), listener=stopping)
+    assert stop == "callback"
+    assert [(step.level, step.iteration) for step in history][-1] == (2, 6)
+    assert layers.tobytes() != whole[0].tobytes()
+    executor = Serial(CpuBackend(2, BETAS))
+    layers, history, stop = finish(DiskStore(tmp_path / "store"), executor, Limits())
+    executor.close()
+    assert stop == "iterations"
+    assert layers.tobytes() == whole[0].tobytes()
+    assert tuple(history) == tuple(whole[1])
+
+
 def test_a_stop_by_the_callback_at_a_coarse_level_is_brought_to_full_size():
     layers, history, stop = solved(MemoryStore(), listener=Heard(lambda step: step.iteration == 4))
     assert stop == "callback"

@@ -460,7 +460,7 @@ def test_the_disk_holds_no_more_than_was_said(job, tmp_path):
     begin(job, tmp_path / "o", TIGHT, Watching())
     problem = spec_of_job(job, runs.opened(job))
     parts = machines.shares(TIGHT, problem, job, files, 10**12)
-    said = machines.disk_bytes(problem, job, files, machines.plans(problem, parts.limits))
+    said = machines.disk_bytes(problem, job, files, machines.plans(problem, parts.limits), parts.bands)
     assert 0.5 * said < most <= said
 
 

@@ -149,18 +149,19 @@ def test_what_a_run_refuses_reaches_the_loop(tmp_path):
         mlsolve.Session.resume(tmp_path / "o")
 
 
-def test_the_time_left_follows_the_work_left():
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
+def test_the_time_left_follows_the_work_left(backend):
     """Two levels of 1 and 4 parts of work an iteration, and stages besides; a second for every 100 parts."""
-    spec = Spec(1, 1, ((10, 10), (20, 20)), (1, 1), mlsolve.Options(iterations=10), "cpu")
-    pace = Pace()
+    spec = Spec(1, 1, ((10, 10), (20, 20)), (1, 1), mlsolve.Options(iterations=10), backend)
+    pace, stages = Pace(), STAGES[backend]
     pace.begin(spec, [1.0, 1.0])
-    whole = 10 * (100 + 400) + 400 * sum(STAGES.values())
+    whole = 10 * (100 + 400) + 400 * sum(stages.values())
     assert pace.left(0.0) is None
     pace.at_stage("pictures", 1.0)
-    assert pace.share == pytest.approx(400 * STAGES["pictures"] / whole)
+    assert pace.share == pytest.approx(400 * stages["pictures"] / whole)
     pace.forget()
     pace.left(50.0)
     pace.at_iteration(1, 5)
-    assert pace.left(55.0) == pytest.approx(5 * (whole - 400 * STAGES["pictures"] - 500) / 500)
+    assert pace.left(55.0) == pytest.approx(5 * (whole - 400 * stages["pictures"] - 500) / 500)
     pace.at_stage("scoring", 1.0)
     assert pace.share == pytest.approx(1.0)

@@ -78,12 +78,14 @@ def load() -> float | None:
         return None
 
 
-def commit() -> str | None:
-    """Return the commit of these sources, with a "+" if files differ from it; None outside a clone."""
-    here = Path(__file__).parent
+def commit(checkout: Path = Path(__file__).parent) -> str | None:
+    """Return the commit of a checkout, these sources by default, with a "+" if files differ from it.
+
+    Outside a clone it is None.
+    """
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", *words], cwd=checkout, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:

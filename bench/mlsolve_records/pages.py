@@ -1,6 +1,7 @@
 """Writes the figures of docs/performance.md and docs/gpu.md from bench/results: python -m mlsolve_records.pages.
 
-These figures are not edited by hand; a test compares them.
+These figures are not edited by hand; a test compares them. It also prints what README.md must say of whole runs, if
+that is not there yet.
 """
 
 import json
@@ -9,16 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from . import gpu_page
+from . import gpu_page, whole_runs_page
 from .figures import duration, ratio
 from .opponents import COMPILED, DESCRIBED, OURS, PUBLISHED, STRONGEST
 from .record import RESULTS
 
 PERFORMANCE_PAGE: Final = Path(__file__).parents[2] / "docs" / "performance.md"
 GPU_PAGE: Final = Path(__file__).parents[2] / "docs" / "gpu.md"
+README: Final = Path(__file__).parents[2] / "README.md"
 
 BEGIN: Final = "<!-- figures: written by python -m mlsolve_records.pages from bench/results; do not edit -->"
 END: Final = "<!-- figures: end -->"
+MARKS: Final = BEGIN, END
+WHOLE_RUNS: Final = BEGIN.replace("figures:", "whole runs:"), END.replace("figures:", "whole runs:")
+"""The marks of whole runs in docs/performance.md."""
 
 ORDER: Final = (STRONGEST, COMPILED, DESCRIBED, PUBLISHED)
 """The columns of PyTorch: the strongest first, which is the one that counts."""
@@ -41,8 +46,9 @@ def gpu_figures(folder: Path = RESULTS) -> str:
 
 
 def _results(folder: Path) -> list[dict[str, Any]]:
-    """Return the results in `folder`, without quick ones."""
-    files = sorted(path for path in folder.glob("*.json") if not path.stem.endswith("-quick"))
+    """Return the results in `folder`, without quick ones and those of whole runs."""
+    paths = (path for path in sorted(folder.glob("*.json")) if not path.stem.startswith("whole-runs-"))
+    files = [path for path in paths if not path.stem.endswith("-quick")]
     return [json.loads(path.read_text(encoding="utf-8")) for path in files]
 
 
@@ -67,13 +73,28 @@ def ratios(results: dict[str, Any], name: str) -> tuple[float, float]:
     return min(found), max(found)
 
 
-def inserted(page: str, text: str) -> str:
+def inserted(page: str, text: str, marks: tuple[str, str] = MARKS) -> str:
     """Return `page` with `text` between its marks. Raises ValueError unless each mark occurs once."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise ValueError(f"the page needs these two lines, once and in this order: {BEGIN} and {END}")
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    begin, end = marks
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise ValueError(f"the page needs these two lines, once and in this order: {begin} and {end}")
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
+
+
+def performance_page(page: str) -> str:
+    """Return docs/performance.md with all its figures."""
+    return inserted(inserted(page, figures()), whole_runs_page.whole_run_figures(), WHOLE_RUNS)
+
+
+def missing_claim(readme: str) -> str:
+    """Return what README.md must say of whole runs and does not; "" if it says so or nothing is recorded."""
+    path = whole_runs_page.README_RESULTS
+    if not path.exists():
+        return ""
+    claim = whole_runs_page.claim(json.loads(path.read_text(encoding="utf-8")))
+    return "" if claim in " ".join(readme.split()) else claim
 
 
 def _heading(machine: dict[str, Any]) -> str:
@@ -206,11 +227,13 @@ def _or_dash(milliseconds: float | None) -> str:
 
 def main() -> None:
     """Rewrite both pages; print whether anything changed."""
-    for page, text in ((PERFORMANCE_PAGE, figures()), (GPU_PAGE, gpu_figures())):
+    for page, written in ((PERFORMANCE_PAGE, performance_page), (GPU_PAGE, lambda it: inserted(it, gpu_figures()))):
         before = page.read_text(encoding="utf-8")
-        after = inserted(before, text)
+        after = written(before)
         page.write_text(after, encoding="utf-8")
         print(f"{page.name}: {'as it was' if after == before else 'figures written'}", file=sys.stdout)
+    if claim := missing_claim(README.read_text(encoding="utf-8")):
+        print(f"README.md must say: {claim}", file=sys.stdout)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ..scoring.desk import desk_bytes
 from ..scoring.layer_files import Bands
 from ..scoring.placed import ACROSS
 from ..scoring.previews import CELL, STACK, shown
+from ..scoring.stack_scoring import reach_of
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
@@ -224,8 +225,8 @@ def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
     ]
 
 
-def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan]) -> int:
-    """Return the peak disk use of a run in bytes, including the written layers."""
+def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan], bands: Bands) -> int:
+    """Return the peak disk use of a run in bytes, including the written layers; bands: of its scoring."""
     spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
     stack, iterations = (spec.layers, spec.planes), spec.options.iterations
     full = stored_pixels(*spec.shapes[-1])
@@ -233,8 +234,9 @@ def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPla
     states = state_on_disk(levels[-1], stack, (1, full), iterations, job.bits)
     coarser = spec.layers * spec.planes * full if spec.levels > 1 else 0
     written = spec.layers * spec.pixels(spec.levels) * job.bits // 8
-    # Scoring decodes the layer files into the store.
-    decoded = 2 * spec.layers * spec.planes * full
+    # Where their rows cannot pass by, scoring decodes the layer files into the store.
+    moves = (one.move(spec.shapes[-1]) for stack in spec.stacks for one in stack.placed(spec.layers))
+    decoded = 0 if bands.passing and reach_of(moves) is not None else 2 * spec.layers * spec.planes * full
     return _pictures_bytes(spec) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
 
 

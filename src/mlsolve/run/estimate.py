@@ -97,7 +97,7 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
         whole if total is None else min(total, whole),
         available_memory(),
         whole,
-        disk_bytes(spec, job, files, levels),
+        disk_bytes(spec, job, files, levels, parts.bands),
         shutil.disk_usage(place).free,
         _stages(spec, levels, times, loading),
         spec.backend,

@@ -66,7 +66,8 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     budget = dataclasses.replace(budget, device=memory)
     parent = existing(root)
     parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))
-    check_disk(disk_bytes(spec, job, list(files.values()), plans(spec, parts.limits)), parent)
+    levels = plans(spec, parts.limits)
+    check_disk(disk_bytes(spec, job, list(files.values()), levels, parts.bands), parent)
     document = {
         "format": FORMAT,
         "bytes depend on": dependencies(spec, device),

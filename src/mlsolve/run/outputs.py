@@ -88,7 +88,7 @@ def _write_parts(
                         for place in islice(places, threads * AHEAD - len(waiting)):
                             waiting.append(pool.submit(encoded, *place))
                         file.add(waiting.popleft().result())
-                        progress((done + 1) / (len(files) * len(tops)))
+                        progress(done / (len(files) * len(tops)))
                     finished.append(finisher.submit(stack.pop_all().close))
                 for one in finished:
                     if one.done():

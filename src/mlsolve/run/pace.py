@@ -6,8 +6,15 @@ from typing import Final
 from ..solving.rounds import Round
 from ..solving.spec import Spec
 
-STAGES: Final = {"pictures": 10.0, "writing": 5.0, "scoring": 30.0}
-"""What the stages besides the solve cost, in iterations of the whole picture in memory (bench/LOG.md #53)."""
+STAGES: Final = {
+    "cpu": {"pictures": 4.0, "writing": 3.0, "scoring": 8.0},
+    "cuda": {"pictures": 100.0, "writing": 75.0, "scoring": 200.0},
+}
+"""What the stages besides the solve cost on each backend, in iterations of the whole picture in memory.
+
+On the CPU from bench/LOG.md #110. With a GPU these stages are still the CPU's work, and an iteration takes about a
+twenty-fifth of the time: a guess until a whole run with a GPU is measured.
+"""
 
 _SAME_BATCH: Final = 1e-4
 """Seconds from one event to the next within which both belong to one batch of iterations."""
@@ -30,6 +37,7 @@ class Pace:
         self._pixels = 1.0
         """At full size."""
         self._iterations = 1
+        self._stages = STAGES["cpu"]
         self._passed: deque[tuple[float, float]] = deque()
 
     @property
@@ -47,7 +55,8 @@ class Pace:
         pixels = [height * width for height, width in spec.shapes]
         self._works = [own * each for own, each in zip(pixels, cost, strict=True)]
         self._pixels, self._iterations = float(pixels[-1]), spec.options.iterations
-        self._total = sum(self._works) * self._iterations + self._pixels * sum(STAGES.values())
+        self._stages = STAGES[spec.backend]
+        self._total = sum(self._works) * self._iterations + self._pixels * sum(self._stages.values())
         self._done = 0.0
         self.forget()
 
@@ -57,8 +66,9 @@ class Pace:
 
     def at_stage(self, name: str, share: float) -> None:
         """Record that `share` of a stage other than solving is done."""
-        after = {"pictures": self._total / self._pixels - STAGES["pictures"], "writing": STAGES["scoring"]}
-        self._done = self._total - self._pixels * (after.get(name, 0.0) + (1 - share) * STAGES[name])
+        stages = self._stages
+        after = {"pictures": self._total / self._pixels - stages["pictures"], "writing": stages["scoring"]}
+        self._done = self._total - self._pixels * (after.get(name, 0.0) + (1 - share) * stages[name])
 
     def at_round(self, plan: Round, share: float) -> None:
         """Record that `share` of a round is done."""
@@ -67,7 +77,7 @@ class Pace:
     def at_iteration(self, level: int, iterations: float) -> None:
         """Record that so many iterations of a level are done."""
         solved = sum(self._works[: level - 1]) * self._iterations + self._works[level - 1] * iterations
-        self._done = self._pixels * STAGES["pictures"] + solved
+        self._done = self._pixels * self._stages["pictures"] + solved
 
     def left(self, now: float) -> float | None:
         """Return the seconds left at `now`, in seconds of any clock; None until they can be estimated."""

@@ -9,9 +9,10 @@ import dataclasses
 import hashlib
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
@@ -76,8 +77,31 @@ def check_room(job: Job | None) -> None:
         )
 
 
-_run_before: Final = set[Spec]()
-"""Specs this process has precompiled."""
+@dataclass(frozen=True)
+class _Needs:
+    """What decides which kernels a run needs."""
+
+    spec: Spec
+    """Of a few pixels."""
+    tiff: bool
+    """Whether layers are written as TIFF."""
+    drawn: bool
+    """Whether guides are drawn."""
+
+    @classmethod
+    def of(cls, job: Job | None) -> "_Needs":
+        """Return what a run of `job` needs; None: any run that the sweep can do, of 8 bits."""
+        drawn = job is None or any(isinstance(entry, str) for entry in job.entries)
+        return cls(_small(job), job is not None and job.format == "tiff", drawn)
+
+    @property
+    def layer_type(self) -> Any:
+        """The type of the code values of layers."""
+        return np.uint8 if self.spec.bits == 8 else np.uint16
+
+
+_run_before: Final = set[_Needs]()
+"""What this process has precompiled."""
 
 
 def precompile(job: Job | None = None) -> None:
@@ -87,20 +111,20 @@ def precompile(job: Job | None = None) -> None:
     written, the run itself compiles what is missing. Where all of it was done before on this machine, kernels and
     modules are loaded and the pictures are solved, no more.
     """
-    spec = _small(job)
-    if spec in _run_before:
+    needs = _Needs.of(job)
+    if needs in _run_before:
         return
-    name = hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+    name = hashlib.sha256(repr(needs).encode()).hexdigest()[:16]
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
         _import_modules(job)
         # What other objectives take of the program itself has not been measured without the whole run.
-        if can_run(spec.objective) and load_remembered(name):
+        if can_run(needs.spec.objective) and load_remembered(name):
             _decode(Path(folder))
-            _solve(MemoryStore(), spec)
+            _solve(MemoryStore(), needs.spec)
         else:
-            _run(Path(folder), spec)
+            _run(Path(folder), needs)
             remember(name)
-        _run_before.add(spec)
+        _run_before.add(needs)
 
 
 def _small(job: Job | None) -> Spec:
@@ -121,24 +145,24 @@ def _small(job: Job | None) -> Spec:
     return dataclasses.replace(spec, bits=8 if job is None else job.bits)
 
 
-def _score_few_pixels(between: bool) -> None:
-    """Call the kernels of scoring for 8-bit and 16-bit codes, for shifted sheets, reduced previews and weights.
-
-    between: whether sheets are interpolated between their pixels, too.
-    """
-    values, weights = np.zeros((_SIDE, _SIDE, 1), dtype=np.float32), np.ones((_SIDE, _SIDE), dtype=np.float32)
-    shifted = STILL._replace(row_0=1.0)
-    for kind in (np.uint8, np.uint16):
+def _score_few_pixels(needs: _Needs) -> None:
+    """Call the kernels of scoring: for pictures in 16 bits, and for layers, whose misaligned sheets are shifted."""
+    spec = needs.spec
+    values, shifted = np.zeros((_SIDE, _SIDE, 1), dtype=np.float32), STILL._replace(row_0=1.0)
+    for kind in {np.uint16, needs.layer_type}:
         codes, of = np.zeros((_SIDE, _SIDE, 1), dtype=kind), tables(kind)
         look_up_all(of.value, codes, values)
-        place_exactly(of.value, codes, (0, 0), shifted, (0, 0), values)
         preview = Preview((_SIDE, _SIDE), _SIDE // 3)
         preview.add(preview.part_of_codes(codes[2:], 1))
         preview.add(preview.part_of_codes(codes[:2], 1))
-        if between:
-            place_between(of.encoded, codes, (0, 0), shifted, 0, (0, 1), values)
-        for counted in (None, weights):
-            squared_error(values, of.value, codes, counted)
+        if kind == needs.layer_type:
+            place_exactly(of.value, codes, (0, 0), shifted, (0, 0), values)
+            if any(not one.move((_SIDE, _SIDE)).exact for stack in spec.stacks for one in stack.place or ()):
+                place_between(of.encoded, codes, (0, 0), shifted, 0, (0, 1), values)
+        else:
+            squared_error(values, of.value, codes, None)
+            if spec.disc or any(stack.masked for stack in spec.stacks):
+                squared_error(values, of.value, codes, np.ones((_SIDE, _SIDE), dtype=np.float32))
 
 
 def _import_modules(job: Job | None) -> None:
@@ -175,9 +199,9 @@ def _solve(store: Store, spec: Spec) -> Solved:
         executor.close()
 
 
-def _run(folder: Path, spec: Spec) -> None:
+def _run(folder: Path, needs: _Needs) -> None:
     """Solve pictures of a few pixels in `folder`, write and score them, and call kernels in all their forms."""
-    store = DiskStore(folder / "store")
+    store, spec = DiskStore(folder / "store"), needs.spec
     solved = _solve(store, spec)
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE), bits=spec.bits or 8)
@@ -185,15 +209,16 @@ def _run(folder: Path, spec: Spec) -> None:
     write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
     # Codes of resampled pictures, guides of few colours and of many, and a kaleidoscope.
     as_codes(np.zeros((1, 1), dtype=np.float32))
-    for kind in (np.uint8, np.uint16):
-        average(np.zeros((4, 4), dtype=kind), np.zeros((1, 3), dtype=np.uint8), np.empty((1, 1, 3), dtype=np.uint8))
-    across, down = np.empty((2, 1, 1), dtype=np.float32)
-    place(0.0, 0.0, np.zeros((2, 2, 1)), np.zeros((1, 1), dtype=np.int64), np.zeros(2), across, down)
-    # Layers of either depth, in either format.
-    for bits, kind in ((8, np.uint8), (16, np.uint16)):
-        codes = np.zeros((CHUNK, CHUNK, 1), dtype=kind)
-        code_steps(8).write(np.zeros((CHUNK, CHUNK), dtype=np.float32), codes, 0)
-        for writer in (PngWriter, TiffWriter):
-            writer(folder / "codes", (CHUNK, CHUNK), 1, bits).encode(codes, 0)
-    _score_few_pixels(any(not one.move((_SIDE, _SIDE)).exact for stack in spec.stacks for one in stack.place or ()))
+    if needs.drawn:
+        picture, palette = np.empty((1, 1, 3), dtype=np.uint8), np.zeros((1, 3), dtype=np.uint8)
+        for kind in (np.uint8, np.uint16):
+            average(np.zeros((4, 4), dtype=kind), palette, picture)
+        across, down = np.empty((2, 1, 1), dtype=np.float32)
+        place(0.0, 0.0, np.zeros((2, 2, 1)), np.zeros((1, 1), dtype=np.int64), np.zeros(2), across, down)
+    # Layers of a solve that ended at a coarser level, and whole parts of files.
+    codes = np.zeros((CHUNK, CHUNK, 1), dtype=needs.layer_type)
+    code_steps(spec.bits or 8).write(np.zeros((CHUNK, CHUNK), dtype=np.float32), codes, 0)
+    writer = TiffWriter if needs.tiff else PngWriter
+    writer(folder / "codes", (CHUNK, CHUNK), 1, spec.bits or 8).encode(codes, 0)
+    _score_few_pixels(needs)
     _decode(folder)

@@ -21,7 +21,7 @@ from .codes import Codes, Wanted, tables
 from .desk import Desk, SheetRows
 from .previews import CELL, PART, PREVIEW_OVERHEAD, SHEET_CELL, Part, Preview, Sink, shown
 from .scores import Scores
-from .stack_scoring import PlacedStack, StackScoring, distances_for
+from .stack_scoring import PlacedStack, StackScoring, distances_for, reach_of
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -91,15 +91,9 @@ class Scoring:
     def reach(self) -> tuple[int, int] | None:
         """Rows above and below a band of a stack that are needed of the layers, in addition to the window's.
 
-        None if rows of a stack show rows of a layer in another order.
+        None if layers cannot be read row by row.
         """
-        up = down = 0
-        for stack in self.stacks:
-            for move in (move for moves, _ in stack.composites for move in moves):
-                if not (move.exact and move.row_y == 1 and move.row_x == 0):
-                    return None
-                up, down = max(up, round(-move.row_0)), max(down, round(move.row_0))
-        return up, down
+        return reach_of(move for stack in self.stacks for moves, _ in stack.composites for move in moves)
 
     def feed(self, layer: Wanted, wanted: Wanted, rows: int) -> None:
         """Score the next `rows` rows of all stacks and layers; arguments as for `measured`."""

@@ -32,9 +32,6 @@ _DECODED: Final = "proof"
 _DECODING: Final = 0.2
 """Approximate share of the time of scoring that decoding the layers into the store takes."""
 
-_FARTHEST: Final = 256
-"""Most rows that a sheet may be shifted up or down while its rows still pass by."""
-
 _FEWEST: Final = 64
 """Rows of a band below which the rows around it, which are only read, cost too much."""
 
@@ -98,7 +95,7 @@ def score_layer_files(
         rows = {number: Passing(_rows_of(pictures(), number, size, step)) for number in numbers}
         reach = scoring.reach if bands.passing else None
         layers: _PassingLayers | _StoredLayers
-        if reach is None or max(reach) > _FARTHEST:
+        if reach is None:
             layers = _StoredLayers(store, files, pool, lambda share: progress(_DECODING * share))
             opened.callback(layers.close)
             progress_from = _DECODING

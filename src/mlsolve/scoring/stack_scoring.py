@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,6 +99,24 @@ def misaligned(shape: tuple[int, int], moves: Sequence[Move], distance: float) -
             for move, (right, down) in zip(moves[1:], itertools.cycle(_DIRECTIONS), strict=False)
         ),
     ]
+
+
+FARTHEST: Final = 256
+"""Most rows that a sheet may be shifted up or down while its rows still pass by."""
+
+
+def reach_of(moves: Iterable[Move]) -> tuple[int, int] | None:
+    """Return the rows above and below rows of a stack that its sheets show there, moved by `moves`.
+
+    None if rows of a stack show rows of a sheet in another order, or too far away: then the sheet cannot be read
+    row by row as the stack is scored.
+    """
+    up = down = 0
+    for move in moves:
+        if not (move.exact and move.row_y == 1 and move.row_x == 0):
+            return None
+        up, down = max(up, round(-move.row_0)), max(down, round(move.row_0))
+    return (up, down) if max(up, down) <= FARTHEST else None
 
 
 def _decibels(error: float) -> float:

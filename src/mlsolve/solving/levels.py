@@ -255,7 +255,8 @@ def _run_round(
 ) -> tuple[list[Sums], Stop | None]:
     """Run a round; return the sums of its iterations, and the reason to stop after the last one, if any.
 
-    If a setting ends a round of several tiles early, the round is run again with fewer iterations.
+    If a setting ends a round of several tiles early, the round is run again with fewer iterations. If the listener
+    does, it ends with the round.
     """
     tiles = tiles_of_round(spec, plan)
     before = [step for step in history if step.level == plan.level]
@@ -283,6 +284,9 @@ def _run_round(
     sums = _run_tiles(store, plan, tiles, executor, listener)
     for number, one in enumerate(sums, start=1):
         stop = judge(one)
+        if stop == "callback":
+            # The round is done, so it is kept. A shorter one in the store would be taken up by a resumed solve.
+            continue
         if stop is not None and number < len(sums):
             shorter = Round(**{**asdict(plan), "iterations": number, "moments": False})
             store.remove(plan.name)
@@ -291,7 +295,7 @@ def _run_round(
             return _run_tiles(store, shorter, tiles, executor, listener), stop
         if stop is not None:
             return sums, stop
-    return sums, None
+    return sums, "callback" if "callback" in reasons else None
 
 
 def _run_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor, listener: Listener) -> list[Sums]:
