@@ -329,7 +329,7 @@ def test_pace_of_iterations_that_come_in_batches():
         now += 1.0 if iteration % 10 == 1 else 1e-5
         pace.at_iteration(1, iteration)
         left[iteration] = pace.left(now)
-    after = STAGES["writing"] + STAGES["scoring"]  # these come on top, in iterations
+    after = STAGES["cuda"]["writing"] + STAGES["cuda"]["scoring"]  # these come on top, in iterations
     assert left[1] is None
     for iteration in (11, 21, 31):
         assert left[iteration] == pytest.approx((40 - iteration + after) / 10, abs=0.1)
