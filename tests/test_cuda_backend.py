@@ -5,6 +5,8 @@ import json
 import re
 import warnings
 import weakref
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,11 @@ import pytest
 import mlsolve
 from cuda_host.device import HostDevice, compiler
 from mlsolve.job.job_file import load_job
+from mlsolve.pictures.code_steps import code_steps
 from mlsolve.run.job_spec import opened, planes_of_pictures
 from mlsolve.run.pace import STAGES, Pace
 from mlsolve.solving import backends
+from mlsolve.solving.level_pictures import code_table
 from mlsolve.solving.rounds import Round
 from mlsolve.solving.spec import Spec, stack_specs
 from mlsolve.solving.tile_coupling import coupling_at
@@ -23,6 +27,7 @@ from mlsolve_kernels.cuda.device import NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of, resident_blocks
 from mlsolve_kernels.iteration import cuda as cuda_objective
 from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace, device_bytes
+from mlsolve_kernels.iteration.cuda_state import TABLES, CudaState
 from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.window import REACH
 
@@ -86,14 +91,41 @@ def test_auto_takes_the_gpu_and_the_report_names_it(on_host, mlsolve, save, pict
 def test_what_a_gpu_cannot_hold_comes_to_it_in_tiles(on_host, mlsolve, save, picture, tmp_path):
     """Two tiles at a time, of one plane and less than its height; the bytes are those of the whole."""
     target, guide = save("t.png", picture(300, 40)), save("g.png", picture(300, 40, 1))
-    command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 1, "--backend", "cuda")
+    command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 2, "--backend", "cuda")
     assert mlsolve(*command, "--out", "whole").status == 0
     opened = len(on_host.made)
-    on_host.memory = int(1.5 * device_bytes(2, 1, 300, 40))
+    on_host.memory = int(1.5 * (device_bytes(2, 1, 300, 40) - TABLES)) + 2 * TABLES
     assert mlsolve(*command, "--out", "tiles").status == 0
     assert len(on_host.made) == opened + 3  # one to ask what there is, two that compute
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "tiles" / name).read_bytes()
+
+
+@needs_compiler
+def test_few_bytes_come_and_make_no_difference(on_host, picture, monkeypatch):
+    """Pictures and masks as codes, layers at half the size: the bytes are those of what the CPU makes of them."""
+    arrangements = [mlsolve.Arrangement(picture(30, 40)), mlsolve.Arrangement(picture(30, 40, 5), exposure=0.2)]
+    arrangements[1] = replace(arrangements[1], mask=picture(30, 40, 6))
+    problem = mlsolve.Problem([picture(30, 40, seed) for seed in (1, 2)], arrangements)
+    solved, sent, upload = [], [], on_host.upload
+
+    def uploaded(self, host, to):
+        sent[-1][host.dtype.name, host.shape] += 1
+        upload(self, host, to)
+
+    monkeypatch.setattr(on_host, "upload", uploaded)
+    for remote in (True, False):
+        sent.append(Counter())
+        monkeypatch.setattr(CudaState, "remote", remote)
+        solved.append(mlsolve.solve(problem, options=mlsolve.Options(iterations=3, backend="cuda", levels=2)))
+    few, many = sent
+    # Two targets and two guides of three planes, and a mask; two layers, which begin as the guides.
+    assert few["float32", (30, 40)] == 0
+    assert few["uint16", (30, 40)] == few["uint16", (15, 20)] == 4 * 3 + 1
+    assert few["float32", (15, 20)] == 2 * 2 * 3
+    assert many["float32", (30, 40)] == many["float32", (15, 20)] == 4 * 3 + 1 + 2 * 3
+    assert solved[0].layers.tobytes() == solved[1].layers.tobytes()
+    assert solved[0].history == solved[1].history
 
 
 @needs_compiler
@@ -130,10 +162,9 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
     command = ("run", "--job", tmp_path / "job.toml", "--backend", "cuda")
     assert mlsolve(*command, "--out", "whole").status == 0
     before = len(on_host.made)
-    # Room for one plane of it, and for two tiles of half that size at a time.
-    on_host.memory = int(
-        1.1 * coupling_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000))
-    )
+    # Room for one plane of it, and for two tiles of half that size at a time, each with its tables.
+    whole = coupling_at(problem_of(tmp_path / "job.toml"), 1).whole.device_need(2, 1, (24, 1000))
+    on_host.memory = int(1.1 * (whole - TABLES)) + 2 * TABLES
     assert mlsolve(*command, "--out", "tiles").status == 0
     assert len(on_host.made) == before + 3
     for name in ("layer-1.png", "layer-2.png", "history.csv"):
@@ -298,7 +329,7 @@ def test_pace_of_iterations_that_come_in_batches():
         now += 1.0 if iteration % 10 == 1 else 1e-5
         pace.at_iteration(1, iteration)
         left[iteration] = pace.left(now)
-    after = STAGES["writing"] + STAGES["scoring"]  # these come on top, in iterations
+    after = STAGES["cuda"]["writing"] + STAGES["cuda"]["scoring"]  # these come on top, in iterations
     assert left[1] is None
     for iteration in (11, 21, 31):
         assert left[iteration] == pytest.approx((40 - iteration + after) / 10, abs=0.1)
@@ -386,7 +417,10 @@ def test_blocks_by_registers_and_by_shared_memory():
 
 @needs_compiler
 def test_device_memory_is_what_is_said(tmp_path):
-    """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out."""
+    """All arrays of a workspace together take what is asked for beforehand, the plane in passing left out.
+
+    The tables come to it when codes are put or taken, and with them the codes of the plane, in passing.
+    """
     taken = []
 
     class Counting(HostDevice):
@@ -396,7 +430,13 @@ def test_device_memory_is_what_is_said(tmp_path):
             return array
 
     guides = np.zeros((3, 3, 64, 96), dtype=np.float32)
-    CudaWorkspace(guides[0], guides, one_stack(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
+    work = CudaWorkspace(guides[0], guides, one_stack(1, 1, 1, 1), (0.1, 1), (0.8, 0.95), Counting(tmp_path))
     plane = 4 * 64 * pitch_of(96)
     said = device_bytes(3, 3, 64, 96)
-    assert said - plane <= sum(taken) <= said
+    assert said - plane - TABLES <= sum(taken) <= said - TABLES
+    table, codes = code_steps(16), np.zeros((64, 96), dtype=np.uint16)
+    for full_size in (False, True):
+        work.put_guide(0, 0, codes, table=code_table(full_size))
+    work.take_codes(0, 0, table.floors, table.steps, codes)
+    in_passing = 2 * codes.nbytes  # of the three copies one at a time is there
+    assert said - plane <= sum(taken) - in_passing <= said

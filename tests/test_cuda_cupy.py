@@ -26,6 +26,8 @@ from mlsolve_kernels.cuda.geometry import resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.region import Region
+from test_cuda_codes import assert_codes_right, assert_values_right
+from test_cuda_resample import assert_resampled_right
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
@@ -233,6 +235,12 @@ def test_layers_come_back_as_they_were_put(rng, opened):
     found = work.layers
     assert (found.shape, found.dtype) == (layers.shape, np.float32)
     np.testing.assert_array_equal(found, np.clip(layers, np.float32(0.073), 1))
+
+
+def test_codes_values_and_layers_are_those_of_the_cpu(rng, opened):
+    assert_codes_right(rng, opened())
+    assert_values_right(rng, opened())
+    assert_resampled_right(rng, opened())
 
 
 def test_a_graph_repeats_the_iteration(rng, opened, tmp_path):

@@ -41,6 +41,8 @@ from mlsolve_kernels.iteration.reference import iterate
 from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.threads import Team
 from test_arrangements import arranged_moves, case, filled
+from test_cuda_codes import assert_codes_right, assert_values_right
+from test_cuda_resample import assert_resampled_right
 from test_cuda_tiles import RATES, tiles_differ
 
 pytestmark = pytest.mark.gpu
@@ -86,6 +88,12 @@ def test_statistics(rng, device):
     expected = statistics(image, image)
     for found, right in zip(statistics_by(device, image), (expected.mean_x, expected.variance_x), strict=True):
         np.testing.assert_allclose(found, right, atol=3e-7)
+
+
+def test_codes_values_and_layers_are_those_of_the_cpu(rng, device):
+    assert_codes_right(rng, device)
+    assert_values_right(rng, device)
+    assert_resampled_right(rng, device)
 
 
 def test_adam(rng, device):
@@ -220,6 +228,8 @@ from cuda_host.arrangements import Both
 from mlsolve_kernels.cuda.device import CupyDevice
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import one_stack
+from test_cuda_codes import assert_codes_right, assert_values_right
+from test_cuda_resample import assert_resampled_right
 device = CupyDevice()
 rng = np.random.default_rng(0)
 for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 20)):
@@ -230,6 +240,9 @@ for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 
     print(work.layers.mean())
 for both in (Both(1), Both(2)):
     both.on(device).advance([0.03] * 2, both.lying)
+assert_codes_right(rng, device)
+assert_values_right(rng, device)
+assert_resampled_right(rng, device)
 """
 
 

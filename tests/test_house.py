@@ -146,10 +146,10 @@ def test_references_import_nothing_fast():
         assert not re.search(r"import.*(numba|\bcpu\b|\bcuda\b|compiled|layout|partials|adam_step)", text), source
 
 
-OUTSIDE_THE_ITERATION = {"codes", "drawing", "lookup", "noise", "resample", "scoring"}
-"""Operations that a level starts from, and those that write layers and score them: done on the CPU while files are
-read or written, a region at a time, so they have no CUDA twin; nothing is differentiated by what goes in, so they
-have no gradient."""
+OUTSIDE_THE_ITERATION = {"drawing", "noise", "scoring"}
+"""Operations that a level starts from, and those that score layers: done on the CPU while files are read or
+written, a region at a time, so they have no CUDA twin; nothing is differentiated by what goes in, so they have no
+gradient."""
 
 ROOMS = {"cuda", "iteration", "light", "terms"}
 """What is no operation: what CUDA kernels share, what puts operations together, the folders of lights and terms."""

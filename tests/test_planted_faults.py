@@ -6,8 +6,10 @@ import pytest
 
 import test_colour_term
 import test_cuda_arrangements_faults
+import test_cuda_codes
 import test_cuda_colour
 import test_cuda_host
+import test_cuda_resample
 import test_cuda_tiles
 from cuda_host.device import BuildError, HostDevice, compiler
 from mlsolve_kernels.cuda.source import KERNELS, source
@@ -19,14 +21,17 @@ ALL = [
     *test_cuda_tiles.FAULTS,
     *test_cuda_arrangements_faults.FAULTS,
     *test_cuda_arrangements_faults.OUT_OF_RANGE,
+    *test_cuda_codes.FAULTS,
+    *test_cuda_codes.OUT_OF_RANGE,
     *test_cuda_colour.FAULTS,
+    *test_cuda_resample.FAULTS,
     *test_colour_term.FAULTS,
 ]
 TERMS = Fault("turn", "terms", "*turn += 1;", "*turn += 0;")
 
 
 def test_all_faults_fit_their_sources():
-    assert len(ALL) > 90
+    assert len(ALL) > 100
     for fault in ALL:
         cuda = fault.where in KERNELS
         text = source(fault.where, 2) if cuda else (PACKAGE / fault.where).read_text(encoding="utf-8")

@@ -44,6 +44,8 @@ class OpponentWorkspace:
     In memory a level is one round of one tile, so there are no moments to load or save.
     """
 
+    remote = False
+
     def __init__(self, shape: Shape, make: Callable[[FloatArray, FloatArray], Any]) -> None:
         """make: returns the opponent, given target (C, H, W) and guides (N, C, H, W), encoded transmittance."""
         self.shape, self._make = shape, make

@@ -49,6 +49,9 @@ def _variants() -> dict[str, Variant]:
         "terms": Variant("iteration/terms.cu"),
         "totals": Variant("iteration/totals.cu"),
         "disc": Variant("iteration/disc.cu"),
+        "codes": Variant("codes/codes.cu"),
+        "look_up": Variant("lookup/look_up.cu"),
+        "resample": Variant("resample/resample.cu"),
     }
     lit = {
         "target_pass": "terms/stack_ssim/target_pass.cu",

@@ -21,7 +21,7 @@ from ..placement.frames import WHOLE, Frame, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..terms import BY_NAME
-from .cuda_state import BATCH, CudaState, state_bytes
+from .cuda_state import BATCH, CudaState, FloatArray, state_bytes
 from .objective import Objective, Shape, Weights, weight_of
 
 
@@ -120,10 +120,12 @@ class ArrangedCudaWorkspace(CudaState):
             return self._pixel_weights[objective.disc + sum(one.weighted for one in objective.stacks[:number])]
         return self._pixel_weights[0] if objective.disc else None
 
-    def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
+    def put_weights(
+        self, stack: int, window: int, image: npt.NDArray[Any], top: int = 0, table: FloatArray | None = None
+    ) -> None:
+        """Copy `image` (h, W), weights in [0, 1] or codes, into those of a stack in a window, from row `top` on."""
         assert self._objective.stacks[stack].weighted, "the objective says that its pixels count alike"
-        self._put(image, self._weights_of(stack)[window], top)
+        self._put(image, self._weights_of(stack)[window], top, table)
 
     def prepare(
         self,
@@ -270,12 +272,6 @@ class ArrangedCudaWorkspace(CudaState):
         groups = len(self._starts)
         arguments = self._block_sums, self._ends, groups, self._table, self._turn
         self._device.launch("totals", 1, (1,), SUMMING, *arguments)
-
-    def _uploaded(self, host: npt.NDArray[Any]) -> Any:
-        """Return a copy of `host` on the device."""
-        array = self._device.zeros(*host.shape, dtype=host.dtype)
-        self._device.upload(host, array)
-        return array
 
 
 def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..adam.step import Rates
-from ..codes.cpu import to_codes
 from ..cuda.device import Device
-from ..cuda.geometry import THREADS, Grid, grid_for, pitch_of
+from ..cuda.geometry import CARRYING, THREADS, Grid, grid_for, pitch_of, tiles_for
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
 from ..light import declared
 from ..placement.frames import WHOLE, Frame
 from ..placement.move import Moves
 from ..region import Region
+from ..resample.cpu import Taps
 from ..terms import BY_NAME
 from .objective import Objective, Shape, Sums, Terms, Weights
 
@@ -24,15 +24,18 @@ S = TypeVar("S", bound="CudaState")
 BATCH: Final = 10
 """Iterations that are launched before the terms are fetched, in a single transfer for all of them."""
 
+TABLES: Final = (2 + 4) * (2**17 + 1) + 2 * 4 * 2**16
+"""Most bytes of tables on the device: where codes of sixteen bits change, values of pictures and of weights."""
+
 
 def state_bytes(shape: Shape, stacks: int) -> int:
     """Return the bytes of device memory of a state of `shape` with `stacks` targets, without its sums.
 
     It has seven float32 per value of the layers (layer, two moments, gradient, guide and its two statistics), three
-    per value of a target (with its statistics), and one temporary plane.
+    per value of a target (with its statistics), one temporary plane, and the tables of codes.
     """
     plane = 4 * shape.height * pitch_of(shape.width)
-    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1)
+    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1) + TABLES
 
 
 class CudaState:
@@ -48,6 +51,9 @@ class CudaState:
 
     windows: int = 1
     """Windows of one image that its planes hold."""
+
+    remote: bool = True
+    """Whether what is put should have few bytes, because they cross a bus."""
 
     def __init__(
         self,
@@ -108,6 +114,8 @@ class CudaState:
         self._step = 0
         self._pitch = pitch_of(shape.width)
         self._size = shape.height, shape.width, self._pitch
+        self._tables: dict[int, tuple[npt.NDArray[Any], Any]] = {}
+        self._taps: tuple[Taps, Taps, list[Any]] | None = None
         self._allocate()
         # An iteration is recorded after it has run once, because then everything is compiled; and again whenever
         # its arguments change.
@@ -130,16 +138,26 @@ class CudaState:
         )
         self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
 
-    def put_target(self, plane: int, image: npt.NDArray[np.floating], top: int = 0, stack: int = 0) -> None:
+    def put_target(
+        self,
+        plane: int,
+        image: npt.NDArray[Any],
+        top: int = 0,
+        stack: int = 0,
+        table: FloatArray | None = None,
+    ) -> None:
         """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a stack's target.
 
-        top: its first row; by default `image` is the whole plane.
+        top: its first row; by default `image` is the whole plane. table: (65536,), the values of the codes, if
+        `image` has codes, uint16. It must not change, because the device keeps it.
         """
-        self._put(image, self._target[0][stack * self.shape.planes + plane], top)
+        self._put(image, self._target[0][stack * self.shape.planes + plane], top, table)
 
-    def put_guide(self, layer: int, plane: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
-        """Copy `image` (h, W), encoded transmittance in [0, 1], into a plane of a guide, from row `top` on."""
-        self._put(image, self._guides[0][layer, plane], top)
+    def put_guide(
+        self, layer: int, plane: int, image: npt.NDArray[Any], top: int = 0, table: FloatArray | None = None
+    ) -> None:
+        """Copy `image` (h, W), encoded transmittance or codes, into a plane of a guide, from row `top` on."""
+        self._put(image, self._guides[0][layer, plane], top, table)
 
     def put_layer(
         self,
@@ -157,6 +175,29 @@ class CudaState:
                 self._device.clear(moment[layer, plane, top : top + len(image)])
             else:
                 self._put(moments[number], moment[layer, plane], top)
+
+    def put_resampled(
+        self, layer: int, plane: int, source: FloatArray, rows: Taps, columns: Taps, top: int = 0
+    ) -> None:
+        """Resample `source` (h, w) into rows of a layer, from row `top` on, clamped; their moments become 0.
+
+        rows, columns: the taps in `source`. They must not change, because the device keeps the last ones.
+        """
+        device, (height, down), (width, across) = self._device, rows.weights.shape, columns.weights.shape
+        kept = self._taps
+        if kept is None or kept[0] is not rows or kept[1] is not columns:
+            parts = (part for taps in (rows, columns) for part in (taps.first.astype(np.int32), taps.weights))
+            kept = self._taps = rows, columns, [self._uploaded(part) for part in parts]
+        into = slice(top, top + height)
+        source, out, sizes = (
+            self._uploaded(source),
+            self._layers[layer, plane, into],
+            (down, across, source.shape[1]),
+        )
+        arguments = source, *kept[2], out, *sizes, *self._bounds, height, width, self._pitch
+        device.launch("resample", 1, tiles_for(1, height, width), CARRYING, *arguments)
+        for moment in (self._first, self._second):
+            device.clear(moment[layer, plane, into])
 
     def prepare(
         self,
@@ -192,10 +233,17 @@ class CudaState:
         out: npt.NDArray[Any],
         top: int = 0,
     ) -> None:
-        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16."""
-        values = np.empty(out.shape, dtype=np.float32)
-        self.take_layer(layer, plane, values, top)
-        to_codes(values, floors, steps, out[..., np.newaxis], 0)
+        """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
+
+        floors, steps: (cells + 1,), see `to_codes` in codes/cpu.py; they must not change, because the device keeps
+        them. Only the codes cross the bus. Raises OutOfDeviceMemory.
+        """
+        device, (height, width) = self._device, out.shape
+        rows, codes = self._layers[layer, plane, top : top + height], device.zeros(height, width, dtype=out.dtype)
+        tables, size = (self._kept(floors), self._kept(steps)), (floors.size - 1, height, width, self._pitch)
+        tiles = tiles_for(1, height, width)
+        device.launch("codes", 1, tiles, CARRYING, rows, *tables, codes, out.dtype.itemsize, *size)
+        out[...] = device.download(codes)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
@@ -256,6 +304,18 @@ class CudaState:
                 self._recorded, self._replay = True, self._device.record(self._iteration)
         return self._sums(len(rates))
 
+    def _kept(self, table: npt.NDArray[Any]) -> Any:
+        """Return `table` on the device, where it is kept once it has been uploaded."""
+        if id(table) not in self._tables:
+            self._tables[id(table)] = table, self._uploaded(table)  # both, so that no other table gets its number
+        return self._tables[id(table)][1]
+
+    def _uploaded(self, host: npt.NDArray[Any]) -> Any:
+        """Return a copy of `host` on the device."""
+        array = self._device.zeros(*host.shape, dtype=host.dtype)
+        self._device.upload(host, array)
+        return array
+
     def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
         """Upload the placement maps of the next iterations, if the path needs any."""
 
@@ -282,9 +342,15 @@ class CudaState:
         resident = self._device.resident(kernel, layers or self.shape.layers, THREADS)
         return grid_for(planes, self.shape.height, self.shape.width, resident)
 
-    def _put(self, image: npt.NDArray[np.floating], plane: Any, top: int = 0) -> None:
-        """Copy `image` (h, W) into `plane` (H, pitch) on the device, from row `top` on."""
-        self._device.upload(np.asarray(image, dtype=np.float32), plane[top : top + len(image)])
+    def _put(self, image: npt.NDArray[Any], plane: Any, top: int = 0, table: FloatArray | None = None) -> None:
+        """Copy `image` (h, W) into `plane` (H, pitch) on the device, from row `top` on; table: see `put_target`."""
+        (height, width), rows = image.shape, plane[top : top + len(image)]
+        if table is None:
+            self._device.upload(np.asarray(image, dtype=np.float32), rows)
+            return
+        codes, tiles = self._uploaded(image), tiles_for(1, height, width)
+        size = height, width, self._pitch
+        self._device.launch("look_up", 1, tiles, CARRYING, codes, self._kept(table), rows, *size)
 
     def _sums(self, number: int) -> list[Sums]:
         """Fetch the first `number` lines of the table."""

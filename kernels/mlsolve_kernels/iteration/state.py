@@ -1,7 +1,7 @@
 """The state of an iteration on the CPU, shared by all its variants."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ from .objective import Objective, Shape, Sums, Terms, Weights
 
 S = TypeVar("S", bound="State")
 
+_CODED: Final = 1 << 16
+"""Approximate pixels that become codes at a time: few enough to stay in a cache, and to need no budget."""
+
 
 def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
     """Return the bytes of a state of `shape` with `stacks` targets, for a team of `workers` workers."""
@@ -61,6 +64,9 @@ class State:
 
     batch: int = 1
     """The best number of iterations for one call of `advance`: the terms of each are available when it ends."""
+
+    remote: bool = False
+    """Whether what is put should have few bytes: here they need not travel."""
 
     windows: int = 1
     """Windows of one image that its planes hold."""
@@ -211,11 +217,16 @@ class State:
     ) -> None:
         """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
 
-        floors, steps: the table of `codes.cpu.to_codes`.
+        floors, steps: (cells + 1,), see `to_codes` in codes/cpu.py.
         """
-        values = np.empty(out.shape, dtype=np.float32)
-        self.take_layer(layer, plane, values, top)
-        to_codes(values, floors, steps, out[..., np.newaxis], 0)
+        height, width = out.shape
+        rows = min(height, max(1, _CODED // width))
+        buffer = np.empty((rows, width), dtype=np.float32)
+        for first in range(0, height, rows):
+            part = out[first : first + rows]
+            values = buffer[: len(part)]
+            self.take_layer(layer, plane, values, top + first)
+            to_codes(values, floors, steps, part[..., np.newaxis], 0)
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""

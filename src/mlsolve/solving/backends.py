@@ -18,6 +18,7 @@ from ..job.options import Options
 
 if TYPE_CHECKING:
     from mlsolve_kernels.layout import Arena
+    from mlsolve_kernels.resample.cpu import Taps
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -32,6 +33,8 @@ class Workspace(Protocol):
     """Layers, planes, height, width."""
     batch: int
     """The most iterations that one call of `advance` takes, and the number at which it is fastest."""
+    remote: bool
+    """Whether what is put crosses a bus, so that it is put as in `RemoteWorkspace`."""
 
     def put_target(self, plane: int, image: FloatArray, top: int = 0, stack: int = 0) -> None:
         """Copy `image` (h, W), encoded transmittance, into a plane of a stack's target, from row `top` on."""
@@ -77,7 +80,7 @@ class Workspace(Protocol):
     ) -> None:
         """Copy the codes of a plane of a layer, from row `top` on, into `out` (h, W), uint8 or uint16.
 
-        floors, steps: where codes change (pictures.code_steps).
+        floors, steps: where codes change (pictures.code_steps); a GPU keeps them, so they must not change.
         """
 
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
@@ -95,6 +98,22 @@ class ArrangedWorkspace(Workspace, Protocol):
 
     def put_weights(self, stack: int, window: int, image: FloatArray, top: int = 0) -> None:
         """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
+
+
+class RemoteWorkspace(Workspace, Protocol):
+    """A workspace in the memory of a device.
+
+    Its `put_target`, `put_guide` and `put_weights` take pictures as codes, uint16, too, with table=(65536,): their
+    values, which must not change.
+    """
+
+    def put_resampled(
+        self, layer: int, plane: int, source: FloatArray, rows: "Taps", columns: "Taps", top: int = 0
+    ) -> None:
+        """Fill rows of a layer, from row `top` on, with `source` (h, w) resampled; moments of zero.
+
+        rows, columns: the taps in `source`; they must not change.
+        """
 
 
 def fill(workspace: Workspace, target: FloatArray, guides: FloatArray, layers: FloatArray) -> None:

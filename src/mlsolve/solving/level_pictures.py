@@ -65,8 +65,18 @@ class LevelPictures:
 
     def read_by(self, table: FloatArray, picture: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Read a region into `out` (h, w), its codes replaced by their values in `table`; return it."""
-        at = min(plane, self._planes[picture] - 1)
-        return self._arrays[picture].read((at,), region, out, table)  # type: ignore[no-any-return, unused-ignore]
+        self._read(picture, plane, region, out, table)
+        return out
+
+    def read_codes(self, picture: int, plane: int, region: Region, out: CodeArray) -> FloatArray:
+        """Read the codes of a region into `out` (h, w); return the table of their values, (65536,)."""
+        self._read(picture, plane, region, out)
+        return self._tables[picture]
+
+    def _read(
+        self, picture: int, plane: int, region: Region, out: npt.NDArray[Any], table: FloatArray | None = None
+    ) -> None:
+        self._arrays[picture].read((min(plane, self._planes[picture] - 1),), region, out, table)
 
 
 def store_pictures(store: MemoryStore, spec: Spec, images: Sequence[FloatArray]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 
 from ..pictures.code_steps import code_steps
-from .backends import ArrangedWorkspace, Workspace
+from .backends import ArrangedWorkspace, RemoteWorkspace, Workspace
 from .level_pictures import LevelPictures
 from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
@@ -51,20 +52,31 @@ def load_pictures(
 
     def share(first: int) -> None:
         opened = pictures()
-        spec, whole = opened.spec, _band_image(outer[0], threads)
+        spec, whole = opened.spec, _band_image(outer[0], threads, np.uint16 if work.remote else np.float32)
         for window, band in list(_bands_of_windows(outer, threads))[first::threads]:
             image, top = whole[: band.height], band.top - outer[window].top
+            read = partial(_read, opened, work.remote, band, image)  # fills `image`, which then is put
             for slot, plane in _planes(tile, window):
                 for stack in range(len(spec.stacks)):
-                    work.put_target(slot, opened.read(stack, plane, band, image), top, stack)
+                    work.put_target(slot, image, top, stack, **read(stack, plane))
                 for layer in range(spec.layers):
-                    work.put_guide(layer, slot, opened.read(spec.guide(layer), plane, band, image), top)
+                    work.put_guide(layer, slot, image, top, **read(spec.guide(layer), plane))
             for stack, one in enumerate(spec.stacks):
                 if one.masked:
-                    weights = opened.read(spec.mask(stack), 0, band, image)
-                    cast(ArrangedWorkspace, work).put_weights(stack, window, weights, top)
+                    masks = cast(ArrangedWorkspace, work)
+                    masks.put_weights(stack, window, image, top, **read(spec.mask(stack), 0))
 
     _in_threads(threads, share)
+
+
+def _read(
+    opened: LevelPictures, by_codes: bool, band: Region, image: npt.NDArray[Any], picture: int, plane: int
+) -> dict[str, Any]:
+    """Read a band of a picture into `image`: codes or values. Return what else its workspace is given with it."""
+    if by_codes:
+        return {"table": opened.read_codes(picture, plane, band, image)}
+    opened.read(picture, plane, band, image)
+    return {}
 
 
 def load_layers(
@@ -80,6 +92,10 @@ def load_layers(
             (image, *moments), top = (image[: band.height] for image in whole), band.top - outer[window].top
             for slot, plane in _planes(tile, window):
                 for layer in range(layers):
+                    if work.remote and isinstance(opened, UpsampledLevel):
+                        made_of = opened.read_coarse(layer, plane, band)
+                        cast(RemoteWorkspace, work).put_resampled(layer, slot, *made_of, top)
+                        continue
                     if isinstance(opened, Checkpoint):
                         for number, moment in enumerate(moments, start=1):
                             opened.read_kind(number, layer, plane, band, moment)
@@ -141,9 +157,9 @@ def _planes(tile: Tile, window: int) -> Iterator[tuple[int, int]]:
         yield window * (tile.last - tile.first) + plane - tile.first, plane
 
 
-def _band_image(region: Region, threads: int) -> npt.NDArray[np.float32]:
+def _band_image(region: Region, threads: int, kind: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
     """Return an image that all bands of `region` use in turn: allocating memory costs as much as reading."""
-    return np.empty((band_rows(region.height, region.width, threads), region.width), dtype=np.float32)
+    return np.empty((band_rows(region.height, region.width, threads), region.width), dtype=kind)
 
 
 def _in_threads(threads: int, share: Callable[[int], None]) -> None:

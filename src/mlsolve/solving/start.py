@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mlsolve_kernels.light import pictures_of
 from mlsolve_kernels.noise.cpu import add_noise
 from mlsolve_kernels.region import Region
-from mlsolve_kernels.resample.cpu import cubic_taps, resample, span
+from mlsolve_kernels.resample.cpu import Taps, cubic_taps, resample, span
 
 from .level_pictures import LevelPictures, histogram, table_of
 from .spec import Spec
@@ -76,19 +76,32 @@ class UpsampledLevel:
         """name: the array with the layers of the next coarser level, (C, S, N, H, W)."""
         self._layers = store.open(name)
         self._coarse, self._fine = spec.shapes[level - 2 : level]
-        self._part = np.empty((1, 0, 0), dtype=np.float32)
+        self._part = np.empty((0, 0), dtype=np.float32)
+        self._of: Region | None = None
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Read a region of a plane of a layer into `out` (h, w) and return it."""
-        rows = cubic_taps(self._coarse[0], self._fine[0], region.top, region.bottom, factor=0.5)
-        columns = cubic_taps(self._coarse[1], self._fine[1], region.left, region.right, factor=0.5)
-        (top, bottom), (left, right) = span(rows), span(columns)
-        shape = 1, bottom - top, right - left
-        if self._part.shape != shape:  # else it is used again: new memory costs more than reading
-            self._part = np.empty(shape, dtype=np.float32)
-        self._layers.read((plane, 0, layer), Region(top, bottom, left, right), self._part[0])
-        resample(self._part, (top, left), rows, columns, out=out[np.newaxis])
+        part, rows, columns = self.read_coarse(layer, plane, region)
+        resample(part[np.newaxis], (0, 0), rows, columns, out=out[np.newaxis])
         return out
+
+    def read_coarse(self, layer: int, plane: int, region: Region) -> tuple[FloatArray, Taps, Taps]:
+        """Return what a region of a plane of a layer is made of, (h, w), until the next call; and the taps in it.
+
+        As long as the region is the same, the taps are the same objects.
+        """
+        if region != self._of:
+            self._of = region
+            rows = cubic_taps(self._coarse[0], self._fine[0], region.top, region.bottom, factor=0.5)
+            columns = cubic_taps(self._coarse[1], self._fine[1], region.left, region.right, factor=0.5)
+            (top, bottom), (left, right) = span(rows), span(columns)
+            self._region = Region(top, bottom, left, right)
+            self._taps = rows._replace(first=rows.first - top), columns._replace(first=columns.first - left)
+            shape = self._region.height, self._region.width
+            if self._part.shape != shape:  # else it is used again: new memory costs more than reading
+                self._part = np.empty(shape, dtype=np.float32)
+        self._layers.read((plane, 0, layer), self._region, self._part)
+        return self._part, *self._taps
 
 
 class Checkpoint:
