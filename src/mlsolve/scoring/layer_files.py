@@ -98,7 +98,8 @@ def score_layer_files(
         if reach is None:
             layers = _StoredLayers(store, files, pool, lambda share: progress(_DECODING * share))
             opened.callback(layers.close)
-            opened.callback(pool.shutdown, cancel_futures=True)  # before that, after an error: bands still read them
+            # After an error this comes first: bands under way still read the layers.
+            opened.callback(pool.shutdown, cancel_futures=True)
             progress_from = _DECODING
         else:
             layers, progress_from = _PassingLayers(files, reach, size[1]), 0.0
