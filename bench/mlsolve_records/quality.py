@@ -136,6 +136,9 @@ class OpponentBackend:
         """Compute with `opponent`, with `threads` threads, on `device`."""
         self._made = (opponent, threads, device)
 
+    def reserve(self, size: int) -> None:
+        """Do nothing: opponents allocate as they like."""
+
     def free_memory(self) -> int | None:
         """Return None: opponents do not compute tiles."""
         return None

@@ -109,7 +109,7 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
         plan_level(shape, stack, total, limits, coupling_at(spec, level))
         for level, shape in enumerate(spec.shapes, start=1)
     ]
-    executor.reserve(max(_tile_bytes(spec, limits, level, plan) for level, plan in enumerate(plans, start=1)))
+    executor.reserve(max(_workspace_bytes(spec, limits, *planned) for planned in enumerate(plans, start=1)))
     while record.stop is None:
         plan = _unfinished_round(store, spec, record, limits)
         if plan is None:
@@ -124,12 +124,12 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
     return History(history), record
 
 
-def _tile_bytes(spec: Spec, limits: Limits, level: int, plan: LevelPlan) -> int:
-    """Return the bytes of main memory that a tile of a level takes."""
+def _workspace_bytes(spec: Spec, limits: Limits, level: int, plan: LevelPlan) -> int:
+    """Return the bytes of main memory that the workspace of a tile of a level takes."""
     shape, coupling = spec.shapes[level - 1], coupling_at(spec, level)
     window = window_sides(shape, plan.sides, plan.iterations, coupling)
     own = coupling.whole if plan.sides == shape else coupling
-    return limits.tile_bytes(spec.layers, spec.planes if plan.together else 1, window, own)
+    return limits.workspace_bytes(spec.layers, spec.planes if plan.together else 1, window, own)
 
 
 def to_full_size(store: Store, executor: Executor, record: Record) -> str:

@@ -56,12 +56,18 @@ class Limits:
         loaders = 1 if self.device is not None else min(self.threads, MOST_LOADERS)
         rows = min(band_rows(*window, loaders), window[0])
         passing = loaders * (ARRAYS * BYTES * rows * window[1] + RUN_BYTES)
+        return self.workspace_bytes(layers, planes, window, coupling) + passing
+
+    def workspace_bytes(
+        self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN
+    ) -> int:
+        """Return the bytes of main memory that the workspace of a tile takes."""
         if self.device is not None:
-            return passing
+            return 0
         shape = Shape(layers, planes * coupling.windows, *window)
         if coupling.objective is None:
-            return workspace_bytes(shape, self.threads) + passing
-        return stepwise_bytes(shape, self.threads, coupling.objective, coupling.windows) + passing
+            return workspace_bytes(shape, self.threads)
+        return stepwise_bytes(shape, self.threads, coupling.objective, coupling.windows)
 
     def fit(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> bool:
         """Return whether there is enough memory for such a tile."""
