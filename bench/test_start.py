@@ -20,7 +20,7 @@ def measure(benchmark, work, pixels):
     benchmark.extra_info["ns per pixel"] = benchmark.stats.stats.median * 1e9 / pixels
 
 
-def test_looking_up(benchmark, image):
+def test_looking_up(benchmark):
     """Look up inner chunks of the store, one after the other in the same buffer."""
     table, out = np.linspace(0, 1, 65536, dtype=np.float32), np.empty((SIDE, SIDE), dtype=np.float32)
     codes = np.random.default_rng(1).integers(0, 65536, (8, 128 * 128 + 2), dtype=np.uint16)

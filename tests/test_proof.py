@@ -15,6 +15,7 @@ from mlsolve.report.result import Summary, write_report
 from mlsolve.run.budget import scoring_bytes
 from mlsolve.run.outputs import placed_stacks
 from mlsolve.scoring.bands import Scoring
+from mlsolve.scoring.desk import Desk
 from mlsolve.scoring.layer_files import Bands, score_layer_files
 from mlsolve.scoring.previews import CELL, SHEET_CELL, STACK, Preview, shown
 from mlsolve.scoring.stack_scoring import PlacedStack, distances_for
@@ -69,9 +70,10 @@ def fed(size, targets, layers, guides, heights, stacks=None, registration=0.0):
     proof = Scoring(size, len(layers), stacks, [one.append for one in rows], planes, registration)
     (layer, asked), (wanted, compared) = part(layers), part([*targets, *guides])
     still = all(one.still for stack in stacks for one in stack.place)
-    reach = 4 if proof.reach is None else max(proof.reach)
+    reach, bottom = 4 if proof.reach is None else max(proof.reach), 0
     for height in portions(size[1], heights):
-        proof.feed(layer, wanted, height)
+        top, bottom = bottom, min(bottom + height, size[1])
+        proof.add(proof.measured(top, bottom, layer, wanted, Desk(planes, size[0])))
         # Nothing of the print's size is asked for, but for sheets that are turned.
         assert max(compared) <= height + 2 * RADIUS
         assert not still or max(asked) <= height + 2 * RADIUS + reach
@@ -315,7 +317,7 @@ def test_scores_of_files_do_not_depend_on_the_rows_at_a_time(tmp_path, pictures,
     stack = np.rint(mlsolve.compose(sheets, EXPOSURE) * 255)
     assert load_picture(tmp_path / "stack.png") * 255 == pytest.approx(stack, abs=0.01)
     # Of what was decoded nothing is left.
-    assert not (tmp_path / "store" / "proof").exists() or not list((tmp_path / "store" / "proof").iterdir())
+    assert not (tmp_path / "store" / "decoded").exists()
 
 
 ARRANGED = [

@@ -261,7 +261,7 @@ def test_struck_while_it_scored_and_begun_anew(job, alone, tmp_path):
     root = unfinished(tmp_path / "o")
     with pytest.raises(RuntimeError):
         begin(job, tmp_path / "o", TIGHT, Scoring())
-    (root / "proof" / "layer-0").mkdir(parents=True)
+    (root / "decoded" / "layer-0").mkdir(parents=True)
     begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
     assert result(tmp_path / "o") == alone
     assert not root.exists()

@@ -15,6 +15,7 @@ from mlsolve.report import contact_sheet, result
 from mlsolve.report.contact_sheet import sheet_bands, sheet_size
 from mlsolve.report.lettering import font
 from mlsolve.scoring.bands import Scoring
+from mlsolve.scoring.desk import Desk
 from mlsolve.scoring.previews import CELL, PART, SHEET_CELL
 from mlsolve.scoring.scores import Misalignment, Scores, StackScores
 from mlsolve.scoring.stack_scoring import PlacedStack, distances_for
@@ -454,8 +455,8 @@ def test_sheets_are_shown_as_they_lie():
     def read(number, region):
         return layer[region.top : region.bottom, region.left : region.right]
 
-    for _ in range(0, side, 25):
-        proof.feed(read, read, 25)
+    for top in range(0, side, 25):
+        proof.add(proof.measured(top, min(top + 25, side), read, read, Desk(3, side)))
     page = drawn(proof)
     for shown in contact_sheet.Page(proof, None).pictures:
         if shown.size[0] != SHEET_CELL:

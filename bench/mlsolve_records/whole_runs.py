@@ -187,8 +187,8 @@ def record(
             "turns": measure(CASES[name], checkouts, threads, turns, quick),
         }
         results["machine"] = here
-        results["cases"] = {one: (results["cases"] | {name: entry}).get(one) for one in CASES}
-        results["cases"] = {one: found for one, found in results["cases"].items() if found is not None}
+        merged = results["cases"] | {name: entry}
+        results["cases"] = {one: merged[one] for one in CASES if one in merged}
         write(path, results)
     return path
 

@@ -31,7 +31,8 @@ def estimate(given: Given) -> None:
     """Estimate pixels, memory, disk and time of a run on this machine, before anything starts.
 
     It takes the same pictures, guides, sizes and options as **mlsolve run**. It needs no pictures: a size and
-    --layers are enough. It carries the run out at two small sizes, in a temporary folder, which takes some seconds.
+    --layers are enough. It carries the run out at up to three small sizes, in a temporary folder, which takes some
+    seconds.
     """
     from mlsolve.run.estimate import estimate_job
     from mlsolve.system.process import age

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar, cast
 import llvmlite.binding
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +60,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         """Find the files of this kernel when something is first asked for."""
         if "_impl" in vars(self) or name == "_function":
             raise AttributeError(name)
-        with cached():
+        with global_compiler_lock, cached():  # the lock, because the folder of the cache is a global setting
             super().__init__(self._function)
         return getattr(self, name)
 
@@ -92,8 +93,9 @@ def remember(name: str) -> None:
     Nothing is written if a kernel was compiled: then what it calls was compiled too, which needs no loading.
     """
     folder = cache_folder()
-    used = {name: kernel.signatures for name, kernel in KERNELS.items() if kernel.signatures}
-    if folder is None or any(kernel.stats.cache_misses for kernel in KERNELS.values()):
+    kernels = dict(KERNELS)  # a copy, because another thread may import more
+    used = {one: kernel.signatures for one, kernel in kernels.items() if kernel.signatures}
+    if folder is None or any(kernel.stats.cache_misses for kernel in kernels.values()):
         return
     partial = folder / _REMEMBERED / f"{name}.{os.getpid()}"
     with suppress(OSError):
@@ -110,7 +112,7 @@ def load_remembered(name: str) -> bool:
     try:
         found = pickle.loads((folder / _REMEMBERED / name).read_bytes())
         kernels = [(KERNELS[name], signatures) for name, signatures in found.items()]
-    except (OSError, pickle.UnpicklingError, AttributeError, ImportError, EOFError, KeyError):
+    except Exception:  # damaged bytes make pickle raise almost anything; kernels are then found as usual
         return False
     for compiled, signatures in kernels:
         for signature in signatures:

@@ -44,7 +44,9 @@ def filtered(
     pixel: int,
     out: npt.NDArray[np.uint8],
 ) -> int:
-    """Write the bytes of rows, `codes` (h, n), with Paeth's filter into `out` (h, 1 + n); return `_repeats` of it.
+    """Write the bytes of rows, `codes` (h, n), with Paeth's filter into `out` (h, 1 + n).
+
+    Returns how many of its bytes equal the three before them in their row.
 
     above: (n,) the row above the first, zeros for the filter SUB. first: the type of the first row's filter, PAETH
     or SUB. pixel: bytes per pixel.

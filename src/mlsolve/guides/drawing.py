@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Kept(Generic[Result]):
-    """A function whose last results are kept. Each is made once, even if several threads ask for it."""
+    """A function whose last results are kept: each is made once, even if several threads ask at once."""
 
     def __init__(self, make: Callable[..., Result], most: int) -> None:
         """make: a function of hashable arguments. most: results to keep."""
@@ -59,12 +59,22 @@ def opencv_alone() -> Iterator[None]:
     """Let OpenCV use only the thread that calls it: tiles are drawn in several threads."""
     import cv2  # here, because a job of photos needs none of it
 
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    with _LOCK:
+        _BEFORE.append(cv2.getNumThreads())
+        cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _LOCK:
+            before = _BEFORE[0]
+            _BEFORE.pop()
+            if not _BEFORE:  # the last of several that run at the same time
+                cv2.setNumThreads(before)
+
+
+_LOCK: Final = threading.Lock()
+_BEFORE: Final = list[int]()
+"""OpenCV's threads before each block that is under way; the first was set from outside."""
 
 
 class Drawing(ABC):

@@ -216,7 +216,8 @@ PROCESSES: Final = Setting(
     toml="",
 )
 THREADS: Final = Setting(
-    help="Threads of the CPU backend, all processes together; the result does not depend on it.",
+    help="Threads of the run, all processes together; with a GPU, those that make pictures, write and score. The "
+    "result does not depend on it.",
     kind=int,
     unit="threads",
     low=1,

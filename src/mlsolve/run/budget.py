@@ -234,10 +234,21 @@ def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPla
     states = state_on_disk(levels[-1], stack, (1, full), iterations, job.bits)
     coarser = spec.layers * spec.planes * full if spec.levels > 1 else 0
     written = spec.layers * spec.pixels(spec.levels) * job.bits // 8
+    # Of a print that is solved whole and stopped at a coarser level, the layers are enlarged to full size.
+    enlarged = 0
+    if levels[-1].sides == spec.shapes[-1]:
+        enlarged = 4 * spec.layers * spec.planes * sum(stored_pixels(*shape) for shape in spec.shapes[-3:])
     # Where their rows cannot pass by, scoring decodes the layer files into the store.
+    decoded = 0 if bands.passing and layers_pass(spec) else 2 * spec.layers * spec.planes * full
+    return (
+        pictures_bytes(spec) + max(spool, states + coarser, max(final, enlarged) + written + decoded) + _DOCUMENTS
+    )
+
+
+def layers_pass(spec: Spec) -> bool:
+    """Return whether the rows of the layers can pass by while they are scored (scoring.codes)."""
     moves = (one.move(spec.shapes[-1]) for stack in spec.stacks for one in stack.placed(spec.layers))
-    decoded = 0 if bands.passing and reach_of(moves) is not None else 2 * spec.layers * spec.planes * full
-    return pictures_bytes(spec) + max(spool, states + coarser, final + written + decoded) + _DOCUMENTS
+    return reach_of(moves) is not None
 
 
 def states_left(spec: Spec, folder: Path) -> int:

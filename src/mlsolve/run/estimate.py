@@ -1,4 +1,4 @@
-"""What a run will need: pixels, memory, disk, time. It rehearses the run at small sizes and leaves nothing else."""
+"""What a run will need: pixels, memory, disk, time. It rehearses the run, in a temporary folder."""
 
 import dataclasses
 import shutil

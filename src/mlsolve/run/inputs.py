@@ -158,8 +158,8 @@ class _Making:
     ) -> None:
         """End the recording: nothing is written after this.
 
-        What was made last is recorded after an error, so that the run can go on from there; else the caller flushes
-        it before long.
+        After an error, what was made last is recorded, so that `resume` goes on from there; after an InputError the
+        run cannot go on. Without an error the caller soon records that all pictures are done.
         """
         self._pool.shutdown()
         if kind is None and self._recording is not None:
@@ -208,7 +208,7 @@ class _Making:
         """Count shares of pictures as done; tell it, and record pictures that are done."""
         for number, share in shares.items():
             self._left[number] -= share
-            if self._left[number] < 1e-6:
+            if self._left[number] < share / 2:  # less than one call is left, whatever was lost by rounding
                 del self._left[number]
                 if number in self._drawings:
                     self._drawings.pop(number).clear()

@@ -262,7 +262,7 @@ def _stages(work: _Work) -> Outcome:
         executor.close()
     trim()
     stage = store.path / RESULT
-    write_result(solved, store, job, stage, folder, parts, run["device"], work.budget.threads, listener)
+    write_result(solved, store, job, stage, folder, parts, run["device"], listener)
     store.flush()
     overwrite = run["overwrite"] or store.has(WRITTEN)
     store.save(WRITTEN, {})

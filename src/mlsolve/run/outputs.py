@@ -123,7 +123,7 @@ class _Reader:
             for plane in range(codes.shape[2]):
                 if self._array.dtype == codes.dtype:
                     self._array.read((plane, 0, layer), region, part[..., plane])
-                else:  # the solve was stopped at a coarser level, and its layers were enlarged
+                else:  # float32: the solve ended before its last round
                     self._array.read((plane, 0, layer), region, rows)
                     self._steps.write(rows, part, plane)
         return codes

@@ -57,7 +57,8 @@ class Solved:
     history: History
     stop: Stop
     layers: str
-    """The array that holds the layers at full size, (C, 1, N, H, W) float32 encoded transmittance."""
+    """The array that holds the layers at full size, (C, 1 or 3, N, H, W): code values of `spec.bits`, or float32
+    encoded transmittance if that is None or the solve was stopped early."""
     seconds: float
     """What it took, earlier processes included."""
 
@@ -107,7 +108,6 @@ def write_result(
     folder: Path,
     parts: Shares,
     device: str | None,
-    threads: int | None,
     listener: Listener,
 ) -> None:
     """Write the layers into `stage`, score them from their files, and add the report.

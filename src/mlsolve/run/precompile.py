@@ -1,8 +1,8 @@
 """What loads and compiles everything that a run needs, before memory and time are measured.
 
-The first time, that is a run of a few pixels from pictures to report. The kernels that it used are written down.
-From then on they are loaded by name, and the few pixels are only solved, in memory: then all memory that the
-program itself takes is there before that of the run is measured.
+Until all kernels are compiled, that is a run of a few pixels from pictures to report. The first process that
+compiles nothing writes down which kernels it used. From then on they are loaded by name, and the few pixels are
+only solved, in memory: then all memory that the program itself takes is there before that of the run is measured.
 """
 
 import dataclasses
@@ -100,7 +100,7 @@ class _Needs:
         return np.uint8 if self.spec.bits == 8 else np.uint16
 
 
-_run_before: Final = set[_Needs]()
+_precompiled: Final = set[_Needs]()
 """What this process has precompiled."""
 
 
@@ -112,7 +112,7 @@ def precompile(job: Job | None = None) -> None:
     modules are loaded and the pictures are solved, no more.
     """
     needs = _Needs.of(job)
-    if needs in _run_before:
+    if needs in _precompiled:
         return
     name = hashlib.sha256(repr(needs).encode()).hexdigest()[:16]
     with suppress(MlsolveError, OSError), tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ def precompile(job: Job | None = None) -> None:
         else:
             _run(Path(folder), needs)
             remember(name)
-        _run_before.add(needs)
+        _precompiled.add(needs)
 
 
 def _small(job: Job | None) -> Spec:
@@ -206,7 +206,7 @@ def _run(folder: Path, needs: _Needs) -> None:
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE), bits=spec.bits or 8)
     parts = Shares(Limits(), CHUNK, 1, Bands())
-    write_result(solved, store, job, folder / "result", folder / "result", parts, None, 1, Listener())
+    write_result(solved, store, job, folder / "result", folder / "result", parts, None, Listener())
     # Codes of resampled pictures, guides of few colours and of many, and a kaleidoscope.
     as_codes(np.zeros((1, 1), dtype=np.float32))
     if needs.drawn:
@@ -215,7 +215,7 @@ def _run(folder: Path, needs: _Needs) -> None:
             average(np.zeros((4, 4), dtype=kind), palette, picture)
         across, down = np.empty((2, 1, 1), dtype=np.float32)
         place(0.0, 0.0, np.zeros((2, 2, 1)), np.zeros((1, 1), dtype=np.int64), np.zeros(2), across, down)
-    # Layers of a solve that ended at a coarser level, and whole parts of files.
+    # Layers of a solve that ended before its last round, and whole parts of files.
     codes = np.zeros((CHUNK, CHUNK, 1), dtype=needs.layer_type)
     code_steps(spec.bits or 8).write(np.zeros((CHUNK, CHUNK), dtype=np.float32), codes, 0)
     writer = TiffWriter if needs.tiff else PngWriter

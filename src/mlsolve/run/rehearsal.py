@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..errors import OutputError
 from ..job.arrangements import Arrangement, Placement
 from ..job.job import Job
 from ..job.options import Options
@@ -23,7 +24,8 @@ from .lifecycle import begin
 from .pipeline import Listener
 
 _SIDES: Final = 96, 320, 960
-"""Longer sides of the rehearsals, in pixels. What the first one loads is loaded then, and its times are dropped."""
+"""Longer sides of the rehearsals, in pixels. The first one loads what is needed; if two larger ones follow, its
+times are not used."""
 
 _ITERATIONS: Final = 24
 """Iterations of a rehearsal: a GPU takes them in batches of ten."""
@@ -63,7 +65,8 @@ class Times:
 def rehearsed(job: Job, spec: Spec, budget: Budget) -> Times:
     """Return what the parts of a run of `job` take on this machine, from runs of a few iterations at small sizes.
 
-    spec: of the job at its own size. Pictures that do not exist are replaced by noise of as many planes.
+    spec: of the job at its own size. Pictures that do not exist are replaced by noise of as many planes. Raises
+    OutputError if the system's folder for temporary files cannot be written to.
     """
     found: list[_Measured] = []
     height, width = spec.shapes[-1]
@@ -75,7 +78,13 @@ def rehearsed(job: Job, spec: Spec, budget: Budget) -> Times:
                 break  # the print itself is as small
             watch = _Watch()
             small = _shrunk(job, spec, Path(name), scale)
-            begin(small, Path(name) / f"of-{side}", budget, watch)
+            try:
+                begin(small, Path(name) / f"of-{side}", budget, watch)
+            except OutputError as error:
+                reason = f"estimate cannot write to the folder for temporary files: {error}"
+                raise OutputError(
+                    f"{reason.partition(': choose another')[0]}: set TMPDIR to another folder"
+                ) from None
             found.append(watch.ended())
     first, last = found[-2 if len(found) > 2 else 0], found[-1]
     return Times(*(_line(first, last, part.name) for part in dataclasses.fields(Times)))
@@ -119,6 +128,9 @@ def _shrunk(job: Job, spec: Spec, folder: Path, scale: float) -> Job:
         arrangements.append(Arrangement(entry(number, one.target), place, one.weight, one.exposure, mask))
     guides = (entry(len(arrangements) + number, guide) for number, guide in enumerate(job.guides))
     few: dict[str, Any] = {"iterations": _ITERATIONS, "levels": 1, "target_ssim": None, "patience": None}
+    few["backend"] = (
+        spec.backend
+    )  # what the print is computed by, even if the rehearsal could be computed otherwise
     options: Options = dataclasses.replace(job.options, registration=job.options.registration * scale, **few)
     return dataclasses.replace(
         job, arrangements=tuple(arrangements), guides=tuple(guides), size=(width, height), options=options

@@ -29,7 +29,7 @@ RESULT: Final = "result"
 """Folder in which the result is assembled."""
 
 _OURS: Final = re.compile(
-    rf"{LOCK}|(?:{RUN}|spec|problem|progress|{WRITTEN})\.json|pictures|proof|level-\d+|{RESULT}(?:-old)?|\..*\.partial-.*"
+    rf"{LOCK}|(?:{RUN}|spec|problem|progress|{WRITTEN})\.json|pictures|decoded|level-\d+|{RESULT}(?:-old)?|\..*\.partial-.*"
 )
 """Names in the folder of a run."""
 

@@ -11,7 +11,7 @@ from ..scoring.bands import Scoring
 from ..scoring.layer_files import score_layer_files
 from ..solving.executors.threads import Threads
 from ..solving.store import DiskStore, MemoryStore, Store
-from .budget import Budget, pictures_bytes, shares
+from .budget import Budget, layers_pass, pictures_bytes, shares
 from .inputs import make_pictures
 from .job_spec import opened, planes_of_pictures, spec_at
 from .outputs import codes_of, placed_stacks
@@ -21,16 +21,18 @@ def score_folder(folder: Path, job: Job) -> Scoring:
     """Return the scores of the layers in `folder` against the targets and guides of `job`, which has their size.
 
     Arrangements without an exposure take that of the options. The pictures are fitted to the size in memory if they
-    take a quarter of the budget at most, else in a temporary folder beside `folder`, or in the system's if that
-    cannot be written.
+    take a quarter of it at most and the rows of the layers can pass by, else in a temporary folder beside `folder`,
+    or in the system's if that cannot be written.
     """
     assert job.size is not None
     files = opened(job)
     options = dataclasses.replace(job.options, levels=1)
     spec, disc = spec_at(job, job.size, planes_of_pictures(job, files), options), job.shape == "disc"
-    budget = Budget()
+    total, taken = Budget().total, pictures_bytes(spec)
+    in_memory = total is not None and taken <= total // 4 and layers_pass(spec)
+    budget = Budget(total - taken) if total is not None and in_memory else Budget()
     parts = shares(budget, spec, job, list(files.values()), None)
-    with _store(folder, pictures_bytes(spec) <= (budget.total or 0) // 4) as store:
+    with _store(folder, in_memory) as store:
         executor = Threads(parts.painters)
         try:
             spec.save(store)

@@ -72,7 +72,6 @@ class Scoring:
         self._shape = size[1], size[0]
         self._similarity = [0] * layers
         self._values = 0
-        self._done = 0
         self.layers = [Preview(size, CELL) for _ in range(layers)]
         self.guides = [Preview(size, CELL) for _ in range(layers)]
         distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
@@ -95,13 +94,7 @@ class Scoring:
         """
         return reach_of(move for stack in self.stacks for moves, _ in stack.composites for move in moves)
 
-    def feed(self, layer: Wanted, wanted: Wanted, rows: int) -> None:
-        """Score the next `rows` rows of all stacks and layers; arguments as for `measured`."""
-        bottom = min(self._done + rows, self.size[1])
-        self.add(self.measured(self._done, bottom, layer, wanted, Desk(self.planes, self.size[0])))
-        self._done = bottom
-
-    def measured(self, top: int, bottom: int, layer: Wanted, wanted: Wanted, desk: "Desk") -> Band:
+    def measured(self, top: int, bottom: int, layer: Wanted, wanted: Wanted, desk: Desk) -> Band:
         """Return what rows top … bottom - 1 add to the scores and the previews. Nothing of this object changes.
 
         layer: returns a region of a layer as codes. wanted: the same of the targets, the guides and the masks,
@@ -156,7 +149,7 @@ class Scoring:
         circle: FloatArray | None,
         layer: Wanted,
         wanted: Wanted,
-        desk: "Desk",
+        desk: Desk,
     ) -> None:
         """Add to `band` what stack `number` has in it; rows: those of `outer` that count."""
         stack, target = self.stacks[number], wanted(number, outer)

@@ -27,7 +27,7 @@ _PIECE: Final = 1 << 16
 """Values of a picture that are computed together, so that all that belongs to them stays in the cache."""
 
 
-_NOTHING: Final = np.zeros((1, 1, 1), dtype=np.uint8)
+_NO_CODES: Final = np.zeros((1, 1, 1), dtype=np.uint8)
 
 
 class SheetRows:
@@ -46,7 +46,7 @@ class SheetRows:
             self._between = interpolated(lambda region: layer(number, region), shape, move, rows, planes)
             return
         seen = part_seen(move, shape, rows)
-        self._codes = np.ascontiguousarray(layer(number, seen)) if seen.height else _NOTHING
+        self._codes = np.ascontiguousarray(layer(number, seen)) if seen.height else _NO_CODES
         self._corner = corner_of(seen)
         self._tables = tables(self._codes.dtype)
 

@@ -18,7 +18,7 @@ from mlsolve_kernels.window import RADIUS
 from ..errors import InputError
 from ..pictures import picture_files
 from ..solving.decoding import decode_into
-from ..solving.store import Store
+from ..solving.store import Array, Store
 from ..solving.store.chunks import CHUNK
 from .bands import Band, Scoring
 from .codes import Codes, Passing, Wanted
@@ -27,7 +27,7 @@ from .previews import Sink, shown
 from .stack_scoring import PlacedStack
 
 _LAYER: Final = re.compile(r"layer-(\d+)\.(?:png|tif)")
-_DECODED: Final = "proof"
+_DECODED: Final = "decoded"
 """Name in the store under which decoded layers are kept."""
 _DECODING: Final = 0.2
 """Approximate share of the time of scoring that decoding the layers into the store takes."""
@@ -69,10 +69,11 @@ def score_layer_files(
     """Score the layers in `folder` from their files, band by band.
 
     pictures: returns a reader of the targets, guides and masks; called once for each of them, because each may be
-    read in a thread of its own. store: holds the decoded layers where a sheet is rotated, because it needs rows in
-    another order than its file has them. bands: None: one at a time. registration: the registration tolerance in
-    pixels. progress: called with the share that is done, in [0, 1]. write: whether to make previews and to write
-    pictures of the stacks into `folder`. round_sheets: whether only pixels inside the circle count.
+    read in a thread of its own, and once more to find their planes. store: holds the decoded layers if their rows
+    cannot pass by: a sheet is rotated or shifted far, or memory is small. bands: None: one at a time. registration:
+    the registration tolerance in pixels. progress: called with the share that is done, in [0, 1]. write: whether to
+    make previews and to write pictures of the stacks into `folder`. round_sheets: whether only pixels inside the
+    circle count.
 
     Raises InputError as `layer_files` does, and if a file turns out to be damaged.
     """
@@ -87,6 +88,7 @@ def score_layer_files(
             files_of = [picture_files.PngWriter(folder / name, shown(size), planes, 8) for name in names]
             sinks = [opened.enter_context(file).write for file in files_of]
         scoring = Scoring(size, len(files), stacks, sinks, planes, registration, round_sheets)
+        opened.callback(store.remove, _DECODED)
         pool = ThreadPoolExecutor(bands.workers, "mlsolve-score")
         opened.callback(pool.shutdown, cancel_futures=True)
         masks = [stack.mask for stack in stacks if stack.mask is not None]
@@ -165,7 +167,7 @@ class _StoredLayers:
         pool: ThreadPoolExecutor,
         progress: Callable[[float], None],
     ) -> None:
-        self._store, self._here = store, threading.local()
+        self._store, self._here, self._opened = store, threading.local(), list[Array]()
         self._eight = [file.eight for file in files]
         done = [pool.submit(decode_into, store, _name(number), file) for number, file in enumerate(files)]
         for number, future in enumerate(done, start=1):
@@ -177,8 +179,9 @@ class _StoredLayers:
         return self._region
 
     def close(self) -> None:
-        """Remove the decoded layers."""
-        self._store.remove(_DECODED)
+        """Close the files that reading opened."""
+        for array in self._opened:
+            array.close()
 
     def _region(self, number: int, region: Region) -> Codes:
         if not hasattr(self._here, "arrays"):
@@ -186,6 +189,7 @@ class _StoredLayers:
         arrays = self._here.arrays
         if number not in arrays:
             arrays[number] = self._store.open(_name(number))
+            self._opened.append(arrays[number])
         array = arrays[number]
         codes = np.empty((region.height, region.width, array.shape[0]), dtype=np.uint16)
         for plane in range(array.shape[0]):

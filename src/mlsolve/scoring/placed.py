@@ -28,7 +28,7 @@ Read = Callable[[Region], npt.NDArray[Any]]
 ACROSS: Final = 512
 """Number of columns interpolated together. If the sheet is rotated, their pixels come from a square of it."""
 
-NOTHING: Final = Region(0, 0, 0, 0)
+_NO_PART: Final = Region(0, 0, 0, 0)
 
 
 def place_sheet(image: FloatArray, placement: Placement) -> FloatArray:
@@ -96,7 +96,7 @@ def part_seen(move: Move, shape: tuple[int, int], region: Region) -> Region:
     )
     if move.exact and not move.turned:
         seen = Region(seen.top, seen.bottom, 0, shape[1])
-    return seen if seen.height > 0 and seen.width > 0 else NOTHING
+    return seen if seen.height > 0 and seen.width > 0 else _NO_PART
 
 
 def _interpolate(

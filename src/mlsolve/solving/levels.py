@@ -144,6 +144,8 @@ def to_full_size(store: Store, executor: Executor, record: Record) -> str:
         calls = [(store, level, name, larger, region) for region in tiles_of(shape, (PICTURE_SIDE, PICTURE_SIDE))]
         for _ in executor.map(upsample_tile, calls):
             pass
+        if name != _origin(record):
+            store.remove(name)
         name = larger
     return name
 

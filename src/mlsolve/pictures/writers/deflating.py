@@ -19,7 +19,7 @@ _REPEATED: Final = 1 / 16
 """Share of bytes that repeat three before them, from which on run lengths make a part smaller.
 
 Layers resemble noise: without run lengths they are up to 5 % smaller, and take three quarters of the time
-(bench/LOG.md #W4).
+(bench/LOG.md #100).
 """
 
 

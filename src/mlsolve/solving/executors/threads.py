@@ -13,7 +13,7 @@ class Threads:
     """Several threads of this process. They have no backend, and share what the tasks are given."""
 
     def __init__(self, workers: int) -> None:
-        """Start `workers` threads; one is the thread that calls `map`."""
+        """Start `workers` threads; if it is 1, none: the thread that calls `map` does the work."""
         self.workers = workers
         self._pool = ThreadPoolExecutor(workers, "mlsolve-pictures") if workers > 1 else None
 
