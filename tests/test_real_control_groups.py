@@ -174,7 +174,7 @@ def test_a_run_that_would_take_more_is_solved_in_tiles(groups, tmp_path, target)
 
 @pytest.mark.slow
 def test_a_run_that_cannot_fit_is_refused(groups, tmp_path, target):
-    done = mlsolve_in(groups.limited(120 * MIB), "run", target, "--size", 3000, "--out", tmp_path / "o")
+    done = mlsolve_in(groups.limited(120 * MIB), "run", target, "--size", 9000, "--out", tmp_path / "o")
     assert done.returncode == 2, done.stderr
     assert re.fullmatch(
         r"mlsolve: error: memory is \S+ MiB, half of what is free: this print needs \d+MiB at least\n", done.stderr
