@@ -8,9 +8,11 @@ from mlsolve import Options, Placement
 from mlsolve.job.arrangements import Arrangement
 from mlsolve.job.job import Job
 from mlsolve.run.budget import Budget
-from mlsolve.run.estimate import estimate_job
+from mlsolve.run.estimate import _stages, estimate_job
 from mlsolve.run.job_spec import opened, spec_of_job
-from mlsolve.run.rehearsal import Line, _line, _Measured, _shrunk, rehearsed
+from mlsolve.run.rehearsal import Line, Times, _line, _Measured, _shrunk, rehearsed
+from mlsolve.solving.plan import LevelPlan
+from mlsolve.solving.spec import Spec
 
 PARTS = ("pictures", "level", "iteration", "writing", "scoring", "end")
 
@@ -83,3 +85,14 @@ def test_an_estimate_adds_its_stages_up(save, picture, tmp_path):
     assert found.plain()["seconds"] == found.seconds == sum(found.stages.values())
     assert found.backend == "cpu"
     assert opened(job)[job.target].size == found.size == (50, 60)
+
+
+def test_tiles_are_not_loaded_and_saved_twice():
+    """What that takes is in the cost of their iterations; of a level that is solved whole it is counted apart."""
+    spec = Spec(2, 1, ((100, 100),), (1, 1, 1), Options(iterations=4, levels=1), "cpu")
+    nothing = Line(0.0, 0.0)
+    times = Times(nothing, Line(7.0, 0.0), Line(0.5, 0.0), nothing, nothing, nothing)
+    whole = LevelPlan((100, 100), (100, 100), 4, True, 1.0)
+    tiled = LevelPlan((64, 64), (100, 100), 4, False, 3.0)
+    assert _stages(spec, [whole], times, 1.0)["solving"] == 7.0 + 4 * 0.5
+    assert _stages(spec, [tiled], times, 1.0)["solving"] == 4 * 3.0 * 0.5

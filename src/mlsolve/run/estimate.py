@@ -109,8 +109,10 @@ def _stages(spec: Spec, levels: list[LevelPlan], times: Times, loading: float) -
     values = spec.layers * spec.pixels(spec.levels)
     solving = 0.0
     for level, plan in enumerate(levels, start=1):
-        own = spec.layers * spec.pixels(level)
-        solving += times.level.at(own) + spec.options.iterations * plan.cost * times.iteration.at(own)
+        own, whole = spec.layers * spec.pixels(level), plan.sides == spec.shapes[level - 1]
+        solving += spec.options.iterations * plan.cost * times.iteration.at(own)
+        if whole:  # the cost of tiles includes what loading and saving them takes
+            solving += times.level.at(own)
     return {
         "start": loading,
         "pictures": times.pictures.at(values),
