@@ -13,11 +13,9 @@ THREADS: Final = 64
 COLUMNS: Final = 2
 """Columns per thread. Their windows fill its registers, and two columns share most of what they read."""
 
-AHEAD: Final = 2
-"""Rows that are fetched ahead of their use."""
-
-SUMMING: Final = 256
-"""Threads of the block that adds up the sums of all blocks."""
+BLOCKS: Final = 6
+"""Blocks of a march that a multiprocessor is to run at the same time, which limits a thread to 168 registers: then a
+scheduler has three warps to choose from (bench/LOG.md #116)."""
 
 TILE: Final = 32
 """Side of the squares in which sheets are placed, in pixels: a warp takes one row of a square."""
@@ -48,6 +46,21 @@ assert ALIGNMENT % TILE == 0, "squares end where rows end"
 assert OWN % 4 == 0, "strips begin at multiples of sixteen bytes"
 assert FETCHED % 4 == 0, "rows are fetched by sixteen bytes"
 assert 2 * MARGIN >= REACH, "an iteration looks REACH far"
+
+
+_ROOMY: Final = (90, 100)
+"""Chips with 228 KiB of shared memory on a multiprocessor; the others have 64, 100 or 164."""
+
+_MOST_AHEAD: Final = 8
+"""Most layers for which a march fetches two steps ahead; more rows do not fit into 48 KiB."""
+
+
+def ahead_on(chip: int, layers: int) -> int:
+    """Return how many steps before their use a march over `layers` layers fetches its rows on `chip` (90 for 9.0).
+
+    Two where a multiprocessor still has room for BLOCKS blocks, otherwise one.
+    """
+    return 2 if chip in _ROOMY and layers <= _MOST_AHEAD else 1
 
 
 def pitch_of(width: int) -> int:
