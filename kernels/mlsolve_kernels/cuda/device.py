@@ -19,10 +19,7 @@ import numpy.typing as npt
 
 from .compiler import CompilerError, chip_for, compile_kernel
 from .cubin import Resources, resources_of
-from .geometry import resident_blocks
-
-OLDEST: Final = 75
-"""Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
+from .geometry import OLDEST, resident_blocks
 
 INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
 

@@ -77,6 +77,9 @@ struct Fetcher {
         offset = 16 * threadIdx.x;
     }
 
+    // Bytes from where a thread reads its COLUMNS columns of a row to where it fetches.
+    static __device__ __forceinline__ int aside() { return (16 - 4 * COLUMNS) * static_cast<int>(threadIdx.x); }
+
     // The address of the first fetched column of `row` in `plane`. Both may be outside the plane: then nothing is read.
     static __device__ __forceinline__ const char* origin(const float* plane, int row, int left, int pitch) {
         return reinterpret_cast<const char*>(plane) + 4 * ((long long)row * pitch + left);

@@ -52,6 +52,8 @@ __device__ __forceinline__ void store2(void* to, float2 value, bool stores) {
 __device__ __forceinline__ void opaque(float& value) { asm("" : "+f"(value)); }
 __device__ __forceinline__ void opaque(unsigned& value) { asm("" : "+r"(value)); }
 __device__ __forceinline__ void opaque(int& value) { asm("" : "+r"(value)); }
+__device__ __forceinline__ void opaque(char*& value) { asm("" : "+l"(value)); }
+__device__ __forceinline__ void opaque(const char*& value) { asm("" : "+l"(value)); }
 
 #else  // the host shim of the tests
 

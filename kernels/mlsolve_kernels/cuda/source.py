@@ -16,7 +16,7 @@ from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
 from ..terms import OWN_PASSES
 from ..window import C1, C2, RADIUS, SIZE, taps
-from .geometry import BLOCKS, CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, THREADS, TILE, ahead_on
+from .geometry import CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, THREADS, TILE, ahead_on, blocks_on
 
 PACKAGE: Final = Path(__file__).parents[1]
 
@@ -142,7 +142,7 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
         "TURNED": TURNED,
         "WARPED": WARPED,
         "AHEAD": ahead_on(chip, layers),
-        "BLOCKS": BLOCKS,
+        "BLOCKS": blocks_on(chip, layers),
     }
     lines = {constant: f"constexpr int {constant} = {value};" for constant, value in whole.items()}
     lines["KERNEL"] = f"#define KERNEL {name}"

@@ -19,7 +19,7 @@ statistics(const float* __restrict__ image, float* __restrict__ mean, float* __r
     const int begin = max(0, RADIUS - strip.first), end = min(height, strip.last + RADIUS) - strip.first + RADIUS;
     const int steps = strip.last - strip.first + REACH;
     const bool has_pixels = strip.mine && strip.column < width;
-    const unsigned down = 4 * pitch, aside = (16 - 4 * COLUMNS) * threadIdx.x;
+    const unsigned down = 4 * pitch;
     Fetcher fetcher(strip.left, pitch);
     Shared rows_at[PASSING];  // of this step, and of the next ones
     Down means[COLUMNS], squares[COLUMNS];
@@ -31,7 +31,7 @@ statistics(const float* __restrict__ image, float* __restrict__ mean, float* __r
         squares[c].clear();
     }
     const auto fetch = [&](Shared to, int step) {
-        fetch16(to + aside, from + fetcher.offset, fetcher.takes, fetcher.in_row && within(step - begin, end - begin));
+        fetch16(to + fetcher.aside(), from + fetcher.offset, fetcher.takes, fetcher.in_row && within(step - begin, end - begin));
         fetches_end();
         fetcher.offset += down;
     };

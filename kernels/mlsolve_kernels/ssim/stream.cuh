@@ -54,7 +54,9 @@ struct Strip {
 
     // The address in `plane` of the block's first column of partials, in its first row.
     __device__ __forceinline__ char* own(float* plane) const {
-        return reinterpret_cast<char*>(plane) + 4 * ((long long)first * pitch + left + MARGIN);
+        char* at = reinterpret_cast<char*>(plane) + 4 * ((long long)first * pitch + left + MARGIN);
+        opaque(at);
+        return at;
     }
 };
 
@@ -87,9 +89,7 @@ struct Counted {
 
 // The address in shared memory that a thread reads its columns from, where a row begins at `row`.
 __device__ __forceinline__ Shared thread_address(const void* row) {
-    Shared at = shared_address(row) + 4 * COLUMNS * threadIdx.x;
-    opaque(at);
-    return at;
+    return shared_address(row) + 4 * COLUMNS * threadIdx.x;
 }
 
 constexpr int OWN_PAIR = 4 * MARGIN;  // bytes from there to the thread's own columns
@@ -105,7 +105,7 @@ template <int ROWS>
 struct alignas(16) MarchMemory {
     float kept[KEPT][2][FETCHED];
     float passing[PASSING][ROWS][FETCHED];
-    float crossing[2][3][FETCHED];  // partials that were summed down the columns and have still to be summed along
+    float crossing[PASSING][3][FETCHED];  // partials that were summed down the columns and have still to be summed along
 };
 
 constexpr int KEPT_SLOT = 2 * ROW, CROSSING_SLOT = 3 * ROW;
@@ -164,11 +164,14 @@ struct March {
     Pass& pass;
     Fetcher fetcher;
     unsigned down;                         // bytes from a row to the next, in device memory
-    Shared first_slot, last_slot;          // of `kept`
-    Shared kept[AHEAD + 2];                // 0: of the row that enters; AHEAD: that is fetched; AHEAD + 1: that leaves
-    Shared passing[AHEAD + 1];             // 0: of this step; AHEAD: of that which is fetched
+    Shared first_slot;                     // of `kept`
+    unsigned kept[AHEAD + 2];              // offsets of slots from there; 0: of the row that enters; AHEAD: that is fetched; AHEAD + 1: that leaves
+    Shared first_passing, fetched_passing; // where the thread reads, and where it fetches
+    Shared first_crossing;
     int middle;                            // the row of the partials
-    int entering_from, entering, derived_from, derived, rows;  // steps in which there are such rows
+    int entering_from, entering, derived_from, derived;  // steps in which there are such rows
+    int rows;                              // that leave
+    int enters, composes, derives, leaves; // how many of the next rows there are in the steps to come, when all rows leave
     bool has_pixels;
     unsigned leaves_at;                    // Leaving::at
     Down moments[3][COLUMNS], partials[3][COLUMNS];
@@ -183,12 +186,11 @@ struct March {
         : strip(strip), counted(counted), pass(pass), fetcher(strip.left, strip.pitch) {
         down = 4 * strip.pitch;
         first_slot = thread_address(memory.kept);
-        last_slot = first_slot + (KEPT - 1) * KEPT_SLOT;
 #pragma unroll
-        for (int i = 0; i < AHEAD + 2; ++i) kept[i] = first_slot + i * KEPT_SLOT;
-        const Shared rows_that_pass = thread_address(memory.passing);
-#pragma unroll
-        for (int i = 0; i < AHEAD + 1; ++i) passing[i] = rows_that_pass + i * PASSING_SLOT;
+        for (int i = 0; i < AHEAD + 2; ++i) kept[i] = i * KEPT_SLOT;
+        first_passing = thread_address(memory.passing);
+        fetched_passing = first_passing + fetcher.aside();
+        first_crossing = thread_address(memory.crossing);
         middle = strip.first - DERIVED + START;
         rows = strip.last - strip.first;
         entering_from = max(0, ENTERING - strip.first);
@@ -207,46 +209,42 @@ struct March {
         }
         tally.clear();
         // The margins of `crossing` are read, but affect no window of an own column.
-        for (int at = threadIdx.x; at < 6 * MARGIN; at += THREADS) {
+        for (int at = threadIdx.x; at < 3 * PASSING * MARGIN; at += THREADS) {
             float* row = memory.crossing[0][0] + FETCHED * (at / MARGIN);
             row[at % MARGIN] = row[SPAN + MARGIN + at % MARGIN] = 0.0f;
         }
     }
 
-    __device__ __forceinline__ void fetch(Shared to, Shared by, bool enters, bool composes, bool derives, bool leaves) {
-        const unsigned aside = (16 - 4 * COLUMNS) * threadIdx.x;  // a thread fetches sixteen bytes, and reads COLUMNS
+    // Fetches into a slot of `kept`, and into number `slot` of the rows that pass.
+    __device__ __forceinline__ void fetch(unsigned to, int slot, bool enters, bool composes, bool derives, bool leaves) {
         const bool there = fetcher.in_row;
-        pass.fetch(Fetches{fetcher, to + aside, by + aside, there && enters, there && composes, there && derives,
-                           there && leaves});
+        pass.fetch(Fetches{fetcher, first_slot + to + fetcher.aside(), fetched_passing + slot * PASSING_SLOT, there && enters,
+                           there && composes, there && derives, there && leaves});
         fetches_end();
         fetcher.offset += down;
     }
 
     // Fetches what there is of step `step`, any step.
-    __device__ __forceinline__ void fetch_any(Shared to, Shared by, int step) {
-        fetch(to, by, within(step - entering_from, entering), within(step + 1 - entering_from, entering),
+    __device__ __forceinline__ void fetch_any(unsigned to, int slot, int step) {
+        fetch(to, slot, within(step - entering_from, entering), within(step + 1 - entering_from, entering),
               within(step - derived_from, derived), within(step - FULL, rows));
     }
 
     __device__ __forceinline__ void turn() {
 #pragma unroll
         for (int i = 0; i <= AHEAD; ++i) kept[i] = kept[i + 1];
-        kept[AHEAD + 1] = kept[AHEAD + 1] == last_slot ? first_slot : kept[AHEAD + 1] + KEPT_SLOT;
-        const Shared again = passing[0];
-#pragma unroll
-        for (int i = 0; i < AHEAD; ++i) passing[i] = passing[i + 1];
-        passing[AHEAD] = again;
+        kept[AHEAD + 1] = kept[AHEAD + 1] == (KEPT - 1) * KEPT_SLOT ? 0 : kept[AHEAD + 1] + KEPT_SLOT;
         ++middle;
     }
 
     // The row that enters: its windows, and if DERIVES the partials RADIUS rows above, which go to `crossing`.
     template <bool DERIVES>
-    __device__ __forceinline__ void head(Shared crossing) {
+    __device__ __forceinline__ void head(Shared passing, Shared crossing) {
         float down[3][COLUMNS];
         {
             Window x, y;
-            x.load<X * ROW>(kept[0]);
-            y.load<Y * ROW>(kept[0]);
+            x.load<X * ROW>(first_slot + kept[0]);
+            y.load<Y * ROW>(first_slot + kept[0]);
             const Window xx = x.times(x), xy = x.times(y);
 #pragma unroll
             for (int c = 0; c < COLUMNS; ++c) {
@@ -260,10 +258,10 @@ struct March {
         unsigned in_image = within(middle, strip.height) ? ~0u : 0u;
         opaque(in_image);
         const unsigned counts = counted.row(middle);
-        const float2 mean = load2<Pass::MEAN * ROW + OWN_PAIR>(passing[0]);
-        const float2 variance = load2<Pass::VARIANCE * ROW + OWN_PAIR>(passing[0]);
+        const float2 mean = load2<Pass::MEAN * ROW + OWN_PAIR>(passing);
+        const float2 variance = load2<Pass::VARIANCE * ROW + OWN_PAIR>(passing);
         const float means[COLUMNS] = {mean.x, mean.y}, variances[COLUMNS] = {variance.x, variance.y};
-        const auto weight = pass.weight(passing[0]);
+        const auto weight = pass.weight(passing);
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             const SsimPartials at =
@@ -288,24 +286,24 @@ struct March {
     }
 
     // The row that leaves, number `number` of the block's rows: its gradient, from the partials in `crossing`.
-    __device__ __forceinline__ void tail(Shared crossing, int number) {
+    __device__ __forceinline__ void tail(Shared passing, Shared crossing, int number) {
         float sums[3][COLUMNS];
         along<0>(crossing, sums);
         along<1>(crossing, sums);
         along<2>(crossing, sums);
-        const float2 xs = load2<X * ROW + OWN_PAIR>(kept[AHEAD + 1]), ys = load2<Y * ROW + OWN_PAIR>(kept[AHEAD + 1]);
+        const float2 xs = load2<X * ROW + OWN_PAIR>(first_slot + kept[AHEAD + 1]), ys = load2<Y * ROW + OWN_PAIR>(first_slot + kept[AHEAD + 1]);
         const float x[COLUMNS] = {xs.x, xs.y}, y[COLUMNS] = {ys.x, ys.y};
         float by_ssim[COLUMNS];
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             by_ssim[c] = fmaf(2.0f * x[c], sums[1][c], fmaf(y[c], sums[2][c], sums[0][c]));
         }
-        pass.leave(passing[0], x, y, by_ssim, Leaving{strip.first + number, leaves_at, has_pixels && number < rows});
+        pass.leave(passing, x, y, by_ssim, Leaving{strip.first + number, leaves_at, has_pixels && number < rows});
         leaves_at += down;
     }
 
-    __device__ __forceinline__ void compose() {
-        if constexpr (Pass::COMPOSES) pass.compose(passing[0], kept[1]);
+    __device__ __forceinline__ void compose(Shared passing) {
+        if constexpr (Pass::COMPOSES) pass.compose(passing, first_slot + kept[1]);
     }
 
     __device__ __forceinline__ void wait() {
@@ -313,40 +311,48 @@ struct March {
         __syncthreads();  // everybody's fetches have arrived, and nobody still reads the rows that are overwritten now
     }
 
-    __device__ __forceinline__ Tally run(MarchMemory<Pass::ROWS>& memory) {
-        const Shared crossing = thread_address(memory.crossing);
+    // Step number SLOT of every PASSING steps in which a row leaves. SLOT is known to the compiler, and so are the
+    // addresses of all rows that pass and cross.
+    template <int SLOT>
+    __device__ __forceinline__ void steps(int number) {
+        constexpr int PASSES = (FULL - START + SLOT) % PASSING, FETCHED_TO = (PASSES + AHEAD) % PASSING;
+        constexpr int FROM = (SLOT + PASSING - 1) % PASSING, TO = SLOT;
+        const Shared by = first_passing + PASSES * PASSING_SLOT;
+        wait();
+        fetch(kept[AHEAD], FETCHED_TO, number < enters, number < composes,
+              number < derives, number < leaves);
+        tail(by, first_crossing + FROM * CROSSING_SLOT, number);
+        head<true>(by, first_crossing + TO * CROSSING_SLOT);  // after the last row to no purpose
+        compose(by);
+        turn();
+        if constexpr (SLOT + 1 < PASSING) steps<SLOT + 1>(number + 1);
+    }
+
+    __device__ __forceinline__ Tally run() {
 #pragma unroll
-        for (int i = 0; i < AHEAD; ++i) fetch_any(kept[i], passing[i], START + i);
+        for (int i = 0; i < AHEAD; ++i) fetch_any(kept[i], i, START + i);
+        int passes = 0;  // the slot of the rows that pass in this step
 #pragma unroll 1
         for (int step = START; step < FULL; ++step) {
+            const Shared passing = first_passing + passes * PASSING_SLOT;
             wait();
-            fetch_any(kept[AHEAD], passing[AHEAD], step + AHEAD);
+            fetch_any(kept[AHEAD], passes == 0 ? AHEAD : passes - 1, step + AHEAD);
             if (step >= REACH) {
-                head<true>(crossing);
+                head<true>(passing, first_crossing + AHEAD * CROSSING_SLOT);
             } else if (step >= 0) {
-                head<false>(crossing);
+                head<false>(passing, 0);
             }
-            compose();
+            compose(passing);
             turn();
+            passes = passes == AHEAD ? 0 : passes + 1;
         }
         // From now on all rows of the block's own are there: one comparison tells whether there is another.
-        const int enters = entering_from + entering - FULL - AHEAD, composes = enters - 1;
-        const int derives = derived_from + derived - FULL - AHEAD, leaves = rows - AHEAD;
-        const auto step = [&](int number, Shared from, Shared to) {
-            wait();
-            fetch(kept[AHEAD], passing[AHEAD], number < enters, number < composes, number < derives,
-                  number < leaves);
-            tail(from, number);
-            head<true>(to);  // after the last row to no purpose
-            compose();
-            turn();
-        };
-        const Shared other = crossing + CROSSING_SLOT;
+        enters = entering_from + entering - FULL - AHEAD;
+        composes = enters - 1;
+        derives = derived_from + derived - FULL - AHEAD;
+        leaves = rows - AHEAD;
 #pragma unroll 1
-        for (int number = 0; number < rows; number += 2) {  // an odd last row is followed by another, which is not stored
-            step(number, crossing, other);
-            step(number + 1, other, crossing);
-        }
+        for (int number = 0; number < rows; number += PASSING) steps<0>(number);  // what is after the last row is not stored
         return tally;
     }
 };

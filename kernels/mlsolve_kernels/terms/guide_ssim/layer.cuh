@@ -27,9 +27,8 @@ struct LayerPass {
 
     const char *layer, *guide, *mean_of_guide, *variance_of_guide;   // origins
     const char *pixel_weights, *leaving_weights;                     // origins; not used without weights
-    const char *by_composite, *layers, *first_moment, *second_moment;  // origins of what leaves
-    size_t layer_stride;                                             // in bytes
-    int own;                                                         // number of the layer
+    const char *by_stacks, *first_moment, *second_moment;            // origins of what leaves
+    const char* others[LAYERS];                                      // of the other layers, the first of them at 1
     float inverse_scale, guide_weight;
     Step step;
 
@@ -42,7 +41,7 @@ struct LayerPass {
             fetches.derive<WEIGHT>(pixel_weights);
             fetches.leave<LEAVING_WEIGHT>(leaving_weights);
         }
-        fetches.leave<CHAIN>(by_composite);
+        fetches.leave<CHAIN>(by_stacks);
         fetch_others<1>(fetches);
         if constexpr (WITH_STEP) {
             fetches.leave<FIRST>(first_moment);
@@ -53,8 +52,7 @@ struct LayerPass {
     template <int NUMBER>
     __device__ __forceinline__ void fetch_others(const Fetches& fetches) const {
         if constexpr (NUMBER < THROUGH) {
-            const int other = NUMBER - 1 < own ? NUMBER - 1 : NUMBER;
-            fetches.leave<CHAIN + NUMBER>(layers + other * layer_stride);
+            fetches.leave<CHAIN + NUMBER>(others[NUMBER]);
             fetch_others<NUMBER + 1>(fetches);
         }
     }

@@ -46,17 +46,21 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
                       strip.origin(weights, DERIVED),
                       strip.origin(weights, LEAVING),
                       strip.origin(by_stacks + (THROUGH_LIGHT ? colour * plane : at), LEAVING),
-                      strip.origin(layers + colour * plane, LEAVING),
                       strip.origin(first + at, LEAVING),
                       strip.origin(second + at, LEAVING),
-                      4 * planes * plane,
-                      layer,
+                      {},
                       inverse_scale,
                       guide_weight,
                       {strip.own(out + at), strip.own(first + at), strip.own(second + at), strip.column + 1 >= width,
                        shared_address(rates_of_turn)}};
+#pragma unroll
+    for (int number = 1; number < THROUGH; ++number) {
+        const int other = number - 1 < layer ? number - 1 : number;
+        pass.others[number] = strip.origin(layers + (other * planes + colour) * plane, LEAVING);
+        if (LAYERS <= 8) opaque(pass.others[number]);
+    }
     March<LayerPass> march(strip, counted, pass, memory);
-    const long long sum = block_sum<THREADS>(march.run(memory).total());
+    const long long sum = block_sum<THREADS>(march.run().total());
     if (threadIdx.x == 0) Sums(table, turn, groups).add(group + layer, sum);
     if (WITH_STEP) {
         count(turns, turn);

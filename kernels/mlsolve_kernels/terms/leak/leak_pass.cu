@@ -33,7 +33,7 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const
                      leak_weight,
                      strip.own(by_sheet + at)};
     March<LeakPass> march(strip, counted, pass, memory);
-    const long long sum = block_sum<THREADS>(march.run(memory).total());
+    const long long sum = block_sum<THREADS>(march.run().total());
     if (threadIdx.x == 0) Sums(table, turn, groups).add(group + sheet, sum);
     hand_over(turns, turn);
 }

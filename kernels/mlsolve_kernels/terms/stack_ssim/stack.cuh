@@ -7,6 +7,9 @@
 #include "ssim/weight.cuh"
 #include "terms/stack_mse/mse.cuh"
 
+// With more sheets than that, 168 registers are not enough.
+constexpr int STACK_BLOCKS = LAYERS <= 3 || BLOCKS < 4 ? BLOCKS : 4;
+
 struct StackPass {
     enum {
         MEAN,
@@ -19,9 +22,9 @@ struct StackPass {
     static constexpr bool COMPOSES = true;
 
     const Counted& counted;
-    const char *sheets, *target, *mean_of_target, *variance_of_target;  // origins
-    const char *pixel_weights, *leaving_weights;                        // origins; not used without weights
-    size_t sheet_stride;                                                // in bytes
+    const char *target, *mean_of_target, *variance_of_target;  // origins
+    const char *pixel_weights, *leaving_weights;               // origins; not used without weights
+    const char* sheets[LAYERS];                                // origins
     float inverse_scale, ssim_weight, mse_weight;
     char* by_composite;  // Strip::own
     Tally coarse;        // squared error
@@ -29,7 +32,7 @@ struct StackPass {
 
     __device__ __forceinline__ void fetch(const Fetches& fetches) const {
         fetches.enter<Y>(target);
-        fetch_sheets<0>(fetches, sheets);
+        fetch_sheets<0>(fetches);
         fetches.derive<MEAN>(mean_of_target);
         fetches.derive<VARIANCE>(variance_of_target);
         if constexpr (WITH_WEIGHTS) {
@@ -39,9 +42,9 @@ struct StackPass {
     }
 
     template <int NUMBER>
-    __device__ __forceinline__ void fetch_sheets(const Fetches& fetches, const char* sheet) const {
-        fetches.compose<SHEET + NUMBER>(sheet);
-        if constexpr (NUMBER + 1 < LAYERS) fetch_sheets<NUMBER + 1>(fetches, sheet + sheet_stride);
+    __device__ __forceinline__ void fetch_sheets(const Fetches& fetches) const {
+        fetches.compose<SHEET + NUMBER>(sheets[NUMBER]);
+        if constexpr (NUMBER + 1 < LAYERS) fetch_sheets<NUMBER + 1>(fetches);
     }
 
     // A thread composes the sixteen bytes that it has fetched; one that fetches nothing repeats the last ones.

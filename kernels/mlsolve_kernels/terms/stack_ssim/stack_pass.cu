@@ -16,7 +16,7 @@
 // Twin of stack_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
 #include "terms/stack_ssim/stack.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, STACK_BLOCKS)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* __restrict__ by_composite,
        long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group,
@@ -30,21 +30,25 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const
     const size_t plane = (size_t)height * pitch, at = blockIdx.x * plane;
     const float* weights = pixel_weights + window * plane;
     StackPass pass = {counted,
-                      strip.origin(placed + at, ENTERING),
                       strip.origin(target + at, ENTERING + 1),
                       strip.origin(means + at, DERIVED + 1),
                       strip.origin(variances + at, DERIVED + 1),
                       strip.origin(weights, DERIVED + 1),
                       strip.origin(weights, LEAVING + 1),
-                      4 * gridDim.x * plane,
+                      {},
                       inverse_scale,
                       ssim_weight,
                       mse_weight,
                       strip.own(by_composite + at),
                       {0, 0},
                       0};
+#pragma unroll
+    for (int k = 0; k < LAYERS; ++k) {
+        pass.sheets[k] = strip.origin(placed + k * (gridDim.x * plane) + at, ENTERING);
+        if (LAYERS <= 8) opaque(pass.sheets[k]);
+    }
     March<StackPass> march(strip, counted, pass, memory);
-    const Tally ssim = march.run(memory);
+    const Tally ssim = march.run();
     const long long block[] = {block_sum<THREADS>(ssim.total()), block_sum<THREADS>(pass.coarse.total()),
                                block_sum<THREADS>(static_cast<int>(pass.fine))};
     if (threadIdx.x == 0) {
