@@ -177,7 +177,7 @@ def test_the_readme_claims_what_the_results_say():
 
 def test_the_gpu_page_says_what_the_results_say():
     page = pages.GPU_PAGE.read_text(encoding="utf-8")
-    assert page == pages.inserted(page, pages.gpu_figures())
+    assert page == pages.gpu_page_of(page)
 
 
 def test_figures_of_a_gpu(tmp_path):
