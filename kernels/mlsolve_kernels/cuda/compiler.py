@@ -49,7 +49,7 @@ def compile_kernel(name: str, layers: int, chip: int) -> bytes:
 
     Raises CompilerError.
     """
-    text = source(name, layers)
+    text = source(name, layers, chip)
     file = _cache_file(text, name, layers, chip)
     if file is not None and (code := _read(file)) is not None:
         return code

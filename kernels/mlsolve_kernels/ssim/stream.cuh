@@ -165,13 +165,14 @@ struct March {
     Fetcher fetcher;
     unsigned down;                         // bytes from a row to the next, in device memory
     Shared first_slot;                     // of `kept`
-    unsigned kept[AHEAD + 2];              // offsets of slots from there; 0: of the row that enters; AHEAD: that is fetched; AHEAD + 1: that leaves
+    unsigned kept[AHEAD + 2];              // offsets from there of the slots of the row that enters, of those to come
+                                           // up to the one that is fetched, and of the one that leaves
     Shared first_passing, fetched_passing; // where the thread reads, and where it fetches
     Shared first_crossing;
     int middle;                            // the row of the partials
     int entering_from, entering, derived_from, derived;  // steps in which there are such rows
     int rows;                              // that leave
-    int enters, composes, derives, leaves; // how many of the next rows there are in the steps to come, when all rows leave
+    int enters, composes, derives, leaves; // in how many of the steps in which a row leaves such a row is fetched
     bool has_pixels;
     unsigned leaves_at;                    // Leaving::at
     Down moments[3][COLUMNS], partials[3][COLUMNS];
@@ -218,8 +219,8 @@ struct March {
     // Fetches into a slot of `kept`, and into number `slot` of the rows that pass.
     __device__ __forceinline__ void fetch(unsigned to, int slot, bool enters, bool composes, bool derives, bool leaves) {
         const bool there = fetcher.in_row;
-        pass.fetch(Fetches{fetcher, first_slot + to + fetcher.aside(), fetched_passing + slot * PASSING_SLOT, there && enters,
-                           there && composes, there && derives, there && leaves});
+        pass.fetch(Fetches{fetcher, first_slot + to + fetcher.aside(), fetched_passing + slot * PASSING_SLOT,
+                           there && enters, there && composes, there && derives, there && leaves});
         fetches_end();
         fetcher.offset += down;
     }
@@ -291,7 +292,8 @@ struct March {
         along<0>(crossing, sums);
         along<1>(crossing, sums);
         along<2>(crossing, sums);
-        const float2 xs = load2<X * ROW + OWN_PAIR>(first_slot + kept[AHEAD + 1]), ys = load2<Y * ROW + OWN_PAIR>(first_slot + kept[AHEAD + 1]);
+        const Shared slot = first_slot + kept[AHEAD + 1];
+        const float2 xs = load2<X * ROW + OWN_PAIR>(slot), ys = load2<Y * ROW + OWN_PAIR>(slot);
         const float x[COLUMNS] = {xs.x, xs.y}, y[COLUMNS] = {ys.x, ys.y};
         float by_ssim[COLUMNS];
 #pragma unroll
@@ -319,8 +321,7 @@ struct March {
         constexpr int FROM = (SLOT + PASSING - 1) % PASSING, TO = SLOT;
         const Shared by = first_passing + PASSES * PASSING_SLOT;
         wait();
-        fetch(kept[AHEAD], FETCHED_TO, number < enters, number < composes,
-              number < derives, number < leaves);
+        fetch(kept[AHEAD], FETCHED_TO, number < enters, number < composes, number < derives, number < leaves);
         tail(by, first_crossing + FROM * CROSSING_SLOT, number);
         head<true>(by, first_crossing + TO * CROSSING_SLOT);  // after the last row to no purpose
         compose(by);
@@ -346,13 +347,13 @@ struct March {
             turn();
             passes = passes == AHEAD ? 0 : passes + 1;
         }
-        // From now on all rows of the block's own are there: one comparison tells whether there is another.
+        // From now on rows can only end: one comparison tells whether there is another.
         enters = entering_from + entering - FULL - AHEAD;
         composes = enters - 1;
         derives = derived_from + derived - FULL - AHEAD;
         leaves = rows - AHEAD;
 #pragma unroll 1
-        for (int number = 0; number < rows; number += PASSING) steps<0>(number);  // what is after the last row is not stored
+        for (int number = 0; number < rows; number += PASSING) steps<0>(number);  // rows after the last are not stored
         return tally;
     }
 };
