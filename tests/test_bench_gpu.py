@@ -3,6 +3,7 @@
 import json
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def recorder(tmp_path):
     told = {"machine": MACHINE, "launches": {}, "missing": {FUSED: "not installed"}}
     asked, fails = [], {}
 
-    def measure(part, quick, most):
+    def measure(part, wish, most):
         asked.append((part.key, most))
         if part.key == fails.get("interrupted"):
             raise KeyboardInterrupt
@@ -292,11 +293,35 @@ def test_without_a_gpu_the_bench_refuses_in_one_line(capsys, monkeypatch, tmp_pa
     assert capsys.readouterr().err == said
 
 
-def test_a_child_that_says_nothing_has_failed(monkeypatch):
+def test_a_child_that_says_nothing_has_failed(monkeypatch, tmp_path):
     monkeypatch.setattr(record_gpu, "run", lambda command, most, log: record_gpu.Ended(0, 1.0, ""))
-    assert record_gpu.measure(Part("floor", 600), False, 10.0) == ("ended without a result", 1.0)
+    wish = record_gpu.Asked(tmp_path, (), (600,))
+    assert record_gpu.measure(Part("floor", 600), wish, 10.0) == ("ended without a result", 1.0)
     monkeypatch.setattr(record_gpu, "run", lambda command, most, log: record_gpu.Ended(None, 10.0, "x"))
-    assert record_gpu.measure(Part("floor", 600), False, 10.0) == ("took more than 10 s", 10.0)
+    assert record_gpu.measure(Part("floor", 600), wish, 10.0) == ("took more than 10 s", 10.0)
+
+
+def test_the_child_of_a_part_gets_its_key_and_a_log(monkeypatch, tmp_path):
+    asked = []
+
+    def run(command, most, log):
+        asked.append((command[1:-1], most, log))
+        Path(command[-1]).write_text('{"failed": "no g++"}')
+        return record_gpu.Ended(0, 2.0, "")
+
+    monkeypatch.setattr(record_gpu, "run", run)
+    wish = record_gpu.Asked(tmp_path, (), (600,), quick=True, logs=tmp_path)
+    assert record_gpu.measure(Part("iterations", 600, STRONGEST_GRAPH), wish, 10.0) == ("no g++", 2.0)
+    words = ["-m", "mlsolve_records.record_gpu", "--part", f"iterations/600/{STRONGEST_GRAPH}", "--quick", "--out"]
+    log = tmp_path / "iterations-600-torch-strongest-as-a-cuda-graph.log"
+    assert asked == [(words, 10.0, log)]
+
+
+def test_an_opponent_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        record_gpu.main(["--name", "jax"])
+    assert stop.value.code == 2
+    assert "invalid choice: 'jax'" in capsys.readouterr().err
 
 
 def test_names_of_devices():

@@ -3,10 +3,11 @@
     --quick          small sizes and few turns, to test that everything works
     --only SECTION   measure this section only
     --sides N,N      sides of the pictures in pixels, by default 600,2048,7087
-    --names A,B      these opponents only, as in "mlsolve,torch strongest"
+    --name OPPONENT  this opponent only, as in "torch strongest"; may be given several times
     --most SECONDS   kill a part that takes longer, and record that; by default 110
     --again          measure also what is recorded for this commit
     --results FOLDER folder of the file; by default bench/results of the clone
+    --logs FOLDER    keep what the parts print, and why they failed in full
 
 Writes <device>.json after each part. A part is one opponent at one size in a process of its own, where mlsolve
 takes turns with it: at the largest size two opponents in PyTorch would not fit into memory together. What was
@@ -15,9 +16,11 @@ interrupted goes on where it was: parts that are recorded for this commit are sk
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,7 +31,7 @@ from . import gpu_sections, machine
 from .children import Ended, run
 from .figures import duration
 from .gpu_parts import KINDS, Part, is_recorded, merge, parts_of, sides_in_order
-from .opponents import OURS
+from .opponents import GPU_NAMES, OURS
 from .record import RESULTS, write
 
 SIDES: Final = (600, 2048, 7087)
@@ -54,6 +57,8 @@ class Asked(NamedTuple):
     """Time of time.monotonic() at which the last part must have ended; None: no such time."""
     described: dict[str, Any] | None = None
     """What `describe` has said of this machine; None: it is asked."""
+    logs: Path | None = None
+    """Folder of what the parts print; None: it is not kept."""
 
 
 class Refused(Exception):
@@ -68,10 +73,15 @@ def describe(sides: Iterable[int], most: float = MOST) -> dict[str, Any]:
     return found
 
 
-def measured_by_child(arguments: list[str], most: float) -> tuple[dict[str, Any] | str, Ended]:
-    """Return what a child of this program writes, or why it failed, in one line; and how it ended."""
+def measured_by_child(
+    arguments: list[str], most: float, log: Path | None = None
+) -> tuple[dict[str, Any] | str, Ended]:
+    """Return what a child of this program writes, or why it failed, in one line; and how it ended.
+
+    log: the file of what it prints; None: that is not kept.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        out, log = Path(folder) / "out.json", Path(folder) / "log.txt"
+        out, log = Path(folder) / "out.json", log or Path(folder) / "log.txt"
         command = [sys.executable, "-m", "mlsolve_records.record_gpu", *arguments, "--out", str(out)]
         ended = run(command, most, log)
         if failure := ended.failure(most):
@@ -83,9 +93,10 @@ def measured_by_child(arguments: list[str], most: float) -> tuple[dict[str, Any]
         return found, ended
 
 
-def measure(part: Part, quick: bool, most: float) -> tuple[dict[str, Any] | str, float]:
+def measure(part: Part, asked: Asked, most: float) -> tuple[dict[str, Any] | str, float]:
     """Measure `part` in a child; return its fragment of the section, or why it failed, and the seconds it took."""
-    found, ended = measured_by_child(["--part", part.key, *(["--quick"] if quick else [])], most)
+    log = None if asked.logs is None else asked.logs / f"{re.sub('[^a-z0-9]+', '-', part.key.lower())}.log"
+    found, ended = measured_by_child(["--part", part.key, *(["--quick"] if asked.quick else [])], most, log)
     if isinstance(found, dict) and "failed" in found:
         return str(found["failed"]), ended.seconds
     return found, ended.seconds
@@ -113,7 +124,7 @@ def record(asked: Asked, measure: Callable[..., tuple[dict[str, Any] | str, floa
         if most < SHORTEST:
             _say(f"{part.key}: no time is left")
             continue
-        found, seconds = measure(part, asked.quick, most)
+        found, seconds = measure(part, asked, most)
         stamp = {"date": here["date"], "commit": here["commit"], "took": round(seconds, 1), "most": most}
         merge(results, part, found, stamp)
         sides_in_order(results)
@@ -146,6 +157,7 @@ def measure_here(key: str, quick: bool) -> dict[str, Any]:
     try:
         return gpu_sections.MEASURE[part.section](part, quick)
     except Exception as error:  # whatever an opponent, its compiler or the device raises
+        traceback.print_exc()
         return {"failed": gpu_sections.reason_of(error)}
 
 
@@ -155,10 +167,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="small sizes and few turns")
     made.add_argument("--only", choices=list(KINDS), help="measure one section")
     made.add_argument("--sides", help="sides in pixels, as in 600,2048")
-    made.add_argument("--names", help="opponents, as in 'mlsolve,torch strongest'")
+    made.add_argument("--name", action="append", choices=GPU_NAMES, help="measure this opponent only; repeatable")
     made.add_argument("--most", type=float, default=MOST, help="kill a part that takes longer, in seconds")
     made.add_argument("--again", action="store_true", help="measure also what is recorded for this commit")
     made.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    made.add_argument("--logs", type=Path, help="folder of what the parts print")
     for hidden in ("--part", "--out"):
         made.add_argument(hidden, help=argparse.SUPPRESS)
     made.add_argument("--describe", action="store_true", help=argparse.SUPPRESS)
@@ -170,8 +183,7 @@ def main(arguments: list[str]) -> None:
     chosen = parser().parse_args(arguments)
     sides: tuple[int, ...] = QUICK_SIDES if chosen.quick else SIDES
     if chosen.sides:
-        sides = tuple(_list(chosen.sides, int))
-    names = tuple(_list(chosen.names, str)) if chosen.names else None
+        sides = tuple(int(side) for side in chosen.sides.split(","))
     if chosen.part or chosen.describe:
         try:
             found = gpu_sections.describe(sides) if chosen.describe else measure_here(chosen.part, chosen.quick)
@@ -179,19 +191,16 @@ def main(arguments: list[str]) -> None:
             _refuse(error)
         write(Path(chosen.out), found)
         return
-    parts = tuple(parts_of(list(KINDS) if chosen.only is None else [chosen.only], sides, names))
+    parts = tuple(parts_of(list(KINDS) if chosen.only is None else [chosen.only], sides, chosen.name))
+    wish = Asked(chosen.results, parts, sides, chosen.quick, chosen.again, chosen.most, logs=chosen.logs)
     try:
-        path = record(Asked(chosen.results, parts, sides, chosen.quick, chosen.again, chosen.most))
+        path = record(wish)
     except Refused as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
     for line in summary(json.loads(path.read_text(encoding="utf-8"))):
         _say(line)
     _say(f"written: {path}")
-
-
-def _list(text: str, kind: Callable[[str], Any]) -> Iterable[Any]:
-    return [kind(one.strip()) for one in text.split(",")]
 
 
 def _refuse(error: Exception) -> None:

@@ -156,7 +156,7 @@ def _bench(step: Step, out: Path, until: float, record: Callable[[record_gpu.Ask
     section, sides, names = step.bench
     parts = tuple(parts_of([section], sides, names))
     try:
-        path = record(record_gpu.Asked(out, parts, sides, most=step.most, until=until))
+        path = record(record_gpu.Asked(out, parts, sides, most=step.most, until=until, logs=out / "logs"))
         results = json.loads(path.read_text(encoding="utf-8"))
     except Exception as error:  # the steps after this one are worth their time all the same
         return reason_of(error)
@@ -184,7 +184,7 @@ def table(out: Path) -> list[str]:
         elif "steps" in read:
             steps = read["steps"]
     lines = [f"{results['machine']['device']}, commit {results['machine']['commit']}"] if results else []
-    lines += [f"{'':32} {'to reach':>12} {'measured':>12}"]
+    lines += [f"{'':54} {'to reach':>10} {'measured':>12}"]
     for side, (milliseconds, copies, times) in GOALS.items():
         entry = results.get("floor", {}).get("sizes", {}).get(str(side), {})
         lines.append(_line(f"{side}²", duration(milliseconds), _or_none(entry.get("milliseconds"), duration)))
@@ -209,7 +209,7 @@ def table(out: Path) -> list[str]:
 
 
 def _line(name: str, goal: str, measured: str) -> str:
-    return f"{name:32} {goal:>12} {measured:>12}"
+    return f"{name:54} {goal:>10} {measured:>12}"
 
 
 def _or_none(value: float | None, form: Callable[[float], str] = "{:.2f}".format) -> str:
