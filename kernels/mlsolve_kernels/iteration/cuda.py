@@ -69,6 +69,7 @@ class CudaWorkspace(CudaState):
             *self._guides,
             self._by_composite,  # no pixel weights: any array
             self._by_composite,
+            self._gradient,  # no other gradient: any array
             self._gradient,
             self._first,
             self._second,

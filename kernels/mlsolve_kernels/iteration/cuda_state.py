@@ -324,14 +324,15 @@ class CudaState:
         """Prepare the device for iterations with sheets placed by `moves`."""
         self._device.clear(self._table)
         self._device.clear(self._turns)
-        self._upload_maps(moves)
+        self._take_moves(moves)
 
     def _recorded(self) -> Callable[[], None] | None:
         """Return what replays a batch of iterations; None if the device records nothing."""
         assert BATCH % 2 == 0, "after a batch the layers are where they were"
-        if self._side not in self._replays:
-            self._replays[self._side] = self._device.record(self._batch)
-        return self._replays[self._side]
+        key = self._side, self._recording
+        if key not in self._replays:
+            self._replays[key] = self._device.record(self._batch)
+        return self._replays[key]
 
     def _batch(self) -> None:
         for _ in range(BATCH):
@@ -349,8 +350,13 @@ class CudaState:
         self._device.upload(host, array)
         return array
 
-    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
-        """Upload the placement maps of the next iterations, if the path needs any."""
+    def _take_moves(self, moves: Sequence[Moves | None]) -> None:
+        """Prepare for iterations with sheets placed by `moves`, if the path can place any."""
+
+    @property
+    def _recording(self) -> Hashable:
+        """What else the launches of an iteration depend on."""
+        return None
 
     def _iteration(self) -> None:
         """Launch one iteration. Everything that changes between iterations is in device memory."""
