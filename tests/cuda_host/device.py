@@ -19,6 +19,8 @@ from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.compiled import kernel
 from mlsolve_kernels.cuda.source import source
 
+from .step import bind, defined
+
 SHIM = Path(__file__).with_name("shim.h")
 
 PLAIN = ("-O1", "-DPOISON")
@@ -80,7 +82,13 @@ def build(
     A library has one shared memory: devices that are used at the same time need copies. Raises BuildError.
     """
     text = "\n".join(
-        [f'#include "{SHIM.name}"', edit(source(name, layers)), '#line 1 "export"', f"SHIM_EXPORT({name})", ""]
+        [
+            f'#include "{SHIM.name}"',
+            edit(defined(source(name, layers))),
+            '#line 1 "export"',
+            f"SHIM_EXPORT({name})",
+            "",
+        ]
     )
     parts = (str(COMMAND), str(flags), str(compiler()), compiler_version(), SHIM.read_text(), text)
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
@@ -134,6 +142,7 @@ class HostDevice:
     """Runs the kernels of objective/cuda.py on the host, threads in order or in reverse, copies late or early."""
 
     name = "host"
+    adam = "compiled by Numba for the CPU"
 
     def __init__(
         self,
@@ -191,6 +200,7 @@ class HostDevice:
         if library is None:
             path = build(self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text))
             library = self._libraries[kernel, layers] = ctypes.CDLL(str(path))
+            bind(library)
         values = [self._argument(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         blocks = (ctypes.c_uint * 3)(*grid, *(1,) * (3 - len(grid)))
