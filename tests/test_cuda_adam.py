@@ -121,6 +121,9 @@ def test_the_kernel_around_it_stays_strict(chip, way, monkeypatch):
     """Its products are not fused into its sums, its root and quotient are IEEE's, and nothing is flushed."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     plain = instructions(stepped(kernel(""), "k", chip, way))
+    if way == "linked":  # of Adam's own, too, only root, quotient and bounds are not exact
+        assert {name: count for name, count in plain.items() if ".FTZ" in name} == {"FMUL.FTZ": 1, "FMNMX.FTZ": 2}
+        assert (plain["FFMA"], plain["FMUL"], plain["FADD"]) == (0, 6, 6)
     sum_of_products = kernel("g = g * a[at + 1] + a[at + 2];")
     own = instructions(stepped(sum_of_products, "k", chip, way))
     assert own["FFMA"] == plain["FFMA"]
@@ -149,6 +152,18 @@ def test_the_kernel_around_it_stays_strict(chip, way, monkeypatch):
         monkeypatch.setattr(linker, "OPTIONS", ("-lto", "-fma=0", "-prec-div=0", "-prec-sqrt=0"))
         loose = instructions(compile_stepping(kernel(body), "k", chip))
         assert any(loose[name] < found[name] for name in strict if name.startswith("CALL"))
+
+
+def test_a_pass_has_the_same_arithmetic_linked_or_not():
+    """Of a whole pass every operation is there as often, so a fused step leaves its gradient the host's."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    text = source.source("target_pass", 3)
+    plain, linked = (
+        {name: n for name, n in instructions(cubin).items() if re.match(r"F(?!SETP)|MUFU|CALL", name)}
+        for cubin in (compile_kernel("target_pass", 3, 90), cuda_compiler._linked(text, "target_pass", 90))
+    )
+    assert plain["FFMA"] > 100
+    assert linked == plain
 
 
 def test_a_linked_kernel_keeps_its_launch_bounds():

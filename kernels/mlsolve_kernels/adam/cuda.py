@@ -6,8 +6,8 @@ PTX as inline assembly by NVRTC, which needs nothing else.
 The root and the quotient of the step are approximate: sqrt.approx.ftz and div.approx.ftz, three instructions.
 Exact ones take about 150 more, with calls, and more registers. NVIDIA bounds the error of the root by 2^-23 of its
 value and that of the quotient by 2 units in the last place. So the distance that a step moves a pixel differs from
-that of an exact step by less than 10·2^-24 = 6e-7 of itself. A move of 0.1 then differs by no more than x itself
-is rounded by.
+that of an exact step by less than 10·2^-24 = 6e-7 of itself: for a step of 0.1 by 6e-8, the distance of two float32
+just below 1.
 
 Both instructions take numbers below 2^-126 = 1.2e-38 for 0 (ftz). Such a second moment has a root below 1.1e-19,
 which vanishes when epsilon, 1e-8, is added to it. Such a numerator moves x by less than 1.2e-30, which vanishes
