@@ -17,7 +17,9 @@ from mlsolve_kernels.cuda.compiler import adam_on, compile_kernel, compile_stepp
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.errors import CompilerError
 from mlsolve_kernels.cuda.geometry import CARRYING
-from test_cuda_compile import CHIPS
+
+
+CHIPS = (75, 80, 86, 89, 90, 100, 120)
 
 BOUNDS, BETAS = (0.1, 0.9), (0.8, 0.95)
 
@@ -27,7 +29,7 @@ HEADER = source.PACKAGE.joinpath("adam", "step.cuh").read_text().replace("#pragm
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """The kernel is registered, and what was found out about this machine's linker is forgotten."""
-    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu"))
+    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu", steps=True))
     monkeypatch.setitem(source.KERNELS, "update", "adam/update.cu")
     link_obstacle.cache_clear()
     yield
@@ -157,13 +159,29 @@ def test_the_kernel_around_it_stays_strict(chip, way, monkeypatch):
 def test_a_pass_has_the_same_arithmetic_linked_or_not():
     """Of a whole pass every operation is there as often, so a fused step leaves its gradient the host's."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    text = source.source("target_pass", 3)
+    text = source.source("stack_pass", 3, 90)
     plain, linked = (
         {name: n for name, n in instructions(cubin).items() if re.match(r"F(?!SETP)|MUFU|CALL", name)}
-        for cubin in (compile_kernel("target_pass", 3, 90), cuda_compiler._linked(text, "target_pass", 90))
+        for cubin in (compile_kernel("stack_pass", 3, 90), cuda_compiler._linked(text, "stack_pass", 90))
     )
     assert plain["FFMA"] > 100
     assert linked == plain
+
+
+@pytest.mark.parametrize("chip", [pytest.param(chip, marks=[pytest.mark.slow] * (chip != 90)) for chip in CHIPS])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_layer_pass_takes_the_step(chip, way):
+    """It calls no more than without the step, and nothing is spilled."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    cubin = stepped(source.source("layer_step", 3, chip), "layer_step", chip, way)
+    found, without = instructions(cubin), instructions(compile_kernel("layer_pass", 3, chip))
+    assert resources_of(cubin, "layer_step").stack == 0
+    assert found["MUFU.SQRT"] >= 2
+    assert without["MUFU.SQRT"] == 0
+    for name in found.keys() | without.keys():
+        assert not re.match(r"STL|LDL", name)
+        if re.match(r"CALL|FCHK|MUFU\.RSQ", name):
+            assert found[name] == without[name], name
 
 
 def test_a_linked_kernel_keeps_its_launch_bounds():
@@ -297,13 +315,13 @@ def test_a_linked_kernel_is_cached_by_all_that_went_into_it(update, monkeypatch)
     first = compile_kernel("update", 1, 90)
     monkeypatch.setattr(cuda_compiler, "compile_stepping", lambda *_: pytest.fail("compiled again"))
     assert compile_kernel("update", 1, 90) == first
-    file = cuda_compiler._cache_file(update, "update", 1, 90)
-    terms = cuda_compiler._cache_file(source.source("terms", 3), "terms", 3, 90)
+    file = cuda_compiler._cache_file(update, "update", 1, 90, True)
+    disc = cuda_compiler._cache_file(source.source("disc", 1), "disc", 1, 90, False)
     for name, value in (("numba_cuda_version", lambda: "0.0"), ("_linker_version", lambda: "0.0")):
         with monkeypatch.context() as patch:
             patch.setattr(cuda_compiler, name, value)
-            assert cuda_compiler._cache_file(update, "update", 1, 90) != file
-            assert cuda_compiler._cache_file(source.source("terms", 3), "terms", 3, 90) == terms
+            assert cuda_compiler._cache_file(update, "update", 1, 90, True) != file
+            assert cuda_compiler._cache_file(source.source("disc", 1), "disc", 1, 90, False) == disc
 
 
 @pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")

@@ -190,7 +190,7 @@ H100 = {
 def opened(tmp_path_factory, monkeypatch):
     """Open a CupyDevice on the fake."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu"))
+    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu", steps=True))
     monkeypatch.setitem(KERNELS, "update", "adam/update.cu")
 
     def open_device(graphs=False, properties=H100, free=10**9):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from . import gpu_page, whole_runs_page
+from . import gpu_page, instructions, whole_runs_page
 from .figures import duration, ratio
 from .opponents import COMPILED, DESCRIBED, OURS, PUBLISHED, STRONGEST
 from .record import RESULTS
@@ -24,6 +24,8 @@ END: Final = "<!-- figures: end -->"
 MARKS: Final = BEGIN, END
 WHOLE_RUNS: Final = BEGIN.replace("figures:", "whole runs:"), END.replace("figures:", "whole runs:")
 """The marks of whole runs in docs/performance.md."""
+INSTRUCTIONS: Final = BEGIN.replace("figures:", "instructions:"), END.replace("figures:", "instructions:")
+"""The marks of the tables of instructions in docs/gpu.md."""
 
 ORDER: Final = (STRONGEST, COMPILED, DESCRIBED, PUBLISHED)
 """The columns of PyTorch: the strongest first, which is the one that counts."""
@@ -46,9 +48,9 @@ def gpu_figures(folder: Path = RESULTS) -> str:
 
 
 def _results(folder: Path) -> list[dict[str, Any]]:
-    """Return the results in `folder`, without quick ones and those of whole runs."""
-    paths = (path for path in sorted(folder.glob("*.json")) if not path.stem.startswith("whole-runs-"))
-    files = [path for path in paths if not path.stem.endswith("-quick")]
+    """Return the results of machines in `folder`, without quick ones and those of whole runs."""
+    paths = (path for path in sorted(folder.glob("*.json")) if path.name != instructions.FILE)
+    files = [path for path in paths if not path.stem.startswith("whole-runs-") and not path.stem.endswith("-quick")]
     return [json.loads(path.read_text(encoding="utf-8")) for path in files]
 
 
@@ -86,6 +88,14 @@ def inserted(page: str, text: str, marks: tuple[str, str] = MARKS) -> str:
 def performance_page(page: str) -> str:
     """Return docs/performance.md with all its figures."""
     return inserted(inserted(page, figures()), whole_runs_page.whole_run_figures(), WHOLE_RUNS)
+
+
+def gpu_page_of(page: str, folder: Path = RESULTS) -> str:
+    """Return docs/gpu.md with all its figures. Raises ValueError if `folder` has no instructions.json."""
+    counted = instructions.recorded(folder)
+    if counted is None:
+        raise ValueError(f"{folder} has no {instructions.FILE}: python -m mlsolve_records.instructions writes it")
+    return inserted(inserted(page, gpu_figures(folder)), instructions.tables(counted), INSTRUCTIONS)
 
 
 def missing_claim(readme: str) -> str:
@@ -227,7 +237,7 @@ def _or_dash(milliseconds: float | None) -> str:
 
 def main() -> None:
     """Rewrite both pages; print whether anything changed."""
-    for page, written in ((PERFORMANCE_PAGE, performance_page), (GPU_PAGE, lambda it: inserted(it, gpu_figures()))):
+    for page, written in ((PERFORMANCE_PAGE, performance_page), (GPU_PAGE, gpu_page_of)):
         before = page.read_text(encoding="utf-8")
         after = written(before)
         page.write_text(after, encoding="utf-8")

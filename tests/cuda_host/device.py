@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
+from numba import types
 
 from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.compiled import kernel
-from mlsolve_kernels.cuda.source import source
-
-from .step import bind, defined
+from mlsolve_kernels.cuda.source import USUAL, source
 
 SHIM = Path(__file__).with_name("shim.h")
 
@@ -75,7 +75,12 @@ def compiler_version() -> str:
 
 
 def build(
-    folder: Path, name: str, layers: int, flags: tuple[str, ...] = PLAIN, edit: Edit = lambda text: text
+    folder: Path,
+    name: str,
+    layers: int,
+    flags: tuple[str, ...] = PLAIN,
+    edit: Edit = lambda text: text,
+    chip: int = USUAL,
 ) -> Path:
     """Compile kernel `name` for the host unless it was before; return the library, a copy of its own in `folder`.
 
@@ -84,7 +89,7 @@ def build(
     text = "\n".join(
         [
             f'#include "{SHIM.name}"',
-            edit(defined(source(name, layers))),
+            edit(source(name, layers, chip)),
             '#line 1 "export"',
             f"SHIM_EXPORT({name})",
             "",
@@ -138,6 +143,13 @@ def adam(x, first, second, gradient, rates, width):
 _step = kernel(adam_step)
 
 
+@numba.cfunc(types.void(types.CPointer(types.float32), *(types.float32,) * 12))
+def adam_step_on_host(moved, x, first, second, gradient, rate, b1, b2, c1, c2, epsilon, low, high):
+    moved[0], moved[1], moved[2] = _step(
+        x, first, second, gradient, Rates(rate, b1, b2, c1, c2, epsilon, low, high)
+    )
+
+
 class HostDevice:
     """Runs the kernels of objective/cuda.py on the host, threads in order or in reverse, copies late or early."""
 
@@ -153,7 +165,10 @@ class HostDevice:
         resident: int = 8,
         flags: tuple[str, ...] = PLAIN,
         edits: dict[str, Edit] | None = None,
+        inlines_adam: bool = True,
+        chip: int = USUAL,
     ) -> None:
+        self.inlines_adam, self.chip = inlines_adam, chip
         self.folder, self.reverse, self.early, self._resident, self.flags = folder, reverse, early, resident, flags
         self.edits = edits or {}
         self.grids: dict[str, tuple[int, ...]] = {}
@@ -198,9 +213,11 @@ class HostDevice:
         self.grids[kernel] = grid
         library = self._libraries.get((kernel, layers))
         if library is None:
-            path = build(self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text))
+            path = build(
+                self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text), self.chip
+            )
             library = self._libraries[kernel, layers] = ctypes.CDLL(str(path))
-            bind(library)
+            library.shim_take(ctypes.c_void_p(adam_step_on_host.address))
         values = [self._argument(a) for a in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         blocks = (ctypes.c_uint * 3)(*grid, *(1,) * (3 - len(grid)))
@@ -214,8 +231,14 @@ class HostDevice:
             return ctypes.c_void_p(value.ctypes.data)
         return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
 
-    def updater(self, x: Any, moments: Any, gradient: Any, rates: Any, turn: Any, width: int) -> Callable[[], None]:
-        return lambda: adam(x, *moments, gradient, Rates(*rates[turn[0]]), width)
+    def updater(
+        self, x: Any, moments: Any, gradient: Any, rates: Any, turns: Any, width: int
+    ) -> Callable[[], None]:
+        def update() -> None:
+            adam(x, *moments, gradient, Rates(*rates[turns[1]]), width)
+            turns[0] = turns[1] + 1
+
+        return update
 
     def record(self, run: Any) -> None:
         return None

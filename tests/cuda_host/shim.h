@@ -46,6 +46,13 @@ struct alignas(16) float4 {
     float x, y, z, w;
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+// Threads are fibers, of which one runs at a time.
+inline unsigned long long atomicAdd(unsigned long long* at, unsigned long long value) {
+    const unsigned long long before = *at;
+    *at += value;
+    return before;
+}
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 using std::fmaf;
@@ -71,8 +78,8 @@ struct Barrier {
 };
 
 struct Copy {
-    float* to;
-    const float* from;
+    void* to;
+    const void* from;
     bool there;
     int group;
 };
@@ -184,9 +191,9 @@ inline void copy_now(const Copy& copy) {
     }
 }
 
-inline void copy_later(float* to, const float* from, bool there) {
+inline void copy_later(void* to, const void* from, bool there) {
     Fiber& fiber = current();
-    if ((uintptr_t)to % 16 || (uintptr_t)from % 16 || fiber.last_copy - fiber.first_copy == MOST_COPIES) {
+    if ((uintptr_t)to % 16 || (there && (uintptr_t)from % 16) || fiber.last_copy - fiber.first_copy == MOST_COPIES) {
         state->failed = true;  // misaligned, or never waited for
         return;
     }
@@ -309,6 +316,16 @@ T __shfl_down_sync(unsigned, T value, unsigned distance) {
     return shim::shuffle(value, lane < 32 ? lane : threadIdx.x % 32);
 }
 
+// The step of Adam, which the kernels that take it find linked to them: a function that Numba compiled for the host.
+using ShimStep = void (*)(float*, float, float, float, float, float, float, float, float, float, float, float, float);
+inline ShimStep shim_step = reinterpret_cast<ShimStep>(1);  // not zero, as above
+extern "C" inline void adam_step(float* moved, float x, float first, float second, float gradient, float rate,
+                                 float blend_first, float blend_second, float correct_first, float correct_second,
+                                 float epsilon, float low, float high) {
+    shim_step(moved, x, first, second, gradient, rate, blend_first, blend_second, correct_first, correct_second, epsilon,
+              low, high);
+}
+
 #define SHIM_EXPORT(kernel)                                                                                         \
     static void shim_run(void** arguments) {                                                                        \
         [arguments]<class... A>(void (*k)(A...)) {                                                                  \
@@ -317,4 +334,5 @@ T __shfl_down_sync(unsigned, T value, unsigned distance) {
     }                                                                                                               \
     extern "C" int shim_launch(const unsigned* grid, int threads, int reverse, int early, void** arguments) {      \
         return shim::launch(shim_run, grid, threads, reverse, early, arguments);                                    \
-    }
+    }                                                                                                               \
+    extern "C" void shim_take(ShimStep step) { shim_step = step; }

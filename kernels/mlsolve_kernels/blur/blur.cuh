@@ -4,6 +4,8 @@
 // same bits however the image is divided. Contraction is off (compiler.py): a fused multiply-add is written as fmaf.
 #pragma once
 
+#include "cuda/shared.cuh"
+
 // The window down one column. Rows are pushed in order; each push completes the window whose centre is RADIUS rows
 // above. This is the transposed form: it keeps partial sums instead of rows, and each sum moves on by one place when a
 // row is added to it. Rows before the first one that was pushed count as zeros.
@@ -28,15 +30,14 @@ struct Down {
 struct Window {
     float value[COLUMNS + 2 * MARGIN];
 
-    // row: FETCHED floats, 8-byte aligned. The thread's first column is MARGIN after row[COLUMNS * threadIdx.x].
-    __device__ __forceinline__ void load(const float* row) {
-        const float2* at = reinterpret_cast<const float2*>(row + COLUMNS * threadIdx.x);
-#pragma unroll
-        for (int k = 0; k < COLUMNS / 2 + MARGIN; ++k) {
-            const float2 pair = at[k];
-            value[2 * k] = pair.x;
-            value[2 * k + 1] = pair.y;
-        }
+    // at: the address of the row in shared memory, moved on by the thread's columns (thread_address); OFFSET: bytes
+    // from there. The thread's own columns are those after the first MARGIN.
+    template <int OFFSET, int PAIR = 0>
+    __device__ __forceinline__ void load(Shared at) {
+        const float2 pair = load2<OFFSET + 8 * PAIR>(at);
+        value[2 * PAIR] = pair.x;
+        value[2 * PAIR + 1] = pair.y;
+        if constexpr (PAIR + 1 < COLUMNS / 2 + MARGIN) load<OFFSET, PAIR + 1>(at);
     }
 
     // The blur along the row at the thread's own column c.

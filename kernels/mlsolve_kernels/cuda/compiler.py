@@ -10,16 +10,15 @@ compiles the kernel as usual with the step in front of it, as inline assembly. E
 
 import hashlib
 import os
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ..adam.cuda import NAME, numba_cuda_version, step_code, step_source
+from ..adam.cuda import numba_cuda_version, step_code, step_source
 from ..compiled import cache_folder
 from . import linker
 from .errors import CompilerError
-from .source import source
+from .source import VARIANTS, source
 
 OPTIONS: Final = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
 """177: the warning about a constant that a kernel does not use."""
@@ -59,11 +58,6 @@ def compile_stepping(text: str, name: str, chip: int) -> bytes:
     return compile_text(f"{step_source(chip)}{text}", name, chip)
 
 
-def takes_steps(text: str) -> bool:
-    """Return whether the text of a kernel calls Adam's step, so that `compile_stepping` must compile it."""
-    return re.search(rf"\b{NAME}\b", text) is not None
-
-
 @cache
 def link_obstacle(chip: int) -> str | None:
     """Return why nvJitLink cannot link Adam's step into a kernel for `chip`, in one line; None if it can.
@@ -71,7 +65,7 @@ def link_obstacle(chip: int) -> str | None:
     It tries with a small kernel, which takes about a second, once per process; a success is remembered on disk.
     """
     try:
-        file = _cache_file(_PROBE, "probe", 0, chip)
+        file = _cache_file(_PROBE, "probe", 0, chip, steps=True)
         if file is None or _read(file) is None:
             code = _linked(_PROBE, "probe", chip)
             if file is not None:
@@ -94,11 +88,12 @@ def compile_kernel(name: str, layers: int, chip: int) -> bytes:
 
     Raises CompilerError.
     """
-    text = source(name, layers)
-    file = _cache_file(text, name, layers, chip)
+    text = source(name, layers, chip)
+    steps = VARIANTS[name].steps
+    file = _cache_file(text, name, layers, chip, steps)
     if file is not None and (code := _read(file)) is not None:
         return code
-    code = (compile_stepping if takes_steps(text) else compile_text)(text, name, chip)
+    code = (compile_stepping if steps else compile_text)(text, name, chip)
     if file is not None:
         _write(file, code)
     return code
@@ -162,14 +157,15 @@ def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
     return values[0]
 
 
-def _cache_file(text: str, name: str, layers: int, chip: int) -> Path | None:
+def _cache_file(text: str, name: str, layers: int, chip: int, steps: bool) -> Path | None:
+    """Return the file of a kernel, None if there is no cache; steps: whether it takes Adam's step."""
     folder = cache_folder()
     if folder is None:
         return None
     nvrtc = _nvrtc()
     _, *version = nvrtc.nvrtcVersion()  # a driver may be too old for the code of a newer compiler
     parts = [*map(str, version), *OPTIONS, text]
-    if takes_steps(text):  # whose source is in the name of the folder, like all sources
+    if steps:  # whose source is in the name of the folder, like all sources
         parts += [*linker.OPTIONS, _linker_version(), numba_cuda_version()]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return folder / f"{name}-{layers}-sm{chip}-{digest}.cubin"

@@ -21,10 +21,7 @@ from ..adam.cuda import grid_for
 from .compiler import adam_on, chip_for, compile_kernel
 from .cubin import Resources, resources_of
 from .errors import CompilerError
-from .geometry import CARRYING, resident_blocks
-
-OLDEST: Final = 75
-"""Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
+from .geometry import CARRYING, OLDEST, resident_blocks
 
 INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
 
@@ -58,6 +55,8 @@ class Device(Protocol):
     """A device that runs kernels. All operations run in the order in which they are requested."""
 
     name: str
+    inlines_adam: bool
+    """Whether it has the kernels that end with Adam's step."""
 
     @property
     def adam(self) -> str:
@@ -101,6 +100,8 @@ class CupyDevice:
 
     Any thread may use it, one at a time. The current device of that thread does not matter and does not change.
     """
+
+    inlines_adam = True  # linked or as assembly, see compiler.py
 
     def __init__(self, graphs: bool = False) -> None:
         """Open the current device; `iteration.cuda.open_gpu` also tests that it works.

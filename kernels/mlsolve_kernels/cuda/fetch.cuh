@@ -1,47 +1,42 @@
 // Copies rows of images from device memory to shared memory, ahead of their use, sixteen bytes at a time.
 //
 // A block works on a strip of SPAN columns and fetches FETCHED columns of every row: its OWN columns and 2·MARGIN on
-// either side, because an iteration looks 2·RADIUS pixels far. Rows go into rings. `fetches_end` closes the fetches of
-// a step; `fetches_arrived` waits for those of all steps but the last AHEAD - 1. Pixels outside the image arrive as
-// zeros.
+// either side, because an iteration looks 2·RADIUS pixels far. `fetches_end` closes the fetches of a step;
+// `fetches_arrived` waits for those of all steps but the last AHEAD - 1. Pixels outside the image arrive as zeros.
 #pragma once
 
+#include "cuda/shared.cuh"
 #include "cuda/within.cuh"
 
-struct Place {
-    int height, width, pitch;  // of a plane; pitch: floats per row, a multiple of 4, zeros from width on
-    int column;                // image column of the sixteen bytes that this thread fetches of a row
-    bool fetches;              // whether these are inside the row
+constexpr int ROW = 4 * FETCHED;  // bytes of a row in shared memory
 
-    // left: image column of the first fetched column, a multiple of 4, may be negative.
-    __device__ __forceinline__ Place(int height, int width, int pitch, int left)
-        : height(height), width(width), pitch(pitch), column(left + 4 * static_cast<int>(threadIdx.x)) {
-        fetches = within(column, pitch);
-    }
-};
-
-// The part of one row that this thread fetches, in any plane: its offset in the plane, and whether it exists. If not,
-// the offset is arbitrary and nothing is read.
-struct Piece {
-    size_t offset;
-    bool there;
-
-    __device__ __forceinline__ Piece(const Place& place, int row) {
-        there = place.fetches && within(row, place.height);
-        offset = (size_t) static_cast<unsigned>(row) * static_cast<unsigned>(place.pitch) + place.column;
-    }
-};
+static_assert(ROW % 16 == 0, "rows are fetched by sixteen bytes");
+static_assert(FETCHED / 4 <= THREADS, "a thread fetches sixteen bytes of a row at the most");
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
 
-__device__ __forceinline__ void fetch16(float* to, const float* from, bool there) {
+// Copies sixteen bytes if `takes`, without a branch; zeros instead of them unless `there`.
+__device__ __forceinline__ void fetch16(Shared to, const char* from, bool takes, bool there) {
 #if __CUDA_ARCH__ >= 800
-    const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(there ? 16 : 0)
-                 : "memory");
+    asm volatile(
+        "{.reg .pred p; setp.ne.s32 p, %3, 0; @p cp.async.cg.shared.global [%0], [%1], 16, %2;}" ::"r"(to), "l"(from),
+        "r"(there ? 16 : 0), "r"(static_cast<int>(takes))
+        : "memory");
 #else  // sm_75 has no asynchronous copies
-    *reinterpret_cast<float4*>(to) =
-        there ? *reinterpret_cast<const float4*>(from) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    float4 value = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    if (takes && there) value = *reinterpret_cast<const float4*>(from);
+    put4<0>(to, value, takes);
+#endif
+}
+
+// Copies sixteen bytes if `takes`; nothing happens otherwise.
+__device__ __forceinline__ void fetch16(Shared to, const char* from, bool takes) {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("{.reg .pred p; setp.ne.s32 p, %2, 0; @p cp.async.cg.shared.global [%0], [%1], 16;}" ::"r"(to),
+                 "l"(from), "r"(static_cast<int>(takes))
+                 : "memory");
+#else
+    fetch16(to, from, takes, true);
 #endif
 }
 
@@ -59,26 +54,34 @@ __device__ __forceinline__ void fetches_arrived() {
 
 #else  // The host shim of the tests: it delays copies as long as these functions allow.
 
-inline void fetch16(float* to, const float* from, bool there) { shim::copy_later(to, from, there); }
+inline void fetch16(Shared to, const char* from, bool takes, bool there) {
+    if (takes) shim::copy_later(to, from, there);
+}
+inline void fetch16(Shared to, const char* from, bool takes) { fetch16(to, from, takes, true); }
 inline void fetches_end() { shim::copies_end(); }
 inline void fetches_arrived() { shim::copies_arrived(AHEAD - 1); }
 
 #endif
 
-// Fetches a row of `plane` into `to`, FETCHED floats; all threads of the block must call it.
-__device__ __forceinline__ void fetch_row(float* to, const float* plane, const Piece& piece) {
-    static_assert(FETCHED / 4 <= THREADS, "a thread fetches sixteen bytes of a row at the most");
-    if (threadIdx.x < FETCHED / 4) fetch16(to + 4 * threadIdx.x, plane + piece.offset, piece.there);
-}
+// What a thread fetches of each row: sixteen bytes, in whatever plane. Offsets are counted from the first row that the
+// block fetches of a plane, so that 32 bits are enough; `origin` gives the address of that row.
+struct Fetcher {
+    bool takes;       // whether the thread fetches at all
+    bool in_row;      // whether its bytes are inside the row
+    unsigned offset;  // of its bytes in the next row, from the origin of a plane
 
-// Slots of a ring: for rows that are needed only in their own step, and for rows needed again 2·RADIUS steps later.
-constexpr int PASSING = AHEAD + 1;
-constexpr int KEPT = AHEAD + 2 * RADIUS + 1;
+    // left: image column of the first fetched column, a multiple of 4, may be negative. pitch: floats per row.
+    __device__ __forceinline__ Fetcher(int left, int pitch) {
+        takes = threadIdx.x < FETCHED / 4;
+        in_row = takes && within(left + 4 * static_cast<int>(threadIdx.x), pitch);
+        offset = 16 * threadIdx.x;
+    }
 
-template <int SLOTS>
-struct Ring {
-    float rows[SLOTS][FETCHED];
+    // Bytes from where a thread reads its COLUMNS columns of a row to where it fetches.
+    static __device__ __forceinline__ int aside() { return (16 - 4 * COLUMNS) * static_cast<int>(threadIdx.x); }
 
-    // The row that arrived for step `step`, counted from 0; aligned to 16 bytes.
-    __device__ __forceinline__ float* at(int step) { return rows[static_cast<unsigned>(step) % SLOTS]; }
+    // The address of the first fetched column of `row` in `plane`. Both may be outside the plane: then nothing is read.
+    static __device__ __forceinline__ const char* origin(const float* plane, int row, int left, int pitch) {
+        return reinterpret_cast<const char*>(plane) + 4 * ((long long)row * pitch + left);
+    }
 };

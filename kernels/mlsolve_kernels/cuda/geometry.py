@@ -13,12 +13,6 @@ THREADS: Final = 64
 COLUMNS: Final = 2
 """Columns per thread. Their windows fill its registers, and two columns share most of what they read."""
 
-AHEAD: Final = 2
-"""Rows that are fetched ahead of their use."""
-
-SUMMING: Final = 256
-"""Threads of the block that adds up the sums of all blocks."""
-
 TILE: Final = 32
 """Side of the squares in which sheets are placed, in pixels: a warp takes one row of a square."""
 
@@ -48,6 +42,35 @@ assert ALIGNMENT % TILE == 0, "squares end where rows end"
 assert OWN % 4 == 0, "strips begin at multiples of sixteen bytes"
 assert FETCHED % 4 == 0, "rows are fetched by sixteen bytes"
 assert 2 * MARGIN >= REACH, "an iteration looks REACH far"
+
+
+OLDEST: Final = 75
+"""Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
+
+_ROOMY: Final = (90, 100)
+"""Chips with 228 KiB of shared memory on a multiprocessor; the others have 64, 100 or 164."""
+
+_FEW: Final = 8
+"""Most layers for which a march fetches two steps ahead, in 168 registers and 48 KiB."""
+
+
+def blocks_on(chip: int, layers: int) -> int:
+    """Return how many blocks of a march over `layers` layers a multiprocessor of `chip` (90 for 9.0) is to run.
+
+    Six limit a thread to 168 registers; then each scheduler has three warps to choose from. Chips with less shared
+    memory cannot hold the rows of so many, and for many layers 168 registers are not enough.
+    """
+    if chip == OLDEST:
+        return 2
+    return 6 if chip in (80, *_ROOMY) and layers <= _FEW else 4
+
+
+def ahead_on(chip: int, layers: int) -> int:
+    """Return how many steps before their use a march over `layers` layers fetches its rows on `chip` (90 for 9.0).
+
+    Two where a multiprocessor still has room for the rows of six blocks, otherwise one.
+    """
+    return 2 if chip in _ROOMY and layers <= _FEW else 1
 
 
 def pitch_of(width: int) -> int:

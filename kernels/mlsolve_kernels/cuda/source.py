@@ -16,12 +16,18 @@ from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
 from ..terms import OWN_PASSES
 from ..window import C1, C2, RADIUS, SIZE, taps
-from .geometry import AHEAD, CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, SUMMING, THREADS, TILE
+from .geometry import CARRYING, COLUMNS, FETCHED, MARGIN, OWN, SPAN, THREADS, TILE, ahead_on, blocks_on
 
 PACKAGE: Final = Path(__file__).parents[1]
 
 WEIGHTED: Final = "_weighted"
 """Suffix of the name of a kernel with pixel weights; it is in the same file as the kernel without."""
+
+_PASS, _STEP = "pass", "step"
+"""How the name of a pass over layers ends: without a step of Adam, or with one."""
+
+USUAL: Final = 90
+"""The chip for which sources are shown and tested, where it does not matter."""
 
 
 class Variant(NamedTuple):
@@ -33,6 +39,10 @@ class Variant(NamedTuple):
     """The light whose header the file includes, if it includes one."""
     weighted: bool = False
     """Whether it has pixel weights."""
+    steps: bool = False
+    """Whether it ends with a step of Adam: then Numba's step is linked into it (compiler.py)."""
+    through_light: bool = False
+    """Whether it applies the chain rule of the light."""
 
 
 def kernel_of(name: str, light: str) -> str:
@@ -46,28 +56,30 @@ def _variants() -> dict[str, Variant]:
         "statistics": Variant("ssim/statistics.cu"),
         "gather": Variant("placement/gather.cu"),
         "scatter": Variant("placement/scatter.cu"),
-        "terms": Variant("iteration/terms.cu"),
-        "totals": Variant("iteration/totals.cu"),
         "disc": Variant("iteration/disc.cu"),
         "codes": Variant("codes/codes.cu"),
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
     }
-    lit = {
-        "target_pass": "terms/stack_ssim/target_pass.cu",
-        "layer_pass": "terms/guide_ssim/layer_pass.cu",
-        "stack_pass": "terms/stack_ssim/stack_pass.cu",
-    }
     for light in LIGHTS:
-        found |= {kernel_of(name, light.name): Variant(path, light.name) for name, path in lit.items()}
-        weighted = kernel_of(f"stack_pass{WEIGHTED}", light.name)
-        found[weighted] = Variant(lit["stack_pass"], light.name, True)
         for name in ("chain", "compose") if light.couples_planes else ("chain",):
             found[kernel_of(name, light.name)] = Variant(f"light/{light.name}/{name}.cu", light.name)
-    passes = {"leak_pass": "terms/leak/leak_pass.cu", "guide_pass": "terms/guide_ssim/guide_pass.cu"}
-    passes |= {f"{term.name}_pass": f"terms/{term.name}/{term.name}_pass.cu" for term in OWN_PASSES}
-    for name, path in passes.items():
-        found[name], found[f"{name}{WEIGHTED}"] = Variant(path), Variant(path, weighted=True)
+        for weighted in (False, True):
+            suffix = WEIGHTED if weighted else ""
+            stack = Variant("terms/stack_ssim/stack_pass.cu", light.name, weighted)
+            found[kernel_of(f"stack_pass{suffix}", light.name)] = stack
+            for steps in (False, True):
+                layer = Variant("terms/guide_ssim/layer_pass.cu", light.name, weighted, steps, through_light=True)
+                found[kernel_of(f"layer_{_STEP if steps else _PASS}{suffix}", light.name)] = layer
+    for weighted in (False, True):
+        suffix = WEIGHTED if weighted else ""
+        found[f"leak_pass{suffix}"] = Variant("terms/leak/leak_pass.cu", weighted=weighted)
+        for steps in (False, True):
+            guide = Variant("terms/guide_ssim/layer_pass.cu", weighted=weighted, steps=steps)
+            found[f"guide_{_STEP if steps else _PASS}{suffix}"] = guide
+        for term in OWN_PASSES:
+            path = f"terms/{term.name}/{term.name}_pass.cu"
+            found[f"{term.name}_pass{suffix}"] = Variant(path, weighted=weighted)
     return found
 
 
@@ -79,10 +91,13 @@ KERNELS: Final = {name: variant.path for name, variant in VARIANTS.items()}
 _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
 
 
-def source(name: str, layers: int) -> str:
-    """Return the complete text of kernel `name`, one of KERNELS, for `layers` layers, 1 to 16."""
+def source(name: str, layers: int, chip: int = USUAL) -> str:
+    """Return the complete text of kernel `name`, one of KERNELS, for `layers` layers, 1 to 16, and a chip (90 for 9.0).
+
+    The texts for two chips differ at most in how far a march fetches ahead, and how many blocks are to fit.
+    """
     body = _inlined(KERNELS[name], VARIANTS[name].light, set())
-    return _constants(layers) + _named_constants(name, body) + body
+    return _constants(layers) + _named_constants(name, layers, chip, body) + body
 
 
 def _constants(layers: int) -> str:
@@ -97,8 +112,6 @@ def _constants(layers: int) -> str:
         "SPAN": SPAN,
         "OWN": OWN,
         "FETCHED": FETCHED,
-        "AHEAD": AHEAD,
-        "SUMMING": SUMMING,
     }
     lines = [f"constexpr int {name} = {value};" for name, value in whole.items()]
     floats: dict[str, float | np.float32] = {
@@ -114,11 +127,12 @@ def _constants(layers: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _named_constants(name: str, body: str) -> str:
+def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     """Return the constants that only some sources use, including the name of the kernel, as C++.
 
     Only those that `body` uses: NVRTC keeps unused constants, and a new one would invalidate all cached kernels.
     """
+    variant = VARIANTS[name]
     whole = {
         "TILE": TILE,
         "CARRYING": CARRYING,
@@ -127,10 +141,14 @@ def _named_constants(name: str, body: str) -> str:
         "MAP_FIELDS": MAP_FIELDS,
         "TURNED": TURNED,
         "WARPED": WARPED,
+        "AHEAD": ahead_on(chip, layers),
+        "BLOCKS": blocks_on(chip, layers),
     }
     lines = {constant: f"constexpr int {constant} = {value};" for constant, value in whole.items()}
     lines["KERNEL"] = f"#define KERNEL {name}"
-    lines["WITH_WEIGHTS"] = f"constexpr bool WITH_WEIGHTS = {'true' if VARIANTS[name].weighted else 'false'};"
+    forms = {"WEIGHTS": variant.weighted, "STEP": variant.steps}
+    lines |= {f"WITH_{form}": f"#define WITH_{form} {int(whether)}" for form, whether in forms.items()}
+    lines["THROUGH_LIGHT"] = f"#define THROUGH_LIGHT {int(variant.through_light)}"
     floats = {f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES}
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))

@@ -60,3 +60,36 @@ __device__ __forceinline__ long long block_sum(long long value) {
     __syncthreads();  // the next call may write
     return sum;
 }
+
+// The sums of one iteration on the device: the line of a table, which all blocks add to. Additions of whole numbers may
+// come in any order, so atomics give the same bytes every time.
+struct Sums {
+    unsigned long long* line;  // (groups, 2): the sum of what the blocks summed, and how many of them had NONE
+
+    // table: (turns, groups, 2); turn: the number of the line.
+    __device__ __forceinline__ Sums(long long* table, int turn, int groups)
+        : line(reinterpret_cast<unsigned long long*>(table) + 2 * ((size_t)turn * groups)) {}
+
+    // Adds the sum of a block to a group. One thread of the block calls it.
+    __device__ __forceinline__ void add(int group, long long sum) const {
+        if (sum == NONE) {
+            atomicAdd(line + 2 * group + 1, 1ULL);
+        } else {
+            atomicAdd(line + 2 * group, static_cast<unsigned long long>(sum));
+        }
+    }
+};
+
+// The number of the iteration in its batch, on the device, twice: the last kernel of an iteration reads the second and
+// writes the first, all others read the first. So no block can read a number that another has counted up already.
+enum { NOW, LAST };
+
+// Passes the number on to the last kernel. A kernel that is not the last calls it.
+__device__ __forceinline__ void hand_over(int* turns, int now) {
+    if ((blockIdx.x | blockIdx.y | blockIdx.z | threadIdx.x) == 0) turns[LAST] = now;
+}
+
+// Counts the iteration. The last kernel calls it.
+__device__ __forceinline__ void count(int* turns, int now) {
+    if ((blockIdx.x | blockIdx.y | blockIdx.z | threadIdx.x) == 0) turns[NOW] = now + 1;
+}

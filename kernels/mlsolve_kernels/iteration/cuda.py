@@ -1,18 +1,17 @@
-"""The iteration on a GPU for a single stack of all layers, unmoved: target pass, layer pass, Adam, and the sums.
+"""The iteration on a GPU for a single stack of all layers, unmoved: stack pass, layer pass, and Adam.
 
 The iteration for any arrangements is in cuda_arranged.py.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from ..cuda.device import INSTALL, CupyDevice, NoDeviceError, first_line
-from ..cuda.geometry import SUMMING, pitch_of
+from ..cuda.geometry import pitch_of
 from ..cuda.source import kernel_of
-from ..placement.frames import WHOLE, Frame
-from ..region import Region
 from .cuda_state import BATCH, CudaState, state_bytes
 from .objective import Shape, one_stack
 
@@ -34,77 +33,53 @@ class CudaWorkspace(CudaState):
     def _allocate(self) -> None:
         super()._allocate()
         (count, planes, height, width), device, light = self.shape, self._device, self._objective.light
-        self._counted = Region(0, height, 0, width)
-        self._of_target = self._grid(kernel_of("target_pass", light), planes)
-        self._of_layers = self._grid(kernel_of("layer_pass", light), count * planes)
+        self._stack_pass = kernel_of("stack_pass", light)
+        self._layer_pass, self._layer_step = (kernel_of(name, light) for name in ("layer_pass", "layer_step"))
+        self._of_stack = self._grid(self._stack_pass, planes)
+        self._of_layers = self._grid(self._layer_step if self._steps else self._layer_pass, count * planes)
         self._by_composite = device.zeros(planes, height, self._pitch)
-        self._target_sums = device.zeros(3, self._of_target.blocks, dtype=np.int64)
-        self._guide_sums = device.zeros(count, self._of_layers.blocks // count, dtype=np.int64)
 
-    def prepare(
-        self,
-        step: int = 0,
-        counted: Sequence[Region] | None = None,
-        iterations: int | None = None,
-        frames: Sequence[Frame] = WHOLE,
-        image: tuple[int, int] | None = None,
-    ) -> None:
-        """Prepare for `advance`; see CudaState."""
-        super().prepare(step, counted, iterations, frames, image)
-        region = counted[0] if counted else Region(0, self.shape.height, 0, self.shape.width)
-        if region != self._counted:
-            self._counted, self._recorded, self._replay = region, False, None
+    def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
+        return {"stack pass": self._compare_stack, "layer pass": partial(self._compare_layers, steps)}
 
-    def _measure(self) -> None:
-        self._target_pass()
-        self._layer_pass()
-
-    def _target_pass(self) -> None:
-        weights = self._weights
+    def _compare_stack(self) -> None:
+        weights, planes = self._weights, self.shape.planes
         self._launch(
-            kernel_of("target_pass", self._objective.light),
-            self._of_target,
+            self._stack_pass,
+            self._of_stack,
             self._layers,
             *self._target,
+            self._by_composite,  # no pixel weights: any array
             self._by_composite,
-            self._target_sums,
+            *self._sums_to(0),
+            planes,
             *self._size,
-            self._of_target.rows,
-            *self._counted,
+            self._of_stack.rows,
             self._lights[0],
             weights.stack_ssim,
             weights.stack_mse,
         )
 
-    def _layer_pass(self) -> None:
-        weights = self._weights
+    def _compare_layers(self, steps: bool) -> None:
+        planes = self.shape.planes
         self._launch(
-            kernel_of("layer_pass", self._objective.light),
+            self._layer_step if steps else self._layer_pass,
             self._of_layers,
             self._layers,
             *self._guides,
+            self._by_composite,  # no pixel weights: any array
             self._by_composite,
             self._gradient,
-            self._guide_sums,
+            self._first,
+            self._second,
+            self._rates,
+            *self._sums_to(3),
+            planes,
+            planes,
             *self._size,
             self._of_layers.rows,
-            *self._counted,
             self._lights[0],
-            weights.guide_ssim,
-        )
-
-    def _sum_up(self) -> None:
-        self._device.launch(
-            "terms",
-            self.shape.layers,
-            (1,),
-            SUMMING,
-            self._target_sums,
-            self._of_target.blocks,
-            self._guide_sums,
-            self._of_layers.blocks // self.shape.layers,
-            self._table,
-            self._turn,
+            self._weights.guide_ssim,
         )
 
 

@@ -6,14 +6,14 @@ added, and the layers take a step.
 """
 
 import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..cuda.geometry import CARRYING, SUMMING, Grid, pitch_of, tiles_for
+from ..cuda.geometry import CARRYING, Grid, pitch_of, tiles_for
 from ..cuda.source import WEIGHTED, kernel_of
 from ..light import LIGHTS, declared
 from ..placement.cuda import MAP_FIELDS, lines_of
@@ -55,7 +55,6 @@ class ArrangedCudaWorkspace(CudaState):
         adds = [layer in everywhere[:number] for number, layer in enumerate(everywhere)]
         self._adds = self._uploaded(np.array(adds, dtype=np.int32))
         self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, MAP_FIELDS, dtype=np.int64)
-        self._counted = device.zeros(self.windows, 4, dtype=np.int32)
         self._corners = device.zeros(self.windows, 2, dtype=np.int32)
         self._frames: tuple[Frame, ...] = WHOLE
         self._by_composite = device.zeros(planes, height, self._pitch)
@@ -69,7 +68,7 @@ class ArrangedCudaWorkspace(CudaState):
         self._plan()
 
     def _plan(self) -> None:
-        """Choose the grids of all passes, and the part of the blocks' sums that belongs to each group."""
+        """Choose the grids of all passes, and the first group that each adds its sums to."""
         (count, planes, _, _), objective = self.shape, self._objective
         weights = [self._weights_of(number) for number in range(len(objective.stacks))]
         # If the composite is computed beforehand, the pass handles it like a single sheet.
@@ -79,29 +78,19 @@ class ArrangedCudaWorkspace(CudaState):
             else self._pass("stack_pass", len(sheets), planes, of_pixels, objective.light)
             for sheets, of_pixels in zip(self._sheets, weights, strict=True)
         ]
-        self._guide_pass = self._pass("guide_pass", 1, count * planes, self._disc_weights)
-        leaking = [number for number, stack in enumerate(objective.stacks) if stack.weight("leak")]
+        self._guide_pass, self._guide_step = (
+            self._pass(name, 1, count * planes, self._disc_weights) for name in ("guide_pass", "guide_step")
+        )
         self._leak_passes = {
             number: self._pass("leak_pass", 1, len(self._sheets[number]) * planes, weights[number])
-            for number in leaking
+            for number, stack in enumerate(objective.stacks)
+            if stack.weight("leak")
         }
-        groups = [one.grid.blocks for one in self._stack_passes for _ in range(3)]
-        groups += [self._guide_pass.grid.blocks // count] * count
-        self._leak_groups = {}
-        for number, one in self._leak_passes.items():
-            sheets = len(self._sheets[number])
-            self._leak_groups[number] = len(groups)
-            groups += [one.grid.blocks // sheets] * sheets
-        self._own_groups = {}
-        of_layer = math.prod(tiles_for(self.windows, *self.shape[2:]))
-        for term in objective.own_passes:
-            self._own_groups[term.name] = len(groups)
-            groups += [of_layer] * count
-        assert len(groups) == len(self._groups)
-        ends = np.cumsum(groups)
-        self._ends = self._uploaded(ends.astype(np.int32))
-        self._block_sums = self._device.zeros(int(ends[-1]), dtype=np.int64)
-        self._starts = [0, *ends[:-1].tolist()]
+        names = [group.term for group in self._groups]
+        before = [len(self._sheets[number]) for number in self._leak_passes]
+        leaks = np.cumsum([names.index("leak") if before else 0, *before]).tolist()
+        self._leak_groups = dict(zip(self._leak_passes, leaks, strict=False))
+        self._own_groups = {term.name: names.index(term.name) for term in objective.own_passes}
 
     def _pass(
         self, kernel: str, layers: int, planes: int, pixel_weights: Any, light: str = LIGHTS[0].name
@@ -137,12 +126,9 @@ class ArrangedCudaWorkspace(CudaState):
     ) -> None:
         """Prepare for `advance`; see CudaState."""
         super().prepare(step, counted, iterations, frames, image)
-        size = self.shape.height, self.shape.width
-        regions = (Region(0, size[0], 0, size[1]),) * self.windows if counted is None else counted
-        self._device.upload(np.array(regions, dtype=np.int32), self._counted)
         self._frames = tuple(frames)
         if self._objective.disc:
-            self._prepare_disc(image or size)
+            self._prepare_disc(image or (self.shape.height, self.shape.width))
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
         """Set pixel weights to 0 and layers to clear outside the circle of the image."""
@@ -178,20 +164,44 @@ class ArrangedCudaWorkspace(CudaState):
         both = [[lines_of(placement_maps(stack, self._frames, back)) for stack in lying] for back in (False, True)]
         return np.array([np.concatenate(stacks) for stacks in both])
 
-    def _measure(self) -> None:
-        first = 0
+    def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
+        first, passes = 0, {}
         for number, sheets in enumerate(self._sheets):
-            self._measure_stack(number, first, len(sheets))
+            passes[f"stack {number + 1}"] = partial(self._measure_stack, number, first, len(sheets))
             first += len(sheets)
+        passes["layers in no stack"] = self._clear_unused
+        passes["guide pass"] = partial(self._compare_layers, steps)
+        for name, number in self._own_groups.items():
+            passes[f"{name} pass"] = partial(self._launch_own, name, number)
+        return passes
+
+    def _clear_unused(self) -> None:
         for layer in range(self.shape.layers):
             if not any(layer in sheets for sheets in self._sheets):
                 self._device.clear(self._gradient[layer])
-        guide = Weights.of(self._objective).guide_ssim
-        group = 3 * len(self._sheets)
-        planes = self.shape.planes, self.shape.planes // self.windows
-        self._march(self._guide_pass, self._layers, self._guides, self._gradient, group, planes, guide)
-        for name, number in self._own_groups.items():
-            self._launch_own(name, number)
+
+    def _compare_layers(self, steps: bool) -> None:
+        planes, one = self.shape.planes, self._guide_step if steps else self._guide_pass
+        self._launch(
+            one.kernel,
+            one.grid,
+            self._layers,
+            *self._guides,
+            one.pixel_weights,
+            self._gradient,
+            self._gradient,
+            self._first,
+            self._second,
+            self._rates,
+            *self._sums_to(3 * len(self._sheets)),
+            planes,
+            planes // self.windows,
+            *self._size,
+            one.grid.rows,
+            1.0,
+            self._weights.guide_ssim,
+            layers=one.layers,
+        )
 
     def _measure_stack(self, number: int, first: int, count: int) -> None:
         """Compare a stack with its target and propagate the gradient by its sheets back to the layers.
@@ -206,7 +216,7 @@ class ArrangedCudaWorkspace(CudaState):
         all_sheets = self._numbers.shape[0]
         where = (first, all_sheets, self.windows, planes, *self._size)
         launch, there, back = self._device.launch, self._lines[0], self._lines[1]
-        launch("gather", 1, tiles, CARRYING, self._layers, self._numbers, there, self._turn, placed, *where)
+        launch("gather", 1, tiles, CARRYING, self._layers, self._numbers, there, self._turns, placed, *where)
         leak = self._leak_passes.get(number)
         if leak is not None and self._by_sheet is not None:
             by_sheet, group = self._by_sheet, self._leak_groups[number]
@@ -221,27 +231,15 @@ class ArrangedCudaWorkspace(CudaState):
         adds, both = int(leak is not None), (placed, self._by_composite, by_sheet)
         launch(kernel_of("chain", light), count, blocks, CARRYING, *both, adds, constant, *size)
         numbers = self._numbers, self._adds
-        launch("scatter", 1, tiles, CARRYING, placed, *numbers, back, self._turn, self._gradient, *where)
+        launch("scatter", 1, tiles, CARRYING, placed, *numbers, back, self._turns, self._gradient, *where)
 
     def _march(
         self, one: _Pass, x: Any, y: tuple[Any, ...], out: Any, group: int, planes: tuple[int, ...], *constants: Any
     ) -> None:
-        """Compare `x` with `y`, an image and its statistics; store the blocks' sums from group `group` on."""
-        self._launch(
-            one.kernel,
-            one.grid,
-            x,
-            *y,
-            one.pixel_weights,
-            out,
-            self._block_sums[self._starts[group] :],
-            self._counted,
-            *planes,
-            *self._size,
-            one.grid.rows,
-            *constants,
-            layers=one.layers,
-        )
+        """Compare `x` with `y`, an image and its statistics; the sums go to groups from `group` on."""
+        sizes = *planes, *self._size, one.grid.rows
+        arguments = x, *y, one.pixel_weights, out, *self._sums_to(group), *sizes, *constants
+        self._launch(one.kernel, one.grid, *arguments, layers=one.layers)
 
     def _launch_own(self, name: str, group: int) -> None:
         """Run the own pass of a term of the layers (terms/layers.cuh)."""
@@ -255,8 +253,7 @@ class ArrangedCudaWorkspace(CudaState):
             self._guides[0],
             self._by_composite if disc is None else disc,
             self._gradient,
-            self._block_sums[self._starts[group] :],
-            self._counted,
+            *self._sums_to(group),
             self.windows,
             planes // self.windows,
             *self._size,
@@ -267,11 +264,6 @@ class ArrangedCudaWorkspace(CudaState):
     def _disc_weights(self) -> Any:
         """Which pixels of the windows are inside the circle, (windows, H, pitch), 1 or 0; None: no disc."""
         return self._pixel_weights[0] if self._objective.disc and self._pixel_weights is not None else None
-
-    def _sum_up(self) -> None:
-        groups = len(self._starts)
-        arguments = self._block_sums, self._ends, groups, self._table, self._turn
-        self._device.launch("totals", 1, (1,), SUMMING, *arguments)
 
 
 def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:

@@ -1,6 +1,6 @@
 """The state of an iteration on a GPU, shared by all its variants."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ..adam.step import Rates
 from ..cuda.device import Device
 from ..cuda.geometry import CARRYING, THREADS, Grid, grid_for, pitch_of, tiles_for
-from ..exact import COARSE_BITS, ERROR_BITS, NONE, Exact
+from ..exact import COARSE_BITS, ERROR_BITS, Exact
 from ..light import declared
 from ..placement.frames import WHOLE, Frame
 from ..placement.move import Moves
@@ -117,26 +117,39 @@ class CudaState:
         self._tables: dict[int, tuple[npt.NDArray[Any], Any]] = {}
         self._taps: tuple[Taps, Taps, list[Any]] | None = None
         self._allocate()
-        # An iteration is recorded after it has run once, because then everything is compiled; and again whenever
-        # its arguments change.
-        self._recorded = False
-        self._replay: Callable[[], None] | None = None
+        # A batch is recorded after an iteration has run once, because then everything is compiled. What the recording
+        # does depends on where the layers are (`_side`).
+        self._warm = False
+        self._replays: dict[Hashable, Callable[[], None] | None] = {}
 
     def _allocate(self) -> None:
         (count, planes, height, _), device, stacks = self.shape, self._device, self._objective.stacks
         sheets = (count, planes, height, self._pitch)
         self._target = tuple(device.zeros(len(stacks) * planes, height, self._pitch) for _ in range(3))
         self._guides = tuple(device.zeros(*sheets) for _ in range(3))
-        self._layers, self._first, self._second, self._gradient = (device.zeros(*sheets) for _ in range(4))
+        self._first, self._second = (device.zeros(*sheets) for _ in range(2))
+        # The layers, and where the pass over layers leaves their gradient or, if Adam is part of it, the next layers.
+        self._sides = tuple(device.zeros(*sheets) for _ in range(2))
+        self._side = 0
         self._groups = groups_of(self._objective, count)
-        self._table = device.zeros(BATCH, len(self._groups), dtype=np.int64)
+        self._table = device.zeros(BATCH, len(self._groups), 2, dtype=np.int64)
         self._rates = device.zeros(BATCH, len(Rates._fields))
-        self._turn = device.zeros(1, dtype=np.int32)
+        self._turns = device.zeros(2, dtype=np.int32)
+        self._counted = device.zeros(self.windows, 4, dtype=np.int32)
+        self._steps = device.inlines_adam and not self._objective.own_passes
         rows = (count * planes * height, self._pitch)
-        x, first, second, gradient = (
-            array.reshape(rows) for array in (self._layers, self._first, self._second, self._gradient)
-        )
-        self._update = device.updater(x, (first, second), gradient, self._rates, self._turn, self.shape.width)
+        x, gradient, first, second = (array.reshape(rows) for array in (*self._sides, self._first, self._second))
+        self._update = device.updater(x, (first, second), gradient, self._rates, self._turns, self.shape.width)
+
+    @property
+    def _layers(self) -> Any:
+        """The present layers on the device."""
+        return self._sides[self._side]
+
+    @property
+    def _gradient(self) -> Any:
+        """The gradient of the last evaluation on the device; the next iteration may overwrite it with layers."""
+        return self._sides[1 - self._side]
 
     def put_target(
         self,
@@ -215,6 +228,9 @@ class CudaState:
         of each window in the image. image: (height, width) of that image; None: those of this state.
         """
         self._step = step
+        whole = Region(0, self.shape.height, 0, self.shape.width)
+        regions = (whole,) * self.windows if counted is None else counted
+        self._device.upload(np.array(regions, dtype=np.int32), self._counted)
         for constant in (self._target, self._guides):
             grid = self._grid("statistics", constant[0].size // (self.shape.height * self._pitch))
             self._launch("statistics", grid, *constant, *self._size, grid.rows)
@@ -269,10 +285,8 @@ class CudaState:
 
     def evaluate(self, moves: Moves | None = None) -> Terms:
         """Return the terms at the present layers; store their gradient, which `gradient` returns."""
-        self._device.clear(self._turn)
-        self._upload_maps([moves])
-        self._measure()
-        self._sum_up()
+        self._begin([moves])
+        self._measure(takes_steps=False)
         return self._sums(1)[0].terms(self.pixels, self._objective)
 
     def iterate(self, rate: float) -> Terms:
@@ -292,17 +306,36 @@ class CudaState:
             self._step += 1
             line[:] = Rates.at(self._step, rate, self._bounds, self._betas)
         self._device.upload(lines, self._rates)
-        self._device.clear(self._turn)
         by_step = (None,) * len(rates) if moves is None else moves
-        self._upload_maps([lying for _, lying in zip(rates, by_step, strict=True)])
-        for _ in rates:
-            if self._replay is not None:
-                self._replay()
-                continue
+        self._begin([lying for _, lying in zip(rates, by_step, strict=True)])
+        count = len(rates)
+        if not self._warm:
             self._iteration()
-            if not self._recorded:
-                self._recorded, self._replay = True, self._device.record(self._iteration)
+            self._warm, count = True, count - 1
+        replay = self._recorded() if count == BATCH else None
+        if replay is not None:
+            replay()
+        else:
+            for _ in range(count):
+                self._iteration()
         return self._sums(len(rates))
+
+    def _begin(self, moves: Sequence[Moves | None]) -> None:
+        """Prepare the device for iterations with sheets placed by `moves`."""
+        self._device.clear(self._table)
+        self._device.clear(self._turns)
+        self._upload_maps(moves)
+
+    def _recorded(self) -> Callable[[], None] | None:
+        """Return what replays a batch of iterations; None if the device records nothing."""
+        assert BATCH % 2 == 0, "after a batch the layers are where they were"
+        if self._side not in self._replays:
+            self._replays[self._side] = self._device.record(self._batch)
+        return self._replays[self._side]
+
+    def _batch(self) -> None:
+        for _ in range(BATCH):
+            self._iteration()
 
     def _kept(self, table: npt.NDArray[Any]) -> Any:
         """Return `table` on the device, where it is kept once it has been uploaded."""
@@ -321,16 +354,29 @@ class CudaState:
 
     def _iteration(self) -> None:
         """Launch one iteration. Everything that changes between iterations is in device memory."""
-        self._measure()
-        self._update()
-        self._sum_up()
+        for launch in self.parts().values():
+            launch()
 
-    def _measure(self) -> None:
-        """Launch the computation of the gradient and of the blocks' sums."""
-        raise NotImplementedError("each path has its own")
+    def parts(self) -> dict[str, Callable[[], None]]:
+        """Return the launches of one iteration by what they do, in their order."""
+        parts = self._passes(self._steps)
+        if not self._steps:
+            return parts | {"Adam": self._update}
+        *_, last = parts
 
-    def _sum_up(self) -> None:
-        """Launch the addition of the blocks' sums, which also counts the iteration."""
+        def step(launch: Callable[[], None] = parts[last]) -> None:
+            launch()
+            self._side = 1 - self._side
+
+        return parts | {last: step}
+
+    def _measure(self, takes_steps: bool) -> None:
+        """Launch the passes of an iteration."""
+        for launch in self._passes(takes_steps).values():
+            launch()
+
+    def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
+        """Return the launches that compute gradient and sums; steps: whether the last one also takes the step."""
         raise NotImplementedError("each path has its own")
 
     def _launch(self, kernel: str, grid: Grid, *arguments: Any, layers: int | None = None) -> None:
@@ -357,6 +403,10 @@ class CudaState:
         lines = self._device.download(self._table)[:number].tolist()
         return [_sums_of(line, self._groups) for line in lines]
 
+    def _sums_to(self, group: int) -> tuple[Any, Any, Any, int, int]:
+        """Return the arguments of a pass that say where its sums go, from group `group` on, and what they count."""
+        return self._table, self._turns, self._counted, len(self._groups), group
+
 
 class Group(NamedTuple):
     """One integer in an iteration's line of the table: the sum over some blocks."""
@@ -380,11 +430,11 @@ def groups_of(objective: Objective, layers: int) -> list[Group]:
     return groups
 
 
-def _sums_of(line: list[int], groups: Sequence[Group]) -> Sums:
-    """Return the sums in a line of the table."""
+def _sums_of(line: list[tuple[int, int]], groups: Sequence[Group]) -> Sums:
+    """Return the sums in a line of the table: for each group the sum, and the number of blocks that had none."""
     found: dict[str, list[Exact]] = {group.term: [] for group in groups}
-    for value, (term, number, factor) in zip(line, groups, strict=True):
-        part: Exact = float("nan") if value == NONE else value * factor
+    for (value, nones), (term, number, factor) in zip(line, groups, strict=True):
+        part: Exact = float("nan") if nones else value * factor
         if number < len(found[term]):
             found[term][number] += part
         else:

@@ -4,36 +4,19 @@
 // pixels count equally (WEIGHTED false) there are no weights, and none of this is in the compiled code.
 #pragma once
 
-enum { MIDDLE, LEAVING };  // the rows for which weights are fetched
+#include "ssim/partials.cuh"
+#include "ssim/stream.cuh"
 
-// ROWS: 1, or 2 if weights of the leaving row are needed, too.
-template <bool WEIGHTED, int ROWS>
-struct WeightRows {
-    Ring<PASSING> weights[ROWS];
-};
-
-template <int ROWS>
-struct WeightRows<false, ROWS> {};
-
-// Fetches a row of weights; all threads of the block must call it. which: MIDDLE or LEAVING; plane: only read if
-// WEIGHTED.
-template <bool WEIGHTED, int ROWS>
-__device__ __forceinline__ void fetch_weights(WeightRows<WEIGHTED, ROWS>& rows, int which, int step,
-                                              const float* plane, const Piece& piece) {
-    if constexpr (WEIGHTED) fetch_row(rows.weights[which].at(step), plane, piece);
-}
-
-// The weights of the thread's own columns in the row that was fetched for `step`.
-template <bool WEIGHTED>
+// The weights of the thread's own columns in row NUMBER of those that pass.
+template <bool WEIGHTED, int NUMBER>
 struct Weight {
     float value[COLUMNS];
 
-    template <int ROWS>
-    __device__ __forceinline__ Weight(WeightRows<WEIGHTED, ROWS>& rows, int which, int step) {
+    __device__ __forceinline__ explicit Weight(Shared passing) {
         if constexpr (WEIGHTED) {
-            const Own own(rows.weights[which].at(step));
-#pragma unroll
-            for (int c = 0; c < COLUMNS; ++c) value[c] = own.value[c];
+            const float2 pair = load2<NUMBER * ROW + OWN_PAIR>(passing);
+            value[0] = pair.x;
+            value[1] = pair.y;
         }
     }
 
@@ -48,9 +31,9 @@ struct Weight {
 };
 
 // The same for max(0, SSIM)² and its partials.
-template <bool WEIGHTED>
+template <bool WEIGHTED, int NUMBER>
 struct SquaredWeight {
-    Weight<WEIGHTED> weight;
+    Weight<WEIGHTED, NUMBER> weight;
 
     __device__ __forceinline__ SsimPartials of(int c, const SsimPartials& at) const {
         const float positive = at.value < 0.0f ? 0.0f : at.value;  // NaN stays NaN

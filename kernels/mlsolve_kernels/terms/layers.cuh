@@ -13,9 +13,9 @@ struct Layers {
     const float *layers, *guides;  // (layers, windows·of_window, height, pitch), encoded transmittance
     const float* pixel_weights;    // (windows, height, pitch); only read if WITH_WEIGHTS
     float* gradient;               // shaped like layers, in the per-pixel measure; the term adds its gradient to it
-    long long* sums;               // (layers, windows, tiles) int64: a block's sum in the term's quanta, or NONE
+    Sums sums;                     // of the iteration; from group `group` on, a layer has one, in the term's quanta
     const int* counted;            // (windows, 4): top, bottom, left, right
-    int windows, of_window, height, width, pitch;
+    int group, windows, of_window, height, width, pitch;
 
     __device__ __forceinline__ int window() const { return blockIdx.z % windows; }
 
@@ -37,10 +37,9 @@ struct Layers {
         return region[0] <= row && row < region[1] && region[2] <= column && column < region[3];
     }
 
-    // Stores the sum of the block; all threads of the block must call it.
+    // Adds the sum of the block; all threads of the block must call it.
     __device__ __forceinline__ void leave(const Tally& tally) const {
         const long long sum = block_sum<CARRYING>(tally.total());
-        const size_t block = ((size_t)blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-        if (threadIdx.x == 0) sums[block] = sum;
+        if (threadIdx.x == 0) sums.add(group + blockIdx.z / windows, sum);
     }
 };

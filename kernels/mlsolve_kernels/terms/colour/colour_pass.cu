@@ -5,8 +5,8 @@
 //               quanta
 //
 // Layout: layers, guides, gradient (layers, windows·of_window, height, pitch); pixel_weights (windows, height, pitch),
-// only read if WITH_WEIGHTS; sums (layers, windows, tiles) int64, one per block, or NONE (sum.cuh); counted (windows,
-// 4) int32: top, bottom, left, right.
+// only read if WITH_WEIGHTS; counted (windows, 4) int32: top, bottom, left, right; table, turns, group: Sums in
+// cuda/sum.cuh, a group for each layer from `group` on.
 // Launch: grid (tiles across the pitch, tiles down, layers·windows), blocks of CARRYING; a tile is TILE·TILE pixels, of
 // which a thread has TILE_ROWS of a column (terms/layers.cuh).
 // Shared memory: the sums of the warps; static.
@@ -16,9 +16,11 @@
 
 extern "C" __global__ void __launch_bounds__(CARRYING, 4)
 KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const float* __restrict__ pixel_weights,
-       float* __restrict__ gradient, long long* __restrict__ sums, const int* __restrict__ counted, int windows,
-       int of_window, int height, int width, int pitch, float weight) {
-    const Layers work = {layers, guides, pixel_weights, gradient, sums, counted, windows, of_window, height, width, pitch};
+       float* __restrict__ gradient, long long* __restrict__ table, const int* __restrict__ turns,
+       const int* __restrict__ counted, int groups, int group, int windows, int of_window, int height, int width,
+       int pitch, float weight) {
+    const Sums sums(table, turns[NOW], groups);
+    const Layers work = {layers, guides, pixel_weights, gradient, sums, counted, group, windows, of_window, height, width, pitch};
     const Tile tile;
     const int column = tile.left + tile.lane;
     const size_t stride = (size_t)height * pitch;

@@ -1,79 +1,91 @@
-// A layer compared with its guide, row by row, and its gradient: what layer_pass.cu and guide_pass.cu share.
+// A layer compared with its guide, row by row, the gradient of the whole loss by it, and the step that it takes.
 //
-// COUNT: the number of values from which LIGHT computes the gradient by the layer: by_composite, then the other layers.
-// WEIGHTED: there are pixel weights, and where a weight is 0 the layer must not change.
+// The Pass of layer_pass.cu for March. THROUGH: the number of values from which the gradient of the stacks by the layer
+// is computed: with THROUGH_LIGHT by_composite and the other layers, by the chain rule; else it is that gradient itself.
+// WITH_WEIGHTS: there are pixel weights, and where a weight is 0 the layer must not change. WITH_STEP: the layer takes
+// a step of Adam; else the gradient is stored.
 #pragma once
 
-template <int COUNT, bool WEIGHTED>
-struct alignas(16) LayerMemory : WeightRows<WEIGHTED, 2> {
-    Ring<KEPT> layer, guide;
-    Ring<PASSING> mean, variance;
-    Ring<PASSING> through[COUNT];  // by_composite and the other layers
-    Crossing crossing;
-};
+#include "light/light.cuh"
+#include "ssim/weight.cuh"
+#include "terms/guide_ssim/step.cuh"
 
-static_assert(alignof(LayerMemory<1, false>) >= 16, "rows are fetched by sixteen bytes");
+constexpr int THROUGH = THROUGH_LIGHT ? LAYERS : 1;
 
-// LIGHT for a gradient that already is the gradient by the layer.
-struct Unlit {
-    static __device__ __forceinline__ float back(float, const float (&value)[1]) { return value[0]; }
-};
-
-template <int COUNT, bool WEIGHTED, class LIGHT>
 struct LayerPass {
-    LayerMemory<COUNT, WEIGHTED>& memory;
-    const Strip& strip;
-    const float *layers, *layer, *guide, *mean_of_guide, *variance_of_guide, *pixel_weights, *by_composite;  // of the plane
-    size_t layer_stride;
-    int own;  // number of the layer
-    float inverse_scale, guide_weight;
-    float* gradient;
+    enum {
+        MEAN,
+        VARIANCE,
+        WEIGHT,
+        LEAVING_WEIGHT = WEIGHT + WITH_WEIGHTS,
+        CHAIN = LEAVING_WEIGHT + WITH_WEIGHTS,
+        FIRST = CHAIN + THROUGH,
+        SECOND,
+        ROWS = FIRST + 2 * WITH_STEP
+    };
+    static constexpr bool COMPOSES = false;
 
-    __device__ __forceinline__ void fetch(int step) {
-        const int row = strip.first - REACH + step;
-        const Piece entering(strip.place, row);
-        fetch_row(memory.layer.at(step), layer, entering);
-        fetch_row(memory.guide.at(step), guide, entering);
-        if (step < REACH) return;
-        const Piece middle(strip.place, row - RADIUS);
-        fetch_row(memory.mean.at(step), mean_of_guide, middle);
-        fetch_row(memory.variance.at(step), variance_of_guide, middle);
-        fetch_weights<WEIGHTED>(memory, MIDDLE, step, pixel_weights, middle);
-        if (step < 2 * REACH) return;
-        const Piece leaving(strip.place, row - REACH);
-        fetch_row(memory.through[0].at(step), by_composite, leaving);
-        fetch_weights<WEIGHTED>(memory, LEAVING, step, pixel_weights, leaving);
-#pragma unroll
-        for (int k = 1; k < COUNT; ++k) {
-            const int other = k - 1 < own ? k - 1 : k;
-            fetch_row(memory.through[k].at(step), layers + other * layer_stride, leaving);
+    const char *layer, *guide, *mean_of_guide, *variance_of_guide;   // origins
+    const char *pixel_weights, *leaving_weights;                     // origins; not used without weights
+    const char *by_stacks, *first_moment, *second_moment;            // origins of what leaves
+    const char* others[LAYERS];                                      // of the other layers, the first of them at 1
+    float inverse_scale, guide_weight;
+    Step step;
+
+    __device__ __forceinline__ void fetch(const Fetches& fetches) const {
+        fetches.enter<X>(layer);
+        fetches.enter<Y>(guide);
+        fetches.derive<MEAN>(mean_of_guide);
+        fetches.derive<VARIANCE>(variance_of_guide);
+        if constexpr (WITH_WEIGHTS) {
+            fetches.derive<WEIGHT>(pixel_weights);
+            fetches.leave<LEAVING_WEIGHT>(leaving_weights);
+        }
+        fetches.leave<CHAIN>(by_stacks);
+        fetch_others<1>(fetches);
+        if constexpr (WITH_STEP) {
+            fetches.leave<FIRST>(first_moment);
+            fetches.leave<SECOND>(second_moment);
         }
     }
 
-    __device__ __forceinline__ void enter(int) {}
-
-    __device__ __forceinline__ const float* x(int step) { return memory.layer.at(step); }
-    __device__ __forceinline__ const float* y(int step) { return memory.guide.at(step); }
-    __device__ __forceinline__ const float* mean(int step) { return memory.mean.at(step); }
-    __device__ __forceinline__ const float* variance(int step) { return memory.variance.at(step); }
-    __device__ __forceinline__ Weight<WEIGHTED> weight(int step) { return Weight<WEIGHTED>(memory, MIDDLE, step); }
-
-    __device__ __forceinline__ void leave(int step, int row, const float (&)[COLUMNS], const float (&)[COLUMNS],
-                                          const float (&by_ssim)[COLUMNS]) {
-        float chain[COLUMNS][COUNT];
-#pragma unroll
-        for (int k = 0; k < COUNT; ++k) {
-            const Own factor(memory.through[k].at(step));
-#pragma unroll
-            for (int c = 0; c < COLUMNS; ++c) chain[c][k] = factor.value[c];
+    template <int NUMBER>
+    __device__ __forceinline__ void fetch_others(const Fetches& fetches) const {
+        if constexpr (NUMBER < THROUGH) {
+            fetches.leave<CHAIN + NUMBER>(others[NUMBER]);
+            fetch_others<NUMBER + 1>(fetches);
         }
-        const Weight<WEIGHTED> weight(memory, LEAVING, step);
-        float result[COLUMNS];
+    }
+
+    template <int NUMBER>
+    static __device__ __forceinline__ void load_chain(Shared passing, float (&chain)[COLUMNS][THROUGH]) {
+        const float2 pair = load2<(CHAIN + NUMBER) * ROW + OWN_PAIR>(passing);
+        chain[0][NUMBER] = pair.x;
+        chain[1][NUMBER] = pair.y;
+        if constexpr (NUMBER + 1 < THROUGH) load_chain<NUMBER + 1>(passing, chain);
+    }
+
+    __device__ __forceinline__ Weight<WITH_WEIGHTS, WEIGHT> weight(Shared passing) const {
+        return Weight<WITH_WEIGHTS, WEIGHT>(passing);
+    }
+
+    __device__ __forceinline__ void leave(Shared passing, const float (&x)[COLUMNS], const float (&)[COLUMNS],
+                                          const float (&by_ssim)[COLUMNS], const Leaving& leaving) const {
+        float chain[COLUMNS][THROUGH];
+        load_chain<0>(passing, chain);
+        const Weight<WITH_WEIGHTS, LEAVING_WEIGHT> weight(passing);
+        float gradient[COLUMNS];
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
-            result[c] = fmaf(-guide_weight, by_ssim[c], LIGHT::back(inverse_scale, chain[c]));
-            if constexpr (WEIGHTED) result[c] = weight.value[c] == 0.0f ? 0.0f : result[c];
+            float by_stacks = chain[c][0];
+            if constexpr (THROUGH_LIGHT) by_stacks = chained(inverse_scale, chain[c]);
+            gradient[c] = fmaf(-guide_weight, by_ssim[c], by_stacks);
+            if constexpr (WITH_WEIGHTS) gradient[c] = weight.value[c] == 0.0f ? 0.0f : gradient[c];
         }
-        store_own(gradient, row, strip, result);
+#if WITH_STEP
+        step.take(x, load2<FIRST * ROW + OWN_PAIR>(passing), load2<SECOND * ROW + OWN_PAIR>(passing), gradient, leaving);
+#else
+        step.store(gradient, leaving);
+#endif
     }
 };

@@ -1,76 +1,82 @@
-// The composite of a stack, compared with its target, row by row: what target_pass.cu and stack_pass.cu share.
+// The composite of a stack, compared with its target, row by row.
+//
+// The Pass of stack_pass.cu for March. WITH_WEIGHTS: whether there are pixel weights.
 #pragma once
 
-template <bool WEIGHTED>
-struct alignas(16) StackMemory : WeightRows<WEIGHTED, 2> {
-    Ring<PASSING> layers[LAYERS], mean, variance;
-    Ring<KEPT> target;
-    Ring<REACH + 1> composite;
-    Crossing crossing;
-};
+#include "light/light.cuh"
+#include "ssim/weight.cuh"
+#include "terms/stack_mse/mse.cuh"
 
-static_assert(alignof(StackMemory<false>) >= 16, "rows are fetched by sixteen bytes");
+// With more sheets than that, 168 registers are not enough.
+constexpr int STACK_BLOCKS = LAYERS <= 3 || BLOCKS < 4 ? BLOCKS : 4;
 
-template <bool WEIGHTED>
 struct StackPass {
-    StackMemory<WEIGHTED>& memory;
-    const Strip& strip;
+    enum {
+        MEAN,
+        VARIANCE,
+        WEIGHT,
+        LEAVING_WEIGHT = WEIGHT + WITH_WEIGHTS,
+        SHEET = LEAVING_WEIGHT + WITH_WEIGHTS,
+        ROWS = SHEET + LAYERS
+    };
+    static constexpr bool COMPOSES = true;
+
     const Counted& counted;
-    const float *layers, *target, *mean_of_target, *variance_of_target;  // of the plane
-    size_t layer_stride;
+    const char *target, *mean_of_target, *variance_of_target;  // origins
+    const char *pixel_weights, *leaving_weights;               // origins; not used without weights
+    const char* sheets[LAYERS];                                // origins
     float inverse_scale, ssim_weight, mse_weight;
-    float* by_composite;
-    Tally coarse;  // squared error
-    unsigned fine;  // two's complement
-    const float* pixel_weights;  // of the plane; only read if WEIGHTED
+    char* by_composite;  // Strip::own
+    Tally coarse;        // squared error
+    unsigned fine;       // two's complement
 
-    __device__ __forceinline__ void fetch(int step) {
-        const int row = strip.first - REACH + step;
-        const Piece entering(strip.place, row);
-#pragma unroll
-        for (int k = 0; k < LAYERS; ++k) {
-            fetch_row(memory.layers[k].at(step), layers + k * layer_stride, entering);
+    __device__ __forceinline__ void fetch(const Fetches& fetches) const {
+        fetches.enter<Y>(target);
+        fetch_sheets<0>(fetches);
+        fetches.derive<MEAN>(mean_of_target);
+        fetches.derive<VARIANCE>(variance_of_target);
+        if constexpr (WITH_WEIGHTS) {
+            fetches.derive<WEIGHT>(pixel_weights);
+            fetches.leave<LEAVING_WEIGHT>(leaving_weights);
         }
-        fetch_row(memory.target.at(step), target, entering);
-        if (step < REACH) return;
-        const Piece middle(strip.place, row - RADIUS);
-        fetch_row(memory.mean.at(step), mean_of_target, middle);
-        fetch_row(memory.variance.at(step), variance_of_target, middle);
-        fetch_weights<WEIGHTED>(memory, MIDDLE, step, pixel_weights, middle);
-        if (step < 2 * REACH) return;
-        fetch_weights<WEIGHTED>(memory, LEAVING, step, pixel_weights, Piece(strip.place, row - REACH));
     }
 
-    __device__ __forceinline__ void enter(int step) {
-        const int at = COLUMNS * threadIdx.x;
-        compose(step, at);
-        if (at < FETCHED - SPAN) compose(step, SPAN + at);
-        __syncthreads();
+    template <int NUMBER>
+    __device__ __forceinline__ void fetch_sheets(const Fetches& fetches) const {
+        fetches.compose<SHEET + NUMBER>(sheets[NUMBER]);
+        if constexpr (NUMBER + 1 < LAYERS) fetch_sheets<NUMBER + 1>(fetches);
     }
 
-    __device__ __forceinline__ void compose(int step, int at) {
-        float first[LAYERS], second[LAYERS];
-#pragma unroll
-        for (int k = 0; k < LAYERS; ++k) {
-            const float2 pair = *reinterpret_cast<const float2*>(memory.layers[k].at(step) + at);
-            first[k] = pair.x;
-            second[k] = pair.y;
-        }
-        *reinterpret_cast<float2*>(memory.composite.at(step) + at) =
-            make_float2(composed(inverse_scale, first), composed(inverse_scale, second));
+    // A thread composes the sixteen bytes that it has fetched; one that fetches nothing repeats the last ones.
+    __device__ __forceinline__ void compose(Shared passing, Shared x) const {
+        const int own = 4 * COLUMNS * threadIdx.x, fetched = min(16 * static_cast<int>(threadIdx.x), ROW - 16);
+        const Shared at = passing - own + fetched;
+        float sheet[4][LAYERS];
+        load_sheets<0>(at, sheet);
+        const float4 row = make_float4(composed(inverse_scale, sheet[0]), composed(inverse_scale, sheet[1]),
+                                       composed(inverse_scale, sheet[2]), composed(inverse_scale, sheet[3]));
+        put4<X * ROW>(x - own + fetched, row, threadIdx.x < FETCHED / 4);
     }
 
-    __device__ __forceinline__ const float* x(int step) { return memory.composite.at(step); }
-    __device__ __forceinline__ const float* y(int step) { return memory.target.at(step); }
-    __device__ __forceinline__ const float* mean(int step) { return memory.mean.at(step); }
-    __device__ __forceinline__ const float* variance(int step) { return memory.variance.at(step); }
-    __device__ __forceinline__ Weight<WEIGHTED> weight(int step) { return Weight<WEIGHTED>(memory, MIDDLE, step); }
+    template <int NUMBER>
+    static __device__ __forceinline__ void load_sheets(Shared at, float (&sheet)[4][LAYERS]) {
+        const float4 four = load4<(SHEET + NUMBER) * ROW>(at);
+        sheet[0][NUMBER] = four.x;
+        sheet[1][NUMBER] = four.y;
+        sheet[2][NUMBER] = four.z;
+        sheet[3][NUMBER] = four.w;
+        if constexpr (NUMBER + 1 < LAYERS) load_sheets<NUMBER + 1>(at, sheet);
+    }
 
-    __device__ __forceinline__ void leave(int step, int row, const float (&x)[COLUMNS], const float (&y)[COLUMNS],
-                                          const float (&by_ssim)[COLUMNS]) {
+    __device__ __forceinline__ Weight<WITH_WEIGHTS, WEIGHT> weight(Shared passing) const {
+        return Weight<WITH_WEIGHTS, WEIGHT>(passing);
+    }
+
+    __device__ __forceinline__ void leave(Shared passing, const float (&x)[COLUMNS], const float (&y)[COLUMNS],
+                                          const float (&by_ssim)[COLUMNS], const Leaving& leaving) {
+        const unsigned counts = counted.row(leaving.row);
+        const Weight<WITH_WEIGHTS, LEAVING_WEIGHT> weight(passing);
         float blended[COLUMNS];
-        const unsigned counts = counted.row(row);
-        const Weight<WEIGHTED> weight(memory, LEAVING, step);
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             const float error = masked(weight.of(c, squared_error(x[c], y[c])), counts, counted.column[c]);
@@ -80,6 +86,6 @@ struct StackPass {
             fine += quanta_of(rest + FINE_ROUNDER, FINE_ROUNDER);
             blended[c] = blend(ssim_weight, mse_weight, weight.of(c, by_squared_error(x[c], y[c])), by_ssim[c]);
         }
-        store_own(by_composite, row, strip, blended);
+        store2(by_composite + leaving.at, make_float2(blended[0], blended[1]), leaving.stores);
     }
 };
