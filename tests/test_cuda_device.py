@@ -102,11 +102,12 @@ def test_adam(rng, device):
     arrays = [device.zeros(rows, pitch_of(width)) for _ in host]
     for values, array in zip(host, arrays, strict=True):
         device.upload(values, array)
-    rates, turn = device.zeros(2, 8), device.zeros(1, dtype=np.int32)
+    rates, turns = device.zeros(2, 8), device.zeros(2, dtype=np.int32)
     lines = [Rates.at(2, 0.03, BOUNDS, BETAS), Rates.at(3, 0.03, BOUNDS, BETAS)]
     device.upload(np.array(lines, dtype=np.float32), rates)
     x, first, second, gradient = arrays
-    device.updater(x, (first, second), gradient, rates, turn, width)()
+    device.updater(x, (first, second), gradient, rates, turns, width)()
+    assert device.download(turns).tolist() == [1, 0]
     moved, moments = step(
         host[0].astype(np.float64), (host[1], host[2]), host[3].astype(np.float64), 2, 0.03, BOUNDS, BETAS
     )

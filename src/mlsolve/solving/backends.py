@@ -133,6 +133,11 @@ class Backend(Protocol):
     name: Literal["cpu", "cuda"]
     device: str | None
     """Name of the device; None for the cores of this machine."""
+
+    @property
+    def adam(self) -> str | None:
+        """How Adam's step is compiled for the device, in a few words; None for the cores of this machine."""
+
     loaders: int
     """Threads that may fill one of its workspaces at the same time."""
 
@@ -156,6 +161,7 @@ class CpuBackend:
 
     name: Literal["cpu", "cuda"] = "cpu"
     device: str | None = None
+    adam: str | None = None
 
     def __init__(self, threads: int | None, betas: tuple[float, float]) -> None:
         """Start `threads` threads; None: one per core."""
@@ -214,6 +220,11 @@ class CudaBackend:
         self._device = open_device(graphs) if device is None else device
         self._betas = betas
         self.device: str | None = self._device.name
+
+    @property
+    def adam(self) -> str | None:
+        """How Adam's step is compiled for the device, in a few words."""
+        return str(self._device.adam)
 
     def check_memory(self, shape: Shape, objective: Objective | None = None) -> None:
         """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` needs.
