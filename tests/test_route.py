@@ -120,16 +120,16 @@ def solved(one, moves, device):
 
 
 @needs_compiler
-@pytest.mark.parametrize("inlines_adam", [True, False])
+@pytest.mark.parametrize("fuses_adam", [True, False])
 @pytest.mark.parametrize("name", CASES)
-def test_the_bytes_do_not_depend_on_the_route(tmp_path_factory, monkeypatch, name, inlines_adam):
+def test_the_bytes_do_not_depend_on_the_route(tmp_path_factory, monkeypatch, name, fuses_adam):
     folder = tmp_path_factory.getbasetemp() / "cuda_arrangements"
     folder.mkdir(exist_ok=True)
     one, still = CASES[name]
     moves = moves_of(one, still)
-    found = solved(one, moves, HostDevice(folder, inlines_adam=inlines_adam))
+    found = solved(one, moves, HostDevice(folder, fuses_adam=fuses_adam))
     monkeypatch.setattr(cuda_arranged, "route_of", always_carried)
-    expected = solved(one, moves, HostDevice(folder, inlines_adam=inlines_adam, reverse=True))
+    expected = solved(one, moves, HostDevice(folder, fuses_adam=fuses_adam, reverse=True))
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
     assert found[2] == expected[2]

@@ -14,7 +14,14 @@ struct Rates {
     __device__ explicit Rates(const float* __restrict__ line)
         : rate(line[0]), blend_first(line[1]), blend_second(line[2]), correct_first(line[3]),
           correct_second(line[4]), epsilon(line[5]), low(line[6]), high(line[7]) {}
+
+    // From the pairs of such a line.
+    __device__ __forceinline__ Rates(float2 a, float2 b, float2 c, float2 d)
+        : rate(a.x), blend_first(a.y), blend_second(b.x), correct_first(b.y), correct_second(c.x), epsilon(c.y),
+          low(d.x), high(d.y) {}
 };
+
+constexpr int RATES = sizeof(Rates) / sizeof(float);
 
 // Take one step of a pixel in place. `gradient` is in the per-pixel measure.
 __device__ __forceinline__ void take_step(float& x, float& first, float& second, float gradient, const Rates& now) {

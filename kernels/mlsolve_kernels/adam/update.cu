@@ -10,6 +10,7 @@
 // Shared memory: none.
 // For gradients that several kernels add up; where one kernel has the whole gradient, it takes the step itself.
 #include "adam/step.cuh"
+#include "cuda/turns.cuh"
 
 // Take a step of a pixel if it is `inside`. It is computed anyway, so that the steps of a thread overlap.
 __device__ __forceinline__ void step_if(bool inside, float& x, float& first, float& second, float gradient,
@@ -25,11 +26,11 @@ extern "C" __global__ void __launch_bounds__(CARRYING)
 update(float* __restrict__ x, float* __restrict__ first, float* __restrict__ second,
        const float* __restrict__ gradient, const float* __restrict__ rates, int* __restrict__ turns, int rows,
        int width, int pitch) {
-    const int turn = turns[1];
-    if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x == 0) turns[0] = turn + 1;
+    const int turn = turns[LAST];
+    count(turns, turn);
     const int column = (blockIdx.x * CARRYING + threadIdx.x) * 4;
     if (column >= width) return;
-    const Rates now(rates + 8 * turn);
+    const Rates now(rates + RATES * turn);
     for (int row = blockIdx.y; row < rows; row += gridDim.y) {
         const size_t at = (size_t)row * pitch + column;
         const float4 slopes = *reinterpret_cast<const float4*>(gradient + at);

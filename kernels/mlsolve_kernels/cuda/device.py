@@ -55,8 +55,8 @@ class Device(Protocol):
     """A device that runs kernels. All operations run in the order in which they are requested."""
 
     name: str
-    inlines_adam: bool
-    """Whether it has the kernels that end with Adam's step."""
+    fuses_adam: bool
+    """Whether the pass over layers is to take Adam's step, where nothing is added to its gradient afterwards."""
 
     @property
     def adam(self) -> str:
@@ -80,11 +80,6 @@ class Device(Protocol):
     def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
         """Run a kernel (source.KERNELS) on arrays and scalars; an int is passed as int32, a float as float32."""
 
-    def updater(
-        self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turns: Any, width: int
-    ) -> Callable[[], None]:
-        """Return a function that launches `update` (adam/update.cu) on arrays (rows, pitch); turns: (2,) int32."""
-
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """Return a function that repeats all operations of `run` at once, or None; `run` must have run before."""
 
@@ -101,15 +96,14 @@ class CupyDevice:
     Any thread may use it, one at a time. The current device of that thread does not matter and does not change.
     """
 
-    inlines_adam = True  # linked or as assembly, see compiler.py
-
-    def __init__(self, graphs: bool = False) -> None:
+    def __init__(self, graphs: bool = True, fuses_adam: bool = True) -> None:
         """Open the current device; `iteration.cuda.open_gpu` also tests that it works.
 
-        graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError if there is no usable GPU.
+        graphs: record batches of iterations as CUDA graphs and replay them. fuses_adam: see `Device`. Raises
+        NoDeviceError if there is no usable GPU.
         """
         self._cupy = cupy = import_cupy()
-        self._graphs = graphs
+        self._graphs, self.fuses_adam = graphs, fuses_adam
         self.name = "the GPU"
         try:
             self._number = int(cupy.cuda.runtime.getDevice())
@@ -195,14 +189,6 @@ class CupyDevice:
         with self._current():
             run, _ = self._function(kernel, layers)
             run(grid, (threads,), typed)
-
-    def updater(
-        self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turns: Any, width: int
-    ) -> Callable[[], None]:
-        """Return a function that launches `update` (adam/update.cu) on arrays (rows, pitch); turns: (2,) int32."""
-        rows, pitch = x.shape
-        arrays = x, *moments, gradient, rates, turns
-        return lambda: self.launch("update", 1, grid_for(rows, width), CARRYING, *arrays, rows, width, pitch)
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """Return a function that replays `run` as a CUDA graph; None if graphs were not requested."""

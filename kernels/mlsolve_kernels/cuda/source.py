@@ -64,6 +64,7 @@ def _variants() -> dict[str, Variant]:
         "codes": Variant("codes/codes.cu"),
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
+        "update": Variant("adam/update.cu", steps=True),
     }
     for light in LIGHTS:
         for name in ("chain", "compose") if light.couples_planes else ():

@@ -84,13 +84,13 @@ class CudaWorkspace(CudaState):
         )
 
 
-def open_gpu(graphs: bool = False) -> CupyDevice:
+def open_gpu(graphs: bool = True, fuses_adam: bool = True) -> CupyDevice:
     """Return this machine's GPU after a test that it works. Raises NoDeviceError if it does not.
 
-    The test runs one iteration, because only then has every library compiled and launched something. graphs: see
-    `CupyDevice`.
+    The test runs one iteration, because only then has every library compiled and launched something. graphs,
+    fuses_adam: see `CupyDevice`.
     """
-    device = CupyDevice(graphs)
+    device = CupyDevice(graphs, fuses_adam)
     try:
         images = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
         work = CudaWorkspace(images[0], images, one_stack(1.0, 1.0, 1.0, 1.0), (0.1, 1.0), (0.9, 0.99), device)

@@ -6,16 +6,16 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..adam.cuda import grid_for as update_grid
 from ..adam.step import Rates
 from ..cuda.device import Device
 from ..cuda.geometry import CARRYING, THREADS, Grid, grid_for, pitch_of, tiles_for
-from ..exact import COARSE_BITS, ERROR_BITS, Exact
 from ..light import declared
 from ..placement.frames import WHOLE, Frame
 from ..placement.move import Moves
 from ..region import Region
 from ..resample.cpu import Taps
-from ..terms import BY_NAME
+from .groups import groups_of, sums_of
 from .objective import Objective, Shape, Sums, Terms, Weights
 
 FloatArray = npt.NDArray[np.float32]
@@ -136,10 +136,7 @@ class CudaState:
         self._rates = device.zeros(BATCH, len(Rates._fields))
         self._turns = device.zeros(2, dtype=np.int32)
         self._counted = device.zeros(self.windows, 4, dtype=np.int32)
-        self._steps = device.inlines_adam and not self._objective.own_passes
-        rows = (count * planes * height, self._pitch)
-        x, gradient, first, second = (array.reshape(rows) for array in (*self._sides, self._first, self._second))
-        self._update = device.updater(x, (first, second), gradient, self._rates, self._turns, self.shape.width)
+        self._steps = device.fuses_adam and not self._objective.own_passes
 
     @property
     def _layers(self) -> Any:
@@ -376,6 +373,15 @@ class CudaState:
 
         return parts | {last: step}
 
+    def _update(self) -> None:
+        """Take the step of Adam, given the gradient."""
+        count, planes, height, width = self.shape
+        rows, arrays = count * planes * height, (self._layers, self._first, self._second, self._gradient)
+        size = rows, width, self._pitch
+        self._device.launch(
+            "update", 1, update_grid(rows, width), CARRYING, *arrays, self._rates, self._turns, *size
+        )
+
     def _measure(self, takes_steps: bool) -> None:
         """Launch the passes of an iteration."""
         for launch in self._passes(takes_steps).values():
@@ -407,42 +413,8 @@ class CudaState:
     def _sums(self, number: int) -> list[Sums]:
         """Fetch the first `number` lines of the table."""
         lines = self._device.download(self._table)[:number].tolist()
-        return [_sums_of(line, self._groups) for line in lines]
+        return [sums_of(line, self._groups) for line in lines]
 
     def _sums_to(self, group: int) -> tuple[Any, Any, Any, int, int]:
         """Return the arguments of a pass that say where its sums go, from group `group` on, and what they count."""
         return self._table, self._turns, self._counted, len(self._groups), group
-
-
-class Group(NamedTuple):
-    """One integer in an iteration's line of the table: the sum over some blocks."""
-
-    term: str
-    number: int
-    """The number of the term's value to which it belongs."""
-    factor: int = 1
-    """The factor by which it is multiplied."""
-
-
-def groups_of(objective: Objective, layers: int) -> list[Group]:
-    """Return the groups of a line of the table: three per stack, one per layer, then those of other terms."""
-    coarse = 2 ** (ERROR_BITS - COARSE_BITS)
-    groups = []
-    for stack in range(len(objective.stacks)):
-        groups += [Group("stack_ssim", stack), Group("stack_mse", stack, coarse), Group("stack_mse", stack)]
-    groups += [Group("guide_ssim", layer) for layer in range(layers)]
-    groups += [Group("leak", number) for number, _ in enumerate(objective.sheets(BY_NAME["leak"]))]
-    groups += [Group(term.name, layer) for term in objective.own_passes for layer in range(layers)]
-    return groups
-
-
-def _sums_of(line: list[tuple[int, int]], groups: Sequence[Group]) -> Sums:
-    """Return the sums in a line of the table: for each group the sum, and the number of blocks that had none."""
-    found: dict[str, list[Exact]] = {group.term: [] for group in groups}
-    for (value, nones), (term, number, factor) in zip(line, groups, strict=True):
-        part: Exact = float("nan") if nones else value * factor
-        if number < len(found[term]):
-            found[term][number] += part
-        else:
-            found[term].append(part)
-    return Sums((term, tuple(values)) for term, values in found.items())

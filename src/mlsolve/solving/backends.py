@@ -212,12 +212,15 @@ class CudaBackend:
     name: Literal["cpu", "cuda"] = "cuda"
     loaders = 1
 
-    def __init__(self, betas: tuple[float, float], device: Any = None, graphs: bool = False) -> None:
+    def __init__(
+        self, betas: tuple[float, float], device: Any = None, graphs: bool = True, fuses_adam: bool = True
+    ) -> None:
         """Open the GPU, or use `device`, a mlsolve_kernels.cuda.device.Device that a test supplies.
 
-        graphs: replay each iteration as a CUDA graph. Raises BackendError if no GPU works.
+        graphs: replay batches of iterations as CUDA graphs. fuses_adam: take Adam's step in the pass over layers.
+        Both are for comparisons; the result is the same. Raises BackendError if no GPU works.
         """
-        self._device = open_device(graphs) if device is None else device
+        self._device = open_device(graphs, fuses_adam) if device is None else device
         self._betas = betas
         self.device: str | None = self._device.name
 
@@ -282,13 +285,13 @@ def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
     )
 
 
-def open_device(graphs: bool = False) -> Any:
+def open_device(graphs: bool = True, fuses_adam: bool = True) -> Any:
     """Return this machine's GPU. Raises BackendError; its message says what is missing and what to do."""
     from mlsolve_kernels.cuda.device import NoDeviceError
     from mlsolve_kernels.iteration.cuda import open_gpu
 
     try:
-        return open_gpu(graphs)
+        return open_gpu(graphs, fuses_adam)
     except NoDeviceError as error:
         refused = BackendError(f"backend is cuda: {error}")
         refused.mendable = error.mendable

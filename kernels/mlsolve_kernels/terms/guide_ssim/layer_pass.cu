@@ -23,6 +23,7 @@
 // Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(2 + THROUGH) + 6 rows of FETCHED floats, with weights
 // 2·(AHEAD + 1) more, with a step as many again; static.
 // Twin of guide_pass and adam_row in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
+#include "cuda/turns.cuh"
 #include "terms/guide_ssim/layer.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)

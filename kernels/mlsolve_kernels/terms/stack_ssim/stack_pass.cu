@@ -14,6 +14,7 @@
 // Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(2 + LAYERS) + 6 rows of FETCHED floats, with weights
 // 2·(AHEAD + 1) more; static.
 // Twin of stack_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
+#include "cuda/turns.cuh"
 #include "terms/stack_ssim/stack.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, STACK_BLOCKS)
