@@ -18,7 +18,6 @@ from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.errors import CompilerError
 from mlsolve_kernels.cuda.geometry import CARRYING
 
-
 CHIPS = (75, 80, 86, 89, 90, 100, 120)
 
 BOUNDS, BETAS = (0.1, 0.9), (0.8, 0.95)

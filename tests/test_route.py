@@ -15,7 +15,9 @@ from mlsolve_kernels.iteration.objective import Objective, Shape, Stack
 from mlsolve_kernels.iteration.route import Route, route_of
 from mlsolve_kernels.placement.move import STILL, move_of
 
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++"
+)
 
 SIDE = 24
 TURNED = move_of((SIDE, SIDE), 90)

@@ -17,11 +17,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..adam.cuda import grid_for
 from .compiler import adam_on, chip_for, compile_kernel
 from .cubin import Resources, resources_of
 from .errors import CompilerError
-from .geometry import CARRYING, OLDEST, resident_blocks
+from .geometry import OLDEST, resident_blocks
 
 INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
 

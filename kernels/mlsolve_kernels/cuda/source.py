@@ -84,7 +84,9 @@ def _variants() -> dict[str, Variant]:
         suffix = WEIGHTED if weighted else ""
         found[f"leak_pass{suffix}"] = Variant("terms/leak/leak_pass.cu", weighted=weighted)
         for steps in (False, True):
-            found[f"guide{_STEP if steps else _PASS}{suffix}"] = Variant(_LAYER_PASS, weighted=weighted, steps=steps)
+            found[f"guide{_STEP if steps else _PASS}{suffix}"] = Variant(
+                _LAYER_PASS, weighted=weighted, steps=steps
+            )
         for term in OWN_PASSES:
             path = f"terms/{term.name}/{term.name}_pass.cu"
             found[f"{term.name}_pass{suffix}"] = Variant(path, weighted=weighted)
@@ -100,7 +102,7 @@ _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
 
 
 def source(name: str, layers: int, chip: int = USUAL) -> str:
-    """Return the complete text of kernel `name`, one of KERNELS, for `layers` layers, 1 to 16, and a chip (90 for 9.0).
+    """Return the complete text of kernel `name`, one of KERNELS, for 1 to 16 layers and a chip (90 for 9.0).
 
     The texts for two chips differ at most in how far a march fetches ahead, and how many blocks are to fit.
     """

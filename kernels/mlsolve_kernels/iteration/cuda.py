@@ -32,7 +32,7 @@ class CudaWorkspace(CudaState):
 
     def _allocate(self) -> None:
         super()._allocate()
-        (count, planes, height, width), device, light = self.shape, self._device, self._objective.light
+        (count, planes, height, _), device, light = self.shape, self._device, self._objective.light
         self._stack_pass = kernel_of("stack_pass", light)
         self._layer_pass, self._layer_step = (kernel_of(name, light) for name in ("layer_pass", "layer_step"))
         self._of_stack = self._grid(self._stack_pass, planes)

@@ -69,7 +69,7 @@ class ArrangedCudaWorkspace(CudaState):
 
     def _plan(self) -> None:
         """Choose the grids of all passes, and the first group that each adds its sums to."""
-        (count, planes, _, _), objective = self.shape, self._objective
+        planes, objective = self.shape.planes, self._objective
         weights = [self._weights_of(number) for number in range(len(objective.stacks))]
         # If the composite is computed beforehand, the pass handles it like a single sheet.
         self._stack_passes = [
@@ -230,7 +230,7 @@ class ArrangedCudaWorkspace(CudaState):
     def _measure_stack(self, number: int) -> None:
         """Compare a stack with its target, and leave the gradient by its sheets to the layers or the layer pass."""
         planes, weights = self.shape.planes, Weights.of(self._objective, number)
-        of_window, light, constant = planes // self.windows, self._objective.light, self._lights[number]
+        of_window, constant = planes // self.windows, self._lights[number]
         target = tuple(part[number * planes : (number + 1) * planes] for part in self._target)
         x = placed = self._place(number)
         leaks = number in self._leak_passes
@@ -241,7 +241,7 @@ class ArrangedCudaWorkspace(CudaState):
         if self._composite is not None:
             x = self._composite
             self._through_light("compose", number, placed, x, constant)
-            light, constant = LIGHTS[0].name, 1.0
+            constant = 1.0
         constants = constant, weights.stack_ssim, weights.stack_mse
         self._march(self._stack_passes[number], x, target, self._by_composite, 3 * number, (of_window,), *constants)
         if number != self._route.through:

@@ -1,7 +1,7 @@
 """The state of an iteration on a GPU, shared by all its variants."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -117,8 +117,8 @@ class CudaState:
         self._tables: dict[int, tuple[npt.NDArray[Any], Any]] = {}
         self._taps: tuple[Taps, Taps, list[Any]] | None = None
         self._allocate()
-        # A batch is recorded after an iteration has run once, because then everything is compiled. What the recording
-        # does depends on where the layers are (`_side`).
+        # A batch is recorded after an iteration has run once, because then everything is compiled. A recording is
+        # for one place of the layers (`_side`).
         self._warm = False
         self._replays: dict[Hashable, Callable[[], None] | None] = {}
 
@@ -128,7 +128,7 @@ class CudaState:
         self._target = tuple(device.zeros(len(stacks) * planes, height, self._pitch) for _ in range(3))
         self._guides = tuple(device.zeros(*sheets) for _ in range(3))
         self._first, self._second = (device.zeros(*sheets) for _ in range(2))
-        # The layers, and where the pass over layers leaves their gradient or, if Adam is part of it, the next layers.
+        # The layers, and what the pass over layers leaves: their gradient or, if it takes the step, the next layers.
         self._sides = tuple(device.zeros(*sheets) for _ in range(2))
         self._side = 0
         self._groups = groups_of(self._objective, count)

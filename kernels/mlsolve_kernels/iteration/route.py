@@ -1,8 +1,8 @@
 """Which work a batch of iterations on a GPU can do without, given how the sheets lie in it.
 
-A stack of unmoved sheets needs neither copies of its sheets nor a way back for its gradient. The bytes of the result
-are the same either way: whether sheets lie still may differ from batch to batch, and batches are cut differently when
-a run is resumed.
+A stack of unmoved sheets needs neither copies of its sheets nor a way back for its gradient. The bytes of the
+result are the same either way. They must be: whether sheets lie still may differ from batch to batch, and batches
+are cut differently when a run is resumed.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ class Route(NamedTuple):
 def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -> Route:
     """Return the route of a batch for `layers` layers whose sheets lie as `moves` says in each iteration.
 
-    A stack can be `through` if all layers lie in it in their order, and if the sum of gradients by a layer still has
-    the same order: it is the last of the stacks, or the sum has two summands.
+    A stack can be `through` if all layers lie in it in their order, and if the sum of gradients by a layer keeps its
+    order: the stack is the last one, or the sum has two summands.
     """
     sheets = [stack.sheets(layers) for stack in objective.stacks]
     coupled = declared(objective.light).couples_planes

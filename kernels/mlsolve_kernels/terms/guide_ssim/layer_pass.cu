@@ -60,7 +60,7 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
     for (int number = 1; number < THROUGH; ++number) {
         const int other = number - 1 < layer ? number - 1 : number;
         pass.others[number] = strip.origin(layers + (other * planes + colour) * plane, LEAVING);
-        if (LAYERS <= 8) opaque(pass.others[number]);
+        if (LAYERS <= 4) opaque(pass.others[number]);
     }
     March<LayerPass> march(strip, counted, pass, memory);
     const long long sum = block_sum<THREADS>(march.run().total());

@@ -46,7 +46,7 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const
 #pragma unroll
     for (int k = 0; k < LAYERS; ++k) {
         pass.sheets[k] = strip.origin(placed + k * (gridDim.x * plane) + at, ENTERING);
-        if (LAYERS <= 8) opaque(pass.sheets[k]);
+        if (LAYERS <= 4) opaque(pass.sheets[k]);
     }
     March<StackPass> march(strip, counted, pass, memory);
     const Tally ssim = march.run();
