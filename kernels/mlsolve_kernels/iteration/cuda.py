@@ -12,7 +12,8 @@ import numpy as np
 from ..cuda.device import INSTALL, CupyDevice, NoDeviceError, first_line
 from ..cuda.geometry import pitch_of
 from ..cuda.source import kernel_of
-from .cuda_state import BATCH, CudaState, state_bytes
+from .cuda_iteration import BATCH, CudaIteration
+from .cuda_state import state_bytes
 from .objective import Shape, one_stack
 
 __all__ = ["BATCH", "CudaWorkspace", "device_bytes", "open_gpu"]
@@ -27,7 +28,7 @@ def device_bytes(count: int, planes: int, height: int, width: int) -> int:
     return state_bytes(Shape(count, planes, height, width), 1) + 4 * height * pitch_of(width) * planes
 
 
-class CudaWorkspace(CudaState):
+class CudaWorkspace(CudaIteration):
     """The state of one image or tile, and the iteration for an objective that the sweep can run (sweep.py)."""
 
     def _allocate(self) -> None:

@@ -21,7 +21,8 @@ from ..placement.frames import WHOLE, Frame, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..terms import BY_NAME
-from .cuda_state import BATCH, CudaState, FloatArray, state_bytes
+from .cuda_iteration import BATCH, CudaIteration
+from .cuda_state import FloatArray, state_bytes
 from .objective import Objective, Shape, Weights, weight_of
 from .route import Route, route_of
 
@@ -37,7 +38,7 @@ class _Pass(NamedTuple):
     """(windows, H, pitch) on the device; an arbitrary array if all pixels count equally."""
 
 
-class ArrangedCudaWorkspace(CudaState):
+class ArrangedCudaWorkspace(CudaIteration):
     """The state of an image or a tile with its windows, and the iteration for any arrangements of its layers.
 
     In addition to the state it holds the gradient by the composite of a stack and the stack's placed sheets. If the

@@ -32,8 +32,8 @@ class Route(NamedTuple):
 def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -> Route:
     """Return the route of a batch for `layers` layers whose sheets lie as `moves` says in each iteration.
 
-    A stack can be `through` if all layers lie in it in their order, and if the sum of gradients by a layer keeps its
-    order: the stack is the last one, or the sum has two summands.
+    A stack can be `through` if all layers lie in it in their order, and if the sum of gradients by a layer keeps
+    its order: the stack is the last one, or the sum has two summands.
     """
     sheets = [stack.sheets(layers) for stack in objective.stacks]
     coupled = declared(objective.light).couples_planes
