@@ -11,7 +11,7 @@ import pytest
 from cuda_host.device import HostDevice, compiler
 from mlsolve.errors import DeviceMemoryError
 from mlsolve_bench.problem import noise
-from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace
+from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_records import gpu_sections, machine, opponents, record_gpu
 from mlsolve_records.arrangements import arrangements
 from mlsolve_records.gpu_parts import KINDS, Part, is_recorded, merge, parts_of
@@ -102,16 +102,6 @@ def test_the_floor_counts_the_bytes_that_are_said(fake, monkeypatch):
     assert found["copying its bytes"] == pytest.approx(152 * 3e6 / 3e12 * 1e3)
     assert found["times the copy"] == pytest.approx(2.0 / 0.152)
     assert found["bytes a second"] == pytest.approx(152 * 3e6 / 0.002)
-
-
-def test_the_launches_of_an_iteration_are_those_of_the_workspace():
-    """Those that it names, if it does; else the four that it has."""
-    launches = {"target pass": print, "layer pass with Adam": print}
-    assert gpu_sections.parts_of_iteration(types.SimpleNamespace(parts=lambda: launches)) == launches
-    if not hasattr(CudaWorkspace, "parts"):
-        work = types.SimpleNamespace(_target_pass=1, _layer_pass=2, _update=3, _sum_up=4)
-        assert list(gpu_sections.parts_of_iteration(work).values()) == [1, 2, 3, 4]
-        assert all(hasattr(CudaWorkspace, name) for name in ("_target_pass", "_layer_pass", "_sum_up"))
 
 
 @pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")

@@ -150,19 +150,13 @@ def kernel_times(side: int) -> dict[str, float]:
     work = opponents.workspace(LAUNCHES, noise(side), THREADS_OF_TORCH, "cuda")
     work.iterate(RATE)
     found = {}
-    for name, run in {**parts_of_iteration(work), "all": work._iteration}.items():
+    for name, run in {**work.parts(), "all": work._iteration}.items():
         seconds = []
         for _ in range(7):
             work._device.clear(work._turn)
             seconds.append(_device_seconds(run, work._device.stream))
         found[name] = statistics.median(seconds[2:]) * 1e3
     return found
-
-
-def parts_of_iteration(work: Any) -> dict[str, Callable[[], None]]:
-    """Return the launches of an iteration of a workspace by name, in order."""
-    names = {"target pass": "_target_pass", "layer pass": "_layer_pass", "adam": "_update", "sums": "_sum_up"}
-    return work.parts() if hasattr(work, "parts") else {name: getattr(work, one) for name, one in names.items()}
 
 
 def _device_seconds(run: Callable[[], Any], stream: Any) -> float:
@@ -240,7 +234,7 @@ def free_all() -> None:
 def launches(device: Any, side: int) -> dict[str, Any]:
     """Return how the passes are launched at `side`×`side` pixels: blocks that run at once, and the grid."""
     found = {}
-    for name, planes in (("target_pass", PLANES), ("layer_pass", PLANES * LAYERS)):
+    for name, planes in (("stack_pass", PLANES), ("layer_step", PLANES * LAYERS)):
         resident = device.resident(name, LAYERS, THREADS)
         found[name] = {"resident": resident, "grid": list(grid_for(planes, side, side, resident))}
     return {"pitch": pitch_of(side), **found}
