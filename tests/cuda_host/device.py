@@ -87,7 +87,13 @@ def build(
     A library has one shared memory: devices that are used at the same time need copies. Raises BuildError.
     """
     text = "\n".join(
-        [f'#include "{SHIM.name}"', edit(source(name, layers, chip)), '#line 1 "export"', f"SHIM_EXPORT({name})", ""]
+        [
+            f'#include "{SHIM.name}"',
+            edit(source(name, layers, chip)),
+            '#line 1 "export"',
+            f"SHIM_EXPORT({name})",
+            "",
+        ]
     )
     parts = (str(COMMAND), str(flags), str(compiler()), compiler_version(), SHIM.read_text(), text)
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
@@ -206,7 +212,9 @@ class HostDevice:
         self.grids[kernel] = grid
         library = self._libraries.get((kernel, layers))
         if library is None:
-            path = build(self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text), self.chip)
+            path = build(
+                self.folder, kernel, layers, self.flags, self.edits.get(kernel, lambda text: text), self.chip
+            )
             library = self._libraries[kernel, layers] = ctypes.CDLL(str(path))
             library.shim_take(ctypes.c_void_p(adam_step_on_host.address))
         values = [self._argument(a) for a in arguments]
@@ -222,7 +230,9 @@ class HostDevice:
             return ctypes.c_void_p(value.ctypes.data)
         return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
 
-    def updater(self, x: Any, moments: Any, gradient: Any, rates: Any, turns: Any, width: int) -> Callable[[], None]:
+    def updater(
+        self, x: Any, moments: Any, gradient: Any, rates: Any, turns: Any, width: int
+    ) -> Callable[[], None]:
         def update() -> None:
             adam(x, *moments, gradient, Rates(*rates[turns[1]]), width)
             turns[0] = turns[1] + 1
