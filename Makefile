@@ -1,12 +1,12 @@
 # make demo · make gallery · make pages · make test · make test-all · make lint · make bench · make test-gpu ·
-# make bench-gpu: each sets up what it needs in .venv, with nothing but python3, its venv module and make.
+# make bench-gpu · make settle-gpu: each sets up what it needs in .venv, with nothing but python3, its venv module and make.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GALLERY := one-from-three two-from-three three-from-six one-from-nine
 
-.PHONY: demo gallery pages test test-all test-gpu lint format bench bench-gpu clean
+.PHONY: demo gallery pages test test-all test-gpu lint format bench bench-gpu settle-gpu clean
 
 demo: $(VENV)/base
 	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
@@ -53,6 +53,10 @@ bench-gpu: $(VENV)/bench
 	$(BIN)/python -m mlsolve_kernels.iteration.cuda
 	$(BIN)/python -m mlsolve_records.record_gpu
 
+# Whatever needs a GPU, within five minutes; settled/ has tables and logs.
+settle-gpu: $(VENV)/bench
+	$(BIN)/python -m mlsolve_records.settle_gpu --out settled
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -73,4 +77,4 @@ $(VENV)/bench: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/base $(VENV)/film $(VENV)/dev
 
 clean:
-	rm -rf $(VENV) demo gallery build dist .pytest_cache .mypy_cache .ruff_cache kernels/mlsolve_kernels/__pycache__/kernels-*
+	rm -rf $(VENV) demo gallery settled build dist .pytest_cache .mypy_cache .ruff_cache kernels/mlsolve_kernels/__pycache__/kernels-*

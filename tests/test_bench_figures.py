@@ -5,9 +5,9 @@ import json
 import pytest
 
 from conftest import ROOT
-from mlsolve_records import machine, opponents, pages, record
+from mlsolve_records import gpu_page, machine, opponents, pages, record
 from mlsolve_records.figures import duration
-from mlsolve_records.opponents import COMPILED, DESCRIBED, GRAPH, OURS, STRONGEST
+from mlsolve_records.opponents import COMPILED, DESCRIBED, LAUNCHES, OURS, STRONGEST
 
 BARE_EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -180,19 +180,50 @@ def test_the_gpu_page_says_what_the_results_say():
     assert page == pages.gpu_page_of(page)
 
 
+def test_the_readme_says_what_was_measured_on_a_gpu():
+    results = json.loads((record.RESULTS / "nvidia-h200.json").read_text(encoding="utf-8"))
+    sizes = results["iterations"]["sizes"]
+    said = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    taken = {side: duration(entry["milliseconds"][OURS]) for side, entry in sizes.items()}
+    times = [
+        min(ratio for name, ratio in sizes[side]["times ours"].items() if name.startswith("torch"))
+        for side in ("600", "2048")
+    ]
+    assert (
+        f"On an H200 an iteration takes {taken['600']} at 600×600, {taken['2048']} at 2048×2048, the fastest torch "
+        f"{times[0]:.1f} and {times[1]:.1f} times as long, and {taken['7087']} at 7087×7087"
+    ) in said
+
+
+def test_a_gpu_page_names_the_commits_that_were_measured():
+    stamps = [{"date": "2026-11-28", "commit": commit} for commit in ("abc", "def")]
+    results = {
+        "machine": {**RESULTS["machine"], "device": "G", "cupy": "14"},
+        "floor": stamps[0],
+        "memory": stamps[0],
+    }
+    assert "torch 2.13.0; 2026-11-28, commit abc." in gpu_page.device_figures(results)
+    results["memory"] = stamps[1]
+    results["parts"] = {"memory/600/mlsolve": stamps[1], "floor/600": stamps[0], "floor/2048": stamps[1]}
+    assert (
+        "floor: 2026-11-28, commit abc and 2026-11-28, commit def; memory: 2026-11-28, commit def."
+    ) in gpu_page.device_figures(results)
+
+
 def test_figures_of_a_gpu(tmp_path):
     """On their own page, with what failed said, and "not measured yet" where nothing was."""
     assert pages.gpu_figures(tmp_path).count("not measured yet") == 12
     entry = {
-        "milliseconds": {OURS: 0.08, GRAPH: 0.07, DESCRIBED: 4.0},
-        "ours in the same turns": {GRAPH: 0.08, DESCRIBED: 0.081},
-        "times ours": {GRAPH: 0.9, DESCRIBED: 49.4},
+        "milliseconds": {OURS: 0.08, LAUNCHES: 0.07, DESCRIBED: 4.0},
+        "ours in the same turns": {LAUNCHES: 0.08, DESCRIBED: 0.081},
+        "times ours": {LAUNCHES: 0.9, DESCRIBED: 49.4},
         "failed": {STRONGEST: "out of device memory"},
     }
     results = {
         "machine": {**RESULTS["machine"], "device": "Some GPU 900", "cupy": "14.2"},
         "iterations": {"sizes": {"600": entry}},
-        "floor": {"copy": 3.0e12, "sizes": {"600": {"times the copy": 1.234}}},
+        "floor": {"copy": 3.0e12, "sizes": {"600": {"times the copy": 1.234, "kernels": {"adam": 0.02, "all": 1}}}},
+        "arrangements": {"milliseconds": {"600": {"plain": 0.1, "still": 0.125}}},
         "memory": {"bytes": {"600": {"counted": 1e9, OURS: 1.1e9, STRONGEST: None}}},
         "quality": {
             "side": 600,
@@ -207,6 +238,8 @@ def test_figures_of_a_gpu(tmp_path):
     assert "| 600×600 | 0.08 ms | 0.07 ms | out of device memory | 4 ms to 0.081 ms: 49× |" in text
     assert "moves 3.00 TB/s" in text
     assert "1.23 at 600²" in text
+    assert "The launches of an iteration at 600², each by itself: adam 0.02 ms.\n" in text
+    assert "Arrangements at 600², in plain iterations of 0.1 ms: still 1.25." in text
     assert f"{OURS} 1.1 GB." in text
     assert f"{OURS}, default levels: 50 ms; {OURS}, full size only: not reached" in text
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,17 @@ def test_info(mlsolve):
     facts = json.loads(mlsolve("info", "--json").out)
     assert facts["cores"] >= 1
     assert facts["versions"]["numba"] in mlsolve("info").out
+
+
+def test_info_of_a_gpu(mlsolve, monkeypatch):
+    found = {"name": "NVIDIA H100", "free_memory": lambda: 8 * 10**10, "adam": "by hand", "close": lambda: None}
+    monkeypatch.setattr("mlsolve.solving.backends.open_device", lambda: types.SimpleNamespace(**found))
+    assert json.loads(mlsolve("info", "--json").out)["devices"] == [
+        {"name": "NVIDIA H100", "free GB": 80.0, "Adam": "by hand"}
+    ]
+    lines = mlsolve("info").out.splitlines()
+    assert f"{'devices':<24} NVIDIA H100, 80 GB free" in lines
+    assert f"{'Adam':<24} by hand" in lines
 
 
 def test_version_and_help(mlsolve):

@@ -118,7 +118,7 @@ def check(folder, both, edits):
     runs = [*((FORMS[0], mode) for mode in MODES), (FORMS[1], MODES[0])]
     for ((chip, inlines), (reverse, early)), one in itertools.product(runs, both):
         one.assert_found(
-            HostDevice(folder, reverse=reverse, early=early, edits=edits, chip=chip, inlines_adam=inlines)
+            HostDevice(folder, reverse=reverse, early=early, edits=edits, chip=chip, fuses_adam=inlines)
         )
 
 

@@ -63,13 +63,16 @@ def pictures(picture):
 
 
 @needs_compiler
-def test_a_whole_solve_is_that_of_the_cpu(on_host, pictures):
+def test_a_whole_solve_is_that_of_the_cpu(on_host, pictures, tmp_path):
     """Every kernel, launch and copy of a solve, on several levels; scores as from the CPU."""
     settings = {"iterations": 12, "exposure": 0.2, "levels": 2}
     here = mlsolve.solve(*pictures, mlsolve.Options(backend="cuda", **settings))
     there = mlsolve.solve(*pictures, mlsolve.Options(backend="cpu", **settings))
-    assert (here.backend, here.device) == ("cuda", "host")
-    assert (there.backend, there.device) == ("cpu", None)
+    assert (here.backend, here.device, here.adam) == ("cuda", "host", HostDevice.adam)
+    assert (there.backend, there.device, there.adam) == ("cpu", None, None)
+    for solution in (here, there):
+        report = json.loads((solution.save(tmp_path / solution.backend) / "result.json").read_text())
+        assert (report["device"], report["adam"]) == (solution.device, solution.adam)
     assert len(here.history) == len(there.history)
     assert here.scores.target_ssim == pytest.approx(there.scores.target_ssim, abs=1e-3)
     assert here.scores.target_psnr == pytest.approx(there.scores.target_psnr, abs=0.1)

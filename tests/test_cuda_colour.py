@@ -93,7 +93,7 @@ def test_adam_comes_after_it(folder, cases):
     """It adds to the gradient after the guide pass, so that pass takes no step, even if it could."""
     found = set()
     for inlines in (True, False):
-        device = HostDevice(folder, inlines_adam=inlines)
+        device = HostDevice(folder, fuses_adam=inlines)
         work = cases[0].on(device)
         work.advance([0.05, 0.02], [cases[0].moves] * 2)
         assert list(work.parts())[-2:] == ["colour pass", "Adam"]

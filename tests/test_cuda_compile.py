@@ -1,8 +1,6 @@
 """NVRTC and numba-cuda compile the kernels for every chip, without a GPU; what they became is checked."""
 
 import re
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -10,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from conftest import environment
 from mlsolve_kernels.adam import reference
 from mlsolve_kernels.adam.step import Rates, adam_step
 from mlsolve_kernels.compiled import cache_folder
@@ -288,50 +285,6 @@ def test_a_chip_newer_than_the_compiler_runs_what_is_made_for_its_generation():
     assert chip_for(85) == 80
     with pytest.raises(CompilerError, match=r"compute capability 3\.0"):
         chip_for(30)
-
-
-_SIMULATED = """
-import numpy as np
-from mlsolve_kernels.adam.cuda import THREADS, grid_for, update
-from mlsolve_kernels.adam.step import Rates
-rng = np.random.default_rng(3)
-arrays = [rng.random((6, 352), dtype=np.float32) for _ in range(4)]
-lines = np.array([Rates.at(t, 0.03, (0.1, 0.9), (0.8, 0.95)) for t in (1, 2, 3)], dtype=np.float32)
-np.savez("before", *arrays)
-update[grid_for(6, 300), THREADS](*arrays, lines, np.array([1], dtype=np.int32), 300)
-np.savez("after", *arrays)
-"""
-
-
-def test_adam_in_the_simulator(tmp_path):
-    """The kernel itself, thread by thread: the step, line `turn` of the rates, and nothing in the padding."""
-    settings = {**environment(), "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    done = subprocess.run(
-        [sys.executable, "-c", _SIMULATED], env=settings, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    before, after = (list(np.load(tmp_path / f"{name}.npz").values()) for name in ("before", "after"))
-    x, first, second, gradient = (array[:, :300].astype(np.float64) for array in before)
-    moved, moments = reference.step(x, (first, second), gradient, 2, 0.03, (0.1, 0.9), (0.8, 0.95))
-    for found, expected in zip(after, (moved, *moments, gradient), strict=True):
-        np.testing.assert_allclose(found[:, :300], expected, rtol=2e-6)
-    for found, untouched in zip(after, before, strict=True):
-        np.testing.assert_array_equal(found[:, 300:], untouched[:, 300:])
-
-
-@pytest.mark.parametrize("capability", [(7, 5), (9, 0), (12, 0)])
-def test_adam_compiles_for_a_gpu(capability):
-    """No float64, strict division and root, and rows of consecutive threads."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    from numba import cuda, float32, int32
-
-    from mlsolve_kernels.adam.cuda import update
-
-    kinds = (*(float32[:, ::1],) * 5, int32[::1], int32)
-    ptx, _ = cuda.compile_ptx(update.py_func, kinds, cc=capability)
-    assert not re.search(r"\.f64", ptx)
-    assert "sqrt.rn.f32" in ptx
-    assert "div.rn.f32" in ptx
 
 
 def test_one_scalar_step_for_all_backends():

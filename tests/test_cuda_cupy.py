@@ -1,4 +1,4 @@
-"""CupyDevice itself, with a CuPy and a numba.cuda made of NumPy: copies, launches, streams, graphs, memory.
+"""CupyDevice itself, with a CuPy made of NumPy: copies, launches, streams, graphs, memory.
 
 What the real ones do with it only a GPU can show (test_cuda_device.py); that the names it calls exist is checked
 against them here.
@@ -16,13 +16,14 @@ import pytest
 from cuda_host.arrangements import Both
 from cuda_host.checks import assert_right, problem, state_of, workspace
 from cuda_host.device import HostDevice, compiler
-from cuda_host.device import adam as adam_on_host
+from mlsolve_kernels.adam import reference as adam
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import device as devices
-from mlsolve_kernels.cuda.compiler import compile_kernel
+from mlsolve_kernels.cuda import source
+from mlsolve_kernels.cuda.compiler import adam_on, compile_kernel
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
-from mlsolve_kernels.cuda.geometry import resident_blocks
+from mlsolve_kernels.cuda.geometry import pitch_of, resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.region import Region
@@ -189,25 +190,8 @@ H100 = {
 def opened(tmp_path_factory, monkeypatch):
     """Open a CupyDevice on the fake."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    from numba import cuda as numba_cuda
-
-    from mlsolve_kernels.adam import cuda as adam
-
-    class Update:
-        def __getitem__(self, configuration):
-            grid, threads, stream = configuration
-            assert (threads, stream) == (adam.THREADS, 7)
-            assert len(grid) == 2
-
-            def launch(x, first, second, gradient, rates, turn, width):
-                Stream.made.run(lambda: adam_on_host(x, first, second, gradient, Rates(*rates[turn[0]]), width))
-
-            return launch
-
-    monkeypatch.setattr(numba_cuda, "external_stream", lambda ptr: ptr)
-    monkeypatch.setattr(numba_cuda, "as_cuda_array", lambda array, sync: np.asarray(array))
-    monkeypatch.setattr(numba_cuda, "current_context", lambda: None)
-    monkeypatch.setattr(adam, "update", Update())
+    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu", steps=True))
+    monkeypatch.setitem(KERNELS, "update", "adam/update.cu")
 
     def open_device(graphs=False, properties=H100, free=10**9):
         folder = tmp_path_factory.getbasetemp() / "cuda_cupy"  # kernels are compiled once for the module
@@ -349,18 +333,38 @@ def test_out_of_memory(opened):
         device.zeros(1000)
 
 
+def test_adam_is_told_of(opened):
+    assert opened().adam == adam_on(90)
+
+
+def test_adam(rng, opened):
+    """One launch of `update`, with the arguments in their order."""
+    device, rows, width = opened(), 5, 300
+    arrays = [device.zeros(rows, pitch_of(width)) for _ in range(4)]
+    for array in arrays:
+        device.upload(rng.random(array.shape, dtype=np.float32), array)
+    before = [device.download(array) for array in arrays]
+    rates, turns = device.zeros(3, 8), device.zeros(2, dtype=np.int32)
+    device.upload(np.array([Rates.at(t, 0.03, (0.1, 0.9), (0.8, 0.95)) for t in (1, 2, 3)], np.float32), rates)
+    device.upload(np.array([[9, 1]], dtype=np.int32).reshape(2), turns)
+    x, first, second, gradient = arrays
+    device.updater(x, (first, second), gradient, rates, turns, width)()
+    assert device.download(turns).tolist() == [2, 1]
+    moved, moments = adam.step(*before[:1], before[1:3], before[3], 2, 0.03, (0.1, 0.9), (0.8, 0.95))
+    for array, expected in zip(arrays, (moved, *moments, before[3]), strict=True):
+        np.testing.assert_allclose(device.download(array)[:, :width], expected[:, :width], rtol=1e-5)
+
+
 def test_an_old_gpu_is_refused(opened):
     with pytest.raises(NoDeviceError, match=r"^NVIDIA H100 has compute capability 6\.1, 7\.5 is needed"):
         opened(properties={**H100, "major": 6, "minor": 1})
 
 
 def test_a_driver_that_fails_is_told_in_one_line(opened, monkeypatch):
-    from numba import cuda as numba_cuda
-
-    def fail():
+    def fail(self, non_blocking):
         raise RuntimeError("driver too old\nand more lines")
 
-    monkeypatch.setattr(numba_cuda, "current_context", fail)
+    monkeypatch.setattr(Stream, "__init__", fail)
     with pytest.raises(
         NoDeviceError, match=r"^NVIDIA H100 does not work \(driver too old\): bring its driver"
     ) as told:
@@ -385,10 +389,6 @@ def test_the_names_exist_in_cupy():
         found = cupy
         for name in path.split("."):
             found = getattr(found, name)
-    from numba import cuda as numba_cuda
-
-    for name in ("external_stream", "as_cuda_array", "current_context", "compile_ptx"):
-        assert hasattr(numba_cuda, name)
 
 
 def test_streams_are_left_as_they_were(opened):

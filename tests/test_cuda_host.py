@@ -82,7 +82,7 @@ def test_every_form_gives_the_same_bytes(rng, folder, shape):
     found = set()
     for number, (chip, inlines) in enumerate(FORMS):
         for reverse, early in MODES if number % 3 == 0 else MODES[::3]:
-            device = HostDevice(folder, reverse=reverse, early=early, inlines_adam=inlines, chip=chip)
+            device = HostDevice(folder, reverse=reverse, early=early, fuses_adam=inlines, chip=chip)
             found.add(bytes_of_a_run(pictures, device))
     assert len(found) == 1
 
@@ -96,7 +96,7 @@ def test_any_number_of_rows_in_a_piece(rng, folder):
     found = set()
     for rows in (1, 2, 3, 7, 8, 9, 10, 11, 23):
         for chip, inlines in (FORMS[rows % 4], FORMS[(rows + 2) % 4]):
-            device = HostDevice(folder, reverse=True, chip=chip, inlines_adam=inlines)
+            device = HostDevice(folder, reverse=True, chip=chip, fuses_adam=inlines)
             with pieces_of(rows):
                 found.add(bytes_of_a_run(pictures, device))
     assert len(found) == 1
@@ -123,12 +123,12 @@ def test_statistics(rng, folder, shape):
     np.testing.assert_allclose(variance, expected.variance_x, atol=3e-7)
 
 
-@pytest.mark.parametrize("inlines_adam", [True, False])
-def test_iterations(rng, folder, inlines_adam):
+@pytest.mark.parametrize("fuses_adam", [True, False])
+def test_iterations(rng, folder, fuses_adam):
     """Several steps, a batch and a half, against the float64 iteration."""
     target, guides, layers = problem(rng, 2, 1, 24, 30)
     rates = [0.03 / (1 + t) for t in range(15)]
-    work = workspace(target, guides, layers, HostDevice(folder, inlines_adam=inlines_adam))
+    work = workspace(target, guides, layers, HostDevice(folder, fuses_adam=fuses_adam))
     terms = work.advance(rates[:10]) + work.advance(rates[10:])
     clipped = np.clip(layers.astype(np.float64), *BOUNDS)
     found, expected = work.layers, iterate(clipped, target, guides, OBJECTIVE, rates, BOUNDS, BETAS)

@@ -31,7 +31,7 @@ def pictures(rng):
 
 def on_sides(folder, pictures, **settings):
     """A workspace whose layers change sides, and one whose layers stay, because Adam is a kernel of its own."""
-    return [workspace(*pictures, HostDevice(folder, inlines_adam=inlines, **settings)) for inlines in (True, False)]
+    return [workspace(*pictures, HostDevice(folder, fuses_adam=inlines, **settings)) for inlines in (True, False)]
 
 
 def test_a_step_changes_the_side(folder, pictures):
@@ -110,7 +110,7 @@ def test_a_start_is_split_anywhere(folder, pictures):
     found = set()
     for chip, inlines in FORMS:
         for parts in ((5,), (1, 4), (2, 1, 2), (1,) * 5):
-            work, sums, done = workspace(*pictures, HostDevice(folder, chip=chip, inlines_adam=inlines)), [], 0
+            work, sums, done = workspace(*pictures, HostDevice(folder, chip=chip, fuses_adam=inlines)), [], 0
             for part in parts:
                 sums += work.advance(RATES[done : done + part])
                 done += part
@@ -138,7 +138,7 @@ def test_every_iteration_of_a_batch_has_a_turn(folder, pictures):
     rates = [0.05 / (1 + t) for t in range(BATCH)]
     expected = [whole.iterate(rate) for rate in rates]
     for inlines in (True, False):
-        work = workspace(*pictures, HostDevice(folder, inlines_adam=inlines))
+        work = workspace(*pictures, HostDevice(folder, fuses_adam=inlines))
         work.evaluate()
         np.testing.assert_array_equal(work._turns, [0, 0])  # an evaluation is no turn
         found = work.advance(rates)
@@ -197,7 +197,7 @@ def test_arrangements_have_sides_too(folder, windows, stacks):
     both = Both(windows, stacks)
     found = set()
     for chip, inlines in FORMS if windows == 1 else FORMS[::3]:
-        work = both.on(HostDevice(folder, inlines_adam=inlines, chip=chip))
+        work = both.on(HostDevice(folder, fuses_adam=inlines, chip=chip))
         sums = []
         for count in (1, 2, 2):
             sums += work.advance(RATES[:count], both.lying[:count])

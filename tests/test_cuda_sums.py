@@ -8,7 +8,7 @@ from cuda_host.checks import BETAS, BOUNDS, FORMS, MODES, OBJECTIVE, pieces_of, 
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.geometry import OWN
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
-from mlsolve_kernels.iteration.cuda_state import Group, _sums_of, groups_of
+from mlsolve_kernels.iteration.groups import Group, groups_of, sums_of
 from mlsolve_kernels.region import Region
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
@@ -42,7 +42,7 @@ def test_blocks_that_have_no_number_are_counted(rng, folder, places, blocks):
         spoiled[1, 0, row, column] = np.nan
     tables = set()
     for (reverse, early), (chip, inlines) in zip(MODES, FORMS, strict=True):
-        device = HostDevice(folder, reverse=reverse, early=early, chip=chip, inlines_adam=inlines)
+        device = HostDevice(folder, reverse=reverse, early=early, chip=chip, fuses_adam=inlines)
         with pieces_of(20):
             work = CudaWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, device)
         work.start(spoiled)
@@ -106,8 +106,8 @@ def test_sums_of_arrangements_do_not_depend_on_the_order_of_blocks(folder):
 def test_a_line_of_the_table_is_read_by_terms():
     """A value of several groups is their sum, each by its factor; one that lacks a number is no number."""
     groups = [Group("error", 0, 4096), Group("error", 0), Group("ssim", 0), Group("ssim", 1)]
-    assert _sums_of([(3, 0), (-5, 0), (2**60, 0), (7, 0)], groups) == {"error": (3 * 4096 - 5,), "ssim": (2**60, 7)}
-    found = _sums_of([(3, 2), (-5, 0), (0, 0), (7, 1)], groups)
+    assert sums_of([(3, 0), (-5, 0), (2**60, 0), (7, 0)], groups) == {"error": (3 * 4096 - 5,), "ssim": (2**60, 7)}
+    found = sums_of([(3, 2), (-5, 0), (0, 0), (7, 1)], groups)
     assert np.isnan(found["error"][0])
     assert found["ssim"][0] == 0
     assert np.isnan(found["ssim"][1])

@@ -193,7 +193,7 @@ def assert_sums_are_right(device, target, guides, layers, team):
 def test_sums_are_exact(rng, folder, shape):
     team = Team(1)
     for (reverse, early), (chip, inlines) in zip(MODES, FORMS, strict=True):
-        device = HostDevice(folder, reverse=reverse, early=early, chip=chip, inlines_adam=inlines)
+        device = HostDevice(folder, reverse=reverse, early=early, chip=chip, fuses_adam=inlines)
         assert_sums_are_right(device, *problem(rng, *shape), team)
     team.close()
 
@@ -292,7 +292,7 @@ def check(rng, folder, edits):
     target, guides, layers = problem(rng, 2, 1, 30, OWN + 12)
     with contextlib.closing(Team(1)) as team:
         for reverse, inlines in itertools.product((False, True), repeat=2):
-            device = HostDevice(folder, reverse=reverse, inlines_adam=inlines, resident=20, edits=edits)
+            device = HostDevice(folder, reverse=reverse, fuses_adam=inlines, resident=20, edits=edits)
             assert_sums_are_right(device, target, guides, layers, team)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT, environment
 from mlsolve_kernels.cuda import source as cuda_source
-from mlsolve_kernels.light import LIGHTS
+from mlsolve_kernels.light import LIGHTS, declared
 from mlsolve_kernels.terms import BY_NAME, TERMS
 from mlsolve_kernels.window import REACH
 
@@ -227,8 +227,10 @@ def test_every_light_has_its_companions():
     folders = folders_in(PACKAGES["mlsolve_kernels"] / "light")
     assert [folder.name for folder in folders] == sorted(light.name for light in LIGHTS)
     for folder in folders:
-        for file in ("light.py", "reference.py", "cpu.py", "pictures.py", "light.cuh", "chain.cu"):
+        for file in ("light.py", "reference.py", "cpu.py", "pictures.py", "light.cuh"):
             assert (folder / file).exists(), (folder, file)
+        if declared(folder.name).couples_planes:
+            assert {path.name for path in folder.glob("*.cu")} == {"chain.cu", "compose.cu"}
         assert is_imported(f"light.{folder.name}", "reference", tests)
 
 

@@ -325,6 +325,10 @@ def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
+        patch.setattr(runs, "_gpu", lambda spec: runs.Gpu(adam="linked"))
+        with pytest.raises(StoreError, match=r"begun with adam None, here it is linked: its bytes would differ"):
+            resume(tmp_path / "o", TIGHT, Listener())
+    with monkeypatch.context() as patch:
         patch.setattr(runs, "FORMAT", runs.FORMAT + 1)
         with pytest.raises(
             StoreError, match=rf"is of format {runs.FORMAT - 1}: resume it with the mlsolve that began it"

@@ -26,10 +26,14 @@ STRONGEST: Final = "torch strongest"
 NAMES: Final = (OURS, PUBLISHED, DESCRIBED, COMPILED, STRONGEST)
 """All opponents on the CPU: mlsolve, then the others from the slowest to the fastest."""
 
-GRAPH: Final = "mlsolve, as a CUDA graph"
+LAUNCHES: Final = "mlsolve, launch by launch"
+"""mlsolve without CUDA graphs; OURS replays them."""
+STRONGEST_GRAPH: Final = "torch strongest, as a CUDA graph"
 FUSED: Final = "torch with fused-ssim"
-GPU_NAMES: Final = (OURS, GRAPH, DESCRIBED, COMPILED, STRONGEST, FUSED)
+GPU_NAMES: Final = (OURS, LAUNCHES, DESCRIBED, COMPILED, STRONGEST, STRONGEST_GRAPH, FUSED)
 """All opponents on a GPU."""
+OWN: Final = (OURS, LAUNCHES)
+"""Those that are mlsolve."""
 
 TOLERANCE: Final = 1e-4
 """Tolerances of the loss (absolute) and the gradient (relative L2) against the float64 reference."""
@@ -55,7 +59,7 @@ class Apart(NamedTuple):
 
 def missing(device: str = "cpu") -> dict[str, str]:
     """Return the opponents that are not available on `device` here, each with the reason in one line."""
-    torch_names = [name for name in names_on(device) if name not in (OURS, GRAPH)]
+    torch_names = [name for name in names_on(device) if name not in OWN]
     if find_spec("torch") is None:
         return dict.fromkeys(torch_names, "torch is not installed: pip install 'mlsolve[bench]'")
     import torch
@@ -65,7 +69,8 @@ def missing(device: str = "cpu") -> dict[str, str]:
     from mlsolve_bench.torch_settings import why_not_compiled
 
     reason = why_not_compiled(device)
-    without = {} if reason is None else dict.fromkeys((COMPILED, STRONGEST), reason)
+    compiled = {COMPILED, STRONGEST, STRONGEST_GRAPH}
+    without = {} if reason is None else {name: reason for name in torch_names if name in compiled}
     if device == "cuda" and find_spec("fused_ssim") is None:
         without[FUSED] = "fused-ssim is not installed: it is built from its sources, with nvcc"
     return without
@@ -96,15 +101,19 @@ def workspace(name: str, problem: Problem, threads: int, device: str = "cpu") ->
     """Return the workspace of the opponent `name`, ready to `iterate(rate)` from the guides."""
     if name not in names_on(device):
         raise ValueError(f"opponent is {name!r}: use {', '.join(names_on(device))}")
-    if name in (OURS, GRAPH):
+    if name in OWN:
         on_gpu = device == "cuda"
         backend: Backend
-        backend = CudaBackend(problem.betas, graphs=name == GRAPH) if on_gpu else CpuBackend(threads, problem.betas)
+        backend = CudaBackend(problem.betas, graphs=name == OURS) if on_gpu else CpuBackend(threads, problem.betas)
         return our_workspace(problem, backend)
     if name == STRONGEST:
         from .torch_strongest import Strongest
 
         return Strongest(problem, threads, device)
+    if name == STRONGEST_GRAPH:
+        from .torch_graph import StrongestAsGraph
+
+        return StrongestAsGraph(problem, threads, device)
     from mlsolve_bench.torch_baselines import AsDescribed, AsPublished, Compiled
 
     if name == FUSED:
@@ -150,7 +159,7 @@ def check(side: int = 96, device: str = "cpu", names: Iterable[str] | None = Non
     for name in available(device) if names is None else names:
         prepared = workspace(name, problem, 1, device)
         prepared.start(inner)
-        if name in (OURS, GRAPH):
+        if name in OWN:
             expected = problem.objective.loss(
                 reference.terms(inner, problem.target, problem.guides, problem.objective)
             )

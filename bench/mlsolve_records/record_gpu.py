@@ -1,335 +1,211 @@
 """Runs the benches on an NVIDIA GPU and records the figures: python -m mlsolve_records.record_gpu.
 
     --quick          small sizes and few turns, to test that everything works
-    --only SECTION   measure one section again and keep the rest of the file
+    --only SECTION   measure this section only
     --sides N,N      sides of the pictures in pixels, by default 600,2048,7087
+    --name OPPONENT  this opponent only, as in "torch strongest"; may be given several times
+    --most SECONDS   kill a part that takes longer, and record that; by default 110
+    --again          measure also what is recorded for this commit
     --results FOLDER folder of the file; by default bench/results of the clone
+    --logs FOLDER    keep what the parts print, and why they failed in full
 
-Writes <device>.json. mlsolve takes turns with one opponent at a time, because at the largest size two opponents in
-PyTorch would not fit into memory together. Times are wall-clock, from the launch of a batch of iterations to the
-arrival of its terms, divided by the iterations of the batch, for torch as for mlsolve.
+Writes <device>.json after each part. A part is one opponent at one size in a process of its own, where mlsolve
+takes turns with it: at the largest size two opponents in PyTorch would not fit into memory together. What was
+interrupted goes on where it was: parts that are recorded for this commit are skipped.
 """
 
 import argparse
-import gc
 import json
-import statistics
+import re
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from mlsolve.errors import DeviceMemoryError, MlsolveError
-from mlsolve.solving.backends import open_device
-from mlsolve_bench.problem import LAYERS, PLANES, RATE, noise
-from mlsolve_bench.turns import median_ratio, take_turns
-from mlsolve_kernels.cuda.geometry import THREADS, grid_for, pitch_of
-from mlsolve_kernels.iteration.cuda import BATCH, device_bytes
+from mlsolve.errors import MlsolveError
 
-from . import machine, opponents, quality
-from .arrangements import arrangements
-from .arrangements import workspace as arranged_workspace
-from .opponents import DESCRIBED, GRAPH, OURS, STRONGEST
+from . import gpu_sections, machine
+from .children import Ended, run
+from .figures import duration
+from .gpu_parts import KINDS, Part, is_recorded, merge, parts_of, sides_in_order
+from .opponents import GPU_NAMES, OURS
 from .record import RESULTS, write
 
 SIDES: Final = (600, 2048, 7087)
-TURNS: Final = 5
-QUALITY_SIDE: Final = 600
+QUICK_SIDES: Final = (96, 200)
 
-COPIED_BYTES: Final = 152
-"""Minimum bytes per pixel and plane that an iteration of three layers moves, with a separate Adam. The target time
-is measured in copies of this size (docs/gpu.md)."""
+MOST: Final = 110.0
+"""Seconds that a part may take: with its start, two minutes."""
 
-THREADS_OF_TORCH: Final = 1
-"""Torch's CPU threads; its GPU work does not depend on them."""
+SHORTEST: Final = 5.0
+"""Seconds that a part needs at least. If fewer are left, it is not begun."""
 
 
-def iterations_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Milliseconds of an iteration of mlsolve and of every available opponent, and ratios of the medians."""
-    turns = 2 if quick else TURNS
-    found: dict[str, Any] = {}
-    for side in sides:
-        entry: dict[str, Any] = {"milliseconds": {}, "ours in the same turns": {}, "times ours": {}}
-        for name in opponents.available("cuda"):
-            free_all()
-            try:
-                opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))
-                seconds = _in_turns(tuple(dict.fromkeys((OURS, name))), side, turns)
-            except Exception as error:
-                entry.setdefault("failed", {})[name] = reason_of(error)
-                _say(f"{side}×{side}: {name}: {reason_of(error)}")
-                continue
-            taken, ratio = statistics.median(seconds[name]) * 1e3, median_ratio(seconds, name)
-            entry["milliseconds"][name] = taken
-            if name == OURS:
-                _say(f"{side}×{side}: {name} {taken:.3f} ms")
-                continue
-            entry["ours in the same turns"][name] = statistics.median(seconds[OURS]) * 1e3
-            entry["times ours"][name] = ratio
-            _say(f"{side}×{side}: {name} {taken:.3f} ms, {ratio:.2f} times ours")
-        found[str(side)] = entry
-        free_all()
-    return {"batch": BATCH, "missing": opponents.missing("cuda"), "sizes": found}
+class Asked(NamedTuple):
+    """What is to be measured, and where it is written."""
+
+    folder: Path
+    parts: tuple[Part, ...]
+    sides: tuple[int, ...]
+    quick: bool = False
+    again: bool = False
+    most: float = MOST
+    until: float | None = None
+    """Time of time.monotonic() at which the last part must have ended; None: no such time."""
+    described: dict[str, Any] | None = None
+    """What `describe` has said of this machine; None: it is asked."""
+    logs: Path | None = None
+    """Folder of what the parts print; None: it is not kept."""
 
 
-def floor_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Bytes per second of a copy on the device; mlsolve's time in copies of COPIED_BYTES per pixel and plane."""
-    rate = copy_rate(1 << 26 if quick else 1 << 30)
-    found: dict[str, Any] = {}
-    for side in sides:
-        milliseconds = statistics.median(take_turns({OURS: batch_of(OURS, side)}, 3)[OURS]) / BATCH * 1e3
-        free_all()
-        copied = COPIED_BYTES * side**2 * PLANES / rate * 1e3
-        kernels = kernel_times(side)
-        found[str(side)] = {
-            "milliseconds": milliseconds,
-            "copying its bytes": copied,
-            "times the copy": milliseconds / copied,
-            "bytes a second": COPIED_BYTES * side**2 * PLANES / milliseconds * 1e3,
-            "kernels": kernels,
-        }
-        _say(f"{side}×{side}: {milliseconds:.3f} ms, {milliseconds / copied:.2f} times the copy; {kernels}")
-        free_all()
-    return {"copy": rate, "sizes": found}
+class Refused(Exception):
+    """The device cannot be described; the message says why."""
 
 
-def arrangements_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Milliseconds of mlsolve's iteration, for a plain stack and for several arrangements."""
-    turns = 2 if quick else TURNS
-    found: dict[str, Any] = {}
-    for side in sides:
-        plain = statistics.median(take_turns({OURS: batch_of(OURS, side)}, turns)[OURS]) / BATCH * 1e3
-        entry = found[str(side)] = {"plain": plain}
-        for name, (objective, moves) in arrangements(side).items():
-            free_all()
-            work = arranged_workspace(noise(side), objective, device)
-            batch = partial(work.advance, [RATE] * BATCH, [moves] * BATCH)
-            entry[name] = statistics.median(take_turns({name: batch}, turns)[name]) / BATCH * 1e3
-            _say(f"{side}×{side}, {name}: {entry[name]:.3f} ms, {entry[name] / plain:.2f} times a plain one")
-            del work, batch
-        free_all()
-    return {"milliseconds": found}
-
-
-def memory_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Peak device memory in bytes: mlsolve's, computed and from CuPy's pool, and torch's from its allocator."""
-    found: dict[str, Any] = {}
-    for side in sides:
-        entry = found[str(side)] = {"counted": device_bytes(LAYERS, PLANES, side, side)}
-        for name in opponents.available("cuda"):
-            if name == GRAPH:
-                continue
-            free_all()
-            try:
-                entry[name] = _peak_of(name, side)
-            except Exception as error:
-                entry[name] = None
-                _say(f"{side}×{side}: {name}: {reason_of(error)}")
-        _say(f"{side}×{side}: " + ", ".join(f"{n} {(b or 0) / 1e9:.3g} GB" for n, b in entry.items()))
-    return {"bytes": found}
-
-
-def quality_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Seconds to the required quality, at full size only and with the default levels."""
-    side = 96 if quick else QUALITY_SIDE
-    found: dict[str, Any] = {}
-    names = [name for name in (OURS, STRONGEST, DESCRIBED) if name in opponents.available("cuda")]
-    for name in names:
-        for label, levels in (("default levels", None), ("full size only", 1)):
-            reached = quality.time_to_quality(name, side, THREADS_OF_TORCH, levels, "cuda")
-            found.setdefault(name, {})[label] = reached
-            _say(f"quality, {name}, {label}: {reached['seconds']} s")
-    return {
-        "side": side,
-        "asked": {"target SSIM": quality.TARGET_SSIM, "mean guide SSIM": quality.GUIDE_SSIM},
-        "reached": found,
-    }
-
-
-def check_section(device: Any, sides: tuple[int, ...], quick: bool) -> dict[str, Any]:
-    """Differences from the float64 reference; opponents that solve a different problem are not timed."""
-    found: dict[str, Any] = {}
-    for name in opponents.available("cuda"):
-        try:
-            found[name] = opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))[name]._asdict()
-        except Exception as error:
-            found[name] = reason_of(error)
-        _say(f"check, {name}: {found[name]}")
+def describe(sides: Iterable[int], most: float = MOST) -> dict[str, Any]:
+    """Return machine, launches and missing opponents, asked of a child. Raises Refused."""
+    found, _ = measured_by_child(["--describe", "--sides", ",".join(map(str, sides))], most)
+    if isinstance(found, str):
+        raise Refused(found)
     return found
 
 
-SECTIONS: Final[dict[str, Callable[[Any, tuple[int, ...], bool], dict[str, Any]]]] = {
-    "check": check_section,
-    "iterations": iterations_section,
-    "floor": floor_section,
-    "arrangements": arrangements_section,
-    "memory": memory_section,
-    "quality": quality_section,
-}
+def measured_by_child(
+    arguments: list[str], most: float, log: Path | None = None
+) -> tuple[dict[str, Any] | str, Ended]:
+    """Return what a child of this program writes, or why it failed, in one line; and how it ended.
 
-
-def copy_rate(size: int) -> float:
-    """Return the bytes per second, read and written, of a copy of `size` bytes within device memory."""
-    import cupy
-
-    source = cupy.ones(size // 4, dtype=cupy.float32)
-    to = cupy.empty_like(source)
-    times = [_device_seconds(lambda: cupy.copyto(to, source), cupy.cuda.Stream.null) for _ in range(12)]
-    return float(2 * source.nbytes / statistics.median(times[2:]))
-
-
-def kernel_times(side: int) -> dict[str, float]:
-    """Return the milliseconds of each kernel of an iteration at `side`×`side` pixels, on the device's clock."""
-    work = opponents.workspace(OURS, noise(side), THREADS_OF_TORCH, "cuda")
-    work.iterate(RATE)
-    parts = {
-        "target pass": work._target_pass,
-        "layer pass": work._layer_pass,
-        "adam": work._update,
-        "sums": work._sum_up,
-        "all": work._iteration,
-    }
-    found = {}
-    for name, run in parts.items():
-        seconds = []
-        for _ in range(7):
-            work._device.clear(work._turn)
-            seconds.append(_device_seconds(run, work._device.stream))
-        found[name] = statistics.median(seconds[2:]) * 1e3
-    return found
-
-
-def _device_seconds(run: Callable[[], Any], stream: Any) -> float:
-    """Return the seconds of device time that the work of `run` takes on `stream`."""
-    import cupy
-
-    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
-    begin.record(stream)
-    run()
-    end.record(stream)
-    end.synchronize()
-    return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
-
-
-def _in_turns(names: tuple[str, ...], side: int, turns: int) -> dict[str, list[float]]:
-    """Return the seconds of an iteration of `names`, in turns; one after the other if memory is too small."""
-    seconds: dict[str, list[float]] = {}
-    try:
-        seconds = take_turns({name: batch_of(name, side) for name in names}, turns)
-    except Exception as error:
-        if len(names) == 1 or not _is_out_of_memory(error):
-            raise
-    if not seconds:  # not inside the except block, which keeps the arrays alive
-        for name in reversed(names):
-            free_all()
-            seconds |= take_turns({name: batch_of(name, side)}, turns)
-    return {name: [second / BATCH for second in times] for name, times in seconds.items()}
-
-
-def batch_of(name: str, side: int) -> Callable[[], object]:
-    """Return a function without arguments that runs a batch of iterations of `name`."""
-    prepared = opponents.workspace(name, noise(side), THREADS_OF_TORCH, "cuda")
-    rates = [RATE] * BATCH
-    return lambda: prepared.advance(rates)
-
-
-def _peak_of(name: str, side: int) -> int:
-    """Return the peak device memory of a batch of `name`, in bytes."""
-    import cupy
-
-    if name != OURS:
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-        batch_of(name, side)()
-        return int(torch.cuda.max_memory_allocated())
-    iterate = batch_of(name, side)
-    iterate()
-    return int(cupy.get_default_memory_pool().total_bytes())
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, DeviceMemoryError) or "out of memory" in str(error).lower()
-
-
-def reason_of(error: Exception) -> str:
-    """Return why an opponent failed, in one line."""
-    lines = str(error).strip().splitlines()
-    return "out of device memory" if _is_out_of_memory(error) else (lines[0] if lines else type(error).__name__)
-
-
-def free_all() -> None:
-    """Free all device memory that is no longer used."""
-    import cupy
-
-    gc.collect()
-    cupy.get_default_memory_pool().free_all_blocks()
-    if "torch" in sys.modules:
-        sys.modules["torch"].cuda.empty_cache()
-
-
-def launches(device: Any, side: int) -> dict[str, Any]:
-    """Return how the passes are launched at `side`×`side` pixels: blocks that run at once, and the grid."""
-    found = {}
-    for name, planes in (("target_pass", PLANES), ("layer_pass", PLANES * LAYERS)):
-        resident = device.resident(name, LAYERS, THREADS)
-        found[name] = {"resident": resident, "grid": list(grid_for(planes, side, side, resident))}
-    return {"pitch": pitch_of(side), **found}
-
-
-def record(folder: Path, names: list[str], sides: tuple[int, ...], quick: bool) -> Path:
-    """Measure the sections `names`, merge them into this device's file in `folder`, and return the file.
-
-    Each section records its date and commit. The file is written after each section.
+    log: the file of what it prints; None: that is not kept.
     """
-    device = open_device()
-    here = {**machine.describe(), "device": device.name, **versions()}
-    path = folder / f"{machine.words(device.name)}{'-quick' if quick else ''}.json"
+    with tempfile.TemporaryDirectory() as folder:
+        out, log = Path(folder) / "out.json", log or Path(folder) / "log.txt"
+        command = [sys.executable, "-m", "mlsolve_records.record_gpu", *arguments, "--out", str(out)]
+        ended = run(command, most, log)
+        if failure := ended.failure(most):
+            return failure, ended
+        try:
+            found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return "ended without a result", ended
+        return found, ended
+
+
+def measure(part: Part, asked: Asked, most: float) -> tuple[dict[str, Any] | str, float]:
+    """Measure `part` in a child; return its fragment of the section, or why it failed, and the seconds it took."""
+    log = None if asked.logs is None else asked.logs / f"{re.sub('[^a-z0-9]+', '-', part.key.lower())}.log"
+    found, ended = measured_by_child(["--part", part.key, *(["--quick"] if asked.quick else [])], most, log)
+    if isinstance(found, dict) and "failed" in found:
+        return str(found["failed"]), ended.seconds
+    return found, ended.seconds
+
+
+def record(asked: Asked, measure: Callable[..., tuple[dict[str, Any] | str, float]] = measure) -> Path:
+    """Measure what is asked, merge it into this device's file after each part, and return the file.
+
+    measure: measures one part. Raises Refused if there is no device.
+    """
+    described = asked.described or describe(asked.sides)
+    here = described["machine"]
+    path = asked.folder / f"{machine.words(here['device'])}{'-quick' if asked.quick else ''}.json"
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     results["machine"] = here
-    results["launches"] = {str(side): launches(device, side) for side in sides}
-    for name in names:
-        began = time.perf_counter()
-        _say(f"{name} …")
-        measured = SECTIONS[name](device, sides, quick)
-        seconds = round(time.perf_counter() - began, 1)
-        results[name] = {"date": here["date"], "commit": here["commit"], "took": seconds, **measured}
+    results["missing"] = described["missing"]
+    results["launches"] = {**results.get("launches", {}), **described["launches"]}
+    for part in asked.parts:
+        if part.name in described["missing"]:
+            continue
+        if not asked.again and is_recorded(results, part, here["commit"], asked.most):
+            _say(f"{part.key}: recorded already")
+            continue
+        most = asked.most if asked.until is None else min(asked.most, asked.until - time.monotonic())
+        if most < SHORTEST:
+            _say(f"{part.key}: no time is left")
+            continue
+        found, seconds = measure(part, asked, most)
+        stamp = {"date": here["date"], "commit": here["commit"], "took": round(seconds, 1), "most": most}
+        merge(results, part, found, stamp)
+        sides_in_order(results)
         write(path, results)
+        _say(f"{part.key}: {found if isinstance(found, str) else 'measured'}, {seconds:.0f} s")
+    write(path, results)
     return path
 
 
-def versions() -> dict[str, Any]:
-    """Return the versions of what the figures depend on."""
-    import cupy
+def summary(results: dict[str, Any]) -> list[str]:
+    """Return the figures of `results` as lines for people."""
+    lines = []
+    for side, entry in results.get("iterations", {}).get("sizes", {}).items():
+        for name, taken in entry["milliseconds"].items():
+            times = f", {entry['times ours'][name]:.2f} times {OURS}" if name in entry["times ours"] else ""
+            lines.append(f"{side}² {name}: {duration(taken)}{times}")
+        lines += [f"{side}² {name}: {reason}" for name, reason in entry.get("failed", {}).items()]
+    for side, entry in results.get("floor", {}).get("sizes", {}).items():
+        kernels = ", ".join(f"{name} {duration(taken)}" for name, taken in entry["kernels"].items())
+        lines.append(f"{side}² {entry['times the copy']:.2f} copies of 152 bytes: {kernels}")
+    for side, entry in results.get("arrangements", {}).get("milliseconds", {}).items():
+        ratios = (f"{name} {taken / entry['plain']:.2f}" for name, taken in entry.items() if name != "plain")
+        lines.append(f"{side}² in plain iterations of {duration(entry['plain'])}: {', '.join(ratios)}")
+    return lines
 
-    runtime = cupy.cuda.runtime
-    return {
-        "cupy": cupy.__version__,
-        "driver": runtime.driverGetVersion(),
-        "cuda": runtime.runtimeGetVersion(),
-        "fused_ssim": machine.version_of("fused-ssim"),
-    }
+
+def measure_here(key: str, quick: bool) -> dict[str, Any]:
+    """Measure the part `key` in this process; return its fragment, or {"failed": why} if an opponent fails."""
+    part = Part.of(key)
+    try:
+        return gpu_sections.MEASURE[part.section](part, quick)
+    except Exception as error:  # whatever an opponent, its compiler or the device raises
+        traceback.print_exc()
+        return {"failed": gpu_sections.reason_of(error)}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser("python -m mlsolve_records.record_gpu", description="Run the GPU benches.")
+    made.add_argument("--quick", action="store_true", help="small sizes and few turns")
+    made.add_argument("--only", choices=list(KINDS), help="measure one section")
+    made.add_argument("--sides", help="sides in pixels, as in 600,2048")
+    made.add_argument("--name", action="append", choices=GPU_NAMES, help="measure this opponent only; repeatable")
+    made.add_argument("--most", type=float, default=MOST, help="kill a part that takes longer, in seconds")
+    made.add_argument("--again", action="store_true", help="measure also what is recorded for this commit")
+    made.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    made.add_argument("--logs", type=Path, help="folder of what the parts print")
+    for hidden in ("--part", "--out"):
+        made.add_argument(hidden, help=argparse.SUPPRESS)
+    made.add_argument("--describe", action="store_true", help=argparse.SUPPRESS)
+    return made
 
 
 def main(arguments: list[str]) -> None:
-    """Read the command line and record."""
-    parser = argparse.ArgumentParser("python -m mlsolve_records.record_gpu", description="Run the GPU benches.")
-    parser.add_argument("--quick", action="store_true", help="small sizes and few turns")
-    parser.add_argument("--only", choices=list(SECTIONS), help="measure one section anew")
-    parser.add_argument("--sides", help="sides in pixels, as in 600,2048")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
-    chosen = parser.parse_args(arguments)
-    names = list(SECTIONS) if chosen.only is None else [chosen.only]
-    sides: tuple[int, ...] = (96, 200) if chosen.quick else SIDES
+    """Read the command line and record; a child measures one part, or describes the machine."""
+    chosen = parser().parse_args(arguments)
+    sides: tuple[int, ...] = QUICK_SIDES if chosen.quick else SIDES
     if chosen.sides:
         sides = tuple(int(side) for side in chosen.sides.split(","))
+    if chosen.part or chosen.describe:
+        try:
+            found = gpu_sections.describe(sides) if chosen.describe else measure_here(chosen.part, chosen.quick)
+        except MlsolveError as error:
+            _refuse(error)
+        write(Path(chosen.out), found)
+        return
+    parts = tuple(parts_of(list(KINDS) if chosen.only is None else [chosen.only], sides, chosen.name))
+    wish = Asked(chosen.results, parts, sides, chosen.quick, chosen.again, chosen.most, logs=chosen.logs)
     try:
-        _say(f"written: {record(chosen.results, names, sides, chosen.quick)}")
-    except MlsolveError as error:
-        print(f"mlsolve_records: error: {error}", file=sys.stderr)
+        path = record(wish)
+    except Refused as error:
+        print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    for line in summary(json.loads(path.read_text(encoding="utf-8"))):
+        _say(line)
+    _say(f"written: {path}")
+
+
+def _refuse(error: Exception) -> None:
+    print(f"mlsolve_records: error: {error}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def _say(line: str) -> None:

@@ -174,16 +174,22 @@ class Strongest:
         whole = pad(gradient, (self.flat.reach, self.flat.reach))
         return weights.loss(self._terms(sums)), self.flat.lift(whole).cpu().numpy()
 
-    def step(self, rate: float) -> list[torch.Tensor]:
-        """Take one step at learning rate `rate`; return the sums of the terms before the step."""
-        self.number += 1
+    def corrected(self, rate: float) -> tuple[float, float]:
+        """Return the rates of step `number` at learning rate `rate`: α / (1 - β1^t) and 1 / (1 - β2^t)."""
         beta_1, beta_2 = self.problem.betas
-        corrected = rate / (1 - beta_1**self.number), 1 / (1 - beta_2**self.number)
-        rates = torch.tensor(corrected, device=self.inside.device)
+        return rate / (1 - beta_1**self.number), 1 / (1 - beta_2**self.number)
+
+    def compute(self, rates: torch.Tensor) -> list[torch.Tensor]:
+        """Take one step at corrected `rates` (2,), on the device; return the sums of the terms before it."""
         settings = self.problem.objective, self.problem.bounds, self.problem.betas
         constants = (*self.constants, self.inside)
         sums: list[torch.Tensor] = _compiled_step(self.state, rates, constants, settings, self.flat.stride)
         return sums
+
+    def step(self, rate: float) -> list[torch.Tensor]:
+        """Take one step at learning rate `rate`; return the sums of the terms before the step."""
+        self.number += 1
+        return self.compute(torch.tensor(self.corrected(rate), device=self.inside.device))
 
     def iterate(self, rate: float) -> Terms:
         """Take one step at learning rate `rate`; return the terms before the step."""

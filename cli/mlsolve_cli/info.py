@@ -17,7 +17,7 @@ def _gpu() -> tuple[dict[str, Any] | None, str]:
         device = open_device()
     except BackendError as error:
         return None, f"no GPU: {str(error).removeprefix('backend is cuda: ')}"
-    found = {"name": device.name, "free GB": round(device.free_memory() / 1e9, 2)}
+    found = {"name": device.name, "free GB": round(device.free_memory() / 1e9, 2), "Adam": device.adam}
     device.close()
     return found, ""
 
@@ -61,4 +61,6 @@ def info(given: Given) -> None:
         echo(f"{'memory':<24} {in_words(free)} free{within}")
     shown = without if gpu is None else f"{gpu['name']}, {gpu['free GB']:.3g} GB free"
     echo(f"{'devices':<24} {shown}")
+    if gpu is not None:
+        echo(f"{'Adam':<24} {gpu['Adam']}")
     echo(f"{'kernels':<24} {kernels}")

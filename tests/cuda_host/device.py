@@ -132,14 +132,6 @@ class LaunchError(AssertionError):
     """A block that CUDA would not bring to its end: a barrier that some do not reach, a misaligned copy."""
 
 
-@kernel
-def adam(x, first, second, gradient, rates, width):
-    for row in range(x.shape[0]):
-        for column in range(width):
-            moved = _step(x[row, column], first[row, column], second[row, column], gradient[row, column], rates)
-            x[row, column], first[row, column], second[row, column] = moved
-
-
 _step = kernel(adam_step)
 
 
@@ -154,6 +146,7 @@ class HostDevice:
     """Runs the kernels of objective/cuda.py on the host, threads in order or in reverse, copies late or early."""
 
     name = "host"
+    adam = "compiled by Numba for the CPU"
 
     def __init__(
         self,
@@ -164,10 +157,10 @@ class HostDevice:
         resident: int = 8,
         flags: tuple[str, ...] = PLAIN,
         edits: dict[str, Edit] | None = None,
-        inlines_adam: bool = True,
+        fuses_adam: bool = True,
         chip: int = USUAL,
     ) -> None:
-        self.inlines_adam, self.chip = inlines_adam, chip
+        self.fuses_adam, self.chip = fuses_adam, chip
         self.folder, self.reverse, self.early, self._resident, self.flags = folder, reverse, early, resident, flags
         self.edits = edits or {}
         self.grids: dict[str, tuple[int, ...]] = {}
@@ -229,15 +222,6 @@ class HostDevice:
             assert value.flags.c_contiguous
             return ctypes.c_void_p(value.ctypes.data)
         return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
-
-    def updater(
-        self, x: Any, moments: Any, gradient: Any, rates: Any, turns: Any, width: int
-    ) -> Callable[[], None]:
-        def update() -> None:
-            adam(x, *moments, gradient, Rates(*rates[turns[1]]), width)
-            turns[0] = turns[1] + 1
-
-        return update
 
     def record(self, run: Any) -> None:
         return None

@@ -39,7 +39,7 @@ class Right:
     def of(self, pictures):
         key = pictures[2].tobytes()
         if key not in self.known:
-            work = workspace(*pictures, HostDevice(self.folder, inlines_adam=False))
+            work = workspace(*pictures, HostDevice(self.folder, fuses_adam=False))
             self.known[key] = work.advance(RATES), state_of(work).tobytes()
         return self.known[key]
 
@@ -52,7 +52,7 @@ def check(rng, folder, right, edits):
     """Raise AssertionError where the kernels are not right, in any of the modes and forms."""
     for pictures, rows in pictures_of(rng):
         for (chip, inlines), (reverse, early) in RUNS:
-            device = HostDevice(folder, reverse=reverse, early=early, edits=edits, chip=chip, inlines_adam=inlines)
+            device = HostDevice(folder, reverse=reverse, early=early, edits=edits, chip=chip, fuses_adam=inlines)
             with pieces_of(rows):
                 work = workspace(*pictures, device)
             assert_right(work, *pictures)

@@ -1,16 +1,24 @@
 """Compile the text of a kernel to machine code for one chip with NVRTC. Needs no GPU.
 
 Arithmetic is strictly IEEE, as on the CPU (compiled.py): no fast-math and no contraction; fused multiply-adds are
-written explicitly. So the same sources give the same bits on every chip and on the host.
+written explicitly. So the same sources give the same bits on every chip and on the host. The exception is Adam's
+step, which Numba compiles (adam/cuda.py): its root and quotient are approximate.
+
+A kernel that calls this step is compiled to LTO-IR and linked with it by nvJitLink. Where that does not work, NVRTC
+compiles the kernel as usual with the step in front of it, as inline assembly. Either way the step is inlined.
 """
 
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from ..adam.cuda import numba_cuda_version, step_code, step_source
 from ..compiled import cache_folder
-from .source import source
+from . import linker
+from .errors import CompilerError
+from .source import VARIANTS, source
 
 OPTIONS: Final = ("--std=c++17", "--fmad=false", "--diag-suppress=177")
 """177: the warning about a constant that a kernel does not use."""
@@ -20,8 +28,16 @@ _DIGEST: Final = hashlib.sha256().digest_size
 """Bytes of the SHA-256 that precedes a cubin on disk."""
 
 
-class CompilerError(Exception):
-    """NVRTC is missing or rejects a source; the message says which, and why."""
+_PROBE: Final = """
+extern "C" __device__ void adam_step(float*, float, float, float, float, float, float, float, float, float, float,
+                                     float, float);
+extern "C" __global__ void probe(float* x) {
+    float moved[3];
+    adam_step(moved, x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11]);
+    x[0] = moved[0] + moved[1] + moved[2];
+}
+"""
+"""The smallest kernel that takes Adam's step."""
 
 
 def compile_text(text: str, name: str, chip: int) -> bytes:
@@ -29,19 +45,42 @@ def compile_text(text: str, name: str, chip: int) -> bytes:
 
     Raises CompilerError.
     """
-    nvrtc = _nvrtc()
-    program = _checked(nvrtc, nvrtc.nvrtcCreateProgram(text.encode(), f"{name}.cu".encode(), 0, [], []))
-    options = [option.encode() for option in (f"--gpu-architecture=sm_{chip}", *OPTIONS)]
-    (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        log = b" " * _checked(nvrtc, nvrtc.nvrtcGetProgramLogSize(program))
-        nvrtc.nvrtcGetProgramLog(program, log)
-        text_of_log = log.decode(errors="replace").rstrip("\0 \n")
-        raise CompilerError(f"NVRTC refuses {name} for sm_{chip}: {text_of_log or result}")
-    code: bytes = b" " * _checked(nvrtc, nvrtc.nvrtcGetCUBINSize(program))
-    nvrtc.nvrtcGetCUBIN(program, code)
-    nvrtc.nvrtcDestroyProgram(program)
-    return code
+    return _compiled(text, name, chip, OPTIONS, "CUBIN")
+
+
+def compile_stepping(text: str, name: str, chip: int) -> bytes:
+    """Return the cubin of `text` like `compile_text`; the text takes Adam's step (adam/step.cuh), which is inlined.
+
+    Raises CompilerError.
+    """
+    if link_obstacle(chip) is None:
+        return _linked(text, name, chip)
+    return compile_text(f"{step_source(chip)}{text}", name, chip)
+
+
+@cache
+def link_obstacle(chip: int) -> str | None:
+    """Return why nvJitLink cannot link Adam's step into a kernel for `chip`, in one line; None if it can.
+
+    It tries with a small kernel, which takes about a second, once per process; a success is remembered on disk.
+    """
+    try:
+        file = _cache_file(_PROBE, "probe", 0, chip, steps=True)
+        if file is None or _read(file) is None:
+            code = _linked(_PROBE, "probe", chip)
+            if file is not None:
+                _write(file, code)
+    except CompilerError as error:
+        return str(error)
+    return None
+
+
+def adam_on(chip: int) -> str:
+    """Return how Adam's step is compiled into kernels for `chip`, in a few words."""
+    obstacle = link_obstacle(chip)
+    if obstacle is None:
+        return f"compiled by Numba, inlined by nvJitLink {linker.version()}"
+    return f"compiled by Numba, inlined as PTX by NVRTC ({obstacle})"
 
 
 def compile_kernel(name: str, layers: int, chip: int) -> bytes:
@@ -50,10 +89,11 @@ def compile_kernel(name: str, layers: int, chip: int) -> bytes:
     Raises CompilerError.
     """
     text = source(name, layers, chip)
-    file = _cache_file(text, name, layers, chip)
+    steps = VARIANTS[name].steps
+    file = _cache_file(text, name, layers, chip, steps)
     if file is not None and (code := _read(file)) is not None:
         return code
-    code = compile_text(text, name, chip)
+    code = (compile_stepping if steps else compile_text)(text, name, chip)
     if file is not None:
         _write(file, code)
     return code
@@ -71,6 +111,29 @@ def chip_for(capability: int) -> int:
     if not fitting:
         raise CompilerError(f"this NVRTC knows no chip of compute capability {capability / 10}")
     return int(max(fitting))
+
+
+def _linked(text: str, name: str, chip: int) -> bytes:
+    """Return the cubin of `text` linked with Adam's step. Raises CompilerError."""
+    kernel = _compiled(text, name, chip, (*OPTIONS, "-dlto"), "LTOIR")
+    return linker.link((kernel, step_code(chip)), name, chip)
+
+
+def _compiled(text: str, name: str, chip: int, options: tuple[str, ...], output: str) -> bytes:
+    """Return what NVRTC makes of `text`: "CUBIN" or "LTOIR". Raises CompilerError."""
+    nvrtc = _nvrtc()
+    program = _checked(nvrtc, nvrtc.nvrtcCreateProgram(text.encode(), f"{name}.cu".encode(), 0, [], []))
+    encoded = [option.encode() for option in (f"--gpu-architecture=sm_{chip}", *options)]
+    (result,) = nvrtc.nvrtcCompileProgram(program, len(encoded), encoded)
+    if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        log = b" " * _checked(nvrtc, nvrtc.nvrtcGetProgramLogSize(program))
+        nvrtc.nvrtcGetProgramLog(program, log)
+        text_of_log = log.decode(errors="replace").rstrip("\0 \n")
+        raise CompilerError(f"NVRTC refuses {name} for sm_{chip}: {text_of_log or result}")
+    code: bytes = b" " * _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{output}Size")(program))
+    getattr(nvrtc, f"nvrtcGet{output}")(program, code)
+    nvrtc.nvrtcDestroyProgram(program)
+    return code
 
 
 def _nvrtc() -> Any:
@@ -94,14 +157,25 @@ def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
     return values[0]
 
 
-def _cache_file(text: str, name: str, layers: int, chip: int) -> Path | None:
+def _cache_file(text: str, name: str, layers: int, chip: int, steps: bool) -> Path | None:
+    """Return the file of a kernel, None if there is no cache; steps: whether it takes Adam's step."""
     folder = cache_folder()
     if folder is None:
         return None
     nvrtc = _nvrtc()
     _, *version = nvrtc.nvrtcVersion()  # a driver may be too old for the code of a newer compiler
-    digest = hashlib.sha256("\n".join([*map(str, version), *OPTIONS, text]).encode()).hexdigest()[:16]
+    parts = [*map(str, version), *OPTIONS, text]
+    if steps:  # whose source is in the name of the folder, like all sources
+        parts += [*linker.OPTIONS, _linker_version(), numba_cuda_version()]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return folder / f"{name}-{layers}-sm{chip}-{digest}.cubin"
+
+
+def _linker_version() -> str:
+    try:
+        return linker.version()
+    except CompilerError:
+        return "none"
 
 
 def _read(file: Path) -> bytes | None:

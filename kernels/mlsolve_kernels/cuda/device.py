@@ -17,8 +17,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .compiler import CompilerError, chip_for, compile_kernel
+from .compiler import adam_on, chip_for, compile_kernel
 from .cubin import Resources, resources_of
+from .errors import CompilerError
 from .geometry import OLDEST, resident_blocks
 
 INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
@@ -33,8 +34,7 @@ _UNKNOWN: Final = Resources(255, 0, 0)
 """Assumed for a kernel whose resources are unknown: the most registers that a thread can have."""
 
 _one_at_a_time = threading.RLock()
-"""Held while a kernel is compiled and loaded, and while Numba launches one: Numba compiles at the first launch, and
-all devices share its dispatcher."""
+"""Held while a kernel is compiled and loaded."""
 
 
 class NoDeviceError(Exception):
@@ -54,6 +54,12 @@ class Device(Protocol):
     """A device that runs kernels. All operations run in the order in which they are requested."""
 
     name: str
+    fuses_adam: bool
+    """Whether the pass over layers is to take Adam's step, where nothing is added to its gradient afterwards."""
+
+    @property
+    def adam(self) -> str:
+        """How Adam's step is compiled into the kernels, in a few words."""
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
         """Return a new array of zeros on the device. Raises OutOfDeviceMemory."""
@@ -73,11 +79,6 @@ class Device(Protocol):
     def launch(self, kernel: str, layers: int, grid: Blocks, threads: int, *arguments: Any) -> None:
         """Run a kernel (source.KERNELS) on arrays and scalars; an int is passed as int32, a float as float32."""
 
-    def updater(
-        self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
-    ) -> Callable[[], None]:
-        """Return a function that runs adam.cuda.update on arrays (rows, pitch)."""
-
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """Return a function that repeats all operations of `run` at once, or None; `run` must have run before."""
 
@@ -89,18 +90,19 @@ class Device(Protocol):
 
 
 class CupyDevice:
-    """An NVIDIA GPU, used through CuPy and numba-cuda on its own stream.
+    """An NVIDIA GPU, used through CuPy on its own stream.
 
     Any thread may use it, one at a time. The current device of that thread does not matter and does not change.
     """
 
-    def __init__(self, graphs: bool = False) -> None:
+    def __init__(self, graphs: bool = True, fuses_adam: bool = True) -> None:
         """Open the current device; `iteration.cuda.open_gpu` also tests that it works.
 
-        graphs: record an iteration as a CUDA graph and replay it. Raises NoDeviceError if there is no usable GPU.
+        graphs: record batches of iterations as CUDA graphs and replay them. fuses_adam: see `Device`. Raises
+        NoDeviceError if there is no usable GPU.
         """
         self._cupy = cupy = import_cupy()
-        self._graphs = graphs
+        self._graphs, self.fuses_adam = graphs, fuses_adam
         self.name = "the GPU"
         try:
             self._number = int(cupy.cuda.runtime.getDevice())
@@ -115,21 +117,19 @@ class CupyDevice:
             self._shared = int(properties["sharedMemPerMultiprocessor"])
             self._chip = chip_for(capability)
             self.stream = cupy.cuda.Stream(non_blocking=True)
-            from numba import cuda as numba_cuda
-
-            from ..adam.cuda import THREADS, grid_for, update
-
-            numba_cuda.current_context()
-            self._numba_stream = numba_cuda.external_stream(self.stream.ptr)
-            self._as_numba: Callable[[Any], Any] = lambda array: numba_cuda.as_cuda_array(array, sync=False)
         except CompilerError as error:
             raise NoDeviceError(f"{error}: {INSTALL}", mendable=True) from None
         except NoDeviceError:
             raise
-        except Exception as error:  # anything that driver, CuPy or Numba raise if one is too old or missing
+        except Exception as error:  # anything that driver or CuPy raise if one is too old or missing
             message = f"{self.name} does not work ({first_line(error)}): bring its driver up to date, or {INSTALL}"
             raise NoDeviceError(message, mendable=True) from None
-        self._update, self._update_grid, self._update_threads = update, grid_for, THREADS
+
+    @property
+    def adam(self) -> str:
+        """How Adam's step is compiled into the kernels, in a few words."""
+        with _one_at_a_time:
+            return adam_on(self._chip)
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
         """Return a new array of zeros on the device. Raises OutOfDeviceMemory."""
@@ -188,21 +188,6 @@ class CupyDevice:
         with self._current():
             run, _ = self._function(kernel, layers)
             run(grid, (threads,), typed)
-
-    def updater(
-        self, x: Any, moments: tuple[Any, Any], gradient: Any, rates: Any, turn: Any, width: int
-    ) -> Callable[[], None]:
-        """Return a function that runs adam.cuda.update on arrays (rows, pitch), which Numba receives only once."""
-        with self._current(), _one_at_a_time:
-            arrays = [self._as_numba(array) for array in (x, *moments, gradient, rates, turn)]
-            launch = self._update[self._update_grid(x.shape[0], width), self._update_threads, self._numba_stream]
-        columns = np.int32(width)
-
-        def update() -> None:
-            with self._current(), _one_at_a_time:  # Numba uses the context that CuPy made current
-                launch(*arrays, columns)
-
-        return update
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """Return a function that replays `run` as a CUDA graph; None if graphs were not requested."""

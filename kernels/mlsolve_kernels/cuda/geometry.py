@@ -3,6 +3,7 @@
 A block of THREADS threads takes a strip of columns and moves down a piece of its rows (ssim/stream.cuh).
 """
 
+import math
 from typing import Final, NamedTuple
 
 from ..window import RADIUS, REACH
@@ -34,43 +35,21 @@ FETCHED: Final = SPAN + 2 * MARGIN
 ALIGNMENT: Final = 32
 """Rows of device images begin at multiples of this many float32: 128 bytes, a line of the L2 cache."""
 
-LONGEST_PIECE: Final = 256
-"""Most rows of a piece; then 8 % of its steps are spent on rows above and below it."""
+LONGEST_PIECE: Final = 255
+"""Most rows of a piece; then 5 % of its instructions are spent on rows above and below it."""
+
+UNROLLED: Final = 3
+"""Rows of a piece are a multiple of this number: a march takes so many steps in a turn of its loop, or two."""
+
+WARM_UP: Final = 13
+"""Steps with a row that leaves, as many instructions as a march takes before the first of them (docs/gpu.md)."""
 
 assert COLUMNS * LONGEST_PIECE <= 2**9, "a thread's sum of so many values of 2²² quanta fits 32 bits"
 assert ALIGNMENT % TILE == 0, "squares end where rows end"
+assert LONGEST_PIECE % UNROLLED == 0, "pieces do not become longer when their rows are rounded up"
 assert OWN % 4 == 0, "strips begin at multiples of sixteen bytes"
 assert FETCHED % 4 == 0, "rows are fetched by sixteen bytes"
 assert 2 * MARGIN >= REACH, "an iteration looks REACH far"
-
-
-OLDEST: Final = 75
-"""Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
-
-_ROOMY: Final = (90, 100)
-"""Chips with 228 KiB of shared memory on a multiprocessor; the others have 64, 100 or 164."""
-
-_FEW: Final = 8
-"""Most layers for which a march fetches two steps ahead, in 168 registers and 48 KiB."""
-
-
-def blocks_on(chip: int, layers: int) -> int:
-    """Return how many blocks of a march over `layers` layers a multiprocessor of `chip` (90 for 9.0) is to run.
-
-    Six limit a thread to 168 registers; then each scheduler has three warps to choose from. Chips with less shared
-    memory cannot hold the rows of so many, and for many layers 168 registers are not enough.
-    """
-    if chip == OLDEST:
-        return 2
-    return 6 if chip in (80, *_ROOMY) and layers <= _FEW else 4
-
-
-def ahead_on(chip: int, layers: int) -> int:
-    """Return how many steps before their use a march over `layers` layers fetches its rows on `chip` (90 for 9.0).
-
-    Two where a multiprocessor still has room for the rows of six blocks, otherwise one.
-    """
-    return 2 if chip in _ROOMY and layers <= _FEW else 1
 
 
 def pitch_of(width: int) -> int:
@@ -97,16 +76,15 @@ def grid_for(planes: int, height: int, width: int, resident: int) -> Grid:
     """Return the grid of a pass over `planes` planes of `height` × `width` pixels.
 
     resident: the number of blocks that the device runs at the same time. The length of pieces minimises the total
-    steps: a wave of `resident` blocks takes the steps of one piece, its rows and 2·REACH more.
+    steps: a wave of `resident` blocks takes the steps of one piece, its rows and WARM_UP.
     """
     strips = -(-width // OWN)
-    best = Grid(planes, strips, 1, height)
-    least = None
+    best, least = Grid(planes, strips, 1, height), math.inf
     for pieces in range(-(-height // LONGEST_PIECE), max(1, height // RADIUS) + 1):
-        rows = -(-height // pieces)
+        rows = -(-height // (pieces * UNROLLED)) * UNROLLED
         grid = Grid(planes, strips, -(-height // rows), rows)
-        steps = -(-grid.blocks // resident) * (rows + 2 * REACH)
-        if least is None or steps < least:
+        steps = -(-grid.blocks // resident) * (rows + WARM_UP)
+        if steps < least:
             best, least = grid, steps
     return best
 
@@ -114,6 +92,32 @@ def grid_for(planes: int, height: int, width: int, resident: int) -> Grid:
 def tiles_for(planes: int, height: int, width: int) -> tuple[int, int, int]:
     """Return the grid of a kernel that processes `planes` planes of `height` × `width` pixels in squares."""
     return pitch_of(width) // TILE, -(-height // TILE), planes
+
+
+OLDEST: Final = 75
+"""Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
+
+_ROOMY: Final = (90, 100)
+"""Chips with 228 KiB of shared memory on a multiprocessor; the others have 64, 100 or 164."""
+
+
+def blocks_on(chip: int, layers: int) -> int:
+    """Return how many blocks of a march over `layers` layers a multiprocessor of `chip` (90 for 9.0) is to run.
+
+    Six limit a thread to 168 registers; then each scheduler has three warps to choose from. Chips with less shared
+    memory cannot hold the rows of so many, and for more than four layers 168 registers are not enough.
+    """
+    if chip == OLDEST:
+        return 2
+    return 6 if chip in (80, *_ROOMY) and layers <= 4 else 4
+
+
+def ahead_on(chip: int, layers: int) -> int:
+    """Return how many steps before their use a march over `layers` layers fetches its rows on `chip` (90 for 9.0).
+
+    Two where a multiprocessor has room for the rows; those of more than eight layers do not fit into 48 KiB.
+    """
+    return 2 if chip in _ROOMY and layers <= 8 else 1
 
 
 _QUARTERS: Final = 4

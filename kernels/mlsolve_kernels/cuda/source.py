@@ -4,6 +4,7 @@ Headers are inlined here and not by the compiler, so that the text determines th
 is cached under the digest of its text is never stale.
 """
 
+import itertools
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,8 +24,9 @@ PACKAGE: Final = Path(__file__).parents[1]
 WEIGHTED: Final = "_weighted"
 """Suffix of the name of a kernel with pixel weights; it is in the same file as the kernel without."""
 
-_PASS, _STEP = "pass", "step"
-"""How the name of a pass over layers ends: without a step of Adam, or with one."""
+_LAYER_PASS: Final = "terms/guide_ssim/layer_pass.cu"
+_PASS, _STEP, _MORE = "_pass", "_step", "_more"
+"""What the names of its forms are made of: without a step of Adam or with one, and with a further gradient."""
 
 USUAL: Final = 90
 """The chip for which sources are shown and tested, where it does not matter."""
@@ -43,6 +45,8 @@ class Variant(NamedTuple):
     """Whether it ends with a step of Adam: then Numba's step is linked into it (compiler.py)."""
     through_light: bool = False
     """Whether it applies the chain rule of the light."""
+    more: bool = False
+    """Whether it adds a further gradient."""
 
 
 def kernel_of(name: str, light: str) -> str:
@@ -60,23 +64,29 @@ def _variants() -> dict[str, Variant]:
         "codes": Variant("codes/codes.cu"),
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
+        "update": Variant("adam/update.cu", steps=True),
     }
     for light in LIGHTS:
-        for name in ("chain", "compose") if light.couples_planes else ("chain",):
+        for name in ("chain", "compose") if light.couples_planes else ():
             found[kernel_of(name, light.name)] = Variant(f"light/{light.name}/{name}.cu", light.name)
+        if not light.couples_planes:
+            scatter = Variant("placement/scatter.cu", light.name, through_light=True)
+            found[kernel_of("chain_scatter", light.name)] = scatter
         for weighted in (False, True):
             suffix = WEIGHTED if weighted else ""
             stack = Variant("terms/stack_ssim/stack_pass.cu", light.name, weighted)
             found[kernel_of(f"stack_pass{suffix}", light.name)] = stack
-            for steps in (False, True):
-                layer = Variant("terms/guide_ssim/layer_pass.cu", light.name, weighted, steps, through_light=True)
-                found[kernel_of(f"layer_{_STEP if steps else _PASS}{suffix}", light.name)] = layer
+            for steps, more in itertools.product((False, True), repeat=2):
+                name = f"layer{_MORE if more else ''}{_STEP if steps else _PASS}{suffix}"
+                layer = Variant(_LAYER_PASS, light.name, weighted, steps, through_light=True, more=more)
+                found[kernel_of(name, light.name)] = layer
     for weighted in (False, True):
         suffix = WEIGHTED if weighted else ""
         found[f"leak_pass{suffix}"] = Variant("terms/leak/leak_pass.cu", weighted=weighted)
         for steps in (False, True):
-            guide = Variant("terms/guide_ssim/layer_pass.cu", weighted=weighted, steps=steps)
-            found[f"guide_{_STEP if steps else _PASS}{suffix}"] = guide
+            found[f"guide{_STEP if steps else _PASS}{suffix}"] = Variant(
+                _LAYER_PASS, weighted=weighted, steps=steps
+            )
         for term in OWN_PASSES:
             path = f"terms/{term.name}/{term.name}_pass.cu"
             found[f"{term.name}_pass{suffix}"] = Variant(path, weighted=weighted)
@@ -92,7 +102,7 @@ _INCLUDE: Final = re.compile(r'^#include "([^"]+)"$', re.M)
 
 
 def source(name: str, layers: int, chip: int = USUAL) -> str:
-    """Return the complete text of kernel `name`, one of KERNELS, for `layers` layers, 1 to 16, and a chip (90 for 9.0).
+    """Return the complete text of kernel `name`, one of KERNELS, for 1 to 16 layers and a chip (90 for 9.0).
 
     The texts for two chips differ at most in how far a march fetches ahead, and how many blocks are to fit.
     """
@@ -146,7 +156,7 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     }
     lines = {constant: f"constexpr int {constant} = {value};" for constant, value in whole.items()}
     lines["KERNEL"] = f"#define KERNEL {name}"
-    forms = {"WEIGHTS": variant.weighted, "STEP": variant.steps}
+    forms = {"WEIGHTS": variant.weighted, "STEP": variant.steps, "MORE": variant.more}
     lines |= {f"WITH_{form}": f"#define WITH_{form} {int(whether)}" for form, whether in forms.items()}
     lines["THROUGH_LIGHT"] = f"#define THROUGH_LIGHT {int(variant.through_light)}"
     floats = {f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES}

@@ -12,7 +12,8 @@ import numpy as np
 from ..cuda.device import INSTALL, CupyDevice, NoDeviceError, first_line
 from ..cuda.geometry import pitch_of
 from ..cuda.source import kernel_of
-from .cuda_state import BATCH, CudaState, state_bytes
+from .cuda_iteration import BATCH, CudaIteration
+from .cuda_state import state_bytes
 from .objective import Shape, one_stack
 
 __all__ = ["BATCH", "CudaWorkspace", "device_bytes", "open_gpu"]
@@ -27,12 +28,12 @@ def device_bytes(count: int, planes: int, height: int, width: int) -> int:
     return state_bytes(Shape(count, planes, height, width), 1) + 4 * height * pitch_of(width) * planes
 
 
-class CudaWorkspace(CudaState):
+class CudaWorkspace(CudaIteration):
     """The state of one image or tile, and the iteration for an objective that the sweep can run (sweep.py)."""
 
     def _allocate(self) -> None:
         super()._allocate()
-        (count, planes, height, width), device, light = self.shape, self._device, self._objective.light
+        (count, planes, height, _), device, light = self.shape, self._device, self._objective.light
         self._stack_pass = kernel_of("stack_pass", light)
         self._layer_pass, self._layer_step = (kernel_of(name, light) for name in ("layer_pass", "layer_step"))
         self._of_stack = self._grid(self._stack_pass, planes)
@@ -69,6 +70,7 @@ class CudaWorkspace(CudaState):
             *self._guides,
             self._by_composite,  # no pixel weights: any array
             self._by_composite,
+            self._gradient,  # no other gradient: any array
             self._gradient,
             self._first,
             self._second,
@@ -83,13 +85,13 @@ class CudaWorkspace(CudaState):
         )
 
 
-def open_gpu(graphs: bool = False) -> CupyDevice:
+def open_gpu(graphs: bool = True, fuses_adam: bool = True) -> CupyDevice:
     """Return this machine's GPU after a test that it works. Raises NoDeviceError if it does not.
 
-    The test runs one iteration, because only then has every library compiled and launched something. graphs: see
-    `CupyDevice`.
+    The test runs one iteration, because only then has every library compiled and launched something. graphs,
+    fuses_adam: see `CupyDevice`.
     """
-    device = CupyDevice(graphs)
+    device = CupyDevice(graphs, fuses_adam)
     try:
         images = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
         work = CudaWorkspace(images[0], images, one_stack(1.0, 1.0, 1.0, 1.0), (0.1, 1.0), (0.9, 0.99), device)

@@ -6,7 +6,7 @@ added, and the layers take a step.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,8 +21,10 @@ from ..placement.frames import WHOLE, Frame, placement_maps
 from ..placement.move import STILL, Moves
 from ..region import Region
 from ..terms import BY_NAME
-from .cuda_state import BATCH, CudaState, FloatArray, state_bytes
+from .cuda_iteration import BATCH, CudaIteration
+from .cuda_state import FloatArray, state_bytes
 from .objective import Objective, Shape, Weights, weight_of
+from .route import Route, route_of
 
 
 class _Pass(NamedTuple):
@@ -36,7 +38,7 @@ class _Pass(NamedTuple):
     """(windows, H, pitch) on the device; an arbitrary array if all pixels count equally."""
 
 
-class ArrangedCudaWorkspace(CudaState):
+class ArrangedCudaWorkspace(CudaIteration):
     """The state of an image or a tile with its windows, and the iteration for any arrangements of its layers.
 
     In addition to the state it holds the gradient by the composite of a stack and the stack's placed sheets. If the
@@ -50,10 +52,9 @@ class ArrangedCudaWorkspace(CudaState):
         self._sheets = _sheets_of(objective, count)
         everywhere = list(itertools.chain(*self._sheets))
         self._numbers = self._uploaded(np.array(everywhere, dtype=np.int32))
-        # The gradient from the first stack with a layer replaces the layer's gradient; those from other stacks are
-        # added.
-        adds = [layer in everywhere[:number] for number, layer in enumerate(everywhere)]
-        self._adds = self._uploaded(np.array(adds, dtype=np.int32))
+        self._firsts = np.cumsum([0, *map(len, self._sheets)]).tolist()
+        self._route = route_of(objective, count, ())
+        self._adds: dict[Route, Any] = {}
         self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, MAP_FIELDS, dtype=np.int64)
         self._corners = device.zeros(self.windows, 2, dtype=np.int32)
         self._frames: tuple[Frame, ...] = WHOLE
@@ -69,7 +70,7 @@ class ArrangedCudaWorkspace(CudaState):
 
     def _plan(self) -> None:
         """Choose the grids of all passes, and the first group that each adds its sums to."""
-        (count, planes, _, _), objective = self.shape, self._objective
+        planes, objective = self.shape.planes, self._objective
         weights = [self._weights_of(number) for number in range(len(objective.stacks))]
         # If the composite is computed beforehand, the pass handles it like a single sheet.
         self._stack_passes = [
@@ -78,9 +79,7 @@ class ArrangedCudaWorkspace(CudaState):
             else self._pass("stack_pass", len(sheets), planes, of_pixels, objective.light)
             for sheets, of_pixels in zip(self._sheets, weights, strict=True)
         ]
-        self._guide_pass, self._guide_step = (
-            self._pass(name, 1, count * planes, self._disc_weights) for name in ("guide_pass", "guide_step")
-        )
+        self._layer_passes: dict[str, _Pass] = {}
         self._leak_passes = {
             number: self._pass("leak_pass", 1, len(self._sheets[number]) * planes, weights[number])
             for number, stack in enumerate(objective.stacks)
@@ -150,7 +149,10 @@ class ArrangedCudaWorkspace(CudaState):
             *self._size,
         )
 
-    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
+    def _take_moves(self, moves: Sequence[Moves | None]) -> None:
+        self._route = route_of(self._objective, self.shape.layers, moves)
+        if self._route not in self._adds:
+            self._adds[self._route] = self._uploaded(np.array(self._route.adds, dtype=np.int32))
         lines = np.zeros(self._lines.shape, dtype=np.int64)
         for turn, lying in enumerate(moves):
             same = turn > 0 and lying == moves[turn - 1]
@@ -164,31 +166,44 @@ class ArrangedCudaWorkspace(CudaState):
         both = [[lines_of(placement_maps(stack, self._frames, back)) for stack in lying] for back in (False, True)]
         return np.array([np.concatenate(stacks) for stacks in both])
 
+    @property
+    def _recording(self) -> Hashable:
+        return self._route
+
     def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
-        first, passes = 0, {}
-        for number, sheets in enumerate(self._sheets):
-            passes[f"stack {number + 1}"] = partial(self._measure_stack, number, first, len(sheets))
-            first += len(sheets)
-        passes["layers in no stack"] = self._clear_unused
-        passes["guide pass"] = partial(self._compare_layers, steps)
+        through = self._route.through
+        # The layer pass still needs what the stack whose gradient it takes through the light has found.
+        order = sorted(range(len(self._sheets)), key=lambda number: number == through)
+        passes: dict[str, Callable[[], None]] = {
+            f"stack {number + 1}": partial(self._measure_stack, number) for number in order
+        }
+        passes["layer pass"] = partial(self._compare_layers, steps)
         for name, number in self._own_groups.items():
             passes[f"{name} pass"] = partial(self._launch_own, name, number)
         return passes
 
-    def _clear_unused(self) -> None:
-        for layer in range(self.shape.layers):
-            if not any(layer in sheets for sheets in self._sheets):
-                self._device.clear(self._gradient[layer])
-
     def _compare_layers(self, steps: bool) -> None:
-        planes, one = self.shape.planes, self._guide_step if steps else self._guide_pass
+        """Compare the layers with their guides; store the gradient of the loss by them, or take the step."""
+        planes, route = self.shape.planes, self._route
+        by_layers, light = self._gradient, 1.0
+        if route.through is None:
+            one, by_stacks = self._layer_pass("guide", steps), by_layers
+        else:
+            one, by_stacks = self._layer_pass("layer_more" if route.more else "layer", steps), self._by_composite
+            light = self._lights[route.through]
+            if route.more and len(self._sheets) == 1:
+                by_layers = self._by_sheet
+        if by_layers is self._gradient and (route.through is None or route.more):
+            for layer in route.unused:
+                self._device.clear(self._gradient[layer])
         self._launch(
             one.kernel,
             one.grid,
             self._layers,
             *self._guides,
             one.pixel_weights,
-            self._gradient,
+            by_stacks,
+            by_layers,
             self._gradient,
             self._first,
             self._second,
@@ -198,40 +213,75 @@ class ArrangedCudaWorkspace(CudaState):
             planes // self.windows,
             *self._size,
             one.grid.rows,
-            1.0,
+            light,
             self._weights.guide_ssim,
             layers=one.layers,
         )
 
-    def _measure_stack(self, number: int, first: int, count: int) -> None:
-        """Compare a stack with its target and propagate the gradient by its sheets back to the layers.
+    def _layer_pass(self, form: str, steps: bool) -> _Pass:
+        """Return how a form of the layer pass is launched: "guide", "layer" or "layer_more"."""
+        name = f"{form}_{'step' if steps else 'pass'}"
+        if name not in self._layer_passes:
+            layers, planes, light = self.shape.layers, self.shape.planes, LIGHTS[0].name
+            compiled_for = 1 if form == "guide" else layers
+            light = light if form == "guide" else self._objective.light
+            self._layer_passes[name] = self._pass(name, compiled_for, layers * planes, self._disc_weights, light)
+        return self._layer_passes[name]
 
-        first: number of its first sheet among the sheets of all stacks. count: number of its sheets.
-        """
-        planes, height, width = self.shape[1:]
-        of_window, weights = planes // self.windows, Weights.of(self._objective, number)
+    def _measure_stack(self, number: int) -> None:
+        """Compare a stack with its target, and leave the gradient by its sheets to the layers or the layer pass."""
+        planes, weights = self.shape.planes, Weights.of(self._objective, number)
+        of_window, constant = planes // self.windows, self._lights[number]
         target = tuple(part[number * planes : (number + 1) * planes] for part in self._target)
-        placed, by_sheet = self._placed[:count], self._by_composite
-        tiles = tiles_for(count * planes, height, width)
-        all_sheets = self._numbers.shape[0]
-        where = (first, all_sheets, self.windows, planes, *self._size)
-        launch, there, back = self._device.launch, self._lines[0], self._lines[1]
-        launch("gather", 1, tiles, CARRYING, self._layers, self._numbers, there, self._turns, placed, *where)
-        leak = self._leak_passes.get(number)
-        if leak is not None and self._by_sheet is not None:
-            by_sheet, group = self._by_sheet, self._leak_groups[number]
-            self._march(leak, placed, target, by_sheet, group, (planes, of_window), weights.leak)
-        light, constant, pairs = self._objective.light, self._lights[number], planes * height * self._pitch // 2
-        blocks, size = (-(-pairs // CARRYING),), (planes, of_window, height, self._pitch)
-        x, constants = placed, (constant, weights.stack_ssim, weights.stack_mse)
+        x = placed = self._place(number)
+        leaks = number in self._leak_passes
+        if leaks:
+            group = self._leak_groups[number]
+            leak = self._leak_passes[number]
+            self._march(leak, placed, target, self._by_sheet, group, (planes, of_window), weights.leak)
         if self._composite is not None:
-            x, constants = self._composite, (1.0, *constants[1:])
-            launch(kernel_of("compose", light), count, blocks, CARRYING, placed, x, constant, *size)
+            x = self._composite
+            self._through_light("compose", number, placed, x, constant)
+            constant = 1.0
+        constants = constant, weights.stack_ssim, weights.stack_mse
         self._march(self._stack_passes[number], x, target, self._by_composite, 3 * number, (of_window,), *constants)
-        adds, both = int(leak is not None), (placed, self._by_composite, by_sheet)
-        launch(kernel_of("chain", light), count, blocks, CARRYING, *both, adds, constant, *size)
-        numbers = self._numbers, self._adds
-        launch("scatter", 1, tiles, CARRYING, placed, *numbers, back, self._turns, self._gradient, *where)
+        if number != self._route.through:
+            self._give_back(number, placed)
+
+    def _place(self, number: int) -> Any:
+        """Return the sheets of a stack as they lie there, (sheets, planes, H, pitch) on the device."""
+        sheets = self._sheets[number]
+        if self._route.in_place[number]:
+            return self._layers[sheets[0] : sheets[0] + len(sheets)]
+        placed = self._placed[: len(sheets)]
+        self._carry("gather", 1, number, self._layers, self._numbers, self._lines[0], self._turns, placed)
+        return placed
+
+    def _give_back(self, number: int, placed: Any) -> None:
+        """Add the gradient by the placed sheets of a stack to that of the layers."""
+        leaks, constant, light = int(number in self._leak_passes), self._lights[number], self._objective.light
+        by_sheet = self._by_sheet if leaks else self._by_composite  # without a leak any array
+        back, count = kernel_of("chain_scatter", light), len(self._sheets[number])
+        if self._composite is not None:
+            back = "scatter"
+            self._through_light("chain", number, placed, self._by_composite, by_sheet, leaks, constant)
+        to = self._numbers, self._adds[self._route], self._lines[1], self._turns, self._gradient
+        self._carry(back, count, number, placed, self._by_composite, by_sheet, *to, leaks, constant)
+
+    def _carry(self, kernel: str, layers: int, number: int, *arguments: Any) -> None:
+        """Launch a kernel that carries the sheets of a stack to their places, or what is found there back."""
+        planes, height, width = self.shape[1:]
+        tiles = tiles_for(len(self._sheets[number]) * planes, height, width)
+        where = self._firsts[number], self._firsts[-1], self.windows, planes, *self._size
+        self._device.launch(kernel, layers, tiles, CARRYING, *arguments, *where)
+
+    def _through_light(self, kernel: str, number: int, *arguments: Any) -> None:
+        """Launch a kernel of a light that couples planes; a thread has two pixels."""
+        planes, height, _ = self.shape[1:]
+        blocks = (-(-(planes * height * self._pitch // 2) // CARRYING),)
+        size = planes, planes // self.windows, height, self._pitch
+        name, count = kernel_of(kernel, self._objective.light), len(self._sheets[number])
+        self._device.launch(name, count, blocks, CARRYING, *arguments, *size)
 
     def _march(
         self, one: _Pass, x: Any, y: tuple[Any, ...], out: Any, group: int, planes: tuple[int, ...], *constants: Any

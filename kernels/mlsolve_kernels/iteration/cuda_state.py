@@ -1,28 +1,21 @@
-"""The state of an iteration on a GPU, shared by all its variants."""
+"""The images, layers and moments of an image or a tile on a GPU: how they are put there and taken back."""
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..adam.step import Rates
 from ..cuda.device import Device
 from ..cuda.geometry import CARRYING, THREADS, Grid, grid_for, pitch_of, tiles_for
-from ..exact import COARSE_BITS, ERROR_BITS, Exact
 from ..light import declared
 from ..placement.frames import WHOLE, Frame
-from ..placement.move import Moves
 from ..region import Region
 from ..resample.cpu import Taps
-from ..terms import BY_NAME
-from .objective import Objective, Shape, Sums, Terms, Weights
+from .objective import Objective, Shape, Weights
 
 FloatArray = npt.NDArray[np.float32]
 S = TypeVar("S", bound="CudaState")
-
-BATCH: Final = 10
-"""Iterations that are launched before the terms are fetched, in a single transfer for all of them."""
 
 TABLES: Final = (2 + 4) * (2**17 + 1) + 2 * 4 * 2**16
 """Most bytes of tables on the device: where codes of sixteen bits change, values of pictures and of weights."""
@@ -45,9 +38,6 @@ class CudaState:
     Several windows of one image (placement/frames.py) are stored like more planes, window by window.
     Only one thread at a time may use it. States on separate devices may be used in parallel.
     """
-
-    batch: int = BATCH
-    """The most iterations that one call of `advance` takes, and the number at which it is fastest."""
 
     windows: int = 1
     """Windows of one image that its planes hold."""
@@ -117,10 +107,6 @@ class CudaState:
         self._tables: dict[int, tuple[npt.NDArray[Any], Any]] = {}
         self._taps: tuple[Taps, Taps, list[Any]] | None = None
         self._allocate()
-        # A batch is recorded after an iteration has run once, because then everything is compiled. What the recording
-        # does depends on where the layers are (`_side`).
-        self._warm = False
-        self._replays: dict[Hashable, Callable[[], None] | None] = {}
 
     def _allocate(self) -> None:
         (count, planes, height, _), device, stacks = self.shape, self._device, self._objective.stacks
@@ -128,18 +114,10 @@ class CudaState:
         self._target = tuple(device.zeros(len(stacks) * planes, height, self._pitch) for _ in range(3))
         self._guides = tuple(device.zeros(*sheets) for _ in range(3))
         self._first, self._second = (device.zeros(*sheets) for _ in range(2))
-        # The layers, and where the pass over layers leaves their gradient or, if Adam is part of it, the next layers.
+        # The layers, and what the pass over layers leaves: their gradient or, if it takes the step, new layers.
         self._sides = tuple(device.zeros(*sheets) for _ in range(2))
         self._side = 0
-        self._groups = groups_of(self._objective, count)
-        self._table = device.zeros(BATCH, len(self._groups), 2, dtype=np.int64)
-        self._rates = device.zeros(BATCH, len(Rates._fields))
-        self._turns = device.zeros(2, dtype=np.int32)
         self._counted = device.zeros(self.windows, 4, dtype=np.int32)
-        self._steps = device.inlines_adam and not self._objective.own_passes
-        rows = (count * planes * height, self._pitch)
-        x, gradient, first, second = (array.reshape(rows) for array in (*self._sides, self._first, self._second))
-        self._update = device.updater(x, (first, second), gradient, self._rates, self._turns, self.shape.width)
 
     @property
     def _layers(self) -> Any:
@@ -283,60 +261,6 @@ class CudaState:
                 self.put_layer(layer, plane, image)
         self._step = 0
 
-    def evaluate(self, moves: Moves | None = None) -> Terms:
-        """Return the terms at the present layers; store their gradient, which `gradient` returns."""
-        self._begin([moves])
-        self._measure(takes_steps=False)
-        return self._sums(1)[0].terms(self.pixels, self._objective)
-
-    def iterate(self, rate: float) -> Terms:
-        """Take one step at learning rate `rate`; return the terms at the layers it started from."""
-        return self.advance([rate])[0].terms(self.pixels, self._objective)
-
-    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
-        """Take one step for each of `rates`; return, for each, the sums of the terms before the step.
-
-        moves: the placement of the sheets of every stack in each of these steps; None: unmoved.
-        Raises ValueError for more than BATCH rates.
-        """
-        if len(rates) > BATCH:
-            raise ValueError(f"rates are {len(rates)}: give {BATCH} at the most")
-        lines = np.zeros((BATCH, len(Rates._fields)), dtype=np.float32)
-        for line, rate in zip(lines, rates, strict=False):
-            self._step += 1
-            line[:] = Rates.at(self._step, rate, self._bounds, self._betas)
-        self._device.upload(lines, self._rates)
-        by_step = (None,) * len(rates) if moves is None else moves
-        self._begin([lying for _, lying in zip(rates, by_step, strict=True)])
-        count = len(rates)
-        if not self._warm:
-            self._iteration()
-            self._warm, count = True, count - 1
-        replay = self._recorded() if count == BATCH else None
-        if replay is not None:
-            replay()
-        else:
-            for _ in range(count):
-                self._iteration()
-        return self._sums(len(rates))
-
-    def _begin(self, moves: Sequence[Moves | None]) -> None:
-        """Prepare the device for iterations with sheets placed by `moves`."""
-        self._device.clear(self._table)
-        self._device.clear(self._turns)
-        self._upload_maps(moves)
-
-    def _recorded(self) -> Callable[[], None] | None:
-        """Return what replays a batch of iterations; None if the device records nothing."""
-        assert BATCH % 2 == 0, "after a batch the layers are where they were"
-        if self._side not in self._replays:
-            self._replays[self._side] = self._device.record(self._batch)
-        return self._replays[self._side]
-
-    def _batch(self) -> None:
-        for _ in range(BATCH):
-            self._iteration()
-
     def _kept(self, table: npt.NDArray[Any]) -> Any:
         """Return `table` on the device, where it is kept once it has been uploaded."""
         if id(table) not in self._tables:
@@ -349,45 +273,6 @@ class CudaState:
         self._device.upload(host, array)
         return array
 
-    def _upload_maps(self, moves: Sequence[Moves | None]) -> None:
-        """Upload the placement maps of the next iterations, if the path needs any."""
-
-    def _iteration(self) -> None:
-        """Launch one iteration. Everything that changes between iterations is in device memory."""
-        for launch in self.parts().values():
-            launch()
-
-    def parts(self) -> dict[str, Callable[[], None]]:
-        """Return the launches of one iteration by what they do, in their order."""
-        parts = self._passes(self._steps)
-        if not self._steps:
-            return parts | {"Adam": self._update}
-        *_, last = parts
-
-        def step(launch: Callable[[], None] = parts[last]) -> None:
-            launch()
-            self._side = 1 - self._side
-
-        return parts | {last: step}
-
-    def _measure(self, takes_steps: bool) -> None:
-        """Launch the passes of an iteration."""
-        for launch in self._passes(takes_steps).values():
-            launch()
-
-    def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
-        """Return the launches that compute gradient and sums; steps: whether the last one also takes the step."""
-        raise NotImplementedError("each path has its own")
-
-    def _launch(self, kernel: str, grid: Grid, *arguments: Any, layers: int | None = None) -> None:
-        """Launch a marching kernel; layers: the number for which it is compiled, None: all layers."""
-        blocks = (grid.planes, grid.strips, grid.pieces)
-        self._device.launch(kernel, layers or self.shape.layers, blocks, THREADS, *arguments)
-
-    def _grid(self, kernel: str, planes: int, layers: int | None = None) -> Grid:
-        resident = self._device.resident(kernel, layers or self.shape.layers, THREADS)
-        return grid_for(planes, self.shape.height, self.shape.width, resident)
-
     def _put(self, image: npt.NDArray[Any], plane: Any, top: int = 0, table: FloatArray | None = None) -> None:
         """Copy `image` (h, W) into `plane` (H, pitch) on the device, from row `top` on; table: see `put_target`."""
         (height, width), rows = image.shape, plane[top : top + len(image)]
@@ -398,45 +283,11 @@ class CudaState:
         size = height, width, self._pitch
         self._device.launch("look_up", 1, tiles, CARRYING, codes, self._kept(table), rows, *size)
 
-    def _sums(self, number: int) -> list[Sums]:
-        """Fetch the first `number` lines of the table."""
-        lines = self._device.download(self._table)[:number].tolist()
-        return [_sums_of(line, self._groups) for line in lines]
+    def _launch(self, kernel: str, grid: Grid, *arguments: Any, layers: int | None = None) -> None:
+        """Launch a marching kernel; layers: the number for which it is compiled, None: all layers."""
+        blocks = (grid.planes, grid.strips, grid.pieces)
+        self._device.launch(kernel, layers or self.shape.layers, blocks, THREADS, *arguments)
 
-    def _sums_to(self, group: int) -> tuple[Any, Any, Any, int, int]:
-        """Return the arguments of a pass that say where its sums go, from group `group` on, and what they count."""
-        return self._table, self._turns, self._counted, len(self._groups), group
-
-
-class Group(NamedTuple):
-    """One integer in an iteration's line of the table: the sum over some blocks."""
-
-    term: str
-    number: int
-    """The number of the term's value to which it belongs."""
-    factor: int = 1
-    """The factor by which it is multiplied."""
-
-
-def groups_of(objective: Objective, layers: int) -> list[Group]:
-    """Return the groups of a line of the table: three per stack, one per layer, then those of other terms."""
-    coarse = 2 ** (ERROR_BITS - COARSE_BITS)
-    groups = []
-    for stack in range(len(objective.stacks)):
-        groups += [Group("stack_ssim", stack), Group("stack_mse", stack, coarse), Group("stack_mse", stack)]
-    groups += [Group("guide_ssim", layer) for layer in range(layers)]
-    groups += [Group("leak", number) for number, _ in enumerate(objective.sheets(BY_NAME["leak"]))]
-    groups += [Group(term.name, layer) for term in objective.own_passes for layer in range(layers)]
-    return groups
-
-
-def _sums_of(line: list[tuple[int, int]], groups: Sequence[Group]) -> Sums:
-    """Return the sums in a line of the table: for each group the sum, and the number of blocks that had none."""
-    found: dict[str, list[Exact]] = {group.term: [] for group in groups}
-    for (value, nones), (term, number, factor) in zip(line, groups, strict=True):
-        part: Exact = float("nan") if nones else value * factor
-        if number < len(found[term]):
-            found[term][number] += part
-        else:
-            found[term].append(part)
-    return Sums((term, tuple(values)) for term, values in found.items())
+    def _grid(self, kernel: str, planes: int, layers: int | None = None) -> Grid:
+        resident = self._device.resident(kernel, layers or self.shape.layers, THREADS)
+        return grid_for(planes, self.shape.height, self.shape.width, resident)

@@ -56,8 +56,10 @@ struct Source {
     }
 };
 
-// Fetches the thread's pixels of a tile by an exact map. All threads of the block must call it.
-__device__ __forceinline__ void fetch_exactly(const PlacementMap& map, const Source& source, const Tile& tile,
+// Fetches the thread's pixels of a tile by an exact map. All threads of the block must call it. SOURCE: Source, or
+// something like it.
+template <class SOURCE>
+__device__ __forceinline__ void fetch_exactly(const PlacementMap& map, const SOURCE& source, const Tile& tile,
                                               float (&value)[TILE_ROWS]) {
     if (map.kind == TURNED) {
         __shared__ float turned[TILE][TILE + 1];

@@ -33,6 +33,8 @@ class Summary:
     device: str | None
     disc: bool = False
     """Whether the sheets are round."""
+    adam: str | None = None
+    """How Adam's step was compiled for the device."""
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
@@ -86,6 +88,7 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         "seconds": round(summary.seconds, 3),
         "backend": summary.backend,
         "device": summary.device,
+        "adam": summary.adam,
         "versions": versions(),
     }
 

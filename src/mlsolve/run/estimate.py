@@ -69,8 +69,8 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
     began = time.perf_counter()
     precompile(job)
     loading += time.perf_counter() - began
-    spec, _, device = with_backend(job, spec)
-    budget = dataclasses.replace(budget, device=device)
+    spec, gpu = with_backend(job, spec)
+    budget = dataclasses.replace(budget, device=gpu.memory)
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     parts = shares(budget, spec, job, files, states_left(spec, place))
     levels = plans(spec, parts.limits)

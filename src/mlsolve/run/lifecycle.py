@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mlsolve_kernels.iteration.objective import Shape
 
@@ -61,20 +61,21 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     root = unfinished(folder)
     check_free(root, overwrite)
     files = opened(job)
-    spec, device, memory = with_backend(job, spec_of_job(job, files))
+    spec, gpu = with_backend(job, spec_of_job(job, files))
     spec = dataclasses.replace(spec, bits=job.bits)
-    budget = dataclasses.replace(budget, device=memory)
+    budget = dataclasses.replace(budget, device=gpu.memory)
     parent = existing(root)
     parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))
     levels = plans(spec, parts.limits)
     check_disk(disk_bytes(spec, job, list(files.values()), levels, parts.bands), parent)
     document = {
         "format": FORMAT,
-        "bytes depend on": dependencies(spec, device),
+        "bytes depend on": dependencies(spec, gpu.name, gpu.adam),
         "job": job.toml(None),
         "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
         "overwrite": overwrite,
-        "device": device,
+        "device": gpu.name,
+        "adam": gpu.adam,
     }
     with locked(root, new=True):
         clear(root)
@@ -101,13 +102,13 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
             then = document["bytes depend on"]
             spec = Spec.load(store)
         check_output(folder, overwrite or store.has(WRITTEN))
-        device, memory = _gpu(spec)
-        check_dependencies(root, then, dependencies(spec, device))
+        gpu = _gpu(spec)
+        check_dependencies(root, then, dependencies(spec, gpu.name, gpu.adam))
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
                 raise InputError(f"{name} has changed since the run began: restore it, or run again")
         files = opened(job)
-        budget = dataclasses.replace(budget, device=memory)
+        budget = dataclasses.replace(budget, device=gpu.memory)
         parts = shares(budget, spec, job, list(files.values()), states_left(spec, root))
         return _carry_on(_Work(store, job, files, folder, budget, parts, listener))
 
@@ -150,24 +151,36 @@ def _damage_refused(root: Path) -> Iterator[None]:
         raise StoreError(f"{root} is not a run of this mlsolve: delete it, then run again") from None
 
 
-def with_backend(job: Job, spec: Spec) -> tuple[Spec, str | None, int | None]:
-    """Return `spec` with the backend that `job` asks for; and the name and free memory of its GPU, if any."""
+class Gpu(NamedTuple):
+    """The GPU of a run; all None if it has none."""
+
+    name: str | None = None
+    adam: str | None = None
+    """How Adam's step is compiled for it."""
+    memory: int | None = None
+    """Its free memory in bytes."""
+
+
+def with_backend(job: Job, spec: Spec) -> tuple[Spec, Gpu]:
+    """Return `spec` with the backend that `job` asks for, and its GPU."""
     # The smallest tile that must fit on a GPU: of one plane, or of all where something couples them.
     sides = (min(_TILE_ON_GPU, side) for side in spec.shapes[-1])
     planes = spec.planes if spec.objective.couples_planes else 1
     backend = open_backend(job.options, BETAS, Shape(spec.layers, planes, *sides), spec.objective)
-    name, device, memory = backend.name, backend.device, backend.free_memory()
-    backend.close()
-    return dataclasses.replace(spec, backend=name), device, memory
+    try:
+        gpu = Gpu(backend.device, backend.adam, backend.free_memory())
+    finally:
+        backend.close()
+    return dataclasses.replace(spec, backend=backend.name), gpu
 
 
-def _gpu(spec: Spec) -> tuple[str | None, int | None]:
-    """Return name and free memory of the GPU a run was begun with; raises BackendError if there is none."""
+def _gpu(spec: Spec) -> Gpu:
+    """Return the GPU that a run was begun with. Raises BackendError if there is none."""
     if spec.backend == "cpu":
-        return None, None
+        return Gpu()
     backend = CudaBackend(BETAS)
     try:
-        return backend.device, backend.free_memory()
+        return Gpu(backend.device, backend.adam, backend.free_memory())
     finally:
         backend.close()
 
@@ -215,7 +228,8 @@ def _without_gpu(work: _Work) -> _Work:
     for level in range(1, spec.levels + 1):
         store.remove(f"level-{level}")
     spec.save(store)
-    store.save(RUN, {**store.load(RUN), "bytes depend on": dependencies(spec, None), "device": None})
+    without = {"bytes depend on": dependencies(spec, None, None), "device": None, "adam": None}
+    store.save(RUN, {**store.load(RUN), **without})
     budget = dataclasses.replace(work.budget, device=None)
     parts = shares(budget, spec, work.job, list(work.files.values()), states_left(spec, store.path))
     return dataclasses.replace(work, budget=budget, parts=parts)
@@ -262,7 +276,7 @@ def _stages(work: _Work) -> Outcome:
         executor.close()
     trim()
     stage = store.path / RESULT
-    write_result(solved, store, job, stage, folder, parts, run["device"], listener)
+    write_result(solved, store, job, stage, folder, parts, (run["device"], run["adam"]), listener)
     store.flush()
     overwrite = run["overwrite"] or store.has(WRITTEN)
     store.save(WRITTEN, {})

@@ -107,12 +107,13 @@ def write_result(
     stage: Path,
     folder: Path,
     parts: Shares,
-    device: str | None,
+    device: tuple[str | None, str | None],
     listener: Listener,
 ) -> None:
     """Write the layers into `stage`, score them from their files, and add the report.
 
     stage: a folder that does not exist yet, or is left from an earlier attempt. folder: what it is to become.
+    device: name of the GPU, and how Adam's step was compiled for it.
     """
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
@@ -137,8 +138,9 @@ def write_result(
         solved.stop,
         solved.seconds,
         spec.backend,
-        device,
+        device[0],
         spec.disc,
+        device[1],
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

@@ -206,7 +206,7 @@ def _run(folder: Path, needs: _Needs) -> None:
     arrangements = tuple(Arrangement(Path(f"target-{number}.png")) for number in range(len(spec.stacks)))
     job = Job(arrangements, ("rosette:0",) * spec.layers, (_SIDE, _SIDE), bits=spec.bits or 8)
     parts = Shares(Limits(), CHUNK, 1, Bands())
-    write_result(solved, store, job, folder / "result", folder / "result", parts, None, Listener())
+    write_result(solved, store, job, folder / "result", folder / "result", parts, (None, None), Listener())
     # Codes of resampled pictures, guides of few colours and of many, and a kaleidoscope.
     as_codes(np.zeros((1, 1), dtype=np.float32))
     if needs.drawn:

@@ -63,6 +63,8 @@ class Solution:
     """Outline of the sheets: "sheet", or "disc" for round ones."""
     device: str | None = None
     """Name of the GPU; None if there was none."""
+    adam: str | None = None
+    """How Adam's step was compiled for the GPU; None if there was none."""
 
     @property
     def target(self) -> FloatArray:
@@ -140,6 +142,7 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
         solution.backend,
         solution.device,
         solution.shape == "disc",
+        solution.adam,
     )
     masks = [mask for mask in solution.masks if mask is not None]
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]

@@ -85,6 +85,7 @@ def solve(
         stop=solved.stop,
         seconds=time.perf_counter() - began,
         device=backend.device,
+        adam=backend.adam,
         shape="disc" if asked.disc else "sheet",
     )
 

@@ -84,8 +84,8 @@ def sweep(root: Path) -> None:
         entry.unlink(missing_ok=True)
 
 
-def dependencies(spec: Spec, device: str | None) -> dict[str, str | None]:
-    """Return everything the last bits of a result depend on."""
+def dependencies(spec: Spec, device: str | None, adam: str | None) -> dict[str, str | None]:
+    """Return everything the last bits of a result depend on; device, adam: see `Backend`."""
     packages = {name: value for name, value in versions().items() if name not in ("python", "pillow")}
     return {
         **packages,
@@ -93,6 +93,7 @@ def dependencies(spec: Spec, device: str | None) -> dict[str, str | None]:
         "machine": platform.machine(),
         "backend": spec.backend,
         "device": device,
+        "adam": adam,
     }
 
 

@@ -133,6 +133,11 @@ class Backend(Protocol):
     name: Literal["cpu", "cuda"]
     device: str | None
     """Name of the device; None for the cores of this machine."""
+
+    @property
+    def adam(self) -> str | None:
+        """How Adam's step is compiled for the device, in a few words; None for the cores of this machine."""
+
     loaders: int
     """Threads that may fill one of its workspaces at the same time."""
 
@@ -156,6 +161,7 @@ class CpuBackend:
 
     name: Literal["cpu", "cuda"] = "cpu"
     device: str | None = None
+    adam: str | None = None
 
     def __init__(self, threads: int | None, betas: tuple[float, float]) -> None:
         """Start `threads` threads; None: one per core."""
@@ -206,14 +212,22 @@ class CudaBackend:
     name: Literal["cpu", "cuda"] = "cuda"
     loaders = 1
 
-    def __init__(self, betas: tuple[float, float], device: Any = None, graphs: bool = False) -> None:
+    def __init__(
+        self, betas: tuple[float, float], device: Any = None, graphs: bool = True, fuses_adam: bool = True
+    ) -> None:
         """Open the GPU, or use `device`, a mlsolve_kernels.cuda.device.Device that a test supplies.
 
-        graphs: replay each iteration as a CUDA graph. Raises BackendError if no GPU works.
+        graphs: replay batches of iterations as CUDA graphs. fuses_adam: take Adam's step in the pass over layers.
+        Both are for comparisons; the result is the same. Raises BackendError if no GPU works.
         """
-        self._device = open_device(graphs) if device is None else device
+        self._device = open_device(graphs, fuses_adam) if device is None else device
         self._betas = betas
         self.device: str | None = self._device.name
+
+    @property
+    def adam(self) -> str | None:
+        """How Adam's step is compiled for the device, in a few words."""
+        return str(self._device.adam)
 
     def check_memory(self, shape: Shape, objective: Objective | None = None) -> None:
         """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` needs.
@@ -271,13 +285,13 @@ def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
     )
 
 
-def open_device(graphs: bool = False) -> Any:
+def open_device(graphs: bool = True, fuses_adam: bool = True) -> Any:
     """Return this machine's GPU. Raises BackendError; its message says what is missing and what to do."""
     from mlsolve_kernels.cuda.device import NoDeviceError
     from mlsolve_kernels.iteration.cuda import open_gpu
 
     try:
-        return open_gpu(graphs)
+        return open_gpu(graphs, fuses_adam)
     except NoDeviceError as error:
         refused = BackendError(f"backend is cuda: {error}")
         refused.mendable = error.mendable

@@ -11,6 +11,7 @@
 // which a thread has TILE_ROWS of a column (terms/layers.cuh).
 // Shared memory: the sums of the warps; static.
 // Twin of colour_pass in cpu.py. Constants and headers come from cuda/source.py.
+#include "cuda/turns.cuh"
 #include "terms/colour/colour.cuh"
 #include "terms/layers.cuh"
 

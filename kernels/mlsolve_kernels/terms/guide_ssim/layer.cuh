@@ -2,6 +2,7 @@
 //
 // The Pass of layer_pass.cu for March. THROUGH: the number of values from which the gradient of the stacks by the layer
 // is computed: with THROUGH_LIGHT by_composite and the other layers, by the chain rule; else it is that gradient itself.
+// WITH_MORE: a further gradient is added to it.
 // WITH_WEIGHTS: there are pixel weights, and where a weight is 0 the layer must not change. WITH_STEP: the layer takes
 // a step of Adam; else the gradient is stored.
 #pragma once
@@ -19,7 +20,8 @@ struct LayerPass {
         WEIGHT,
         LEAVING_WEIGHT = WEIGHT + WITH_WEIGHTS,
         CHAIN = LEAVING_WEIGHT + WITH_WEIGHTS,
-        FIRST = CHAIN + THROUGH,
+        MORE = CHAIN + THROUGH,
+        FIRST = MORE + WITH_MORE,
         SECOND,
         ROWS = FIRST + 2 * WITH_STEP
     };
@@ -27,7 +29,7 @@ struct LayerPass {
 
     const char *layer, *guide, *mean_of_guide, *variance_of_guide;   // origins
     const char *pixel_weights, *leaving_weights;                     // origins; not used without weights
-    const char *by_stacks, *first_moment, *second_moment;            // origins of what leaves
+    const char *by_stacks, *more, *first_moment, *second_moment;     // origins of what leaves
     const char* others[LAYERS];                                      // of the other layers, the first of them at 1
     float inverse_scale, guide_weight;
     Step step;
@@ -43,6 +45,7 @@ struct LayerPass {
         }
         fetches.leave<CHAIN>(by_stacks);
         fetch_others<1>(fetches);
+        if constexpr (WITH_MORE) fetches.leave<MORE>(more);
         if constexpr (WITH_STEP) {
             fetches.leave<FIRST>(first_moment);
             fetches.leave<SECOND>(second_moment);
@@ -73,12 +76,19 @@ struct LayerPass {
                                           const float (&by_ssim)[COLUMNS], const Leaving& leaving) const {
         float chain[COLUMNS][THROUGH];
         load_chain<0>(passing, chain);
+        float further[COLUMNS] = {};
+        if constexpr (WITH_MORE) {
+            const float2 pair = load2<MORE * ROW + OWN_PAIR>(passing);
+            further[0] = pair.x;
+            further[1] = pair.y;
+        }
         const Weight<WITH_WEIGHTS, LEAVING_WEIGHT> weight(passing);
         float gradient[COLUMNS];
 #pragma unroll
         for (int c = 0; c < COLUMNS; ++c) {
             float by_stacks = chain[c][0];
             if constexpr (THROUGH_LIGHT) by_stacks = chained(inverse_scale, chain[c]);
+            if constexpr (WITH_MORE) by_stacks = by_stacks + further[c];
             gradient[c] = fmaf(-guide_weight, by_ssim[c], by_stacks);
             if constexpr (WITH_WEIGHTS) gradient[c] = weight.value[c] == 0.0f ? 0.0f : gradient[c];
         }

@@ -7,12 +7,13 @@
 //   sums       = sum of weighted SSIM over the counted pixels of a block, in 2^-SSIM_BITS
 //
 // It is compiled in several forms (cuda/source.py). With THROUGH_LIGHT (layer_pass, layer_step) by_stacks is the
-// gradient by the composite of one stack of all layers, unmoved, and the chain rule is applied here. Otherwise
-// (guide_pass, guide_step) it is the gradient by the layers, which may be where `out` is. Pixel weights
-// (WITH_WEIGHTS) are those of a disc.
+// gradient by the composite of one stack of all layers, unmoved, and the chain rule is applied here; WITH_MORE
+// (layer_more_pass, layer_more_step) the gradient `more` by the layers, of other stacks or of their leak, is added.
+// Otherwise (guide_pass, guide_step) by_stacks is the gradient by the layers. It, or `more`, may be where `out` is.
+// Pixel weights (WITH_WEIGHTS) are those of a disc.
 //
 // Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. layers, guides, their
-// means and variances, out, moments (LAYERS, planes, height, pitch), of_window planes for each window; by_stacks like
+// means and variances, more, out, moments (LAYERS, planes, height, pitch), of_window planes for each window; by_stacks like
 // them or (planes, height, pitch); pixel_weights (windows, height, pitch), only read if WITH_WEIGHTS; counted_in
 // (windows, 4) int32: top, bottom, left, right; rates (turns, RATES); table, turns, group: Sums in cuda/sum.cuh, from
 // group `group` on a layer has one.
@@ -22,12 +23,13 @@
 // Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(2 + THROUGH) + 6 rows of FETCHED floats, with weights
 // 2·(AHEAD + 1) more, with a step as many again; static.
 // Twin of guide_pass and adam_row in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
+#include "cuda/turns.cuh"
 #include "terms/guide_ssim/layer.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const float* __restrict__ means,
-       const float* __restrict__ variances, const float* __restrict__ pixel_weights, const float* by_stacks, float* out,
-       float* first, float* second, const float* __restrict__ rates, long long* __restrict__ table,
+       const float* __restrict__ variances, const float* __restrict__ pixel_weights, const float* by_stacks,
+       const float* more, float* out, float* first, float* second, const float* __restrict__ rates, long long* __restrict__ table,
        int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group, int planes, int of_window,
        int height, int width, int pitch, int rows, float inverse_scale, float guide_weight) {
     __shared__ MarchMemory<LayerPass::ROWS> memory;
@@ -46,6 +48,7 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
                       strip.origin(weights, DERIVED),
                       strip.origin(weights, LEAVING),
                       strip.origin(by_stacks + (THROUGH_LIGHT ? colour * plane : at), LEAVING),
+                      strip.origin(more + at, LEAVING),
                       strip.origin(first + at, LEAVING),
                       strip.origin(second + at, LEAVING),
                       {},
@@ -57,7 +60,7 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
     for (int number = 1; number < THROUGH; ++number) {
         const int other = number - 1 < layer ? number - 1 : number;
         pass.others[number] = strip.origin(layers + (other * planes + colour) * plane, LEAVING);
-        if (LAYERS <= 8) opaque(pass.others[number]);
+        if (LAYERS <= 4) opaque(pass.others[number]);
     }
     March<LayerPass> march(strip, counted, pass, memory);
     const long long sum = block_sum<THREADS>(march.run().total());

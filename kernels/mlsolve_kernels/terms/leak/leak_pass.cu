@@ -12,6 +12,7 @@
 // Shared memory: MarchMemory, 2·(AHEAD + 12) + 2·(AHEAD + 1) + 6 rows of FETCHED floats, with weights AHEAD + 1 more;
 // static.
 // Twin of leak_pass in cpu.py. Constants and headers come from cuda/source.py.
+#include "cuda/turns.cuh"
 #include "terms/leak/leak.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)

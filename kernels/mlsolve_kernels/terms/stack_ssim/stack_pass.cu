@@ -14,6 +14,7 @@
 // Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(2 + LAYERS) + 6 rows of FETCHED floats, with weights
 // 2·(AHEAD + 1) more; static.
 // Twin of stack_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
+#include "cuda/turns.cuh"
 #include "terms/stack_ssim/stack.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, STACK_BLOCKS)
@@ -45,7 +46,7 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const
 #pragma unroll
     for (int k = 0; k < LAYERS; ++k) {
         pass.sheets[k] = strip.origin(placed + k * (gridDim.x * plane) + at, ENTERING);
-        if (LAYERS <= 8) opaque(pass.sheets[k]);
+        if (LAYERS <= 4) opaque(pass.sheets[k]);
     }
     March<StackPass> march(strip, counted, pass, memory);
     const Tally ssim = march.run();
