@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cuda_host.device import HostDevice, compiler
-from mlsolve_kernels.cuda.geometry import CARRYING, OWN, SUMMING, pitch_of, tiles_for
-from mlsolve_kernels.exact import ERROR_BITS, NONE
+from mlsolve_kernels.cuda.geometry import CARRYING, OWN, pitch_of, tiles_for
+from mlsolve_kernels.exact import ERROR_BITS
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
@@ -76,7 +76,18 @@ def carried(device, images, move, back=False, onto=None, turn=0):
     lines[turn] = lines_of(placement_maps([move], WHOLE, back))
     numbers, adds = (table(device, np.array([n], dtype=np.int32)) for n in (0, onto is not None))
     sheets = (there, numbers, adds) if back else (there, numbers)
-    where = (lines, table(device, np.array([turn], dtype=np.int32)), out, 0, 1, 1, planes, height, width, shape[3])
+    where = (
+        lines,
+        table(device, np.array([turn, -1], dtype=np.int32)),
+        out,
+        0,
+        1,
+        1,
+        planes,
+        height,
+        width,
+        shape[3],
+    )
     name = "scatter" if back else "gather"
     device.launch(name, 1, tiles_for(planes, height, width), CARRYING, *sheets, *where)
     if not back:
@@ -258,22 +269,6 @@ def test_what_is_no_number_is_seen_where_it_lies(rng, folder):
         assert tuple(map(np.isnan, sums["stack_ssim"])) == tuple(map(np.isnan, sums["stack_mse"])) == nans
         assert tuple(map(np.isnan, sums["leak"])) == (nans[0], False, False, nans[2])
         assert tuple(map(np.isnan, sums["guide_ssim"])) == (nans[1], False, False)
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-def test_totals_of_more_groups_than_warps(rng, folder, reverse):
-    device = HostDevice(folder, reverse=reverse)
-    sizes = rng.integers(1, 90, 3 * SUMMING // 32 + 2)
-    ends = table(device, np.cumsum(sizes).astype(np.int32))
-    sums = table(device, rng.integers(-(2**40), 2**50, int(ends[-1])))
-    expected = [int(part.sum()) for part in np.split(sums, ends[:-1])]
-    sums[ends[4]], expected[5] = NONE, NONE
-    sums[ends[-1] - 1], expected[-1] = NONE, NONE
-    lines, turn = device.zeros(3, len(sizes), dtype=np.int64), table(device, np.array([1], dtype=np.int32))
-    device.launch("totals", 1, (1,), SUMMING, sums, ends, len(sizes), lines, turn)
-    np.testing.assert_array_equal(lines[1], expected)
-    assert not lines[[0, 2]].any()
-    assert turn[0] == 2
 
 
 def test_the_disc_is_that_of_the_cpu(rng, folder):

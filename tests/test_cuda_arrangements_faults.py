@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from cuda_host.arrangements import Both
+from cuda_host.checks import FORMS, MODES
 from cuda_host.device import HostDevice, compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.source import WEIGHTED
 from planted_faults import Fault, assert_noticed, each
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
-
-MODES = list(itertools.product((False, True), (False, True)))
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +50,59 @@ FAULTS = [
         "by_squared_error(x[c], y[c])",
     ),
     Fault("weights of another window", "stack_pass_weighted", "pixel_weights + window * plane", "pixel_weights"),
-    Fault("weights fetched too late", "stack_pass_weighted", "Ring<PASSING> weights", "Ring<PASSING - 1> weights"),
+    Fault(
+        "weights of the row that leaves",
+        "stack_pass_weighted",
+        "fetches.derive<WEIGHT>(pixel_weights)",
+        "fetches.leave<WEIGHT>(pixel_weights)",
+    ),
+    Fault(
+        "leaving weights of the row of the partials",
+        "stack_pass_weighted",
+        "strip.origin(weights, LEAVING + 1)",
+        "strip.origin(weights, DERIVED + 1)",
+    ),
+    Fault(
+        "weights of another window with Adam",
+        "guide_step_weighted",
+        "pixel_weights + window * plane",
+        "pixel_weights",
+    ),
     Fault("another window's counted region", "stack_pass_weighted", "counted_in + 4 * window", "counted_in"),
     Fault("negative SSIM counts", "leak_pass_weighted", "at.value < 0.0f ? 0.0f : at.value", "at.value"),
     Fault("outside the disc they change", "guide_pass_weighted", "weight.value[c] == 0.0f ? 0.0f :", ""),
-    Fault("groups from one too late", "totals", "ends[group - 1]", "ends[group - 1] + 1"),
-    Fault("a lane left out", "totals", "first + lane", "first + lane + 1"),
-    Fault("turn counted too early", "totals", "__syncthreads();  // everybody has read the turn", ""),
+    Fault("outside the disc they take a step", "guide_step_weighted", "weight.value[c] == 0.0f ? 0.0f :", ""),
+    Fault(
+        "the gradient of another plane", "guide_step", "(THROUGH_LIGHT ? colour * plane : at)", "(colour * plane)"
+    ),
+    Fault(
+        "the gradient of the row below",
+        "guide_step",
+        "colour * plane : at), LEAVING)",
+        "colour * plane : at), LEAVING - 1)",
+    ),
+    Fault(
+        "moments of the row below",
+        "guide_step",
+        "strip.origin(first + at, LEAVING)",
+        "strip.origin(first + at, LEAVING - 1)",
+    ),
+    Fault("sums of the sheet beside", "leak_pass", "add(group + sheet, sum)", "add(group + (sheet ^ 1), sum)"),
+    Fault(
+        "sums of the leak in the turn after", "leak_pass", "(size_t)turn * groups", "(size_t)(turn + 1) * groups"
+    ),
+    Fault("sums of the first stack", "stack_pass", "add(group + term,", "add(term,"),
+    Fault("sums of the guides in the groups before", "guide_step", "add(group + layer, sum)", "add(layer, sum)"),
+    Fault("a turn that blocks count up", "guide_step", "WITH_STEP ? LAST : NOW", "NOW"),
+    Fault("turn counted by a stack", "stack_pass", "    hand_over(turns, turn);\n}", "    count(turns, turn);\n}"),
+    Fault("turn counted by the leak", "leak_pass", "    hand_over(turns, turn);\n}", "    count(turns, turn);\n}"),
+    Fault("turn not counted", "guide_step", "        count(turns, turn);", "        hand_over(turns, turn);"),
+    Fault(
+        "layers are changed where neighbours read them",
+        "guide_step",
+        "strip.own(out + at), ",
+        "strip.own(const_cast<float*>(layers) + at), ",
+    ),
     Fault("a circle too small", "disc", "<= side * side", "< side * side - 2 * side"),
     Fault("one colour of the window", "disc", "of < of_window", "of < 1"),
 ]
@@ -70,8 +115,11 @@ def both():
 
 def check(folder, both, edits):
     """Raise AssertionError where the kernels are not right, in any of the modes."""
-    for (reverse, early), one in itertools.product(MODES, both):
-        one.assert_found(HostDevice(folder, reverse=reverse, early=early, edits=edits))
+    runs = [*((FORMS[0], mode) for mode in MODES), (FORMS[1], MODES[0])]
+    for ((chip, inlines), (reverse, early)), one in itertools.product(runs, both):
+        one.assert_found(
+            HostDevice(folder, reverse=reverse, early=early, edits=edits, chip=chip, fuses_adam=inlines)
+        )
 
 
 @each(FAULTS)
@@ -93,14 +141,28 @@ from cuda_host.arrangements import Both
 from planted_faults import Fault
 both = Both(2, slice(1))
 device = HostDevice(Path({folder!r}), flags=SANITIZED, reverse=True, edits={edits})
-both.on(device).evaluate(both.lying[0])
+work = both.on(device)
+work.evaluate(both.lying[0])
+work.advance([0.05] * 2, both.lying)
 print("clean")
 """
 
 # Reads and writes out of range that may go unseen on the numbers alone.
 OUT_OF_RANGE = [
     Fault("a row below the last", "gather", "row < height)", "row <= height)"),
-    Fault("a group too many", "totals", "group < groups", "group <= groups"),
+    Fault("a line too far", "leak_pass_weighted", "(size_t)turn * groups", "(size_t)(turn + 10) * groups"),
+    Fault(
+        "partials of a row below the last",
+        "guide_pass_weighted",
+        "derives = derived_from + derived - FULL - AHEAD;",
+        "derives = derived_from + derived - FULL - AHEAD + 1;",
+    ),
+    Fault(
+        "moments of a row below the last",
+        "guide_step_weighted",
+        "leaves = rows - AHEAD;",
+        "leaves = rows - AHEAD + 1;",
+    ),
 ]
 
 

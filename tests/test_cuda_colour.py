@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cuda_host.checks import state_of
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.source import WEIGHTED
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
@@ -88,6 +89,19 @@ def test_it_is_the_pass_of_the_cpu(folder, cases, reverse):
         assert all(isinstance(one, int) and one > 0 for one in found)
 
 
+def test_adam_comes_after_it(folder, cases):
+    """It adds to the gradient after the guide pass, so that pass takes no step, even if it could."""
+    found = set()
+    for inlines in (True, False):
+        device = HostDevice(folder, fuses_adam=inlines)
+        work = cases[0].on(device)
+        work.advance([0.05, 0.02], [cases[0].moves] * 2)
+        assert list(work.parts())[-2:] == ["colour pass", "Adam"]
+        assert "guide_step" not in device.grids
+        found.add(state_of(work).tobytes())
+    assert len(found) == 1
+
+
 def test_its_sum_is_the_reference(folder, cases):
     case = cases[0]
     region = (..., slice(3, 30), slice(5, 66))
@@ -140,8 +154,8 @@ FAULTS = [
     Fault(
         "sums of another layer",
         "colour_pass",
-        "((size_t)blockIdx.z * gridDim.y",
-        "((size_t)(blockIdx.z ^ 1) * gridDim.y",
+        "sums.add(group + blockIdx.z / windows, sum)",
+        "sums.add(group + (blockIdx.z / windows ^ 1), sum)",
     ),
     Fault(
         "the quantum", "colour_pass", "tally.add(value + COLOUR_ROUNDER", "tally.add(2.0f * value + COLOUR_ROUNDER"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cuda_host.arrangements import Both
-from cuda_host.checks import assert_right, problem, workspace
+from cuda_host.checks import assert_right, problem, state_of, workspace
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.adam import reference as adam
 from mlsolve_kernels.adam.step import Rates
@@ -144,7 +144,7 @@ def fake_cupy(folder, properties, free):
         def run(grid, block, arguments):
             assert all(isinstance(a, np.ndarray | np.int32 | np.float32) for a in arguments)
             values = [int(a) if isinstance(a, np.int32) else a for a in arguments]
-            depends = name in ("target_pass", "layer_pass", "chain") or name.startswith("stack_pass")
+            depends = name.startswith(("stack_pass", "layer_pass", "layer_step", "chain"))
             layers = values[0].shape[0] if depends else run.layers
             run.layers = layers
             Stream.current.run(lambda: host.launch(name, layers, grid, block[0], *values))
@@ -228,31 +228,40 @@ def test_codes_values_and_layers_are_those_of_the_cpu(rng, opened):
 
 
 def test_a_graph_repeats_the_iteration(rng, opened, tmp_path):
-    """The first iteration runs as it is, for it compiles; the others are replayed, and give the same bytes."""
+    """The first iteration runs as it is, for it compiles. Whole batches are replayed, and give the same bytes.
+
+    A batch is recorded for either side on which the layers may be; a part of a batch is launched.
+    """
     target, guides, layers = problem(rng, 2, 1, 14, 20)
     rates = [0.03 / (1 + t) for t in range(BATCH)]
-    on_host = workspace(target, guides, layers, HostDevice(tmp_path))
-    results = [(on_host.advance(rates), on_host.layers.tobytes())]
-    for graphs in (False, True):
-        device = opened(graphs)
+    counts = (BATCH, BATCH, 3, BATCH, BATCH, 1, BATCH)
+    results, replayed, ran = [], [], []
+    for graphs in (None, False, True):
+        device = HostDevice(tmp_path) if graphs is None else opened(graphs)
         work = workspace(target, guides, layers, device)
-        before = device.stream.ran
-        terms = work.advance(rates)
-        assert device.stream.ran - before == (4 if graphs else 4 * BATCH)
-        results.append((terms, work.layers.tobytes()))
+        before = 0 if graphs is None else device.stream.ran
+        terms = [work.advance(rates[:count]) for count in counts]
+        results.append((terms, state_of(work).tobytes()))
+        if graphs is not None:
+            ran.append(device.stream.ran - before)
+            replayed.append(sorted(side for side, replay in work._replays.items() if replay is not None))
     assert results[0] == results[1] == results[2]
+    launches = len(work.parts())
+    assert ran == [launches * sum(counts), launches * (BATCH + 3 + 1)]
+    assert replayed == [[], [0, 1] if work._steps else [0]]
 
 
-def test_a_graph_is_recorded_anew_where_another_region_counts(rng, opened):
+def test_a_graph_counts_whatever_region_is_prepared(rng, opened):
     target, guides, layers = problem(rng, 2, 1, 14, 20)
     results = []
     for graphs in (False, True):
         work = workspace(target, guides, layers, opened(graphs))
         found = work.advance([0.03, 0.02, 0.01])
-        for step, counted in ((3, Region(2, 9, 3, 17)), (5, Region(2, 9, 3, 17)), (7, None)):
+        for step, counted in ((3, Region(2, 9, 3, 17)), (13, Region(2, 9, 3, 17)), (23, None)):
             work.prepare(step, None if counted is None else (counted,))
-            found += work.advance([0.02, 0.01])
+            found += work.advance([0.02] * BATCH)
         results.append((found, work.layers.tobytes()))
+    assert len({repr(sums["guide_ssim"]) for sums in results[0][0]}) == 3 + 3 * BATCH
     assert results[0] == results[1]
 
 
@@ -262,13 +271,14 @@ def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path):
     for graphs in (None, False, True):
         device = HostDevice(tmp_path) if graphs is None else opened(graphs)
         work = both.on(device)
-        before = 0 if graphs is None else device.stream.ran
-        found = work.advance([0.03] * 4, both.lying * 2)
+        work.advance([0.01], both.lying[:1])
+        before, lying = 0 if graphs is None else device.stream.ran, both.lying * (BATCH // 2)
+        found = work.advance([0.03] * BATCH, lying)
         if graphs is not None:
-            assert device.stream.ran - before == (8 if graphs else 8 * 4)
+            assert (device.stream.ran == before) is graphs
         work.prepare(4, both.counted[::-1], None, both.frames[::-1], both.image)
-        found += work.advance([0.02] * 2, both.lying[::-1])
-        results.append((found, work.layers.tobytes()))
+        found += work.advance([0.02] * BATCH, lying[::-1])
+        results.append((found, state_of(work).tobytes()))
     assert results[0] == results[1] == results[2]
 
 
@@ -283,13 +293,13 @@ def test_two_threads_load_a_kernel_once(opened, monkeypatch):
 
     def ask():
         started.wait()
-        return device.resident("terms", 4, 256)
+        return device.resident("codes", 4, 256)
 
     monkeypatch.setattr(devices, "compile_kernel", slowly)
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(ask) for _ in range(2)]
         assert len({answer.result() for answer in answers}) == 1
-    assert loaded == [("terms", 4)]
+    assert loaded == [("codes", 4)]
 
 
 def test_every_call_makes_the_device_current(rng, opened):
@@ -308,12 +318,12 @@ def test_blocks_that_run_at_a_time(opened, monkeypatch):
     device = opened()
     assert device.resident("layer_pass", 3, 64) == 7 * 132
     monkeypatch.delattr(opened.cupy.cuda.driver, "occupancyMaxActiveBlocksPerMultiprocessor")
-    taken = resources_of(compile_kernel("terms", 3, 90), "terms")
+    taken = resources_of(compile_kernel("codes", 3, 90), "codes")
     counted = resident_blocks(taken.registers, taken.shared, 64, H100["sharedMemPerMultiprocessor"])
     assert counted > 4
-    assert device.resident("terms", 3, 64) == counted * 132
+    assert device.resident("codes", 3, 64) == counted * 132
     monkeypatch.setattr(devices, "resources_of", lambda code, kernel: None)
-    assert device.resident("terms", 3, 64) == 4 * 132
+    assert device.resident("codes", 3, 64) == 4 * 132
 
 
 def test_out_of_memory(opened):

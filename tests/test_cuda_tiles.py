@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import test_tiles_of_kernels as tiles
-from cuda_host.checks import BETAS, BOUNDS, OBJECTIVE, problem, workspace
+from cuda_host.checks import BETAS, BOUNDS, FORMS, MODES, OBJECTIVE, problem, state_of, workspace
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN
 from mlsolve_kernels.exact import ERROR_BITS
@@ -35,16 +35,6 @@ def folder(tmp_path_factory):
 def two_steps(monkeypatch):
     """Halos of 20 pixels instead of 40."""
     monkeypatch.setattr(tiles, "RATES", RATES)
-
-
-def state_of(work):
-    """Layers and moments, (3, N, C, H, W)."""
-    found = np.empty((3, *work.shape), dtype=np.float32)
-    for k, plane in np.ndindex(work.shape[:2]):
-        work.take_layer(k, plane, found[0, k, plane])
-        for moment in (0, 1):
-            work.take_moment(moment, k, plane, found[1 + moment, k, plane])
-    return found
 
 
 def tiles_differ(rng, device, planes=2, size=(47, OWN + 30), tile=(24, 80), path=CudaWorkspace):
@@ -100,7 +90,9 @@ class HaloCounted(CudaWorkspace):
 class NotSettled(CudaWorkspace):
     # A fault from within: what it leaves out is private.
     def prepare(self, step=0, counted=None, iterations=None, **others):
-        self._step, self._counted = step, counted[0] if counted else self._counted
+        self._step = step
+        if counted:
+            self._device.upload(np.array(counted, dtype=np.int32), self._counted)
 
 
 @pytest.mark.usefixtures("two_steps")
@@ -180,12 +172,14 @@ def assert_sums_are_right(device, target, guides, layers, team):
     assert total == whole
     assert device.intact()
     layers = layers.copy()
-    layers[0, 0, 5, 7] = np.nan
+    layers[0, 0, 5, 7] = layers[0, 0, height - 3, width - 3] = np.nan  # in separate blocks, which must not cancel
     for counted, of_ssim, of_error in (
         (Region(5, 6, 7, 8), True, True),
         (Region(0, 20, 0, width), True, True),
         (Region(5, 6, 9, 12), True, False),
-        (Region(11, height, 0, width), False, False),
+        (Region(11, height - 9, 0, width), False, False),
+        (Region(height - 3, height, width - 9, width), True, True),
+        (Region(0, height, 0, width), True, True),
     ):
         work.start(layers)
         work.prepare(0, (counted,))
@@ -198,8 +192,8 @@ def assert_sums_are_right(device, target, guides, layers, team):
 @pytest.mark.parametrize("shape", [(2, 1, 30, OWN + 12), (3, 2, 40, 2 * OWN + 1)])
 def test_sums_are_exact(rng, folder, shape):
     team = Team(1)
-    for reverse, early in itertools.product((False, True), repeat=2):
-        device = HostDevice(folder, reverse=reverse, early=early)
+    for (reverse, early), (chip, inlines) in zip(MODES, FORMS, strict=True):
+        device = HostDevice(folder, reverse=reverse, early=early, chip=chip, fuses_adam=inlines)
         assert_sums_are_right(device, *problem(rng, *shape), team)
     team.close()
 
@@ -214,7 +208,7 @@ def test_long_pieces_and_large_errors(folder, exposure):
     work = CudaWorkspace(target, layers, one_stack(scale, 1, 1, 1), BOUNDS, BETAS, device)
     work.start(layers)
     (sums,) = work.advance([0.01])
-    assert device.grids["target_pass"] == (1, 1, 1)
+    assert device.grids["stack_pass"] == (1, 1, 1)
     error = (np.float32(1 / scale) - target[0, 0, 0]) ** 2
     assert sums["stack_mse"] == (layers.size * int(np.rint(np.float64(error) * 2.0**ERROR_BITS)),)
     assert sums["guide_ssim"] == pytest.approx((layers.size * 2**18,), abs=layers.size)
@@ -237,32 +231,59 @@ def test_two_devices_from_two_threads(rng, tmp_path):
 
 
 FAULTS = [
-    Fault("counts from a row too late", "layer_pass", "max(strip.first, top)", "max(strip.first, top + 1)"),
-    Fault("counts from a row too early", "layer_pass", "max(strip.first, top)", "max(strip.first, top - 1)"),
-    Fault("counts to a row too early", "target_pass", "min(strip.last, bottom)", "min(strip.last, bottom - 1)"),
-    Fault("counts to a row too late", "target_pass", "min(strip.last, bottom)", "min(strip.last, bottom + 1)"),
-    Fault("counts from a column too late", "layer_pass", "left <= at", "left < at"),
-    Fault("counts from a column too early", "target_pass", "left <= at", "left - 1 <= at"),
-    Fault("counts to a column too early", "target_pass", "at < right", "at < right - 1"),
-    Fault("counts to a column too late", "layer_pass", "at < right", "at <= right"),
+    Fault(
+        "counts from a row too late", "layer_pass", "max(strip.first, region[0])", "max(strip.first, region[0] + 1)"
+    ),
+    Fault(
+        "counts from a row too early",
+        "layer_step",
+        "max(strip.first, region[0])",
+        "max(strip.first, region[0] - 1)",
+    ),
+    Fault(
+        "counts to a row too early", "stack_pass", "min(strip.last, region[1])", "min(strip.last, region[1] - 1)"
+    ),
+    Fault("counts to a row too late", "stack_pass", "min(strip.last, region[1])", "min(strip.last, region[1] + 1)"),
+    Fault("counts from a column too late", "layer_step", "region[2] <= at", "region[2] < at"),
+    Fault("counts from a column too early", "stack_pass", "region[2] <= at", "region[2] - 1 <= at"),
+    Fault("counts to a column too early", "stack_pass", "at < region[3]", "at < region[3] - 1"),
+    Fault("counts to a column too late", "layer_pass", "at < region[3]", "at <= region[3]"),
     Fault(
         "pieces without counted rows count",
-        "layer_pass",
-        "rows = max(0, min(strip.last, bottom) - first)",
-        "rows = min(strip.last, bottom) - first",
+        "layer_step",
+        "rows = max(0, min(strip.last, region[1]) - first)",
+        "rows = min(strip.last, region[1]) - first",
     ),
-    Fault("all rows of the error", "target_pass", "counts = counted.row(row)", "counts = ~0u"),
-    Fault("rows of the neighbours", "layer_pass", "counts = counted.row(middle)", "counts = in_image ? ~0u : 0u"),
-    Fault("sums of the neighbours' columns", "target_pass", "strip.mine && left", "left"),
-    Fault("a quantum missing", "layer_pass", " - __float_as_uint(rounder);", " - __float_as_uint(rounder) - 1;"),
-    Fault("fine quanta without sign", "target_pass", "static_cast<int>(pass.fine)", "pass.fine"),
-    Fault("fine quanta not of the rest", "target_pass", "rest + FINE_ROUNDER,", "FINE_ROUNDER,"),
-    Fault("no number goes unseen", "layer_pass", "wrong >> 23 ? NONE :", ""),
-    Fault("no number of the error goes unseen", "target_pass", "wrong >> 23 ? NONE :", ""),
+    Fault("all rows of the error", "stack_pass", "counts = counted.row(leaving.row)", "counts = ~0u"),
+    Fault("rows of the neighbours", "layer_pass", "counts = counted.row(middle)", "counts = in_image"),
+    Fault("rows of the neighbours with Adam", "layer_step", "counts = counted.row(middle)", "counts = in_image"),
+    Fault("sums of the neighbours' columns", "stack_pass", "strip.mine && region[2]", "region[2]"),
+    Fault("a quantum missing", "layer_step", " - __float_as_uint(rounder);", " - __float_as_uint(rounder) - 1;"),
+    Fault("fine quanta without sign", "stack_pass", "static_cast<int>(pass.fine)", "pass.fine"),
+    Fault("fine quanta not of the rest", "stack_pass", "rest + FINE_ROUNDER,", "FINE_ROUNDER,"),
+    Fault("no number goes unseen", "layer_step", "wrong >> 23 ? NONE :", ""),
+    Fault("no number of the error goes unseen", "stack_pass", "wrong >> 23 ? NONE :", ""),
     Fault("no numbers cancel in a block", "layer_pass", "a == NONE || b == NONE ? NONE : a + b", "a + b"),
-    Fault("no numbers cancel in the terms", "terms", "a == NONE || b == NONE ? NONE : a + b", "a + b"),
-    Fault("barrier in the sum of a block", "terms", "= value;\n    __syncthreads();", "= value;"),
-    Fault("a warp of the block", "target_pass", "warp < COUNT / 32", "warp < COUNT / 32 - 1"),
+    Fault("no numbers are added like others", "layer_step", "if (sum == NONE) {", "if (false) {"),
+    Fault("no numbers of the error are added like others", "stack_pass", "if (sum == NONE) {", "if (false) {"),
+    Fault("no numbers are forgotten", "layer_pass", "atomicAdd(line + 2 * group + 1, 1ULL);", ""),
+    Fault(
+        "no numbers cancel in the table",
+        "layer_step",
+        "atomicAdd(line + 2 * group + 1, 1ULL)",
+        "line[2 * group + 1] ^= 1",
+    ),
+    Fault(
+        "the last block alone counts",
+        "stack_pass",
+        "atomicAdd(line + 2 * group, s",
+        "*line = 0, atomicAdd(line + 2 * group, s",
+    ),
+    Fault(
+        "no numbers in the group after", "layer_step", "line + 2 * group + 1, 1ULL", "line + 2 * group + 3, 1ULL"
+    ),
+    Fault("barrier in the sum of a block", "layer_step", "= value;\n    __syncthreads();", "= value;"),
+    Fault("a warp of the block", "stack_pass", "warp < COUNT / 32", "warp < COUNT / 32 - 1"),
 ]
 
 
@@ -270,8 +291,8 @@ def check(rng, folder, edits):
     """Raise AssertionError where sums are not right, threads in order or in reverse."""
     target, guides, layers = problem(rng, 2, 1, 30, OWN + 12)
     with contextlib.closing(Team(1)) as team:
-        for reverse in (False, True):
-            device = HostDevice(folder, reverse=reverse, resident=20, edits=edits)
+        for reverse, inlines in itertools.product((False, True), repeat=2):
+            device = HostDevice(folder, reverse=reverse, fuses_adam=inlines, resident=20, edits=edits)
             assert_sums_are_right(device, target, guides, layers, team)
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from cuda_host.checks import state_of
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
@@ -34,10 +35,10 @@ class Both:
 
     @cached_property
     def right(self):
-        """The sums of all iterations and the last gradient."""
+        """The sums of all iterations, the last gradient and the moments."""
         team = Team(2)
         work = self.on(team, StepwiseWorkspace)
-        found = work.advance([0.0] * 2, self.lying), work.gradient
+        found = work.advance([0.0] * 2, self.lying), work.gradient, state_of(work)[1:]
         team.close()
         return found
 
@@ -57,9 +58,15 @@ class Both:
         return work
 
     def assert_found(self, device):
-        (expected, gradient), work = self.right, self.on(device)
+        (expected, gradient, moments), work = self.right, self.on(device)
+        before = work.layers
         found = work.advance([0.0] * 2, self.lying)
+        np.testing.assert_array_equal(work.layers, before)
+        for moment, right in zip(state_of(work)[1:], moments, strict=True):
+            assert np.linalg.norm(moment - right) < 2e-5 * np.linalg.norm(right)
+        work.evaluate(self.lying[-1])
         assert np.linalg.norm(work.gradient - gradient) < 1e-5 * np.linalg.norm(gradient)
+        assert not work._layers[..., work.shape.width :].any()
         far = 0.3 * work.pixels + 3
         for sums, right in zip(found, expected, strict=True):
             for name, quanta in (("stack_ssim", 1), ("guide_ssim", 1), ("leak", 1), ("stack_mse", 4096)):

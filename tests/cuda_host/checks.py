@@ -1,9 +1,13 @@
 """What is asked of the CUDA kernels, on the host and on a GPU alike."""
 
-import numpy as np
+import itertools
+from contextlib import contextmanager
 
-from mlsolve_kernels.cuda.geometry import OWN, THREADS, grid_for, pitch_of
-from mlsolve_kernels.iteration import reference
+import numpy as np
+import pytest
+
+from mlsolve_kernels.cuda.geometry import OWN, THREADS, Grid, grid_for, pitch_of
+from mlsolve_kernels.iteration import cuda_state, reference
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import one_stack
 
@@ -27,6 +31,13 @@ CASES = [
     (16, 1, 14, 21),
 ]
 
+MODES = list(itertools.product((False, True), (False, True)))
+"""Whether threads run in reverse order, and whether asynchronous copies happen at once (HostDevice)."""
+
+FORMS = list(itertools.product((90, 80), (True, False)))
+"""The chip, on which rows are fetched two steps or one before their use, and whether the layer pass takes Adam's
+step. The first form is the one that HostDevice has by itself."""
+
 
 def problem(rng, count, planes, height, width):
     """Target, guides and layers of noise, dark in the right half, where SSIM's constants count."""
@@ -41,6 +52,38 @@ def workspace(target, guides, layers, device):
     work = CudaWorkspace(target, guides, OBJECTIVE, BOUNDS, BETAS, device)
     work.start(layers)
     return work
+
+
+@contextmanager
+def pieces_of(rows):
+    """Let marching kernels of workspaces that are made now work on pieces of so many rows; None: as they choose."""
+
+    def grid(planes, height, width, resident):
+        return Grid(planes, -(-width // OWN), -(-height // rows), rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if rows is not None:
+            patch.setattr(cuda_state, "grid_for", grid)
+        yield
+
+
+def state_of(work):
+    """Layers and moments, (3, N, C, H, W)."""
+    found = np.empty((3, *work.shape), dtype=np.float32)
+    for k, plane in np.ndindex(work.shape[:2]):
+        work.take_layer(k, plane, found[0, k, plane])
+        for moment in (0, 1):
+            work.take_moment(moment, k, plane, found[1 + moment, k, plane])
+    return found
+
+
+def assert_padding_is_zero(work):
+    """Of layers, moments and pictures. Nobody is given it: it has to be looked at.
+
+    Only the side where the layers are not may have something there, a gradient, in the column behind the last.
+    """
+    for array in (work._layers, work._first, work._second, work._target[0], work._guides[0]):
+        assert not array[..., work.shape.width :].any()
 
 
 def statistics_by(device, image):
