@@ -75,21 +75,13 @@ def carried(device, images, move, back=False, onto=None, turn=0):
     lines = device.zeros(3, 1, 1, 18, dtype=np.int64)
     lines[turn] = lines_of(placement_maps([move], WHOLE, back))
     numbers, adds = (table(device, np.array([n], dtype=np.int32)) for n in (0, onto is not None))
-    sheets = (there, numbers, adds) if back else (there, numbers)
-    where = (
-        lines,
-        table(device, np.array([turn, -1], dtype=np.int32)),
-        out,
-        0,
-        1,
-        1,
-        planes,
-        height,
-        width,
-        shape[3],
-    )
-    name = "scatter" if back else "gather"
-    device.launch(name, 1, tiles_for(planes, height, width), CARRYING, *sheets, *where)
+    turns, size = table(device, np.array([turn, -1], dtype=np.int32)), (1, planes, height, width, shape[3])
+    tiles = tiles_for(planes, height, width)
+    if back:  # for lights that couple planes; otherwise it applies the chain rule, see below
+        sheets, light = (there, there, there, numbers, adds, lines, turns, out), (0, 1.0)
+        device.launch("scatter", 1, tiles, CARRYING, *sheets, *light, 0, 1, *size)
+    else:
+        device.launch("gather", 1, tiles, CARRYING, there, numbers, lines, turns, out, 0, 1, *size)
     if not back:
         assert not out[..., width:].any()
     assert device.intact()
@@ -143,17 +135,31 @@ def test_places_far_from_the_middle_are_right(folder):
 
 
 @pytest.mark.parametrize("sheets", [1, 3])
-def test_the_chain_rule_in_place(rng, folder, sheets):
-    placed, by_seen = rng.random((sheets, 2, 5, 32), dtype=np.float32), rng.normal(size=(2, 5, 32))
-    more = rng.normal(size=placed.shape).astype(np.float32)
-    by_seen = by_seen.astype(np.float32)
+def test_the_chain_rule_where_the_gradient_is_carried_back(rng, folder, sheets):
+    """To the layers that the sheets show, here in reverse order; with a leak, and added to what is there."""
+    placed, by_seen = rng.random((sheets, 2, 13, 40), dtype=np.float32), rng.normal(size=(2, 13, 40))
+    more, present = rng.normal(size=(2, *placed.shape)).astype(np.float32)
     expected = compose_gradient(placed, 0.25, by_seen)
-    for adds in (0, 1):
-        device = HostDevice(folder, reverse=bool(adds))
-        arrays = [table(device, array) for array in (placed, by_seen, more)]
-        blocks = (-(-by_seen.size // 2 // CARRYING),)
-        device.launch("chain", sheets, blocks, CARRYING, *arrays, adds, np.float32(4), 2, 2, 5, 32)
-        np.testing.assert_allclose(arrays[0], expected + adds * more, atol=1e-6)
+    moves_of = [move_of((13, 40), degrees, flip) for degrees, flip in ((0, None), (180, None), (0, "h"))][:sheets]
+    numbers = np.arange(sheets, dtype=np.int32)[::-1]
+    for leaks, adds in itertools.product((0, 1), (0, 1)):
+        device = HostDevice(folder, reverse=leaks != adds)
+        arrays = [device.zeros(*images.shape[:-1], 64) for images in (placed, by_seen, more, present)]
+        for array, images in zip(arrays, (placed, by_seen, more, present), strict=True):
+            array[...], array[..., :40] = np.nan, images
+        *sources, out = arrays
+        lines = table(device, lines_of(placement_maps(moves_of, WHOLE, True))[np.newaxis])
+        where = table(device, numbers), table(device, np.full(sheets, adds, dtype=np.int32)), lines
+        turns, tiles = table(device, np.zeros(2, dtype=np.int32)), tiles_for(sheets * 2, 13, 40)
+        size = 0, sheets, 1, 2, 13, 40, 64
+        device.launch(
+            "chain_scatter", sheets, tiles, CARRYING, *sources, *where, turns, out, leaks, np.float32(4), *size
+        )
+        for k, move in enumerate(moves_of):
+            right = give_back((expected[k] + leaks * more[k]).astype(np.float32), move)
+            right = right + adds * present[numbers[k]]
+            np.testing.assert_allclose(out[numbers[k], ..., :40], right, atol=2e-6)
+        assert np.isnan(out[..., 40:]).all()
         assert device.intact()
 
 

@@ -3,13 +3,16 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import test_route
 from cuda_host.arrangements import Both
 from cuda_host.checks import FORMS, MODES
 from cuda_host.device import HostDevice, compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.source import WEIGHTED
+from mlsolve_kernels.iteration import cuda_arranged
 from planted_faults import Fault, assert_noticed, each
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
@@ -30,13 +33,20 @@ FAULTS = [
     Fault("padding not zero", "gather", "column < width ? value[i] : 0.0f", "value[i]"),
     Fault("always the first turn", "gather", "*turn, all", "0, all"),
     Fault("another window's planes", "gather", "map.window * of_window", "0 * of_window"),
-    Fault("never added", "scatter", "add ? to[at] + value[i] : value[i]", "value[i]"),
-    Fault("next place for the nearest", "scatter", "1LL << (FRACTION - 1)", "0LL"),
+    Fault("never added", "chain_scatter", "add ? to[at] + value[i] : value[i]", "value[i]"),
+    Fault("next place for the nearest", "chain_scatter", "1LL << (FRACTION - 1)", "0LL"),
     Fault(
-        "there for back", "scatter", "row_at(map.inverse, row, column), y", "row_at(map.forward, row, column), y"
+        "there for back",
+        "chain_scatter",
+        "row_at(map.inverse, row, column), y",
+        "row_at(map.forward, row, column), y",
     ),
-    Fault("own sheet in the product of the others", "chain", "other - 1 < k ? other - 1 : other", "other - 1"),
-    Fault("what a sheet shows is not added", "chain", "if (adds)", "if (!adds)"),
+    Fault(
+        "own sheet in the product of the others", "chain_scatter", "other - 1 < k ? other - 1 : other", "other - 1"
+    ),
+    Fault("what a sheet shows is not added", "chain_scatter", "return leaks ? ", "return !leaks ? "),
+    Fault("what another sheet shows is added", "chain_scatter", "by_sheet[k * sheet_stride + at]", "by_sheet[at]"),
+    Fault("the composite of another window", "chain_scatter", "by_composite + from", "by_composite"),
     Fault(
         "weights left out of the error",
         "stack_pass_weighted",
@@ -113,8 +123,26 @@ def both():
     return [Both(1), Both(2), Both(2, slice(1))]
 
 
+def check_more(folder, edits):
+    """Raise AssertionError where a stack taken through the light gives other bytes than by the way back.
+
+    No case of `Both` needs these kernels.
+    """
+    for name, fuses in itertools.product(("the first of two", "one stack that hides"), (True, False)):
+        one, still = test_route.CASES[name]
+        moves = test_route.moves_of(one, still)
+        found = test_route.solved(one, moves, HostDevice(folder, edits=edits, fuses_adam=fuses))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cuda_arranged, "route_of", test_route.always_carried)
+            right = test_route.solved(one, moves, HostDevice(folder, fuses_adam=fuses))
+        for array, expected in zip(found, right, strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
 def check(folder, both, edits):
     """Raise AssertionError where the kernels are not right, in any of the modes."""
+    if any("more" in kernel for kernel in edits):
+        check_more(folder, edits)
     runs = [*((FORMS[0], mode) for mode in MODES), (FORMS[1], MODES[0])]
     for ((chip, inlines), (reverse, early)), one in itertools.product(runs, both):
         one.assert_found(
@@ -130,6 +158,7 @@ def test_planted_faults_are_caught(folder, both, fault):
 
 def test_nothing_is_caught_in_what_is_right(folder, both):
     check(folder, both, {})
+    check_more(folder, {})
 
 
 _SANITIZED_RUN = """

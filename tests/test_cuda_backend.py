@@ -45,8 +45,8 @@ def on_host(tmp_path_factory, monkeypatch):
     class Found(HostDevice):
         memory = 10**9
 
-        def __init__(self, graphs=False):
-            super().__init__(tmp_path_factory.mktemp("kernels"))
+        def __init__(self, graphs=True, fuses_adam=True):
+            super().__init__(tmp_path_factory.mktemp("kernels"), fuses_adam=fuses_adam)
             made.append(self)
 
         def free_memory(self):
@@ -293,8 +293,8 @@ def test_a_gpu_that_fails_at_the_first_launch_is_not_used(monkeypatch, tmp_path,
     """Opening it shows nothing yet; an iteration does."""
 
     class Broken(HostDevice):
-        def __init__(self, graphs):
-            super().__init__(tmp_path)
+        def __init__(self, graphs, fuses_adam):
+            super().__init__(tmp_path, fuses_adam=fuses_adam)
 
         def launch(self, *arguments):
             raise RuntimeError("CUDA_ERROR_UNSUPPORTED_PTX_VERSION\nand more")
@@ -309,8 +309,8 @@ def test_a_gpu_that_fails_at_the_first_launch_is_not_used(monkeypatch, tmp_path,
 @needs_compiler
 def test_a_gpu_that_computes_wrongly_is_not_used(monkeypatch, tmp_path):
     class Wrong(HostDevice):
-        def __init__(self, graphs):
-            super().__init__(tmp_path)
+        def __init__(self, graphs, fuses_adam):
+            super().__init__(tmp_path, fuses_adam=fuses_adam)
 
         def download(self, array, width=None):
             return super().download(array, width) * 0.5

@@ -17,13 +17,13 @@ from cuda_host.arrangements import Both
 from cuda_host.checks import assert_right, problem, state_of, workspace
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.adam import reference as adam
+from mlsolve_kernels.adam.cuda import grid_for
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import device as devices
-from mlsolve_kernels.cuda import source
 from mlsolve_kernels.cuda.compiler import adam_on, compile_kernel
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
-from mlsolve_kernels.cuda.geometry import pitch_of, resident_blocks
+from mlsolve_kernels.cuda.geometry import CARRYING, pitch_of, resident_blocks
 from mlsolve_kernels.cuda.source import KERNELS
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.region import Region
@@ -190,8 +190,6 @@ H100 = {
 def opened(tmp_path_factory, monkeypatch):
     """Open a CupyDevice on the fake."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu", steps=True))
-    monkeypatch.setitem(KERNELS, "update", "adam/update.cu")
 
     def open_device(graphs=False, properties=H100, free=10**9):
         folder = tmp_path_factory.getbasetemp() / "cuda_cupy"  # kernels are compiled once for the module
@@ -244,7 +242,7 @@ def test_a_graph_repeats_the_iteration(rng, opened, tmp_path):
         results.append((terms, state_of(work).tobytes()))
         if graphs is not None:
             ran.append(device.stream.ran - before)
-            replayed.append(sorted(side for side, replay in work._replays.items() if replay is not None))
+            replayed.append(sorted(side for (side, _), replay in work._replays.items() if replay is not None))
     assert results[0] == results[1] == results[2]
     launches = len(work.parts())
     assert ran == [launches * sum(counts), launches * (BATCH + 3 + 1)]
@@ -347,8 +345,8 @@ def test_adam(rng, opened):
     rates, turns = device.zeros(3, 8), device.zeros(2, dtype=np.int32)
     device.upload(np.array([Rates.at(t, 0.03, (0.1, 0.9), (0.8, 0.95)) for t in (1, 2, 3)], np.float32), rates)
     device.upload(np.array([[9, 1]], dtype=np.int32).reshape(2), turns)
-    x, first, second, gradient = arrays
-    device.updater(x, (first, second), gradient, rates, turns, width)()
+    size = rows, width, pitch_of(width)
+    device.launch("update", 1, grid_for(rows, width), CARRYING, *arrays, rates, turns, *size)
     assert device.download(turns).tolist() == [2, 1]
     moved, moments = adam.step(*before[:1], before[1:3], before[3], 2, 0.03, (0.1, 0.9), (0.8, 0.95))
     for array, expected in zip(arrays, (moved, *moments, before[3]), strict=True):

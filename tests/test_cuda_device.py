@@ -30,10 +30,11 @@ from cuda_host.checks import (
 from cuda_host.device import HostDevice, compiler
 from mlsolve.errors import DeviceMemoryError
 from mlsolve.solving.backends import CudaBackend
+from mlsolve_kernels.adam.cuda import grid_for
 from mlsolve_kernels.adam.reference import step
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda.device import CupyDevice, OutOfDeviceMemory
-from mlsolve_kernels.cuda.geometry import OWN, pitch_of
+from mlsolve_kernels.cuda.geometry import CARRYING, OWN, pitch_of
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
@@ -105,13 +106,13 @@ def test_adam(rng, device):
     rates, turns = device.zeros(2, 8), device.zeros(2, dtype=np.int32)
     lines = [Rates.at(2, 0.03, BOUNDS, BETAS), Rates.at(3, 0.03, BOUNDS, BETAS)]
     device.upload(np.array(lines, dtype=np.float32), rates)
-    x, first, second, gradient = arrays
-    device.updater(x, (first, second), gradient, rates, turns, width)()
+    size = rows, width, pitch_of(width)
+    device.launch("update", 1, grid_for(rows, width), CARRYING, *arrays, rates, turns, *size)
     assert device.download(turns).tolist() == [1, 0]
     moved, moments = step(
         host[0].astype(np.float64), (host[1], host[2]), host[3].astype(np.float64), 2, 0.03, BOUNDS, BETAS
     )
-    for array, expected in zip((x, first, second), (moved, *moments), strict=True):
+    for array, expected in zip(arrays[:3], (moved, *moments), strict=True):
         found = device.download(array)
         np.testing.assert_allclose(found[:, :width], expected, rtol=1e-5)
         assert not found[:, width:].any()

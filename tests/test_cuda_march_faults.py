@@ -160,9 +160,9 @@ COLUMNS = [
         "strip.mine && strip.column < strip.width;",
         "strip.column < strip.width;",
     ),
-    Fault("the padding of layers takes a step", "layer_step", "padded ? x[1] : right[0]", "right[0]"),
-    Fault("the padding of the first moment", "layer_step", "padded ? before.y : right[1]", "right[1]"),
-    Fault("the padding of the second moment", "layer_step", "padded ? square_before.y : right[2]", "right[2]"),
+    Fault("the padding of layers takes a step", "layer_step", "padded ? x[1] : value.y", "value.y"),
+    Fault("the padding of the first moment", "layer_step", "padded ? before.y : mean.y", "mean.y"),
+    Fault("the padding of the second moment", "layer_step", "padded ? square_before.y : square.y", "square.y"),
     Fault("a column too many is padding", "layer_step", "strip.column + 1 >= width", "strip.column + 2 >= width"),
 ]
 
@@ -190,14 +190,14 @@ MATHS = [
     Fault(
         "the moment of the other column",
         "layer_step",
-        "x[1], before.y, square_before.y",
-        "x[1], before.x, square_before.y",
+        "take_step(value.y, mean.y, square.y",
+        "take_step(value.y, mean.x, square.y",
     ),
     Fault(
         "moments changed over",
         "layer_step",
-        "first + leaving.at, make_float2(left[1]",
-        "first + leaving.at, make_float2(left[2]",
+        "first + leaving.at, make_float2(mean.x",
+        "first + leaving.at, make_float2(square.x",
     ),
 ]
 
@@ -236,6 +236,10 @@ TURNS = [
         "        count(turns, turn);",
         "        hand_over(turns, turn);",
     ),
+    Fault("Adam's kernel does not count", "update", "count(turns, turn);", ""),
+    Fault("Adam's kernel reads what it counts", "update", "turn = turns[LAST];", "turn = turns[NOW];"),
+    Fault("Adam's kernel takes the first rates", "update", "rates + RATES * turn", "rates"),
+    Fault("Adam's kernel takes the padding along", "update", "column + 1 < width", "true"),
     Fault("counted before Adam", "layer_pass", "        hand_over(turns, turn);", "        count(turns, turn);"),
     Fault(
         "layers are changed where neighbours read them",
