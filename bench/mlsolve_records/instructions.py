@@ -37,10 +37,18 @@ class March(NamedTuple):
 
 
 MARCHES: Final = {
-    "target_pass": March(3),
-    "layer_pass": March(3),
     "stack_pass": March(3),
     "stack_pass_weighted": March(3),
+    "layer_step": March(3, stores=3),
+    "layer_step_weighted": March(3, stores=3),
+    "layer_more_step": March(3, stores=3),
+    "layer_more_step_weighted": March(3, stores=3),
+    "layer_pass": March(3),
+    "layer_pass_weighted": March(3),
+    "layer_more_pass": March(3),
+    "layer_more_pass_weighted": March(3),
+    "guide_step": March(1, stores=3),
+    "guide_step_weighted": March(1, stores=3),
     "guide_pass": March(1),
     "guide_pass_weighted": March(1),
     "leak_pass": March(1),
@@ -131,7 +139,7 @@ def compiler_of(cubin: bytes) -> str:
 
 def this_compiler() -> str:
     """Return the version of the assembler that compiles kernels here. Raises CompilerError."""
-    return compiler_of(compile_kernel("terms", 1, CHOSEN))
+    return compiler_of(compile_kernel("statistics", 1, CHOSEN))
 
 
 def everything() -> dict[str, Any]:
