@@ -121,8 +121,8 @@ __device__ __forceinline__ float given_back(const PlacementMap& map, const Box& 
     return sum;
 }
 
-// So that a multiprocessor runs three blocks, with up to nine sheets without spilling registers.
-extern "C" __global__ void __launch_bounds__(CARRYING, LAYERS <= 9 ? 3 : 1)
+// So that a multiprocessor runs three blocks, with more than four sheets two or one: no register is to be spilled.
+extern "C" __global__ void __launch_bounds__(CARRYING, LAYERS <= 4 ? 3 : LAYERS <= 9 ? 2 : 1)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ by_composite, const float* __restrict__ by_sheet,
        const int* __restrict__ numbers, const int* __restrict__ adds, const long long* __restrict__ lines,
        const int* __restrict__ turn, float* __restrict__ gradient, int leaks, float constant, int first, int all,
