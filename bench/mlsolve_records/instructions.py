@@ -195,7 +195,7 @@ def _name(kernel: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.6g}"
+    return f"{round(value, 1):g}"
 
 
 def _table(head: list[str], lines: Iterable[list[str]]) -> str:
