@@ -130,6 +130,7 @@ class OpponentBackend:
 
     name: Literal["cpu", "cuda"] = "cpu"
     device: str | None = None
+    adam: str | None = None
     loaders = 1
 
     def __init__(self, opponent: str, threads: int, device: str) -> None:

@@ -108,7 +108,8 @@ def profiling(report: Path) -> tuple[str, ...]:
     """Return the options that read one launch of two passes each, by instruction; clocks stay as they are."""
     sections = ("SpeedOfLight", "LaunchStats", "Occupancy", "WarpStateStats", "InstructionStats", "SourceCounters")
     return (
-        *("--clock-control", "none", "--kernel-name", "regex:pass|step", "--launch-skip", "4", "--launch-count", "2"),
+        *("--clock-control", "none", "--kernel-name", "regex:pass|step"),
+        *("--launch-skip", "4", "--launch-count", "2"),
         *(word for section in sections for word in ("--section", section)),
         *("--force-overwrite", "--export", str(report)),
     )

@@ -14,9 +14,9 @@
 #include "placement/tile.cuh"
 #include "placement/placement_map.cuh"
 
-// Bilinear interpolation between four pixels of the sheet.
-__device__ __forceinline__ float between(const PlacementMap& map, const Source& source, int y, int x) {
-    const long long at_row = row_at(map.forward, y, x), at_column = column_at(map.forward, y, x);
+// Bilinear interpolation between four pixels of the sheet, at a place of it.
+__device__ __forceinline__ float between(const PlacementMap& map, const Source& source, long long at_row,
+                                         long long at_column) {
     const int row = whole_of(at_row) - map.to_top, column = whole_of(at_column) - map.to_left;
     const float down = part_of(at_row), right = part_of(at_column);
     // Differences first, so that four equal values give exactly that value: the light box stays 1.
@@ -39,8 +39,14 @@ gather(const float* __restrict__ layers, const int* __restrict__ numbers, const 
     const int column = tile.left + tile.lane;
     float value[TILE_ROWS];
     if (map.kind == WARPED) {
+        const int y = tile.row(0) + map.top, x = column + map.left;
+        long long at_row = row_at(map.forward, y, x), at_column = column_at(map.forward, y, x);
 #pragma unroll
-        for (int i = 0; i < TILE_ROWS; ++i) value[i] = between(map, source, tile.row(i) + map.top, column + map.left);
+        for (int i = 0; i < TILE_ROWS; ++i) {
+            value[i] = between(map, source, at_row, at_column);
+            at_row += CARRYING / TILE * map.forward[0];  // exact
+            at_column += CARRYING / TILE * map.forward[3];
+        }
     } else {
         fetch_exactly(map, source, tile, value);
     }

@@ -19,7 +19,7 @@
 // (placement/cuda.py), maps from sheet to stack, for the sheets of all stacks; those of this stack begin at `first`.
 // turn: the number of the lines to use. No layer is twice in a stack.
 // Launch: grid (tiles across the pitch, tiles down, sheets·planes), blocks of CARRYING; a tile is TILE·TILE pixels.
-// Shared memory: a tile and a column, for quarter turns; static.
+// Shared memory: a tile and a column, for quarter turns; the places of a tile (Box), for other turns; static.
 // Twin of `carry` in cpu.py, of its _unwarp, and of chain_stack_row in light/rows.py. Constants and headers come from
 // cuda/source.py.
 #include "cuda/within.cuh"
@@ -52,38 +52,77 @@ struct ByPlaced {
     }
 };
 
-// Bilinear weight of a pixel at a place of the stack, along one axis; 0 if it is a pixel or more away.
-__device__ __forceinline__ float share_of(long long place, int pixel) {
-    const long long apart = (place >> (FRACTION - PART)) - ((long long)pixel << PART);
-    const long long one = 1LL << PART;
-    if (apart <= -one || apart >= one) return 0.0f;
-    const int rest = (1 << PART) - abs(static_cast<int>(apart));
-    return rest * (1.0f / (1 << PART));  // exact
+// The places of the stack from which the pixels of a tile of the sheet may have been interpolated: a rectangle that a
+// block keeps in shared memory, because up to nine pixels need each place.
+constexpr int BOX = 48;
+
+static_assert(BOX * BOX > 2 * (TILE + 1) * (TILE + 1), "the places of a tile turned by 45 degrees fit");
+
+struct Box {
+    float (*values)[BOX + 1];
+    int top, left;  // the first row and column, in the stack
+
+    // Fetches the places of a tile; all threads of the block must call it.
+    __device__ __forceinline__ Box(float (*values)[BOX + 1], const PlacementMap& map, const ByPlaced& source,
+                                   const Tile& tile)
+        : values(values) {
+        int bottom, right;
+        top = left = 1 << 30;
+        bottom = right = -top;
+#pragma unroll
+        for (int corner = 0; corner < 4; ++corner) {
+            const int y = tile.top + map.top + (corner / 2) * (TILE - 1);
+            const int x = tile.left + map.left + (corner % 2) * (TILE - 1);
+            const int row = nearest(row_at(map.forward, y, x)), column = nearest(column_at(map.forward, y, x));
+            top = min(top, row - 1);
+            left = min(left, column - 1);
+            bottom = max(bottom, row + 1);
+            right = max(right, column + 1);
+        }
+#pragma unroll 1
+        for (int row = tile.group; row <= bottom - top; row += CARRYING / TILE) {
+#pragma unroll 2
+            for (int column = tile.lane; column <= right - left; column += TILE) {
+                values[row][column] = source.at(top + row - map.to_top, left + column - map.to_left);
+            }
+        }
+        __syncthreads();
+    }
+
+    // The pixel nearest to a place.
+    static __device__ __forceinline__ int nearest(long long place) { return whole_of(place + (1LL << (FRACTION - 1))); }
+};
+
+// Bilinear weight along one axis of a pixel that is `apart` from a place, at most two pixels; 0 from one pixel on.
+__device__ __forceinline__ float share_of(long long apart) {
+    const int distance = abs(static_cast<int>(apart >> (FRACTION - PART)));
+    return max((1 << PART) - distance, 0) * (1.0f / (1 << PART));  // exact
 }
 
 // The gradient by a pixel of the sheet: the sum over the places of the stack that were interpolated from it. After a
 // rotation all of them are within √2 of the pixel's position, so within one of the nearest place along either axis.
-__device__ __forceinline__ float given_back(const PlacementMap& map, const ByPlaced& source, int y, int x) {
-    const long long half = 1LL << (FRACTION - 1);
-    const int middle_row = whole_of(row_at(map.forward, y, x) + half);
-    const int middle_column = whole_of(column_at(map.forward, y, x) + half);
+__device__ __forceinline__ float given_back(const PlacementMap& map, const Box& box, int y, int x) {
+    const int first_row = Box::nearest(row_at(map.forward, y, x)) - 1;
+    const int first_column = Box::nearest(column_at(map.forward, y, x)) - 1;
+    // Where the first of the nine places is on the sheet, from the pixel; the others by adding to it, which is exact.
+    const long long down = row_at(map.inverse, first_row, first_column) - ((long long)y << FRACTION);
+    const long long right = column_at(map.inverse, first_row, first_column) - ((long long)x << FRACTION);
     float sum = 0.0f;
 #pragma unroll
-    for (int i = -1; i <= 1; ++i) {
+    for (int i = 0; i < 3; ++i) {
 #pragma unroll
-        for (int j = -1; j <= 1; ++j) {
-            const int row = middle_row + i, column = middle_column + j;
-            const float down = share_of(row_at(map.inverse, row, column), y);
-            const float right = share_of(column_at(map.inverse, row, column), x);
-            if (down > 0.0f && right > 0.0f) {
-                sum = fmaf(down * right, source.at(row - map.to_top, column - map.to_left), sum);
-            }
+        for (int j = 0; j < 3; ++j) {
+            const float share = share_of(down + i * map.inverse[0] + j * map.inverse[1]) *
+                                share_of(right + i * map.inverse[3] + j * map.inverse[4]);
+            const float value = box.values[first_row - box.top + i][first_column - box.left + j];
+            sum = share > 0.0f ? fmaf(share, value, sum) : sum;
         }
     }
     return sum;
 }
 
-extern "C" __global__ void __launch_bounds__(CARRYING)
+// So that a multiprocessor runs three blocks, with more than four sheets two or one: no register is to be spilled.
+extern "C" __global__ void __launch_bounds__(CARRYING, LAYERS <= 4 ? 3 : LAYERS <= 9 ? 2 : 1)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ by_composite, const float* __restrict__ by_sheet,
        const int* __restrict__ numbers, const int* __restrict__ adds, const long long* __restrict__ lines,
        const int* __restrict__ turn, float* __restrict__ gradient, int leaks, float constant, int first, int all,
@@ -95,22 +134,23 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ by_composite,
     const ByPlaced source = {placed + from, by_composite + from, by_sheet + from, planes * size, k, height, width, pitch,
                              leaks != 0, constant};
     const int column = tile.left + tile.lane;
-    float value[TILE_ROWS];
-    if (map.kind == WARPED) {
-#pragma unroll
-        for (int i = 0; i < TILE_ROWS; ++i) {
-            value[i] = given_back(map, source, tile.row(i) + map.top, column + map.left);
-        }
-    } else {
-        fetch_exactly(map, source, tile, value);
-    }
     float* to = gradient + (numbers[first + k] * planes + plane) * size;
     const bool add = adds[first + k] != 0;
-#pragma unroll
-    for (int i = 0; i < TILE_ROWS; ++i) {
+    const auto put = [&](int i, float value) {
         const int row = tile.row(i);
-        if (row >= height || column >= width) continue;
+        if (row >= height || column >= width) return;
         const size_t at = (size_t)row * pitch + column;
-        to[at] = add ? to[at] + value[i] : value[i];
+        to[at] = add ? to[at] + value : value;
+    };
+    if (map.kind == WARPED) {
+        __shared__ float values[BOX][BOX + 1];
+        const Box box(values, map, source, tile);
+#pragma unroll 1
+        for (int i = 0; i < TILE_ROWS; ++i) put(i, given_back(map, box, tile.row(i) + map.top, column + map.left));
+    } else {
+        float value[TILE_ROWS];
+        fetch_exactly(map, source, tile, value);
+#pragma unroll
+        for (int i = 0; i < TILE_ROWS; ++i) put(i, value[i]);
     }
 }
