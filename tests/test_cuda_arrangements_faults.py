@@ -13,7 +13,10 @@ from cuda_host.device import HostDevice, compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.source import WEIGHTED
 from mlsolve_kernels.iteration import cuda_arranged
+from mlsolve_kernels.placement.move import move_of
+from mlsolve_kernels.placement.reference import give_back
 from planted_faults import Fault, assert_noticed, each
+from test_cuda_arrangements import carried
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 
@@ -29,18 +32,31 @@ def folder(tmp_path_factory):
 FAULTS = [
     Fault("turned tile read before it is written", "gather", "__syncthreads();", ""),
     Fault("off the sheet is dark", "gather", "pitch, 1.0f}", "pitch, 0.0f}"),
-    Fault("the window's rows for the image's", "gather", "tile.row(i) + map.top, column", "tile.row(i), column"),
+    Fault("the window's rows for the image's", "gather", "y = tile.row(0) + map.top,", "y = tile.row(0),"),
+    Fault("places of the row below", "gather", "at_row += CARRYING / TILE *", "at_row += 2 * CARRYING / TILE *"),
+    Fault("columns of the row above", "gather", "at_column += CARRYING / TILE * map.forward[3];", ""),
     Fault("padding not zero", "gather", "column < width ? value[i] : 0.0f", "value[i]"),
     Fault("always the first turn", "gather", "*turn, all", "0, all"),
     Fault("another window's planes", "gather", "map.window * of_window", "0 * of_window"),
-    Fault("never added", "chain_scatter", "add ? to[at] + value[i] : value[i]", "value[i]"),
+    Fault("never added", "chain_scatter", "add ? to[at] + value : value", "value"),
     Fault("next place for the nearest", "chain_scatter", "1LL << (FRACTION - 1)", "0LL"),
     Fault(
         "there for back",
         "chain_scatter",
-        "row_at(map.inverse, row, column), y",
-        "row_at(map.forward, row, column), y",
+        "row_at(map.inverse, first_row, first_column)",
+        "row_at(map.forward, first_row, first_column)",
     ),
+    Fault("back along the other axis", "chain_scatter", "j * map.inverse[1]", "j * map.inverse[3]"),
+    Fault(
+        "places read before they are written",
+        "chain_scatter",
+        "            }\n        }\n        __syncthreads();",
+        "            }\n        }\n",
+    ),
+    Fault("the last column of places", "scatter", "column <= right - left;", "column < right - left;"),
+    Fault("the last row of places", "scatter", "row <= bottom - top;", "row < bottom - top;"),
+    Fault("places begin a row too late", "scatter", "top = min(top, row - 1)", "top = min(top, row)"),
+    Fault("places of the window", "chain_scatter", "source.at(top + row - map.to_top,", "source.at(top + row,"),
     Fault(
         "own sheet in the product of the others", "chain_scatter", "other - 1 < k ? other - 1 : other", "other - 1"
     ),
@@ -139,10 +155,22 @@ def check_more(folder, edits):
             np.testing.assert_array_equal(array, expected)
 
 
+def check_carried_back(folder, edits):
+    """Raise AssertionError where sheets of several tiles, turned between pixels, are not carried back."""
+    gradient = np.random.default_rng(5).normal(size=(2, 70, 41)).astype(np.float32)
+    for degrees, reverse in ((3, False), (44.9, True), (-20, True)):
+        move = move_of(gradient.shape[1:], degrees, None, (0.3, -0.4))
+        device = HostDevice(folder, reverse=reverse, edits=edits)
+        found = carried(device, gradient, move, back=True)
+        np.testing.assert_allclose(found, give_back(gradient, move), atol=2e-6)
+
+
 def check(folder, both, edits):
     """Raise AssertionError where the kernels are not right, in any of the modes."""
     if any("more" in kernel for kernel in edits):
         check_more(folder, edits)
+    if "scatter" in edits:
+        check_carried_back(folder, edits)
     runs = [*((FORMS[0], mode) for mode in MODES), (FORMS[1], MODES[0])]
     for ((chip, inlines), (reverse, early)), one in itertools.product(runs, both):
         one.assert_found(
@@ -159,6 +187,7 @@ def test_planted_faults_are_caught(folder, both, fault):
 def test_nothing_is_caught_in_what_is_right(folder, both):
     check(folder, both, {})
     check_more(folder, {})
+    check_carried_back(folder, {})
 
 
 _SANITIZED_RUN = """

@@ -21,9 +21,11 @@ from cuda_host.checks import (
     BOUNDS,
     CASES,
     OBJECTIVE,
+    assert_padding_is_zero,
     assert_right,
     problem,
     relative_error,
+    state_of,
     statistics_by,
     workspace,
 )
@@ -74,7 +76,7 @@ def test_flat_and_extreme_pictures(rng, device):
 
 
 @pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
-@pytest.mark.parametrize("shape", CASES)
+@pytest.mark.parametrize("shape", [*CASES, (3, 3, 61, 2 * OWN + 9)])
 def test_the_host_gives_the_same_bytes(rng, device, tmp_path, shape):
     """Arithmetic is strict on both sides, so what is proven on the host holds here."""
     target, guides, layers = problem(rng, *shape)
@@ -82,6 +84,8 @@ def test_the_host_gives_the_same_bytes(rng, device, tmp_path, shape):
     found, expected = here.evaluate(), there.evaluate()
     assert here.gradient.tobytes() == there.gradient.tobytes()
     assert found == expected
+    assert here.advance([0.0] * 3) == there.advance([0.0] * 3)  # by the pass that also takes the step
+    assert here.layers.tobytes() == there.layers.tobytes()
 
 
 def test_statistics(rng, device):
@@ -131,14 +135,53 @@ def test_iterations(rng, device):
     assert OBJECTIVE.loss(terms[7].terms(work.pixels, OBJECTIVE)) == pytest.approx(right, rel=1e-4)
 
 
-def test_a_graph_gives_the_same_bytes(rng, device):
-    target, guides, layers = problem(rng, 3, 1, 90, 130)
+COUNTS = (BATCH, BATCH, 1, BATCH, BATCH, 3, BATCH)
+"""Steps of calls: whole batches while the layers are on either side."""
+
+
+@pytest.mark.parametrize("fuses_adam", [True, False])
+def test_a_graph_gives_the_same_bytes(rng, device, fuses_adam):
+    target, guides, layers = problem(rng, 3, 1, 90, 131)
     results = []
-    for on in (device, CupyDevice(graphs=True), device):
+    for graphs in (True, False, True):
+        on = CupyDevice(graphs=graphs, fuses_adam=fuses_adam)
         work = workspace(target, guides, layers, on)
-        terms = [work.advance([0.03 / (1 + t) for t in range(BATCH)]) for _ in range(3)]
-        results.append((work.layers.tobytes(), terms))
+        terms = [work.advance([0.03 / (1 + t) for t in range(count)]) for count in COUNTS]
+        results.append((terms, state_of(work).tobytes()))
+        sides = {side for (side, _), replay in work._replays.items() if replay is not None}
+        assert sides == (({0, 1} if fuses_adam else {0}) if graphs else set())
+        assert_padding_is_zero(work)
     assert results[0] == results[1] == results[2]
+
+
+def test_a_step_in_the_layer_pass_is_that_of_a_kernel_of_its_own(rng, device):
+    """From equal gradients: the sums of the first step to the quantum, moments and layers as near as roots are."""
+    target, guides, layers = problem(rng, 3, 2, 70, 2 * OWN + 9)
+    found = []
+    for fuses_adam in (True, False):
+        work = workspace(target, guides, layers, CupyDevice(fuses_adam=fuses_adam))
+        first, state = work.advance([0.03]), state_of(work)
+        work.advance([0.03 / (1 + t) for t in range(5)])
+        work.evaluate()
+        found.append((first, state, work.layers))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6, atol=1e-7)
+    # Where a gradient is next to nothing its sign is chance, and Adam first takes the whole rate by the sign.
+    assert np.abs(found[0][2] - found[1][2]).mean() < 1e-6
+
+
+def test_sums_do_not_depend_on_the_order_in_which_blocks_come(rng, device):
+    """The same table every time, also of blocks that have no number: atomics add whole numbers."""
+    target, guides, layers = problem(rng, 3, 3, 400, 600)
+    layers[1, 0, 9, 7] = layers[1, 0, 300, 500] = np.nan
+    work, tables = workspace(target, guides, layers, device), set()
+    for _ in range(10):
+        work.start(layers)
+        (sums,) = work.advance([0.01])
+        assert np.isnan(sums["stack_ssim"][0])
+        assert np.isnan(sums["guide_ssim"]).tolist() == [False, True, False]
+        tables.add(device.download(work._table).tobytes())
+    assert len(tables) == 1
 
 
 def test_tiles_are_the_whole(rng, device, monkeypatch):
@@ -166,13 +209,14 @@ def test_arrangements_of_large_sheets(rng, device, hide, weighted, round_):
 
 @pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
 def test_the_host_gives_the_same_bytes_of_arrangements(device, tmp_path):
-    """And a graph that is replayed while the sheets lie otherwise every time."""
+    """And a graph, replayed while the sheets lie otherwise every time. At rate 0 no layer depends on a root."""
     for both in (Both(1), Both(2)):
         results = []
-        for on in (device, CupyDevice(graphs=True), HostDevice(tmp_path)):
+        for on in (device, CupyDevice(graphs=False), HostDevice(tmp_path)):
             work = both.on(on)
-            sums = work.advance([0.0] * 4, both.lying * 2)
-            results.append((sums, work.gradient.tobytes()))
+            sums = work.advance([0.0], both.lying[:1]) + work.advance([0.0] * BATCH, both.lying * (BATCH // 2))
+            work.evaluate(both.lying[1])
+            results.append((sums, work.gradient.tobytes(), work.layers.tobytes()))
         assert results[0] == results[1] == results[2]
 
 
@@ -240,8 +284,11 @@ for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 
     work.start(guides)
     work.advance([0.03, 0.02])
     print(work.layers.mean())
+    work.evaluate()
 for both in (Both(1), Both(2)):
     both.on(device).advance([0.03] * 2, both.lying)
+separate = CupyDevice(graphs=False, fuses_adam=False)
+Both(2, slice(2)).on(separate).advance([0.03])
 assert_codes_right(rng, device)
 assert_values_right(rng, device)
 assert_resampled_right(rng, device)

@@ -7,12 +7,14 @@ a subroutine. Inside, the step alone gives the bits of 1.0f / d, whatever MUFU.R
 exponent and its branch.
 """
 
+import re
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from mlsolve_kernels.cuda.compiler import chip_for, compile_text
+from mlsolve_kernels.cuda.source import PACKAGE
 from mlsolve_kernels.window import C1, C2, taps
 from mlsolve_records.disassembly import disassemble
 from mlsolve_records.instructions import SHARED_MEMORY
@@ -20,13 +22,12 @@ from mlsolve_records.instructions import SHARED_MEMORY
 LOWEST, HIGHEST = -126, 125
 """The exponents of d from which the compiler's division takes no subroutine: 2^-126 <= |d| < 2^126."""
 
-RECIPROCAL = """
-__device__ __forceinline__ float reciprocal(float d) {
-    float r;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(d));
-    return fmaf(fmaf(-d, r, 1.0f), r, r);
-}
-"""
+PARTIALS = (PACKAGE / "ssim" / "partials.cuh").read_text(encoding="utf-8")
+
+(RECIPROCAL,) = re.findall(
+    r"^__device__ __forceinline__ float reciprocal\(float x\) \{\n.*?^\}\n", PARTIALS, re.M | re.S
+)
+"""What the kernels divide by: the function as it stands in their header."""
 
 STEP = f'{RECIPROCAL} extern "C" __global__ void k(float* x) {{ x[0] = reciprocal(x[1]); }}'
 DIVISION = 'extern "C" __global__ void k(float* x) { x[0] = 1.0f / x[1]; }'
@@ -134,12 +135,13 @@ def test_the_step_is_three_instructions(compiler, chip):
 def test_another_step_is_noticed(compiler):
     """What the two tests above compare tells wrong operands and roles apart."""
     for wrong in (
-        RECIPROCAL.replace("-d, r, 1.0f", "-d, r, 1.5f"),
-        RECIPROCAL.replace("r, r);", "d, r);"),
-        RECIPROCAL.replace("r, r);", "r, d);"),
-        RECIPROCAL.replace("-d, r", "d, r"),
-        RECIPROCAL.replace("fmaf(fmaf(-d, r, 1.0f), r, r)", "fmaf(1.0f - d * r, r, r)"),
+        RECIPROCAL.replace("-x, near, 1.0f", "-x, near, 1.5f"),
+        RECIPROCAL.replace("near, near);", "x, near);"),
+        RECIPROCAL.replace("near, near);", "near, x);"),
+        RECIPROCAL.replace("-x, near", "x, near"),
+        RECIPROCAL.replace("fmaf(fmaf(-x, near, 1.0f), near, near)", "fmaf(1.0f - x * near, near, near)"),
     ):
+        assert wrong != RECIPROCAL
         code = code_of(STEP.replace(RECIPROCAL, wrong), 90)
         with pytest.raises(AssertionError):
             assert_newton_step(code, index_of(code, "MUFU.RCP"), negated=False)
@@ -254,6 +256,11 @@ def denominators(largest):
     squares = (largest**2 + 1) * WINDOW_SUM**2
     most = (squares + c1) * (squares + c2) * grown(100)
     return (c1 * least2 / grown(4) if least2 > 0 else None), most
+
+
+def test_it_is_taken_of_the_denominator():
+    """Of the product whose range is shown below. That nothing else is divided by, test_cuda_ptx.py shows."""
+    assert re.findall(r"reciprocal\(.*?\)", PARTIALS.replace(RECIPROCAL, "")) == ["reciprocal(d1 * d2)"]
 
 
 def test_the_denominator_of_pictures_is_far_inside():

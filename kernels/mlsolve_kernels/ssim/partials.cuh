@@ -5,9 +5,9 @@ struct SsimPartials {
     float value, by_mean, by_variance, by_covariance;
 };
 
-// 1 / x, for x from 2^-100 to 2^100: the bits of IEEE's quotient. The compiler's own division takes the same three
-// instructions, behind a test for other x and a branch, which are not needed here: x = d1·d2 is between 2^-24 and 2^5
-// (docs/maths.md §3).
+// 1 / x, for |x| from 2^-126 to 2^126: the bits of IEEE's quotient. The compiler's own division takes the same three
+// instructions, behind a test for other x and a branch, which are not needed here: x = d1·d2 is between 8.9e-8 and 4.01
+// for images in [0, 1], exponents -24 to 2 (docs/maths.md §3).
 __device__ __forceinline__ float reciprocal(float x) {
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
     float near;
