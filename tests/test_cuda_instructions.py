@@ -125,7 +125,7 @@ def test_the_page_shows_what_is_recorded(tmp_path):
     known = recorded()
     text = instructions.tables(known)
     for name, chips in known["kernels"].items():
-        line = f"| {name.replace('_', ' ')} | **{chips['90']['instructions']:.6g}** | "
+        line = f"| {name.replace('_', ' ')} | **{round(chips['90']['instructions'], 1):g}** | "
         assert line in text
     assert text in pages.GPU_PAGE.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=r"python -m mlsolve_records\.instructions writes it"):
