@@ -1,12 +1,12 @@
 """Adam's step on a GPU: what Numba, NVRTC and nvJitLink make of it, and the kernel `update` on the host."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from cuda_host.device import HostDevice, compiler
-from disassembled import instructions
 from mlsolve_kernels.adam import cuda as adam
 from mlsolve_kernels.adam import reference
 from mlsolve_kernels.adam.cuda import grid_for, step_code, step_source
@@ -17,6 +17,7 @@ from mlsolve_kernels.cuda.compiler import adam_on, compile_kernel, compile_stepp
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.errors import CompilerError
 from mlsolve_kernels.cuda.geometry import CARRYING
+from mlsolve_records.disassembly import disassemble
 
 CHIPS = (75, 80, 86, 89, 90, 100, 120)
 
@@ -26,10 +27,8 @@ HEADER = source.PACKAGE.joinpath("adam", "step.cuh").read_text().replace("#pragm
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    """The kernel is registered, and what was found out about this machine's linker is forgotten."""
-    monkeypatch.setitem(source.VARIANTS, "update", source.Variant("adam/update.cu", steps=True))
-    monkeypatch.setitem(source.KERNELS, "update", "adam/update.cu")
+def fresh():
+    """What was found out about this machine's linker is forgotten."""
     link_obstacle.cache_clear()
     yield
     link_obstacle.cache_clear()
@@ -63,6 +62,11 @@ def kernel(body, head=""):
     }}"""
 
 
+def instructions(cubin, name="k"):
+    """How often each instruction of a kernel is there, by its name with all modifiers but those of the chip."""
+    return Counter(one.opcode.removesuffix(".SYS") for one in disassemble(cubin, name))
+
+
 def stepped(text, name, chip, way):
     """The cubin of a kernel, by one of the two ways."""
     if way == "linked":
@@ -80,7 +84,7 @@ def test_the_step_is_inlined_and_pixels_go_by_four(update, chip, way):
     """No call, nothing spilled, the approximate root and quotient, and 16 bytes an access."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     cubin = stepped(update, "update", chip, way)
-    found = instructions(cubin)
+    found = instructions(cubin, "update")
     assert not [name for name in found if re.match(r"CALL|STL|LDL|F2F|D[AFM]", name)]
     assert found["MUFU.SQRT"] == found["MUFU.RCP"] == 4
     assert not {"MUFU.RSQ", "FCHK"} & set(found)
@@ -160,7 +164,7 @@ def test_a_pass_has_the_same_arithmetic_linked_or_not():
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     text = source.source("stack_pass", 3, 90)
     plain, linked = (
-        {name: n for name, n in instructions(cubin).items() if re.match(r"F(?!SETP)|MUFU|CALL", name)}
+        {name: n for name, n in instructions(cubin, "stack_pass").items() if re.match(r"F(?!SETP)|MUFU|CALL", name)}
         for cubin in (compile_kernel("stack_pass", 3, 90), cuda_compiler._linked(text, "stack_pass", 90))
     )
     assert plain["FFMA"] > 100
@@ -173,7 +177,8 @@ def test_the_layer_pass_takes_the_step(chip, way):
     """It calls no more than without the step, and nothing is spilled."""
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     cubin = stepped(source.source("layer_step", 3, chip), "layer_step", chip, way)
-    found, without = instructions(cubin), instructions(compile_kernel("layer_pass", 3, chip))
+    found = instructions(cubin, "layer_step")
+    without = instructions(compile_kernel("layer_pass", 3, chip), "layer_pass")
     assert resources_of(cubin, "layer_step").stack == 0
     assert found["MUFU.SQRT"] >= 2
     assert without["MUFU.SQRT"] == 0
@@ -277,7 +282,7 @@ def test_without_a_linker_the_step_is_inlined_as_assembly(update, no_linker):
     pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     assert link_obstacle(90) == "nvJitLink cannot be loaded (no libnvJitLink.so)"
     assert adam_on(90) == f"compiled by Numba, inlined as PTX by NVRTC ({link_obstacle(90)})"
-    found = instructions(compile_stepping(update, "update", 90))
+    found = instructions(compile_stepping(update, "update", 90), "update")
     assert found["MUFU.SQRT"] == 4
     assert not [name for name in found if name.startswith("CALL")]
 
