@@ -114,6 +114,10 @@ class FakeOutOfMemoryError(MemoryError):
     pass
 
 
+class FakeRuntimeError(RuntimeError):
+    pass
+
+
 class Cupy:
     """Told apart from others by itself."""
 
@@ -160,6 +164,7 @@ def fake_cupy(folder, properties, free):
         getDevice=lambda: 3,
         getDeviceProperties=lambda number: properties,
         memGetInfo=lambda: (free, 2 * free),
+        CUDARuntimeError=FakeRuntimeError,
     )
     cuda = types.SimpleNamespace(
         Device=Current,
@@ -280,6 +285,30 @@ def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path):
     assert results[0] == results[1] == results[2]
 
 
+def test_a_graph_that_cannot_be_recorded_is_done_without(rng, opened, monkeypatch):
+    """Kernel by kernel, from where the layers were, and nothing is tried again."""
+    target, guides, layers = problem(rng, 2, 1, 14, 20)
+    results = []
+    for fails in (False, True):
+        device = opened(True)
+        work = workspace(target, guides, layers, device)
+        recorded = []
+
+        def end(stream, capture=Stream.end_capture, recorded=recorded, fails=fails):
+            recorded.append(len(stream.recorded))
+            graph = capture(stream)
+            if fails:
+                raise FakeRuntimeError
+            return graph
+
+        monkeypatch.setattr(Stream, "end_capture", end)
+        found = [work.advance([0.03] * BATCH) for _ in range(3)]
+        monkeypatch.undo()
+        assert len(recorded) == 1
+        results.append((found, work.layers.tobytes()))
+    assert results[0] == results[1]
+
+
 def test_two_threads_load_a_kernel_once(opened, monkeypatch):
     """Loading takes its time, and both ask for it at once."""
     device, started, loaded = opened(), threading.Barrier(2), []
@@ -377,7 +406,7 @@ NAMES = """
     cuda.Function.ptr cuda.Stream.synchronize cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor
     cuda.get_elapsed_time cuda.memory.OutOfMemoryError cuda.runtime.driverGetVersion
     cuda.runtime.getDevice cuda.runtime.getDeviceCount cuda.runtime.getDeviceProperties
-    cuda.runtime.memGetInfo cuda.runtime.runtimeGetVersion
+    cuda.runtime.memGetInfo cuda.runtime.runtimeGetVersion cuda.runtime.CUDARuntimeError
 """
 
 

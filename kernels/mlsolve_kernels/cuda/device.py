@@ -190,15 +190,19 @@ class CupyDevice:
             run(grid, (threads,), typed)
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
-        """Return a function that replays `run` as a CUDA graph; None if graphs were not requested."""
+        """Return a function that replays `run` as a CUDA graph; None without graphs, or if recording fails."""
         if not self._graphs:
             return None
-        with self._current():
-            self.stream.begin_capture()
-            try:
-                run()
-            finally:
-                graph = self.stream.end_capture()
+        try:
+            with self._current():
+                self.stream.begin_capture()
+                try:
+                    run()
+                finally:
+                    graph = self.stream.end_capture()
+        except self._cupy.cuda.runtime.CUDARuntimeError:  # what was launched was only recorded, so nothing is lost
+            self._graphs = False
+            return None
 
         def replay() -> None:
             with self._current():

@@ -86,6 +86,7 @@ class CudaIteration(CudaState):
         key = self._side, self._recording
         if key not in self._replays:
             self._replays[key] = self._device.record(self._batch)
+            self._side = key[0]  # also if recording failed in the middle
         return self._replays[key]
 
     def _batch(self) -> None:
