@@ -153,7 +153,7 @@ def kernel_times(side: int) -> dict[str, float]:
     for name, run in {**work.parts(), "all": work._iteration}.items():
         seconds = []
         for _ in range(7):
-            work._device.clear(work._turn)
+            work._device.clear(work._turns)
             seconds.append(_device_seconds(run, work._device.stream))
         found[name] = statistics.median(seconds[2:]) * 1e3
     return found
