@@ -209,14 +209,20 @@ def test_info(mlsolve):
 
 
 def test_info_of_a_gpu(mlsolve, monkeypatch):
-    found = {"name": "NVIDIA H100", "free_memory": lambda: 8 * 10**10, "adam": "by hand", "close": lambda: None}
+    found = {
+        "name": "NVIDIA H100",
+        "free_memory": lambda: 8 * 10**10,
+        "adam": "by hand",
+        "fuses_adam": True,
+        "close": lambda: None,
+    }
     monkeypatch.setattr("mlsolve.solving.backends.open_device", lambda: types.SimpleNamespace(**found))
     assert json.loads(mlsolve("info", "--json").out)["devices"] == [
-        {"name": "NVIDIA H100", "free GB": 80.0, "Adam": "by hand"}
+        {"name": "NVIDIA H100", "free GB": 80.0, "Adam": "in the layer pass, by hand"}
     ]
     lines = mlsolve("info").out.splitlines()
     assert f"{'devices':<24} NVIDIA H100, 80 GB free" in lines
-    assert f"{'Adam':<24} by hand" in lines
+    assert f"{'Adam':<24} in the layer pass, by hand" in lines
 
 
 def test_version_and_help(mlsolve):

@@ -7,6 +7,7 @@ from cuda_host.checks import state_of
 from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels.cuda.source import WEIGHTED
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.iteration.cuda_iteration import adam_on
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.placement.frames import WHOLE, Frame
@@ -92,8 +93,9 @@ def test_it_is_the_pass_of_the_cpu(folder, cases, reverse):
 def test_adam_comes_after_it(folder, cases):
     """It adds to the gradient after the guide pass, so that pass takes no step, even if it could."""
     found = set()
-    for inlines in (True, False):
-        device = HostDevice(folder, fuses_adam=inlines)
+    for fused in (True, False):
+        device = HostDevice(folder, fuses_adam=fused)
+        assert adam_on(device, cases[0].objective).startswith("in a kernel of its own, ")
         work = cases[0].on(device)
         work.advance([0.05, 0.02], [cases[0].moves] * 2)
         assert list(work.parts())[-2:] == ["colour pass", "Adam"]

@@ -118,6 +118,10 @@ class FakeRuntimeError(RuntimeError):
     pass
 
 
+class FakeDriverError(RuntimeError):
+    pass
+
+
 class Cupy:
     """Told apart from others by itself."""
 
@@ -170,7 +174,9 @@ def fake_cupy(folder, properties, free):
         Device=Current,
         Stream=Stream,
         runtime=runtime,
-        driver=types.SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=occupancy),
+        driver=types.SimpleNamespace(
+            occupancyMaxActiveBlocksPerMultiprocessor=occupancy, CUDADriverError=FakeDriverError
+        ),
         memory=types.SimpleNamespace(OutOfMemoryError=FakeOutOfMemoryError),
     )
     return Cupy(
@@ -289,7 +295,7 @@ def test_a_graph_that_cannot_be_recorded_is_done_without(rng, opened, monkeypatc
     """Kernel by kernel, from where the layers were, and nothing is tried again."""
     target, guides, layers = problem(rng, 2, 1, 14, 20)
     results = []
-    for fails in (False, True):
+    for fails in (None, FakeRuntimeError, FakeDriverError):
         device = opened(True)
         work = workspace(target, guides, layers, device)
         recorded = []
@@ -297,16 +303,16 @@ def test_a_graph_that_cannot_be_recorded_is_done_without(rng, opened, monkeypatc
         def end(stream, capture=Stream.end_capture, recorded=recorded, fails=fails):
             recorded.append(len(stream.recorded))
             graph = capture(stream)
-            if fails:
-                raise FakeRuntimeError
+            if fails is not None:
+                raise fails
             return graph
 
         monkeypatch.setattr(Stream, "end_capture", end)
         found = [work.advance([0.03] * BATCH) for _ in range(3)]
         monkeypatch.undo()
-        assert len(recorded) == 1
+        assert (len(recorded), device.records) == (1, fails is None)
         results.append((found, work.layers.tobytes()))
-    assert results[0] == results[1]
+    assert results[0] == results[1] == results[2]
 
 
 def test_two_threads_load_a_kernel_once(opened, monkeypatch):
@@ -407,6 +413,7 @@ NAMES = """
     cuda.get_elapsed_time cuda.memory.OutOfMemoryError cuda.runtime.driverGetVersion
     cuda.runtime.getDevice cuda.runtime.getDeviceCount cuda.runtime.getDeviceProperties
     cuda.runtime.memGetInfo cuda.runtime.runtimeGetVersion cuda.runtime.CUDARuntimeError
+    cuda.driver.CUDADriverError
 """
 
 

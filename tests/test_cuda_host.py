@@ -148,6 +148,15 @@ def test_start_keeps_to_the_bounds(rng, folder):
     np.testing.assert_array_equal(work.layers, np.clip(layers, *map(np.float32, BOUNDS)))
 
 
+def test_no_rates_are_no_steps(rng, folder):
+    work = workspace(*problem(rng, 2, 1, 12, 13), HostDevice(folder))
+    before = work.layers
+    assert work.advance([]) == []
+    np.testing.assert_array_equal(work.layers, before)
+    work.advance([0.05])
+    assert (work.layers != before).any()
+
+
 def test_more_rates_than_a_batch_are_refused(rng, folder):
     work = workspace(*problem(rng, 1, 1, 5, 5), HostDevice(folder))
     with pytest.raises(ValueError, match="rates are 11: give 10 at the most"):

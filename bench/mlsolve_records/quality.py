@@ -130,12 +130,15 @@ class OpponentBackend:
 
     name: Literal["cpu", "cuda"] = "cpu"
     device: str | None = None
-    adam: str | None = None
     loaders = 1
 
     def __init__(self, opponent: str, threads: int, device: str) -> None:
         """Compute with `opponent`, with `threads` threads, on `device`."""
         self._made = (opponent, threads, device)
+
+    def adam(self, objective: Objective) -> str | None:
+        """Return None: opponents have an Adam of their own."""
+        return None
 
     def reserve(self, size: int) -> None:
         """Do nothing: opponents allocate as they like."""

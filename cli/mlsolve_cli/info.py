@@ -12,12 +12,13 @@ def _gpu() -> tuple[dict[str, Any] | None, str]:
     """Return the GPU that `--backend auto` would take, or None and why not."""
     from mlsolve.errors import BackendError
     from mlsolve.solving.backends import open_device
+    from mlsolve_kernels.iteration.cuda_iteration import adam_on
 
     try:
         device = open_device()
     except BackendError as error:
         return None, f"no GPU: {str(error).removeprefix('backend is cuda: ')}"
-    found = {"name": device.name, "free GB": round(device.free_memory() / 1e9, 2), "Adam": device.adam}
+    found = {"name": device.name, "free GB": round(device.free_memory() / 1e9, 2), "Adam": adam_on(device)}
     device.close()
     return found, ""
 

@@ -143,9 +143,10 @@ def adam_step_on_host(moved, x, first, second, gradient, rate, b1, b2, c1, c2, e
 
 
 class HostDevice:
-    """Runs the kernels of objective/cuda.py on the host, threads in order or in reverse, copies late or early."""
+    """Runs the kernels on the host, threads in order or in reverse, copies late or early."""
 
     name = "host"
+    records = False
     adam = "compiled by Numba for the CPU"
 
     def __init__(

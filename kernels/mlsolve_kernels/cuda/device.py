@@ -54,6 +54,8 @@ class Device(Protocol):
     """A device that runs kernels. All operations run in the order in which they are requested."""
 
     name: str
+    records: bool
+    """Whether it records what is launched and replays it at once."""
     fuses_adam: bool
     """Whether the pass over layers is to take Adam's step, where nothing is added to its gradient afterwards."""
 
@@ -102,7 +104,7 @@ class CupyDevice:
         NoDeviceError if there is no usable GPU.
         """
         self._cupy = cupy = import_cupy()
-        self._graphs, self.fuses_adam = graphs, fuses_adam
+        self.records, self.fuses_adam = graphs, fuses_adam
         self.name = "the GPU"
         try:
             self._number = int(cupy.cuda.runtime.getDevice())
@@ -191,8 +193,9 @@ class CupyDevice:
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """Return a function that replays `run` as a CUDA graph; None without graphs, or if recording fails."""
-        if not self._graphs:
+        if not self.records:
             return None
+        cuda = self._cupy.cuda
         try:
             with self._current():
                 self.stream.begin_capture()
@@ -200,8 +203,8 @@ class CupyDevice:
                     run()
                 finally:
                     graph = self.stream.end_capture()
-        except self._cupy.cuda.runtime.CUDARuntimeError:  # what was launched was only recorded, so nothing is lost
-            self._graphs = False
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError):  # nothing has run yet
+            self.records = False
             return None
 
         def replay() -> None:

@@ -42,7 +42,7 @@ UNROLLED: Final = 3
 """Rows of a piece are a multiple of this number: a march takes so many steps in a turn of its loop, or two."""
 
 WARM_UP: Final = 13
-"""Steps with a row that leaves, as many instructions as a march takes before the first of them (docs/gpu.md)."""
+"""What a march does before its first row leaves costs as much as so many of the steps that follow."""
 
 assert COLUMNS * LONGEST_PIECE <= 2**9, "a thread's sum of so many values of 2²² quanta fits 32 bits"
 assert ALIGNMENT % TILE == 0, "squares end where rows end"
@@ -97,19 +97,23 @@ def tiles_for(planes: int, height: int, width: int) -> tuple[int, int, int]:
 OLDEST: Final = 75
 """Oldest supported compute capability: Turing, the oldest that CUDA 13 supports."""
 
-_ROOMY: Final = (90, 100)
-"""Chips with 228 KiB of shared memory on a multiprocessor; the others have 64, 100 or 164."""
+_SHARED: Final = {75: 64, 80: 164, 87: 164, 90: 228, 100: 228, 103: 228, 110: 228}
+"""KiB of shared memory of a multiprocessor, by chip (CUDA C++ Programming Guide, "Compute Capabilities")."""
+
+_USUAL: Final = 100
+"""The same of chips that are not in _SHARED: 86, 88, 89, 120, 121."""
 
 
 def blocks_on(chip: int, layers: int) -> int:
     """Return how many blocks of a march over `layers` layers a multiprocessor of `chip` (90 for 9.0) is to run.
 
     Six limit a thread to 168 registers; then each scheduler has three warps to choose from. Chips with less shared
-    memory cannot hold the rows of so many, and for more than four layers 168 registers are not enough.
+    memory cannot hold the rows of so many, and for more than three layers 168 registers are not enough.
     """
-    if chip == OLDEST:
+    shared = _SHARED.get(chip, _USUAL)
+    if shared < _USUAL:
         return 2
-    return 6 if chip in (80, *_ROOMY) and layers <= 4 else 4
+    return 6 if shared > _USUAL and layers <= 3 else 4
 
 
 def ahead_on(chip: int, layers: int) -> int:
@@ -117,7 +121,7 @@ def ahead_on(chip: int, layers: int) -> int:
 
     Two where a multiprocessor has room for the rows; those of more than eight layers do not fit into 48 KiB.
     """
-    return 2 if chip in _ROOMY and layers <= 8 else 1
+    return 2 if _SHARED.get(chip, _USUAL) == max(_SHARED.values()) and layers <= 8 else 1
 
 
 _QUARTERS: Final = 4

@@ -7,11 +7,12 @@ import numpy as np
 
 from ..adam.cuda import grid_for as update_grid
 from ..adam.step import Rates
+from ..cuda.device import Device
 from ..cuda.geometry import CARRYING
 from ..placement.move import Moves
 from .cuda_state import CudaState
 from .groups import groups_of, sums_of
-from .objective import Sums, Terms
+from .objective import Objective, Sums, Terms
 
 BATCH: Final = 10
 """Iterations that are launched before the terms are fetched, in a single transfer for all of them."""
@@ -30,7 +31,7 @@ class CudaIteration(CudaState):
         self._table = device.zeros(BATCH, len(self._groups), 2, dtype=np.int64)
         self._rates = device.zeros(BATCH, len(Rates._fields))
         self._turns = device.zeros(2, dtype=np.int32)
-        self._steps = device.fuses_adam and not self._objective.own_passes
+        self._steps = _is_fused(device, self._objective)
         # A batch is recorded after an iteration of its kind has run once, because then everything is compiled. A
         # recording is for one place of the layers (`_side`).
         self._warm: set[Hashable] = set()
@@ -39,7 +40,8 @@ class CudaIteration(CudaState):
     def evaluate(self, moves: Moves | None = None) -> Terms:
         """Return the terms at the present layers; store their gradient, which `gradient` returns."""
         self._begin([moves])
-        self._measure(takes_steps=False)
+        for launch in self._passes(steps=False).values():
+            launch()
         return self._sums(1)[0].terms(self.pixels, self._objective)
 
     def iterate(self, rate: float) -> Terms:
@@ -52,6 +54,8 @@ class CudaIteration(CudaState):
         moves: the placement of the sheets of every stack in each of these steps; None: unmoved.
         Raises ValueError for more than BATCH rates.
         """
+        if not rates:
+            return []
         if len(rates) > BATCH:
             raise ValueError(f"rates are {len(rates)}: give {BATCH} at the most")
         lines = np.zeros((BATCH, len(Rates._fields)), dtype=np.float32)
@@ -128,11 +132,6 @@ class CudaIteration(CudaState):
             "update", 1, update_grid(rows, width), CARRYING, *arrays, self._rates, self._turns, *size
         )
 
-    def _measure(self, takes_steps: bool) -> None:
-        """Launch the passes of an iteration."""
-        for launch in self._passes(takes_steps).values():
-            launch()
-
     def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
         """Return the launches that compute gradient and sums; steps: whether the last one also takes the step."""
         raise NotImplementedError("each path has its own")
@@ -145,3 +144,14 @@ class CudaIteration(CudaState):
     def _sums_to(self, group: int) -> tuple[Any, Any, Any, int, int]:
         """Return the arguments of a pass that say where its sums go, from group `group` on, and what they count."""
         return self._table, self._turns, self._counted, len(self._groups), group
+
+
+def adam_on(device: Device, objective: Objective | None = None) -> str:
+    """Return where Adam's step is taken on `device` and how it is compiled; objective: None: a usual one."""
+    where = "in the layer pass" if _is_fused(device, objective) else "in a kernel of its own"
+    return f"{where}, {device.adam}"
+
+
+def _is_fused(device: Device, objective: Objective | None) -> bool:
+    """Return whether the layer pass takes Adam's step: not if a term adds to its gradient afterwards."""
+    return device.fuses_adam and not (objective and objective.own_passes)

@@ -7,7 +7,8 @@ struct SsimPartials {
 
 // 1 / x, for |x| from 2^-126 to 2^126: the bits of IEEE's quotient. The compiler's own division takes the same three
 // instructions, behind a test for other x and a branch, which are not needed here: x = d1·d2 is between 8.9e-8 and 4.01
-// for images in [0, 1], exponents -24 to 2 (docs/maths.md §3).
+// for images in [0, 1], exponents -24 to 2 (docs/maths.md §3), and for composites brighter than white up to some 1e15.
+// If rounding makes x 0, which cannot be excluded for exposures below 0.0028, the division gives infinity and this NaN.
 __device__ __forceinline__ float reciprocal(float x) {
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
     float near;

@@ -168,7 +168,7 @@ def with_backend(job: Job, spec: Spec) -> tuple[Spec, Gpu]:
     planes = spec.planes if spec.objective.couples_planes else 1
     backend = open_backend(job.options, BETAS, Shape(spec.layers, planes, *sides), spec.objective)
     try:
-        gpu = Gpu(backend.device, backend.adam, backend.free_memory())
+        gpu = Gpu(backend.device, backend.adam(spec.objective), backend.free_memory())
     finally:
         backend.close()
     return dataclasses.replace(spec, backend=backend.name), gpu
@@ -180,7 +180,7 @@ def _gpu(spec: Spec) -> Gpu:
         return Gpu()
     backend = CudaBackend(BETAS)
     try:
-        return Gpu(backend.device, backend.adam, backend.free_memory())
+        return Gpu(backend.device, backend.adam(spec.objective), backend.free_memory())
     finally:
         backend.close()
 

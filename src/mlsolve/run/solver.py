@@ -85,7 +85,7 @@ def solve(
         stop=solved.stop,
         seconds=time.perf_counter() - began,
         device=backend.device,
-        adam=backend.adam,
+        adam=backend.adam(spec.objective),
         shape="disc" if asked.disc else "sheet",
     )
 

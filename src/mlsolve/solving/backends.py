@@ -134,12 +134,11 @@ class Backend(Protocol):
     device: str | None
     """Name of the device; None for the cores of this machine."""
 
-    @property
-    def adam(self) -> str | None:
-        """How Adam's step is compiled for the device, in a few words; None for the cores of this machine."""
-
     loaders: int
     """Threads that may fill one of its workspaces at the same time."""
+
+    def adam(self, objective: Objective) -> str | None:
+        """Return where a device takes Adam's step and how it is compiled; None for the cores of this machine."""
 
     def workspace(
         self, shape: Shape, objective: Objective, bounds: tuple[float, float], windows: int = 1
@@ -161,7 +160,6 @@ class CpuBackend:
 
     name: Literal["cpu", "cuda"] = "cpu"
     device: str | None = None
-    adam: str | None = None
 
     def __init__(self, threads: int | None, betas: tuple[float, float]) -> None:
         """Start `threads` threads; None: one per core."""
@@ -201,6 +199,10 @@ class CpuBackend:
         """Return None: it computes in main memory."""
         return None
 
+    def adam(self, objective: Objective) -> str | None:
+        """Return None: nothing here is compiled apart."""
+        return None
+
     def close(self) -> None:
         """End the threads."""
         self.team.close()
@@ -218,16 +220,17 @@ class CudaBackend:
         """Open the GPU, or use `device`, a mlsolve_kernels.cuda.device.Device that a test supplies.
 
         graphs: replay batches of iterations as CUDA graphs. fuses_adam: take Adam's step in the pass over layers.
-        Both are for comparisons; the result is the same. Raises BackendError if no GPU works.
+        Both are for comparisons; the result is the same up to rounding. Raises BackendError if no GPU works.
         """
         self._device = open_device(graphs, fuses_adam) if device is None else device
         self._betas = betas
         self.device: str | None = self._device.name
 
-    @property
-    def adam(self) -> str | None:
-        """How Adam's step is compiled for the device, in a few words."""
-        return str(self._device.adam)
+    def adam(self, objective: Objective) -> str | None:
+        """Return where the device takes Adam's step and how it is compiled, in a few words."""
+        from mlsolve_kernels.iteration.cuda_iteration import adam_on
+
+        return adam_on(self._device, objective)
 
     def check_memory(self, shape: Shape, objective: Objective | None = None) -> None:
         """Raise DeviceMemoryError if the device has less free memory than a solve of `shape` needs.

@@ -20,8 +20,8 @@
 // Launch: grid (layers·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
 // at one position in all layers run concurrently and share the layers that they read in the L2 cache. A block fetches
 // rows of by_stacks that its neighbours change, but uses only its own columns and rows of them.
-// Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(2 + THROUGH) + 6 rows of FETCHED floats, with weights
-// 2·(AHEAD + 1) more, with a step as many again; static.
+// Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(5 + THROUGH) rows of FETCHED floats, with weights
+// 2·(AHEAD + 1) more, with a step as many again, with a further gradient AHEAD + 1; static.
 // Twin of guide_pass and adam_row in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
 #include "terms/guide_ssim/layer.cuh"
@@ -60,7 +60,7 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
     for (int number = 1; number < THROUGH; ++number) {
         const int other = number - 1 < layer ? number - 1 : number;
         pass.others[number] = strip.origin(layers + (other * planes + colour) * plane, LEAVING);
-        if (LAYERS <= 4) opaque(pass.others[number]);
+        if (LAYERS <= 3) opaque(pass.others[number]);
     }
     March<LayerPass> march(strip, counted, pass, memory);
     const long long sum = block_sum<THREADS>(march.run().total());

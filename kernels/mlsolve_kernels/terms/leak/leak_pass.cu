@@ -9,8 +9,7 @@
 // right; table, turns, group: Sums in cuda/sum.cuh, a group for each sheet from `group` on.
 // Launch: grid (sheets·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
 // at one position in all sheets run concurrently and share the target in the L2 cache.
-// Shared memory: MarchMemory, 2·(AHEAD + 12) + 2·(AHEAD + 1) + 6 rows of FETCHED floats, with weights AHEAD + 1 more;
-// static.
+// Shared memory: MarchMemory, 2·(AHEAD + 12) + 5·(AHEAD + 1) rows of FETCHED floats, with weights AHEAD + 1 more; static.
 // Twin of leak_pass in cpu.py. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
 #include "terms/leak/leak.cuh"

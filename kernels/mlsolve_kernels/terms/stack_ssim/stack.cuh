@@ -7,9 +7,6 @@
 #include "ssim/weight.cuh"
 #include "terms/stack_mse/mse.cuh"
 
-// With more sheets than that, 168 registers are not enough.
-constexpr int STACK_BLOCKS = LAYERS <= 3 || BLOCKS < 4 ? BLOCKS : 4;
-
 struct StackPass {
     enum {
         MEAN,

@@ -11,13 +11,13 @@
 // counted_in (windows, 4) int32: top, bottom, left, right; table, turns, group: Sums in cuda/sum.cuh, three groups
 // from `group` on.
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
-// Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(2 + LAYERS) + 6 rows of FETCHED floats, with weights
-// 2·(AHEAD + 1) more; static.
+// Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(5 + LAYERS) rows of FETCHED floats, with weights 2·(AHEAD + 1)
+// more; static.
 // Twin of stack_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
 #include "terms/stack_ssim/stack.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS, STACK_BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* __restrict__ by_composite,
        long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group,
@@ -46,7 +46,7 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const
 #pragma unroll
     for (int k = 0; k < LAYERS; ++k) {
         pass.sheets[k] = strip.origin(placed + k * (gridDim.x * plane) + at, ENTERING);
-        if (LAYERS <= 4) opaque(pass.sheets[k]);
+        if (LAYERS <= 3) opaque(pass.sheets[k]);
     }
     March<StackPass> march(strip, counted, pass, memory);
     const Tally ssim = march.run();
