@@ -7,7 +7,7 @@
 //
 //   by_placed_k = by_composite · derivative of the composite by sheet k + by_sheet_k
 //
-// Otherwise (scatter) `placed` has by_placed; that is for lights that couple planes, whose chain is a kernel of its own.
+// Otherwise (scatter) `placed` has by_placed. That is for lights that couple planes: their chain is a kernel of its own.
 //
 // It fetches as `gather` does, so that every value is written once and its sum has a fixed order: a pixel of the sheet
 // sums over the places of the stack that were interpolated from it, at most nine.
@@ -131,8 +131,8 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ by_composite,
     const int k = blockIdx.z / planes, plane = blockIdx.z % planes, of_window = planes / windows;
     const PlacementMap map(lines, *turn, all, first + k, windows, plane / of_window);
     const size_t size = (size_t)height * pitch, from = (map.window * of_window + plane % of_window) * size;
-    const ByPlaced source = {placed + from, by_composite + from, by_sheet + from, planes * size, k, height, width, pitch,
-                             leaks != 0, constant};
+    const ByPlaced source = {placed + from, by_composite + from, by_sheet + from, planes * size, k, height, width,
+                             pitch, leaks != 0, constant};
     const int column = tile.left + tile.lane;
     float* to = gradient + (numbers[first + k] * planes + plane) * size;
     const bool add = adds[first + k] != 0;

@@ -31,7 +31,8 @@ statistics(const float* __restrict__ image, float* __restrict__ mean, float* __r
         squares[c].clear();
     }
     const auto fetch = [&](Shared to, int step) {
-        fetch16(to + fetcher.aside(), from + fetcher.offset, fetcher.takes, fetcher.in_row && within(step - begin, end - begin));
+        const bool there = fetcher.in_row && within(step - begin, end - begin);
+        fetch16(to + fetcher.aside(), from + fetcher.offset, fetcher.takes, there);
         fetches_end();
         fetcher.offset += down;
     };

@@ -105,7 +105,7 @@ template <int ROWS>
 struct alignas(16) MarchMemory {
     float kept[KEPT][2][FETCHED];
     float passing[PASSING][ROWS][FETCHED];
-    float crossing[PASSING][3][FETCHED];  // partials that were summed down the columns and have still to be summed along
+    float crossing[PASSING][3][FETCHED];  // partials, summed down the columns and still to be summed along the row
 };
 
 constexpr int KEPT_SLOT = 2 * ROW, CROSSING_SLOT = 3 * ROW;
@@ -217,7 +217,8 @@ struct March {
     }
 
     // Fetches into a slot of `kept`, and into number `slot` of the rows that pass.
-    __device__ __forceinline__ void fetch(unsigned to, int slot, bool enters, bool composes, bool derives, bool leaves) {
+    __device__ __forceinline__ void fetch(unsigned to, int slot, bool enters, bool composes, bool derives,
+                                          bool leaves) {
         const bool there = fetcher.in_row;
         pass.fetch(Fetches{fetcher, first_slot + to + fetcher.aside(), fetched_passing + slot * PASSING_SLOT,
                            there && enters, there && composes, there && derives, there && leaves});

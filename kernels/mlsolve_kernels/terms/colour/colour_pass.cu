@@ -21,7 +21,8 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
        const int* __restrict__ counted, int groups, int group, int windows, int of_window, int height, int width,
        int pitch, float weight) {
     const Sums sums(table, turns[NOW], groups);
-    const Layers work = {layers, guides, pixel_weights, gradient, sums, counted, group, windows, of_window, height, width, pitch};
+    const Layers work = {layers, guides, pixel_weights, gradient, sums, counted,
+                         group, windows, of_window, height, width, pitch};
     const Tile tile;
     const int column = tile.left + tile.lane;
     const size_t stride = (size_t)height * pitch;

@@ -1,7 +1,7 @@
 // A layer compared with its guide, row by row, the gradient of the whole loss by it, and the step that it takes.
 //
 // The Pass of layer_pass.cu for March. THROUGH: the number of values from which the gradient of the stacks by the layer
-// is computed: with THROUGH_LIGHT by_composite and the other layers, by the chain rule; else it is that gradient itself.
+// is computed: with THROUGH_LIGHT by_composite and the other layers, by the chain rule; else that gradient itself.
 // WITH_MORE: a further gradient is added to it.
 // WITH_WEIGHTS: there are pixel weights, and where a weight is 0 the layer must not change. WITH_STEP: the layer takes
 // a step of Adam; else the gradient is stored.
@@ -93,7 +93,8 @@ struct LayerPass {
             if constexpr (WITH_WEIGHTS) gradient[c] = weight.value[c] == 0.0f ? 0.0f : gradient[c];
         }
 #if WITH_STEP
-        step.take(x, load2<FIRST * ROW + OWN_PAIR>(passing), load2<SECOND * ROW + OWN_PAIR>(passing), gradient, leaving);
+        const float2 first = load2<FIRST * ROW + OWN_PAIR>(passing), second = load2<SECOND * ROW + OWN_PAIR>(passing);
+        step.take(x, first, second, gradient, leaving);
 #else
         step.store(gradient, leaving);
 #endif

@@ -13,8 +13,8 @@
 // Pixel weights (WITH_WEIGHTS) are those of a disc.
 //
 // Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. layers, guides, their
-// means and variances, more, out, moments (LAYERS, planes, height, pitch), of_window planes for each window; by_stacks like
-// them or (planes, height, pitch); pixel_weights (windows, height, pitch), only read if WITH_WEIGHTS; counted_in
+// means and variances, more, out, moments (LAYERS, planes, height, pitch), of_window planes for each window; by_stacks
+// like them or (planes, height, pitch); pixel_weights (windows, height, pitch), only read if WITH_WEIGHTS; counted_in
 // (windows, 4) int32: top, bottom, left, right; rates (turns, RATES); table, turns, group: Sums in cuda/sum.cuh, from
 // group `group` on a layer has one.
 // Launch: grid (layers·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
@@ -29,8 +29,8 @@
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, const float* by_stacks,
-       const float* more, float* out, float* first, float* second, const float* __restrict__ rates, long long* __restrict__ table,
-       int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group, int planes, int of_window,
+       const float* more, float* out, float* first, float* second, const float* __restrict__ rates,
+       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group, int planes, int of_window,
        int height, int width, int pitch, int rows, float inverse_scale, float guide_weight) {
     __shared__ MarchMemory<LayerPass::ROWS> memory;
     alignas(16) __shared__ float rates_of_turn[RATES];

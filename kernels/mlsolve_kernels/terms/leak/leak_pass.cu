@@ -9,7 +9,8 @@
 // right; table, turns, group: Sums in cuda/sum.cuh, a group for each sheet from `group` on.
 // Launch: grid (sheets·planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows. Blocks
 // at one position in all sheets run concurrently and share the target in the L2 cache.
-// Shared memory: MarchMemory, 2·(AHEAD + 12) + 5·(AHEAD + 1) rows of FETCHED floats, with weights AHEAD + 1 more; static.
+// Shared memory: MarchMemory, 2·(AHEAD + 12) + 5·(AHEAD + 1) rows of FETCHED floats, with weights AHEAD + 1 more;
+// static.
 // Twin of leak_pass in cpu.py. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
 #include "terms/leak/leak.cuh"
@@ -17,8 +18,8 @@
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* __restrict__ by_sheet,
-       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group,
-       int planes, int of_window, int height, int width, int pitch, int rows, float leak_weight) {
+       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups,
+       int group, int planes, int of_window, int height, int width, int pitch, int rows, float leak_weight) {
     __shared__ MarchMemory<LeakPass::ROWS> memory;
     const int turn = turns[NOW];
     const Strip strip(height, width, pitch, rows);

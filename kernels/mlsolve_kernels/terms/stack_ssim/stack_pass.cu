@@ -3,7 +3,7 @@
 //   composite    = composite of the sheets by the light                                 (never stored)
 //   by_composite = gradient by it of weighted ssim_weight·(1 - SSIM) + mse_weight·MSE, in the per-pixel measure
 //   sums         = weighted sums over the counted pixels of a block: SSIM in 2^-SSIM_BITS; squared error in
-//                  2^-COARSE_BITS, and its remainder in 2^-ERROR_BITS, because float32 has too few bits for both at once
+//                  2^-COARSE_BITS, and its remainder in 2^-ERROR_BITS: float32 has too few bits for both at once
 //
 // Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. placed (LAYERS, planes,
 // height, pitch), LAYERS being the sheets of the stack; target, its means and variances, by_composite (planes, height,
@@ -11,8 +11,8 @@
 // counted_in (windows, 4) int32: top, bottom, left, right; table, turns, group: Sums in cuda/sum.cuh, three groups
 // from `group` on.
 // Launch: grid (planes, strips, pieces), blocks of THREADS; a strip is OWN columns, a piece `rows` rows.
-// Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(5 + LAYERS) rows of FETCHED floats, with weights 2·(AHEAD + 1)
-// more; static.
+// Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(5 + LAYERS) rows of FETCHED floats, with weights
+// 2·(AHEAD + 1) more; static.
 // Twin of stack_pass in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
 #include "terms/stack_ssim/stack.cuh"
@@ -20,8 +20,8 @@
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* __restrict__ by_composite,
-       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group,
-       int of_window, int height, int width, int pitch, int rows, float inverse_scale, float ssim_weight,
+       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups,
+       int group, int of_window, int height, int width, int pitch, int rows, float inverse_scale, float ssim_weight,
        float mse_weight) {
     __shared__ MarchMemory<StackPass::ROWS> memory;
     const int turn = turns[NOW];
