@@ -17,7 +17,8 @@ from mlsolve_records import children, decisions, gpu_sections, record_gpu, settl
 from mlsolve_records.children import Ended
 from mlsolve_records.gpu_parts import Part, merge
 from mlsolve_records.opponents import LAUNCHES, OURS, STRONGEST, STRONGEST_GRAPH
-from mlsolve_records.settle_gpu import MEASURED, OPENING, WITHIN, Step
+from mlsolve_records.settle_gpu import OPENING, WITHIN, Step
+from mlsolve_records.settle_table import MEASURED, table
 
 
 def python(code):
@@ -153,6 +154,12 @@ def test_a_gpu_that_cannot_be_described_is_asked_once_and_tested_all_the_same(tm
     assert json.loads((tmp_path / "settled.json").read_text())["settled"] is False
 
 
+def test_a_tool_that_is_not_installed_is_said(tmp_path):
+    profile = Step("profile", 40, absent="Nsight Compute is not installed")
+    assert settled(tmp_path, profile)["profile"] == "not done: Nsight Compute is not installed"
+    assert table(tmp_path)[-1] == "profile: not done: Nsight Compute is not installed"
+
+
 def test_no_step_is_begun_for_which_no_time_is_left(tmp_path):
     late = Step("late", 60, python("print('no')"))
     assert settled(tmp_path, late, within=4.0) == {"gpu": "done", "late": "not done: no time was left"}
@@ -195,7 +202,7 @@ def test_whatever_hangs_every_step_that_settles_something_has_its_time(tmp_path,
         (asked.folder / MEASURED).write_text("{}")
         return asked.folder / MEASURED
 
-    monkeypatch.setattr(settle_gpu, "profiler", lambda: "ncu")
+    monkeypatch.setattr(settle_gpu, "tool", lambda name: name)
     monkeypatch.setattr(settle_gpu, "run", run)
     monkeypatch.setattr(settle_gpu.time, "monotonic", lambda: now[0])
     found = settle_gpu.settle(tmp_path, describe=describe, record=record)
@@ -256,25 +263,30 @@ def test_benches_say_which_of_their_parts_failed(tmp_path):
     }
     assert recorded.count("iterations/600/mlsolve") == 1, "what this call has measured is not measured again"
     assert json.loads((tmp_path / "settled.json").read_text())["settled"] is True
-    arranged = Step("arrangements", 60, bench=("arrangements", (600,), None), settles=True)
-    assert settled(tmp_path, arranged, record=record)["arrangements"] == ("arrangements/600: out of device memory")
+    arranged = Step("arrangements", 60, bench=("arrangements", (600, 2048), None), settles=True)
+    assert settled(tmp_path, arranged, record=record)["arrangements"] == (
+        "arrangements/600, arrangements/2048: out of device memory"
+    )
     assert json.loads((tmp_path / "settled.json").read_text())["settled"] is False
 
 
 def test_steps_are_in_order_and_their_modules_exist(tmp_path, monkeypatch):
-    """What decides comes first; Nsight Compute is asked only where it is."""
-    monkeypatch.setattr(settle_gpu, "profiler", lambda: None)
-    without = [step.name for step in settle_gpu.steps(tmp_path)]
-    decided = ["decide graphs", "decide fuses_adam"]
-    later = ["sanitizer", "rest", "memory"]
-    assert without == ["floor", "arrangements", "torch", "tests", *decided, *later]
-    monkeypatch.setattr(settle_gpu, "profiler", lambda: "/opt/ncu")
+    """What decides comes first; tools that are not installed are said to be absent."""
+    first = ["floor", "arrangements", "torch", "tests", "decide graphs", "decide fuses_adam"]
+    monkeypatch.setattr(settle_gpu, "tool", lambda name: None)
+    without = list(settle_gpu.steps(tmp_path))
+    assert [step.name for step in without] == [*first, "profile", "sanitizer", "rest", "memory"]
+    assert {step.name: step.absent for step in without if step.absent} == {
+        "profile": "Nsight Compute is not installed",
+        "sanitizer": "compute-sanitizer is not installed",
+    }
+    monkeypatch.setattr(settle_gpu, "tool", lambda name: f"/opt/{name}")
     todo = list(settle_gpu.steps(tmp_path))
     profiled = ["profile", "profile, read", "profile, source"]
-    assert [step.name for step in todo] == [*without[:-3], *profiled, *later]
+    assert [step.name for step in todo] == [*first, *profiled, "sanitizer", "rest", "memory"]
     by_name = {step.name: step for step in todo}
-    for step in todo:
-        assert bool(step.command) != bool(step.bench)
+    for step in (*without, *todo):
+        assert bool(step.command) + bool(step.bench) + bool(step.absent) == 1
         if "-m" in step.command:
             assert find_spec(step.command[step.command.index("-m") + 1]) is not None
     assert by_name["profile"].command[:3] == ("/opt/ncu", "--clock-control", "none")
@@ -285,6 +297,25 @@ def test_steps_are_in_order_and_their_modules_exist(tmp_path, monkeypatch):
         f"iterations/2048/{STRONGEST_GRAPH}",
         f"iterations/600/{STRONGEST}",
     ]
+
+
+def test_the_gpu_tests_say_how_many_failed_and_the_sanitizers_are_apart(tmp_path, monkeypatch):
+    """Run as the steps run them, on a file of tests for a GPU that needs none."""
+    tests = tmp_path / "test_it.py"
+    tests.write_text(
+        "import pytest\npytestmark = pytest.mark.gpu\ndef test_one(): pass\ndef test_two(): assert False\n"
+        "@pytest.mark.parametrize('tool', 'ab')\ndef test_compute_sanitizer(tool): pass\n"
+    )
+
+    def outcome(name):
+        (step,) = (one for one in settle_gpu.steps(tmp_path) if one.name == name)
+        command = [str(tests) if word == "tests" else word for word in step.command]
+        config = ("-c", str(settle_gpu.CLONE / "pyproject.toml"))
+        return children.run((*command, *config), 60, tmp_path / "log.txt", tmp_path).tail.splitlines()[-1]
+
+    monkeypatch.setattr(settle_gpu, "tool", lambda name: name)
+    assert outcome("tests").startswith("1 failed, 1 passed, 2 deselected")
+    assert outcome("sanitizer").startswith("2 passed, 2 deselected")
 
 
 class Backend:
@@ -378,7 +409,7 @@ def test_a_decision_is_written_side_by_side(tmp_path, monkeypatch, capsys):
 
 
 def test_the_table_has_goals_beside_figures(tmp_path):
-    lines = settle_gpu.table(tmp_path)
+    lines = table(tmp_path)
     assert sum(line.endswith("not measured") for line in lines) == 6
     entry = {"milliseconds": {}, "times ours": {LAUNCHES: 1.0, STRONGEST: 5.5, STRONGEST_GRAPH: 5.25}}
     entry["ours as graphs"] = {STRONGEST: True, LAUNCHES: False}
@@ -400,8 +431,8 @@ def test_the_table_has_goals_beside_figures(tmp_path):
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    table = [" ".join(line.split()) for line in settle_gpu.table(tmp_path)]
-    assert table[0] == "Some GPU, commit abc"
+    lines = [" ".join(line.split()) for line in table(tmp_path)]
+    assert lines[0] == "Some GPU, commit abc"
     for line in (
         "7087² 8.3 ms 8.21 ms",
         "7087², copies of 152 bytes 1.4 1.38",
@@ -415,7 +446,7 @@ def test_the_table_has_goals_beside_figures(tmp_path):
         "arrangements: graphs not recorded at 600",
         "tests: 2 failed, 37 passed",
     ):
-        assert line in table, line
+        assert line in lines, line
 
 
 def test_nothing_of_an_earlier_call_is_shown_and_nothing_of_others_removed(tmp_path, monkeypatch):
@@ -447,10 +478,10 @@ def test_nothing_of_an_earlier_call_is_shown_and_nothing_of_others_removed(tmp_p
         raise RuntimeError("it hangs")
 
     settled(tmp_path, *steps, record=record)
-    table = settle_gpu.table(tmp_path)
-    assert sum(line.endswith("not measured") for line in table) == 6
-    assert table[-2:] == ["floor: it hangs", "late: ended with status 3 and said nothing"]
-    assert not any("0.5" in line or "old" in line.lower() for line in table)
+    lines = table(tmp_path)
+    assert sum(line.endswith("not measured") for line in lines) == 6
+    assert lines[-2:] == ["floor: it hangs", "late: ended with status 3 and said nothing"]
+    assert not any("0.5" in line or "old" in line.lower() for line in lines)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*foreign, "settled.json", "late.log"}
     for name, text in foreign.items():

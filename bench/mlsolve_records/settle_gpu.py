@@ -16,7 +16,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,11 +25,11 @@ from mlsolve_kernels.iteration.cuda import BATCH
 
 from . import decisions, machine, record_gpu
 from .children import run
-from .figures import duration
 from .gpu_parts import Part, parts_of
 from .gpu_sections import free_all, reason_of
 from .opponents import FUSED, OURS, STRONGEST, STRONGEST_GRAPH
 from .record import write
+from .settle_table import GOALS, MEASURED, SETTLED, TABLE, decided_in, read, table, values
 
 CLONE: Final = Path(__file__).parents[2]
 
@@ -43,10 +42,6 @@ SHORTEST: Final = 5.0
 
 PROFILED_SIDE: Final = 2048
 
-SETTLED: Final = "settled.json"
-TABLE: Final = "table.txt"
-MEASURED: Final = "measured.json"
-"""What record_gpu writes, with all figures of this call."""
 REPORT: Final = "passes.ncu-rep"
 LOGS: Final = "logs"
 """The folder of what the parts of the benches print."""
@@ -65,22 +60,6 @@ exit status:
   1  not so; the table says which step failed, and why
   2  no GPU works, or the command line is wrong: nothing was written"""
 
-GOALS: Final[dict[int, tuple[float, float | None, float | None]]] = {
-    7087: (8.3, 1.4, None),
-    2048: (0.80, None, 5.0),
-    600: (0.11, None, 6.0),
-}
-"""What an H200 is to reach, by side: milliseconds, copies of 152 bytes, times as fast as the fastest torch."""
-
-ARRANGED: Final = {
-    "still": 1.3,
-    "quarter turns": 1.3,
-    "slight turns": 1.3,
-    "two stacks": 1.5,
-    "nothing given away": 1.3,
-}
-"""The most plain iterations that an arranged one is to take."""
-
 
 class Step(NamedTuple):
     """One thing that is done."""
@@ -92,6 +71,8 @@ class Step(NamedTuple):
     """What is run in a process of its own; () if `bench` says it."""
     bench: tuple[str, tuple[int, ...], tuple[str, ...] | None] | None = None
     """Section, sides and opponents of record_gpu, which runs its parts in processes of their own."""
+    absent: str = ""
+    """What it needs that is not here, as in "ncu is not installed"; then it has neither command nor bench."""
     settles: bool = False
     """Whether its seconds are kept for it: what comes before it may use only what is beyond them."""
 
@@ -114,7 +95,7 @@ def steps(out: Path) -> Iterator[Step]:
     """Yield all steps, what matters most first. With OPENING, those that settle something fit into WITHIN."""
     python = (sys.executable, "-m")
     here = (*python, "mlsolve_records.settle_gpu")
-    tests = (*python, "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "tests", "-k")
+    tests = (*python, "pytest", "-m", "gpu", "-p", "no:cacheprovider", "tests", "-k")
     torch = (STRONGEST_GRAPH, STRONGEST, FUSED)
     yield Step("floor", 45, bench=("floor", tuple(sorted(GOALS)), None), settles=True)
     yield Step("arrangements", 30, bench=("arrangements", (600, 2048), None), settles=True)
@@ -124,19 +105,24 @@ def steps(out: Path) -> Iterator[Step]:
         most = sum(20 if side > 2048 else 10 for side in decision.sides)
         command = (*here, "--decide", decision.argument, str(out))
         yield Step(f"decide {decision.argument}", most, command, settles=True)
-    if ncu := profiler():
+    if ncu := tool("ncu"):
         report = out / REPORT
         yield Step("profile", 40, (ncu, *profiling(report), *here, "--iterate", str(PROFILED_SIDE)))
         yield Step("profile, read", 20, (ncu, "--import", str(report), "--page", "details"))
         yield Step("profile, source", 20, (ncu, "--import", str(report), "--page", "source", "--csv"))
-    yield Step("sanitizer", 240, (*tests, "sanitizer"))
+    else:
+        yield Step("profile", 40, absent="Nsight Compute is not installed")
+    if tool("compute-sanitizer"):
+        yield Step("sanitizer", 240, (*tests, "sanitizer"))
+    else:
+        yield Step("sanitizer", 240, absent="compute-sanitizer is not installed")
     yield Step("rest", 120, bench=("iterations", (600, 2048, 7087), None))
     yield Step("memory", 40, bench=("memory", (2048,), (OURS,)))
 
 
-def profiler() -> str | None:
-    """Return the path of Nsight Compute; None if it is not installed."""
-    return shutil.which("ncu") or shutil.which("ncu", path="/usr/local/cuda/bin")
+def tool(name: str) -> str | None:
+    """Return the path of a program of the CUDA toolkit; None if it is not installed."""
+    return shutil.which(name) or shutil.which(name, path="/usr/local/cuda/bin")
 
 
 def profiling(report: Path) -> tuple[str, ...]:
@@ -188,6 +174,8 @@ def settle(
         most = limit(step, all_steps[number + 1 :], left)
         if left < SHORTEST:
             outcome = "not done: no time was left"
+        elif step.absent:
+            outcome = f"not done: {step.absent}"
         elif step.bench is None:
             outcome = run(step.command, most, out / step.log, CLONE).failure(most) or "done"
         elif isinstance(described, str):
@@ -220,11 +208,6 @@ def forget(out: Path, todo: Sequence[Step]) -> None:
         path.unlink(missing_ok=True)
 
 
-def decided_in(out: Path, argument: str, side: int) -> Path:
-    """Return the file of what was measured of an argument of the backend at one side."""
-    return out / f"decide-{argument}-{side}.json"
-
-
 def _has_measured(step: dict[str, Any]) -> bool:
     return str(step["outcome"]).startswith("done")
 
@@ -239,7 +222,7 @@ def _bench(
     """
     assert step.bench is not None
     until = time.monotonic() + most
-    measured = {key for key, one in _read(out / MEASURED).get("parts", {}).items() if "failed" not in one}
+    measured = {key for key, one in read(out / MEASURED).get("parts", {}).items() if "failed" not in one}
     parts = tuple(part for part in step.parts if part.key not in measured)
     each = most / 2 if len(parts) > 1 else most
     try:
@@ -250,77 +233,13 @@ def _bench(
     ledger, missing = results.get("parts", {}), results.get("missing", {})
     wrong = {part.key: ledger.get(part.key, {"failed": "no time was left"}).get("failed") for part in parts}
     wrong |= {part.key: missing[part.name] for part in parts if part.name in missing}
-    said = [f"{key}: {reason}" for key, reason in wrong.items() if reason]
-    if not said:
-        return "done"
-    return f"{'done but for ' if len(said) < len(step.parts) else ''}{'; '.join(said)}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a file of results says; nothing if it is not there, or was half written when time was up."""
-    with suppress(OSError, ValueError):
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    return {}
-
-
-def table(out: Path) -> list[str]:
-    """Return the goals beside what this call has written into `out`, as lines."""
-    results, steps = _read(out / MEASURED), _read(out / SETTLED).get("steps", {})
-    lines = [f"{results['machine']['device']}, commit {results['machine']['commit']}"] if results else []
-    lines += [f"{'':54} {'to reach':>10} {'measured':>12}"]
-    for side, (milliseconds, copies, times) in GOALS.items():
-        entry = results.get("floor", {}).get("sizes", {}).get(str(side), {})
-        lines.append(_line(f"{side}²", duration(milliseconds), _or_none(entry.get("milliseconds"), duration)))
-        if copies is not None:
-            lines.append(
-                _line(f"{side}², copies of 152 bytes", f"{copies:g}", _or_none(entry.get("times the copy")))
-            )
-        if times is not None:
-            against = results.get("iterations", {}).get("sizes", {}).get(str(side), {}).get("times ours", {})
-            torch = {name: ratio for name, ratio in against.items() if not name.startswith(OURS)}
-            name = min(torch, key=lambda one: torch[one], default=None)
-            said = f"{side}², times as fast as " + (name or "torch")
-            lines.append(_line(said, f"{times:g}", _or_none(None if name is None else torch[name])))
-    for side, entry in results.get("arrangements", {}).get("milliseconds", {}).items():
-        for name, most in ARRANGED.items():
-            measured = None if name not in entry else entry[name] / entry["plain"]
-            lines.append(_line(f"{side}², {name}", f"{most:g}", _or_none(measured)))
-    for argument, _, sides in decisions.OFFERED:
-        for side in sides:
-            if found := _read(decided_in(out, argument, side)):
-                lines.append(f"{argument} {side}²: {_values(found)}")
-    lines += _without_graphs(results)
-    return lines + [f"{name}: {one['outcome']}" for name, one in steps.items() if one["outcome"] != "done"]
-
-
-def _values(found: dict[str, float | str]) -> str:
-    taken = (f"{value} {one if isinstance(one, str) else duration(one)}" for value, one in found.items())
-    return ", ".join(taken)
-
-
-def _without_graphs(results: dict[str, Any]) -> list[str]:
-    """Return a line for each section in which graphs were asked for, but the device did not record them."""
-    said = [
-        (section, side, entry.get("ours as graphs"))
-        for section in ("floor", "iterations")
-        for side, entry in results.get(section, {}).get("sizes", {}).items()
-    ]
-    arranged = results.get("arrangements", {}).get("ours as graphs", {})
-    said += [("arrangements", side, graphs) for side, graphs in arranged.items()]
-    found: dict[str, list[str]] = {}
-    for section, side, graphs in said:
-        if False in (graphs.values() if isinstance(graphs, dict) else (graphs,)):
-            found.setdefault(section, []).append(side)
-    return [f"{section}: graphs not recorded at {', '.join(sides)}" for section, sides in found.items()]
-
-
-def _line(name: str, goal: str, measured: str) -> str:
-    return f"{name:54} {goal:>10} {measured:>12}"
-
-
-def _or_none(value: float | None, form: Callable[[float], str] = "{:.2f}".format) -> str:
-    return "not measured" if value is None else form(value)
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in wrong.items():
+        if reason:
+            by_reason.setdefault(reason, []).append(key)
+    said = "; ".join(f"{', '.join(keys)}: {reason}" for reason, keys in by_reason.items())
+    all_failed = sum(map(len, by_reason.values())) == len(step.parts)
+    return said if all_failed else f"done but for {said}" if said else "done"
 
 
 def iterate(side: int) -> None:
@@ -347,7 +266,7 @@ def decide(argument: str, out: Path) -> None:
         print(f"{side}: {found}", flush=True)
         all_found.append(found)
     if all(isinstance(one, str) for found in all_found for one in found.values()):
-        sys.exit(f"nothing was measured: {_values(all_found[0])}")
+        sys.exit(f"nothing was measured: {values(all_found[0])}")
 
 
 def parser() -> argparse.ArgumentParser:
