@@ -265,7 +265,7 @@ def test_benches_say_which_of_their_parts_failed(tmp_path):
     assert json.loads((tmp_path / "settled.json").read_text())["settled"] is True
     arranged = Step("arrangements", 60, bench=("arrangements", (600, 2048), None), settles=True)
     assert settled(tmp_path, arranged, record=record)["arrangements"] == (
-        "arrangements/600, arrangements/2048: out of device memory"
+        "arrangements/600 and arrangements/2048: out of device memory"
     )
     assert json.loads((tmp_path / "settled.json").read_text())["settled"] is False
 

@@ -172,10 +172,10 @@ def settle(
         began = time.monotonic()
         left = until - began
         most = limit(step, all_steps[number + 1 :], left)
-        if left < SHORTEST:
-            outcome = "not done: no time was left"
-        elif step.absent:
+        if step.absent:
             outcome = f"not done: {step.absent}"
+        elif left < SHORTEST:
+            outcome = "not done: no time was left"
         elif step.bench is None:
             outcome = run(step.command, most, out / step.log, CLONE).failure(most) or "done"
         elif isinstance(described, str):
@@ -237,7 +237,7 @@ def _bench(
     for key, reason in wrong.items():
         if reason:
             by_reason.setdefault(reason, []).append(key)
-    said = "; ".join(f"{', '.join(keys)}: {reason}" for reason, keys in by_reason.items())
+    said = "; ".join(f"{' and '.join(keys)}: {reason}" for reason, keys in by_reason.items())
     all_failed = sum(map(len, by_reason.values())) == len(step.parts)
     return said if all_failed else f"done but for {said}" if said else "done"
 
