@@ -10,6 +10,8 @@ import pytest
 
 from cuda_host.device import HostDevice, compiler
 from mlsolve.errors import DeviceMemoryError
+from mlsolve.solving.backends import CudaBackend
+from mlsolve_bench.pair import our_workspace
 from mlsolve_bench.problem import noise
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_records import gpu_sections, machine, opponents, record_gpu
@@ -39,8 +41,15 @@ def fake(monkeypatch):
 
     monkeypatch.setattr(gpu_sections, "take_turns", take_turns)
     monkeypatch.setattr(gpu_sections, "free_all", lambda: None)
-    monkeypatch.setattr(gpu_sections, "batch_of", lambda name, side: name)
+    device = types.SimpleNamespace(records=True)
+
+    def batch_of(name, side, opened):
+        opened[name] = device
+        return name
+
+    monkeypatch.setattr(gpu_sections, "batch_of", batch_of)
     monkeypatch.setattr(gpu_sections.opponents, "check", lambda device, names: None)
+    return device
 
 
 def timed(name, side=96):
@@ -50,7 +59,12 @@ def timed(name, side=96):
 
 
 def test_iterations_of_an_opponent_beside_ours(fake):
-    assert timed(OURS) == {"milliseconds": {OURS: 2.0}, "ours in the same turns": {}, "times ours": {}}
+    assert timed(OURS) == {
+        "milliseconds": {OURS: 2.0},
+        "ours in the same turns": {},
+        "times ours": {},
+        "ours as graphs": {OURS: True},
+    }
     found = timed(DESCRIBED)
     assert found["milliseconds"] == {DESCRIBED: pytest.approx(50)}
     assert found["ours in the same turns"] == {DESCRIBED: pytest.approx(2)}
@@ -61,7 +75,7 @@ def test_iterations_of_an_opponent_beside_ours(fake):
 def test_who_does_not_fit_is_measured_by_itself_or_said_to_fail(fake, monkeypatch):
     held = []
 
-    def batch_of(name, side):
+    def batch_of(name, side, opened):
         if name == DESCRIBED:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
         if name == COMPILED:
@@ -119,6 +133,72 @@ def test_arrangements_beside_a_plain_iteration(fake, monkeypatch, tmp_path):
     assert ran == [BATCH] * 5
     assert list(found.values()) == pytest.approx([1, 2, 3, 4, 5, 6])
     assert list(found) == ["plain", *arrangements(12)]
+
+
+def test_results_say_whether_graphs_were_replayed(fake, monkeypatch):
+    """What the device says after its iterations, beside an opponent too; nothing of a device that does not say."""
+    monkeypatch.setattr(gpu_sections, "copy_rate", lambda size: 3e12)
+    monkeypatch.setattr(gpu_sections, "kernel_times", lambda side: {})
+
+    def floor():
+        return gpu_sections.floor(Part("floor", 96), quick=True)["sizes"]["96"]["ours as graphs"]
+
+    def arranged():
+        monkeypatch.setattr(gpu_sections, "open_device", lambda graphs: fake)
+        monkeypatch.setattr(gpu_sections, "arrangements", lambda side: {})
+        return gpu_sections.arranged(Part("arrangements", 96), quick=True)["ours as graphs"]
+
+    assert (floor(), arranged()) == (True, {"96": {"plain": True, "arranged": True}})
+
+    def take_turns(iterations, turns):
+        fake.records = False  # the recording fails, in the first batch
+        return {name: [1.0] * turns for name in iterations}
+
+    for measured, expected in (
+        (lambda: timed(LAUNCHES)["ours as graphs"], {LAUNCHES: False}),
+        (lambda: timed(STRONGEST)["ours as graphs"], {STRONGEST: False}),
+        (floor, False),
+        (arranged, {"96": {"plain": False, "arranged": False}}),
+    ):
+        fake.records = True
+        monkeypatch.setattr(gpu_sections, "take_turns", take_turns)
+        assert measured() == expected
+    assert gpu_sections.replays_graphs(HostDevice(Path())) is None
+
+
+def test_the_device_of_a_batch_is_told(monkeypatch):
+    """Of mlsolve's only: torch opens its own."""
+    work = types.SimpleNamespace(_device="device", advance=len)
+    monkeypatch.setattr(opponents, "workspace", lambda *_: work)
+    opened = {}
+    for name in (OURS, STRONGEST):
+        assert gpu_sections.batch_of(name, 8, opened)() == BATCH
+    assert opened == {OURS: "device"}
+    assert gpu_sections.batch_of(OURS, 8)() == BATCH
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+def test_the_launches_of_an_iteration_are_timed_one_by_one(monkeypatch, tmp_path):
+    """All of them run, on the stream of the device; only the clock is made up."""
+    device, ran = HostDevice(tmp_path), []
+    device.stream = "its stream"
+    launch = device.launch
+    monkeypatch.setattr(device, "launch", lambda kernel, *more: (ran.append(kernel), launch(kernel, *more)))
+
+    def workspace(name, problem, threads, on):
+        assert (name, on) == (LAUNCHES, "cuda")
+        return our_workspace(problem, CudaBackend(problem.betas, device))
+
+    def device_seconds(run, stream):
+        assert stream == "its stream"
+        ran.clear()
+        run()
+        return {"stack_pass": 2.0, "layer_step": 3.0}[ran[0]] if len(ran) == 1 else 5.0
+
+    monkeypatch.setattr(opponents, "workspace", workspace)
+    monkeypatch.setattr(gpu_sections, "_device_seconds", device_seconds)
+    assert gpu_sections.kernel_times(12) == {"stack pass": 2e3, "layer pass": 3e3, "all": 5e3}
+    assert ran == ["stack_pass", "layer_step"]
 
 
 def test_every_part_has_a_key_that_leads_back_to_it():
@@ -263,6 +343,11 @@ def test_the_summary_has_all_that_was_measured():
         "600² in plain iterations of 0.1 ms: still 1.20",
     ]
     assert record_gpu.summary({"floor": {"date": "2026-11-28"}}) == []
+    entry["ours as graphs"] = {OURS: False, STRONGEST: True}
+    assert record_gpu.summary(results)[:2] == [
+        "600² mlsolve: 0.1 ms (mlsolve without graphs: the device did not record any)",
+        "600² torch strongest: 0.5 ms, 5.00 times mlsolve",
+    ]
 
 
 def test_without_a_gpu_the_bench_refuses_in_one_line(capsys, monkeypatch, tmp_path):
@@ -281,6 +366,45 @@ def test_without_a_gpu_the_bench_refuses_in_one_line(capsys, monkeypatch, tmp_pa
         record_gpu.main(["--quick", "--results", str(tmp_path)])
     assert stop.value.code == 2
     assert capsys.readouterr().err == said
+
+
+def test_no_gpu_is_told_from_a_child_that_fails(monkeypatch):
+    """Whole, because what to do about it is at the end of the line."""
+    why = "backend is cuda: some GPU does not work (" + 200 * "x" + "): bring its driver up to date"
+    ends = {"status": 2, "tail": f"mlsolve_records: error: {why}\n"}
+    asked = []
+
+    def run(command, most, log):
+        asked.append(command)
+        return record_gpu.Ended(ends["status"], 1.0, ends["tail"])
+
+    monkeypatch.setattr(record_gpu, "run", run)
+    with pytest.raises(record_gpu.NoGpu) as stop:
+        record_gpu.describe((600,))
+    assert str(stop.value) == why
+    ends |= {"status": 1, "tail": "Traceback\nKeyError: 'x'\n"}
+    with pytest.raises(record_gpu.Refused, match="KeyError: 'x'") as stop:
+        record_gpu.describe((600,), tries=False)
+    assert not isinstance(stop.value, record_gpu.NoGpu)
+    assert ["--untried" in command for command in asked] == [False, True]
+
+
+def test_a_device_is_described_without_torch_if_asked(monkeypatch, tmp_path):
+    """Not even its import is tried: it may take long, and it may be broken."""
+    device = types.SimpleNamespace(name="G")
+    monkeypatch.setattr(gpu_sections, "open_device", lambda: device)
+    monkeypatch.setattr(gpu_sections, "launches", lambda device, side: {})
+    monkeypatch.setattr(gpu_sections, "versions", dict)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    packages = {"torch"}
+    monkeypatch.setattr(opponents, "find_spec", lambda name: name if name in packages else None)
+    record_gpu.main(["--describe", "--untried", "--sides", "96", "--out", str(tmp_path / "out.json")])
+    assert list(json.loads((tmp_path / "out.json").read_text())["missing"]) == [FUSED]
+    packages.clear()
+    assert set(opponents.missing("cuda", tries=False)) == set(GPU_NAMES) - {OURS, LAUNCHES}
+    packages.add("torch")
+    with pytest.raises(ImportError):
+        gpu_sections.describe((96,))
 
 
 def test_a_child_that_says_nothing_has_failed(monkeypatch, tmp_path):

@@ -13,6 +13,10 @@ TAIL = 4000
 """Characters of the output that are kept."""
 
 
+LINE = 500
+"""Characters of a line that says why something failed. What to do about it is at its end."""
+
+
 class Ended(NamedTuple):
     """How a command ended."""
 
@@ -29,7 +33,7 @@ class Ended(NamedTuple):
         if self.status is None:
             return took_more_than(most)
         lines = [line.strip() for line in self.tail.splitlines() if line.strip()]
-        return lines[-1][:200] if lines else f"ended with status {self.status} and said nothing"
+        return lines[-1][:LINE] if lines else f"ended with status {self.status} and said nothing"
 
 
 def took_more_than(most: float) -> str:

@@ -1,11 +1,10 @@
 """What is decided on a device by measurement: alternatives of the CUDA backend, in turns in one process."""
 
-import inspect
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple
 
 from mlsolve.solving.backends import CudaBackend
 from mlsolve_bench.pair import our_workspace
@@ -14,14 +13,7 @@ from mlsolve_kernels.iteration.cuda import BATCH
 
 from . import gpu_sections
 
-SIDES: Final = {"graphs": (600, 2048)}
-"""The sides at which an argument of the backend is decided, where these are not USUAL_SIDES."""
-
-USUAL_SIDES: Final = (600, 2048, 7087)
-
 TURNS: Final = 5
-
-NO_CHOICE: Final = ("self", "betas", "device", "return")
 
 
 class Decision(NamedTuple):
@@ -32,25 +24,14 @@ class Decision(NamedTuple):
     sides: tuple[int, ...]
 
 
-def offered(backend: Callable[..., Any] = CudaBackend) -> list[Decision]:
-    """Return what can be decided: every argument of `backend` that is a bool or one of several literals."""
-    found = []
-    made = backend.__init__ if inspect.isclass(backend) else backend
-    for name, hint in get_type_hints(made).items():
-        values = _values(hint)
-        if name not in NO_CHOICE and len(values) > 1:
-            found.append(Decision(name, values, SIDES.get(name, USUAL_SIDES)))
-    return found
+OFFERED: Final = (
+    Decision("graphs", (True, False), (600, 2048)),
+    Decision("fuses_adam", (True, False), (600, 2048, 7087)),
+)
+"""What is decided, the default first. At 7087² an iteration takes so long that its launches do not count."""
 
-
-def _values(hint: Any) -> tuple[Any, ...]:
-    """Return the values of a type that has few; of an optional one those that are not None."""
-    if hint is bool:
-        return True, False
-    if get_origin(hint) is Literal:
-        return get_args(hint)
-    several = [_values(one) for one in get_args(hint) if one is not type(None)]
-    return several[0] if len(several) == 1 else ()
+NOT_RECORDED: Final = "not recorded"
+"""In place of milliseconds with graphs, where the device launches kernel by kernel all the same."""
 
 
 def decide(
@@ -58,15 +39,24 @@ def decide(
 ) -> dict[str, float | str]:
     """Return the milliseconds of an iteration at `side`×`side` pixels for each value of an argument of `backend`.
 
-    In place of those of a value that fails, why. Then the others are timed one after the other.
+    In place of those of a value that fails, why. Then the others are timed one after the other. Graphs that the
+    device does not record are not timed: that would compare launches with launches.
     """
+    problem, devices = noise(side), dict[str, Any]()
 
     def batch(value: Any) -> Callable[[], object]:
-        problem = noise(side)
-        work = our_workspace(problem, backend(problem.betas, **{argument: value}))
-        return partial(work.advance, [RATE] * BATCH)
+        made = backend(problem.betas, **{argument: value})
+        devices[str(value)] = getattr(made, "_device", None)
+        return partial(our_workspace(problem, made).advance, [RATE] * BATCH)
 
-    makers = {str(value): partial(batch, value) for value in values}
+    found = _timed({str(value): partial(batch, value) for value in values})
+    if argument == "graphs" and gpu_sections.replays_graphs(devices.get(str(True))) is False:
+        found[str(True)] = NOT_RECORDED
+    return found
+
+
+def _timed(makers: Mapping[str, Callable[[], Callable[[], object]]]) -> dict[str, float | str]:
+    """Return the milliseconds of an iteration by value, or why it fails."""
     with suppress(Exception):  # which value fails is found below
         return _medians(gpu_sections.in_turns(makers, TURNS))
     found: dict[str, float | str] = {}

@@ -22,7 +22,7 @@ from . import machine, opponents, quality
 from .arrangements import arrangements
 from .arrangements import workspace as arranged_workspace
 from .gpu_parts import Part
-from .opponents import LAUNCHES, OURS
+from .opponents import LAUNCHES, OURS, OWN
 
 TURNS: Final = 5
 QUALITY_SIDE: Final = 600
@@ -36,14 +36,19 @@ THREADS_OF_TORCH: Final = 1
 
 
 def iterations(part: Part, quick: bool) -> dict[str, Any]:
-    """Milliseconds of an iteration of mlsolve or of an opponent in turns with mlsolve, and the ratio of medians."""
+    """Milliseconds of an iteration of mlsolve or of an opponent in turns with mlsolve, and the ratio of medians.
+
+    With them, whether mlsolve replayed its batches as graphs.
+    """
     side, name = _side(part), _name(part)
     opponents.check(device="cuda", names=dict.fromkeys((OURS, name)))
     free_all()
     names = tuple(dict.fromkeys((OURS, name)))
-    seconds = in_turns({one: partial(batch_of, one, side) for one in names}, 2 if quick else TURNS)
+    opened: dict[str, Any] = {}
+    seconds = in_turns({one: partial(batch_of, one, side, opened) for one in names}, 2 if quick else TURNS)
     entry: dict[str, Any] = {"milliseconds": {name: statistics.median(seconds[name]) * 1e3}}
     entry |= {"ours in the same turns": {}, "times ours": {}}
+    entry["ours as graphs"] = {name: replays_graphs(opened.get(OURS))}
     if name != OURS:
         entry["ours in the same turns"][name] = statistics.median(seconds[OURS]) * 1e3
         entry["times ours"][name] = median_ratio(seconds, name)
@@ -54,7 +59,8 @@ def floor(part: Part, quick: bool) -> dict[str, Any]:
     """Bytes per second of a copy on the device; mlsolve's time in copies of COPIED_BYTES per pixel and plane."""
     side, rate = _side(part), copy_rate(1 << 26 if quick else 1 << 30)
     free_all()
-    milliseconds = statistics.median(take_turns({OURS: batch_of(OURS, side)}, 3)[OURS]) / BATCH * 1e3
+    opened: dict[str, Any] = {}
+    milliseconds = statistics.median(take_turns({OURS: batch_of(OURS, side, opened)}, 3)[OURS]) / BATCH * 1e3
     free_all()
     copied = COPIED_BYTES * side**2 * PLANES / rate * 1e3
     entry = {
@@ -62,6 +68,7 @@ def floor(part: Part, quick: bool) -> dict[str, Any]:
         "copying its bytes": copied,
         "times the copy": milliseconds / copied,
         "bytes a second": COPIED_BYTES * side**2 * PLANES / milliseconds * 1e3,
+        "ours as graphs": replays_graphs(opened.get(OURS)),
         "kernels": kernel_times(side),
     }
     return {"copy": rate, "sizes": {str(side): entry}}
@@ -70,14 +77,17 @@ def floor(part: Part, quick: bool) -> dict[str, Any]:
 def arranged(part: Part, quick: bool) -> dict[str, Any]:
     """Milliseconds of mlsolve's iteration, for a plain stack and for several arrangements."""
     side, turns, device = _side(part), 2 if quick else TURNS, open_device(True)
-    entry = {"plain": statistics.median(take_turns({OURS: batch_of(OURS, side)}, turns)[OURS]) / BATCH * 1e3}
+    opened: dict[str, Any] = {}
+    plain = statistics.median(take_turns({OURS: batch_of(OURS, side, opened)}, turns)[OURS])
+    entry = {"plain": plain / BATCH * 1e3}
     for name, (objective, moves) in arrangements(side).items():
         free_all()
         work = arranged_workspace(noise(side), objective, device)
         batch = partial(work.advance, [RATE] * BATCH, [moves] * BATCH)
         entry[name] = statistics.median(take_turns({name: batch}, turns)[name]) / BATCH * 1e3
         del work, batch
-    return {"milliseconds": {str(side): entry}}
+    graphs = {"plain": replays_graphs(opened.get(OURS)), "arranged": replays_graphs(device)}
+    return {"ours as graphs": {str(side): graphs}, "milliseconds": {str(side): entry}}
 
 
 def memory(part: Part, quick: bool) -> dict[str, Any]:
@@ -115,13 +125,16 @@ MEASURE: Final[Mapping[str, Callable[[Part, bool], dict[str, Any]]]] = {
 """What measures the parts of a section, and returns their fragment of its results."""
 
 
-def describe(sides: tuple[int, ...]) -> dict[str, Any]:
-    """Return a description of this machine and its device, and how the passes are launched at `sides`."""
+def describe(sides: tuple[int, ...], tries: bool = True) -> dict[str, Any]:
+    """Return a description of this machine and its device, and how the passes are launched at `sides`.
+
+    tries: see `opponents.missing`; False: torch is not imported.
+    """
     device = open_device()
     return {
         "machine": {**machine.describe(), "device": device.name, **versions()},
         "launches": {str(side): launches(device, side) for side in sides},
-        "missing": opponents.missing("cuda"),
+        "missing": opponents.missing("cuda", tries),
     }
 
 
@@ -189,11 +202,22 @@ def in_turns(makers: Mapping[str, Callable[[], Callable[[], object]]], turns: in
     return {name: [second / BATCH for second in times] for name, times in seconds.items()}
 
 
-def batch_of(name: str, side: int) -> Callable[[], object]:
-    """Return a function without arguments that runs a batch of iterations of `name`."""
+def batch_of(name: str, side: int, opened: dict[str, Any] | None = None) -> Callable[[], object]:
+    """Return a function without arguments that runs a batch of iterations of `name`.
+
+    opened: takes the device by name, where mlsolve opens one; a device holds no arrays.
+    """
     prepared = opponents.workspace(name, noise(side), THREADS_OF_TORCH, "cuda")
+    if opened is not None and name in OWN:
+        opened[name] = prepared._device
     rates = [RATE] * BATCH
     return lambda: prepared.advance(rates)
+
+
+def replays_graphs(device: Any) -> bool | None:
+    """Return whether `device` replays batches as graphs, known once one has run; None if it does not say."""
+    records = getattr(device, "records", None)
+    return None if records is None else bool(records)
 
 
 def _peak_of(name: str, side: int) -> int:

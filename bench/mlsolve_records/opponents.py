@@ -57,20 +57,25 @@ class Apart(NamedTuple):
     """Mean absolute difference from mlsolve after STEPS steps; None if the problem is a different one."""
 
 
-def missing(device: str = "cpu") -> dict[str, str]:
-    """Return the opponents that are not available on `device` here, each with the reason in one line."""
+def missing(device: str = "cpu", tries: bool = True) -> dict[str, str]:
+    """Return the opponents that are not available on `device` here, each with the reason in one line.
+
+    tries: import torch and compile something, which takes seconds; False: only see which packages are installed.
+    """
     torch_names = [name for name in names_on(device) if name not in OWN]
     if find_spec("torch") is None:
         return dict.fromkeys(torch_names, "torch is not installed: pip install 'mlsolve[bench]'")
-    import torch
+    without: dict[str, str] = {}
+    if tries:
+        import torch
 
-    if device == "cuda" and not torch.cuda.is_available():
-        return dict.fromkeys(torch_names, "torch finds no CUDA device: install a build of torch for CUDA")
-    from mlsolve_bench.torch_settings import why_not_compiled
+        if device == "cuda" and not torch.cuda.is_available():
+            return dict.fromkeys(torch_names, "torch finds no CUDA device: install a build of torch for CUDA")
+        from mlsolve_bench.torch_settings import why_not_compiled
 
-    reason = why_not_compiled(device)
-    compiled = {COMPILED, STRONGEST, STRONGEST_GRAPH}
-    without = {} if reason is None else {name: reason for name in torch_names if name in compiled}
+        reason = why_not_compiled(device)
+        compiled = {COMPILED, STRONGEST, STRONGEST_GRAPH}
+        without = {} if reason is None else {name: reason for name in torch_names if name in compiled}
     if device == "cuda" and find_spec("fused_ssim") is None:
         without[FUSED] = "fused-ssim is not installed: it is built from its sources, with nvcc"
     return without

@@ -23,7 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from mlsolve.errors import MlsolveError
 
@@ -59,17 +59,31 @@ class Asked(NamedTuple):
     """What `describe` has said of this machine; None: it is asked."""
     logs: Path | None = None
     """Folder of what the parts print; None: it is not kept."""
+    file: str | None = None
+    """Name of the file in `folder`; None: that of the device."""
 
 
 class Refused(Exception):
     """The device cannot be described; the message says why."""
 
 
-def describe(sides: Iterable[int], most: float = MOST) -> dict[str, Any]:
-    """Return machine, launches and missing opponents, asked of a child. Raises Refused."""
-    found, _ = measured_by_child(["--describe", "--sides", ",".join(map(str, sides))], most)
+class NoGpu(Refused):
+    """No GPU works."""
+
+
+REFUSED: Final = "mlsolve_records: error: "
+"""What a line on stderr begins with that says why nothing was done; the exit status is then 2."""
+
+
+def describe(sides: Iterable[int], most: float = MOST, tries: bool = True) -> dict[str, Any]:
+    """Return machine, launches and missing opponents, asked of a child that ends within `most` seconds.
+
+    tries: see `opponents.missing`. Raises NoGpu if no GPU works, Refused if the child fails in another way.
+    """
+    words = ["--describe", "--sides", ",".join(map(str, sides)), *([] if tries else ["--untried"])]
+    found, ended = measured_by_child(words, most)
     if isinstance(found, str):
-        raise Refused(found)
+        raise (NoGpu if ended.status == 2 else Refused)(found.removeprefix(REFUSED))
     return found
 
 
@@ -95,11 +109,16 @@ def measured_by_child(
 
 def measure(part: Part, asked: Asked, most: float) -> tuple[dict[str, Any] | str, float]:
     """Measure `part` in a child; return its fragment of the section, or why it failed, and the seconds it took."""
-    log = None if asked.logs is None else asked.logs / f"{re.sub('[^a-z0-9]+', '-', part.key.lower())}.log"
+    log = None if asked.logs is None else asked.logs / log_of(part)
     found, ended = measured_by_child(["--part", part.key, *(["--quick"] if asked.quick else [])], most, log)
     if isinstance(found, dict) and "failed" in found:
         return str(found["failed"]), ended.seconds
     return found, ended.seconds
+
+
+def log_of(part: Part) -> str:
+    """Return the name of the file of what `part` prints."""
+    return f"{re.sub('[^a-z0-9]+', '-', part.key.lower())}.log"
 
 
 def record(asked: Asked, measure: Callable[..., tuple[dict[str, Any] | str, float]] = measure) -> Path:
@@ -109,7 +128,8 @@ def record(asked: Asked, measure: Callable[..., tuple[dict[str, Any] | str, floa
     """
     described = asked.described or describe(asked.sides)
     here = described["machine"]
-    path = asked.folder / f"{machine.words(here['device'])}{'-quick' if asked.quick else ''}.json"
+    usual = f"{machine.words(here['device'])}{'-quick' if asked.quick else ''}.json"
+    path = asked.folder / (asked.file or usual)
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     results["machine"] = here
     results["missing"] = described["missing"]
@@ -134,13 +154,17 @@ def record(asked: Asked, measure: Callable[..., tuple[dict[str, Any] | str, floa
     return path
 
 
+NO_GRAPHS: Final = f" ({OURS} without graphs: the device did not record any)"
+
+
 def summary(results: dict[str, Any]) -> list[str]:
     """Return the figures of `results` as lines for people."""
     lines = []
     for side, entry in results.get("iterations", {}).get("sizes", {}).items():
         for name, taken in entry["milliseconds"].items():
             times = f", {entry['times ours'][name]:.2f} times {OURS}" if name in entry["times ours"] else ""
-            lines.append(f"{side}² {name}: {duration(taken)}{times}")
+            launched = entry.get("ours as graphs", {}).get(name) is False
+            lines.append(f"{side}² {name}: {duration(taken)}{times}{NO_GRAPHS if launched else ''}")
         lines += [f"{side}² {name}: {reason}" for name, reason in entry.get("failed", {}).items()]
     for side, entry in results.get("floor", {}).get("sizes", {}).items():
         kernels = ", ".join(f"{name} {duration(taken)}" for name, taken in entry["kernels"].items())
@@ -174,7 +198,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--logs", type=Path, help="folder of what the parts print")
     for hidden in ("--part", "--out"):
         made.add_argument(hidden, help=argparse.SUPPRESS)
-    made.add_argument("--describe", action="store_true", help=argparse.SUPPRESS)
+    for hidden in ("--describe", "--untried"):
+        made.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     return made
 
 
@@ -186,9 +211,12 @@ def main(arguments: list[str]) -> None:
         sides = tuple(int(side) for side in chosen.sides.split(","))
     if chosen.part or chosen.describe:
         try:
-            found = gpu_sections.describe(sides) if chosen.describe else measure_here(chosen.part, chosen.quick)
+            if chosen.describe:
+                found = gpu_sections.describe(sides, not chosen.untried)
+            else:
+                found = measure_here(chosen.part, chosen.quick)
         except MlsolveError as error:
-            _refuse(error)
+            refuse(error)
         write(Path(chosen.out), found)
         return
     parts = tuple(parts_of(list(KINDS) if chosen.only is None else [chosen.only], sides, chosen.name))
@@ -196,15 +224,15 @@ def main(arguments: list[str]) -> None:
     try:
         path = record(wish)
     except Refused as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+        refuse(error)
     for line in summary(json.loads(path.read_text(encoding="utf-8"))):
         _say(line)
     _say(f"written: {path}")
 
 
-def _refuse(error: Exception) -> None:
-    print(f"mlsolve_records: error: {error}", file=sys.stderr)
+def refuse(error: Exception) -> NoReturn:
+    """Say in one line why nothing is done, and end with status 2."""
+    print(f"{REFUSED}{error}", file=sys.stderr)
     raise SystemExit(2) from None
 
 
