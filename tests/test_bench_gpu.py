@@ -163,7 +163,8 @@ def test_results_say_whether_graphs_were_replayed(fake, monkeypatch):
         fake.records = True
         monkeypatch.setattr(gpu_sections, "take_turns", take_turns)
         assert measured() == expected
-    assert gpu_sections.replays_graphs(HostDevice(Path())) is None
+    assert gpu_sections.replays_graphs(HostDevice(Path())) is False
+    assert gpu_sections.replays_graphs(None) is None
 
 
 def test_the_device_of_a_batch_is_told(monkeypatch):

@@ -215,7 +215,7 @@ def batch_of(name: str, side: int, opened: dict[str, Any] | None = None) -> Call
 
 
 def replays_graphs(device: Any) -> bool | None:
-    """Return whether `device` replays batches as graphs, known once one has run; None if it does not say."""
+    """Return whether `device` replays batches as graphs, known once one has run; None if there is no device."""
     records = getattr(device, "records", None)
     return None if records is None else bool(records)
 
