@@ -121,8 +121,7 @@ FAULTS = [
     Fault("sums of the guides in the groups before", "guide_step", "add(group + layer, sum)", "add(layer, sum)"),
     Fault("a turn that blocks count up", "guide_step", "WITH_STEP ? LAST : NOW", "NOW"),
     Fault("turn counted by a stack", "stack_pass", "    hand_over(turns, turn);\n}", "    count(turns, turn);\n}"),
-    Fault("turn counted by the leak", "leak_pass", "    hand_over(turns, turn);\n}", "    count(turns, turn);\n}"),
-    Fault("turn not counted", "guide_step", "        count(turns, turn);", "        hand_over(turns, turn);"),
+    Fault("turn not counted", "guide_step", "if (WITH_STEP) count(", "if (!WITH_STEP) count("),
     Fault(
         "layers are changed where neighbours read them",
         "guide_step",

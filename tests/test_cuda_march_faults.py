@@ -233,14 +233,14 @@ TURNS = [
     Fault(
         "handed over instead of counted",
         "layer_step",
-        "        count(turns, turn);",
-        "        hand_over(turns, turn);",
+        "if (WITH_STEP) count(turns, turn);",
+        "if (WITH_STEP) hand_over(turns, turn);",
     ),
     Fault("Adam's kernel does not count", "update", "count(turns, turn);", ""),
     Fault("Adam's kernel reads what it counts", "update", "turn = turns[LAST];", "turn = turns[NOW];"),
     Fault("Adam's kernel takes the first rates", "update", "rates + RATES * turn", "rates"),
     Fault("Adam's kernel takes the padding along", "update", "column + 1 < width", "true"),
-    Fault("counted before Adam", "layer_pass", "        hand_over(turns, turn);", "        count(turns, turn);"),
+    Fault("counted before Adam", "layer_pass", "if (WITH_STEP) count(turns, turn);", "count(turns, turn);"),
     Fault(
         "layers are changed where neighbours read them",
         "layer_step",

@@ -6,7 +6,7 @@
 
 enum { NOW, LAST };
 
-// Passes the number on to the last kernel. A kernel that is not the last calls it.
+// Passes the number on to the last kernel. The stack pass calls it, which every iteration has before the last kernel.
 __device__ __forceinline__ void hand_over(int* turns, int now) {
     if ((blockIdx.x | blockIdx.y | blockIdx.z | threadIdx.x) == 0) turns[LAST] = now;
 }

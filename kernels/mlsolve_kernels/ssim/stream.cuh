@@ -105,7 +105,9 @@ template <int ROWS>
 struct alignas(16) MarchMemory {
     float kept[KEPT][2][FETCHED];
     float passing[PASSING][ROWS][FETCHED];
-    float crossing[PASSING][3][FETCHED];  // partials, summed down the columns and still to be summed along the row
+    // Partials, summed down the columns and still to be summed along the row. What lies beside the SPAN columns is read,
+    // whatever it is, but is in no window of an own column.
+    float crossing[PASSING][3][FETCHED];
 };
 
 constexpr int KEPT_SLOT = 2 * ROW, CROSSING_SLOT = 3 * ROW;
@@ -209,11 +211,6 @@ struct March {
             }
         }
         tally.clear();
-        // The margins of `crossing` are read, but affect no window of an own column.
-        for (int at = threadIdx.x; at < 3 * PASSING * MARGIN; at += THREADS) {
-            float* row = memory.crossing[0][0] + FETCHED * (at / MARGIN);
-            row[at % MARGIN] = row[SPAN + MARGIN + at % MARGIN] = 0.0f;
-        }
     }
 
     // Fetches into a slot of `kept`, and into number `slot` of the rows that pass.

@@ -65,9 +65,5 @@ KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const
     March<LayerPass> march(strip, counted, pass, memory);
     const long long sum = block_sum<THREADS>(march.run().total());
     if (threadIdx.x == 0) Sums(table, turn, groups).add(group + layer, sum);
-    if (WITH_STEP) {
-        count(turns, turn);
-    } else {
-        hand_over(turns, turn);
-    }
+    if (WITH_STEP) count(turns, turn);
 }

@@ -18,7 +18,7 @@
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, float* __restrict__ by_sheet,
-       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups,
+       long long* __restrict__ table, const int* __restrict__ turns, const int* __restrict__ counted_in, int groups,
        int group, int planes, int of_window, int height, int width, int pitch, int rows, float leak_weight) {
     __shared__ MarchMemory<LeakPass::ROWS> memory;
     const int turn = turns[NOW];
@@ -36,5 +36,4 @@ KERNEL(const float* __restrict__ placed, const float* __restrict__ target, const
     March<LeakPass> march(strip, counted, pass, memory);
     const long long sum = block_sum<THREADS>(march.run().total());
     if (threadIdx.x == 0) Sums(table, turn, groups).add(group + sheet, sum);
-    hand_over(turns, turn);
 }
