@@ -238,7 +238,7 @@ def test_figures_of_a_gpu(tmp_path):
     assert "| 600×600 | 0.08 ms | 0.07 ms | out of device memory | 4 ms to 0.081 ms: 49× |" in text
     assert "moves 3.00 TB/s" in text
     assert "1.23 at 600²" in text
-    assert "The launches of an iteration at 600², each by itself: adam 0.02 ms.\n" in text
+    assert "The launches of an iteration at 600², each by itself, with its start: adam 0.02 ms.\n" in text
     assert "Arrangements at 600², in plain iterations of 0.1 ms: still 1.25." in text
     assert f"{OURS} 1.1 GB." in text
     assert f"{OURS}, default levels: 50 ms; {OURS}, full size only: not reached" in text

@@ -81,16 +81,20 @@ def _lines(results: dict[str, Any]) -> str:
         lines.append(f"The table is {note}.")
     floor = results.get("floor", {})
     if floor.get("sizes"):
-        sizes = ", ".join(f"{size['times the copy']:.2f} at {side}²" for side, size in floor["sizes"].items())
+        sizes = ", ".join(
+            f"{size['times the copy']:.2f} at {side}²"
+            + (f" ({duration(size['milliseconds'])})" if "milliseconds" in size else "")
+            for side, size in floor["sizes"].items()
+        )
         lines.append(
             f"A copy within device memory moves {floor['copy'] / 1e12:.2f} TB/s, read and written. An iteration "
-            f"takes so many times the copy of 152 bytes a pixel and plane: {sizes}."
+            f"takes so many times the copy of 152 bytes a pixel and plane, timed apart from the table: {sizes}."
         )
         for side, size in floor["sizes"].items():
             kernels = {name: taken for name, taken in size.get("kernels", {}).items() if name != "all"}
             if kernels:
                 parts = ", ".join(f"{name} {duration(taken)}" for name, taken in kernels.items())
-                lines.append(f"The launches of an iteration at {side}², each by itself: {parts}.")
+                lines.append(f"The launches of an iteration at {side}², each by itself, with its start: {parts}.")
     for side, entry in results.get("arrangements", {}).get("milliseconds", {}).items():
         ratios = {name: taken / entry["plain"] for name, taken in entry.items() if name != "plain"}
         parts = ", ".join(f"{name} {times:.2f}" for name, times in ratios.items())

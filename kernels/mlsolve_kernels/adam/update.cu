@@ -8,7 +8,7 @@
 // step.py; turns (2) int32.
 // Launch: grid_for in cuda.py, blocks of CARRYING; a thread has four neighbouring pixels of a row.
 // Shared memory: none.
-// For gradients that several kernels add up; where one kernel has the whole gradient, it takes the step itself.
+// Used where several kernels add up the gradient; a kernel that has all of it takes the step itself.
 #include "adam/step.cuh"
 #include "cuda/turns.cuh"
 

@@ -2,7 +2,7 @@
 //
 // A block works on a strip of SPAN columns and fetches FETCHED columns of every row: its OWN columns and 2·MARGIN on
 // either side, because an iteration looks 2·RADIUS pixels far. `fetches_end` closes the fetches of a step;
-// `fetches_arrived` waits for those of all steps but the last AHEAD - 1. Pixels outside the image arrive as zeros.
+// `fetches_arrived` waits for all but the newest AHEAD - 1 steps. Pixels outside the image arrive as zeros.
 #pragma once
 
 #include "cuda/shared.cuh"

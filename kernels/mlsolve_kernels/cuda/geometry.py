@@ -39,7 +39,8 @@ LONGEST_PIECE: Final = 255
 """Most rows of a piece; then 5 % of its instructions are spent on rows above and below it."""
 
 UNROLLED: Final = 3
-"""Rows of a piece are a multiple of this number: a march takes so many steps in a turn of its loop, or two."""
+"""Rows of a piece are a multiple of this: the loop of a march takes three steps a turn where rows are fetched two
+ahead, otherwise two."""
 
 WARM_UP: Final = 13
 """What a march does before its first row leaves costs as much as so many of the steps that follow."""

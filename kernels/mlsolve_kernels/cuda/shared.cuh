@@ -1,5 +1,5 @@
-// Shared memory by address: the passes keep addresses that move on from step to step, which costs an addition where an
-// index into a ring costs a division. Also what the compiler must not form anew in every step.
+// Shared memory by address. Passes keep addresses that advance step by step: an addition, where an index into a ring
+// needs a division. Also `opaque`, which stops the compiler from recomputing a value in every step.
 #pragma once
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)

@@ -1,7 +1,7 @@
 // The number of the iteration in its batch, on the device.
 //
-// It is there twice: the last kernel of an iteration reads the second and writes the first, all others read the first.
-// So no block can read a number that another has counted up already.
+// It is stored twice. The last kernel of an iteration reads LAST and writes NOW; all others read NOW. So no block reads a
+// number that another block has already advanced.
 #pragma once
 
 enum { NOW, LAST };

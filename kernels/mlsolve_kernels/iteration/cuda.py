@@ -111,7 +111,8 @@ def main() -> None:
     try:
         device = open_gpu()
     except NoDeviceError as error:
-        sys.exit(f"no GPU: {error}")
+        print(f"no GPU: {error}", file=sys.stderr)
+        sys.exit(2)
     print(f"{device.name}, {device.free_memory() / 1e9:.3g} GB free")
 
 

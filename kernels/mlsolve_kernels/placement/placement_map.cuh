@@ -57,7 +57,7 @@ struct Source {
 };
 
 // Fetches the thread's pixels of a tile by an exact map. All threads of the block must call it. SOURCE: Source, or
-// something like it.
+// a type with the same `at`.
 template <class SOURCE>
 __device__ __forceinline__ void fetch_exactly(const PlacementMap& map, const SOURCE& source, const Tile& tile,
                                               float (&value)[TILE_ROWS]) {

@@ -1,4 +1,4 @@
-// Scatter: the gradient by a layer, given what the stack that shows it finds. It is the adjoint of `gather`.
+// Scatter: carries the gradient of a stack back to its layers. The adjoint of `gather`.
 //
 //   gradient of layer numbers[first + k] = by_placed_k at the place that the map gives; added to the present gradient
 //                                          if adds[first + k] is not 0
@@ -121,7 +121,7 @@ __device__ __forceinline__ float given_back(const PlacementMap& map, const Box& 
     return sum;
 }
 
-// So that a multiprocessor runs three blocks, with more than four sheets two or one: no register is to be spilled.
+// Three blocks a multiprocessor; two or one with more than four or nine sheets, so that no register is spilled.
 extern "C" __global__ void __launch_bounds__(CARRYING, LAYERS <= 4 ? 3 : LAYERS <= 9 ? 2 : 1)
 KERNEL(const float* __restrict__ placed, const float* __restrict__ by_composite, const float* __restrict__ by_sheet,
        const int* __restrict__ numbers, const int* __restrict__ adds, const long long* __restrict__ lines,

@@ -8,9 +8,9 @@
 // are computed in all SPAN columns, gradients only in the OWN inner columns: the MARGIN on either side belongs to the
 // neighbours.
 //
-// The GPU is limited by the instructions that it can issue, not by memory (docs/gpu.md). So a step has one barrier and
-// no branch; the rows of a step lie side by side in shared memory, one address for all of them; and whatever moves on
-// with the rows is an address or a counter that is added to.
+// What limited this march on an H200 was issuing instructions, not memory (bench/LOG.md #115). So a step has one barrier
+// and no branch; the rows of a step lie side by side in shared memory, one address for all of them; and whatever advances
+// with the rows is an address or a counter, updated by addition.
 #pragma once
 
 #include "blur/blur.cuh"
@@ -94,7 +94,7 @@ __device__ __forceinline__ Shared thread_address(const void* row) {
 
 constexpr int OWN_PAIR = 4 * MARGIN;  // bytes from there to the thread's own columns
 
-// Slots of rings: for the rows of one step, which pass; and for x and y, which are needed again when their row leaves.
+// Slots of the rings: PASSING for rows needed in one step only; KEPT for x and y, needed again when their row leaves.
 constexpr int PASSING = AHEAD + 1;
 constexpr int KEPT = AHEAD + REACH + 2;
 
@@ -105,8 +105,8 @@ template <int ROWS>
 struct alignas(16) MarchMemory {
     float kept[KEPT][2][FETCHED];
     float passing[PASSING][ROWS][FETCHED];
-    // Partials, summed down the columns and still to be summed along the row. What lies beside the SPAN columns is read,
-    // whatever it is, but is in no window of an own column.
+    // Partials, summed down the columns and still to be summed along the row. Columns beyond SPAN are read
+    // uninitialised, but no own column's window includes them.
     float crossing[PASSING][3][FETCHED];
 };
 
@@ -321,7 +321,7 @@ struct March {
         wait();
         fetch(kept[AHEAD], FETCHED_TO, number < enters, number < composes, number < derives, number < leaves);
         tail(by, first_crossing + FROM * CROSSING_SLOT, number);
-        head<true>(by, first_crossing + TO * CROSSING_SLOT);  // after the last row to no purpose
+        head<true>(by, first_crossing + TO * CROSSING_SLOT);  // wasted after the last row
         compose(by);
         turn();
         if constexpr (SLOT + 1 < PASSING) steps<SLOT + 1>(number + 1);
@@ -345,7 +345,7 @@ struct March {
             turn();
             passes = passes == AHEAD ? 0 : passes + 1;
         }
-        // From now on rows can only end: one comparison tells whether there is another.
+        // From here on every kind of row has begun, so one comparison tells whether one is left.
         enters = entering_from + entering - FULL - AHEAD;
         composes = enters - 1;
         derives = derived_from + derived - FULL - AHEAD;

@@ -1,7 +1,7 @@
 // A layer compared with its guide, row by row, the gradient of the whole loss by it, and the step that it takes.
 //
-// The Pass of layer_pass.cu for March. THROUGH: the number of values from which the gradient of the stacks by the layer
-// is computed: with THROUGH_LIGHT by_composite and the other layers, by the chain rule; else that gradient itself.
+// The Pass of layer_pass.cu for March. THROUGH: how many rows the gradient of the stacks is computed from: with
+// THROUGH_LIGHT by_composite and the other layers (chain rule), otherwise one, the gradient itself.
 // WITH_MORE: a further gradient is added to it.
 // WITH_WEIGHTS: there are pixel weights, and where a weight is 0 the layer must not change. WITH_STEP: the layer takes
 // a step of Adam; else the gradient is stored.

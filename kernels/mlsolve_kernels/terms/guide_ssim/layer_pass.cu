@@ -9,7 +9,7 @@
 // It is compiled in several forms (cuda/source.py). With THROUGH_LIGHT (layer_pass, layer_step) by_stacks is the
 // gradient by the composite of one stack of all layers, unmoved, and the chain rule is applied here; WITH_MORE
 // (layer_more_pass, layer_more_step) the gradient `more` by the layers, of other stacks or of their leak, is added.
-// Otherwise (guide_pass, guide_step) by_stacks is the gradient by the layers. It, or `more`, may be where `out` is.
+// Otherwise (guide_pass, guide_step) by_stacks is the gradient by the layers. It or `more` may be the same array as `out`.
 // Pixel weights (WITH_WEIGHTS) are those of a disc.
 //
 // Layout: planes of float32, `pitch` floats per row, a multiple of 4, zeros from `width` on. layers, guides, their
@@ -21,7 +21,7 @@
 // at one position in all layers run concurrently and share the layers that they read in the L2 cache. A block fetches
 // rows of by_stacks that its neighbours change, but uses only its own columns and rows of them.
 // Shared memory: MarchMemory, 2·(AHEAD + 12) + (AHEAD + 1)·(5 + THROUGH) rows of FETCHED floats, with weights
-// 2·(AHEAD + 1) more, with a step as many again, with a further gradient AHEAD + 1; static.
+// 2·(AHEAD + 1) more, with a step 2·(AHEAD + 1) more and RATES floats, with a further gradient AHEAD + 1 more; static.
 // Twin of guide_pass and adam_row in cpu.py, and of the sweep. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
 #include "terms/guide_ssim/layer.cuh"
@@ -30,8 +30,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 KERNEL(const float* __restrict__ layers, const float* __restrict__ guides, const float* __restrict__ means,
        const float* __restrict__ variances, const float* __restrict__ pixel_weights, const float* by_stacks,
        const float* more, float* out, float* first, float* second, const float* __restrict__ rates,
-       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups, int group, int planes, int of_window,
-       int height, int width, int pitch, int rows, float inverse_scale, float guide_weight) {
+       long long* __restrict__ table, int* __restrict__ turns, const int* __restrict__ counted_in, int groups,
+       int group, int planes, int of_window, int height, int width, int pitch, int rows, float inverse_scale,
+       float guide_weight) {
     __shared__ MarchMemory<LayerPass::ROWS> memory;
     alignas(16) __shared__ float rates_of_turn[RATES];
     const int turn = turns[WITH_STEP ? LAST : NOW];

@@ -1,5 +1,5 @@
-// What becomes of the gradient by a layer: it is stored, or the layer takes a step of Adam and is stored elsewhere, for
-// its neighbours still read what it was.
+// What happens to a layer's gradient: it is stored, or the layer takes a step of Adam. The result is stored elsewhere,
+// because neighbours still read the old layer.
 #pragma once
 
 #include "adam/step.cuh"
