@@ -173,16 +173,15 @@ from mlsolve_kernels.iteration.objective import one_stack
 rng = np.random.default_rng(0)
 shapes = ((1, 13, 1), (1, 1, {own} + 1), (3, 30, 40), (1, 5, 32), (1, 12, {own}), (2, 11, 11))
 for number, (planes, height, width) in enumerate(shapes):
-    for reverse in (False, True):
-        for early in (False, True):
-            guides = rng.random((2, planes, height, width)).astype(np.float32)
-            device = HostDevice(
-                Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits={edits}, chip=90 - 10 * early
-            )
-            work = CudaWorkspace(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
-            work.start(guides)
-            work.evaluate()
-            work.advance([0.05] * (10 if number == 0 else 2))
+    for reverse, early in ((False, False), (True, True)):
+        guides = rng.random((2, planes, height, width)).astype(np.float32)
+        device = HostDevice(
+            Path({folder!r}), flags=SANITIZED, reverse=reverse, early=early, edits={edits}, chip=90 - 10 * early
+        )
+        work = CudaWorkspace(guides[0], guides, one_stack(0.5, 3, 10, 1), (0.1, 1.0), (0.8, 0.95), device)
+        work.start(guides)
+        work.evaluate()
+        work.advance([0.05] * (10 if number == 0 else 2))
 print("clean")
 """
 
