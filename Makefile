@@ -30,8 +30,8 @@ pages: $(VENV)/base
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not gpu and not slow'
 
-test-all: $(VENV)/dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test-all: test
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow and not gpu'
 
 test-gpu: $(VENV)/dev
 	$(BIN)/python -m mlsolve_kernels.iteration.cuda

@@ -24,6 +24,18 @@ def no_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(device, "driver_is_here", lambda: False)
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where CUDA kernels are compiled for the host (cuda_host/device.py), once for all tests of a process."""
+    return tmp_path_factory.mktemp("cuda_host")
+
+
+@pytest.fixture
+def nvrtc() -> None:
+    """NVRTC and its bindings, without which kernels cannot be compiled for a GPU."""
+    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261123)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.errors import DeviceMemoryError
 from mlsolve.solving.backends import CudaBackend
 from mlsolve_bench.pair import our_workspace
@@ -118,7 +118,7 @@ def test_the_floor_counts_the_bytes_that_are_said(fake, monkeypatch):
     assert found["bytes a second"] == pytest.approx(152 * 3e6 / 0.002)
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 def test_arrangements_beside_a_plain_iteration(fake, monkeypatch, tmp_path):
     """They run, all of them, and what is timed is a batch."""
     ran = []
@@ -178,7 +178,7 @@ def test_the_device_of_a_batch_is_told(monkeypatch):
     assert gpu_sections.batch_of(OURS, 8)() == BATCH
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 def test_the_launches_of_an_iteration_are_timed_one_by_one(monkeypatch, tmp_path):
     """All of them run, on the stream of the device; only the clock is made up."""
     device, ran = HostDevice(tmp_path), []

@@ -6,14 +6,20 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.adam import cuda as adam
 from mlsolve_kernels.adam import reference
 from mlsolve_kernels.adam.cuda import grid_for, step_code, step_source
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import compiler as cuda_compiler
 from mlsolve_kernels.cuda import linker, source
-from mlsolve_kernels.cuda.compiler import adam_on, compile_kernel, compile_stepping, compile_text, link_obstacle
+from mlsolve_kernels.cuda.compiler import (
+    compilation_of_adam,
+    compile_kernel,
+    compile_stepping,
+    compile_text,
+    link_obstacle,
+)
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.errors import CompilerError
 from mlsolve_kernels.cuda.geometry import CARRYING
@@ -41,9 +47,14 @@ def update():
 
 
 @pytest.fixture
-def no_linker(monkeypatch):
+def nvjitlink():
+    """The bindings of the linker."""
+    return pytest.importorskip("cuda.bindings.nvjitlink", reason="needs the extra cuda13 or cuda12")
+
+
+@pytest.fixture
+def no_linker(monkeypatch, nvjitlink):
     """nvJitLink is not installed."""
-    nvjitlink = pytest.importorskip("cuda.bindings.nvjitlink", reason="needs the extra cuda13 or cuda12")
 
     def version():
         raise RuntimeError("no libnvJitLink.so\nanywhere")
@@ -80,9 +91,9 @@ WAYS = ("linked", "assembly")
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.usefixtures("nvrtc")
 def test_the_step_is_inlined_and_pixels_go_by_four(update, chip, way):
     """No call, nothing spilled, the approximate root and quotient, and 16 bytes an access."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     cubin = stepped(update, "update", chip, way)
     found = instructions(cubin, "update")
     assert not [name for name in found if re.match(r"CALL|STL|LDL|F2F|D[AFM]", name)]
@@ -101,9 +112,8 @@ def test_the_step_is_inlined_and_pixels_go_by_four(update, chip, way):
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_a_linked_cubin_tells_what_the_linker_tells(update, chip, monkeypatch):
+def test_a_linked_cubin_tells_what_the_linker_tells(update, chip, monkeypatch, nvjitlink):
     """Registers to the number, and shared memory."""
-    nvjitlink = pytest.importorskip("cuda.bindings.nvjitlink", reason="needs the extra cuda13 or cuda12")
     told, destroy = [], nvjitlink.destroy
 
     def read(handle):
@@ -122,9 +132,9 @@ def test_a_linked_cubin_tells_what_the_linker_tells(update, chip, monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.usefixtures("nvrtc")
 def test_the_kernel_around_it_stays_strict(chip, way, monkeypatch):
     """Its products are not fused into its sums, its root and quotient are IEEE's, and nothing is flushed."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     plain = instructions(stepped(kernel(""), "k", chip, way))
     if way == "linked":  # of Adam's own, too, only root, quotient and bounds are not exact
         assert {name: count for name, count in plain.items() if ".FTZ" in name} == {"FMUL.FTZ": 1, "FMNMX.FTZ": 2}
@@ -159,9 +169,9 @@ def test_the_kernel_around_it_stays_strict(chip, way, monkeypatch):
         assert any(loose[name] < found[name] for name in strict if name.startswith("CALL"))
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_pass_has_the_same_arithmetic_linked_or_not():
     """Of a whole pass every operation is there as often, so a fused step leaves its gradient the host's."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     text = source.source("stack_pass", 3, 90)
     plain, linked = (
         {name: n for name, n in instructions(cubin, "stack_pass").items() if re.match(r"F(?!SETP)|MUFU|CALL", name)}
@@ -173,9 +183,9 @@ def test_a_pass_has_the_same_arithmetic_linked_or_not():
 
 @pytest.mark.parametrize("chip", [pytest.param(chip, marks=[pytest.mark.slow] * (chip != 90)) for chip in CHIPS])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("nvrtc")
 def test_the_layer_pass_takes_the_step(chip, way):
     """It calls no more than without the step, and nothing is spilled."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     cubin = stepped(source.source("layer_step", 3, chip), "layer_step", chip, way)
     found = instructions(cubin, "layer_step")
     without = instructions(compile_kernel("layer_pass", 3, chip), "layer_pass")
@@ -188,8 +198,8 @@ def test_the_layer_pass_takes_the_step(chip, way):
             assert found[name] == without[name], name
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_linked_kernel_keeps_its_launch_bounds():
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     body = """float s[100];
         #pragma unroll
         for (int k = 0; k < 100; ++k) s[k] = a[at + k];
@@ -235,9 +245,9 @@ def evaluated(assembly, arguments):
 
 
 @pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.usefixtures("nvrtc")
 def test_the_assembly_computes_the_step(chip, rng):
     """Every argument stands where it belongs, and the registers hide none of the kernel's."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     assembly = step_source(chip)
     assert not re.search(r"%%(?!adam_)", assembly)
     for t in (1, 2, 30):
@@ -251,9 +261,9 @@ def test_the_assembly_computes_the_step(chip, rng):
     assert [evaluated(assembly, (0.5, g, 1, g, *far))[0] for g in (1, -1)] == list(np.float32(BOUNDS))
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_step_without_a_number(rng):
     """Moments stay NaN; max and min of a GPU return the number, so x becomes the lower bound."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     now = Rates.at(1, 0.03, BOUNDS, BETAS)
     x, first, second = evaluated(step_source(90), (0.5, 0, 0, np.nan, *now))
     assert np.isnan([first, second]).all()
@@ -278,31 +288,30 @@ def test_ptx_that_is_not_understood_is_refused_in_one_line():
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_without_a_linker_the_step_is_inlined_as_assembly(update, no_linker):
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     assert link_obstacle(90) == "nvJitLink cannot be loaded (no libnvJitLink.so)"
-    assert adam_on(90) == f"compiled by Numba, inlined as PTX by NVRTC ({link_obstacle(90)})"
+    assert compilation_of_adam(90) == f"compiled by Numba, inlined as PTX by NVRTC ({link_obstacle(90)})"
     found = instructions(compile_stepping(update, "update", 90), "update")
     assert found["MUFU.SQRT"] == 4
     assert not [name for name in found if name.startswith("CALL")]
 
 
-def test_with_a_linker():
-    nvjitlink = pytest.importorskip("cuda.bindings.nvjitlink", reason="needs the extra cuda13 or cuda12")
+def test_with_a_linker(nvjitlink):
     assert link_obstacle(90) is None
-    assert adam_on(90) == "compiled by Numba, inlined by nvJitLink {}.{}".format(*nvjitlink.version())
+    assert compilation_of_adam(90) == "compiled by Numba, inlined by nvJitLink {}.{}".format(*nvjitlink.version())
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_what_the_linker_refuses_is_told_in_one_line():
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     for parts, chip in (((b"no code",), 90), ((step_code(90),), 10)):
         with pytest.raises(CompilerError, match=r"^nvJitLink ") as caught:
             linker.link(parts, "k", chip)
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_an_old_numba_cuda_is_told_in_one_line(monkeypatch):
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     from numba import cuda
 
     def compile_as_of_old(function, kinds, *, output, **rest):
@@ -314,8 +323,8 @@ def test_an_old_numba_cuda_is_told_in_one_line(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_linked_kernel_is_cached_by_all_that_went_into_it(update, monkeypatch):
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     first = compile_kernel("update", 1, 90)
     monkeypatch.setattr(cuda_compiler, "compile_stepping", lambda *_: pytest.fail("compiled again"))
     assert compile_kernel("update", 1, 90) == first
@@ -328,7 +337,7 @@ def test_a_linked_kernel_is_cached_by_all_that_went_into_it(update, monkeypatch)
             assert cuda_compiler._cache_file(source.source("disc", 1), "disc", 1, 90, False) == disc
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("rows", "width", "pitch"), [(6, 300, 320), (7, 1, 32), (3, 1027, 1056), (2, 1024, 1024)])
 def test_update_on_the_host(rng, tmp_path, rows, width, pitch, reverse):

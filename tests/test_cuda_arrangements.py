@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.cuda.geometry import CARRYING, OWN, pitch_of, tiles_for
 from mlsolve_kernels.exact import ERROR_BITS
 from mlsolve_kernels.iteration import reference
@@ -37,21 +37,13 @@ from test_arrangements import (
     moves,
 )
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 MODES = list(itertools.product((False, True), (False, True)))
 KINDS = [(0.0, False, False), (0.8, False, False), (0.5, True, False), (0.3, True, True)]
 """Weight of the leak, whether pixels have weights, whether sheets are round."""
 
 LARGER = [(24, 24), (9, OWN + 5)]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for all tests of arrangements."""
-    folder = tmp_path_factory.getbasetemp() / "cuda_arrangements"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def on_device(case_, device):

@@ -1,7 +1,6 @@
 """Faults planted into the CUDA kernels of arrangements, which the tests must catch, and the sanitizers."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 import test_route
 from cuda_host.arrangements import Both
 from cuda_host.checks import FORMS, MODES
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.source import WEIGHTED
 from mlsolve_kernels.iteration import cuda_arranged
@@ -18,15 +17,7 @@ from mlsolve_kernels.placement.reference import give_back
 from planted_faults import Fault, assert_noticed, each
 from test_cuda_arrangements import carried
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for all tests of arrangements."""
-    folder = tmp_path_factory.getbasetemp() / "cuda_arrangements"
-    folder.mkdir(exist_ok=True)
-    return folder
+pytestmark = needs_compiler
 
 
 FAULTS = [
@@ -223,15 +214,11 @@ OUT_OF_RANGE = [
 ]
 
 
-def sanitized(folder, edits):
-    return _SANITIZED_RUN.format(tests=str(Path(__file__).parent), folder=str(folder), edits=edits)
-
-
 @pytest.mark.slow
 def test_the_sanitizers_find_nothing(folder):
-    run_sanitized(sanitized(folder, {}), clean=True)
+    run_sanitized(_SANITIZED_RUN, folder)
 
 
 @each(OUT_OF_RANGE)
 def test_address_and_bounds_sanitizers(folder, fault):
-    run_sanitized(sanitized(folder, f"{fault!r}.edits"), clean=False)
+    run_sanitized(_SANITIZED_RUN, folder, fault)

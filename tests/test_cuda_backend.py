@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mlsolve
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.job.job_file import load_job
 from mlsolve.pictures.code_steps import code_steps
 from mlsolve.run.job_spec import opened, planes_of_pictures
@@ -31,9 +31,6 @@ from mlsolve_kernels.iteration.cuda_state import TABLES, CudaState
 from mlsolve_kernels.iteration.objective import one_stack
 from mlsolve_kernels.window import REACH
 
-needs_compiler = pytest.mark.skipif(
-    compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++"
-)
 OPTIONS = mlsolve.Options(iterations=2, exposure=0.2)
 
 

@@ -1,13 +1,12 @@
 """Codes taken from a workspace and put into it: CUDA kernels on the host give what the CPU's kernels give."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cuda_host.checks import BETAS, OBJECTIVE
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from cuda_host.sanitized import run_sanitized
 from mlsolve.pictures.code_steps import code_steps
 from mlsolve.solving.level_pictures import code_table
@@ -21,10 +20,6 @@ from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.lookup import reference as lookup
 from mlsolve_kernels.threads import Team
 from planted_faults import Fault, assert_noticed, each
-
-needs_compiler = pytest.mark.skipif(
-    compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++"
-)
 
 ANY = (-np.inf, np.inf)
 """Bounds that leave layers as they are put."""
@@ -40,12 +35,6 @@ CASES = [
     (TILE + 1, TILE - 1, 0, TILE + 1),
     (TILE + 8, 2 * TILE + 1, 5, TILE + 1),
 ]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernel is compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_codes")
 
 
 @pytest.fixture
@@ -227,17 +216,13 @@ OUT_OF_RANGE = [
 ]
 
 
-def sanitized(folder, edits):
-    return _SANITIZED_RUN.format(tests=str(Path(__file__).parent), folder=str(folder), edits=edits)
-
-
 @pytest.mark.slow
 @needs_compiler
 def test_the_sanitizers_find_nothing(folder):
-    run_sanitized(sanitized(folder, {}), clean=True)
+    run_sanitized(_SANITIZED_RUN, folder)
 
 
 @needs_compiler
 @each(OUT_OF_RANGE)
 def test_address_and_bounds_sanitizers(folder, fault):
-    run_sanitized(sanitized(folder, f"{fault!r}.edits"), clean=False)
+    run_sanitized(_SANITIZED_RUN, folder, fault)

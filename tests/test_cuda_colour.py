@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cuda_host.checks import state_of
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.cuda.source import WEIGHTED
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
 from mlsolve_kernels.iteration.cuda_iteration import adam_on
@@ -19,15 +19,10 @@ from mlsolve_kernels.threads import Team
 from objectives import composite_placed, objective_of
 from planted_faults import Fault, assert_noticed, each
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 BOUNDS, BETAS = (0.073, 1.0), (0.8, 0.95)
 SIZE = (37, 70)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("colour")
 
 
 class Case:

@@ -24,6 +24,7 @@ from mlsolve_kernels.cuda.geometry import (
     blocks_on,
     pitch_of,
     resident_blocks,
+    shared_on,
 )
 from mlsolve_kernels.cuda.source import KERNELS, PACKAGE, USUAL, VARIANTS, source
 from mlsolve_kernels.exact import COARSE_BITS, ERROR_BITS, SSIM_BITS, rounder
@@ -80,17 +81,17 @@ def assert_it_fits(name, layers, chip):
 
 
 @pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.usefixtures("nvrtc")
 def test_no_spills_and_within_the_budget(name):
     """On one chip, for the usual layers."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     assert_it_fits(name, layers_of(name)[-1 if len(layers_of(name)) == 1 else 1], 90)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.usefixtures("nvrtc")
 def test_no_spills_on_any_chip(name, chip):
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda layers: assert_it_fits(name, layers, chip), layers_on(name, chip)))
 
@@ -112,8 +113,8 @@ def test_offsets_of_a_piece_fit_32_bits():
     assert rows * 4 * pitch_of(1_000_000) < 2**32
 
 
-SIX = {80: 164, 90: 228, 100: 228}
-"""The chips on which six blocks of a march are to run at a time, and KiB of shared memory of a multiprocessor.
+SIX = (80, 90, 100)
+"""The chips on which six blocks of a march are to run at a time.
 
 Each scheduler has three warps then, of at most 168 registers. Others have no room for the rows of six blocks, which
 are 20 KiB and more: 8.6, 8.9 and 12.0 have 100 KiB, which is four blocks, and 7.5 has 64 KiB, two.
@@ -135,30 +136,31 @@ def march_layers():
         *(pytest.param(chip, march_layers(), marks=pytest.mark.slow, id=f"{chip} all") for chip in SIX),
     ],
 )
+@pytest.mark.usefixtures("nvrtc")
 def test_six_blocks_fit_a_multiprocessor(chip, pairs):
     """Of at most 168 registers, so that each scheduler has three warps to choose from; up to three layers."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     with ThreadPoolExecutor(2) as pool:
         for (name, layers), taken in zip(pairs, pool.map(lambda pair: taken_by(*pair, chip), pairs), strict=True):
             assert taken.registers <= 168, (name, layers)
-            blocks = resident_blocks(taken.registers, taken.shared, THREADS, SIX[chip] * 1024)
+            blocks = resident_blocks(taken.registers, taken.shared, THREADS, shared_on(chip))
             least = 5 if chip == 80 and (name, layers) in FIVE else 6
             assert blocks >= least, (name, layers)
             assert name == "statistics" or blocks == least, (name, layers)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_several_blocks_fit_a_multiprocessor_of_other_chips():
     """Of three layers four, three with weights; on the oldest two. More would need more shared memory."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
-    for chip, shared, least in ((75, 64, 2), (86, 100, 3), (120, 100, 3)):
+    for chip, least in ((75, 2), (86, 3), (120, 3)):
         for name in PLAIN if chip != 86 else ("stack_pass",):
             taken = taken_by(name, 3, chip)
-            assert resident_blocks(taken.registers, taken.shared, THREADS, shared * 1024) >= least, (name, chip)
-            assert resident_blocks(168, taken.shared, THREADS, shared * 1024) < 6
+            assert resident_blocks(taken.registers, taken.shared, THREADS, shared_on(chip)) >= least, (name, chip)
+            assert resident_blocks(168, taken.shared, THREADS, shared_on(chip)) < 6
 
 
 def test_what_a_chip_is_compiled_for():
     """Six blocks and two steps ahead where there is room: how many layers that is."""
+    assert [shared_on(chip) // 1024 for chip in CHIPS] == [64, 164, 100, 100, 228, 228, 100]
     assert [blocks_on(90, layers) for layers in (1, 3, 4, 16)] == [6, 6, 4, 4]
     assert [ahead_on(90, layers) for layers in (1, 8, 9, 16)] == [2, 2, 1, 1]
     assert [(blocks_on(chip, 3), ahead_on(chip, 3)) for chip in CHIPS] == [
@@ -198,9 +200,9 @@ def log_of(text, name, chip, monkeypatch):
 
 
 @pytest.mark.parametrize("chip", [pytest.param(chip, marks=[pytest.mark.slow] * (chip != 90)) for chip in CHIPS])
+@pytest.mark.usefixtures("nvrtc")
 def test_a_cubin_tells_what_the_assembler_tells(chip, monkeypatch):
     """Registers and shared memory to the number, and no stack."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     for name in ("codes", "chain_scatter", "gather"):
         text = f"{source(name, 3)}\n// {time.time_ns()}\n"
         cubin, log = log_of(text, name, chip, monkeypatch)
@@ -209,9 +211,9 @@ def test_a_cubin_tells_what_the_assembler_tells(chip, monkeypatch):
         assert resources_of(cubin, name) == Resources(registers, shared, 0)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_compiler_whose_log_is_empty(monkeypatch):
     """As NVRTC's is where it has the kernel in a cache of its own (CUDA 12.8 and later)."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     from cuda.bindings import nvrtc
 
     success = nvrtc.nvrtcResult.NVRTC_SUCCESS
@@ -222,8 +224,8 @@ def test_a_compiler_whose_log_is_empty(monkeypatch):
     assert resources_of(compile_text(source("colour_pass", 2), "colour_pass", 90), "colour_pass") == expected
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_cubin_that_says_nothing_is_no_error():
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     cubin = compile_text(source("colour_pass", 2), "colour_pass", 90)
     assert resources_of(cubin, "another") is None
     for spoiled in (
@@ -236,9 +238,9 @@ def test_a_cubin_that_says_nothing_is_no_error():
         assert resources_of(spoiled, "colour_pass") is None
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_spill_is_noticed():
     """More accumulators than there are registers: what the tests above rely on says so."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     text = """extern "C" __global__ void __launch_bounds__(1024) many(float* x) {
         float a[200];
         for (int k = 0; k < 200; ++k) a[k] = x[k];
@@ -269,12 +271,12 @@ def test_constants_are_those_of_the_window():
         assert float.fromhex(literal) == np.float32(value)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_headers_stand_in_place_once_and_errors_name_the_file():
     text = source("layer_pass", 2)
     assert "#include" not in text
     assert "#pragma once" not in text
     assert text.count("struct Down {") == 1
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     broken = text.replace("        tally.clear();", "        tally.clean();")
     line = (PACKAGE / "ssim" / "stream.cuh").read_text().splitlines().index("        tally.clear();") + 1
     with pytest.raises(CompilerError, match=rf"ssim/stream\.cuh\({line}\): error"):
@@ -290,8 +292,8 @@ def test_every_source_says_what_it_is():
         assert "Shared memory:" in head, path
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_compiled_kernels_are_cached_on_disk(monkeypatch):
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     first = compile_kernel("colour_pass", 5, 90)
     monkeypatch.setattr(compiler, "compile_text", lambda *_: pytest.fail("compiled again"))
     assert compile_kernel("colour_pass", 5, 90) == first
@@ -302,8 +304,8 @@ def test_compiled_kernels_are_cached_on_disk(monkeypatch):
         assert compile_kernel("colour_pass", 5, 90) == first
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_chip_newer_than_the_compiler_runs_what_is_made_for_its_generation():
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     assert chip_for(90) == 90
     assert chip_for(85) == 80
     with pytest.raises(CompilerError, match=r"compute capability 3\.0"):

@@ -15,12 +15,12 @@ import pytest
 
 from cuda_host.arrangements import Both
 from cuda_host.checks import assert_right, problem, state_of, workspace
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.adam import reference as adam
 from mlsolve_kernels.adam.cuda import grid_for
 from mlsolve_kernels.adam.step import Rates
 from mlsolve_kernels.cuda import device as devices
-from mlsolve_kernels.cuda.compiler import adam_on, compile_kernel
+from mlsolve_kernels.cuda.compiler import compilation_of_adam, compile_kernel
 from mlsolve_kernels.cuda.cubin import resources_of
 from mlsolve_kernels.cuda.device import CupyDevice, NoDeviceError, OutOfDeviceMemory
 from mlsolve_kernels.cuda.geometry import CARRYING, pitch_of, resident_blocks
@@ -30,7 +30,7 @@ from mlsolve_kernels.region import Region
 from test_cuda_codes import assert_codes_right, assert_values_right
 from test_cuda_resample import assert_resampled_right
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 
 class Array(np.ndarray):
@@ -198,9 +198,8 @@ H100 = {
 
 
 @pytest.fixture
-def opened(tmp_path_factory, monkeypatch):
+def opened(tmp_path_factory, monkeypatch, nvrtc):
     """Open a CupyDevice on the fake."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
 
     def open_device(graphs=False, properties=H100, free=10**9):
         folder = tmp_path_factory.getbasetemp() / "cuda_cupy"  # kernels are compiled once for the module
@@ -367,7 +366,7 @@ def test_out_of_memory(opened):
 
 
 def test_adam_is_told_of(opened):
-    assert opened().adam == adam_on(90)
+    assert opened().adam == compilation_of_adam(90)
 
 
 def test_adam(rng, opened):

@@ -29,7 +29,7 @@ from cuda_host.checks import (
     statistics_by,
     workspace,
 )
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.errors import DeviceMemoryError
 from mlsolve.solving.backends import CudaBackend
 from mlsolve_kernels.adam.cuda import grid_for
@@ -75,7 +75,7 @@ def test_flat_and_extreme_pictures(rng, device):
     assert relative_error(work.gradient, reference.gradient(layers, target, guides, OBJECTIVE)) < 1e-4
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 @pytest.mark.parametrize("shape", [*CASES, (3, 3, 61, 2 * OWN + 9)])
 def test_the_host_gives_the_same_bytes(rng, device, tmp_path, shape):
     """Arithmetic is strict on both sides, so what is proven on the host holds here."""
@@ -207,7 +207,7 @@ def test_arrangements_of_large_sheets(rng, device, hide, weighted, round_):
     team.close()
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 def test_the_host_gives_the_same_bytes_of_arrangements(device, tmp_path):
     """And a graph, replayed while the sheets lie otherwise every time. At rate 0 no layer depends on a root."""
     for both in (Both(1), Both(2)):

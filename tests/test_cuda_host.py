@@ -28,22 +28,16 @@ from cuda_host.checks import (
     statistics_by,
     workspace,
 )
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, compiler, needs_compiler
 from mlsolve_kernels.cuda.geometry import OWN, ahead_on
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda import BATCH
 from mlsolve_kernels.iteration.reference import iterate
 from mlsolve_kernels.ssim.reference import statistics
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 RATES = [0.05, 0.02, 0.03]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_host")
 
 
 @pytest.mark.parametrize("shape", CASES)

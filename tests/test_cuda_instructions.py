@@ -10,7 +10,7 @@ from mlsolve_kernels.cuda.compiler import compile_text
 from mlsolve_kernels.cuda.source import KERNELS, source
 from mlsolve_records import disassembly, instructions, pages
 from mlsolve_records.disassembly import DisassemblyError, Instruction, disassemble, loops, main_loop
-from mlsolve_records.instructions import MARCHES, SHARED_MEMORY, March, Reading, measure, read, recorded
+from mlsolve_records.instructions import CHIPS, MARCHES, March, Reading, measure, read, recorded
 
 
 class Bound(NamedTuple):
@@ -73,9 +73,7 @@ def excesses(found: Reading, bound: Bound, chip: int) -> list[str]:
     return [name for name, (taken, allowed) in pairs.items() if taken > allowed] + few
 
 
-@pytest.fixture(autouse=True)
-def compiler():
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+pytestmark = pytest.mark.usefixtures("nvrtc")
 
 
 def test_every_marching_kernel_is_bounded():
@@ -91,7 +89,7 @@ def test_a_step_takes_no_more_than_it_did(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chip", SHARED_MEMORY)
+@pytest.mark.parametrize("chip", CHIPS)
 def test_a_step_takes_no_more_than_it_did_on_any_chip(chip):
     with ThreadPoolExecutor(2) as pool:
         for name, found in zip(BOUNDS, pool.map(lambda name: measured(name, chip), BOUNDS), strict=True):
@@ -118,7 +116,7 @@ def test_what_is_recorded_is_so():
 
 @pytest.mark.slow
 def test_what_is_recorded_is_so_on_every_chip():
-    assert differing(SHARED_MEMORY) == []
+    assert differing(CHIPS) == []
 
 
 def test_the_page_shows_what_is_recorded(tmp_path):

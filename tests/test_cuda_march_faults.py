@@ -3,24 +3,11 @@
 Those of sums are in test_cuda_tiles.py, those of barriers and memory in test_cuda_march_memory.py.
 """
 
-import pytest
-
-from cuda_host.device import compiler
-from cuda_host.marching import Right, check
+from cuda_host.device import needs_compiler
+from cuda_host.marching import check
 from planted_faults import Fault, assert_noticed, each
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_host")
-
-
-@pytest.fixture(scope="module")
-def right(tmp_path_factory):
-    return Right(tmp_path_factory.mktemp("right"))
+pytestmark = needs_compiler
 
 
 ROWS = [
@@ -253,9 +240,9 @@ FAULTS = [*ROWS, *COLUMNS, *MATHS, *TURNS]
 
 
 @each(FAULTS)
-def test_planted_faults_are_caught(rng, folder, right, fault):
-    assert_noticed(fault, lambda edits: check(rng, folder, right, edits))
+def test_planted_faults_are_caught(folder, fault):
+    assert_noticed(fault, lambda edits: check(folder, edits))
 
 
-def test_nothing_is_caught_in_what_is_right(rng, folder, right):
-    check(rng, folder, right, {})
+def test_nothing_is_caught_in_what_is_right(folder):
+    check(folder, {})

@@ -1,28 +1,15 @@
 """Faults of barriers, copies and slots planted into the marching kernels, which must be caught; and sanitizers."""
 
-from pathlib import Path
-
 import pytest
 
 from cuda_host.checks import problem, workspace
-from cuda_host.device import HostDevice, LaunchError, compiler
-from cuda_host.marching import Right, check
+from cuda_host.device import HostDevice, LaunchError, needs_compiler
+from cuda_host.marching import check
 from cuda_host.sanitized import run_sanitized
 from mlsolve_kernels.cuda.geometry import OWN
 from planted_faults import Fault, assert_noticed, each
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_host")
-
-
-@pytest.fixture(scope="module")
-def right(tmp_path_factory):
-    return Right(tmp_path_factory.mktemp("right"))
+pytestmark = needs_compiler
 
 
 BARRIER = "__syncthreads();  // everybody's fetches"
@@ -145,12 +132,12 @@ FAULTS = [*BARRIERS, *RINGS]
 
 
 @each(FAULTS)
-def test_planted_faults_are_caught(rng, folder, right, fault):
-    assert_noticed(fault, lambda edits: check(rng, folder, right, edits))
+def test_planted_faults_are_caught(folder, fault):
+    assert_noticed(fault, lambda edits: check(folder, edits))
 
 
-def test_nothing_is_caught_in_what_is_right(rng, folder, right):
-    check(rng, folder, right, {})
+def test_nothing_is_caught_in_what_is_right(folder):
+    check(folder, {})
 
 
 def test_a_barrier_in_different_places_is_refused(rng, folder):
@@ -255,16 +242,11 @@ OUT_OF_RANGE = [
 ]
 
 
-def sanitized(folder, edits):
-    values = {"tests": str(Path(__file__).parent), "folder": str(folder), "own": OWN}
-    return _SANITIZED_RUN.format(**values, edits=edits)
-
-
 @pytest.mark.slow
 def test_the_sanitizers_find_nothing(folder):
-    run_sanitized(sanitized(folder, {}), clean=True)
+    run_sanitized(_SANITIZED_RUN, folder, own=OWN)
 
 
 @each(OUT_OF_RANGE)
 def test_address_and_bounds_sanitizers(folder, fault):
-    run_sanitized(sanitized(folder, f"{fault!r}.edits"), clean=False)
+    run_sanitized(_SANITIZED_RUN, folder, fault, own=OWN)

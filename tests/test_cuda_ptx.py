@@ -67,12 +67,12 @@ def reciprocals_of(name, chip):
 
 
 @pytest.mark.parametrize("names", [SOME, pytest.param(FORMS, marks=pytest.mark.slow)], ids=["some", "forms"])
+@pytest.mark.usefixtures("nvrtc")
 def test_arithmetic_is_strict(names):
     """On that rests that the host gives the device's bytes.
 
     The step of Adam is not in this PTX. That it leaves the rest as it is, test_cuda_adam.py shows.
     """
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     text = 'extern "C" __global__ void k(float* x) { x[0] = x[1] * x[2] + x[3] / x[4]; }'
     ptx = ptx_of(text)
     assert "fma" not in ptx
@@ -93,8 +93,8 @@ def test_arithmetic_is_strict(names):
         ("mean_x * mean_x", "__fsqrt_rn(mean_x) * __expf(mean_x)"),
     ],
 )
+@pytest.mark.usefixtures("nvrtc")
 def test_other_approximations_are_noticed(text, planted):
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     whole = source("guide_pass", 1)
     assert whole.count(text) == 1
     assert_strict(ptx_of(whole), reciprocals_of("guide_pass", USUAL))
@@ -107,13 +107,13 @@ PLAINLY = r"cp\.async\.cg\.shared\.global \[%r\d+\], \[%rd\d+\], 16;"
 
 
 @pytest.mark.parametrize("chip", [80, 90])
+@pytest.mark.usefixtures("nvrtc")
 def test_asynchronous_copies_are_as_the_host_has_them(chip):
     """What a GPU does by other lines than the host: sixteen bytes, or zeros instead, or nothing.
 
     All fetches but those of the last AHEAD - 1 steps have arrived. Of the rows of a step three are read where the
     gradient leaves: there is nothing to fetch outside the image, so no zeros.
     """
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     ptx, ahead = ptx_of(source("layer_pass", 3, chip)), ahead_on(chip, 3)
     assert set(re.findall(r"cp\.async\.wait_group (\d+)", ptx)) == {str(ahead - 1)}
     steps = 2 * (ahead + 1)  # before the first, in the loop of the first ones, and in the main loop
@@ -125,9 +125,9 @@ def test_asynchronous_copies_are_as_the_host_has_them(chip):
     assert re.findall(r"ld\.shared\.\S+", ptx)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_chip_without_asynchronous_copies_loads_and_stores():
     """sm_75; a thread that fetches nothing stores nothing."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     ptx = ptx_of(source("layer_pass", 3, 75), "compute_75")
     assert "cp.async" not in ptx
     stores = re.findall(r"@p st\.shared\.v4\.f32", ptx)
@@ -135,16 +135,16 @@ def test_a_chip_without_asynchronous_copies_loads_and_stores():
 
 
 @pytest.mark.parametrize("names", [SOME, pytest.param(FORMS, marks=pytest.mark.slow)], ids=["some", "forms"])
+@pytest.mark.usefixtures("nvrtc")
 def test_no_float64_and_no_conversions_to_whole_numbers(names):
     """Both are sixty times slower on most chips: sums take the quanta from the bits of a float32."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     for name in names:
         assert not re.search(r"\.f64|cvt\.rni", ptx_of(source(name, 3))), name
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_rounding_to_quanta_is_not_folded_away():
     """For two columns the rounder is added, and of squared errors it is taken away again."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
     for name, number in (
         ("layer_pass", rounder(SSIM_BITS)),
         ("stack_pass", rounder(SSIM_BITS)),

@@ -17,7 +17,7 @@ from mlsolve_kernels.cuda.compiler import chip_for, compile_text
 from mlsolve_kernels.cuda.source import PACKAGE
 from mlsolve_kernels.window import C1, C2, taps
 from mlsolve_records.disassembly import disassemble
-from mlsolve_records.instructions import SHARED_MEMORY
+from mlsolve_records.instructions import CHIPS
 
 LOWEST, HIGHEST = -126, 125
 """The exponents of d from which the compiler's division takes no subroutine: 2^-126 <= |d| < 2^126."""
@@ -38,11 +38,6 @@ extern "C" __global__ void reciprocals(float* to, unsigned bits) {{
     const unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
     to[at] = reciprocal(__uint_as_float(bits | at));
 }}"""
-
-
-@pytest.fixture
-def compiler():
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
 
 
 def code_of(text, chip):
@@ -90,8 +85,8 @@ def assert_newton_step(code, start, negated):
     return d, last[0]
 
 
-@pytest.mark.parametrize("chip", SHARED_MEMORY)
-def test_a_division_is_the_step_and_a_check_of_the_exponent(compiler, chip):
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_division_is_the_step_and_a_check_of_the_exponent(nvrtc, chip):
     """And nothing else: the result of the step is what is stored."""
     code = code_of(DIVISION, chip)
     start = index_of(code, "MUFU.RCP")
@@ -121,8 +116,8 @@ def test_a_division_is_the_step_and_a_check_of_the_exponent(compiler, chip):
     np.testing.assert_array_equal(carried, taken)
 
 
-@pytest.mark.parametrize("chip", SHARED_MEMORY)
-def test_the_step_is_three_instructions(compiler, chip):
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_step_is_three_instructions(nvrtc, chip):
     code = code_of(STEP, chip)
     _, result = assert_newton_step(code, index_of(code, "MUFU.RCP"), negated=False)
     (stored,) = [operands for _, name, operands in code if name.startswith("STG")]
@@ -132,7 +127,7 @@ def test_the_step_is_three_instructions(compiler, chip):
     assert len([name for name in names if name.startswith(("F", "MUFU"))]) == 3
 
 
-def test_another_step_is_noticed(compiler):
+def test_another_step_is_noticed(nvrtc):
     """What the two tests above compare tells wrong operands and roles apart."""
     for wrong in (
         RECIPROCAL.replace("-x, near, 1.0f", "-x, near, 1.5f"),
@@ -318,7 +313,7 @@ def test_variances_lose_no_more_than_the_bound(rng):
 
 
 @pytest.mark.parametrize("chip", [75, 90, 120])
-def test_what_a_gpu_is_asked_compiles(compiler, chip):
+def test_what_a_gpu_is_asked_compiles(nvrtc, chip):
     assert compile_text(ALL, "reciprocals", chip)
 
 

@@ -1,17 +1,16 @@
 """Layers put at the size of the coarser level: the CUDA kernel on the host gives the bytes of the CPU."""
 
 import numpy as np
-import pytest
 
 from cuda_host.checks import BETAS, BOUNDS, OBJECTIVE
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.cuda.geometry import TILE
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.resample.cpu import cubic_taps, resample, span
 from planted_faults import Fault, assert_noticed, each
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 # Height and width of the coarser level and of this one, and the rows of the bands: fewer samples than taps, odd
 # sides, a square with a pixel less and more.
@@ -22,12 +21,6 @@ CASES = [
     ((TILE // 2, 18), (TILE - 1, TILE + 1), [(0, TILE - 1)]),
     ((45, 35), (90, 70), [(0, 1), (1, TILE + 2), (TILE + 2, 90)]),
 ]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernel is compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_resample")
 
 
 def assert_resampled_right(rng, device):

@@ -7,21 +7,15 @@ import pytest
 
 from cuda_host.arrangements import Both
 from cuda_host.checks import BETAS, BOUNDS, FORMS, OBJECTIVE, problem, state_of, workspace
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.adam import reference
 from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 RATES = [0.05, 0.02, 0.03, 0.04, 0.01]
 SHAPE = (2, 1, 15, 33)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_sides")
 
 
 @pytest.fixture

@@ -5,19 +5,13 @@ import pytest
 
 from cuda_host.arrangements import Both
 from cuda_host.checks import BETAS, BOUNDS, FORMS, MODES, OBJECTIVE, pieces_of, problem, workspace
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.cuda.geometry import OWN
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.groups import Group, groups_of, sums_of
 from mlsolve_kernels.region import Region
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_sums")
+pytestmark = needs_compiler
 
 
 WIDTH = 2 * OWN

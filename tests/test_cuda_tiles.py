@@ -9,7 +9,7 @@ import pytest
 
 import test_tiles_of_kernels as tiles
 from cuda_host.checks import BETAS, BOUNDS, FORMS, MODES, OBJECTIVE, problem, state_of, workspace
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN
 from mlsolve_kernels.exact import ERROR_BITS
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
@@ -20,15 +20,9 @@ from mlsolve_kernels.threads import Team
 from planted_faults import Fault, assert_noticed, each
 from test_tiles_of_kernels import advance_tile, cut
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+pytestmark = needs_compiler
 
 RATES = [0.03, 0.02]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where the kernels are compiled, once for the module."""
-    return tmp_path_factory.mktemp("cuda_tiles")
 
 
 @pytest.fixture

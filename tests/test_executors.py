@@ -15,7 +15,7 @@ import pytest
 import tasks
 import test_rounds
 from conftest import ROOT, environment
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.errors import BackendError, ProcessError, StoreError
 from mlsolve.job.options import Options
 from mlsolve.solving.backends import CpuBackend, CudaBackend
@@ -241,7 +241,7 @@ def test_a_device_that_can_be_opened_but_once_is_given_back():
     assert made[0].closed == 1
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 def test_two_streams_of_a_device_compute_what_one_does(tmp_path, monkeypatch):
     """Tiles on two of them against the whole on one. Each has libraries of its own: a library has one memory."""
     monkeypatch.setattr(test_rounds, "SHAPES", ((22, 40), (43, 79)))

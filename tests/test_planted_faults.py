@@ -12,7 +12,7 @@ import test_cuda_march_faults
 import test_cuda_march_memory
 import test_cuda_resample
 import test_cuda_tiles
-from cuda_host.device import BuildError, HostDevice, compiler
+from cuda_host.device import BuildError, HostDevice, needs_compiler
 from mlsolve_kernels.cuda.source import KERNELS, source
 from planted_faults import PACKAGE, Fault, FaultError, assert_noticed
 
@@ -58,7 +58,7 @@ def test_whoever_notices_nothing_fails():
         assert_noticed(CODES, lambda edits: None)
 
 
-@pytest.mark.skipif(compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++")
+@needs_compiler
 def test_a_fault_that_does_not_compile_is_an_error_and_not_noticed(tmp_path: Path):
     fault = CODES._replace(replacement="value * shells")
     with pytest.raises(BuildError, match="shells"):

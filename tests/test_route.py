@@ -8,16 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cuda_host.device import HostDevice, compiler
+from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.iteration import cuda_arranged
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
 from mlsolve_kernels.iteration.objective import Objective, Shape, Stack
 from mlsolve_kernels.iteration.route import Route, route_of
 from mlsolve_kernels.placement.move import STILL, move_of
-
-needs_compiler = pytest.mark.skipif(
-    compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++"
-)
 
 SIDE = 24
 TURNED = move_of((SIDE, SIDE), 90)
@@ -124,9 +120,7 @@ def solved(one, moves, device):
 @needs_compiler
 @pytest.mark.parametrize("fuses_adam", [True, False])
 @pytest.mark.parametrize("name", CASES)
-def test_the_bytes_do_not_depend_on_the_route(tmp_path_factory, monkeypatch, name, fuses_adam):
-    folder = tmp_path_factory.getbasetemp() / "cuda_arrangements"
-    folder.mkdir(exist_ok=True)
+def test_the_bytes_do_not_depend_on_the_route(folder, monkeypatch, name, fuses_adam):
     one, still = CASES[name]
     moves = moves_of(one, still)
     found = solved(one, moves, HostDevice(folder, fuses_adam=fuses_adam))
@@ -138,10 +132,8 @@ def test_the_bytes_do_not_depend_on_the_route(tmp_path_factory, monkeypatch, nam
 
 
 @needs_compiler
-def test_a_move_may_come_and_go(tmp_path_factory):
+def test_a_move_may_come_and_go(folder):
     """Batches with another route each, on one workspace: as if each had been the only way."""
-    folder = tmp_path_factory.getbasetemp() / "cuda_arrangements"
-    folder.mkdir(exist_ok=True)
     one, _ = CASES["the first of two"]
     one = replace(one, stacks=one.stacks[:1])
     ways = [((STILL,) * 3,), ((TURNED, STILL, STILL),)] * 2

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from mlsolve_kernels.cuda.compiler import compile_kernel
 from mlsolve_kernels.cuda.cubin import resources_of
-from mlsolve_kernels.cuda.geometry import THREADS, resident_blocks
+from mlsolve_kernels.cuda.geometry import THREADS, resident_blocks, shared_on
 
 from .disassembly import BYTES, CLASSES, DisassemblyError, disassemble, main_loop
 from .record import RESULTS
@@ -57,8 +57,8 @@ MARCHES: Final = {
 }
 """The kernels that are counted, by name."""
 
-SHARED_MEMORY: Final = {75: 64, 80: 164, 86: 100, 89: 100, 90: 228, 100: 228, 120: 100}
-"""The chips, and KiB of shared memory of one of their multiprocessors."""
+CHIPS: Final = (75, 80, 86, 89, 90, 100, 120)
+"""The chips for which the kernels are counted."""
 
 CHOSEN: Final = 90
 """The chip of which the page shows everything."""
@@ -98,7 +98,7 @@ class Reading(NamedTuple):
 
 
 def read(cubin: bytes, kernel: str, march: March, chip: int) -> Reading:
-    """Return what `cubin` says of `kernel` on a chip, one of SHARED_MEMORY. Raises DisassemblyError."""
+    """Return what `cubin` says of `kernel` on a chip, one of CHIPS. Raises DisassemblyError."""
     loop = main_loop(disassemble(cubin, kernel))
     if loop.inner:
         raise DisassemblyError(f"the main loop of {kernel} has loops inside: its steps cannot be counted")
@@ -110,7 +110,7 @@ def read(cubin: bytes, kernel: str, march: March, chip: int) -> Reading:
     if found is None:
         raise DisassemblyError(f"the cubin does not tell the resources of {kernel}")
     shared = found.shared + march.dynamic
-    blocks = resident_blocks(found.registers, shared, THREADS, SHARED_MEMORY[chip] * 1024)
+    blocks = resident_blocks(found.registers, shared, THREADS, shared_on(chip))
     return Reading(
         len(loop.path) / steps,
         {kind: count / steps for kind, count in sorted(loop.by_class().items())},
@@ -144,7 +144,7 @@ def this_compiler() -> str:
 
 def everything() -> dict[str, Any]:
     """Return the readings of all kernels on all chips, as recorded. Raises CompilerError, DisassemblyError."""
-    pairs = [(kernel, chip) for kernel in MARCHES for chip in SHARED_MEMORY]
+    pairs = [(kernel, chip) for kernel in MARCHES for chip in CHIPS]
     with ThreadPoolExecutor() as pool:
         readings = pool.map(lambda pair: measure(*pair), pairs)
         found = {kernel: dict[str, Any]() for kernel in MARCHES}
@@ -180,13 +180,13 @@ def tables(found: dict[str, Any]) -> str:
             *(
                 f"{_number(one['instructions'])} · {one['registers']}{'!' if one['stack'] else ''} · "
                 f"{_number(one['warps'])}"
-                for one in (chips[str(chip)] for chip in SHARED_MEMORY)
+                for one in (chips[str(chip)] for chip in CHIPS)
             ),
         ]
         for name, chips in kernels.items()
     ]
     both = "On every chip: instructions a step · registers (! if some are spilled) · warps that a scheduler has."
-    names = [f"{chip // 10}.{chip % 10}" for chip in SHARED_MEMORY]
+    names = [f"{chip // 10}.{chip % 10}" for chip in CHIPS]
     return "\n\n".join([said, _table(head, lines), both, _table(["kernel", *names], over)])
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numba
 import numpy as np
+import pytest
 from numba import types
 
 from mlsolve_kernels.adam.step import Rates, adam_step
@@ -56,6 +57,10 @@ def compiler() -> str | None:
     """The path of g++, if there is one."""
     return shutil.which("g++")
 
+
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="needs g++ to run CUDA kernels on the host: install g++"
+)
 
 BUILT = Path(__file__).parents[2] / ".pytest_cache" / "cuda_host"
 """Where libraries are kept from one run of the tests to the next, under a digest of all that goes into them."""

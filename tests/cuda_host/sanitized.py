@@ -10,8 +10,13 @@ import pytest
 from conftest import ROOT, environment
 
 
-def run_sanitized(script, clean):
-    """Run `script` with the sanitizers loaded; it must print "clean", or be ended by one of them."""
+def run_sanitized(script, folder, fault=None, **values):
+    """Run `script` with the sanitizers loaded; it must print "clean" or, with a fault, be ended by one of them.
+
+    script: Python text with {tests}, {folder} and {edits} in it, and the names in `values`.
+    """
+    edits = {} if fault is None else f"{fault!r}.edits"
+    script = script.format(tests=str(ROOT / "tests"), folder=str(folder), edits=edits, **values)
     libraries = [
         subprocess.run(
             ["g++", f"-print-file-name={name}.so"], capture_output=True, text=True, check=True
@@ -27,7 +32,7 @@ def run_sanitized(script, clean):
         "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path]),
     }
     done = subprocess.run([sys.executable, "-c", script], env=settings, capture_output=True, text=True, check=False)
-    if clean:
+    if fault is None:
         assert done.returncode == 0, done.stderr[-4000:]
         assert done.stdout == "clean\n"
     else:

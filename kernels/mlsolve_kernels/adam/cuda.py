@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..cuda.errors import CompilerError
+from ..cuda.errors import CompilerError, first_line
 from ..cuda.geometry import CARRYING
 from .step import Rates, adam_step
 
@@ -92,9 +92,8 @@ def _compiled(chip: int, output: str) -> Any:
     except ImportError as error:
         raise CompilerError(f"numba-cuda cannot be imported ({error})") from None
     except Exception as error:  # an old numba-cuda does not know an argument, or finds no library
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         message = f"numba-cuda {numba_cuda_version()} cannot compile Adam's step to {output} for sm_{chip}"
-        raise CompilerError(f"{message} ({lines[0]})") from None
+        raise CompilerError(f"{message} ({first_line(error)})") from None
     return code
 
 

@@ -75,7 +75,7 @@ def link_obstacle(chip: int) -> str | None:
     return None
 
 
-def adam_on(chip: int) -> str:
+def compilation_of_adam(chip: int) -> str:
     """Return how Adam's step is compiled into kernels for `chip`, in a few words."""
     obstacle = link_obstacle(chip)
     if obstacle is None:

@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .compiler import adam_on, chip_for, compile_kernel
+from .compiler import chip_for, compilation_of_adam, compile_kernel
 from .cubin import Resources, resources_of
-from .errors import CompilerError
+from .errors import CompilerError, first_line
 from .geometry import OLDEST, resident_blocks
 
 INSTALL: Final = "pip install 'mlsolve[cuda13]', or 'mlsolve[cuda12]' for drivers before 580"
@@ -131,7 +131,7 @@ class CupyDevice:
     def adam(self) -> str:
         """How Adam's step is compiled into the kernels, in a few words."""
         with _one_at_a_time:
-            return adam_on(self._chip)
+            return compilation_of_adam(self._chip)
 
     def zeros(self, *shape: int, dtype: npt.DTypeLike = np.float32) -> Any:
         """Return a new array of zeros on the device. Raises OutOfDeviceMemory."""
@@ -285,9 +285,3 @@ def import_cupy() -> Any:
         message = f"no NVIDIA GPU can be used ({first_line(error)}): bring the driver up to date, or {INSTALL}"
         raise NoDeviceError(message, mendable="NoDevice" not in str(error)) from None
     return cupy
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of the message of an error, or the name of its type."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

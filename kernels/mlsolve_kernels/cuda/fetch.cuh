@@ -64,7 +64,7 @@ inline void fetches_arrived() { shim::copies_arrived(AHEAD - 1); }
 #endif
 
 // What a thread fetches of each row: sixteen bytes, in whatever plane. Offsets are counted from the first row that the
-// block fetches of a plane, so that 32 bits are enough; `origin` gives the address of that row.
+// block fetches of a plane, so that 32 bits are enough.
 struct Fetcher {
     bool takes;       // whether the thread fetches at all
     bool in_row;      // whether its bytes are inside the row
@@ -79,9 +79,4 @@ struct Fetcher {
 
     // Bytes from where a thread reads its COLUMNS columns of a row to where it fetches.
     static __device__ __forceinline__ int aside() { return (16 - 4 * COLUMNS) * static_cast<int>(threadIdx.x); }
-
-    // The address of the first fetched column of `row` in `plane`. Both may be outside the plane: then nothing is read.
-    static __device__ __forceinline__ const char* origin(const float* plane, int row, int left, int pitch) {
-        return reinterpret_cast<const char*>(plane) + 4 * ((long long)row * pitch + left);
-    }
 };

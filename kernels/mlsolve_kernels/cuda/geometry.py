@@ -105,16 +105,21 @@ _USUAL: Final = 100
 """The same of chips that are not in _SHARED: 86, 88, 89, 120, 121."""
 
 
+def shared_on(chip: int) -> int:
+    """Return the bytes of shared memory that a multiprocessor of `chip` (90 for 9.0) has for its blocks."""
+    return 1024 * _SHARED.get(chip, _USUAL)
+
+
 def blocks_on(chip: int, layers: int) -> int:
     """Return how many blocks of a march over `layers` layers a multiprocessor of `chip` (90 for 9.0) is to run.
 
     Six limit a thread to 168 registers; then each scheduler has three warps to choose from. Chips with less shared
     memory cannot hold the rows of so many, and for more than three layers 168 registers are not enough.
     """
-    shared = _SHARED.get(chip, _USUAL)
-    if shared < _USUAL:
+    room = shared_on(chip) // 1024
+    if room < _USUAL:
         return 2
-    return 6 if shared > _USUAL and layers <= 3 else 4
+    return 6 if room > _USUAL and layers <= 3 else 4
 
 
 def ahead_on(chip: int, layers: int) -> int:
@@ -122,7 +127,7 @@ def ahead_on(chip: int, layers: int) -> int:
 
     Two where a multiprocessor has room for the rows; those of more than eight layers do not fit into 48 KiB.
     """
-    return 2 if _SHARED.get(chip, _USUAL) == max(_SHARED.values()) and layers <= 8 else 1
+    return 2 if shared_on(chip) == 1024 * max(_SHARED.values()) and layers <= 8 else 1
 
 
 _QUARTERS: Final = 4

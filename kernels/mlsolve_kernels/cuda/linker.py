@@ -8,7 +8,7 @@ except those that a part already has as approximate instructions.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .errors import CompilerError
+from .errors import CompilerError, first_line
 
 OPTIONS: Final = ("-lto", "-fma=0")
 
@@ -54,7 +54,7 @@ def _library() -> Any:
     except ImportError as error:
         raise CompilerError(f"cuda-bindings cannot be imported ({error})") from None
     except Exception as error:  # no library, or one from before 12.3, which has no version
-        raise CompilerError(f"nvJitLink cannot be loaded ({_first_line(error)})") from None
+        raise CompilerError(f"nvJitLink cannot be loaded ({first_line(error)})") from None
     return nvjitlink
 
 
@@ -64,9 +64,4 @@ def _reason(library: Any, linker: Any, error: Exception) -> str:
     if log:
         library.get_error_log(linker, log)
     lines = log.decode(errors="replace").strip("\0 \n").splitlines()
-    return lines[0] if lines else _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0] if lines else first_line(error)

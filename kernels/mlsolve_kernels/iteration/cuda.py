@@ -9,7 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from ..cuda.device import INSTALL, CupyDevice, NoDeviceError, first_line
+from ..cuda.device import INSTALL, CupyDevice, NoDeviceError
+from ..cuda.errors import first_line
 from ..cuda.geometry import pitch_of
 from ..cuda.source import kernel_of
 from .cuda_iteration import BATCH, CudaIteration

@@ -47,9 +47,10 @@ struct Strip {
         }
     }
 
-    // The address in `plane` of the first fetched column, `above` rows above the first row of the block.
+    // The address in `plane` of the first fetched column, `above` rows above the first row of the block. Both may be
+    // outside the plane: then nothing is read there.
     __device__ __forceinline__ const char* origin(const float* plane, int above) const {
-        return Fetcher::origin(plane, first - above, left, pitch);
+        return reinterpret_cast<const char*>(plane) + 4 * ((long long)(first - above) * pitch + left);
     }
 
     // The address in `plane` of the block's first column of partials, in its first row.
