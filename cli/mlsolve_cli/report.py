@@ -40,7 +40,10 @@ def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float]
 
 
 def print_registration(arrangements: Sequence[dict[str, Any]], registration: float) -> None:
-    """Print the SSIM of misaligned stacks, one line for each stack of more than one sheet."""
+    """Print the SSIM of misaligned stacks, for each stack of more than one sheet.
+
+    With a registration tolerance a second line has the SSIM to the target moved.
+    """
     for number, arrangement in enumerate(arrangements, start=1):
         if not arrangement["misaligned"]:
             continue
@@ -48,6 +51,10 @@ def print_registration(arrangements: Sequence[dict[str, Any]], registration: flo
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
         solved = f"; solved for {registration:g} px" if registration else ""
         echo(f"{head:<9} SSIM at misalignment {', '.join(parts)}{solved}")
+        moved = [(one["pixels"], one["ssim_moved"]) for one in arrangement["misaligned"]]
+        parts = [f"{pixels:g} px: {value:.3f}" for pixels, value in moved if value is not None]
+        if parts:
+            echo(f"{'':<9} SSIM with the target moved {', '.join(parts)}")
 
 
 def _largest_leak(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .run.session import Session
     from .run.solution import Solution
     from .run.solver import solve
-    from .scoring.scores import Scores, psnr, score, ssim
+    from .scoring.scores import Scores, psnr, score, ssim, ssim_moved
     from .solving.history import History, Step
 
 _HOMES = {
@@ -48,6 +48,7 @@ _HOMES = {
     "psnr": "scoring.scores",
     "score": "scoring.scores",
     "ssim": "scoring.scores",
+    "ssim_moved": "scoring.scores",
     "Solution": "run.solution",
     "Session": "run.session",
     "Budget": "run.budget",
@@ -86,6 +87,7 @@ __all__ = [
     "score",
     "solve",
     "ssim",
+    "ssim_moved",
 ]
 
 

@@ -1,5 +1,6 @@
 """Reference of what scoring computes from code values, pixel by pixel in float64."""
 
+import itertools
 import math
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy.typing as npt
 
 from ..exact import ERROR_BITS
 from ..placement.move import Move
+from ..ssim.reference import ssim_map
+from .moved import offsets_of, windows_of
 
 
 def placed(values: npt.NDArray[np.floating], move: Move, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
@@ -54,3 +57,26 @@ def shrink_across(
         for k, weight in enumerate(weights[j]):
             result[:, :, j] += float(weight) * values[:, begin + k].T
     return result
+
+
+def moved_ssim(
+    image: npt.NDArray[np.floating],
+    target: npt.NDArray[np.floating],
+    pixels: int,
+    weights: npt.NDArray[np.floating],
+) -> float:
+    """Return the SSIM of `image` to a target that may move by `pixels` (docs/maths.md §7), (C, H, W) each.
+
+    weights: of the pixels, (H, W) in [0, 1].
+    """
+    height, width = weights.shape
+    places, offsets = [], offsets_of(pixels)
+    for down, right in itertools.product(offsets, offsets):
+        rows = np.clip(np.arange(height) - down, 0, height - 1)
+        columns = np.clip(np.arange(width) - right, 0, width - 1)
+        places.append((ssim_map(image, target[:, rows][:, :, columns]) * weights).sum(axis=0))
+    total = 0.0
+    for top, bottom in itertools.pairwise(windows_of(height)):
+        for left, right in itertools.pairwise(windows_of(width)):
+            total += max(place[top:bottom, left:right].sum() for place in places)
+    return float(total / (weights.sum() * len(image)))

@@ -16,7 +16,7 @@ from ..pictures.arrays import code_values
 from ..pictures.resize import resize
 from ..scoring.bands import Scoring
 from ..scoring.previews import CELL, PART, SHEET_CELL, Preview, shown
-from ..scoring.scores import StackScores
+from ..scoring.scores import Misalignment, StackScores
 from ..scoring.stack_scoring import StackScoring
 from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 
@@ -331,15 +331,21 @@ def _per_row(count: int, most: int) -> int:
 def _misaligned_previews(stack: StackScoring, found: StackScores) -> list[tuple[Preview, tuple[str, str]]]:
     """Return the previews of a misaligned stack, each with its caption."""
     return [
-        (preview, (f"shift {pixels:g} px", f"SSIM {score.ssim:.3f}"))
+        (preview, (f"shift {pixels:g} px", f"SSIM {score.ssim:.3f}{_moved(score)}"))
         for (pixels, preview), score in zip(stack.misaligned, found.misaligned, strict=True)
     ]
+
+
+def _moved(score: Misalignment) -> str:
+    """Return what follows the SSIM of a misaligned stack: the one to the target moved, if there is one."""
+    return "" if score.ssim_moved is None else f" / {score.ssim_moved:.3f}"
 
 
 def _misalignment_text(scoring: Scoring) -> str:
     """Return how sheets are shifted, and the registration tolerance that the layers were solved with."""
     tolerance = (
-        f"solved with a registration tolerance of {scoring.registration:g} px"
+        "second SSIM: to the target moved by as much, in windows of some 60 px; solved with a registration "
+        f"tolerance of {scoring.registration:g} px"
         if scoring.registration
         else "solved without registration tolerance"
     )

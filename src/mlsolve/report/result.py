@@ -127,7 +127,12 @@ def stack_report(scores: StackScores) -> dict[str, Any]:
         "psnr": _plain(scores.psnr),
         "leak": [round(value, 6) for value in scores.leak],
         "misaligned": [
-            {"pixels": one.pixels, "ssim": round(one.ssim, 6), "psnr": _plain(one.psnr)}
+            {
+                "pixels": one.pixels,
+                "ssim": round(one.ssim, 6),
+                "ssim_moved": None if one.ssim_moved is None else round(one.ssim_moved, 6),
+                "psnr": _plain(one.psnr),
+            }
             for one in scores.misaligned
         ],
     }

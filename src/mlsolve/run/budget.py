@@ -15,7 +15,7 @@ from ..job.job import Job, parse_generated
 from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture, PngWriter, TiffWriter
 from ..report.contact_sheet import COLUMNS
-from ..scoring.bands import previews_bytes
+from ..scoring.bands import moved_target_bytes, previews_bytes
 from ..scoring.desk import desk_bytes
 from ..scoring.layer_files import Bands
 from ..scoring.placed import ACROSS
@@ -334,10 +334,12 @@ def scoring_bytes(bands: Bands, spec: Spec, job: Job) -> int:
     pictures = width * 2 * sum(spec.picture_planes)
     ahead = CHUNK if bands.rows >= CHUNK else bands.rows
     passing = pictures * ((bands.workers + 1) * outer + ahead)
+    moved, sums, more = moved_target_bytes((width, height), planes, sheets, spec.options.registration, bands.rows)
+    passing += width * 2 * sum(spec.picture_planes[: len(stacks)]) * more * (bands.workers + 1)
     # A decoder's own rows, and what becomes of them.
     decoder = 3 * _TIFF_ROWS if job.format == "tiff" else 2 * CHUNK
     masked = any(stack.masked for stack in stacks)
-    desk = desk_bytes(planes, outer, width, spec.disc or masked)
+    desk = desk_bytes(planes, outer, width, spec.disc or masked) + moved + 2 * sums
     if spec.disc or masked:
         desk += outer * width * 24
     if bands.passing:

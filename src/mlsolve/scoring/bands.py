@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mlsolve_kernels.exact import SSIM_BITS
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
+from mlsolve_kernels.scoring.moved import moved_bytes, moved_sums_bytes, offsets_of
 from mlsolve_kernels.window import RADIUS
 
 from .codes import Codes, Wanted, tables
@@ -46,6 +47,8 @@ class BandOfStack:
     similarity: list[int]
     error: list[int]
     values: float
+    moved: list[tuple[int, npt.NDArray[np.int64]]]
+    """For every misalignment, what `moved_sums` returns; none without a registration tolerance."""
 
 
 class Scoring:
@@ -77,7 +80,7 @@ class Scoring:
         distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
         given = sinks if sinks is not None else [lambda rows: None] * len(stacks)
         self.stacks = [
-            StackScoring(size, placed, distances if len(placed.place) > 1 else (), sink, cell)
+            StackScoring(size, placed, distances if len(placed.place) > 1 else (), sink, cell, registration > 0)
             for placed, sink in zip(stacks, given, strict=True)
         ]
         place = stacks[0].place
@@ -94,11 +97,17 @@ class Scoring:
         """
         return reach_of(move for stack in self.stacks for moves, _ in stack.composites for move in moves)
 
+    @property
+    def target_reach(self) -> int:
+        """Rows above and below a band that are needed of a target, in addition to the window's: it may move."""
+        return max((max(offsets_of(one.distance)) for stack in self.stacks for one in stack.moved), default=0)
+
     def measured(self, top: int, bottom: int, layer: Wanted, wanted: Wanted, desk: Desk) -> Band:
         """Return what rows top … bottom - 1 add to the scores and the previews. Nothing of this object changes.
 
         layer: returns a region of a layer as codes. wanted: the same of the targets, the guides and the masks,
-        numbered in this order. desk: the calling thread's buffers.
+        numbered in this order; of a target up to `target_reach` rows more are asked for. desk: the calling thread's
+        buffers.
         """
         outer = Region(max(0, top - RADIUS), min(self.size[1], bottom + RADIUS), 0, self.size[0])
         rows = slice(top - outer.top, bottom - outer.top)
@@ -126,6 +135,8 @@ class Scoring:
             stack.similarity = [a + b for a, b in zip(stack.similarity, found.similarity, strict=True)]
             stack.error = [a + b for a, b in zip(stack.error, found.error, strict=True)]
             stack.values += found.values
+            for one, sums in zip(stack.moved, found.moved, strict=True):
+                one.add(*sums)
         for preview, part in band.parts:
             preview.add(part)
         self._values += band.pixels * self.planes
@@ -165,6 +176,7 @@ class Scoring:
         desk.fix(target)
         self._show(band, stack.target, target[rows])
         similarity, error = [0] * len(stack.similarity), [0] * len(stack.error)
+        moved, own = [], (outer.top + rows.start, outer.top + rows.stop)
         for at, (one, move) in enumerate(zip(stack.placed.place, stack.moves, strict=True)):
             sheet = SheetRows(self._shape, one.layer - 1, move, outer, layer, self.planes)
             filled = stack.sheets[at : at + 1] if self._previews and not self.unmoved else []
@@ -179,7 +191,31 @@ class Scoring:
             error[at], parts = desk.put_stack(sheets, stack.placed.exposure, target, weights, rows, filled)
             band.parts += parts
             similarity[0 if at == 0 else len(stack.sheets) + at] = desk.compared.total(rows, spread_weights)
-        band.stacks.append(BandOfStack(similarity, error, counts * self.planes))
+            if at > 0 and stack.moved:
+                distance = stack.moved[at - 1].distance
+                region = outer.grown(max(offsets_of(distance)), *self._shape)
+                firsts, codes = (outer.top, region.top), wanted(number, region)
+                moved.append(desk.moved_sums(codes, weights, own, self._shape, firsts, distance))
+        band.stacks.append(BandOfStack(similarity, error, counts * self.planes, moved))
+
+
+def moved_target_bytes(
+    size: tuple[int, int], planes: int, sheets: Sequence[int], registration: float, rows: int
+) -> tuple[int, int, int]:
+    """Return what the targets moved take: bytes of a desk, bytes that bands of `rows` rows keep, and rows.
+
+    The rows are those of a target above and below a band, together. Arguments as for `previews_bytes`.
+    """
+    distances, shape = distances_for(registration), (size[1], size[0])
+    stacks = sum(count > 1 for count in sheets)
+    if not (registration and stacks):
+        return 0, 0, 0
+    reach = max(max(offsets_of(distance)) for distance in distances)
+    desk = max(moved_bytes(shape, rows, planes, distance) for distance in distances)
+    # The codes of a plane, as NumPy looks them up.
+    codes = 8 * size[0] * min(size[1], rows + 2 * RADIUS + 2 * reach)
+    kept = stacks * sum(moved_sums_bytes(shape, rows, distance) for distance in distances)
+    return desk + codes, kept, 2 * reach
 
 
 def previews_bytes(

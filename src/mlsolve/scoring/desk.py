@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mlsolve_kernels.layout import stored
+from mlsolve_kernels.layout import from_strips, stored
 from mlsolve_kernels.light import pictures_of
 from mlsolve_kernels.placement.move import STILL, Move
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.scoring.cpu import look_up_all, place_exactly, spread, squared_error
+from mlsolve_kernels.scoring.moved import moved_sums
 from mlsolve_kernels.ssim.cpu import Comparison, comparison_bytes
 
 from ..pictures.arrays import code_values, planar
@@ -169,6 +170,23 @@ class Desk:
                 error += int(squared_error(inside, values, target[own], own_weights))
             self._show(parts, seen, first, rows)
         return error, parts.joined
+
+    def moved_sums(
+        self,
+        target: Codes,
+        weights: FloatArray | None,
+        rows: tuple[int, int],
+        shape: tuple[int, int],
+        firsts: tuple[int, int],
+        pixels: int,
+    ) -> tuple[int, npt.NDArray[np.int64]]:
+        """Compare the picture that was put last with `target`, codes (h, W, c), moved; see scoring/moved.py."""
+        image = from_strips(self.compared.moving, self.compared.strips)
+        values = np.empty((self._planes, *target.shape[:2]), dtype=np.float32)
+        for plane, out in enumerate(values):
+            codes = target[..., min(plane, target.shape[2] - 1)]
+            np.take(tables(target.dtype).value, codes, out=out, mode="clip")
+        return moved_sums(image, values, weights, rows, shape, firsts, pixels)
 
     def _show(self, parts: "_Parts", seen: FloatArray, first: int, rows: slice) -> None:
         """Add to `parts` those of the rows `seen`, numbered from `first` on, that are in `rows`."""

@@ -107,13 +107,13 @@ def score_layer_files(
             layers, progress_from = _PassingLayers(files, reach, size[1]), 0.0
         here = threading.local()
 
-        def measured(top: int, bottom: int, layer: Wanted, held: dict[int, Codes]) -> Band:
+        def measured(top: int, bottom: int, layer: Wanted, held: dict[int, tuple[int, Codes]]) -> Band:
             if not hasattr(here, "desk"):
                 here.desk = Desk(planes, size[0])
-            first = max(0, top - RADIUS)
 
             def wanted(number: int, region: Region) -> Codes:
-                return held[number][region.top - first : region.bottom - first]
+                first, codes = held[number]
+                return codes[region.top - first : region.bottom - first]
 
             return scoring.measured(top, bottom, layer, wanted, here.desk)
 
@@ -126,9 +126,11 @@ def score_layer_files(
 
         for top, bottom in bands.heights(size[1]):
             outer = max(0, top - RADIUS), min(size[1], bottom + RADIUS)
-            taken = {number: pool.submit(one.take, *outer) for number, one in rows.items()}
+            wider = max(0, outer[0] - scoring.target_reach), min(size[1], outer[1] + scoring.target_reach)
+            asked = {number: wider if number < len(stacks) else outer for number in rows}
+            taken = {number: pool.submit(one.take, *asked[number]) for number, one in rows.items()}
             layer = layers.rows(pool, *outer)
-            held = {number: future.result() for number, future in taken.items()}
+            held = {number: (asked[number][0], future.result()) for number, future in taken.items()}
             while len(waiting) >= bands.workers:
                 add_oldest()
             waiting.append((bottom, pool.submit(measured, top, bottom, layer, held)))

@@ -24,6 +24,9 @@ class Misalignment:
     """Mean SSIM of the misaligned stack against its target."""
     psnr: float
     """Peak signal-to-noise ratio of the same, in decibels."""
+    ssim_moved: float | None = None
+    """Mean SSIM against the target moved: each window of some 60 pixels may find it up to `pixels` away
+    (docs/maths.md §7). None without a registration tolerance."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,31 @@ def similarity(x: FloatArray, y: FloatArray, weights: FloatArray | None = None) 
         team.close()
     pixels = x.shape[0] * x.shape[1] if weights is None else float(weights.sum())
     return float(total / (pixels * x.shape[2] * 2.0**SSIM_BITS))
+
+
+def ssim_moved(x: npt.ArrayLike, target: npt.ArrayLike, pixels: int) -> float:
+    """Return the mean SSIM of `x` to a `target` that each window of some 60 pixels may find up to `pixels` away.
+
+    x, target: as for `ssim`, with the same errors. pixels: 0 or more; 0 gives `ssim`. Never less than `ssim`, but
+    for rounding. Every window takes the one offset that suits it best. Along either axis the offsets are all whole
+    pixels if `pixels` is 3 or less; otherwise seven, the thirds of `pixels`, rounded, and 96 pixels at most
+    (docs/maths.md §7).
+    """
+    return moved_similarity(*_pair(x, target), pixels)
+
+
+def moved_similarity(x: FloatArray, target: FloatArray, pixels: int, weights: FloatArray | None = None) -> float:
+    """Return the mean SSIM of `x` to the `target` moved, (H, W, C) float32 in [0, 1] each, as `ssim_moved` does.
+
+    weights: (H, W) float32, the weight of each pixel; None: all pixels count equally.
+    """
+    from mlsolve_kernels.exact import SSIM_BITS
+    from mlsolve_kernels.scoring.moved import best_of, moved_sums
+
+    size = x.shape[0], x.shape[1]
+    _, sums = moved_sums(planar(x), planar(target), weights, (0, size[0]), size, (0, 0), pixels)
+    counted = size[0] * size[1] if weights is None else float(weights.sum())
+    return float(best_of(sums) / (counted * x.shape[2] * 2.0**SSIM_BITS))
 
 
 def psnr(x: npt.ArrayLike, y: npt.ArrayLike) -> float:

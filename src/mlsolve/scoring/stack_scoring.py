@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from mlsolve_kernels.exact import ERROR_BITS, SSIM_BITS
 from mlsolve_kernels.placement.move import Move, move_of
+from mlsolve_kernels.scoring.moved import best_of
 
 from ..job.arrangements import Placement
 from .previews import CELL, SHEET_CELL, STACK, Preview, Sink
@@ -29,16 +33,46 @@ class PlacedStack:
     """
 
 
+class MovedScoring:
+    """The SSIM of a misaligned stack to its target moved: the sums of windows, gathered from bands."""
+
+    def __init__(self, distance: int) -> None:
+        """distance: how far the target moves, in pixels."""
+        self.distance = distance
+        self._whole = 0
+        self._open: dict[int, npt.NDArray[np.int64]] = {}
+        """The sums of windows that may go on in the next band, (windows across, moves), by the windows' row."""
+
+    def add(self, first: int, sums: npt.NDArray[np.int64]) -> None:
+        """Add the sums of the next band, as `moved_sums` returns them."""
+        for number in [number for number in self._open if number < first]:
+            self._whole += best_of(self._open.pop(number))
+        for number, windows in enumerate(sums, start=first):
+            self._open[number] = self._open[number] + windows if number in self._open else windows
+
+    @property
+    def total(self) -> int:
+        """The sum over all pixels and planes, in 2^-SSIM_BITS, once all rows have been added."""
+        return self._whole + sum(best_of(windows) for windows in self._open.values())
+
+
 class StackScoring:
     """Scores and previews of one stack against its target, aligned and misaligned."""
 
     def __init__(
-        self, size: tuple[int, int], placed: PlacedStack, distances: Sequence[int], sink: Sink, cell: int = CELL
+        self,
+        size: tuple[int, int],
+        placed: PlacedStack,
+        distances: Sequence[int],
+        sink: Sink,
+        cell: int = CELL,
+        moved: bool = False,
     ) -> None:
         """size: (width, height) in pixels. distances: the misalignments to test, in pixels.
 
         sink: takes the rows of the stack's preview of size `shown(size)`. cell: maximum length of the longer side
-        of target and stack on the contact sheet, in pixels.
+        of target and stack on the contact sheet, in pixels. moved: whether misaligned stacks are also compared with
+        the target moved.
         """
         shape = size[1], size[0]
         self.placed = placed
@@ -51,6 +85,7 @@ class StackScoring:
         # Sums against the target: of the stack, of each sheet alone, and of the stack at each misalignment.
         self.similarity = [0] * (1 + len(placed.place) + len(distances))
         self.error = [0] * (1 + len(distances))
+        self.moved = [MovedScoring(distance) for distance in distances] if moved else []
         self.values = 0.0
         """Number of pixels, or the sum of their weights, times the number of planes."""
 
@@ -65,10 +100,12 @@ class StackScoring:
         values = self.values
         ssim = [total / 2.0**SSIM_BITS / values for total in self.similarity]
         psnr = [_decibels(error / 2.0**ERROR_BITS / values) for error in self.error]
+        found = [one.total / 2.0**SSIM_BITS / values for one in self.moved]
+        of_moved: list[float | None] = [*found] if found else [None] * len(self.misaligned)
         leak, count = ssim[1 : 1 + len(self.sheets)], 1 + len(self.sheets)
         misalignments = [
-            Misalignment(distance, ssim[count + number], psnr[1 + number])
-            for number, (distance, _) in enumerate(self.misaligned)
+            Misalignment(distance, ssim[count + number], psnr[1 + number], moved)
+            for number, ((distance, _), moved) in enumerate(zip(self.misaligned, of_moved, strict=True))
         ]
         return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments))
 
