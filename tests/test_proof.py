@@ -24,6 +24,7 @@ from mlsolve.solving.history import History, Step
 from mlsolve.solving.level_pictures import as_codes
 from mlsolve.solving.spec import Spec, StackSpec
 from mlsolve.solving.store import DiskStore, MemoryStore
+from mlsolve_kernels.scoring.reference import moved_ssim
 from mlsolve_kernels.window import RADIUS
 from oracle import lies, mean_ssim
 
@@ -75,7 +76,7 @@ def fed(size, targets, layers, guides, heights, stacks=None, registration=0.0):
         top, bottom = bottom, min(bottom + height, size[1])
         proof.add(proof.measured(top, bottom, layer, wanted, Desk(planes, size[0])))
         # Nothing of the print's size is asked for, but for sheets that are turned.
-        assert max(compared) <= height + 2 * RADIUS
+        assert max(compared) <= height + 2 * RADIUS + 2 * proof.target_reach
         assert not still or max(asked) <= height + 2 * RADIUS + reach
         asked.clear()
         compared.clear()
@@ -357,6 +358,10 @@ def test_stacks_of_sheets_that_lie_otherwise(pictures, planes):
             whole = srgb(np.clip(np.prod([light(x) for x in sheets], axis=0) / ARRANGED[number].exposure, 0, 1))
             assert one.ssim == pytest.approx(by_planes(whole, wanted), abs=1e-5)
             assert one.psnr == pytest.approx(-10 * np.log10(np.mean((whole - wanted) ** 2)), abs=1e-5)
+            planar = (np.moveaxis(picture, 2, 0) for picture in (whole, wanted))
+            moved = moved_ssim(*planar, int(one.pixels), np.ones(size[::-1]))
+            assert one.ssim_moved == pytest.approx(moved, abs=1e-5)
+            assert one.ssim_moved > one.ssim - 1e-5
     assert proof.scores.target_ssim == min(one.ssim for one in proof.scores.stacks)
     assert proof.scores.target_psnr == min(one.psnr for one in proof.scores.stacks)
 
@@ -370,10 +375,10 @@ def test_rows_of_sheets_that_lie_otherwise_may_come_in_any_portions(pictures, si
     target, layers, guides = pictures(size, layers=3, planes=1)
     drawn = [target, guides[0], guides[1]], layers, guides
     stacks = [*ARRANGED, WARPED]
-    expected = seen(*fed(size, *drawn, [size[1]], stacks))
+    expected = seen(*fed(size, *drawn, [size[1]], stacks, 2.0))
     assert 0.02 < expected[2].target_ssim < 0.99
     for heights in ([7], [64], [30, 2, 11, 5])[:: 1 if size[0] < 100 else 2]:
-        assert seen(*fed(size, *drawn, heights, stacks)) == expected
+        assert seen(*fed(size, *drawn, heights, stacks, 2.0)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""SSIM to a target that may move, by windows, on the CPU: which windows, which moves, their sums (docs/maths.md §7).
+"""SSIM to a target that may move, window by window, on the CPU (docs/maths.md §7).
 
 A window is compared with the target at every move, and the best counts. A band of rows may hold only a part of a
 window, so what leaves the kernel is the sum of every window at every move: sums of bands add up, and the best is
@@ -142,10 +142,10 @@ def _moved(
         for at in range(len(across) - 1):
             left, right = across[at], across[at + 1]
             h, w = bottom - top, right - left
-            # Decided by the whole window, because bytes must not depend on the band.
+            # Whether all windows of SSIM lie in the picture. If so, both ways give the same bytes.
             inner = (
-                down[here] >= RADIUS
-                and down[here + 1] + RADIUS <= size[0]
+                top >= RADIUS
+                and bottom + RADIUS <= size[0]
                 and left >= RADIUS
                 and right + RADIUS <= size[1]
             )
