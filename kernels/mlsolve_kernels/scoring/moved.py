@@ -143,12 +143,7 @@ def _moved(
             left, right = across[at], across[at + 1]
             h, w = bottom - top, right - left
             # Whether all windows of SSIM lie in the picture. If so, both ways give the same bytes.
-            inner = (
-                top >= RADIUS
-                and bottom + RADIUS <= size[0]
-                and left >= RADIUS
-                and right + RADIUS <= size[1]
-            )
+            inner = top >= RADIUS and bottom + RADIUS <= size[0] and left >= RADIUS and right + RADIUS <= size[1]
             around = h + 2 * RADIUS, w + 2 * RADIUS
             _put_counts(weights, top - firsts[0], left, h, w, counts)
             for plane in range(image.shape[0]):

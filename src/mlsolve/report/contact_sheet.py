@@ -16,7 +16,7 @@ from ..pictures.arrays import code_values
 from ..pictures.resize import resize
 from ..scoring.bands import Scoring
 from ..scoring.previews import CELL, PART, SHEET_CELL, Preview, shown
-from ..scoring.scores import Misalignment, StackScores
+from ..scoring.scores import StackScores
 from ..scoring.stack_scoring import StackScoring
 from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 
@@ -210,7 +210,7 @@ class Page:
         )
         bottoms.append(self._put(stack.cell, PART, left, top, *of))
         for place, (preview, caption) in enumerate(_misaligned_previews(stack, found), start=1):
-            bottoms.append(self._put(preview, PART, left + place * step, top, caption))
+            bottoms.append(self._put(preview, PART, left + place * step, top, *caption))
         return max(bottoms)
 
     def _put_misaligned_row(self, top: int) -> int:
@@ -218,7 +218,7 @@ class Page:
         room, left = self._room[PART], self._right
         bottom = top
         for preview, caption in reversed(_misaligned_previews(self._scoring.stacks[0], self._scores.stacks[0])):
-            bottom = self._put(preview, PART, left - room, top, caption)
+            bottom = self._put(preview, PART, left - room, top, *caption)
             left -= room + _GAP
         free = left - _GAP - _MARGIN
         end = self._put_text("misalignment", _MARGIN, top - 4, free, TEXT, INK)
@@ -242,14 +242,15 @@ class Page:
             cell = CELL if len(previews) <= rows else PART
             end = _MARGIN + 2 * (shown(self._scoring.size, CELL, enlarge=True)[1] + _DEPTH + _GAP)
             for preview, caption in previews:
-                end = self._put(preview, cell, self._right - self._room[CELL], end, caption) + _GAP
+                end = self._put(preview, cell, self._right - self._room[CELL], end, *caption)
+                end += _GAP - (len(caption) - 1) * _LINE  # in line with guides and layers
             ends.append(end - _GAP)
             if end > top:
                 free -= self._room[CELL] + 2 * _GAP
         else:
             left = self._right + _GAP - len(previews) * (room + _GAP)
             for place, (preview, caption) in enumerate(previews):
-                ends.append(self._put(preview, PART, left + place * (room + _GAP), top, caption))
+                ends.append(self._put(preview, PART, left + place * (room + _GAP), top, *caption))
             free = left - 2 * _GAP - _MARGIN
         if not self._unmoved:
             most = (free + _GAP) // (self._room[SHEET_CELL] + _GAP)
@@ -328,24 +329,22 @@ def _per_row(count: int, most: int) -> int:
     return -(-count // -(-count // most))
 
 
-def _misaligned_previews(stack: StackScoring, found: StackScores) -> list[tuple[Preview, tuple[str, str]]]:
-    """Return the previews of a misaligned stack, each with its caption."""
-    return [
-        (preview, (f"shift {pixels:g} px", f"SSIM {score.ssim:.3f}{_moved(score)}"))
-        for (pixels, preview), score in zip(stack.misaligned, found.misaligned, strict=True)
-    ]
-
-
-def _moved(score: Misalignment) -> str:
-    """Return what follows the SSIM of a misaligned stack: the one to the target moved, if there is one."""
-    return "" if score.ssim_moved is None else f" / {score.ssim_moved:.3f}"
+def _misaligned_previews(stack: StackScoring, found: StackScores) -> list[tuple[Preview, list[tuple[str, str]]]]:
+    """Return the previews of a misaligned stack, each with the lines of its caption."""
+    result = []
+    for (pixels, preview), score in zip(stack.misaligned, found.misaligned, strict=True):
+        lines = [(f"shift {pixels:g} px", f"SSIM {score.ssim:.3f}")]
+        if score.ssim_moved is not None:
+            lines.append(("target moved", f"SSIM {score.ssim_moved:.3f}"))
+        result.append((preview, lines))
+    return result
 
 
 def _misalignment_text(scoring: Scoring) -> str:
     """Return how sheets are shifted, and the registration tolerance that the layers were solved with."""
     tolerance = (
-        "second SSIM: to the target moved by as much, in windows of some 60 px; solved with a registration "
-        f"tolerance of {scoring.registration:g} px"
+        "target moved: SSIM where windows of some 60 px may find the target up to the shift away; "
+        f"solved with a registration tolerance of {scoring.registration:g} px"
         if scoring.registration
         else "solved without registration tolerance"
     )
