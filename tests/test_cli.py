@@ -59,6 +59,7 @@ def test_run_writes_a_folder_and_says_so(mlsolve, tmp_path, pictures):
     assert arrangement["layers"] == ["1", "2"]
     assert len(arrangement["leak"]) == 2
     assert [one["pixels"] for one in arrangement["misaligned"]] == [1, 2]
+    assert {one["ssim_moved"] for one in arrangement["misaligned"]} == {None}
     assert arrangement["ssim"] > arrangement["misaligned"][0]["ssim"] > arrangement["misaligned"][1]["ssim"]
     assert report["registration"] == 0
     assert len(report["guides"]) == 2

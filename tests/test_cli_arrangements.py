@@ -12,6 +12,7 @@ from conftest import environment
 from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.job.job_file import load_job
 from mlsolve.pictures.picture_files import load_picture
+from mlsolve_kernels.scoring.reference import moved_ssim
 from oracle import mean_ssim
 
 JOB = """
@@ -111,6 +112,8 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
             off[2] = shifted(sheets[1], 2, -1)
         stack = srgb(np.clip(np.prod([light(sheet) for sheet in off], axis=0) / said["exposure"], 0, 1))
         assert said["misaligned"][1]["ssim"] == pytest.approx(by_planes(stack, target, weights), abs=2e-5)
+        moved = moved_ssim(np.moveaxis(stack, 2, 0), np.moveaxis(target, 2, 0), 2, weights)
+        assert said["misaligned"][1]["ssim_moved"] == pytest.approx(moved, abs=2e-5)
     assert max(one["exposure"] for one in report["arrangements"]) == 0.2
     assert "cast" in report["arrangements"][0]
     names = {path.name for path in out.iterdir()}
@@ -123,6 +126,7 @@ def test_the_sheets_show_both_pictures(job, mlsolve, tmp_path):
     assert "leak " in lines[5]
     assert max(map(len, lines[:8])) <= 80
     assert any("SSIM at misalignment 1 px" in line and "solved for 1 px" in line for line in lines)
+    assert sum(line.startswith(" " * 10 + "SSIM with the target moved 1 px: 0.") for line in lines) == 2
     assert "one.png: exposure" in run.err
 
 
