@@ -200,4 +200,3 @@ class _Proposing:
             layers,
             tuple(self._candidates.images[one] for one in choice.guides),
         )
-

@@ -128,7 +128,11 @@ class Shelf:
             patience=None,
             backend="cpu",
         )
-        numbers = [*range(self._targets), *(self._targets + one for one in choice.guides), *range(first, first + masks)]
+        numbers = [
+            *range(self._targets),
+            *(self._targets + one for one in choice.guides),
+            *range(first, first + masks),
+        ]
         for k in range(1, level + 1):
             held = self._finest[level - 1] if k == level else self._store
             for picture, number in enumerate(numbers):
