@@ -127,8 +127,9 @@ def report(folder: Path | None) -> str:
             loss = full_loss(target, [at_full_size(entry) for entry in best.job.guides])
             ratios.append((loss / min(losses), loss / float(np.median(losses))))
             rows.append(
-                f"| {path.stem} | {', '.join(best.names)} | {loss:.4f} | {min(losses):.4f} | {np.median(losses):.4f} "
-                f"| {max(losses):.4f} | {ratios[-1][0]:.3f} | {ratios[-1][1]:.3f} | {seconds[-1]:.0f} |"
+                f"| {path.stem} | {', '.join(best.names)} | {loss:.4f} | {min(losses):.4f} "
+                f"| {np.median(losses):.4f} | {max(losses):.4f} | {ratios[-1][0]:.3f} | "
+                f"{ratios[-1][1]:.3f} | {seconds[-1]:.0f} |"
             )
             print(rows[-1], file=sys.stderr, flush=True)
     to_best, to_median = np.array(ratios).T
@@ -138,15 +139,16 @@ def report(folder: Path | None) -> str:
         f"{datetime.date.today()}, mlsolve {commit()}, {cpu_model()}, {available_cores()} cores beside other work. "
         "Written by `python bench/suggest.py FOLDER`.",
         "",
-        f"{len(entries)} candidates; {RANDOM} random triples for every target, solved at {SIDE}×{SIDE} with the default "
-        "settings, as the proposed triple was. Losses at full size; the lower, the better.",
+        f"{len(entries)} candidates; {RANDOM} random triples for every target, solved at {SIDE}×{SIDE} with the "
+        "default settings, as the proposed triple was. Losses at full size; the lower, the better.",
         "",
         "| target | proposed | loss | best of fifty | median | worst | to the best | to the median | s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
         f"The proposed triple has {np.mean(to_best):.3f} of the loss of the best of fifty on the mean "
-        f"({to_best.max():.3f} at worst) and {np.mean(to_median):.3f} of the median ({to_median.max():.3f} at worst).",
+        f"({to_best.max():.3f} at worst) and {np.mean(to_median):.3f} of the median "
+        f"({to_median.max():.3f} at worst).",
         "",
         "## How well small solves rank triples",
         "",

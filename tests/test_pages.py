@@ -288,7 +288,7 @@ def test_run_estimate_and_suggest_ask_for_the_same(studio, mlsolve, monkeypatch,
 
     monkeypatch.setattr("mlsolve.run.session.Session.__init__", lambda self, job, *_, **__: ask(job))
     monkeypatch.setattr("mlsolve.run.estimate.estimate_job", ask)
-    monkeypatch.setattr("mlsolve.run.suggest.suggest", ask)
+    monkeypatch.setattr("mlsolve.suggesting.outlook.suggest", ask)
     for name in ("run", "estimate", "suggest"):
         assert mlsolve(name, *arguments).refusal == "seen enough"
     assert jobs[0] == jobs[1] == jobs[2]

@@ -94,10 +94,8 @@ def _generated(source: str) -> list[str]:
             f"(as rosette or rosette:0-19), or {GENERATED}"
         )
     family, first, last, colours = match.groups()
-    if first is None:
-        seeds = range(SEEDS)
-    else:
-        seeds = range(int(first), int(first if last is None else last) + 1)
+    first, last = first or "0", last or first or str(SEEDS - 1)
+    seeds = range(int(first), int(last) + 1)
     if not 0 < len(seeds) <= MOST:
         raise OptionError(f"--from is {source}: name 1 to {MOST} seeds, the lower one first, as in {family}:0-19")
     entries = [f"{family}:{seed}{'' if colours is None else ':' + colours}" for seed in seeds]

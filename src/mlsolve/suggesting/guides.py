@@ -1,8 +1,8 @@
 """Which of many candidates are the best guides for the pictures of a job, and at which turns of the sheets.
 
-A solve of 150 pixels with eight iterations a level ranks sets of guides better than one of 90 pixels with sixty, and
-costs half (bench/LOG.md). So sets are searched at that size, and the best are ranked again at 300 pixels, where the
-winners are solved as `mlsolve run` would solve them.
+A solve of 150 pixels with eight iterations a level ranks sets of guides better than one of 90 pixels with sixty,
+and costs half (bench/LOG.md). So sets are searched at that size, and the best are ranked again at 300 pixels, where
+the winners are solved as `mlsolve run` would solve them.
 """
 
 import dataclasses
@@ -64,6 +64,8 @@ class Proposal:
     """The layers of that solve, (N, C, H, W) float32 encoded transmittance."""
     guides: tuple[FloatArray, ...]
     """The guides at that size, (H, W, C) float32 sRGB."""
+    scale: float
+    """Pixels of that size for one at full size."""
 
 
 @dataclass(frozen=True)
@@ -199,4 +201,5 @@ class _Proposing:
             tuple(spec.exposure(a) for a in range(len(spec.stacks))),
             layers,
             tuple(self._candidates.images[one] for one in choice.guides),
+            self._scale,
         )

@@ -127,7 +127,8 @@ class Search:
         members -= 1.0 * self._layers / self._candidates
         normal = members.T @ members + _RIDGE * np.eye(self._candidates)
         # Rounded, so that the order of candidates does not hang on the last digit of a library's sums.
-        self._effects = np.round(np.linalg.solve(normal, members.T @ (losses - losses.mean())), 7)
+        effects = np.linalg.solve(normal, members.T @ (losses - losses.mean()))
+        self._effects = np.asarray(np.round(effects, 7), dtype=np.float64)
 
     def _liked(self, count: int) -> list[Set]:
         """Return the sets with the lowest modelled loss."""
@@ -174,7 +175,7 @@ def _lowest_sums(values: Sequence[float], members: int) -> Iterator[tuple[int, .
 
 
 def varied(sets: Sequence[Set], count: int, most: int = 3) -> list[Set]:
-    """Return the first `count` of `sets` in which no candidate is in more than `most`; others where they run out."""
+    """Return the first `count` of `sets` of which no candidate is in more than `most`; others if too few."""
     found: list[Set] = []
     for one in sets:
         if len(found) < count and all(sum(k in other for other in found) < most for k in one):

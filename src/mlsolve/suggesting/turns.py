@@ -24,7 +24,7 @@ _GOLDEN: Final = 135
 """Degrees from one round sheet to the next where a search begins: far from every symmetry of few sheets."""
 
 _MOST: Final = 480
-"""Most placements that a search measures, whatever the number of sheets, as far as one look at each sheet allows."""
+"""Most placements that a search measures, unless one look at each sheet takes more."""
 
 
 def ways(shape: tuple[int, int], disc: bool, step: int = _GRID) -> list[Way]:
@@ -69,7 +69,8 @@ def better_stacks(
 
     The sheets of all stacks but the first are looked at in turn: all ways of a sheet are measured, the others
     staying as they are. measure: returns the losses of stacks. worth: fraction by which the loss must fall. kept:
-    numbers of stacks that stay as they are, besides the first. tell: called with the number of the stack and the sheet that is looked at.
+    numbers of stacks that stay as they are, besides the first. tell: called with the number of a stack and the
+    sheet that is looked at.
     """
     moved = [a for a in range(1, len(stacks)) if a not in kept]
     sheets = [(a, k) for a in moved for k in range(len(stacks[a].placed(layers)))]
@@ -87,12 +88,12 @@ def better_stacks(
         for a, k in sheets:
             one = present[a].placed(layers)[k]
             tell(a, one)
-            for tried in (possible, *([step / 2, step / 4] if disc else [])):
+            for finer in (0.0, *([step / 2, step / 4] if disc else [])):
                 here = present[a].placed(layers)[k]
-                if isinstance(tried, float):
-                    others: list[Way] = [((here.rotate + sign * tried) % 360, here.flip) for sign in (-1, 1)]
+                if finer:
+                    others: list[Way] = [((here.rotate + sign * finer) % 360, here.flip) for sign in (-1, 1)]
                 else:
-                    others = [way for way in tried if not _same(way, here)]
+                    others = [way for way in possible if not _same(way, here)]
                 options = [_with(present, layers, a, k, way) for way in others]
                 losses = measure(options)
                 best = min(range(len(options)), key=lambda number: losses[number])
