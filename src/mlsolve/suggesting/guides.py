@@ -39,6 +39,9 @@ _ARRANGED: Final = 96
 _ITERATIONS: Final = 8
 """Iterations at each level of a solve that only compares."""
 
+_EFFORT: Final = Effort()
+"""For three layers in one stack of unmoved sheets."""
+
 _FINALISTS: Final = 24
 """Sets that are ranked again at the largest size."""
 
@@ -133,7 +136,7 @@ class _Proposing:
         level = self._shelf.level_of(_SEARCHED if unmoved else _ARRANGED)
         search = Search(len(self._candidates.entries), self._layers, not unmoved)
         work = self._layers / 3 * (1 if unmoved else len(self._stacks))
-        effort = Effort().shared(max(1.0, work))
+        effort = _EFFORT.shared(max(1.0, work))
         search.run(lambda sets: self._losses([Choice(one, self._stacks) for one in sets], level, "guides"), effort)
         choices = self._turned_sets(search, level) if self._turns else self._unturned_sets(search, effort)
         by_guides: dict[Set, Choice] = {}

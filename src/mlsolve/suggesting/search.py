@@ -41,6 +41,8 @@ class Effort:
 
     def shared(self, cost: float) -> "Effort":
         """Return the effort for measurements that cost `cost` times as much, but not less than a search needs."""
+        if cost <= 1:
+            return self
         return Effort(
             max(60, round(self.design / cost)),
             max(16, round(self.liked / cost)),

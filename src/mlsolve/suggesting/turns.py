@@ -24,7 +24,7 @@ _GOLDEN: Final = 135
 """Degrees from one round sheet to the next where a search begins: far from every symmetry of few sheets."""
 
 _MOST: Final = 480
-"""Most placements that a search measures, unless one look at each sheet takes more."""
+"""Most placements that a search measures. With very many sheets the last ones stay as they are."""
 
 
 def ways(shape: tuple[int, int], disc: bool, step: int = _GRID) -> list[Way]:
@@ -76,18 +76,19 @@ def better_stacks(
     sheets = [(a, k) for a in moved for k in range(len(stacks[a].placed(layers)))]
     if not sheets:
         return []
-    step = _GRID
-    while disc and step < 90 and len(sheets) * len(ways(shape, disc, step)) > _MOST:
+    step, refined = _GRID, 4 if disc else 0
+    while disc and step < 90 and len(sheets) * (len(ways(shape, disc, step)) + refined) > _MOST:
         step += 15 if step < 60 else 30
-    possible = ways(shape, disc, step)
-    rounds = max(1, min(2, _MOST // (len(sheets) * len(possible))))
+    possible, measured = ways(shape, disc, step), 1
+    rounds = max(1, min(2, _MOST // (len(sheets) * (len(possible) + refined))))
     found: list[Stacks] = []
     present, least = stacks, measure([stacks])[0]
     for _ in range(rounds):
         before = present
         for a, k in sheets:
-            one = present[a].placed(layers)[k]
-            tell(a, one)
+            if measured + len(possible) + refined > _MOST:
+                return found
+            tell(a, present[a].placed(layers)[k])
             for finer in (0.0, *([step / 2, step / 4] if disc else [])):
                 here = present[a].placed(layers)[k]
                 if finer:
@@ -95,7 +96,7 @@ def better_stacks(
                 else:
                     others = [way for way in possible if not _same(way, here)]
                 options = [_with(present, layers, a, k, way) for way in others]
-                losses = measure(options)
+                losses, measured = measure(options), measured + len(options)
                 best = min(range(len(options)), key=lambda number: losses[number])
                 if losses[best] < least * (1 - worth):
                     present, least = options[best], losses[best]
