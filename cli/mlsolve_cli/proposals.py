@@ -35,7 +35,7 @@ def propose_guides(given: Given) -> None:
     folder = given.get("out") or Path(f"{job.target.stem}-guides")
     check_output(folder, given["overwrite"])
     with _progress() as tell:
-        found = propose(job, given["from"], layers, tell=tell)
+        found = propose(job, given["candidates"], layers, tell=tell)
     for line in found.left_out:
         echo(f"mlsolve: warning: {line}", err=True)
     write_proposals(found, folder, given["overwrite"])
@@ -139,8 +139,7 @@ def _plain(found: "Proposals", folder: Path) -> dict[str, Any]:
 
 def refuse_without_from(given: Given) -> None:
     """Raise an error for what only goes with --from, where that is not given."""
-    for name in ("out", "overwrite"):
-        if given.get(name):
-            raise OptionError(f"--{name} goes with --from, which writes proposals: leave it out")
+    if "out" in given:
+        raise OptionError("--out goes with --from, which writes proposals: leave it out")
     if len(given.get("target", [])) > 1:
         raise InputError("several pictures are given: add --from FOLDER to choose their guides, or give a job file")

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 _FROM: Final = Parameter(
-    "from",
+    "candidates",
     Setting(
         help="Candidates to choose the guides from: a folder of pictures, a picture, a family of generated guides, "
         "or generated for all families; give it several times to add up.",
         kind=str,
+        flag="--from",
         limits="up to 500 candidates",
         otherwise="the guides are given",
         metavar="FOLDER|FILE|FAMILY[:SEEDS]",
@@ -76,7 +77,7 @@ def suggest(given: Given) -> None:
     proposals.png, a contact sheet of the best five, job.toml for the best and job-2.toml and so on for the others.
     With several pictures it also chooses the rotations and flips of the sheets; with --shape disc, any angles.
     """
-    if given.get("from"):
+    if given.get("candidates"):
         from .proposals import propose_guides
 
         propose_guides(given)
