@@ -97,7 +97,8 @@ class _Page:
         cell = self._small[0] + _GAP + self._room
         block = across * (cell + _BETWEEN)
         step = max(self._target[0], 120) + _GAP
-        width = 2 * _MARGIN + max(block + self._room, len(targets) * step - _GAP)
+        beyond = self._room if len(targets) == 1 else -_BETWEEN  # several stacks stand below the sheets
+        width = 2 * _MARGIN + max(block + beyond, len(targets) * step - _GAP, 3 * self._room)
         beside = len(targets) == 1 and block > 2 * self._room
         top = end = self._put(title, _MARGIN, _MARGIN - 10, TEXT, INK)
         for line in wrapped(note, (block if beside else width - _MARGIN) - 2 * _MARGIN, SMALL):
@@ -132,7 +133,7 @@ class _Page:
                 self._signs.append(("×", left + cell + _BETWEEN // 2, y + self._cell[1] // 2))
         if len(row.stacks) == 1:  # to the right of the last sheets
             return self._put_stacks(row.stacks, _MARGIN + block, y, 1, max(ends))
-        most = max(2, (block + self._room - _BETWEEN) // (self._room + _GAP))
+        most = max(2, (block - 2 * _BETWEEN + _GAP) // (self._room + _GAP))
         return self._put_stacks(row.stacks, _MARGIN + _BETWEEN, max(ends) + _GAP, most, 0)
 
     def _put_stacks(self, stacks: Sequence[Stack], left: int, top: int, across: int, end: int) -> int:

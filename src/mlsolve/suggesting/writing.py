@@ -61,10 +61,9 @@ def _row(number: int, one: Proposal, targets: Sequence[FloatArray]) -> Row:
         for each in small:
             alone = place_sheet(layers[each.layer - 1], each)
             leak[each.layer - 1] = max(leak[each.layer - 1], similarity(*spread_grey([alone, targets[a]])))
-        moved = "; ".join(each.words() for each in placed if not each.still)
+        moved = [f"sheet {each.words()}" for each in placed if not each.still]
         lines = [f"{job.targets[a].stem if len(job.targets) > 1 else 'stack'}, SSIM {step.stack_ssim[a]:.3f}"]
-        lines += [f"sheet {moved}"] if moved else []
-        stacks.append(Stack(composite_placed(layers, small, one.exposures[a]), tuple(lines)))
+        stacks.append(Stack(composite_placed(layers, small, one.exposures[a]), (*lines, *moved)))
     sheets = tuple(
         Sheet(*values) for values in zip(one.guides, layers, one.names, step.guide_ssim, leak, strict=True)
     )
