@@ -278,6 +278,19 @@ def test_guides_and_turns_of_two_pictures(folder_of, mlsolve, shape):
     assert mlsolve("run", "both/job.toml", "--out", "out").status == 0
 
 
+def test_free_angles_suit_a_job_of_round_sheets_better(folder_of, mlsolve):
+    """Without --from, too; the search is bounded, and what it reports was solved again in full."""
+    text = 'guides = ["many/1.png", "many/2.png"]\nsize = 48\nshape = "disc"\n[[arrangement]]\ntarget = "one.png"\n'
+    place = "place = [1, {layer = 2, rotate = 180}]"
+    (folder_of / "job.toml").write_text(f'{text}[[arrangement]]\ntarget = "two.png"\n{place}\n')
+    found = json.loads(mlsolve("suggest", "job.toml", "--json").out)
+    assert found["better"]
+    angles = {one.get("rotate", 0) for better in found["better"] for one in better["place"]}
+    assert any(angle % 90 for angle in angles)
+    assert all(angle % 7.5 == 0 for angle in angles)
+    assert all(better["loss"] < 0.98 * found["present"]["loss"] for better in found["better"])
+
+
 def test_placements_of_a_job_file_are_kept(folder_of, mlsolve):
     text = 'guides = ["rosette:1", "rosette:2"]\nsize = 48\niterations = 4\n[[arrangement]]\ntarget = "one.png"\n'
     place = "place = [1, {layer = 2, rotate = 180}]"
