@@ -1,6 +1,5 @@
 """Threads that solve side by side, each small solve in one thread: they are too small to share."""
 
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -18,17 +17,11 @@ class Crew:
     def __init__(self, threads: int | None = None) -> None:
         """threads: None: one per core."""
         self._pool = ThreadPoolExecutor(threads or available_cores(), "mlsolve-suggest")
-        self._left = threading.Event()
 
     def map(self, task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Return task(item) for every item, in order. Ctrl-C ends it once the tasks that have begun are done."""
-        futures = [self._pool.submit(self._do, task, item) for item in items]
+        """Return task(item) for every item, in order. An error in one, or Ctrl-C, ends it."""
+        futures = [self._pool.submit(task, item) for item in items]
         return [future.result() for future in futures]
-
-    def _do(self, task: Callable[[Item], Result], item: Item) -> Result:
-        if self._left.is_set():
-            raise KeyboardInterrupt
-        return task(item)
 
     def __enter__(self) -> "Crew":
         """Return it."""
@@ -37,6 +30,5 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the threads, at once if there was an error."""
-        self._left.set()
+        """End the threads once the tasks that have begun are done; the others are dropped."""
         self._pool.shutdown(cancel_futures=True)
