@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import re
+import time
 
 import numpy as np
 import pytest
@@ -86,8 +87,8 @@ def test_more_candidates_than_can_be_read_are_refused(folder_of):
 @pytest.mark.parametrize("ordered", [False, True])
 def test_the_search_finds_the_best_set_of_a_known_loss(ordered):
     """Losses with effects, and with pairs that suit each other; far fewer sets are measured than there are."""
-    rng = np.random.default_rng(5)
-    effects, pairs = rng.normal(size=30), 0.8 * rng.normal(size=(30, 30))
+    rng = np.random.default_rng(7)
+    effects, pairs = rng.normal(size=30), 1.5 * rng.normal(size=(30, 30))
 
     def loss(one):
         linear = sum(effects[k] for k in one)
@@ -100,7 +101,7 @@ def test_the_search_finds_the_best_set_of_a_known_loss(ordered):
     search.run(lambda sets: [loss(one) for one in sets], Effort())
     every = itertools.permutations(range(30), 3) if ordered else itertools.combinations(range(30), 3)
     losses = sorted(map(loss, every))
-    assert search.losses[search.best[0]] <= losses[0 if not ordered else 4]
+    assert search.losses[search.best[0]] <= losses[10 if ordered else 0]
     assert len(search.losses) < (700 if ordered else 640)
 
 
@@ -179,11 +180,12 @@ def test_a_crew_that_is_left_does_no_more():
     def task(number):
         if number == 2:
             raise KeyboardInterrupt
+        time.sleep(0.002)
         done.append(number)
 
     with pytest.raises(KeyboardInterrupt), Crew(1) as crew:
         crew.map(task, range(1000))
-    assert len(done) < 1000
+    assert len(done) < 900
 
 
 def test_ways_of_sheets():
