@@ -75,7 +75,7 @@ FLOORS = (
     {"solving"},
     {"scoring"},
     {"report"},
-    {"run", "film"},
+    {"run", "film", "suggesting"},
     {"__init__"},
 )
 """The rooms of src/mlsolve from the ground up: a room imports only from the floors below its own."""

@@ -23,6 +23,8 @@ from mlsolve.job.job_file import load_job
 from mlsolve.job.print_size import MAX_SIDE
 from mlsolve.job.settings import Setting, settings_of
 from mlsolve.pictures.resize import Fit
+from mlsolve.suggesting import guides as choosing
+from mlsolve.suggesting.search import Effort
 from mlsolve_bench import report
 from mlsolve_cli import pages, plain
 from mlsolve_cli.verbs import VERBS
@@ -183,6 +185,9 @@ def studio(save, picture, tmp_path, mlsolve):
     """The pictures that the examples name, and for those that need it a finished run."""
     for seed, name in enumerate(("portrait.jpg", "garden.jpg", "leaves.png", "waves.png", "mask.png")):
         save(name, picture(48, 48, seed))
+    (tmp_path / "pictures").mkdir()
+    for seed in range(3):
+        save(f"pictures/{seed}.png", picture(48, 48, 10 + seed))
     (tmp_path / "press.icc").write_bytes(tables(b"CMYK", INKS, 2))
     lines = ['target = "portrait.jpg"', 'guides = ["leaves.png", "waves.png"]', "size = 48", "iterations = 2"]
     (tmp_path / "job.toml").write_text("\n".join(lines))
@@ -222,6 +227,8 @@ def before(verb, studio, mlsolve, monkeypatch):
         make_unfinished(mlsolve, monkeypatch)
     elif verb.name in ("verify", "animate"):
         studio()
+    elif verb.name == "suggest":
+        monkeypatch.setattr(choosing, "_EFFORT", Effort(8, 4, 4, 1))
     elif verb.name == "bench":
         monkeypatch.setattr(report, "SIDES", (12, 24))
         monkeypatch.setattr(mlsolve_cli.bench, "find_spec", lambda name: None)
@@ -236,7 +243,14 @@ def test_examples_of_a_verb_run(verb, studio, mlsolve, monkeypatch):
         assert done.out
 
 
-APART = ({"size", "print"}, {"guide", "layers"}, {"photo", "palette"}, {"photo", "fold"})
+APART = (
+    {"size", "print"},
+    {"guide", "layers"},
+    {"guide", "candidates"},
+    {"guide", "out"},
+    {"photo", "palette"},
+    {"photo", "fold"},
+)
 """Options that exclude each other, or one of which the other does without."""
 
 
@@ -250,7 +264,7 @@ def commands(verb):
         free = next((group for group in groups if not any({one.name, name} in APART for name in group)), None)
         if free is None:
             groups.append(free := {})
-        free[one.name] = pages.typed(one) if not one.repeated else f"{pages.typed(one)} --{one.name} waves.png"
+        free[one.name] = pages.typed(one) if not one.repeated else f"{pages.typed(one)} {one.flag} waves.png"
     required = {one.name: pages.typed(one) for one in verb.shown if one.required and not one.argument}
     for group in groups:
         yield shlex.split(" ".join([verb.name, *arguments, *{**required, **group}.values()]))
@@ -288,7 +302,7 @@ def test_run_estimate_and_suggest_ask_for_the_same(studio, mlsolve, monkeypatch,
 
     monkeypatch.setattr("mlsolve.run.session.Session.__init__", lambda self, job, *_, **__: ask(job))
     monkeypatch.setattr("mlsolve.run.estimate.estimate_job", ask)
-    monkeypatch.setattr("mlsolve.run.suggest.suggest", ask)
+    monkeypatch.setattr("mlsolve.suggesting.outlook.suggest", ask)
     for name in ("run", "estimate", "suggest"):
         assert mlsolve(name, *arguments).refusal == "seen enough"
     assert jobs[0] == jobs[1] == jobs[2]

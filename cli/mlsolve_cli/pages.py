@@ -166,7 +166,7 @@ def _verb(one: Verb) -> str:
 
 
 def _usage(one: Parameter) -> str:
-    return one.flag if one.required else f"[{one.flag}]"
+    return (one.flag if one.required else f"[{one.flag}]") + ("..." if one.repeated else "")
 
 
 def _row(one: Parameter) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def read(arguments: Sequence[str], verb: Verb) -> Given | None:
         if not word.startswith("-"):
             if not left:
                 return None
-            one, value = left.pop(0), word
+            one, value = (left[0] if left[0].repeated else left.pop(0)), word
         elif word not in flags:
             return None
         else:

@@ -1,39 +1,93 @@
 """`mlsolve suggest`: what sheets can and cannot do, before a run."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from mlsolve.job.settings import Setting
 
 from .echo import echo
-from .options import JSON, PICTURES, SHEETS, SOLVE, Given, verb
+from .options import JSON, OUT, PICTURES, SHEETS, SOLVE, TARGET, Given, Parameter, switch, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlsolve.run.suggest import Suggestion
     from mlsolve.solving.history import Step
+    from mlsolve.suggesting.outlook import Suggestion
+
+
+_FROM: Final = Parameter(
+    "candidates",
+    Setting(
+        help="Candidates to choose the guides from: a folder of pictures, a picture, a family of generated guides, "
+        "or generated for all families; give it several times to add up.",
+        kind=str,
+        flag="--from",
+        limits="up to 500 candidates",
+        otherwise="the guides are given",
+        metavar="FOLDER|FILE|FAMILY[:SEEDS]",
+        example="rosette:0-19",
+    ),
+    repeated=True,
+)
+_OUT: Final = dataclasses.replace(
+    OUT,
+    setting=dataclasses.replace(
+        OUT.setting, help="Folder for the proposals of --from.", otherwise="TARGET-guides", example="proposals"
+    ),
+)
+_TARGETS: Final = dataclasses.replace(
+    TARGET,
+    setting=dataclasses.replace(
+        TARGET.setting, help="Picture that the stack shows, or a job file; with --from also several pictures."
+    ),
+    repeated=True,
+)
 
 
 @verb(
-    *PICTURES,
+    *(_TARGETS if one is TARGET else one for one in PICTURES),
+    _FROM,
     *SHEETS,
     *SOLVE,
+    _OUT,
+    switch("overwrite", "Replace what an earlier run wrote into the folder."),
     JSON,
     examples=(
         ("suggest job.toml", "Placements that would suit the pictures of a job file better."),
         ("suggest portrait.jpg --guide leaves.png --guide waves.png", "The same pictures as for mlsolve run."),
+        (
+            "suggest portrait.jpg --from pictures --from rosette:0-19 --layers 3 --out proposals",
+            "The best three guides out of a folder and twenty rosettes, and a job file that uses them.",
+        ),
     ),
 )
 def suggest(given: Given) -> None:
-    """Predict what the sheets of a job can show, in up to a minute; nothing is written.
+    """Predict what the sheets of a job can show, or choose the guides for it, in about a minute.
 
-    It reports the exposures of the arrangements and the reasons for them, the colour cast that remains, the score
-    of each picture without the others, and rotations and flips that would suit the pictures better. It solves
-    everything at a small size: compare the scores with each other, not with those of the print.
+    Without --from nothing is written. It reports the exposures of the arrangements and the reasons for them, the
+    colour cast that remains, the score of each picture without the others, and rotations and flips that would suit
+    the pictures better. It solves everything at a small size: compare the scores with each other, not with those of
+    the print.
+
+    With --from it chooses the guides: it compares hundreds of sets of them in small solves, and writes
+    proposals.png, a contact sheet of the best five, job.toml for the best and job-2.toml and so on for the others.
+    With several pictures it also chooses the rotations and flips of the sheets; with --shape disc, any angles.
     """
-    from mlsolve.run.suggest import suggest as find
+    if given.get("candidates"):
+        from .proposals import propose_guides
+
+        propose_guides(given)
+        return
+    from .proposals import refuse_without_from
+
+    refuse_without_from(given)
+    if "target" in given:
+        given = {**given, "target": given["target"][0]}
+    from mlsolve.suggesting.outlook import suggest as find
 
     from .request import job_of
 

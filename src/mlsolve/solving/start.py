@@ -35,7 +35,8 @@ def thinning(store: Store, spec: Spec, level: int) -> float:
 
     def mean(picture: int, logarithm: npt.NDArray[np.float64]) -> float:
         counts = histogram(store, spec, level, picture)
-        return math.fsum((counts * logarithm).tolist()) / int(counts.sum())
+        occur = np.flatnonzero(counts)  # the sum is exact, so it is the same without the zeros
+        return math.fsum((counts[occur] * logarithm[occur]).tolist()) / int(counts.sum())
 
     clipped = np.log(np.clip(table, *spec.bounds))
     sheets = [mean(spec.guide(k), clipped) for k in range(spec.layers)]

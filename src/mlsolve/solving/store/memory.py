@@ -79,6 +79,10 @@ class MemoryStore:
         self._arrays[name] = array = MemoryArray(np.zeros(shape, dtype=dtype))
         return array
 
+    def share(self, name: str, array: MemoryArray) -> None:
+        """Hold an array of another store as `name`, without a copy."""
+        self._arrays[name] = array
+
     def open(self, name: str) -> MemoryArray:
         """Return an existing array. Raises StoreError if it is missing."""
         if name not in self._arrays:

@@ -4,39 +4,40 @@ All of it is tried on pictures of some hundred pixels, a tenth of a second each 
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ..job.arrangements import Flip, Placement
-from ..job.job import Job, parse_generated
+from ..job.arrangements import Placement
+from ..job.job import Job
 from ..pictures import picture_files
-from ..pictures.arrays import as_image
-from ..pictures.resize import fit_image
-from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
 from ..solving.balance import Balance
 from ..solving.balancing import balanced
 from ..solving.executors.serial import Serial
 from ..solving.history import Step
-from ..solving.level_pictures import HIGHEST, store_pictures
+from ..solving.level_pictures import store_pictures
 from ..solving.levels import halve_pictures
 from ..solving.spec import BETAS, Spec, StackSpec
 from ..solving.store import MemoryStore
 from ..solving.trial import LONGEST, Trial
+from .crew import Crew
+from .shelf import Choice, Shelf
+from .small_pictures import small_picture, small_size
+from .turns import Stacks, better_stacks
 
 FloatArray = npt.NDArray[np.float32]
 
 _FINER: Final = 240
 """Longest side in pixels that is solved where sheets are rotated by odd angles, which blur a smaller one."""
 
-_READ: Final = 4 * _FINER
-"""Longer side in pixels to which files are reduced as they are read."""
+_SEARCHED: Final = 150
+"""Longest side of the solves that compare placements, with _ITERATIONS iterations at each level."""
+
+_ITERATIONS: Final = 10
 
 _WORTH: Final = 0.02
 """Fraction by which the loss must fall for another placement to be reported."""
@@ -76,15 +77,13 @@ class Suggestion:
 def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Suggestion:
     """Return what `job` can reach, and better placements if there are any. tell: called with what is being tried.
 
-    Rotations and flips are tried sheet by sheet, in all arrangements but the first; quarter turns of squares only.
-    Raises InputError for pictures that cannot be read.
+    Rotations and flips are tried sheet by sheet, in all arrangements but the first: any angle of round sheets,
+    quarter turns of squares, half turns of others. Raises InputError for pictures that cannot be read.
     """
     size = job.size or picture_files.open_picture(job.target, job.cmyk_profile).size
     between = any(one.rotate % 90 for stack in job.arrangements for one in stack.place or ())
-    longest = _FINER if between else LONGEST
-    scale = min(1.0, longest / max(size))
-    small = max(11, round(size[0] * scale)), max(11, round(size[1] * scale))
-    store, spec = _prepared(job, size, small, scale)
+    longest = _FINER if between or job.shape == "disc" else LONGEST
+    pictures, store, spec = _prepared(job, size, *small_size(size, longest))
     tell("exposures")
     spec, balance = balanced(store, spec)
     trial = Trial(store, spec, longest)
@@ -95,15 +94,15 @@ def suggest(job: Job, tell: Callable[[str], None] = lambda what: None) -> Sugges
         for stack, name in zip(spec.stacks, names, strict=True):
             tell(f"{name} alone")
             alone.append(_alone(trial, stack, spec))
-    better = _better(store, spec, present, job, longest, tell)
+    better = _better(pictures, spec, present, job, trial, tell)
     return Suggestion(names, balance, present, tuple(alone), better)
 
 
 def _prepared(
     job: Job, full_size: tuple[int, int], size: tuple[int, int], scale: float
-) -> tuple[MemoryStore, Spec]:
-    """Return `job` at `size` = (width, height), `scale` pixels for one of `full_size`, with its pictures."""
-    pictures = [_picture(entry, size, job) for entry in job.entries]
+) -> tuple[list[FloatArray], MemoryStore, Spec]:
+    """Return `job` at `size` = (width, height), `scale` pixels for one of `full_size`: pictures, store and spec."""
+    pictures = [small_picture(entry, size, job) for entry in job.entries]
     count = len(job.targets) + len(job.guides)
     pictures = [
         *pictures[:count],
@@ -121,22 +120,7 @@ def _prepared(
         halve_pictures(store, spec, executor)
     finally:
         executor.close()
-    return store, spec
-
-
-def _picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
-    """Return a picture of the job at `size`, (H, W, C) float32 sRGB, without holding the whole file."""
-    if isinstance(entry, str):
-        from ..guides import generate
-
-        family, seed, palette = parse_generated(entry)
-        return as_image(generate(family, size, seed, palette), entry)
-    picture = picture_files.open_picture(entry, job.cmyk_profile)
-    preview = Preview(picture.stored_size, _READ)
-    for band in picture.bands(64):
-        preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
-    upright = picture_files.upright(preview.image, picture.orientation)
-    return fit_image(np.ascontiguousarray(upright), size, job.fit)
+    return pictures, store, spec
 
 
 def _alone(trial: Trial, stack: StackSpec, spec: Spec) -> Step:
@@ -146,48 +130,38 @@ def _alone(trial: Trial, stack: StackSpec, spec: Spec) -> Step:
 
 
 def _better(
-    store: MemoryStore,
+    pictures: Sequence[FloatArray],
     spec: Spec,
     present: Step,
     job: Job,
-    longest: int,
+    trial: Trial,
     tell: Callable[[str], None],
 ) -> tuple[Better, ...]:
-    """Return placements, of single sheets and of the best combined, that lower the loss."""
-    found: list[Better] = []
-    for a, stack in enumerate(spec.stacks[1:], start=1):
-        place, best = list(stack.placed(spec.layers)), present
-        for k, one in enumerate(place):
-            for degrees, flip in _ways(spec):
-                tried = dataclasses.replace(one, rotate=degrees, flip=flip)
-                if _same(tried, one):
-                    continue
-                tell(f"layer {one.layer} of {job.targets[a].name}, {tried.words()}")
-                step = _with(store, spec, a, [*place[:k], tried, *place[k + 1 :]], longest)
-                if step.loss < best.loss * (1 - _WORTH):
-                    best = step
-                    place = [*place[:k], tried, *place[k + 1 :]]
-                    one = place[k]
-                    found.append(Better(a + 1, tuple(place), step))
-    found.sort(key=lambda better: better.step.loss)
-    return tuple(found[:_MOST])
+    """Return placements, of single sheets and of the best combined, that lower the loss.
 
+    They are found by solves with few iterations and solved again as `present` was.
+    """
+    stacks, count = spec.stacks, len(spec.stacks)
+    shelf = Shelf(spec, pictures[:count], pictures[count : count + spec.layers], pictures[count + spec.layers :])
+    level, guides = shelf.level_of(_SEARCHED), tuple(range(spec.layers))
 
-def _ways(spec: Spec) -> Sequence[tuple[float, Flip | None]]:
-    """Return the rotations and flips that a sheet can have, each once."""
-    height, width = spec.shapes[-1]
-    turns = (0.0, 90.0, 180.0, 270.0) if height == width else (0.0, 180.0)
-    flips: tuple[Flip | None, ...] = (None, "h")
-    return list(itertools.product(turns, flips))
+    def told(stack: int, placement: Placement) -> None:
+        tell(f"layer {placement.layer} of {job.targets[stack].name}")
 
+    result = []
+    with Crew() as crew:
 
-def _same(one: Placement, other: Placement) -> bool:
-    shape = 11, 11
-    return one.move(shape) == other.move(shape)
+        def measure(several: Sequence[Stacks]) -> list[float]:
+            return crew.map(lambda one: shelf.solve(Choice(guides, one), level, _ITERATIONS).loss, several)
 
-
-def _with(store: MemoryStore, spec: Spec, number: int, place: Sequence[Placement], longest: int) -> Step:
-    """Return the last iteration of `spec` with other placements in one arrangement."""
-    stacks = list(spec.stacks)
-    stacks[number] = dataclasses.replace(stacks[number], place=tuple(place))
-    return Trial(store, spec, longest).solve(stacks)
+        for number in range(1, count):
+            others = {*range(count)} - {number}
+            found = better_stacks(
+                stacks, spec.layers, spec.shapes[-1], spec.disc, measure, _WORTH, kept=others, tell=told
+            )
+            for one in found[-_MOST:]:
+                step = trial.solve(one)
+                if step.loss < present.loss * (1 - _WORTH):
+                    result.append(Better(number + 1, one[number].placed(spec.layers), step))
+    result.sort(key=lambda better: better.step.loss)
+    return tuple(result[:_MOST])
