@@ -17,6 +17,7 @@ from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files
 from ..solving.balance import Balance
 from ..solving.balancing import balanced
+from ..solving.carriers import draw_carriers
 from ..solving.callbacks import Listener as SolveListener
 from ..solving.executors.base import Executor
 from ..solving.executors.threads import without_backend
@@ -87,6 +88,7 @@ def solve_in_store(
         with without_backend(executor, painters) as making:
             make_pictures(making)
             halve_pictures(store, spec, making, side)
+        draw_carriers(store, spec)
         store.flush()
         store.save(PICTURES_DONE, {})
     # Balance again after an interruption, so that the listener is told too.

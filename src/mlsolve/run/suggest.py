@@ -22,6 +22,7 @@ from ..scoring.previews import Preview
 from ..solving.backends import CpuBackend
 from ..solving.balance import Balance
 from ..solving.balancing import balanced
+from ..solving.carriers import draw_carriers
 from ..solving.executors.serial import Serial
 from ..solving.history import Step
 from ..solving.level_pictures import HIGHEST, store_pictures
@@ -119,6 +120,7 @@ def _prepared(
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, spec, executor)
+        draw_carriers(store, spec)
     finally:
         executor.close()
     return store, spec

@@ -48,6 +48,10 @@ class StackSpec:
     """Whether its target has a mask: a weight for each pixel."""
     share: float = 1.0
     """The mean weight of its pixels."""
+    carriers: int = 0
+    """Regions into which it is divided, each with a sheet that carries its detail; 0: it has no carriers."""
+    carried: tuple[float, ...] = ()
+    """The share of its pixels that each sheet carries, weighted; () until it is known."""
 
     def placed(self, layers: int) -> tuple[Placement, ...]:
         """Return the placements of its sheets, from a set of `layers` layers."""
@@ -115,6 +119,9 @@ class Spec:
         )
         # Masks have one plane whatever the pictures have.
         planes = max(picture_planes[: len(stacks) + layers])
+        stacks = tuple(
+            dataclasses.replace(one, carriers=options.carriers_for(len(one.placed(layers)))) for one in stacks
+        )
         return cls(layers, planes, shapes, tuple(picture_planes), named, "cpu", stacks, disc)
 
     def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
@@ -169,6 +176,8 @@ class Spec:
                     sheets,
                     one.share,
                     one.masked,
+                    one.carriers > 0 and not still,
+                    one.carried if one.carriers and not still else (),
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
@@ -219,4 +228,4 @@ def _stack(found: dict[str, Any]) -> StackSpec:
     place = found["place"]
     if place is not None:
         place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
-    return StackSpec(**{**found, "place": place})
+    return StackSpec(**{**found, "place": place, "carried": tuple(found["carried"])})
