@@ -174,7 +174,10 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
 def problem_of(path):
     """What a job of one level is for tasks."""
     job = load_job(path)
-    stacks, planes = stack_specs(job.arrangements), planes_of_pictures(job, opened(job))
+    stacks, planes = (
+        stack_specs(job.arrangements, job.options, len(job.guides)),
+        planes_of_pictures(job, opened(job)),
+    )
     return Spec(len(job.guides), 3, ((24, 1000),), planes, job.options, "cuda", stacks)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiled import kernel
-from ..lanes import LANES, Row, ahead, load_one, row, store_one
+from ..lanes import LANES, Row, load_one, row, store_one
 from ..layout import FloatArray, Strips
 from ..placement.cpu import Tables
 from ..placement.frames import WARPED, PlacementMaps

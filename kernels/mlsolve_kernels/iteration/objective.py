@@ -11,7 +11,6 @@ from ..light import declared
 from ..terms import BY_NAME, OWN_PASSES, TERMS, ActsOn, Term
 from ..window import REACH
 
-
 _LEAST_SHARE: Final = 1e-3
 """Share by which a term of a sheet is divided at the least: a sheet may be the carrier everywhere."""
 

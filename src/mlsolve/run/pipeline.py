@@ -17,8 +17,8 @@ from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files
 from ..solving.balance import Balance
 from ..solving.balancing import balanced
-from ..solving.carriers import draw_carriers
 from ..solving.callbacks import Listener as SolveListener
+from ..solving.carriers import draw_carriers
 from ..solving.executors.base import Executor
 from ..solving.executors.threads import without_backend
 from ..solving.history import History

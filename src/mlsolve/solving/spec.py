@@ -108,7 +108,8 @@ class Spec:
         """
         width, height = size
         check_registration(options.registration, (height, width))
-        shapes, stacks = tuple(level_shapes(height, width, options.levels)), stack_specs(arrangements)
+        shapes = tuple(level_shapes(height, width, options.levels))
+        stacks = stack_specs(arrangements, options, layers)
         named = dataclasses.replace(
             options,
             levels=len(shapes),
@@ -119,9 +120,6 @@ class Spec:
         )
         # Masks have one plane whatever the pictures have.
         planes = max(picture_planes[: len(stacks) + layers])
-        stacks = tuple(
-            dataclasses.replace(one, carriers=options.carriers_for(len(one.placed(layers)))) for one in stacks
-        )
         return cls(layers, planes, shapes, tuple(picture_planes), named, "cpu", stacks, disc)
 
     def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
@@ -215,10 +213,16 @@ class Spec:
         )
 
 
-def stack_specs(arrangements: Sequence[Arrangement]) -> tuple[StackSpec, ...]:
-    """Return the stacks of `arrangements`."""
+def stack_specs(arrangements: Sequence[Arrangement], options: Options, layers: int) -> tuple[StackSpec, ...]:
+    """Return the stacks of `arrangements` of `layers` layers."""
     return tuple(
-        StackSpec(None if one.place is None else tuple(one.place), one.weight, one.exposure, one.mask is not None)
+        StackSpec(
+            None if one.place is None else tuple(one.place),
+            one.weight,
+            one.exposure,
+            one.mask is not None,
+            carriers=options.carriers_for(layers if one.place is None else len(one.place)),
+        )
         for one in arrangements
     )
 
