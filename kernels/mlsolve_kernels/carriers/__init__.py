@@ -1,4 +1,4 @@
-"""Carriers: masks that say which sheet of a stack carries the detail of a place, and the target that moves with them.
+"""Carriers: masks that say which sheet of a stack carries the detail of a place; the target moves with them.
 
 A misaligned sheet takes the detail that it carries along. So the target of an iteration is put together from
 itself, moved as each sheet is, weighted by the mask of that sheet, moved likewise (docs/maths.md §9).

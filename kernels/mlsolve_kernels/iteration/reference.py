@@ -54,7 +54,7 @@ class Arranged:
     def alone(
         self, number: int, sheet: int, layers: Images, stack: Stack, counts: Array
     ) -> tuple[Array, Array, Move, float]:
-        """Return how a term of sheets sees a sheet: placed, (C, H, W); its pixel weights, (H, W); its map; its share.
+        """Return a sheet as a term sees it: placed, (C, H, W); its pixel weights, (H, W); its map; its share.
 
         With carriers it is placed without a misalignment, as if it were held alone, and counts where it is not the
         carrier.

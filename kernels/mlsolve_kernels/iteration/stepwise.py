@@ -120,7 +120,7 @@ class StepwiseWorkspace(State):
     def _prepare_carriers(
         self, masks: FloatArray, leak_counts: FloatArray | None, pixel_weights: FloatArray | None
     ) -> None:
-        """Set the pixel weights of the leak to where sheets are not the carrier, and the masks to 0 off the disc."""
+        """Set the pixel weights of the leak to where sheets are not the carrier; clear the masks off the disc."""
         counts, _ = self._counts(self._disc if pixel_weights is None else pixel_weights)
         for sheet, mask in enumerate(masks):
             for window in range(self.windows):
@@ -234,7 +234,8 @@ class StepwiseWorkspace(State):
         run, planes, nothing = self._team.run, self.shape.planes, np.zeros(len(sheets), dtype=np.bool_)
         target = Constant(*(part[number * planes : (number + 1) * planes] for part in self._target))
         counts, by_sheet = self._leak_counts[number], self._by_sheet
-        assert counts is not None and by_sheet is not None
+        assert counts is not None
+        assert by_sheet is not None
         of_maps, numbers = (self._strips, self._tables), np.arange(len(sheets))
         there, back = (placement_maps(own, self._frames, back=way) for way in (False, True))
         run(carry, self._layers, sheets, self._placed, numbers, there, nothing, np.float32(1), *of_maps)
@@ -256,7 +257,7 @@ class StepwiseWorkspace(State):
         run(carry, by_sheet, numbers, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
 
     def _moved_target(self, number: int, target: Constant, off: Any) -> Constant:
-        """Return the target of a stack, moved with its carriers as its sheets are misaligned, and its statistics."""
+        """Return the target of a stack, moved with its carriers as the sheets are misaligned, with statistics."""
         masks, moved = self._carriers[number], self._moved
         if masks is None or moved is None or all(one == STILL for one in off):
             return target

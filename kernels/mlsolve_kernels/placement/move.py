@@ -85,7 +85,7 @@ class Drawn(NamedTuple):
 
 
 Placing = Moves | Drawn
-"""How sheets are placed in an iteration. Stacks with carriers must be told the misalignment; else none is assumed."""
+"""How sheets are placed in an iteration. Stacks with carriers take a misalignment only if it is named."""
 
 STILL = Move(1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """The identity: the map of an unmoved sheet."""

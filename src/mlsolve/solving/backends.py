@@ -106,8 +106,8 @@ class ArrangedWorkspace(Workspace, Protocol):
 class RemoteWorkspace(Workspace, Protocol):
     """A workspace in the memory of a device.
 
-    Its `put_target`, `put_guide`, `put_weights` and `put_carrier` take pictures as codes, uint16, too, with table=(65536,): their
-    values, which must not change.
+    Its `put_target`, `put_guide`, `put_weights` and `put_carrier` take pictures as codes, uint16, too, with
+    table=(65536,): their values, which must not change.
     """
 
     def put_resampled(
