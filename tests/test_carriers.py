@@ -300,11 +300,11 @@ def test_a_region_is_what_the_whole_has_there():
     """Regions of masks, read at any level, join without a seam; sums stay 1."""
     from mlsolve.job.arrangements import Arrangement
     from mlsolve.job.options import Options
+    from mlsolve.solving.backends import CpuBackend
     from mlsolve.solving.carriers import Carriers, carrier_masks, draw_carriers
+    from mlsolve.solving.executors.serial import Serial
     from mlsolve.solving.level_pictures import store_pictures
     from mlsolve.solving.levels import halve_pictures
-    from mlsolve.solving.executors.serial import Serial
-    from mlsolve.solving.backends import CpuBackend
     from mlsolve.solving.spec import Spec
     from mlsolve.solving.store import MemoryStore
 

@@ -174,8 +174,8 @@ class ArrangedCudaWorkspace(CudaIteration):
         lying = [None if one is None else one.moves for one in drawn]
         self._route = route_of(self._objective, self.shape.layers, lying)
         if self._route not in self._adds:
-            both = np.array([self._route.adds, self._route.alone_adds], dtype=np.int32)
-            self._adds[self._route] = self._uploaded(both)
+            both = self._route.adds, self._route.alone_adds or self._route.adds
+            self._adds[self._route] = self._uploaded(np.array(both, dtype=np.int32))
         lines = np.zeros(self._lines.shape, dtype=np.int64)
         for turn, one in enumerate(drawn):
             same = turn > 0 and one == drawn[turn - 1]

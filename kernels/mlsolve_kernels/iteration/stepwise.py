@@ -261,8 +261,8 @@ class StepwiseWorkspace(State):
         masks, moved = self._carriers[number], self._moved
         if masks is None or moved is None or all(one == STILL for one in off):
             return target
-        maps, scratch = placement_maps(off, self._frames), self._scratch
-        self._team.run(move_target, target.image, masks, maps, self._strips, self._tables, scratch, moved.image)
+        maps, to = placement_maps(off, self._frames), (self._tables, self._scratch, moved.image)
+        self._team.run(move_target, target.image, masks, maps, self._masks.inside, self._strips, *to)
         find_statistics(moved, self._strips, self._streams, self._team)
         return moved
 

@@ -6,7 +6,6 @@ reads them enlarged, region by region, as a function of the place alone.
 
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -53,10 +52,24 @@ def carrier_masks(target: FloatArray, guides: FloatArray, tolerance: float, regi
         found[away < nearest] = one
         nearest = np.minimum(away, nearest)
     for k, mask in enumerate(masks):
-        mask[...] = found == k
-        if tolerance > 0:
-            mask[...] = cv2.GaussianBlur(mask, (0, 0), _SOFTNESS * tolerance, borderType=cv2.BORDER_REPLICATE)
+        mask[...] = _softened((found == k).astype(np.float64), _SOFTNESS * tolerance)
     return np.asarray(masks / masks.sum(axis=0))
+
+
+def _softened(mask: npt.NDArray[np.float64], deviation: float) -> npt.NDArray[np.float64]:
+    """Return `mask` (h, w) blurred by a Gaussian; its border pixels go on beyond the border."""
+    if deviation == 0:
+        return mask
+    reach = int(np.ceil(3 * deviation))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    for _ in range(2):
+        # A sum of whole arrays, whose order does not depend on the processor.
+        padded = np.pad(mask, ((reach, reach), (0, 0)), mode="edge")
+        mask = np.zeros_like(mask)
+        for at, weight in enumerate((weights / weights.sum()).tolist()):
+            mask += weight * padded[at : at + mask.shape[0]]
+        mask = mask.T
+    return mask
 
 
 def name_of_masks(stack: int) -> str:
