@@ -15,7 +15,7 @@ from mlsolve_kernels.resample.cpu import Taps, area_taps, cubic_taps, resample, 
 
 from .level_pictures import LevelPictures, as_codes, code_table
 from .spec import Spec
-from .store import Store
+from .store import Array, Store
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,6 +26,9 @@ DOCUMENT: Final = "pictures/carriers"
 
 _SOFTNESS: Final = 2.0
 """Width of a border, in tolerances: its standard deviation."""
+
+_OF_PLACING: Final = 180
+"""Bytes of a pixel that placing a guide, or drawing masks, takes for its own arrays."""
 
 _ROWS: Final = 4
 """Rows of a reduced picture that are made at a time."""
@@ -89,14 +92,15 @@ def draw_carriers(store: Store, spec: Spec) -> None:
         if not stack.carriers:
             continue
         target = _reduced(store, spec, number, level, shape)
-        guides = [
-            np.moveaxis(place(np.moveaxis(guide, 2, 0), one.move(shape, scale)), 0, 2)
-            for one in stack.placed(spec.layers)
-            for guide in [_reduced(store, spec, spec.guide(one.layer - 1), level, shape)]
-        ]
+        sheets = stack.placed(spec.layers)
+        guides = np.empty((len(sheets), *target.shape), dtype=np.float32)
+        for guide, one in zip(guides, sheets, strict=True):
+            lying = np.moveaxis(_reduced(store, spec, spec.guide(one.layer - 1), level, shape), 2, 0)
+            for plane, image in enumerate(lying):
+                guide[..., plane] = place(image, one.move(shape, scale))
         masks = carrier_masks(
             target,
-            np.asarray(guides, dtype=np.float32),
+            guides,
             float(options.registration * scale + turn),
             stack.carriers,
             options.seed + number,
@@ -108,37 +112,50 @@ def draw_carriers(store: Store, spec: Spec) -> None:
     store.save(DOCUMENT, {"level": level, "shape": shape})
 
 
+def carriers_bytes(spec: Spec) -> int:
+    """Return the bytes of memory that `draw_carriers` needs; 0 if no stack has carriers."""
+    if not any(stack.carriers for stack in spec.stacks):
+        return 0
+    level, (height, width) = _small(spec)
+    sheets = max(len(stack.placed(spec.layers)) for stack in spec.stacks)
+    rows = (_ROWS << max(0, 1 - level)) * spec.shapes[0][1]
+    return height * width * (4 * spec.planes * (sheets + 1) + 8 * sheets + _OF_PLACING) + 4 * rows
+
+
 class Carriers:
     """The masks of all stacks, at the size of one level."""
 
     def __init__(self, store: Store, spec: Spec, level: int) -> None:
         """Open the masks in `store`, if a stack has any."""
-        self._shape, self._masks = spec.shapes[level - 1], dict[int, FloatArray]()
+        self._shape, self._masks = spec.shapes[level - 1], dict[int, Array]()
         self._taps: tuple[Region, Taps, Taps] | None = None
         if any(stack.carriers for stack in spec.stacks):
-            found = store.load(DOCUMENT)
-            self._factor = 2.0 ** (found["level"] - level)
+            self._factor = 2.0 ** (store.load(DOCUMENT)["level"] - level)
             for number, stack in enumerate(spec.stacks):
                 if stack.carriers:
-                    self._masks[number] = whole_masks(store, number)
+                    self._masks[number] = store.open(name_of_masks(number))
 
     def read(self, stack: int, sheet: int, region: Region, out: npt.NDArray[Any]) -> FloatArray:
         """Read a region of the mask of a sheet into `out` (h, w): values in [0, 1] if float32, codes if uint16.
 
         Return the table of the values of codes, (65536,) float32.
         """
-        small = self._masks[stack][sheet]
+        array, table = self._masks[stack], code_table(False)
         if self._taps is None or self._taps[0] != region:
-            rows, columns = (
-                cubic_taps(source, whole, first, last, factor=self._factor)
-                for source, whole, first, last in (
-                    (small.shape[0], self._shape[0], region.top, region.bottom),
-                    (small.shape[1], self._shape[1], region.left, region.right),
-                )
-            )
+            (height, width), factor = array.shape[1:], self._factor
+            rows = cubic_taps(height, self._shape[0], region.top, region.bottom, factor=factor)
+            columns = cubic_taps(width, self._shape[1], region.left, region.right, factor=factor)
             self._taps = region, rows, columns
-        codes, table = as_codes(resample(small[np.newaxis], (0, 0), *self._taps[1:])[0]), code_table(False)
-        out[...] = codes if out.dtype == np.uint16 else table[codes]
+        _, rows, columns = self._taps
+        (top, bottom), (left, right) = span(rows), span(columns)
+        part = np.empty((1, bottom - top, right - left), dtype=np.float32)
+        array.read((sheet,), Region(top, bottom, left, right), part[0], table)
+        codes = as_codes(resample(part, (top, 0), rows, columns._replace(first=columns.first - left))[0])
+        if out.dtype == np.uint16:
+            out[...] = codes
+            return table
+        for line, values in zip(out, codes, strict=True):  # row by row: take() copies its indices to int64
+            np.take(table, values, out=line, mode="clip")
         return table
 
 
