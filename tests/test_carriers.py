@@ -8,15 +8,16 @@ import pytest
 from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels import layout
 from mlsolve_kernels.carriers import FIXED
+from mlsolve_kernels.carriers.cpu import move_target, scratch_for
 from mlsolve_kernels.carriers.reference import moved_target
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
 from mlsolve_kernels.iteration.objective import Shape, Stack
 from mlsolve_kernels.iteration.reference import Arranged
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
-from mlsolve_kernels.placement.frames import Frame, disc
+from mlsolve_kernels.placement.cpu import tables_for
+from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, placement_maps
 from mlsolve_kernels.placement.move import STILL, Drawn, move_of
-from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import Team
 from objectives import objective_of
 from test_arrangements import BETAS, BOUNDS, arranged_moves, orbit, tile_of, window_of
@@ -108,6 +109,26 @@ def assert_right(work, case_, drawn):
     assert len(found.get("leak", ())) == (6 if objective.stacks[0].weight("leak") else 0)
     gradient = reference.gradient(layers.astype(np.float64), arranged, guides, objective)
     assert np.linalg.norm(work.gradient - gradient) < 2e-5 * np.linalg.norm(gradient)
+
+
+@pytest.mark.usefixtures("_narrow_strips")
+@pytest.mark.parametrize("turn", [0.0, 0.7])
+@pytest.mark.parametrize("shape", [(11, 11), (30, 131), (12, 39)])
+def test_the_moved_target(rng, team, shape, turn):
+    """Against the reference, far off and beyond the image, too."""
+    strips = layout.strips_for(*shape)
+    target, masks = rng.random((2, *shape)), masks_of(rng, 3, shape)
+    stored, of_sheets = layout.to_strips(target, strips), layout.to_strips(masks, strips)[:, np.newaxis]
+    tables, scratch = tables_for(strips, team.workers), scratch_for(strips, team.workers, 3)
+    inside, out = layout.masks_of(strips).inside, np.full_like(stored, np.nan)
+    for far in (0, 3, 9, 40):
+        off = [STILL, move_of(shape, turn, None, (far, -2)), move_of(shape, -turn, None, (-far, far))]
+        maps = placement_maps(off, WHOLE)
+        team.run(move_target, stored, of_sheets, maps, inside, strips, tables, scratch, out)
+        expected = moved_target(target, masks, off)
+        # Where hardly any carrier arrives, the rounding of the weights between pixels shows.
+        np.testing.assert_allclose(layout.from_strips(out, strips), expected, atol=4e-5 if turn else 2e-6)
+        assert (out * (inside[np.newaxis, :, np.newaxis] == 0) == 0).all(), "zeros beyond the image"
 
 
 def test_the_target_moves_with_its_carrier(rng):
@@ -294,40 +315,3 @@ def test_memory_on_a_device(rng, tmp_path):
         ArrangedCudaWorkspace.blank(shape, objective, BOUNDS, BETAS, Counting(tmp_path))
     told = [arranged_device_bytes(shape, objective) for objective in (case_[0], plain)]
     assert held[0] - held[1] == told[0] - told[1] > 0
-
-
-def test_a_region_is_what_the_whole_has_there():
-    """Regions of masks, read at any level, join without a seam; sums stay 1."""
-    from mlsolve.job.arrangements import Arrangement
-    from mlsolve.job.options import Options
-    from mlsolve.solving.backends import CpuBackend
-    from mlsolve.solving.carriers import Carriers, carrier_masks, draw_carriers
-    from mlsolve.solving.executors.serial import Serial
-    from mlsolve.solving.level_pictures import store_pictures
-    from mlsolve.solving.levels import halve_pictures
-    from mlsolve.solving.spec import Spec
-    from mlsolve.solving.store import MemoryStore
-
-    rng = np.random.default_rng(1)
-    pictures = [rng.random((337, 611, 1), dtype=np.float32) for _ in range(4)]
-    for levels, level in ((None, 3), (1, 1)):
-        options = Options(registration=4, carriers=9, levels=levels)
-        spec = Spec.resolve([Arrangement("t")], 3, (611, 337), (1,) * 4, options)
-        store, executor = MemoryStore(), Serial(CpuBackend(1, BETAS))
-        store_pictures(store, spec, pictures)
-        halve_pictures(store, spec, executor)
-        draw_carriers(store, spec)
-        executor.close()
-        masks = Carriers(store, spec, level)
-        height, width = spec.shapes[level - 1]
-        whole = np.empty((3, height, width), dtype=np.float32)
-        for k, mask in enumerate(whole):
-            masks.read(0, k, Region(0, height, 0, width), mask)
-        np.testing.assert_allclose(whole.sum(axis=0), 1, atol=0.1)
-        assert whole.min() >= 0
-        part = np.empty((20, 31), dtype=np.float32)
-        Carriers(store, spec, level).read(0, 1, Region(7, 27, 40, 71), part)
-        assert part.tobytes() == np.ascontiguousarray(whole[1, 7:27, 40:71]).tobytes()
-    again = [carrier_masks(pictures[0], np.stack(pictures[1:]), 2.0, 9, 3) for _ in range(2)]
-    assert again[0].tobytes() == again[1].tobytes()
-    np.testing.assert_allclose(again[0].sum(axis=0), 1, atol=1e-6)
