@@ -94,6 +94,14 @@ def test_memory_threads_and_processes_do_not_touch_the_bytes(job, alone, tmp_pat
     assert max(listener.tiles.values()) >= 2
 
 
+def test_the_least_memory_that_is_named_will_do(job, alone, tmp_path):
+    with pytest.raises(OptionError, match=r"this print needs (\d+)MiB at least") as refused:
+        begin(job, tmp_path / "o", Budget(1 << 20, threads=2), Listener())
+    least = int(str(refused.value).split("needs ")[1].split("MiB")[0])
+    begin(job, tmp_path / "o", Budget(least << 20, threads=2), Listener())
+    assert result(tmp_path / "o") == result(alone)
+
+
 def test_a_run_that_was_struck_goes_on(job, alone, tmp_path):
     events = Listener()
     begin(job, tmp_path / "whole", Budget(threads=2), events)
