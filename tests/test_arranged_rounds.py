@@ -9,6 +9,7 @@ import mlsolve
 from mlsolve.job.arrangements import Placement
 from mlsolve.solving.backends import CpuBackend
 from mlsolve.solving.callbacks import Callbacks
+from mlsolve.solving.carriers import draw_carriers
 from mlsolve.solving.executors.processes import Processes
 from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.level_pictures import as_codes, name_of
@@ -34,6 +35,12 @@ CASES = {
     ),
     "between pixels": ((StackSpec((Placement(1), Placement(2, rotate=180, shift=(2.5, 0.0)))),), {}),
     "loose": ((StackSpec(),), {"registration": 2.5}),
+    "carried": ((StackSpec(carriers=7, carried=(0.4, 0.6)),), {"registration": 2.5, "hide_weight": 1.0}),
+    "carried and turned": (
+        (StackSpec(ALL, carriers=5, masked=True, share=0.5), StackSpec((Placement(1), Placement(2, rotate=90)))),
+        {"registration": 1.0, "hide_weight": 0.5},
+    ),
+    "carried between pixels": ((StackSpec(carriers=4),), {"registration": 1.0, "registration_turn": 0.2}),
     "hidden": ((StackSpec(ALL), StackSpec((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
     "coloured": ((StackSpec(ALL), StackSpec((Placement(1, rotate=90), Placement(2)))), {"colour_weight": 2.0}),
     "coloured and still": ((StackSpec(),), {"colour_weight": 2.0}),
@@ -67,6 +74,7 @@ def solved(store, name, executor=None, limits=None, **changes):
     executor = executor or Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, spec, executor)
+        draw_carriers(store, spec)
         history, record = solve_levels(store, executor, limits or Limits(), Callbacks())
         array = store.open(to_full_size(store, executor, record))
     finally:
@@ -116,14 +124,16 @@ def test_round_sheets_in_tiles_are_the_whole(in_tiles):
     assert (layers[:, ~outside] < 1).mean() > 0.9
 
 
-def test_processes_and_a_store_on_disk_leave_no_trace(in_tiles, tmp_path):
-    whole = solved(MemoryStore(), "turned and flipped")
+@pytest.mark.parametrize("name", ["turned and flipped", "carried and turned"])
+def test_processes_and_a_store_on_disk_leave_no_trace(name, in_tiles, tmp_path):
+    whole = solved(MemoryStore(), name)
     in_tiles((128, 128), 3)
-    assert solved(DiskStore(tmp_path), "turned and flipped", Processes(2, 1)) == whole
+    assert solved(DiskStore(tmp_path), name, Processes(2, 1)) == whole
 
 
 @pytest.mark.parametrize(
-    "name", ["quarter turns", *(pytest.param(name, marks=pytest.mark.slow) for name in ("weighted", "hidden"))]
+    "name",
+    ["quarter turns", *(pytest.param(name, marks=pytest.mark.slow) for name in ("weighted", "hidden", "carried"))],
 )
 def test_a_tile_keeps_within_what_is_told(name):
     """Of memory that NumPy takes, the most at a time; told and taken are within a quarter of each other."""
@@ -137,7 +147,7 @@ def test_a_tile_keeps_within_what_is_told(name):
     assert plan.sides[0] == plan.sides[1] or not lying.square
     solved(MemoryStore(), name, side=101, levels=1)  # compiles
     store, executor = MemoryStore(), Serial(CpuBackend(1, BETAS))
-    prepared(store, name, side=701, levels=1)
+    draw_carriers(store, prepared(store, name, side=701, levels=1))
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

@@ -128,8 +128,9 @@ def test_few_bytes_come_and_make_no_difference(on_host, picture, monkeypatch):
     assert solved[0].history == solved[1].history
 
 
+@pytest.mark.parametrize("carriers", ["auto", "off"])
 @needs_compiler
-def test_arrangements_are_those_of_the_cpu(on_host, picture):
+def test_arrangements_are_those_of_the_cpu(on_host, picture, carriers):
     """Two stacks, one of turned sheets that shall bear lying off and hide the picture; scores as from the CPU."""
     turned = [mlsolve.Placement(2, rotate=90), mlsolve.Placement(1, flip="h")]
     arrangements = [
@@ -138,6 +139,7 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture):
     ]
     problem = mlsolve.Problem([picture(40, 40, seed) for seed in (1, 2)], arrangements, "disc")
     settings = {"iterations": 12, "exposure": 0.2, "levels": 1, "registration": 1.0, "hide_weight": 0.5}
+    settings |= {"carriers": carriers}
     here = mlsolve.solve(problem, options=mlsolve.Options(backend="cuda", **settings))
     there = mlsolve.solve(problem, options=mlsolve.Options(backend="cpu", **settings))
     assert (here.backend, there.backend) == ("cuda", "cpu")
@@ -174,7 +176,10 @@ def test_turned_sheets_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, t
 def problem_of(path):
     """What a job of one level is for tasks."""
     job = load_job(path)
-    stacks, planes = stack_specs(job.arrangements), planes_of_pictures(job, opened(job))
+    stacks, planes = (
+        stack_specs(job.arrangements, job.options, len(job.guides)),
+        planes_of_pictures(job, opened(job)),
+    )
     return Spec(len(job.guides), 3, ((24, 1000),), planes, job.options, "cuda", stacks)
 
 

@@ -22,8 +22,9 @@ WEIGHTS = {"stack_ssim": 3.0, "stack_mse": 10.0}
 BOUNDS, BETAS = (0.073, 1.0), (0.8, 0.95)
 
 
-def stack_of(*layers, leak=0.0, weighted=False):
-    return Stack(0.3, {**WEIGHTS, "leak": leak}, layers, 0.7 if weighted else 1.0, weighted)
+def stack_of(*layers, leak=0.0, weighted=False, carried=()):
+    weights = {**WEIGHTS, "leak": leak}
+    return Stack(0.3, weights, layers, 0.7 if weighted else 1.0, weighted, bool(carried), carried)
 
 
 def objective(*stacks, disc=False):
@@ -31,10 +32,17 @@ def objective(*stacks, disc=False):
 
 
 ALL = (0, 1, 2)
+SHARES = (0.3, 0.2, 0.4)
 CASES = {
     "one stack": (objective(stack_of(*ALL)), (ALL,)),
     "one stack that hides": (objective(stack_of(*ALL, leak=0.5)), (ALL,)),
     "a round one with weights": (objective(stack_of(*ALL, weighted=True), disc=True), (ALL,)),
+    "one stack with carriers": (objective(stack_of(*ALL, carried=SHARES)), (ALL,)),
+    "one stack with carriers that hides": (objective(stack_of(*ALL, leak=0.5, carried=SHARES)), (ALL,)),
+    "the first of two, and the second has carriers and hides": (
+        objective(stack_of(*ALL), stack_of(*ALL, leak=0.5, carried=SHARES)),
+        (ALL, None),
+    ),
     "the first of two": (objective(stack_of(*ALL), stack_of(*ALL)), (ALL, None)),
     "the second of two, and the first hides": (objective(stack_of(*ALL, leak=0.5), stack_of(*ALL)), (None, ALL)),
     "the first of two, which hides": (objective(stack_of(*ALL, leak=0.5), stack_of(*ALL)), (ALL, None)),
@@ -49,6 +57,7 @@ THROUGH = {
     "one stack": 0,
     "one stack that hides": 0,
     "a round one with weights": 0,
+    "one stack with carriers": 0,
     "the first of two": 0,
     "the second of two, and the first hides": 1,
     "the last of three": 2,
@@ -93,9 +102,11 @@ def test_gradients_are_added_to_those_of_earlier_stacks():
 def always_carried(one, layers, moves):
     """The route that does without nothing."""
     numbers = [layer for stack in one.stacks for layer in stack.sheets(layers)]
-    adds = tuple(layer in numbers[:place] for place, layer in enumerate(numbers))
+    alone = tuple(layer in numbers[:place] for place, layer in enumerate(numbers))
+    own = [stack.carriers and stack.weight("leak") > 0 for stack in one.stacks for _ in stack.sheets(layers)]
+    adds = tuple(later or first for later, first in zip(alone, own, strict=True))
     unused = tuple(layer for layer in range(layers) if layer not in numbers)
-    return Route((False,) * len(one.stacks), None, adds, unused, False)
+    return Route((False,) * len(one.stacks), None, adds, unused, False, alone)
 
 
 def solved(one, moves, device):
@@ -107,6 +118,8 @@ def solved(one, moves, device):
         work.put_target(0, images[number], stack=number)
         if stack.weighted:
             work.put_weights(number, 0, images[number])
+        for sheet in range(3 if stack.carriers else 0):
+            work.put_carrier(number, sheet, 0, images[sheet] / 3)
     for layer in range(3):
         work.put_guide(layer, 0, images[-1 - layer])
         work.put_layer(layer, 0, images[-4 - layer])

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from ..carriers import FIXED
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
 from ..placement.cuda import FRACTION, MAP_FIELDS, PART
@@ -61,6 +62,8 @@ def _variants() -> dict[str, Variant]:
         "gather": Variant("placement/gather.cu"),
         "scatter": Variant("placement/scatter.cu"),
         "disc": Variant("iteration/disc.cu"),
+        "move_target": Variant("carriers/move_target.cu"),
+        "carrier_weights": Variant("carriers/carrier_weights.cu"),
         "codes": Variant("codes/codes.cu"),
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
@@ -159,7 +162,10 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     forms = {"WEIGHTS": variant.weighted, "STEP": variant.steps, "MORE": variant.more}
     lines |= {f"WITH_{form}": f"#define WITH_{form} {int(whether)}" for form, whether in forms.items()}
     lines["THROUGH_LIGHT"] = f"#define THROUGH_LIGHT {int(variant.through_light)}"
-    floats = {f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES}
+    floats: dict[str, float | np.float32] = {
+        f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES
+    }
+    floats["FIXED_TARGET"] = FIXED
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 

@@ -18,12 +18,13 @@ from ..cuda.source import WEIGHTED, kernel_of
 from ..light import LIGHTS, declared
 from ..placement.cuda import MAP_FIELDS, lines_of
 from ..placement.frames import WHOLE, Frame, placement_maps
-from ..placement.move import STILL, Moves
+from ..placement.move import STILL, Drawn, Placing, as_drawn
 from ..region import Region
 from ..terms import BY_NAME
+from .cuda_carriers import CudaCarriers, carriers_bytes, carrying
 from .cuda_iteration import BATCH, CudaIteration
 from .cuda_state import FloatArray, state_bytes
-from .objective import Objective, Shape, Weights, weight_of
+from .objective import Objective, Shape, Weights, weight_of, weight_of_sheet
 from .route import Route, route_of
 
 
@@ -43,7 +44,7 @@ class ArrangedCudaWorkspace(CudaIteration):
 
     In addition to the state it holds the gradient by the composite of a stack and the stack's placed sheets. If the
     leak counts, it also holds a gradient by these sheets; if not all pixels count equally, pixel weights; if the
-    light couples planes, the composite.
+    light couples planes, the composite; if stacks have carriers, these (cuda_carriers.py).
     """
 
     def _allocate(self) -> None:
@@ -55,7 +56,10 @@ class ArrangedCudaWorkspace(CudaIteration):
         self._firsts = np.cumsum([0, *map(len, self._sheets)]).tolist()
         self._route = route_of(objective, count, ())
         self._adds: dict[Route, Any] = {}
-        self._lines = device.zeros(2, BATCH, len(everywhere), self.windows, MAP_FIELDS, dtype=np.int64)
+        # Sheets to places and back; with carriers their misalignment, and both ways without it.
+        tables = 5 if any(carrying(objective, count)) else 2
+        sizes = BATCH, len(everywhere), self.windows, MAP_FIELDS
+        self._lines = device.zeros(tables, *sizes, dtype=np.int64)
         self._corners = device.zeros(self.windows, 2, dtype=np.int32)
         self._frames: tuple[Frame, ...] = WHOLE
         self._by_composite = device.zeros(planes, height, self._pitch)
@@ -66,6 +70,7 @@ class ArrangedCudaWorkspace(CudaIteration):
         self._composite = device.zeros(planes, height, self._pitch) if couples else None
         weights = _weights_of(objective)
         self._pixel_weights = device.zeros(weights, self.windows, height, self._pitch) if weights else None
+        self._carriers = CudaCarriers(device, objective, self.shape, self.windows)
         self._plan()
 
     def _plan(self) -> None:
@@ -84,6 +89,11 @@ class ArrangedCudaWorkspace(CudaIteration):
             number: self._pass("leak_pass", 1, len(self._sheets[number]) * planes, weights[number])
             for number, stack in enumerate(objective.stacks)
             if stack.weight("leak")
+        }
+        self._alone_passes = {
+            number: [self._pass("leak_pass", 1, planes, of_sheet) for of_sheet in of_pixels]
+            for number, of_pixels in enumerate(self._carriers.leak_weights)
+            if of_pixels is not None
         }
         names = [group.term for group in self._groups]
         before = [len(self._sheets[number]) for number in self._leak_passes]
@@ -115,6 +125,14 @@ class ArrangedCudaWorkspace(CudaIteration):
         assert self._objective.stacks[stack].weighted, "the objective says that its pixels count alike"
         self._put(image, self._weights_of(stack)[window], top, table)
 
+    def put_carrier(
+        self, stack: int, sheet: int, window: int, image: npt.NDArray[Any], top: int = 0, table: Any = None
+    ) -> None:
+        """Copy `image` (h, W), in [0, 1] or codes, into the mask of a sheet of a stack, from row `top` on."""
+        masks = self._carriers.masks[stack]
+        assert masks is not None, "the objective says that the stack has no carriers"
+        self._put(image, masks[sheet, window], top, table)
+
     def prepare(
         self,
         step: int = 0,
@@ -128,6 +146,8 @@ class ArrangedCudaWorkspace(CudaIteration):
         self._frames = tuple(frames)
         if self._objective.disc:
             self._prepare_disc(image or (self.shape.height, self.shape.width))
+        for number in range(len(self._sheets)):
+            self._carriers.prepare(number, self._weights_of(number), self._disc_weights)
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
         """Set pixel weights to 0 and layers to clear outside the circle of the image."""
@@ -149,22 +169,28 @@ class ArrangedCudaWorkspace(CudaIteration):
             *self._size,
         )
 
-    def _take_moves(self, moves: Sequence[Moves | None]) -> None:
-        self._route = route_of(self._objective, self.shape.layers, moves)
+    def _take_moves(self, moves: Sequence[Placing | None]) -> None:
+        drawn = [None if placing is None else as_drawn(placing) for placing in moves]
+        lying = [None if one is None else one.moves for one in drawn]
+        self._route = route_of(self._objective, self.shape.layers, lying)
         if self._route not in self._adds:
-            self._adds[self._route] = self._uploaded(np.array(self._route.adds, dtype=np.int32))
+            both = self._route.adds, self._route.alone_adds or self._route.adds
+            self._adds[self._route] = self._uploaded(np.array(both, dtype=np.int32))
         lines = np.zeros(self._lines.shape, dtype=np.int64)
-        for turn, lying in enumerate(moves):
-            same = turn > 0 and lying == moves[turn - 1]
-            lines[:, turn] = lines[:, turn - 1] if same else self._lines_of(lying)
+        for turn, one in enumerate(drawn):
+            same = turn > 0 and one == drawn[turn - 1]
+            lines[:, turn] = lines[:, turn - 1] if same else self._lines_of(one)
         self._device.upload(lines, self._lines)
 
-    def _lines_of(self, lying: Moves | None) -> npt.NDArray[np.int64]:
-        """Return the map lines of all sheets of all stacks, forward and back, (2, sheets, windows, MAP_FIELDS)."""
-        if lying is None:
-            lying = tuple((STILL,) * len(sheets) for sheets in self._sheets)
-        both = [[lines_of(placement_maps(stack, self._frames, back)) for stack in lying] for back in (False, True)]
-        return np.array([np.concatenate(stacks) for stacks in both])
+    def _lines_of(self, drawn: Drawn | None) -> npt.NDArray[np.int64]:
+        """Return the map lines of all sheets of all stacks, (2 or 5, sheets, windows, MAP_FIELDS), as `_lines`."""
+        if drawn is None:
+            drawn = as_drawn(tuple((STILL,) * len(sheets) for sheets in self._sheets))
+        tables = [(drawn.moves, False), (drawn.moves, True)]
+        if len(self._lines) > len(tables):
+            tables += [(drawn.off, False), (drawn.own, False), (drawn.own, True)]
+        every = [[lines_of(placement_maps(one, self._frames, back)) for one in lying] for lying, back in tables]
+        return np.array([np.concatenate(stacks) for stacks in every])
 
     @property
     def _recording(self) -> Hashable:
@@ -233,9 +259,11 @@ class ArrangedCudaWorkspace(CudaIteration):
         planes, weights = self.shape.planes, Weights.of(self._objective, number)
         of_window, constant = planes // self.windows, self._lights[number]
         target = tuple(part[number * planes : (number + 1) * planes] for part in self._target)
+        alone = number in self._alone_passes
+        if alone:
+            self._measure_alone(number, target)
         x = placed = self._place(number)
-        leaks = number in self._leak_passes
-        if leaks:
+        if number in self._leak_passes and not alone:
             group = self._leak_groups[number]
             leak = self._leak_passes[number]
             self._march(leak, placed, target, self._by_sheet, group, (planes, of_window), weights.leak)
@@ -243,10 +271,35 @@ class ArrangedCudaWorkspace(CudaIteration):
             x = self._composite
             self._through_light("compose", number, placed, x, constant)
             constant = 1.0
+        target = self._moved_target(number, target)
         constants = constant, weights.stack_ssim, weights.stack_mse
         self._march(self._stack_passes[number], x, target, self._by_composite, 3 * number, (of_window,), *constants)
         if number != self._route.through:
             self._give_back(number, placed)
+
+    def _measure_alone(self, number: int, target: tuple[Any, ...]) -> None:
+        """Compare each sheet alone, without its misalignment, with the target where it is not the carrier."""
+        planes, group, placed = self.shape.planes, self._leak_groups[number], self._placed
+        of_planes, by_sheet = (planes, planes // self.windows), self._by_sheet
+        assert by_sheet is not None
+        self._carry("gather", 1, number, self._layers, self._numbers, self._lines[3], self._turns, placed)
+        for k, one in enumerate(self._alone_passes[number]):
+            weight = weight_of_sheet(self._objective, BY_NAME["leak"], number, k)
+            self._march(one, placed[k], target, by_sheet[k], group + k, of_planes, weight)
+        to = self._numbers, self._adds[self._route][1], self._lines[4], self._turns, self._gradient
+        self._carry(
+            "scatter", len(self._sheets[number]), number, by_sheet, self._by_composite, by_sheet, *to, 0, 1.0
+        )
+
+    def _moved_target(self, number: int, target: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the target of a stack, moved with its carriers if it has any, with its statistics."""
+        if self._carriers.masks[number] is None:
+            return target
+        where = self._firsts[number], self._firsts[-1]
+        self._carriers.move(number, target[0], self._lines[2], self._turns, where)
+        grid, moved = self._grid("statistics", self.shape.planes), self._carriers.moved
+        self._launch("statistics", grid, *moved, *self._size, grid.rows)
+        return moved
 
     def _place(self, number: int) -> Any:
         """Return the sheets of a stack as they lie there, (sheets, planes, H, pitch) on the device."""
@@ -259,13 +312,14 @@ class ArrangedCudaWorkspace(CudaIteration):
 
     def _give_back(self, number: int, placed: Any) -> None:
         """Add the gradient by the placed sheets of a stack to that of the layers."""
-        leaks, constant, light = int(number in self._leak_passes), self._lights[number], self._objective.light
+        leaks = int(number in self._leak_passes and number not in self._alone_passes)
+        constant, light = self._lights[number], self._objective.light
         by_sheet = self._by_sheet if leaks else self._by_composite  # without a leak any array
         back, count = kernel_of("chain_scatter", light), len(self._sheets[number])
         if self._composite is not None:
             back = "scatter"
             self._through_light("chain", number, placed, self._by_composite, by_sheet, leaks, constant)
-        to = self._numbers, self._adds[self._route], self._lines[1], self._turns, self._gradient
+        to = self._numbers, self._adds[self._route][0], self._lines[1], self._turns, self._gradient
         self._carry(back, count, number, placed, self._by_composite, by_sheet, *to, leaks, constant)
 
     def _carry(self, kernel: str, layers: int, number: int, *arguments: Any) -> None:
@@ -322,7 +376,8 @@ def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) 
     coupled = declared(objective.light).couples_planes
     planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
     plane = 4 * shape.height * pitch_of(shape.width)
-    return state_bytes(shape, len(objective.stacks)) + plane * (planes + windows * _weights_of(objective))
+    own = state_bytes(shape, len(objective.stacks)) + carriers_bytes(objective, shape, windows)
+    return own + plane * (planes + windows * _weights_of(objective))
 
 
 def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:

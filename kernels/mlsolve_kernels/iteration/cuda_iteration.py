@@ -9,7 +9,7 @@ from ..adam.cuda import grid_for as update_grid
 from ..adam.step import Rates
 from ..cuda.device import Device
 from ..cuda.geometry import CARRYING
-from ..placement.move import Moves
+from ..placement.move import Placing
 from .cuda_state import CudaState
 from .groups import groups_of, sums_of
 from .objective import Objective, Sums, Terms
@@ -37,7 +37,7 @@ class CudaIteration(CudaState):
         self._warm: set[Hashable] = set()
         self._replays: dict[Hashable, Callable[[], None] | None] = {}
 
-    def evaluate(self, moves: Moves | None = None) -> Terms:
+    def evaluate(self, moves: Placing | None = None) -> Terms:
         """Return the terms at the present layers; store their gradient, which `gradient` returns."""
         self._begin([moves])
         for launch in self._passes(steps=False).values():
@@ -48,7 +48,7 @@ class CudaIteration(CudaState):
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
         return self.advance([rate])[0].terms(self.pixels, self._objective)
 
-    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+    def advance(self, rates: Sequence[float], moves: Sequence[Placing] | None = None) -> list[Sums]:
         """Take one step for each of `rates`; return, for each, the sums of the terms before the step.
 
         moves: the placement of the sheets of every stack in each of these steps; None: unmoved.
@@ -78,7 +78,7 @@ class CudaIteration(CudaState):
                 self._iteration()
         return self._sums(len(rates))
 
-    def _begin(self, moves: Sequence[Moves | None]) -> None:
+    def _begin(self, moves: Sequence[Placing | None]) -> None:
         """Prepare the device for iterations with sheets placed by `moves`."""
         self._device.clear(self._table)
         self._device.clear(self._turns)
@@ -97,7 +97,7 @@ class CudaIteration(CudaState):
         for _ in range(BATCH):
             self._iteration()
 
-    def _take_moves(self, moves: Sequence[Moves | None]) -> None:
+    def _take_moves(self, moves: Sequence[Placing | None]) -> None:
         """Prepare for iterations with sheets placed by `moves`, if the path can place any."""
 
     @property

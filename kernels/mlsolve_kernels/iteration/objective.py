@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from ..exact import Exact
 from ..light import declared
 from ..terms import BY_NAME, OWN_PASSES, TERMS, ActsOn, Term
 from ..window import REACH
+
+_LEAST_SHARE: Final = 1e-3
+"""Share by which a term of a sheet is divided at the least: a sheet may be the carrier everywhere."""
 
 
 class Shape(NamedTuple):
@@ -62,6 +65,11 @@ class Stack:
     """Mean weight of the target's pixels. The terms are divided by it."""
     weighted: bool = False
     """Whether its pixels have individual weights."""
+    carriers: bool = False
+    """Whether each sheet has a mask that says where it carries the detail. Its target moves with misaligned sheets
+    (carriers/), and a term of its sheets counts only where the sheet is not the carrier."""
+    carried: tuple[float, ...] = ()
+    """For every sheet, the mean of its mask, weighted as the target's pixels are; (): 0 for each."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for the weight of an unknown term, or of a term of sheets without a list of layers."""
@@ -72,6 +80,10 @@ class Stack:
     def weight(self, name: str) -> float:
         """Return the weight of the term `name`."""
         return self.weights.get(name, 0.0)
+
+    def share_of_sheet(self, sheet: int) -> float:
+        """Return the mean weight of the pixels where a term of its sheet number `sheet` counts."""
+        return max(self.share - self.carried[sheet], _LEAST_SHARE) if self.carried else self.share
 
     def sheets(self, layers: int) -> tuple[int, ...]:
         """Return its layers, from a set of `layers` layers."""
@@ -140,7 +152,12 @@ class Objective:
             return (self.share,) * count
         if term.acts_on == "stack":
             return tuple(stack.share for stack in self.stacks)
-        return tuple(stack.share for stack, _ in self.sheets(term))
+        return tuple(
+            stack.share_of_sheet(k)
+            for stack in self.stacks
+            if stack.weight(term.name)
+            for k, _ in enumerate(stack.layers or ())
+        )
 
     def sheets(self, term: Term) -> Iterator[tuple[Stack, int]]:
         """Yield (stack, layer) for every sheet on which `term` acts."""
@@ -195,6 +212,12 @@ def weight_of(objective: Objective, term: Term, number: int = 0) -> np.float32:
     """Return the weight of `term`, for stack `number` if it acts on stacks or sheets, divided by its share."""
     one: Stack | Objective = objective if term.acts_on == "layer" else objective.stacks[number]
     return np.float32(one.weight(term.name) / one.share)
+
+
+def weight_of_sheet(objective: Objective, term: Term, number: int, sheet: int) -> np.float32:
+    """Return the weight of `term` for a sheet of stack `number`, divided by the share of the pixels it counts."""
+    stack = objective.stacks[number]
+    return np.float32(stack.weight(term.name) / stack.share_of_sheet(sheet))
 
 
 def _of(weights: Mapping[str, float], acts_on: ActsOn) -> list[float]:

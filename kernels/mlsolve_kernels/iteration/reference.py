@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..adam.reference import step
+from ..carriers.reference import moved_target
 from ..light import reference_of as light_reference
-from ..placement.move import STILL, Move
+from ..placement.move import STILL, Drawn, Move
 from ..placement.reference import give_back, place
 from ..terms import Term, part_of
 from .objective import Objective, Stack, Terms
@@ -23,21 +24,52 @@ class Arranged:
 
     targets: Images
     """(M, C, H, W), encoded transmittance."""
-    moves: Sequence[Sequence[Move]] | None = None
+    moves: Sequence[Sequence[Move]] | Drawn | None = None
     """The map of every sheet of every stack; None: unmoved."""
     weights: Sequence[Images | None] | None = None
     """Pixel weights of each stack, (H, W) in [0, 1]; None: 1."""
     disc: Images | None = None
     """(H, W), 1 where guides count and layers may change, else 0; None: 1 everywhere."""
+    carriers: Sequence[Images | None] | None = None
+    """The masks of each stack that has carriers, (K, H, W) in [0, 1]."""
 
     def of(self, number: int, stack: Stack, layers: Images) -> tuple[Array, Array, list[int], list[Move]]:
         """Return the placed sheets (K, C, H, W) of a stack, its pixel weights (H, W), its layers and their maps."""
         numbers = list(stack.sheets(len(layers)))
-        moves = [STILL] * len(numbers) if self.moves is None else list(self.moves[number])
+        all_moves = self.moves.moves if isinstance(self.moves, Drawn) else self.moves
+        moves = [STILL] * len(numbers) if all_moves is None else list(all_moves[number])
         sheets = np.stack([place(layers[k], move) for k, move in zip(numbers, moves, strict=True)])
         weights = None if self.weights is None else self.weights[number]
         counts = np.ones(layers.shape[-2:]) if weights is None else np.asarray(weights, dtype=np.float64)
         return sheets, counts if self.disc is None else counts * self.disc, numbers, moves
+
+    def target_of(self, number: int) -> Array:
+        """Return the target of a stack, (C, H, W), moved with its carriers as the sheets are misaligned."""
+        masks, target = self._masks(number), np.asarray(self.targets[number], dtype=np.float64)
+        if masks is None or not isinstance(self.moves, Drawn):
+            return target
+        inside = 1.0 if self.disc is None else self.disc
+        return moved_target(target, masks * inside, self.moves.off[number])
+
+    def alone(
+        self, number: int, sheet: int, layers: Images, stack: Stack, counts: Array
+    ) -> tuple[Array, Array, Move, float]:
+        """Return a sheet as a term sees it: placed, (C, H, W); its pixel weights, (H, W); its map; its share.
+
+        With carriers it is placed without a misalignment, as if it were held alone, and counts where it is not the
+        carrier.
+        """
+        masks, layer = self._masks(number), stack.sheets(len(layers))[sheet]
+        chosen = self.moves
+        if isinstance(chosen, Drawn):
+            chosen = chosen.own if masks is not None else chosen.moves
+        move = STILL if chosen is None else chosen[number][sheet]
+        if masks is not None:
+            counts = counts * (1 - np.asarray(masks[sheet], dtype=np.float64))
+        return place(layers[layer], move), counts, move, stack.share_of_sheet(sheet)
+
+    def _masks(self, number: int) -> Images | None:
+        return None if self.carriers is None else self.carriers[number]
 
     def inside(self, layers: Images) -> Array:
         """Return the pixel weights of the layers, (H, W)."""
@@ -54,12 +86,15 @@ def terms(layers: Images, arranged: "Arranged | Images", guides: Images, objecti
     pixels = layers[0].size
     for number, (stack, target) in enumerate(zip(objective.stacks, arranged.targets, strict=True)):
         sheets, counts, _, _ = arranged.of(number, stack, layers)
-        composite = light.compose(sheets, stack.scale)
+        composite, moved = light.compose(sheets, stack.scale), arranged.target_of(number)
         for term in objective.terms:
-            looked_at = {"stack": [composite], "sheet": sheets if stack.weight(term.name) else []}
-            for image in looked_at.get(term.acts_on, []):
-                value = part_of(term, "reference").value(image, target, counts)
-                found[term.name].append(value / (pixels * stack.share))
+            value = part_of(term, "reference").value
+            if term.acts_on == "stack":
+                found[term.name].append(value(composite, moved, counts) / (pixels * stack.share))
+            elif term.acts_on == "sheet" and stack.weight(term.name):
+                for k in range(len(sheets)):
+                    sheet, own_counts, _, share = arranged.alone(number, k, layers, stack, counts)
+                    found[term.name].append(value(sheet, target, own_counts) / (pixels * share))
     inside = arranged.inside(layers)
     for term in objective.terms:
         if term.acts_on == "layer":
@@ -80,19 +115,20 @@ def gradient(layers: Images, arranged: "Arranged | Images", guides: Images, obje
     result = np.zeros(layers.shape)
     for number, (stack, target) in enumerate(zip(objective.stacks, arranged.targets, strict=True)):
         sheets, counts, numbers, moves = arranged.of(number, stack, layers)
-        composite = light.compose(sheets, stack.scale)
+        composite, moved = light.compose(sheets, stack.scale), arranged.target_of(number)
         by_composite = np.zeros(composite.shape)
         for term in objective.terms:
             if term.acts_on == "stack":
-                slope = part_of(term, "reference").gradient(composite, target, counts)
+                slope = part_of(term, "reference").gradient(composite, moved, counts)
                 by_composite += _sign(term) * stack.weight(term.name) * slope
         by_sheets = light.compose_gradient(sheets, stack.scale, by_composite)
-        for k, (sheet, layer, move) in enumerate(zip(sheets, numbers, moves, strict=True)):
+        for k, (layer, move) in enumerate(zip(numbers, moves, strict=True)):
+            result[layer] += give_back(by_sheets[k] / stack.share, move)
             for term in objective.terms:
                 if term.acts_on == "sheet" and stack.weight(term.name):
-                    slope = part_of(term, "reference").gradient(sheet, target, counts)
-                    by_sheets[k] += _sign(term) * stack.weight(term.name) * slope
-            result[layer] += give_back(by_sheets[k] / stack.share, move)
+                    sheet, own_counts, own, share = arranged.alone(number, k, layers, stack, counts)
+                    slope = part_of(term, "reference").gradient(sheet, target, own_counts)
+                    result[layer] += give_back(_sign(term) * stack.weight(term.name) / share * slope, own)
     inside = arranged.inside(layers)
     for term in objective.terms:
         if term.acts_on == "layer":

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..light import declared
 from ..placement.move import STILL, Moves
-from .objective import Objective
+from .objective import Objective, Stack
 
 
 class Route(NamedTuple):
@@ -22,11 +22,14 @@ class Route(NamedTuple):
     """The stack whose gradient the layer pass takes through the light itself; None: the layer pass is given the
     gradient of all stacks by the layers."""
     adds: tuple[bool, ...]
-    """For every sheet of every stack, whether its gradient is added to that of an earlier stack."""
+    """For every sheet of every stack, whether its gradient is added to that of an earlier stack, or of its leak."""
     unused: tuple[int, ...]
     """The layers to which no stack leaves a gradient."""
     more: bool
     """Whether there is a gradient by the layers besides that of the stack `through`."""
+    alone_adds: tuple[bool, ...] = ()
+    """For every sheet of every stack, whether the gradient of its leak, which sheets of a stack with carriers leave
+    on their own, is added to that of an earlier stack."""
 
 
 def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -> Route:
@@ -46,13 +49,17 @@ def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -
     last, through = len(sheets) - 1, None
     for stack, numbers in enumerate(sheets):
         leaks = objective.stacks[stack].weight("leak") != 0
-        keeps_order = last == 0 or (not leaks and (stack == last or last == 1))
+        alone = [_leaks_alone(one) for one in objective.stacks]
+        of_two = last == 1 and not any(alone)
+        keeps_order = last == 0 or (not leaks and (stack == last or of_two))
+        keeps_order = keeps_order and not alone[stack]
         if in_place[stack] and len(numbers) == layers and keeps_order:
             through = stack
-    adds: list[bool] = []
+    adds, alone_adds = list[bool](), list[bool]()
     found: set[int] = set()
     for stack, numbers in enumerate(sheets):
-        adds += [number in found for number in numbers]
+        alone_adds += [number in found for number in numbers]
+        adds += [number in found or _leaks_alone(objective.stacks[stack]) for number in numbers]
         found |= set(numbers) if stack != through else set()
     leaks = through is not None and objective.stacks[through].weight("leak") != 0
     return Route(
@@ -61,4 +68,10 @@ def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -
         tuple(adds),
         tuple(number for number in range(layers) if number not in found),
         through is not None and (last > 0 or leaks),
+        tuple(alone_adds),
     )
+
+
+def _leaks_alone(stack: Stack) -> bool:
+    """Return whether the leak of the sheets has its own way back to the layers, without their misalignment."""
+    return stack.carriers and stack.weight("leak") != 0

@@ -27,7 +27,7 @@ from ..layout import (
 )
 from ..light import declared
 from ..placement.frames import WHOLE, Frame
-from ..placement.move import Moves
+from ..placement.move import Placing
 from ..region import Region
 from ..ssim.cpu import find_statistics
 from ..ssim.stream import Constant, new_streams, streams_bytes
@@ -252,7 +252,7 @@ class State:
         """Take one step at learning rate `rate`; return the terms at the layers it started from."""
         return self.measure(rate).terms(self.pixels, self._objective)
 
-    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+    def advance(self, rates: Sequence[float], moves: Sequence[Placing] | None = None) -> list[Sums]:
         """Take one step for each of `rates`; return, for each, the sums of the terms before the step.
 
         moves: the placement of the sheets of every stack in each of these steps; None: unmoved.

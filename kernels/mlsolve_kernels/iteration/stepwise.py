@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..carriers.cpu import move_target, scratch_bytes, scratch_for
 from ..lanes import LANES
 from ..layout import (
     BLOCK,
@@ -26,15 +27,16 @@ from ..layout import (
 from ..light import declared
 from ..placement.cpu import carry, tables_bytes, tables_for
 from ..placement.frames import WHOLE, Frame, disc, placement_maps
-from ..placement.move import STILL, Moves
+from ..placement.move import STILL, Drawn, Placing, as_drawn
 from ..region import Region
+from ..ssim.cpu import find_statistics
 from ..ssim.stream import Constant
 from ..terms import BY_NAME, Term, part_of
 from ..terms.guide_ssim.cpu import guide_pass
 from ..terms.leak.cpu import leak_pass
 from ..terms.rows import Layers
 from ..terms.stack_ssim.cpu import stack_pass
-from .objective import Objective, Shape, Sums, Terms, Weights, weight_of
+from .objective import Objective, Shape, Sums, Terms, Weights, weight_of, weight_of_sheet
 from .passes import adam_pass, light_back_pass, light_pass
 from .state import State, state_bytes
 
@@ -44,7 +46,8 @@ class StepwiseWorkspace(State):
 
     In addition to the state it holds a gradient, the composite of a stack and the stack's placed sheets. If the
     leak counts, it also holds a gradient by these sheets; if not all pixels count equally, pixel weights; if the
-    light couples planes, the gradients by a composite and by its sheets.
+    light couples planes, the gradients by a composite and by its sheets; if stacks have carriers, their masks, the
+    pixel weights of the leak, and a target that has moved.
     """
 
     def _allocate(self) -> None:
@@ -69,12 +72,28 @@ class StepwiseWorkspace(State):
         self._lights = [light.constants(one.scale) for one in objective.stacks]
         self._by_composite = self._zeros(planes) if light.couples_planes else None
         self._by_placed = np.zeros_like(self._placed) if light.couples_planes else None
+        self._carriers = [self._zeros(one, self.windows) if one else None for one in _carrying(objective, count)]
+        self._leak_counts = [
+            None if masks is None or not one.weight("leak") else self._zeros(*masks.shape[:2])
+            for one, masks in zip(objective.stacks, self._carriers, strict=True)
+        ]
+        moves_targets = any(masks is not None for masks in self._carriers)
+        self._moved = Constant(*(self._zeros(planes) for _ in range(3))) if moves_targets else None
+        self._scratch = scratch_for(strips, self._team.workers, most if moves_targets else 0)
 
     def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
         """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
         weights = self._pixel_weights[stack]
         assert weights is not None, "the objective says that its pixels count alike"
         put_plane(image, self._strips, weights[window], top)
+
+    def put_carrier(
+        self, stack: int, sheet: int, window: int, image: npt.NDArray[np.floating], top: int = 0
+    ) -> None:
+        """Copy `image` (h, W) in [0, 1] into the mask of a sheet of a stack in a window, from row `top` on."""
+        masks = self._carriers[stack]
+        assert masks is not None, "the objective says that the stack has no carriers"
+        put_plane(image, self._strips, masks[sheet, window], top)
 
     def prepare(
         self,
@@ -94,6 +113,23 @@ class StepwiseWorkspace(State):
         self._gradient.fill(0)
         if self._disc is not None:
             self._prepare_disc(image or (self.shape.height, self.shape.width))
+        for number, masks in enumerate(self._carriers):
+            if masks is not None:
+                self._prepare_carriers(masks, self._leak_counts[number], self._pixel_weights[number])
+
+    def _prepare_carriers(
+        self, masks: FloatArray, leak_counts: FloatArray | None, pixel_weights: FloatArray | None
+    ) -> None:
+        """Set the pixel weights of the leak to where sheets are not the carrier; clear the masks off the disc."""
+        counts, _ = self._counts(self._disc if pixel_weights is None else pixel_weights)
+        for sheet, mask in enumerate(masks):
+            for window in range(self.windows):
+                if leak_counts is not None:
+                    weights = counts[min(window, len(counts) - 1)]
+                    np.subtract(np.float32(1), mask[window], out=leak_counts[sheet, window])
+                    leak_counts[sheet, window] *= weights
+                if self._disc is not None:
+                    mask[window] *= self._disc[window]
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
         """Set pixel weights to 0 and layers to clear outside the circle of the image."""
@@ -116,18 +152,18 @@ class StepwiseWorkspace(State):
         """A copy of the gradient of the last evaluation, in the per-pixel measure, (N, C, H, W) float32."""
         return from_strips(self._gradient, self._strips)
 
-    def evaluate(self, moves: Moves | None = None) -> Terms:
+    def evaluate(self, moves: Placing | None = None) -> Terms:
         """Return the terms at the present layers; store their gradient, which `gradient` returns."""
         return self._evaluate(moves).terms(self.pixels, self._objective)
 
-    def _evaluate(self, moves: Moves | None = None) -> Sums:
+    def _evaluate(self, moves: Placing | None = None) -> Sums:
         fresh = np.ones(self.shape.layers, dtype=np.bool_)
         for layer in self._aside:
             self._gradient[layer].fill(0)
         leaking = 0
+        drawn = as_drawn(tuple((STILL,) * len(sheets) for sheets in self._stacked) if moves is None else moves)
         for number, sheets in enumerate(self._stacked):
-            lying = (STILL,) * len(sheets) if moves is None else moves[number]
-            leaking += self._evaluate_stack(number, sheets, lying, ~fresh[sheets], leaking)
+            leaking += self._evaluate_stack(number, sheets, drawn, ~fresh[sheets], leaking)
             fresh[sheets] = False
         self._evaluate_guides()
         for name in self._own_passes:
@@ -135,7 +171,7 @@ class StepwiseWorkspace(State):
         return self._sums()
 
     def _evaluate_stack(
-        self, number: int, sheets: npt.NDArray[np.int64], lying: Any, adds: npt.NDArray[np.bool_], leaking: int
+        self, number: int, sheets: npt.NDArray[np.int64], drawn: Drawn, adds: npt.NDArray[np.bool_], leaking: int
     ) -> int:
         """Compare a stack with its target and propagate the gradient by its sheets back to the layers.
 
@@ -149,16 +185,20 @@ class StepwiseWorkspace(State):
         weights, light = Weights.of(self._objective, number), self._lights[number]
         pixel_weights = self._pixel_weights[number] if stack.weighted else self._disc
         common = (self._window_masks, self._strips, self._streams)
-        of_maps = (self._strips, self._tables)
+        of_maps, lying = (self._strips, self._tables), drawn.moves[number]
+        if self._carriers[number] is not None and stack.weight("leak"):
+            self._evaluate_alone(number, sheets, drawn.own[number], adds, leaking)
+            adds = np.ones_like(adds)
         there, nothing = placement_maps(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
         run(carry, self._layers, sheets, placed, own, there, nothing, np.float32(1), *of_maps)
         run(light_pass, placed, light, of_window, self._composite)
-        by_sheet, found = None, 0
-        if stack.weight("leak") and self._by_sheet is not None:
-            found = len(sheets)
+        by_sheet, found = None, len(sheets) if stack.weight("leak") else 0
+        if found and self._carriers[number] is None:
+            assert self._by_sheet is not None
             by_sheet, sums = self._by_sheet[:found], self._leak_sums[leaking : leaking + found]
             counts, step = self._counts(pixel_weights)
             run(leak_pass, placed, target, weights.leak, counts, step, *common, by_sheet, sums)
+        target = self._moved_target(number, target, drawn.off[number])
         sums_of_stack = tuple(part[number * planes : (number + 1) * planes] for part in self._target_sums)
         run(
             stack_pass,
@@ -182,6 +222,49 @@ class StepwiseWorkspace(State):
         back = placement_maps(lying, self._frames, back=True)
         run(carry, by_placed, own, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
         return found
+
+    def _evaluate_alone(
+        self, number: int, sheets: npt.NDArray[np.int64], own: Any, adds: npt.NDArray[np.bool_], leaking: int
+    ) -> None:
+        """Compare each sheet of a stack with carriers alone with the target, where it is not the carrier.
+
+        It lies as it does in the stack, without a misalignment: what it gives away when it is held alone does not
+        depend on that. The gradient goes to the layers.
+        """
+        run, planes, nothing = self._team.run, self.shape.planes, np.zeros(len(sheets), dtype=np.bool_)
+        target = Constant(*(part[number * planes : (number + 1) * planes] for part in self._target))
+        counts, by_sheet = self._leak_counts[number], self._by_sheet
+        assert counts is not None
+        assert by_sheet is not None
+        of_maps, numbers = (self._strips, self._tables), np.arange(len(sheets))
+        there, back = (placement_maps(own, self._frames, back=way) for way in (False, True))
+        run(carry, self._layers, sheets, self._placed, numbers, there, nothing, np.float32(1), *of_maps)
+        for k in range(len(sheets)):
+            one, at = slice(k, k + 1), leaking + k
+            run(
+                leak_pass,
+                self._placed[one],
+                target,
+                weight_of_sheet(self._objective, BY_NAME["leak"], number, k),
+                counts[k],
+                counts.shape[-1],
+                self._window_masks,
+                self._strips,
+                self._streams,
+                by_sheet[one],
+                self._leak_sums[at : at + 1],
+            )
+        run(carry, by_sheet, numbers, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
+
+    def _moved_target(self, number: int, target: Constant, off: Any) -> Constant:
+        """Return the target of a stack, moved with its carriers as the sheets are misaligned, with statistics."""
+        masks, moved = self._carriers[number], self._moved
+        if masks is None or moved is None or all(one == STILL for one in off):
+            return target
+        maps, to = placement_maps(off, self._frames), (self._tables, self._scratch, moved.image)
+        self._team.run(move_target, target.image, masks, maps, self._masks.inside, self._strips, *to)
+        find_statistics(moved, self._strips, self._streams, self._team)
+        return moved
 
     def _evaluate_guides(self) -> None:
         """Compare every layer with its guide and add that to the gradient."""
@@ -234,12 +317,12 @@ class StepwiseWorkspace(State):
             sums[name] = self._by_group(name, flat, self.shape.layers)
         return sums
 
-    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+    def advance(self, rates: Sequence[float], moves: Sequence[Placing] | None = None) -> list[Sums]:
         """Take one step for each of `rates`, with the placements `moves` of each step; None: unmoved."""
         by_step = (None,) * len(rates) if moves is None else moves
         return [self.measure(rate, lying) for rate, lying in zip(rates, by_step, strict=True)]
 
-    def measure(self, rate: float, moves: Moves | None = None) -> Sums:
+    def measure(self, rate: float, moves: Placing | None = None) -> Sums:
         """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
         sums = self._evaluate(moves)
         flat = (self._layers.shape[0] * self._layers.shape[1], *self._layers.shape[2:])
@@ -261,7 +344,13 @@ def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: in
     own = len(objective.own_passes) * shape.layers
     row_sums = (sum(leaking) + own) * shape.planes * strips.across * strips.height
     masks = (windows + 3) * strips.across * strips.groups * LANES
+    carrying = _carrying(objective, shape.layers)
+    weights += windows * sum(
+        count * (2 if one.weight("leak") else 1) for count, one in zip(carrying, objective.stacks, strict=True)
+    )
+    planes += 3 * shape.planes if any(carrying) else 0
     state = state_bytes(shape, workers, len(objective.stacks))
+    state += scratch_bytes(strips, workers, sheets if any(carrying) else 0)
     return state + 4 * ((planes + weights) * plane + masks) + 8 * row_sums + tables_bytes(strips, workers)
 
 
@@ -274,3 +363,8 @@ def _own_pass(term: Term) -> Callable[..., None]:
 def _leaking(objective: Objective, layers: int) -> list[int]:
     """Return the number of sheets of each stack in which the leak counts."""
     return [len(one.sheets(layers)) for one in objective.stacks if one.weight("leak")]
+
+
+def _carrying(objective: Objective, layers: int) -> list[int]:
+    """Return the number of sheets of each stack that has carriers, 0 for others."""
+    return [len(one.sheets(layers)) if one.carriers else 0 for one in objective.stacks]

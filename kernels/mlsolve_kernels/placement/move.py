@@ -72,8 +72,30 @@ class Move(NamedTuple):
 Moves = tuple[tuple[Move, ...], ...]
 """For every stack, the map of each of its sheets."""
 
+
+class Drawn(NamedTuple):
+    """The sheets of every stack in an iteration, with the misalignment that was drawn for them."""
+
+    moves: Moves
+    """The maps of the misaligned sheets: `own` after `off`."""
+    own: Moves
+    """The maps without the misalignment."""
+    off: Moves
+    """The misalignment: the map from a place of the stack to the place that is seen there."""
+
+
+Placing = Moves | Drawn
+"""How sheets are placed in an iteration. Stacks with carriers take a misalignment only if it is named."""
+
 STILL = Move(1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """The identity: the map of an unmoved sheet."""
+
+
+def as_drawn(placing: Placing) -> Drawn:
+    """Return `placing` with the misalignment that it names; without one, nothing is misaligned."""
+    if isinstance(placing, Drawn):
+        return placing
+    return Drawn(placing, placing, tuple((STILL,) * len(stack) for stack in placing))
 
 
 def centred(shape: tuple[int, int], row_y: float, row_x: float, column_y: float, column_x: float) -> Move:

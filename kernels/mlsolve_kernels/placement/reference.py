@@ -33,14 +33,14 @@ def _on_the_sheet(rows: Index, columns: Index, shape: tuple[int, int]) -> npt.ND
     return np.asarray((rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1]))
 
 
-def place(images: Images, move: Move) -> npt.NDArray[np.float64]:
-    """Return the placed `images`, in the same shape (..., H, W)."""
+def place(images: Images, move: Move, background: float = 1.0) -> npt.NDArray[np.float64]:
+    """Return the placed `images`, in the same shape (..., H, W); background: the value off the sheet."""
     shape = images.shape[-2], images.shape[-1]
     result = np.zeros(images.shape)
     for rows, columns, weights in _sampled(move, shape):
         there = _on_the_sheet(rows, columns, shape)
         values = images[..., np.where(there, rows, 0), np.where(there, columns, 0)]
-        result += weights * np.where(there, values, 1.0)
+        result += weights * np.where(there, values, background)
     return result
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from ..errors import OptionError
-from ..ranges import MIN_EXPOSURE
+from ..ranges import MIN_EXPOSURE, count
 from .settings import MAX_COUNT, THREADS, check_fields, option
 
 Backend = Literal["auto", "cpu", "cuda"]
@@ -13,6 +13,9 @@ MAX_WEIGHT: Final = 1e6
 MAX_DENSITY: Final = 6.0
 MAX_REGISTRATION: Final = 1000.0
 """Largest misalignment of the sheets, in pixels."""
+MAX_CARRIERS: Final = 10_000
+_REGIONS: Final = 4
+"""Regions with carriers for each sheet of a stack, by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,20 @@ class Options:
         high=5.0,
         example="0.2",
     )
+    carriers: str | int = option(
+        "auto",
+        help="Regions in which one sheet carries the detail, so that it may move with that sheet, or off.",
+        more="auto takes them with a registration tolerance and several sheets. The detail of the target is then "
+        "shared out among the sheets instead of fleeing into the first, and the leak term asks a sheet only where "
+        "it is not the carrier (docs/printing.md).",
+        kind=str,
+        as_text=True,
+        limits=f"auto, off, or 1 to {MAX_CARRIERS} regions",
+        metavar="N",
+        example="40",
+        toml="40",
+        python="40",
+    )
     min_density: float = option(
         0.0,
         help="Optical density of the clearest area that the printer leaves; 0 counts densities from clear film.",
@@ -175,6 +192,7 @@ class Options:
     def __post_init__(self) -> None:
         """Check every field; NumPy's numbers become Python's."""
         check_fields(self)
+        object.__setattr__(self, "carriers", _carriers(self.carriers))
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         if self.max_density <= self.min_density:
@@ -182,6 +200,15 @@ class Options:
                 f"max_density is {self.max_density:g} and min_density {self.min_density:g}: "
                 "max_density must be the larger"
             )
+
+    def carriers_for(self, sheets: int) -> int:
+        """Return the number of regions with carriers in a stack of `sheets` sheets; 0: it has no carriers."""
+        tolerant = self.registration > 0 or self.registration_turn > 0
+        if sheets == 1 or self.carriers == "off" or not (tolerant or self.hide_weight):
+            return 0
+        if self.carriers == "auto":
+            return _REGIONS * sheets if tolerant else 0
+        return int(self.carriers)
 
     def mse_weight_for(self, stacks: int) -> float:
         """Return the weight of each squared error with this many stacks."""
@@ -197,3 +224,15 @@ class Options:
     def guide_weight_for(self, layers: int) -> float:
         """Return the weight of each guide in a stack of `layers`."""
         return min(1.0, 3 / layers) if self.guide_weight is None else self.guide_weight
+
+
+def _carriers(value: str | int) -> str | int:
+    """Return "auto", "off" or a number of regions. Raises OptionError for anything else."""
+    text = value.strip() if isinstance(value, str) else value
+    if text in ("auto", "off"):
+        return str(text)
+    if isinstance(text, str):
+        if not text.isascii() or not text.isdigit():
+            raise OptionError(f"carriers is {value!r}: give auto, off, or a number of regions up to {MAX_CARRIERS}")
+        text = int(text[:9])
+    return count("carriers", text, 1, MAX_CARRIERS)

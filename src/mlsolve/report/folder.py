@@ -12,7 +12,7 @@ from ..errors import OutputError
 from ..system.files import partial_beside
 
 _OURS: Final = re.compile(
-    r"layer-\d+\.(?:png|tif)|stack(?:-\d+)?\.png|sheet\.png|history\.csv|job(?:-\d)?\.toml|result\.json"
+    r"layer-\d+\.(?:png|tif)|(?:stack|carriers)(?:-\d+)?\.png|sheet\.png|history\.csv|job(?:-\d)?\.toml|result\.json"
     r"|proposals\.png"
 )
 """Names of the files that mlsolve writes into an output folder."""

@@ -17,6 +17,7 @@ from ..scoring.scores import StackScores
 from ..solving.balance import Balance
 from ..solving.history import History
 from ..version import __version__
+from .carriers import StackCarriers, carriers_picture, picture_name
 from .contact_sheet import sheet_bands, sheet_size
 
 
@@ -35,10 +36,12 @@ class Summary:
     """Whether the sheets are round."""
     adam: str | None = None
     """How Adam's step was compiled for the device."""
+    carriers: tuple[StackCarriers | None, ...] = ()
+    """The carriers of every stack; (): no stack has any."""
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
-    """Write the contact sheet, history.csv, job.toml and result.json into `stage`, which will become `folder`.
+    """Write contact sheet, carriers, history.csv, job.toml and result.json into `stage`, which becomes `folder`.
 
     job: the job that was solved; None: there is no job, and no job.toml is written. Raises OutputError if a file
     cannot be written.
@@ -47,6 +50,10 @@ def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, 
     with picture_files.PngWriter(stage / "sheet.png", sheet_size(scoring), 3, 8) as writer:
         for band in sheet_bands(scoring, names, summary.disc):
             writer.write(band)
+    for number, carriers in enumerate(summary.carriers):
+        if carriers is not None:
+            name = picture_name(number, len(summary.carriers))
+            picture_files.save_png(stage / name, carriers_picture(carriers))
     picture_files.write_bytes(stage / "history.csv", summary.history.csv().encode())
     if job is not None:
         picture_files.write_bytes(stage / "job.toml", job.toml(folder).encode())
@@ -63,6 +70,7 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         names = [relative_name(path, folder) for path in job.targets]
         of_masks = [one.mask for one in job.arrangements]
         masks = [None if mask is None else relative_name(Path(str(mask)), folder) for mask in of_masks]
+    carriers = summary.carriers or (None,) * len(scores.stacks)
     last = summary.history[-1] if summary.history else None
     return {
         "arrangements": [
@@ -71,11 +79,12 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
                 "exposure": stack.placed.exposure,
                 "mask": mask,
                 "layers": [one.words() for one in stack.placed.place],
+                "carriers": None if own is None else own.report(picture_name(number, len(carriers))),
                 **stack_report(found),
                 "cast": [round(value, 4) for value in cast],
             }
-            for name, mask, stack, found, cast in zip(
-                names, masks, scoring.stacks, scores.stacks, balance.cast, strict=True
+            for number, (name, mask, stack, found, cast, own) in enumerate(
+                zip(names, masks, scoring.stacks, scores.stacks, balance.cast, carriers, strict=True)
             )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],

@@ -21,6 +21,7 @@ from ..scoring.layer_files import Bands
 from ..scoring.placed import ACROSS
 from ..scoring.previews import CELL, STACK, shown
 from ..scoring.stack_scoring import reach_of
+from ..solving.carriers import carriers_bytes
 from ..solving.executors.gpu import Devices
 from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
 from ..solving.spec import Spec
@@ -291,6 +292,7 @@ def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
         scoring_bytes(_SMALLEST, spec, job),
         _writer_bytes(spec, job),
         trial_bytes(spec) if len(spec.stacks) > 1 else 0,
+        carriers_bytes(spec),
     )
 
 

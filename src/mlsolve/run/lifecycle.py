@@ -260,7 +260,7 @@ def _stages(work: _Work) -> Outcome:
 
     executor = _executor(spec, work.budget, levels)
     try:
-        spec = dataclasses.replace(spec, stacks=stack_specs(job.arrangements))
+        spec = dataclasses.replace(spec, stacks=stack_specs(job.arrangements, spec.options, spec.layers))
         solved = solve_in_store(
             store,
             spec,

@@ -18,8 +18,10 @@ from mlsolve_kernels.region import Region
 from ..job.job import Job
 from ..pictures.code_steps import code_steps
 from ..pictures.picture_files import Encoded, PngWriter, RowWriter, TiffWriter
+from ..report.carriers import StackCarriers
 from ..scoring.codes import Wanted
 from ..scoring.stack_scoring import PlacedStack
+from ..solving.carriers import whole_masks
 from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import Array, DiskStore, Store
@@ -154,6 +156,18 @@ def codes_of(store: Store, spec: Spec) -> Wanted:
         return result
 
     return codes
+
+
+def carriers_of(store: Store, spec: Spec) -> tuple[StackCarriers | None, ...]:
+    """Return the carriers of every stack, as they are in `store`."""
+    return tuple(
+        StackCarriers(
+            stack.carriers, whole_masks(store, number), tuple(one.layer for one in stack.placed(spec.layers))
+        )
+        if stack.carriers
+        else None
+        for number, stack in enumerate(spec.stacks)
+    )
 
 
 def placed_stacks(spec: Spec) -> list[PlacedStack]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from ..job.job import Job
+from ..report.carriers import StackCarriers
 from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files
 from ..solving.balance import Balance
 from ..solving.balancing import balanced
 from ..solving.callbacks import Listener as SolveListener
+from ..solving.carriers import draw_carriers
 from ..solving.executors.base import Executor
 from ..solving.executors.threads import without_backend
 from ..solving.history import History
@@ -28,7 +30,7 @@ from ..solving.spec import Spec
 from ..solving.store import DiskStore, Store
 from ..system.memory import trim
 from .budget import Shares
-from .outputs import codes_of, placed_stacks, write_layers
+from .outputs import carriers_of, codes_of, placed_stacks, write_layers
 
 PICTURES_DONE: Final = "pictures/done"
 """A document that is there once the pictures of every level are."""
@@ -61,6 +63,8 @@ class Solved:
     encoded transmittance if that is None or the solve was stopped early."""
     seconds: float
     """What it took, earlier processes included."""
+    carriers: tuple[StackCarriers | None, ...]
+    """The carriers of every stack; None for a stack without."""
 
 
 def solve_in_store(
@@ -87,6 +91,7 @@ def solve_in_store(
         with without_backend(executor, painters) as making:
             make_pictures(making)
             halve_pictures(store, spec, making, side)
+        draw_carriers(store, spec)
         store.flush()
         store.save(PICTURES_DONE, {})
     # Balance again after an interruption, so that the listener is told too.
@@ -97,7 +102,8 @@ def solve_in_store(
     history, record = solve_levels(store, executor, limits, listener)
     executor.drop()
     layers = to_full_size(store, executor, record)
-    return Solved(spec, balance, history, record.stop or "iterations", layers, record.seconds + prepared)
+    stop, seconds = record.stop or "iterations", record.seconds + prepared
+    return Solved(spec, balance, history, stop, layers, seconds, carriers_of(store, spec))
 
 
 def write_result(
@@ -141,6 +147,7 @@ def write_result(
         device[0],
         spec.disc,
         device[1],
+        solved.carriers,
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

@@ -137,6 +137,7 @@ def _small(job: Job | None) -> Spec:
             **{term.weight_option: getattr(own, term.weight_option) for term in TERMS if not term.always},
             registration=min(own.registration, 1),
             registration_turn=own.registration_turn,
+            carriers=own.carriers,
         )
         spec = spec_at(job, size, (1,) * len(job.entries), options)
         if not can_run(spec.objective):

@@ -18,6 +18,7 @@ from ..job.arrangements import Outline, Placement
 from ..job.options import Options
 from ..pictures import picture_files
 from ..pictures.colour import composite
+from ..report.carriers import StackCarriers
 from ..report.folder import staged
 from ..report.result import Summary, write_report
 from ..scoring.layer_files import Bands, score_layer_files
@@ -65,6 +66,8 @@ class Solution:
     """Name of the GPU; None if there was none."""
     adam: str | None = None
     """How Adam's step was compiled for the GPU; None if there was none."""
+    carriers: tuple[StackCarriers | None, ...] = ()
+    """The carriers of every stack, None for a stack without; (): no stack has any."""
 
     @property
     def target(self) -> FloatArray:
@@ -122,10 +125,10 @@ class Solution:
     def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
         """Write the layers and their report into `folder`, whole or not at all; return the folder.
 
-        layer-1.png … layer-N.png, stack.png (of several arrangements stack-1.png …), sheet.png, history.csv and
-        result.json, whose scores are taken from the files as written. Raises OutputError if the folder exists
-        (unless `overwrite`, and then only if mlsolve wrote all that is in it), cannot be written to, or the disk is
-        full.
+        layer-1.png … layer-N.png, stack.png (of several arrangements stack-1.png …), sheet.png, history.csv,
+        result.json, whose scores are taken from the files as written, and, if a stack has carriers, carriers.png
+        (carriers-1.png …). Raises OutputError if the folder exists (unless `overwrite`, and then only if mlsolve
+        wrote all that is in it), cannot be written to, or the disk is full.
         """
         return _write(self, Path(folder), overwrite=overwrite)
 
@@ -143,6 +146,7 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
         solution.device,
         solution.shape == "disc",
         solution.adam,
+        solution.carriers,
     )
     masks = [mask for mask in solution.masks if mask is not None]
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]

@@ -87,6 +87,7 @@ def solve(
         device=backend.device,
         adam=backend.adam(spec.objective),
         shape="disc" if asked.disc else "sheet",
+        carriers=solved.carriers,
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mlsolve_kernels.iteration.objective import Objective, Shape, Sums
 from mlsolve_kernels.placement.frames import WHOLE, Frame
-from mlsolve_kernels.placement.move import Moves
+from mlsolve_kernels.placement.move import Placing
 from mlsolve_kernels.region import Region
 
 from ..errors import BackendError, DeviceMemoryError
@@ -86,7 +86,7 @@ class Workspace(Protocol):
     def take_moment(self, moment: int, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the first (0) or second (1) moment of a plane of a layer, from row `top` on, into `out` (h, W)."""
 
-    def advance(self, rates: Sequence[float], moves: Sequence[Moves] | None = None) -> list[Sums]:
+    def advance(self, rates: Sequence[float], moves: Sequence[Placing] | None = None) -> list[Sums]:
         """Take one step for each learning rate in `rates`; return, for each, the sums of the terms before the step.
 
         moves: the placement of the sheets in each step; None: unmoved.
@@ -99,12 +99,15 @@ class ArrangedWorkspace(Workspace, Protocol):
     def put_weights(self, stack: int, window: int, image: FloatArray, top: int = 0) -> None:
         """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
 
+    def put_carrier(self, stack: int, sheet: int, window: int, image: FloatArray, top: int = 0) -> None:
+        """Copy `image` (h, W) in [0, 1] into the mask of a sheet of a stack with carriers, from row `top` on."""
+
 
 class RemoteWorkspace(Workspace, Protocol):
     """A workspace in the memory of a device.
 
-    Its `put_target`, `put_guide` and `put_weights` take pictures as codes, uint16, too, with table=(65536,): their
-    values, which must not change.
+    Its `put_target`, `put_guide`, `put_weights` and `put_carrier` take pictures as codes, uint16, too, with
+    table=(65536,): their values, which must not change.
     """
 
     def put_resampled(

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..pictures.colour import GAMMA
 from ..ranges import MIN_EXPOSURE
 from .balance import FLOOR, Balance, balance_exposures
+from .carriers import Carriers
 from .level_pictures import LevelPictures
 from .spec import Spec, StackSpec
 from .store import Store
@@ -69,6 +70,19 @@ def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance
         raise InputError(
             f"the mask of arrangement {shares.index(0) + 1} is black everywhere: nothing of its target would count"
         )
+    carriers = Carriers(store, spec, level)
+
+    def carried(a: int, sheet: int) -> float:
+        """Return the sum of a sheet's mask, weighted as the target's pixels are, divided by all its pixels."""
+        total = 0.0
+        for band in bands:
+            mask, weights = np.empty((2, band.height, band.width), dtype=np.float32)
+            carriers.read(a, sheet, band, mask)
+            if spec.stacks[a].masked:
+                mask *= pictures.read(spec.mask(a), 0, band, weights)
+            total += float((mask.astype(np.float64) * _counted(spec, shape, band)).sum())
+        return total / pixels
+
     options = spec.options
     wanted = np.array([densities(a) for a in range(count)])
     guides = np.array([densities(spec.guide(k)) for k in range(spec.layers)])
@@ -81,7 +95,12 @@ def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance
         (options.min_density, options.max_density),
     )
     shared = tuple(
-        dataclasses.replace(stack, share=share) for stack, share in zip(spec.stacks, shares, strict=True)
+        dataclasses.replace(
+            stack,
+            share=share,
+            carried=tuple(carried(a, k) for k, _ in enumerate(stack.placed(spec.layers))) if stack.carriers else (),
+        )
+        for a, (stack, share) in enumerate(zip(spec.stacks, shares, strict=True))
     )
     spec = dataclasses.replace(spec, stacks=shared, disc_share=circle)
     free = [

@@ -54,7 +54,7 @@ class LevelPictures:
 
     def __init__(self, store: Store, spec: Spec, level: int) -> None:
         """Open the pictures of `level`."""
-        self.spec = spec
+        self.store, self.spec, self.level = store, spec, level
         self._planes = spec.picture_planes
         self._arrays: list[Array] = [store.open(name_of(level, k)) for k in range(len(self._planes))]
         self._tables = [table_of(spec, level, k) for k in range(len(self._planes))]

@@ -12,6 +12,7 @@ from mlsolve_kernels.region import Region
 
 from ..pictures.code_steps import code_steps
 from .backends import ArrangedWorkspace, RemoteWorkspace, Workspace
+from .carriers import Carriers
 from .level_pictures import LevelPictures
 from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
@@ -45,14 +46,15 @@ def bands_of(region: Region, threads: int) -> Iterator[Region]:
 def load_pictures(
     work: Workspace, pictures: Callable[[], LevelPictures], tile: Tile, outer: Sequence[Region], threads: int
 ) -> None:
-    """Copy targets, guides and pixel weights of the windows `outer` into `work`.
+    """Copy targets, guides, pixel weights and carriers of the windows `outer` into `work`.
 
     pictures: opens the pictures; called once in each thread.
     """
 
     def share(first: int) -> None:
         opened = pictures()
-        spec, whole = opened.spec, _band_image(outer[0], threads, np.uint16 if work.remote else np.float32)
+        spec, carriers = opened.spec, Carriers(opened.store, opened.spec, opened.level)
+        whole = _band_image(outer[0], threads, np.uint16 if work.remote else np.float32)
         for window, band in list(_bands_of_windows(outer, threads))[first::threads]:
             image, top = whole[: band.height], band.top - outer[window].top
             read = partial(_read, opened, work.remote, band, image)  # fills `image`, which then is put
@@ -65,6 +67,10 @@ def load_pictures(
                 if one.masked:
                     masks = cast(ArrangedWorkspace, work)
                     masks.put_weights(stack, window, image, top, **read(spec.mask(stack), 0))
+                for sheet, _ in enumerate(one.placed(spec.layers) if one.carriers else ()):
+                    table = carriers.read(stack, sheet, band, image)
+                    given = {"table": table} if work.remote else {}
+                    cast(ArrangedWorkspace, work).put_carrier(stack, sheet, window, image, top, **given)
 
     _in_threads(threads, share)
 

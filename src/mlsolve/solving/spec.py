@@ -48,6 +48,10 @@ class StackSpec:
     """Whether its target has a mask: a weight for each pixel."""
     share: float = 1.0
     """The mean weight of its pixels."""
+    carriers: int = 0
+    """Regions into which it is divided, each with a sheet that carries its detail; 0: it has no carriers."""
+    carried: tuple[float, ...] = ()
+    """The share of its pixels that each sheet carries, weighted; () until it is known."""
 
     def placed(self, layers: int) -> tuple[Placement, ...]:
         """Return the placements of its sheets, from a set of `layers` layers."""
@@ -104,7 +108,8 @@ class Spec:
         """
         width, height = size
         check_registration(options.registration, (height, width))
-        shapes, stacks = tuple(level_shapes(height, width, options.levels)), stack_specs(arrangements)
+        shapes = tuple(level_shapes(height, width, options.levels))
+        stacks = stack_specs(arrangements, options, layers)
         named = dataclasses.replace(
             options,
             levels=len(shapes),
@@ -169,6 +174,8 @@ class Spec:
                     sheets,
                     one.share,
                     one.masked,
+                    one.carriers > 0 and not still,
+                    one.carried if one.carriers and not still else (),
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
@@ -206,10 +213,16 @@ class Spec:
         )
 
 
-def stack_specs(arrangements: Sequence[Arrangement]) -> tuple[StackSpec, ...]:
-    """Return the stacks of `arrangements`."""
+def stack_specs(arrangements: Sequence[Arrangement], options: Options, layers: int) -> tuple[StackSpec, ...]:
+    """Return the stacks of `arrangements` of `layers` layers."""
     return tuple(
-        StackSpec(None if one.place is None else tuple(one.place), one.weight, one.exposure, one.mask is not None)
+        StackSpec(
+            None if one.place is None else tuple(one.place),
+            one.weight,
+            one.exposure,
+            one.mask is not None,
+            carriers=options.carriers_for(layers if one.place is None else len(one.place)),
+        )
         for one in arrangements
     )
 
@@ -219,4 +232,4 @@ def _stack(found: dict[str, Any]) -> StackSpec:
     place = found["place"]
     if place is not None:
         place = tuple(Placement(**{**one, "shift": tuple(one["shift"])}) for one in place)
-    return StackSpec(**{**found, "place": place})
+    return StackSpec(**{**found, "place": place, "carried": tuple(found["carried"])})

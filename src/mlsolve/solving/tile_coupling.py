@@ -16,7 +16,7 @@ import numpy as np
 
 from mlsolve_kernels.iteration.objective import Objective, Shape
 from mlsolve_kernels.iteration.sweep import can_run
-from mlsolve_kernels.placement.move import Move, Moves, move_of
+from mlsolve_kernels.placement.move import Drawn, Move, Placing, move_of
 from mlsolve_kernels.window import REACH
 
 from .backends import device_need
@@ -150,21 +150,22 @@ class Registration:
         return result
 
 
-def moves_at(spec: Spec, level: int, iteration: int) -> Moves:
-    """Return the placement of every sheet of every stack in `iteration` of `level`, both counted from 1."""
+def moves_at(spec: Spec, level: int, iteration: int) -> Placing:
+    """Return the placement of every sheet of every stack in `iteration` of `level`, both counted from 1.
+
+    With a tolerance it names the misalignment, too.
+    """
     shape, scale = spec.shapes[level - 1], spec.scale(level)
+    own = tuple(tuple(one.move(shape, scale) for one in stack.placed(spec.layers)) for stack in spec.stacks)
+    if not spec.has_tolerance:
+        return own
     tolerance = Registration(spec, level)
-    result = []
-    for number, stack in enumerate(spec.stacks):
-        placed = [one.move(shape, scale) for one in stack.placed(spec.layers)]
-        if spec.has_tolerance:
-            misaligned = tolerance.moves(iteration, number, len(placed))
-            placed = [move.after(off) for move, off in zip(placed, misaligned, strict=True)]
-        result.append(tuple(placed))
-    return tuple(result)
+    off = tuple(tuple(tolerance.moves(iteration, number, len(sheets))) for number, sheets in enumerate(own))
+    both = (zip(*pair, strict=True) for pair in zip(own, off, strict=True))
+    return Drawn(tuple(tuple(move.after(drawn) for move, drawn in sheets) for sheets in both), own, off)
 
 
-def moves_of(spec: Spec, level: int, iterations: range) -> list[Moves] | None:
+def moves_of(spec: Spec, level: int, iterations: range) -> list[Placing] | None:
     """Return `moves_at` for each of `iterations`; None if no sheet is ever moved."""
     if spec.objective.still:
         return None

@@ -13,6 +13,7 @@ from ..job.options import Options
 from ..pictures.colour import decode
 from .backends import CpuBackend
 from .callbacks import Callbacks
+from .carriers import copy_carriers
 from .executors.serial import Serial
 from .history import Step
 from .level_pictures import LevelPictures, as_codes, name_of
@@ -65,6 +66,7 @@ class Trial:
         self._problem = dataclasses.replace(spec, shapes=spec.shapes[:finest], options=options, backend="cpu")
         self._scale = spec.scale(finest)
         self._store = MemoryStore()
+        copy_carriers(store, spec, self._store)
         for level in range(1, finest + 1):
             height, width = spec.shapes[level - 1]
             pictures, whole = LevelPictures(store, spec, level), Region(0, height, 0, width)

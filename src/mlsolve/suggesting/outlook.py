@@ -17,6 +17,7 @@ from ..pictures import picture_files
 from ..solving.backends import CpuBackend
 from ..solving.balance import Balance
 from ..solving.balancing import balanced
+from ..solving.carriers import draw_carriers
 from ..solving.executors.serial import Serial
 from ..solving.history import Step
 from ..solving.level_pictures import store_pictures
@@ -118,6 +119,7 @@ def _prepared(
     executor = Serial(CpuBackend(1, BETAS))
     try:
         halve_pictures(store, spec, executor)
+        draw_carriers(store, spec)
     finally:
         executor.close()
     return pictures, store, spec
