@@ -1,6 +1,6 @@
-// The pixel weights of the leak where a stack has carriers: a sheet is asked only where it is not the carrier.
+// The pixel weights of the leak where a stack has carriers: a sheet is asked less where it is the carrier.
 //
-//   leak_weights_k = weight of the pixel · (1 - m_k), where `leaks`
+//   leak_weights_k = weight of the pixel · (1 - SPARED·m_k), where `leaks`
 //   m_k            = 0 outside the circle of round sheets, where `clears`
 //
 // Layout: planes of float32, `pitch` floats per row; nothing is written from `width` on. masks, leak_weights (sheets,
@@ -24,7 +24,7 @@ carrier_weights(float* __restrict__ masks, float* __restrict__ leak_weights, con
         if (row >= height) return;
         const size_t at = (size_t)row * pitch + column, of_window = window * plane + at, here = blockIdx.z * plane + at;
         const float mask = masks[here];
-        if (leaks) leak_weights[here] = (weighted ? pixel_weights[of_window] : 1.0f) * (1.0f - mask);
+        if (leaks) leak_weights[here] = (weighted ? pixel_weights[of_window] : 1.0f) * (1.0f - SPARED * mask);
         if (clears) masks[here] = mask * disc[of_window];
     }
 }

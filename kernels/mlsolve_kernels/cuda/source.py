@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..carriers import FIXED
+from ..carriers import FIXED, SPARED
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
 from ..placement.cuda import FRACTION, MAP_FIELDS, PART
@@ -166,6 +166,7 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
         f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES
     }
     floats["FIXED_TARGET"] = FIXED
+    floats["SPARED"] = SPARED
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 

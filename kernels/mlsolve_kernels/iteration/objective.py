@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from ..carriers import SPARED
 from ..exact import Exact
 from ..light import declared
 from ..terms import BY_NAME, OWN_PASSES, TERMS, ActsOn, Term
@@ -67,7 +68,7 @@ class Stack:
     """Whether its pixels have individual weights."""
     carriers: bool = False
     """Whether each sheet has a mask that says where it carries the detail. Its target moves with misaligned sheets
-    (carriers/), and a term of its sheets counts only where the sheet is not the carrier."""
+    (carriers/), and a term of its sheets counts less where the sheet is the carrier."""
     carried: tuple[float, ...] = ()
     """For every sheet, the mean of its mask, weighted as the target's pixels are; (): 0 for each."""
 
@@ -83,7 +84,7 @@ class Stack:
 
     def share_of_sheet(self, sheet: int) -> float:
         """Return the mean weight of the pixels where a term of its sheet number `sheet` counts."""
-        return max(self.share - self.carried[sheet], _LEAST_SHARE) if self.carried else self.share
+        return max(self.share - SPARED * self.carried[sheet], _LEAST_SHARE) if self.carried else self.share
 
     def sheets(self, layers: int) -> tuple[int, ...]:
         """Return its layers, from a set of `layers` layers."""

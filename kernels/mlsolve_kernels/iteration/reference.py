@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..adam.reference import step
+from ..carriers import SPARED
 from ..carriers.reference import moved_target
 from ..light import reference_of as light_reference
 from ..placement.move import STILL, Drawn, Move
@@ -56,7 +57,7 @@ class Arranged:
     ) -> tuple[Array, Array, Move, float]:
         """Return a sheet as a term sees it: placed, (C, H, W); its pixel weights, (H, W); its map; its share.
 
-        With carriers it is placed without a misalignment, as if it were held alone, and counts where it is not the
+        With carriers it is placed without a misalignment, as if it were held alone, and counts less where it is the
         carrier.
         """
         masks, layer = self._masks(number), stack.sheets(len(layers))[sheet]
@@ -65,7 +66,7 @@ class Arranged:
             chosen = chosen.own if masks is not None else chosen.moves
         move = STILL if chosen is None else chosen[number][sheet]
         if masks is not None:
-            counts = counts * (1 - np.asarray(masks[sheet], dtype=np.float64))
+            counts = counts * (1 - SPARED * np.asarray(masks[sheet], dtype=np.float64))
         return place(layers[layer], move), counts, move, stack.share_of_sheet(sheet)
 
     def _masks(self, number: int) -> Images | None:

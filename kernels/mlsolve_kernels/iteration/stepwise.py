@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..carriers import SPARED
 from ..carriers.cpu import move_target, scratch_bytes, scratch_for
 from ..lanes import LANES
 from ..layout import (
@@ -120,13 +121,13 @@ class StepwiseWorkspace(State):
     def _prepare_carriers(
         self, masks: FloatArray, leak_counts: FloatArray | None, pixel_weights: FloatArray | None
     ) -> None:
-        """Set the pixel weights of the leak to where sheets are not the carrier; clear the masks off the disc."""
+        """Set the pixel weights of the leak to 1 - SPARED·m; clear the masks off the disc."""
         counts, _ = self._counts(self._disc if pixel_weights is None else pixel_weights)
         for sheet, mask in enumerate(masks):
             for window in range(self.windows):
                 if leak_counts is not None:
                     weights = counts[min(window, len(counts) - 1)]
-                    np.subtract(np.float32(1), mask[window], out=leak_counts[sheet, window])
+                    np.subtract(np.float32(1), np.float32(SPARED) * mask[window], out=leak_counts[sheet, window])
                     leak_counts[sheet, window] *= weights
                 if self._disc is not None:
                     mask[window] *= self._disc[window]

@@ -13,8 +13,8 @@ MAX_WEIGHT: Final = 1e6
 MAX_DENSITY: Final = 6.0
 MAX_REGISTRATION: Final = 1000.0
 """Largest misalignment of the sheets, in pixels."""
-MAX_CARRIERS: Final = 10_000
-_REGIONS: Final = 4
+MAX_CARRIERS: Final = 200
+_REGIONS: Final = 3
 """Regions with carriers for each sheet of a stack, by default."""
 
 
@@ -136,8 +136,8 @@ class Options:
         "auto",
         help="Regions in which one sheet carries the detail, so that it may move with that sheet, or off.",
         more="auto takes them with a registration tolerance and several sheets. The detail of the target is then "
-        "shared out among the sheets instead of fleeing into the first, and the leak term asks a sheet only where "
-        "it is not the carrier (docs/printing.md).",
+        "shared out among the sheets instead of fleeing into the first, and the leak term asks a sheet half as "
+        "much where it is the carrier (docs/several-pictures.md).",
         kind=str,
         as_text=True,
         limits=f"auto, off, or 1 to {MAX_CARRIERS} regions",

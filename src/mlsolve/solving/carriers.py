@@ -13,6 +13,7 @@ from mlsolve_kernels.placement.reference import place
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import Taps, area_taps, cubic_taps, resample, span
 
+from .carrier_regions import carrier_masks
 from .level_pictures import LevelPictures, as_codes, code_table
 from .spec import Spec
 from .store import Array, Store
@@ -24,55 +25,11 @@ LONGEST: Final = 300
 
 DOCUMENT: Final = "pictures/carriers"
 
-_SOFTNESS: Final = 2.0
-"""Width of a border, in tolerances: its standard deviation."""
-
 _OF_PLACING: Final = 180
 """Bytes of a pixel that placing a guide, or drawing masks, takes for its own arrays."""
 
 _ROWS: Final = 4
 """Rows of a reduced picture that are made at a time."""
-
-
-def carrier_masks(target: FloatArray, guides: FloatArray, tolerance: float, regions: int, seed: int) -> FloatArray:
-    """Return the carrier masks of a stack, (K, h, w) float32 in [0, 1]; they sum to 1 at every pixel.
-
-    target: (h, w, C), and guides: (K, h, w, C), the guides of its sheets as they lie in it; encoded transmittance.
-    tolerance: the largest misalignment along an axis, in pixels. regions: the number of regions, each with one
-    carrier. The result is a function of the arguments alone.
-    """
-    (height, width), sheets = target.shape[:2], len(guides)
-    rng = np.random.default_rng(seed)
-    points = rng.random((regions, 2)) * (height, width)
-    carrier = np.arange(regions) % sheets
-    rng.shuffle(carrier)
-    y, x = np.mgrid[:height, :width]
-    nearest = np.full((height, width), np.inf)
-    masks = np.zeros((sheets, height, width), dtype=np.float32)
-    found = np.zeros((height, width), dtype=np.int64)
-    for (down, right), one in zip(points.tolist(), carrier.tolist(), strict=True):
-        away = (y - down) ** 2 + (x - right) ** 2
-        found[away < nearest] = one
-        nearest = np.minimum(away, nearest)
-    for k, mask in enumerate(masks):
-        mask[...] = _softened((found == k).astype(np.float64), _SOFTNESS * tolerance)
-    return np.asarray(masks / masks.sum(axis=0))
-
-
-def _softened(mask: npt.NDArray[np.float64], deviation: float) -> npt.NDArray[np.float64]:
-    """Return `mask` (h, w) blurred by a Gaussian; its border pixels go on beyond the border."""
-    if deviation == 0:
-        return mask
-    reach = int(np.ceil(3 * deviation))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    for _ in range(2):
-        # A sum of whole arrays, whose order does not depend on the processor.
-        padded = np.pad(mask, ((reach, reach), (0, 0)), mode="edge")
-        mask = np.zeros_like(mask)
-        for at, weight in enumerate((weights / weights.sum()).tolist()):
-            mask += weight * padded[at : at + mask.shape[0]]
-        mask = mask.T
-    return mask
 
 
 def name_of_masks(stack: int) -> str:
