@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from ..exact import Exact
 from ..light import declared
 from ..terms import BY_NAME, OWN_PASSES, TERMS, ActsOn, Term
 from ..window import REACH
+
+Step = Literal["adam", "newton"]
+"""What moves the layers: adam/ or newton/."""
 
 
 class Shape(NamedTuple):
@@ -95,10 +98,14 @@ class Objective:
     """Share of the pixels that is inside the circle; 1 without a disc."""
     light: str = "power"
     """The light: the name of a folder of light/."""
+    step: Step = "adam"
+    """What moves the layers. "newton" takes one stack of unmoved sheets, and a light that does not couple planes."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for the weight of an unknown term."""
+        """Raise ValueError for the weight of an unknown term, and for a step that cannot be taken."""
         _check(self.weights, ("layer",))
+        if self.step == "newton" and (len(self.stacks) != 1 or declared(self.light).couples_planes):
+            raise ValueError("a Newton step takes one stack, and a light that does not couple planes")
 
     def weight(self, name: str) -> float:
         """Return the weight of the term `name`, which acts on layers."""

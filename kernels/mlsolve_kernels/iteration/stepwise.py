@@ -24,6 +24,7 @@ from ..layout import (
     strips_for,
 )
 from ..light import declared
+from ..newton.cpu import SCRATCH, Bends, newton_pass
 from ..placement.cpu import carry, tables_bytes, tables_for
 from ..placement.frames import WHOLE, Frame, disc, placement_maps
 from ..placement.move import STILL, Moves
@@ -58,6 +59,7 @@ class StepwiseWorkspace(State):
         self._placed = self._zeros(most, planes)
         self._lines = aligned_zeros(self._team.workers, most * LANES)
         self._tables = tables_for(strips, self._team.workers)
+        self._scratch = aligned_zeros(self._team.workers, SCRATCH * count) if self._bends else None
         leaking = _leaking(objective, count)
         self._by_sheet = self._zeros(max(leaking), planes) if leaking else None
         self._leak_sums = np.zeros((sum(leaking), planes, strips.across, height))
@@ -94,6 +96,13 @@ class StepwiseWorkspace(State):
         self._gradient.fill(0)
         if self._disc is not None:
             self._prepare_disc(image or (self.shape.height, self.shape.width))
+        if self._bends is not None and self._counting is not None:
+            self._find_curvatures(self._bends, self._counting)
+
+    @property
+    def _counting(self) -> FloatArray | None:
+        """The weights of the pixels of the first stack, (W, across, H, L); None if all count equally."""
+        return self._pixel_weights[0] if self._objective.stacks[0].weighted else self._disc
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
         """Set pixel weights to 0 and layers to clear outside the circle of the image."""
@@ -173,6 +182,7 @@ class StepwiseWorkspace(State):
             by_sheet,
             self._by_composite,
             self._lines,
+            None if self._bends is None else self._bends.windowed,
             sums_of_stack,
         )
         by_placed = placed
@@ -242,11 +252,34 @@ class StepwiseWorkspace(State):
     def measure(self, rate: float, moves: Moves | None = None) -> Sums:
         """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
         sums = self._evaluate(moves)
+        if self._bends is not None:
+            self._step_together(self._bends, rate)
+            return sums
         flat = (self._layers.shape[0] * self._layers.shape[1], *self._layers.shape[2:])
         arrays = (self._layers, self._first, self._second, self._gradient)
         self._team.run(adam_pass, *(array.reshape(flat) for array in arrays), self._masks, self._next_rates(rate))
         exchange_halos(self._layers, self._strips, self._team)
         return sums
+
+
+    def _step_together(self, bends: Bends, left: float) -> None:
+        """Take a Newton step of all layers."""
+        self._team.run(
+            newton_pass,
+            self._layers,
+            self._first,
+            self._second,
+            self._gradient,
+            self._composite,
+            bends,
+            self._target.mean,
+            self._counting,
+            self.shape.planes // self.windows,
+            self._masks,
+            self._scratch,
+            self._next_newton(left),
+        )
+        exchange_halos(self._layers, self._strips, self._team)
 
 
 def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: int = 1) -> int:
@@ -261,7 +294,7 @@ def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: in
     own = len(objective.own_passes) * shape.layers
     row_sums = (sum(leaking) + own) * shape.planes * strips.across * strips.height
     masks = (windows + 3) * strips.across * strips.groups * LANES
-    state = state_bytes(shape, workers, len(objective.stacks))
+    state = state_bytes(shape, workers, len(objective.stacks), objective.step)
     return state + 4 * ((planes + weights) * plane + masks) + 8 * row_sums + tables_bytes(strips, workers)
 
 
