@@ -35,7 +35,7 @@ _C2: Final = np.float32(C2)
 _LEAST: Final = np.float32(LEAST)
 _LEAST_SHARE: Final = np.float32(LEAST_SHARE)
 
-SCRATCH: Final = 3 * LANES
+SCRATCH: Final = 2 * LANES
 """float32 of work space that a row needs for each layer."""
 
 
@@ -81,6 +81,8 @@ def newton_row(
     weights: of the stack's pixels, (length); None if all count equally. lines: (SCRATCH·N,), work space.
     """
     for at in range(0, length, LANES):
+        prefetch(stack.curvature, BLOCK * length + at)
+        prefetch(stack.wanted, BLOCK * length + at)
         composite, bend = load(stack.composite, at), load(stack.curvature, at)
         by_gradient = by_slope = free = _ZERO * bend
         for k in range(sheets.number):
@@ -97,7 +99,6 @@ def newton_row(
             free = free + masked(room, _ONE + _ZERO * x)
             store(lines, line, slope)
             store(lines, line + LANES, inverse)
-            store(lines, line + 2 * LANES, room)
         through = bend * by_gradient / (_ONE + bend * by_slope)
         shift = rates.brightness * _error(load(stack.windowed, at), load(stack.wanted, at), rates)
         if weights is not None:
@@ -113,7 +114,7 @@ def newton_row(
                 load(lines, line),
                 load(lines, line + LANES),
                 through,
-                masked(load(lines, line + 2 * LANES), shift),
+                masked(load(lines, line), shift),
                 rates,
             )
             store(sheets.x, place, masked(counts, moved))

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from mlsolve_kernels.iteration.objective import Shape, Sums
 
-from ..job.options import Options
+from ..job.options import Options, Step
 from .backends import Workspace
 from .executors.resources import current
 from .level_pictures import LevelPictures
@@ -112,9 +112,16 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
 
 
 def rate_of(options: Options, iteration: int) -> float:
-    """Return the learning rate of `iteration` (from 1): a short rise, then the root of the share still to do."""
+    """Return what `iteration` (from 1) is told of the progress of its level.
+
+    A Newton step is told the share of the iterations that is still to do, itself included. Adam is told the learning
+    rate: a short rise, then the root of that share. The options are those of a spec, with every default resolved.
+    """
+    step: Step = "newton" if options.solver == "newton" else "adam"
+    left = 1 - (iteration - 1) / options.iterations_for(step)
+    if step == "newton":
+        return left
     rising = min(1.0, iteration / _WARM_UP)
-    left = 1 - (iteration - 1) / options.iterations
     return options.rate * rising * math.sqrt(left)
 
 

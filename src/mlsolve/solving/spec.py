@@ -25,7 +25,7 @@ DOCUMENT: Final = "spec"
 def objective_of(options: Options, layers: int) -> Objective:
     """Return the objective of `options` for a single stack of `layers` layers, all unmoved."""
     stack = Stack(exposure_scale(options.exposure), weights_of(options, ("stack",), 1, layers))
-    return Objective((stack,), weights_of(options, ("layer",), 1, layers))
+    return Objective((stack,), weights_of(options, ("layer",), 1, layers), step=options.step_for(moved=False))
 
 
 def weights_of(options: Options, acts_on: tuple[ActsOn, ...], stacks: int, layers: int) -> dict[str, float]:
@@ -105,12 +105,15 @@ class Spec:
         width, height = size
         check_registration(options.registration, (height, width))
         shapes, stacks = tuple(level_shapes(height, width, options.levels)), stack_specs(arrangements)
+        step = options.step_for(moved=len(stacks) > 1 or stacks[0].place is not None)
         named = dataclasses.replace(
             options,
+            solver=step,
+            iterations=options.iterations_for(step),
             levels=len(shapes),
             guide_weight=options.guide_weight_for(layers),
             mse_weight=options.mse_weight_for(len(stacks)),
-            learning_rate=options.rate,
+            learning_rate=options.rate if step == "adam" else None,
             threads=None,
         )
         # Masks have one plane whatever the pictures have.
@@ -129,6 +132,11 @@ class Spec:
     def levels(self) -> int:
         """Number of levels; level 1 is the coarsest."""
         return len(self.shapes)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations at each level."""
+        return self.options.iterations_for(self.objective.step)
 
     @property
     def has_tolerance(self) -> bool:
@@ -172,7 +180,8 @@ class Spec:
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
-        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share)
+        step = options.step_for(moved=len(stacks) > 1 or self.stacks[0].place is not None)
+        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step)
 
     @cached_property
     def bounds(self) -> tuple[float, float]:

@@ -60,7 +60,7 @@ class Trial:
         finest = level_tried(spec, longest) or 1
         # The default number of iterations: the result must not depend on how long the print is solved.
         options = dataclasses.replace(
-            spec.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
+            spec.options, levels=finest, iterations=None, target_ssim=None, patience=None
         )
         self._problem = dataclasses.replace(spec, shapes=spec.shapes[:finest], options=options, backend="cpu")
         self._scale = spec.scale(finest)
