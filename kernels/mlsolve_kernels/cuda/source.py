@@ -65,11 +65,15 @@ def _variants() -> dict[str, Variant]:
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
         "update": Variant("adam/update.cu", steps=True),
+        "newton_bend": Variant("newton/newton_bend.cu"),
+        "newton_curvature": Variant("newton/newton_curvature.cu"),
     }
     for light in LIGHTS:
         for name in ("chain", "compose") if light.couples_planes else ():
             found[kernel_of(name, light.name)] = Variant(f"light/{light.name}/{name}.cu", light.name)
         if not light.couples_planes:
+            for name in ("newton_compose", "newton_update"):
+                found[kernel_of(name, light.name)] = Variant(f"newton/{name}.cu", light.name)
             scatter = Variant("placement/scatter.cu", light.name, through_light=True)
             found[kernel_of("chain_scatter", light.name)] = scatter
         for weighted in (False, True):

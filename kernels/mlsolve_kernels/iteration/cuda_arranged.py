@@ -108,6 +108,11 @@ class ArrangedCudaWorkspace(CudaIteration):
             return self._pixel_weights[objective.disc + sum(one.weighted for one in objective.stacks[:number])]
         return self._pixel_weights[0] if objective.disc else None
 
+    @property
+    def _counting(self) -> tuple[Any, int, int]:
+        weights = self._weights_of(0)
+        return super()._counting if weights is None else (weights, 1, self.shape.planes // self.windows)
+
     def put_weights(
         self, stack: int, window: int, image: npt.NDArray[Any], top: int = 0, table: FloatArray | None = None
     ) -> None:
@@ -128,6 +133,8 @@ class ArrangedCudaWorkspace(CudaIteration):
         self._frames = tuple(frames)
         if self._objective.disc:
             self._prepare_disc(image or (self.shape.height, self.shape.width))
+        if self._newton is not None and self._counting[1]:
+            self._find_curvatures(self._newton)
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
         """Set pixel weights to 0 and layers to clear outside the circle of the image."""
@@ -322,7 +329,7 @@ def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) 
     coupled = declared(objective.light).couples_planes
     planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
     plane = 4 * shape.height * pitch_of(shape.width)
-    return state_bytes(shape, len(objective.stacks)) + plane * (planes + windows * _weights_of(objective))
+    return state_bytes(shape, len(objective.stacks), objective.step) + plane * (planes + windows * _weights_of(objective))
 
 
 def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:

@@ -1,0 +1,42 @@
+// The scalar maths of a Newton step at one pixel of one layer: twin of step.py, operation by operation.
+#pragma once
+
+// The constants of one iteration: a line of the table of rates, in the order of NewtonRates in step.py.
+struct NewtonRates {
+    float rate, brightness, low, high, momentum, damping, darkest, farthest;
+
+    __device__ explicit NewtonRates(const float* __restrict__ line)
+        : rate(line[0]), brightness(line[1]), low(line[2]), high(line[3]), momentum(line[4]), damping(line[5]),
+          darkest(line[6]), farthest(line[7]) {}
+};
+
+constexpr int NEWTON_RATES = sizeof(NewtonRates) / sizeof(float);
+
+// Python's max and min: a NaN in x stays.
+__device__ __forceinline__ float larger(float x, float y) { return y > x ? y : x; }
+__device__ __forceinline__ float smaller(float x, float y) { return y < x ? y : x; }
+
+__device__ __forceinline__ float slope_of(float x, float stack, float low) { return stack / larger(x, low); }
+
+__device__ __forceinline__ float room_of(float x, float gradient, const NewtonRates& now) {
+    return smaller(larger(x - now.low, -gradient), larger(now.high - x, gradient));
+}
+
+__device__ __forceinline__ float inverse_of(float slope, float bend, float curvature, const NewtonRates& now) {
+    return 1.0f / (curvature + now.damping * bend * slope * slope);
+}
+
+__device__ __forceinline__ float error_of(float windowed, float wanted, const NewtonRates& now) {
+    const float error = (windowed - wanted) / larger(wanted, now.darkest);
+    return smaller(larger(error, -now.farthest), now.farthest);
+}
+
+// Takes a step of x and its velocity in place; the velocity of a clamped value becomes 0.
+__device__ __forceinline__ void newton_step(float& x, float& velocity, float gradient, float slope, float inverse,
+                                            float through, float shift, const NewtonRates& now) {
+    const float move = now.rate * ((gradient - slope * through) * inverse);
+    const float speed = now.momentum * velocity - move;
+    const float moved = x + (now.momentum * speed - move - shift * x);
+    x = smaller(larger(moved, now.low), now.high);
+    velocity = moved - x != 0.0f ? 0.0f : speed;
+}
