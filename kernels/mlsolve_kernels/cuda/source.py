@@ -13,6 +13,7 @@ import numpy as np
 
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
+from ..newton.step import LONGEST
 from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
 from ..terms import OWN_PASSES
@@ -65,6 +66,8 @@ def _variants() -> dict[str, Variant]:
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
         "update": Variant("adam/update.cu", steps=True),
+        "newton_compose": Variant("newton/newton_compose.cu"),
+        "newton_update": Variant("newton/newton_update.cu"),
         "newton_bend": Variant("newton/newton_bend.cu"),
         "newton_curvature": Variant("newton/newton_curvature.cu"),
     }
@@ -72,8 +75,6 @@ def _variants() -> dict[str, Variant]:
         for name in ("chain", "compose") if light.couples_planes else ():
             found[kernel_of(name, light.name)] = Variant(f"light/{light.name}/{name}.cu", light.name)
         if not light.couples_planes:
-            for name in ("newton_compose", "newton_update"):
-                found[kernel_of(name, light.name)] = Variant(f"newton/{name}.cu", light.name)
             scatter = Variant("placement/scatter.cu", light.name, through_light=True)
             found[kernel_of("chain_scatter", light.name)] = scatter
         for weighted in (False, True):
@@ -164,6 +165,7 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     lines |= {f"WITH_{form}": f"#define WITH_{form} {int(whether)}" for form, whether in forms.items()}
     lines["THROUGH_LIGHT"] = f"#define THROUGH_LIGHT {int(variant.through_light)}"
     floats = {f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES}
+    floats["LONGEST"] = LONGEST
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 

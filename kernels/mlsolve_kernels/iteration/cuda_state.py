@@ -122,7 +122,7 @@ class CudaState:
         self._counted = device.zeros(self.windows, 4, dtype=np.int32)
         self._newton = None
         if self._objective.step == "newton":
-            self._newton = NewtonOnDevice(device, self.shape, self._objective.light, self._lights[0])
+            self._newton = NewtonOnDevice(device, self.shape, self._lights[0])
 
     @property
     def _layers(self) -> Any:

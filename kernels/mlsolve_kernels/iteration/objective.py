@@ -99,13 +99,13 @@ class Objective:
     light: str = "power"
     """The light: the name of a folder of light/."""
     step: Step = "adam"
-    """What moves the layers. "newton" takes one stack of unmoved sheets, and a light that does not couple planes."""
+    """What moves the layers. "newton" takes one stack of unmoved sheets, and light by the power law."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for the weight of an unknown term, and for a step that cannot be taken."""
         _check(self.weights, ("layer",))
-        if self.step == "newton" and (len(self.stacks) != 1 or declared(self.light).couples_planes):
-            raise ValueError("a Newton step takes one stack, and a light that does not couple planes")
+        if self.step == "newton" and (len(self.stacks) != 1 or self.light != "power"):
+            raise ValueError("a Newton step takes one stack, and light by the power law")
 
     def weight(self, name: str) -> float:
         """Return the weight of the term `name`, which acts on layers."""

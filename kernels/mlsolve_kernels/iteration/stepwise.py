@@ -270,7 +270,7 @@ class StepwiseWorkspace(State):
             self._first,
             self._second,
             self._gradient,
-            self._composite,
+            self._lights[0][0],
             bends,
             self._target.mean,
             self._counting,

@@ -371,12 +371,11 @@ def _step_together(
             sheets.number,
         )
         of_stack = StackRow(
-            ahead(stack.stream.rings, r % PERIOD * pitch),
             ahead(curvature, place),
             ahead(windowed, place),
             ahead(stack.target.mean, place),
         )
-        newton_row(of_layers, of_stack, None, settings.mask.own, lines, rates, length)
+        newton_row(of_layers, of_stack, settings.light[0], None, settings.mask.own, lines, rates, length)
 
 
 def workspace_bytes(shape: Shape, workers: int, step: Step = "adam") -> int:

@@ -15,17 +15,15 @@ from .step import (
     LEAST,
     LEAST_SHARE,
     NewtonRates,
-    error_of,
     inverse_of,
     newton_step,
     room_of,
-    slope_of,
+    shift_of,
 )
 
-_slope = kernel(slope_of)
 _room = kernel(room_of)
 _inverse = kernel(inverse_of)
-_error = kernel(error_of)
+_shift = kernel(shift_of)
 _step = kernel(newton_step)
 
 _ZERO: Final = np.float32(0)
@@ -64,7 +62,6 @@ class Sheets(NamedTuple):
 class StackRow(NamedTuple):
     """The Rows of the stack at the same row."""
 
-    composite: Row
     curvature: Row
     windowed: Row
     """B[stack]."""
@@ -74,16 +71,28 @@ class StackRow(NamedTuple):
 
 @kernel
 def newton_row(
-    sheets: Sheets, stack: StackRow, weights: Row | None, own: Row, lines: Row, rates: NewtonRates, length: int
+    sheets: Sheets,
+    stack: StackRow,
+    scale: np.float32,
+    weights: Row | None,
+    own: Row,
+    lines: Row,
+    rates: NewtonRates,
+    length: int,
 ) -> None:
     """Take one step of one row of all layers in place; where `own` is 0, they become 0.
 
-    weights: of the stack's pixels, (length); None if all count equally. lines: (SCRATCH·N,), work space.
+    scale: by which their product is multiplied (light/power). weights: of the stack's pixels, (length); None if all count equally. lines: (SCRATCH·N,), work space.
     """
     for at in range(0, length, LANES):
         prefetch(stack.curvature, BLOCK * length + at)
         prefetch(stack.wanted, BLOCK * length + at)
-        composite, bend = load(stack.composite, at), load(stack.curvature, at)
+        bend = load(stack.curvature, at)
+        before = _ZERO * bend + scale
+        after = _ZERO * bend + _ONE
+        for k in range(sheets.number - 1, -1, -1):
+            store(lines, k * SCRATCH, after)
+            after = after * load(sheets.x, k * sheets.stride + at)
         by_gradient = by_slope = free = _ZERO * bend
         for k in range(sheets.number):
             place, line = k * sheets.stride + at, k * SCRATCH
@@ -91,30 +100,32 @@ def newton_row(
             prefetch(sheets.curvature, BLOCK * length + place)
             x, gradient = load(sheets.x, place), load(sheets.gradient, k * sheets.gradient_stride + at)
             room = _room(x, gradient, rates)
-            slope = masked(room, _slope(x, composite, rates.low))
+            slope = masked(room, before * load(lines, line))
+            before = before * x
             inverse = _inverse(slope, bend, load(sheets.curvature, place), rates)
             through = slope * inverse
             by_gradient = by_gradient + through * gradient
             by_slope = by_slope + through * slope
-            free = free + masked(room, _ONE + _ZERO * x)
+            free = free + masked(slope, _ONE + _ZERO * x)
             store(lines, line, slope)
             store(lines, line + LANES, inverse)
         through = bend * by_gradient / (_ONE + bend * by_slope)
-        shift = rates.brightness * _error(load(stack.windowed, at), load(stack.wanted, at), rates)
+        weight = bend * _ZERO + _ONE
         if weights is not None:
-            shift = load(weights, at) * shift
-        shift = shift / max(free, _ONE)
+            weight = load(weights, at)
+        shift = _shift(load(stack.windowed, at), load(stack.wanted, at), weight, free, rates)
         counts = load(own, at)
         for k in range(sheets.number):
             place, line = k * sheets.stride + at, k * SCRATCH
+            slope = load(lines, line)
             moved, speed, clamped = _step(
                 load(sheets.x, place),
                 load(sheets.velocity, place),
                 load(sheets.gradient, k * sheets.gradient_stride + at),
-                load(lines, line),
+                slope,
                 load(lines, line + LANES),
                 through,
-                masked(load(lines, line), shift),
+                masked(slope, shift),
                 rates,
             )
             store(sheets.x, place, masked(counts, moved))
@@ -127,7 +138,7 @@ def newton_pass(
     velocity: FloatArray,
     curvature: FloatArray,
     gradient: FloatArray,
-    composite: FloatArray,
+    scale: np.float32,
     bends: Bends,
     wanted: FloatArray,
     weights: FloatArray | None,
@@ -140,7 +151,7 @@ def newton_pass(
 ) -> None:
     """Take one Newton step of every pixel of `layers` in place, (N, P, across, H, L); one worker's share.
 
-    composite, bends, wanted: (P, across, H, L). weights: (W, across, H, L), of_window planes to a window. lines:
+    bends, wanted: (P, across, H, L). scale: see `newton_row`. weights: (W, across, H, L), of_window planes to a window. lines:
     (workers, SCRATCH·N), work space.
     """
     count, planes, across, height, length = layers.shape
@@ -157,13 +168,13 @@ def newton_pass(
             stride,
             count,
         )
-        stack = StackRow(row(composite, at), row(bends.curvature, at), row(bends.windowed, at), row(wanted, at))
+        stack = StackRow(row(bends.curvature, at), row(bends.windowed, at), row(wanted, at))
         own, line = row(masks.own, (at[1],)), row(lines, (worker,))
         if weights is not None:
             counts = row(weights, (at[0] // of_window, at[1], at[2]))
-            newton_row(sheets, stack, counts, own, line, rates, length)
+            newton_row(sheets, stack, scale, counts, own, line, rates, length)
         else:
-            newton_row(sheets, stack, None, own, line, rates, length)
+            newton_row(sheets, stack, scale, None, own, line, rates, length)
 
 
 @kernel

@@ -7,7 +7,6 @@ neither.
 from typing import Any, NamedTuple, Protocol
 
 from ..cuda.geometry import CARRYING, pitch_of, tiles_for
-from ..cuda.source import kernel_of
 from .step import LEAST, LEAST_SHARE
 
 
@@ -30,10 +29,13 @@ class Sheets(NamedTuple):
 class NewtonOnDevice:
     """The curvatures of a level on the device, and the step."""
 
-    def __init__(self, device: Any, shape: tuple[int, int, int, int], light: str, constant: float) -> None:
-        """Make room for `shape` = (layers, planes, height, width). Raises OutOfDeviceMemory."""
+    def __init__(self, device: Any, shape: tuple[int, int, int, int], constant: float) -> None:
+        """Make room for `shape` = (layers, planes, height, width). constant: by which the product of the layers is multiplied.
+
+        Raises OutOfDeviceMemory.
+        """
         self._count, planes, height, width = shape
-        self._device, self._light, self._constant = device, light, constant
+        self._device, self._constant = device, constant
         pitch = pitch_of(width)
         self._size, self._planes = (height, width, pitch), planes
         self._tiles = tiles_for(planes, height, width)
@@ -81,15 +83,13 @@ class NewtonOnDevice:
 
     def look(self, layers: Any, statistics: Statistics) -> None:
         """Find the stack of `layers` and its windowed mean."""
-        compose = kernel_of("newton_compose", self._light)
-        self._launch(compose, layers, self._stack, *self._size, self._constant, layers=self._count)
+        self._launch("newton_compose", layers, self._stack, *self._size, self._constant, layers=self._count)
         statistics(self._stack, self._windowed, self._aside)
 
     def update(self, sheets: Sheets, wanted: Any, counting: tuple[Any, int, int], rates: Any, turns: Any) -> None:
         """Take the step; wanted: B[target]. It is the last kernel of an iteration (cuda/turns.cuh)."""
         known = *sheets, self._by_stack, self._windowed, wanted
-        update = kernel_of("newton_update", self._light)
-        self._launch(update, *known, *counting, rates, turns, *self._size, self._constant, layers=self._count)
+        self._launch("newton_update", *known, *counting, rates, turns, *self._size, self._constant, layers=self._count)
 
     def _launch(self, kernel: str, *arguments: Any, layers: int = 1) -> None:
         self._device.launch(kernel, layers, self._tiles, CARRYING, *arguments)

@@ -12,7 +12,7 @@
 #include "placement/tile.cuh"
 
 extern "C" __global__ void __launch_bounds__(CARRYING)
-KERNEL(const float* __restrict__ layers, float* __restrict__ stack, int height, int width, int pitch,
+newton_compose(const float* __restrict__ layers, float* __restrict__ stack, int height, int width, int pitch,
        float constant) {
     const Tile tile;
     const int column = tile.left + tile.lane;

@@ -1,6 +1,6 @@
 // Newton update: one damped Newton step of all layers at every pixel, given their gradient; also counts the iteration.
 //
-//   slope_k  = stack / layer_k, 0 where the layer is at a bound and pushed outwards
+//   slope_k  = constant · product of the other layers, 0 where the layer is at a bound and pushed outwards
 //   layers, velocities = newton_step(…) with line turns[1] of `rates`
 //   turns[0] = turns[1] + 1
 //
@@ -13,12 +13,11 @@
 // Shared memory: none.
 // Twin of newton_row in cpu.py. Constants and headers come from cuda/source.py.
 #include "cuda/turns.cuh"
-#include "light/light.cuh"
 #include "newton/step.cuh"
 #include "placement/tile.cuh"
 
 extern "C" __global__ void __launch_bounds__(CARRYING)
-KERNEL(float* __restrict__ layers, float* __restrict__ velocities, const float* __restrict__ curvatures,
+newton_update(float* __restrict__ layers, float* __restrict__ velocities, const float* __restrict__ curvatures,
        const float* __restrict__ gradient, const float* __restrict__ by_stack, const float* __restrict__ windowed,
        const float* __restrict__ wanted, const float* __restrict__ pixel_weights, int weighted, int of_window,
        const float* __restrict__ rates, int* __restrict__ turns, int height, int width, int pitch, float constant) {
@@ -37,23 +36,28 @@ KERNEL(float* __restrict__ layers, float* __restrict__ velocities, const float* 
         float x[LAYERS], slope[LAYERS], inverse[LAYERS];
 #pragma unroll
         for (int k = 0; k < LAYERS; ++k) x[k] = layers[k * sheet + at];
-        const float stack = composed(constant, x), bend = by_stack[at];
+        const float bend = by_stack[at];
+        float before = constant, after = 1.0f;
+#pragma unroll
+        for (int k = LAYERS - 1; k >= 0; --k) {
+            slope[k] = after;
+            after *= x[k];
+        }
         float by_gradient = 0.0f, by_slope = 0.0f, free = 0.0f;
 #pragma unroll
         for (int k = 0; k < LAYERS; ++k) {
             const float pull = gradient[k * sheet + at];
-            const bool moves = room_of(x[k], pull, now) != 0.0f;
-            slope[k] = moves ? slope_of(x[k], stack, now.low) : 0.0f;
+            slope[k] = room_of(x[k], pull, now) != 0.0f ? before * slope[k] : 0.0f;
+            before *= x[k];
             inverse[k] = inverse_of(slope[k], bend, curvatures[k * sheet + at], now);
             const float through = slope[k] * inverse[k];
             by_gradient += through * pull;
             by_slope += through * slope[k];
-            free += moves ? 1.0f : 0.0f;
+            free += slope[k] != 0.0f ? 1.0f : 0.0f;
         }
         const float through = bend * by_gradient / (1.0f + bend * by_slope);
-        float shift = now.brightness * error_of(windowed[at], wanted[at], now);
-        if (weighted) shift = pixel_weights[blockIdx.z / of_window * plane + in_plane] * shift;
-        shift = shift / larger(free, 1.0f);
+        const float counts = weighted ? pixel_weights[blockIdx.z / of_window * plane + in_plane] : 1.0f;
+        const float shift = shift_of(windowed[at], wanted[at], counts, free, now);
 #pragma unroll
         for (int k = 0; k < LAYERS; ++k) {
             const size_t here = k * sheet + at;

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from ..blur.reference import blur
 from ..window import C2
-from .step import LEAST, LEAST_SHARE, NewtonRates
+from .step import LEAST, LEAST_SHARE, LONGEST, NewtonRates
 
 Array = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def step(
     bend, diagonal = curvatures
     stack = x.prod(axis=0) / scale
     free = ~(((x <= low) & (gradient >= 0)) | ((x >= high) & (gradient <= 0)))
-    slope = np.where(free, stack / np.maximum(x, low), 0.0)
+    slope = np.where(free, stack / x, 0.0)
     inverse = 1 / (diagonal + damping * bend * slope**2)
     # Sherman and Morrison: (D + h J Jᵀ)⁻¹ g = D⁻¹ g - D⁻¹ J · h Jᵀ D⁻¹ g / (1 + h Jᵀ D⁻¹ J)
     through = bend * (slope * inverse * gradient).sum(axis=0) / (1 + bend * (slope**2 * inverse).sum(axis=0))
@@ -55,7 +55,7 @@ def step(
     error = np.clip((blur(stack) - wanted) / np.maximum(wanted, darkest), -farthest, farthest)
     counts = np.ones(x.shape[-2:]) if weights is None else weights
     shift = free * brightness * counts * error / np.maximum(free.sum(axis=0), 1)
-    move = rate * (gradient - slope * through) * inverse
+    move = np.clip(rate * (gradient - slope * through) * inverse, -LONGEST, LONGEST)
     speed = momentum * velocity - move
     moved = x + momentum * speed - move - shift * x
     bounded = np.clip(moved, low, high)

@@ -16,8 +16,6 @@ constexpr int NEWTON_RATES = sizeof(NewtonRates) / sizeof(float);
 __device__ __forceinline__ float larger(float x, float y) { return y > x ? y : x; }
 __device__ __forceinline__ float smaller(float x, float y) { return y < x ? y : x; }
 
-__device__ __forceinline__ float slope_of(float x, float stack, float low) { return stack / larger(x, low); }
-
 __device__ __forceinline__ float room_of(float x, float gradient, const NewtonRates& now) {
     return smaller(larger(x - now.low, -gradient), larger(now.high - x, gradient));
 }
@@ -26,15 +24,18 @@ __device__ __forceinline__ float inverse_of(float slope, float bend, float curva
     return 1.0f / (curvature + now.damping * bend * slope * slope);
 }
 
-__device__ __forceinline__ float error_of(float windowed, float wanted, const NewtonRates& now) {
-    const float error = (windowed - wanted) / larger(wanted, now.darkest);
-    return smaller(larger(error, -now.farthest), now.farthest);
+__device__ __forceinline__ float shift_of(float windowed, float wanted, float counts, float free,
+                                          const NewtonRates& now) {
+    const float base = larger(wanted, now.darkest), most = now.farthest * base;
+    const float error = smaller(larger(windowed - wanted, -most), most);
+    return now.brightness * counts * error / (base * larger(free, 1.0f));
 }
 
 // Takes a step of x and its velocity in place; the velocity of a clamped value becomes 0.
 __device__ __forceinline__ void newton_step(float& x, float& velocity, float gradient, float slope, float inverse,
                                             float through, float shift, const NewtonRates& now) {
-    const float move = now.rate * ((gradient - slope * through) * inverse);
+    const float newton = now.rate * ((gradient - slope * through) * inverse);
+    const float move = smaller(larger(newton, -LONGEST), LONGEST);
     const float speed = now.momentum * velocity - move;
     const float moved = x + (now.momentum * speed - move - shift * x);
     x = smaller(larger(moved, now.low), now.high);

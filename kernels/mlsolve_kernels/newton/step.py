@@ -19,14 +19,18 @@ _MOMENTUM: Final = 0.9
 _DAMPING: Final = 0.05
 """Damping for each layer. What a stack's curvature says of one layer is less certain the more layers there are."""
 
-_BRIGHTNESS: Final = 0.6
+_BRIGHTNESS: Final = 0.5
 """Share of the windowed error of the stack that its layers make up for in the first iteration of a level."""
 
-_BRIGHTNESS_END: Final = (0.04, 0.4)
+_BRIGHTNESS_END: Final = (0.03, 0.35)
 """Share of `_BRIGHTNESS` at the end of a level: for each layer, and at most. With many layers broad errors die out
 more slowly than with few."""
 
+LONGEST: Final = 0.1
+"""Longest move of a pixel before momentum. Where guide and layer differ much, the curvature is only a guess."""
+
 _ONE: Final = np.float32(1)
+_LONGEST: Final = np.float32(LONGEST)
 
 LEAST_SHARE: Final = 1e-3
 """Least curvature by a layer, in that of the stack. Where a guide has no weight, a step would have no bound."""
@@ -74,14 +78,6 @@ class NewtonRates(NamedTuple):
         return cls(*(np.float32(value) for value in values))
 
 
-def slope_of(x: Any, stack: Any, low: Any) -> Any:
-    """Return the slope of the stack by a layer, which is the product of the others: J = stack / x.
-
-    It only shapes the step, so a quotient will do. x is 0 beyond the image.
-    """
-    return stack / max(x, low)
-
-
 def room_of(x: Any, gradient: Any, rates: Any) -> Any:
     """Return a number that is 0 if x is at a bound and its gradient pushes it outwards, and positive otherwise."""
     return min(max(x - rates.low, -gradient), max(rates.high - x, gradient))
@@ -92,10 +88,16 @@ def inverse_of(slope: Any, bend: Any, curvature: Any, rates: Any) -> Any:
     return _ONE / (curvature + rates.damping * bend * slope * slope)
 
 
-def error_of(windowed: Any, wanted: Any, rates: Any) -> Any:
-    """Return the share by which the windowed stack is lighter than the windowed target, at most `farthest`."""
-    error = (windowed - wanted) / max(wanted, rates.darkest)
-    return min(max(error, -rates.farthest), rates.farthest)
+def shift_of(windowed: Any, wanted: Any, counts: Any, free: Any, rates: Any) -> Any:
+    """Return the share of itself by which each of `free` layers falls, to make up for the error of the stack.
+
+    The error is the share by which the windowed stack is lighter than the windowed target, at most `farthest`.
+    counts: the weight of the pixel.
+    """
+    base = max(wanted, rates.darkest)
+    most = rates.farthest * base
+    error = min(max(windowed - wanted, -most), most)
+    return rates.brightness * counts * error / (base * max(free, _ONE))
 
 
 def newton_step(
@@ -106,6 +108,7 @@ def newton_step(
     through: what the stack takes of the step. shift: share of itself by which x falls for the brightness.
     """
     move = rates.rate * ((gradient - slope * through) * inverse)
+    move = min(max(move, -_LONGEST), _LONGEST)
     speed = rates.momentum * velocity - move
     moved = x + (rates.momentum * speed - move - shift * x)
     value = min(max(moved, rates.low), rates.high)
