@@ -111,7 +111,9 @@ def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
         stack.values((width, height)) * float(np.interp(math.log(width * height), at, costs))
         for height, width in shapes
     )
-    return Forecast(size, len(shapes), seconds * options.iterations_for(options.step_for(moved=False)), stack.peak_memory(size))
+    return Forecast(
+        size, len(shapes), seconds * options.iterations_for(options.step_for(moved=False)), stack.peak_memory(size)
+    )
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     lines |= {f"WITH_{form}": f"#define WITH_{form} {int(whether)}" for form, whether in forms.items()}
     lines["THROUGH_LIGHT"] = f"#define THROUGH_LIGHT {int(variant.through_light)}"
     floats = {f"{term.name.upper()}_ROUNDER": rounder(term.bits) for term in OWN_PASSES}
-    floats["LONGEST"] = LONGEST
+    floats["LONGEST"] = np.float32(LONGEST)
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 

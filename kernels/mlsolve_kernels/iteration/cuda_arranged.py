@@ -329,7 +329,9 @@ def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) 
     coupled = declared(objective.light).couples_planes
     planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
     plane = 4 * shape.height * pitch_of(shape.width)
-    return state_bytes(shape, len(objective.stacks), objective.step) + plane * (planes + windows * _weights_of(objective))
+    return state_bytes(shape, len(objective.stacks), objective.step) + plane * (
+        planes + windows * _weights_of(objective)
+    )
 
 
 def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:

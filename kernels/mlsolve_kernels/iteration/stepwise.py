@@ -261,7 +261,6 @@ class StepwiseWorkspace(State):
         exchange_halos(self._layers, self._strips, self._team)
         return sums
 
-
     def _step_together(self, bends: Bends, left: float) -> None:
         """Take a Newton step of all layers."""
         self._team.run(

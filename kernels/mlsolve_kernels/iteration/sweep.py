@@ -15,11 +15,10 @@ shares are copied before the sweep. And the halo of a strip keeps the old column
 strips have been swept.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from ..adam.cpu import adam_row
 from ..adam.step import Rates
 from ..blur.cpu import PERIOD
 from ..compiled import kernel
@@ -37,9 +36,7 @@ from ..layout import (
 )
 from ..light import declared
 from ..light.cpu import Planes, chain_row, compose_row
-from ..newton.cpu import SCRATCH, Bends, StackRow, newton_row
-from ..newton.cpu import Sheets as NewtonSheets
-from ..newton.step import NewtonRates
+from ..newton.cpu import SCRATCH, Bends
 from ..ssim.stream import (
     RINGS,
     Constant,
@@ -61,6 +58,7 @@ from ..threads import share_of
 from ..window import RADIUS, REACH
 from .objective import Objective, Shape, Step, Sums, Weights
 from .state import State, state_bytes
+from .sweep_steps import Newton, Settings, Sheets, Stack, step_alone, step_together
 
 TAKES: Final = {"stack_ssim", "stack_mse", "guide_ssim"}
 """The terms that the sweep computes; all are summed, whatever their weights."""
@@ -82,59 +80,6 @@ def can_run(objective: Objective) -> bool:
         and not declared(objective.light).couples_planes
         and {term.name for term in objective.terms} == TAKES
     )
-
-
-class Sheets(NamedTuple):
-    """The Rows of the N layers in one strip of one plane: those of the first, and distances to the next."""
-
-    number: int
-    stride: int
-    """Distance between layers, in float32."""
-    sums_stride: int
-    rings_stride: int
-    x: Row
-    first: Row
-    second: Row
-    guide: Constant
-    ssim_sums: Row
-    rings: Row
-    above: Row
-    """(N, 2·REACH, L): saved rows of the layers around the upper border of the worker's share."""
-    below: Row
-    """(N, 2·REACH, L): saved rows around the lower border."""
-
-
-class Stack(NamedTuple):
-    """The Rows of the composite of the layers, and of the target."""
-
-    stream: Stream
-    target: Constant
-    ssim_sums: Row
-    error_sums: Row
-    composite: Row
-    """(L,): buffer for a row of the composite."""
-    by_composite: Row
-    """(BLOCK, pitch): the gradient by the composite."""
-
-
-class Settings(NamedTuple):
-    """Arguments that are the same for all streams."""
-
-    weights: Weights
-    light: tuple[np.float32, ...]
-    mask: Masks
-    window: Window
-
-
-class Newton(NamedTuple):
-    """What a Newton step needs besides. A row of all layers takes its step when the gradients by all are known."""
-
-    bends: Bends
-    rates: NewtonRates
-    rows: FloatArray
-    """(workers, N·BLOCK·pitch): a block of gradients by every layer."""
-    lines: FloatArray
-    """(workers, SCRATCH·N): work space."""
 
 
 @kernel
@@ -231,13 +176,15 @@ def sweep(
                 curvature = row(newton.bends.curvature, at)
                 windowed = row(newton.bends.windowed, at)
                 lines = row(newton.lines, (worker,))
-                _step_together(sheets, stack, curvature, windowed, lines, newton.rates, settings, piece, index, gradient)
+                step_together(
+                    sheets, stack, curvature, windowed, lines, newton.rates, settings, piece, index, gradient
+                )
             else:
                 _advance_stack(stack, settings, piece, index, None)
                 for k in range(count):
                     stream = stream_of(streams, worker, k)
                     _find_gradient(sheets, k, stream, stack, settings, piece, index, gradient)
-                    _step_alone(sheets, k, rates, settings, piece, index, gradient)
+                    step_alone(sheets, k, rates, settings, piece, index, gradient)
         start += piece.last - piece.first
 
 
@@ -325,59 +272,6 @@ def _find_gradient(
         )
 
 
-@kernel
-def _step_alone(
-    sheets: Sheets, k: int, rates: Rates, settings: Settings, piece: Piece, index: int, gradient: Row
-) -> None:
-    """Take Adam's step of layer `k` from row index - REACH."""
-    length, pitch, ready = piece.length, pitch_of(piece.length), index - REACH
-    for r in range(max(ready, piece.first), min(ready + BLOCK, piece.last)):
-        place = k * sheets.stride + r * length
-        adam_row(
-            ahead(sheets.x, place),
-            ahead(sheets.first, place),
-            ahead(sheets.second, place),
-            ahead(gradient, (r - ready) * pitch),
-            settings.mask.own,
-            rates,
-            length,
-        )
-
-
-@kernel
-def _step_together(
-    sheets: Sheets,
-    stack: Stack,
-    curvature: Row,
-    windowed: Row,
-    lines: Row,
-    rates: NewtonRates,
-    settings: Settings,
-    piece: Piece,
-    index: int,
-    gradient: Row,
-) -> None:
-    """Take the Newton step of all layers from row index - REACH; gradient: (N, BLOCK, pitch)."""
-    length, pitch, ready = piece.length, pitch_of(piece.length), index - REACH
-    for r in range(max(ready, piece.first), min(ready + BLOCK, piece.last)):
-        place = r * length
-        of_layers = NewtonSheets(
-            ahead(sheets.x, place),
-            ahead(sheets.first, place),
-            ahead(sheets.second, place),
-            sheets.stride,
-            ahead(gradient, (r - ready) * pitch),
-            BLOCK * pitch,
-            sheets.number,
-        )
-        of_stack = StackRow(
-            ahead(curvature, place),
-            ahead(windowed, place),
-            ahead(stack.target.mean, place),
-        )
-        newton_row(of_layers, of_stack, settings.light[0], None, settings.mask.own, lines, rates, length)
-
-
 def workspace_bytes(shape: Shape, workers: int, step: Step = "adam") -> int:
     """Return the bytes of a `CpuWorkspace` of `shape` for a team of `workers` workers."""
     length = strips_for(shape.height, shape.width).groups * LANES
@@ -394,14 +288,17 @@ class CpuWorkspace(State):
         count, _, _, _, length = self._layers.shape
         self._borders = aligned_zeros(self._team.workers + 1, count, 2 * REACH, length)
         workers, pitch = self._team.workers, pitch_of(length)
-        self._rows = aligned_zeros(workers, count * BLOCK * pitch) if self._bends else None
-        self._lines = aligned_zeros(workers, SCRATCH * count) if self._bends else None
+        self._newton: tuple[Bends, FloatArray, FloatArray] | None = None
+        if self._bends is not None:
+            rows, lines = aligned_zeros(workers, count * BLOCK * pitch), aligned_zeros(workers, SCRATCH * count)
+            self._newton = self._bends, rows, lines
 
     def measure(self, rate: float) -> Sums:
         """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
         newton = None
-        if self._bends is not None:
-            newton = Newton(self._bends, self._next_newton(rate), self._rows, self._lines)
+        if self._newton is not None:
+            bends, *room = self._newton
+            newton = Newton(bends, self._next_newton(rate), *room)
         window = self._next_window()
         save_borders(self._layers, self._strips, window, self._borders, self._team.workers)
         self._team.run(

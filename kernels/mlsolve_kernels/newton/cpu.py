@@ -82,7 +82,8 @@ def newton_row(
 ) -> None:
     """Take one step of one row of all layers in place; where `own` is 0, they become 0.
 
-    scale: by which their product is multiplied (light/power). weights: of the stack's pixels, (length); None if all count equally. lines: (SCRATCH·N,), work space.
+    scale: by which their product is multiplied (light/power). weights: of the stack's pixels, (length); None if all
+    count equally. lines: (SCRATCH·N,), work space.
     """
     for at in range(0, length, LANES):
         prefetch(stack.curvature, BLOCK * length + at)
@@ -151,8 +152,8 @@ def newton_pass(
 ) -> None:
     """Take one Newton step of every pixel of `layers` in place, (N, P, across, H, L); one worker's share.
 
-    bends, wanted: (P, across, H, L). scale: see `newton_row`. weights: (W, across, H, L), of_window planes to a window. lines:
-    (workers, SCRATCH·N), work space.
+    bends, wanted: (P, across, H, L). scale: see `newton_row`. weights: (W, across, H, L), of_window planes to a
+    window. lines: (workers, SCRATCH·N), work space.
     """
     count, planes, across, height, length = layers.shape
     start, stop = share_of(planes * across * height, worker, workers)
@@ -221,7 +222,10 @@ def _curvatures(
             middle = index - RADIUS
             moments_down(stream, middle, 1, length)
             for r in range(max(middle, piece.first), min(middle + BLOCK, piece.last)):
-                line, result = line_of(stream.block, X * BLOCK + r - middle, length), ahead(row(out, at), r * length)
+                line, result = (
+                    line_of(stream.block, X * BLOCK + r - middle, length),
+                    ahead(row(out, at), r * length),
+                )
                 wrap_margins(line, length)
                 blur_along(line, length, result)
                 for place in range(0, length, LANES):
@@ -240,7 +244,7 @@ def _curvatures(
 
 def find_curvatures(
     variances: tuple[FloatArray, FloatArray],
-    factors: tuple[float, float, float],
+    factors: tuple[np.float32, np.float32, np.float32],
     weights: FloatArray | None,
     of_window: int,
     masks: Masks,
@@ -254,7 +258,7 @@ def find_curvatures(
     variances: of the target and of the guides. factors: the weights of SSIM, of the squared error, and of the
     guides. weights: of the target's pixels, (W, across, H, L), of_window planes to a window; None: all count alike.
     """
-    ssim, error, guide = (np.float32(value) for value in factors)
+    ssim, error, guide = factors
     common = (masks, strips, streams)
     team.run(_curvatures, variances[0], weights, of_window, ssim, _TWO * error, None, *common, out[0])
     team.run(_curvatures, variances[1], None, of_window, guide, _ZERO, out[0], *common, out[1])

@@ -30,9 +30,9 @@ class NewtonOnDevice:
     """The curvatures of a level on the device, and the step."""
 
     def __init__(self, device: Any, shape: tuple[int, int, int, int], constant: float) -> None:
-        """Make room for `shape` = (layers, planes, height, width). constant: by which the product of the layers is multiplied.
+        """Make room for `shape` = (layers, planes, height, width).
 
-        Raises OutOfDeviceMemory.
+        constant: by which the product of the layers is multiplied. Raises OutOfDeviceMemory.
         """
         self._count, planes, height, width = shape
         self._device, self._constant = device, constant
@@ -57,7 +57,9 @@ class NewtonOnDevice:
         pixel weights of the target, whether they count, and the planes of a window.
         """
         ssim, error, guide = weights
-        self._find(variances[0], self._aside, self._by_stack, self._stack, counting, (ssim, 2 * error), 0, statistics)
+        self._find(
+            variances[0], self._aside, self._by_stack, self._stack, counting, (ssim, 2 * error), 0, statistics
+        )
         for k in range(self._count):
             own, (anything, _, of_window) = (sheets.gradient[k], sheets.curvatures[k]), counting
             uncounted = anything, 0, of_window
@@ -89,7 +91,9 @@ class NewtonOnDevice:
     def update(self, sheets: Sheets, wanted: Any, counting: tuple[Any, int, int], rates: Any, turns: Any) -> None:
         """Take the step; wanted: B[target]. It is the last kernel of an iteration (cuda/turns.cuh)."""
         known = *sheets, self._by_stack, self._windowed, wanted
-        self._launch("newton_update", *known, *counting, rates, turns, *self._size, self._constant, layers=self._count)
+        self._launch(
+            "newton_update", *known, *counting, rates, turns, *self._size, self._constant, layers=self._count
+        )
 
     def _launch(self, kernel: str, *arguments: Any, layers: int = 1) -> None:
         self._device.launch(kernel, layers, self._tiles, CARRYING, *arguments)

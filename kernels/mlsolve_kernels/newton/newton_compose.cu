@@ -2,8 +2,8 @@
 //
 //   stack = composite of the layers by the light
 //
-// Layout: layers (LAYERS, planes, height, pitch) float32, stack (planes, height, pitch), columns from `width` on not
-// changed.
+// Layout: layers (LAYERS, planes, height, pitch) float32, stack (planes, height, pitch), which becomes 0 from column
+// `width` on.
 // Launch: grid (tiles across the pitch, tiles down, planes), blocks of CARRYING; a tile is TILE·TILE pixels, of which a
 // thread has TILE_ROWS of a column.
 // Shared memory: none.
@@ -16,7 +16,6 @@ newton_compose(const float* __restrict__ layers, float* __restrict__ stack, int 
        float constant) {
     const Tile tile;
     const int column = tile.left + tile.lane;
-    if (column >= width) return;
     const size_t plane = (size_t)height * pitch, sheet = gridDim.z * plane;
     for (int i = 0; i < TILE_ROWS; ++i) {
         const int row = tile.row(i);
@@ -25,6 +24,6 @@ newton_compose(const float* __restrict__ layers, float* __restrict__ stack, int 
         float x[LAYERS];
 #pragma unroll
         for (int k = 0; k < LAYERS; ++k) x[k] = layers[k * sheet + at];
-        stack[at] = composed(constant, x);
+        stack[at] = column < width ? composed(constant, x) : 0.0f;
     }
 }

@@ -9,7 +9,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 _PEAK: Final = 1.5
-"""Share of a Newton step that is taken in the first half of a level."""
+"""Share of a Newton step that is taken until `_FALLS` of a level are left. With this momentum 1.36 is the most that
+a quadratic loss stands whose curvature is as assumed; most curvatures are less."""
+
+_FALLS: Final = 0.3
 
 _END: Final = 0.3
 """Share of `_PEAK` at the end of a level."""
@@ -19,10 +22,10 @@ _MOMENTUM: Final = 0.9
 _DAMPING: Final = 0.05
 """Damping for each layer. What a stack's curvature says of one layer is less certain the more layers there are."""
 
-_BRIGHTNESS: Final = 0.5
+_BRIGHTNESS: Final = 0.35
 """Share of the windowed error of the stack that its layers make up for in the first iteration of a level."""
 
-_BRIGHTNESS_END: Final = (0.03, 0.35)
+_BRIGHTNESS_END: Final = (0.045, 0.5)
 """Share of `_BRIGHTNESS` at the end of a level: for each layer, and at most. With many layers broad errors die out
 more slowly than with few."""
 
@@ -64,7 +67,7 @@ class NewtonRates(NamedTuple):
 
         left: share of the iterations of the level that are still to do, this one included: from 1 towards 0.
         """
-        fall = 1.0 if left >= 0.5 else (1 + math.cos(math.pi * (1 - 2 * left))) / 2
+        fall = 1.0 if left >= _FALLS else (1 - math.cos(math.pi * left / _FALLS)) / 2
         end = min(_BRIGHTNESS_END[0] * layers, _BRIGHTNESS_END[1])
         values = (
             _PEAK * (_END + (1 - _END) * fall),

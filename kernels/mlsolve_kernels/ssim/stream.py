@@ -271,7 +271,9 @@ def derive(
         if piece.first <= r < piece.last:
             store_one(ssim_sums, r, similarity)
             if windowed is not None:  # decided at compile time
-                blur_along(line_of(stream.block, X * BLOCK + r - index, length), length, ahead(windowed, r * length))
+                blur_along(
+                    line_of(stream.block, X * BLOCK + r - index, length), length, ahead(windowed, r * length)
+                )
         for partial in range(3):
             line = line_of(stream.lines, partial, length)
             wrap_margins(line, length)

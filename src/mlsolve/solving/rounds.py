@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from mlsolve_kernels.iteration.objective import Shape, Sums
 
-from ..job.options import Options, Step
 from .backends import Workspace
 from .executors.resources import current
 from .level_pictures import LevelPictures
@@ -111,18 +110,17 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     return sums
 
 
-def rate_of(options: Options, iteration: int) -> float:
+def rate_of(spec: Spec, iteration: int) -> float:
     """Return what `iteration` (from 1) is told of the progress of its level.
 
-    A Newton step is told the share of the iterations that is still to do, itself included. Adam is told the learning
-    rate: a short rise, then the root of that share. The options are those of a spec, with every default resolved.
+    A Newton step is told the share of the iterations that is still to do, itself included. Adam is told the
+    learning rate: a short rise, then the root of that share.
     """
-    step: Step = "newton" if options.solver == "newton" else "adam"
-    left = 1 - (iteration - 1) / options.iterations_for(step)
-    if step == "newton":
+    left = 1 - (iteration - 1) / spec.iterations
+    if spec.objective.step == "newton":
         return left
     rising = min(1.0, iteration / _WARM_UP)
-    return options.rate * rising * math.sqrt(left)
+    return spec.options.rate * rising * math.sqrt(left)
 
 
 def _source(store: Store, spec: Spec, plan: Round) -> Source:
@@ -139,7 +137,7 @@ def _iterate(work: Workspace, spec: Spec, plan: Round, watch: Watch | None) -> t
     for start in range(0, plan.iterations, work.batch):
         batch = range(start, min(start + work.batch, plan.iterations))
         numbers = range(plan.first + batch.start + 1, plan.first + batch.stop + 1)
-        rates = [rate_of(spec.options, number) for number in numbers]
+        rates = [rate_of(spec, number) for number in numbers]
         found = work.advance(rates, moves_of(spec, plan.level, numbers))
         sums += found
         if watch is not None:
