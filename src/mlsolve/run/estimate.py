@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlsolve_kernels.iteration.sweep import can_run
+
 from ..job.job import Job
 from ..pictures.picture_files import Picture
 from ..solving.plan import LevelPlan
@@ -81,7 +83,7 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
     total = budget.total
     coupling = coupling_at(spec, spec.levels).whole
     whole = parts.limits.tile_bytes(spec.layers, spec.planes, (height, width), coupling)
-    if coupling.objective is None:
+    if coupling.objective is None or can_run(coupling.objective):
         whole = min(BYTES_PER_VALUE * values, whole)
     return Estimate(
         (width, height),

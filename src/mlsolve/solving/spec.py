@@ -183,6 +183,17 @@ class Spec:
         step = options.step_for(moved=len(stacks) > 1 or self.stacks[0].place is not None)
         return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step)
 
+    def objective_at(self, level: int) -> Objective:
+        """Return what is minimised at `level`, and what moves the layers there.
+
+        The coarsest of several levels belongs to Adam, which costs next to nothing there. The coarsest layers
+        decide which of several minima is found: of two layers that must be dark together, which one is. Adam's
+        first steps have the full length and find better ones (bench/LOG.md).
+        """
+        if level == 1 < self.levels and self.objective.step == "newton":
+            return dataclasses.replace(self.objective, step="adam")
+        return self.objective
+
     @cached_property
     def bounds(self) -> tuple[float, float]:
         """The printable range of encoded transmittance."""

@@ -65,9 +65,10 @@ class TileCoupling:
 
 def coupling_at(spec: Spec, level: int) -> TileCoupling:
     """Return how the arrangements of `spec` couple the tiles of `level`."""
-    if can_run(spec.objective):
-        return TileCoupling(objective=None if spec.objective.step == "adam" else spec.objective)
-    return TileCoupling(_reach(spec, level), facings_of(spec), spec.objective)
+    objective = spec.objective_at(level)
+    if can_run(objective):
+        return TileCoupling(objective=None if objective.step == "adam" else objective)
+    return TileCoupling(_reach(spec, level), facings_of(spec), objective)
 
 
 def facings_of(spec: Spec) -> tuple[Facing, ...]:
