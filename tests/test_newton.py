@@ -242,6 +242,7 @@ def test_auto_takes_it_where_it_is_better():
         assert mlsolve.Options(**settings).step_for(moved=False) == "adam"
     assert mlsolve.Options().step_for(moved=False) == "newton"
     assert mlsolve.Options().step_for(moved=True) == "adam"
+    assert mlsolve.Options().step_for(moved=False, disc=True) == "adam"
     assert mlsolve.Options(solver="newton", colour_weight=1.0).step_for(moved=False) == "newton"
     assert [mlsolve.Options().iterations_for(step) for step in ("adam", "newton")] == [60, 24]
     assert mlsolve.Options(iterations=7).iterations_for("newton") == 7

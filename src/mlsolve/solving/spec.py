@@ -105,7 +105,7 @@ class Spec:
         width, height = size
         check_registration(options.registration, (height, width))
         shapes, stacks = tuple(level_shapes(height, width, options.levels)), stack_specs(arrangements)
-        step = options.step_for(moved=len(stacks) > 1 or stacks[0].place is not None)
+        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc)
         named = dataclasses.replace(
             options,
             solver=step,
@@ -180,7 +180,7 @@ class Spec:
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
-        step = options.step_for(moved=len(stacks) > 1 or self.stacks[0].place is not None)
+        step = options.step_for(len(stacks) > 1 or self.stacks[0].place is not None, self.disc)
         return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step)
 
     def objective_at(self, level: int) -> Objective:
