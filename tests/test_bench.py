@@ -243,7 +243,7 @@ def test_time_to_quality(monkeypatch):
     monkeypatch.setattr(quality, "TARGET_SSIM", 1.1)
     never = quality.time_to_quality(OURS, 24, 1, levels=1, load=small_pictures)
     assert never["seconds"] is None
-    assert never["iterations at full size"] == Options().iterations
+    assert never["iterations at full size"] == Options().iterations_for("adam")
     monkeypatch.setattr(quality, "TARGET_SSIM", -1.0)
     monkeypatch.setattr(quality, "GUIDE_SSIM", 1.1)
     assert quality.time_to_quality(OURS, 24, 1, levels=1, load=small_pictures)["seconds"] is None

@@ -60,12 +60,16 @@ def pictures(picture):
 
 
 @needs_compiler
-def test_a_whole_solve_is_that_of_the_cpu(on_host, pictures, tmp_path):
+@pytest.mark.parametrize(
+    ("solver", "where"),
+    [("adam", f"in the layer pass, {HostDevice.adam}"), ("newton", "newton, in a kernel of its own")],
+)
+def test_a_whole_solve_is_that_of_the_cpu(on_host, pictures, tmp_path, solver, where):
     """Every kernel, launch and copy of a solve, on several levels; scores as from the CPU."""
-    settings = {"iterations": 12, "exposure": 0.2, "levels": 2}
+    settings = {"iterations": 12, "exposure": 0.2, "levels": 2, "solver": solver}
     here = mlsolve.solve(*pictures, mlsolve.Options(backend="cuda", **settings))
     there = mlsolve.solve(*pictures, mlsolve.Options(backend="cpu", **settings))
-    assert (here.backend, here.device, here.adam) == ("cuda", "host", f"in the layer pass, {HostDevice.adam}")
+    assert (here.backend, here.device, here.adam) == ("cuda", "host", where)
     assert (there.backend, there.device, there.adam) == ("cpu", None, None)
     for solution in (here, there):
         report = json.loads((solution.save(tmp_path / solution.backend) / "result.json").read_text())

@@ -114,6 +114,14 @@ def test_tiles_on_disk_are_the_whole_in_memory(whole, tmp_path, monkeypatch, sid
         assert listener.rounds[-1][3] == 9 * (1 if together else 3)
 
 
+def test_tiles_of_adam_are_the_whole(tmp_path, monkeypatch):
+    options = dataclasses.replace(OPTIONS, solver="adam")
+    expected = solved(MemoryStore(), options=options)
+    forced(monkeypatch, 128, 3)
+    found = solved(DiskStore(tmp_path / "store"), options=options)
+    assert found[0].tobytes() == expected[0].tobytes()
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(("sides", "iterations"), [(1024, 8), (128, 3)])
 def test_the_last_round_leaves_codes_where_they_are_asked_for(

@@ -220,14 +220,25 @@ def test_guides_in_any_iterable(pictures):
 
 
 def test_the_rate_rises_then_falls_like_a_root():
-    options = mlsolve.Options(iterations=101, learning_rate=0.1)
-    rates = [rate_of(options, iteration) for iteration in range(1, 102)]
+    spec = Spec(1, 1, ((40, 40),), (1, 1), mlsolve.Options(iterations=101, learning_rate=0.1), "cpu")
+    rates = [rate_of(spec, 1, iteration) for iteration in range(1, 102)]
     assert rates[0] == pytest.approx(0.02)
     assert rates.index(max(rates)) == 4
     assert rates[50] == pytest.approx(0.1 * math.sqrt(51 / 101))
     assert rates[-1] == pytest.approx(0.1 * math.sqrt(1 / 101))
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert BETAS == (0.8, 0.95)
+
+
+def test_a_newton_step_is_told_what_is_left():
+    spec = Spec(1, 1, ((40, 40),), (1, 1), mlsolve.Options(iterations=4), "cpu")
+    assert [rate_of(spec, 1, iteration) for iteration in range(1, 5)] == [1, 0.75, 0.5, 0.25]
+
+
+def test_the_coarsest_of_several_levels_belongs_to_adam():
+    spec = Spec(1, 1, ((40, 40), (80, 80)), (1, 1), mlsolve.Options(iterations=4), "cpu")
+    assert [spec.objective_at(level).step for level in (1, 2)] == ["adam", "newton"]
+    assert [rate_of(spec, level, 4) for level in (1, 2)] == [0.045 * 0.8 * 0.5, 0.25]
 
 
 def test_more_than_the_memory_is_refused_before_it_is_taken(pictures, monkeypatch):

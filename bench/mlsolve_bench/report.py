@@ -111,7 +111,9 @@ def forecast(size: Size, stack: Stack, paces: Sequence[Pace]) -> Forecast:
         stack.values((width, height)) * float(np.interp(math.log(width * height), at, costs))
         for height, width in shapes
     )
-    return Forecast(size, len(shapes), seconds * options.iterations, stack.peak_memory(size))
+    return Forecast(
+        size, len(shapes), seconds * options.iterations_for(options.step_for(moved=False)), stack.peak_memory(size)
+    )
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def iteration(side: int, stack: Stack, threads: int | None) -> Iterator[Step]:
         bounds = printable_range(options.min_density, options.max_density)
         workspace = backend.workspace(Shape(stack.layers, stack.planes, side, side), objective, bounds)
         fill(workspace, target, guides, guides)
-        yield lambda: workspace.advance([options.rate])[0]
+        yield lambda: workspace.advance([1.0 if objective.step == "newton" else options.rate])[0]
     finally:
         backend.close()
 

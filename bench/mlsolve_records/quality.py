@@ -195,9 +195,9 @@ def time_to_quality(
         return step.level == step.levels and step.target_ssim >= TARGET_SSIM and step.mean_guide_ssim >= GUIDE_SSIM
 
     with computed_by(opponent, threads, device):
-        mlsolve.solve(target, guides, Options(iterations=1, **settings))
+        mlsolve.solve(target, guides, Options(iterations=1, solver="adam", **settings))
         began = time.perf_counter()
-        solution = mlsolve.solve(target, guides, Options(**settings), callback=reached)
+        solution = mlsolve.solve(target, guides, Options(solver="adam", **settings), callback=reached)
     ended, last = seen[-1]
     return {
         "seconds": ended - began if solution.stop == "callback" else None,

@@ -28,6 +28,9 @@ _BUSY: Final = 1.5
 
 _COLUMNS: Final = 80
 
+_ITERATIONS: Final = Options().iterations_for(Options().step_for(moved=False))
+"""Iterations at each level of a solve with default settings."""
+
 
 @verb(
     dataclasses.replace(LAYERS, setting=dataclasses.replace(LAYERS.setting, help="Number of layers in the stack.")),
@@ -156,7 +159,7 @@ def _print_table(paces: Sequence["Pace"], solves: Sequence["Forecast"]) -> None:
         )
     _print_wrapped(
         "A value is one pixel of one colour plane of one layer. A whole solve is "
-        f"{Options.iterations} iterations at each of {_few([solve.levels for solve in solves])} sizes, from "
+        f"{_ITERATIONS} iterations at each of {_few([solve.levels for solve in solves])} sizes, from "
         "coarse to fine, all in memory; reading and writing the files comes on top.",
         dim=True,
     )
@@ -240,7 +243,7 @@ def _as_json(
         "version": __version__,
         "machine": vars(machine),
         **vars(stack),
-        "iterations": Options.iterations,
+        "iterations": _ITERATIONS,
         "sizes": [
             {
                 "size": pace.size,

@@ -10,5 +10,5 @@ FIXED: Final = 2.0**-12
 """Weight of the unmoved target beside the masks, which sum to 1: it fills gaps that no carrier reaches."""
 
 SPARED: Final = 0.5
-"""Share of the leak's weight that a sheet is spared where it is the carrier. It must show the picture there, but the
-picture can be fainter: if all of it is spared, less is hidden for the same sharpness (bench/LOG.md)."""
+"""Share of the leak's weight that a sheet is spared where it is the carrier. It must show the picture there, but it
+can be fainter: if all of it is spared, less is hidden for the same sharpness (bench/LOG.md)."""

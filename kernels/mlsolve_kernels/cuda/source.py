@@ -14,6 +14,7 @@ import numpy as np
 from ..carriers import FIXED, SPARED
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
+from ..newton.step import LONGEST
 from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
 from ..terms import OWN_PASSES
@@ -68,6 +69,10 @@ def _variants() -> dict[str, Variant]:
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
         "update": Variant("adam/update.cu", steps=True),
+        "newton_compose": Variant("newton/newton_compose.cu"),
+        "newton_update": Variant("newton/newton_update.cu"),
+        "newton_bend": Variant("newton/newton_bend.cu"),
+        "newton_curvature": Variant("newton/newton_curvature.cu"),
     }
     for light in LIGHTS:
         for name in ("chain", "compose") if light.couples_planes else ():
@@ -167,6 +172,7 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     }
     floats["FIXED_TARGET"] = FIXED
     floats["SPARED"] = SPARED
+    floats["LONGEST"] = np.float32(LONGEST)
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 

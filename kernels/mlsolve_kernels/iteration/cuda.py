@@ -15,18 +15,18 @@ from ..cuda.geometry import pitch_of
 from ..cuda.source import kernel_of
 from .cuda_iteration import BATCH, CudaIteration
 from .cuda_state import state_bytes
-from .objective import Shape, one_stack
+from .objective import Shape, Step, one_stack
 
 __all__ = ["BATCH", "CudaWorkspace", "device_bytes", "open_gpu"]
 
 
-def device_bytes(count: int, planes: int, height: int, width: int) -> int:
+def device_bytes(count: int, planes: int, height: int, width: int, step: Step = "adam") -> int:
     """Return the bytes of device memory of a workspace for `count` layers.
 
     That is the state of one stack (cuda_state.py), and one more float32 per value of the target: the gradient by
     the composite.
     """
-    return state_bytes(Shape(count, planes, height, width), 1) + 4 * height * pitch_of(width) * planes
+    return state_bytes(Shape(count, planes, height, width), 1, step) + 4 * height * pitch_of(width) * planes
 
 
 class CudaWorkspace(CudaIteration):

@@ -118,6 +118,11 @@ class ArrangedCudaWorkspace(CudaIteration):
             return self._pixel_weights[objective.disc + sum(one.weighted for one in objective.stacks[:number])]
         return self._pixel_weights[0] if objective.disc else None
 
+    @property
+    def _counting(self) -> tuple[Any, int, int]:
+        weights = self._weights_of(0)
+        return super()._counting if weights is None else (weights, 1, self.shape.planes // self.windows)
+
     def put_weights(
         self, stack: int, window: int, image: npt.NDArray[Any], top: int = 0, table: FloatArray | None = None
     ) -> None:
@@ -148,6 +153,8 @@ class ArrangedCudaWorkspace(CudaIteration):
             self._prepare_disc(image or (self.shape.height, self.shape.width))
         for number in range(len(self._sheets)):
             self._carriers.prepare(number, self._weights_of(number), self._disc_weights)
+        if self._newton is not None and self._counting[1]:
+            self._find_curvatures(self._newton)
 
     def _prepare_disc(self, image: tuple[int, int]) -> None:
         """Set pixel weights to 0 and layers to clear outside the circle of the image."""
@@ -376,7 +383,7 @@ def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) 
     coupled = declared(objective.light).couples_planes
     planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
     plane = 4 * shape.height * pitch_of(shape.width)
-    own = state_bytes(shape, len(objective.stacks)) + carriers_bytes(objective, shape, windows)
+    own = state_bytes(shape, len(objective.stacks), objective.step) + carriers_bytes(objective, shape, windows)
     return own + plane * (planes + windows * _weights_of(objective))
 
 

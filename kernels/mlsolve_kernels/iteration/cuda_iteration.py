@@ -1,6 +1,7 @@
 """The iteration on a GPU, as far as all its paths share it: batches, Adam's own kernel, sums."""
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,8 @@ from ..adam.cuda import grid_for as update_grid
 from ..adam.step import Rates
 from ..cuda.device import Device
 from ..cuda.geometry import CARRYING
+from ..newton.cuda import NewtonOnDevice
+from ..newton.step import NewtonRates
 from ..placement.move import Placing
 from .cuda_state import CudaState
 from .groups import groups_of, sums_of
@@ -61,7 +64,7 @@ class CudaIteration(CudaState):
         lines = np.zeros((BATCH, len(Rates._fields)), dtype=np.float32)
         for line, rate in zip(lines, rates, strict=False):
             self._step += 1
-            line[:] = Rates.at(self._step, rate, self._bounds, self._betas)
+            line[:] = self._rates_at(rate)
         self._device.upload(lines, self._rates)
         by_step = (None,) * len(rates) if moves is None else moves
         self._begin([lying for _, lying in zip(rates, by_step, strict=True)])
@@ -77,6 +80,12 @@ class CudaIteration(CudaState):
             for _ in range(count):
                 self._iteration()
         return self._sums(len(rates))
+
+    def _rates_at(self, rate: float) -> Rates | NewtonRates:
+        """Return the constants of the present step."""
+        if self._newton is not None:
+            return NewtonRates.at(rate, self.shape.layers, self._bounds)
+        return Rates.at(self._step, rate, self._bounds, self._betas)
 
     def _begin(self, moves: Sequence[Placing | None]) -> None:
         """Prepare the device for iterations with sheets placed by `moves`."""
@@ -113,6 +122,9 @@ class CudaIteration(CudaState):
     def parts(self) -> dict[str, Callable[[], None]]:
         """Return the launches of one iteration by what they do, in their order."""
         parts = self._passes(self._steps)
+        if self._newton is not None:
+            look = partial(self._newton.look, self._layers, self._find_statistics)
+            return parts | {"stack": look, "Newton": partial(self._step_together, self._newton)}
         if not self._steps:
             return parts | {"Adam": self._update}
         *_, last = parts
@@ -132,6 +144,10 @@ class CudaIteration(CudaState):
             "update", 1, update_grid(rows, width), CARRYING, *arrays, self._rates, self._turns, *size
         )
 
+    def _step_together(self, newton: NewtonOnDevice) -> None:
+        """Take a Newton step, given the gradient."""
+        newton.update(self._sheets_on, self._target[1], self._counting, self._rates, self._turns)
+
     def _passes(self, steps: bool) -> dict[str, Callable[[], None]]:
         """Return the launches that compute gradient and sums; steps: whether the last one also takes the step."""
         raise NotImplementedError("each path has its own")
@@ -147,11 +163,13 @@ class CudaIteration(CudaState):
 
 
 def adam_on(device: Device, objective: Objective | None = None) -> str:
-    """Return where Adam's step is taken on `device` and how it is compiled; objective: None: a usual one."""
+    """Return where the step is taken on `device` and how it is compiled; objective: None: one for Adam."""
+    if objective is not None and objective.step == "newton":
+        return "newton, in a kernel of its own"
     where = "in the layer pass" if _is_fused(device, objective) else "in a kernel of its own"
     return f"{where}, {device.adam}"
 
 
 def _is_fused(device: Device, objective: Objective | None) -> bool:
-    """Return whether the layer pass takes Adam's step: not if a term adds to its gradient afterwards."""
-    return device.fuses_adam and not (objective and objective.own_passes)
+    """Return whether the layer pass takes the step: not Newton's, nor if a term adds to its gradient afterwards."""
+    return device.fuses_adam and not (objective and (objective.own_passes or objective.step == "newton"))

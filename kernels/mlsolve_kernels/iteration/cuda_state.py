@@ -9,10 +9,11 @@ import numpy.typing as npt
 from ..cuda.device import Device
 from ..cuda.geometry import CARRYING, THREADS, Grid, grid_for, pitch_of, tiles_for
 from ..light import declared
+from ..newton.cuda import NewtonOnDevice, Sheets, newton_bytes
 from ..placement.frames import WHOLE, Frame
 from ..region import Region
 from ..resample.cpu import Taps
-from .objective import Objective, Shape, Weights
+from .objective import Objective, Shape, Step, Weights
 
 FloatArray = npt.NDArray[np.float32]
 S = TypeVar("S", bound="CudaState")
@@ -21,14 +22,15 @@ TABLES: Final = (2 + 4) * (2**17 + 1) + 2 * 4 * 2**16
 """Most bytes of tables on the device: where codes of sixteen bits change, values of pictures and of weights."""
 
 
-def state_bytes(shape: Shape, stacks: int) -> int:
+def state_bytes(shape: Shape, stacks: int, step: Step = "adam") -> int:
     """Return the bytes of device memory of a state of `shape` with `stacks` targets, without its sums.
 
     It has seven float32 per value of the layers (layer, two moments, gradient, guide and its two statistics), three
     per value of a target (with its statistics), one temporary plane, and the tables of codes.
     """
     plane = 4 * shape.height * pitch_of(shape.width)
-    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1) + TABLES
+    newton = 0 if step == "adam" else newton_bytes(shape.planes, shape.height, shape.width)
+    return plane * (7 * shape.layers * shape.planes + 3 * stacks * shape.planes + 1) + newton + TABLES
 
 
 class CudaState:
@@ -118,11 +120,19 @@ class CudaState:
         self._sides = tuple(device.zeros(*sheets) for _ in range(2))
         self._side = 0
         self._counted = device.zeros(self.windows, 4, dtype=np.int32)
+        self._newton = None
+        if self._objective.step == "newton":
+            self._newton = NewtonOnDevice(device, self.shape, self._lights[0])
 
     @property
     def _layers(self) -> Any:
         """The present layers on the device."""
         return self._sides[self._side]
+
+    @property
+    def _moments(self) -> tuple[Any, ...]:
+        """What is put with a layer. Of a Newton step the second one is the curvature, which `prepare` finds."""
+        return (self._first, self._second) if self._newton is None else (self._first,)
 
     @property
     def _gradient(self) -> Any:
@@ -161,7 +171,7 @@ class CudaState:
         """Copy `image` (h, W), clamped to the bounds, and its moments (None: zeros) into a layer."""
         low, high = (np.float32(bound) for bound in self._bounds)
         self._put(np.clip(image, low, high), self._layers[layer, plane], top)
-        for number, moment in enumerate((self._first, self._second)):
+        for number, moment in enumerate(self._moments):
             if moments is None:
                 self._device.clear(moment[layer, plane, top : top + len(image)])
             else:
@@ -187,7 +197,7 @@ class CudaState:
         )
         arguments = source, *kept[2], out, *sizes, *self._bounds, height, width, self._pitch
         device.launch("resample", 1, tiles_for(1, height, width), CARRYING, *arguments)
-        for moment in (self._first, self._second):
+        for moment in self._moments:
             device.clear(moment[layer, plane, into])
 
     def prepare(
@@ -210,8 +220,29 @@ class CudaState:
         regions = (whole,) * self.windows if counted is None else counted
         self._device.upload(np.array(regions, dtype=np.int32), self._counted)
         for constant in (self._target, self._guides):
-            grid = self._grid("statistics", constant[0].size // (self.shape.height * self._pitch))
-            self._launch("statistics", grid, *constant, *self._size, grid.rows)
+            self._find_statistics(*constant)
+        if self._newton is not None:
+            self._find_curvatures(self._newton)
+
+    def _find_statistics(self, image: Any, mean: Any, variance: Any) -> None:
+        """Store the windowed mean and variance of `image`, planes on the device."""
+        grid = self._grid("statistics", image.size // (self.shape.height * self._pitch))
+        self._launch("statistics", grid, image, mean, variance, *self._size, grid.rows)
+
+    def _find_curvatures(self, newton: NewtonOnDevice) -> None:
+        weights = (float(self._weights.stack_ssim), float(self._weights.stack_mse), float(self._weights.guide_ssim))
+        variances = self._target[2], self._guides[2]
+        newton.find_curvatures(variances, self._sheets_on, weights, self._counting, self._find_statistics)
+
+    @property
+    def _sheets_on(self) -> Sheets:
+        """The layers and what a Newton step needs of them."""
+        return Sheets(self._layers, self._first, self._second, self._gradient)
+
+    @property
+    def _counting(self) -> tuple[Any, int, int]:
+        """The pixel weights of the first stack, whether they count, and the planes of a window."""
+        return self._target[0], 0, self.shape.planes // self.windows
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""

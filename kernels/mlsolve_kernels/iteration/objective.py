@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..window import REACH
 
 _LEAST_SHARE: Final = 1e-3
 """Share by which a term of a sheet is divided at the least: a sheet may be the carrier everywhere."""
+Step = Literal["adam", "newton"]
+"""What moves the layers: adam/ or newton/."""
 
 
 class Shape(NamedTuple):
@@ -108,10 +110,14 @@ class Objective:
     """Share of the pixels that is inside the circle; 1 without a disc."""
     light: str = "power"
     """The light: the name of a folder of light/."""
+    step: Step = "adam"
+    """What moves the layers. "newton" takes one stack of unmoved sheets, and light by the power law."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for the weight of an unknown term."""
+        """Raise ValueError for the weight of an unknown term, and for a step that cannot be taken."""
         _check(self.weights, ("layer",))
+        if self.step == "newton" and (len(self.stacks) != 1 or self.light != "power"):
+            raise ValueError("a Newton step takes one stack, and light by the power law")
 
     def weight(self, name: str) -> float:
         """Return the weight of the term `name`, which acts on layers."""

@@ -26,6 +26,8 @@ from ..layout import (
     window_around,
 )
 from ..light import declared
+from ..newton.cpu import Bends, find_curvatures
+from ..newton.step import NewtonRates
 from ..placement.frames import WHOLE, Frame
 from ..placement.move import Placing
 from ..region import Region
@@ -34,7 +36,7 @@ from ..ssim.stream import Constant, new_streams, streams_bytes
 from ..terms import BY_NAME
 from ..threads import Team
 from ..window import REACH
-from .objective import Objective, Shape, Sums, Terms, Weights
+from .objective import Objective, Shape, Step, Sums, Terms, Weights
 
 S = TypeVar("S", bound="State")
 
@@ -42,12 +44,12 @@ _CODED: Final = 1 << 16
 """Approximate pixels that become codes at a time: few enough to stay in a cache, and to need no budget."""
 
 
-def state_bytes(shape: Shape, workers: int, stacks: int = 1) -> int:
+def state_bytes(shape: Shape, workers: int, stacks: int = 1, step: Step = "adam") -> int:
     """Return the bytes of a state of `shape` with `stacks` targets, for a team of `workers` workers."""
     strips = strips_for(shape.height, shape.width)
     length = strips.groups * LANES
     rows = strips.across * strips.height + BLOCK
-    values = (6 * shape.layers + 3 * stacks) * shape.planes
+    values = (6 * shape.layers + (3 if step == "adam" else 5) * stacks) * shape.planes
     row_sums = (shape.layers + 2 * stacks) * shape.planes * strips.across * strips.height
     return 4 * values * rows * length + 8 * row_sums + streams_bytes(workers, shape.layers + 1, strips)
 
@@ -56,7 +58,9 @@ class State:
     """Layers, moments and constants of one image, or of tiles with their halos in turn. It is allocated once.
 
     It has six float32 per pixel, plane and layer: layer, two moments, guide and its two statistics; three more per
-    pixel, plane and stack for the target; and a few per cent for the halos of the strips.
+    pixel, plane and stack for the target; and a few per cent for the halos of the strips. For a Newton step the
+    moments are the velocity and the curvature by the layer, and there are two more for the target: the curvature by
+    the stack, and its windowed mean.
 
     It is filled plane by plane (`put_target`, `put_guide`, `put_layer`); then `prepare` sets which part counts.
     Several windows of one image (placement/frames.py) are stored like more planes, window by window.
@@ -144,6 +148,8 @@ class State:
         self._streams = new_streams(self._team.workers, count + 1, strips)
         self._target_sums = tuple(np.zeros((targets, strips.across, height)) for _ in range(2))
         self._guide_sums = np.zeros((count * planes, strips.across, height))
+        newton = self._objective.step == "newton"
+        self._bends = Bends(*(self._zeros(targets) for _ in range(2))) if newton else None
 
     def _zeros(self, *leading: int) -> FloatArray:
         """Return zeros for images of this state, (*leading, across, H, groups·LANES)."""
@@ -171,7 +177,8 @@ class State:
     ) -> None:
         """Copy `image` (h, W), clamped to the bounds, and its moments (None: zeros) into a layer."""
         put_plane(image, self._strips, self._layers[layer, plane], top, self._bounds)
-        for number, moment in enumerate((self._first, self._second)):
+        # Of a Newton step the second one is the curvature, which `prepare` finds.
+        for number, moment in enumerate((self._first, self._second) if self._bends is None else (self._first,)):
             if moments is None:
                 moment[layer, plane, :, top : top + len(image)] = 0
             else:
@@ -201,6 +208,24 @@ class State:
             sums.fill(0)
         for constant in (self._target, self._guides):
             find_statistics(constant, self._strips, self._streams, self._team)
+        if self._bends is not None:
+            self._find_curvatures(self._bends, None)
+
+    def _find_curvatures(self, bends: Bends, weights: FloatArray | None) -> None:
+        """Find the curvatures of a level; weights: of the target's pixels, None if all count equally."""
+        factors = self._weights.stack_ssim, self._weights.stack_mse, self._weights.guide_ssim
+        out = bends.curvature, self._second.reshape(-1, *self._second.shape[2:])
+        find_curvatures(
+            (self._target.variance, self._guides.variance),
+            factors,
+            weights,
+            self.shape.planes // self.windows,
+            self._masks,
+            self._strips,
+            self._streams,
+            out,
+            self._team,
+        )
 
     def take_layer(self, layer: int, plane: int, out: FloatArray, top: int = 0) -> None:
         """Copy the present state of a plane of a layer, from row `top` on, into `out` (h, W)."""
@@ -245,7 +270,10 @@ class State:
         self._step = 0
 
     def measure(self, rate: float) -> Sums:
-        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from.
+
+        rate: for a Newton step the share of the level's iterations that are still to do, from 1 towards 0.
+        """
         raise NotImplementedError("each path has its own")
 
     def iterate(self, rate: float) -> Terms:
@@ -260,9 +288,14 @@ class State:
         return [self.measure(rate) for rate in rates]
 
     def _next_rates(self, rate: float) -> Rates:
-        """Count a step and return its constants."""
+        """Count a step of Adam and return its constants."""
         self._step += 1
         return Rates.at(self._step, rate, self._bounds, self._betas)
+
+    def _next_newton(self, left: float) -> NewtonRates:
+        """Count a Newton step and return its constants."""
+        self._step += 1
+        return NewtonRates.at(left, self.shape.layers, self._bounds)
 
     def _next_window(self) -> Window:
         """Return the window that must be correct after the next iteration."""

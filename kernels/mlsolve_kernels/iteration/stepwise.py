@@ -26,6 +26,7 @@ from ..layout import (
     strips_for,
 )
 from ..light import declared
+from ..newton.cpu import SCRATCH, Bends, newton_pass
 from ..placement.cpu import carry, tables_bytes, tables_for
 from ..placement.frames import WHOLE, Frame, disc, placement_maps
 from ..placement.move import STILL, Drawn, Placing, as_drawn
@@ -62,6 +63,7 @@ class StepwiseWorkspace(State):
         self._placed = self._zeros(most, planes)
         self._lines = aligned_zeros(self._team.workers, most * LANES)
         self._tables = tables_for(strips, self._team.workers)
+        self._scratch = aligned_zeros(self._team.workers, SCRATCH * count) if self._bends else None
         leaking = _leaking(objective, count)
         self._by_sheet = self._zeros(max(leaking), planes) if leaking else None
         self._leak_sums = np.zeros((sum(leaking), planes, strips.across, height))
@@ -80,7 +82,7 @@ class StepwiseWorkspace(State):
         ]
         moves_targets = any(masks is not None for masks in self._carriers)
         self._moved = Constant(*(self._zeros(planes) for _ in range(3))) if moves_targets else None
-        self._scratch = scratch_for(strips, self._team.workers, most if moves_targets else 0)
+        self._fetching = scratch_for(strips, self._team.workers, most if moves_targets else 0)
 
     def put_weights(self, stack: int, window: int, image: npt.NDArray[np.floating], top: int = 0) -> None:
         """Copy `image` (h, W) in [0, 1] into the pixel weights of a stack in a window, from row `top` on."""
@@ -117,6 +119,13 @@ class StepwiseWorkspace(State):
         for number, masks in enumerate(self._carriers):
             if masks is not None:
                 self._prepare_carriers(masks, self._leak_counts[number], self._pixel_weights[number])
+        if self._bends is not None and self._counting is not None:
+            self._find_curvatures(self._bends, self._counting)
+
+    @property
+    def _counting(self) -> FloatArray | None:
+        """The weights of the pixels of the first stack, (W, across, H, L); None if all count equally."""
+        return self._pixel_weights[0] if self._objective.stacks[0].weighted else self._disc
 
     def _prepare_carriers(
         self, masks: FloatArray, leak_counts: FloatArray | None, pixel_weights: FloatArray | None
@@ -214,6 +223,7 @@ class StepwiseWorkspace(State):
             by_sheet,
             self._by_composite,
             self._lines,
+            None if self._bends is None else self._bends.windowed,
             sums_of_stack,
         )
         by_placed = placed
@@ -262,7 +272,7 @@ class StepwiseWorkspace(State):
         masks, moved = self._carriers[number], self._moved
         if masks is None or moved is None or all(one == STILL for one in off):
             return target
-        maps, to = placement_maps(off, self._frames), (self._tables, self._scratch, moved.image)
+        maps, to = placement_maps(off, self._frames), (self._tables, self._fetching, moved.image)
         self._team.run(move_target, target.image, masks, maps, self._masks.inside, self._strips, *to)
         find_statistics(moved, self._strips, self._streams, self._team)
         return moved
@@ -326,11 +336,33 @@ class StepwiseWorkspace(State):
     def measure(self, rate: float, moves: Placing | None = None) -> Sums:
         """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
         sums = self._evaluate(moves)
+        if self._bends is not None:
+            self._step_together(self._bends, rate)
+            return sums
         flat = (self._layers.shape[0] * self._layers.shape[1], *self._layers.shape[2:])
         arrays = (self._layers, self._first, self._second, self._gradient)
         self._team.run(adam_pass, *(array.reshape(flat) for array in arrays), self._masks, self._next_rates(rate))
         exchange_halos(self._layers, self._strips, self._team)
         return sums
+
+    def _step_together(self, bends: Bends, left: float) -> None:
+        """Take a Newton step of all layers."""
+        self._team.run(
+            newton_pass,
+            self._layers,
+            self._first,
+            self._second,
+            self._gradient,
+            self._lights[0][0],
+            bends,
+            self._target.mean,
+            self._counting,
+            self.shape.planes // self.windows,
+            self._masks,
+            self._scratch,
+            self._next_newton(left),
+        )
+        exchange_halos(self._layers, self._strips, self._team)
 
 
 def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: int = 1) -> int:
@@ -350,7 +382,7 @@ def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: in
         count * (2 if one.weight("leak") else 1) for count, one in zip(carrying, objective.stacks, strict=True)
     )
     planes += 3 * shape.planes if any(carrying) else 0
-    state = state_bytes(shape, workers, len(objective.stacks))
+    state = state_bytes(shape, workers, len(objective.stacks), objective.step)
     state += scratch_bytes(strips, workers, sheets if any(carrying) else 0)
     return state + 4 * ((planes + weights) * plane + masks) + 8 * row_sums + tables_bytes(strips, workers)
 

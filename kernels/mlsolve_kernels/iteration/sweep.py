@@ -15,11 +15,10 @@ shares are copied before the sweep. And the halo of a strip keeps the old column
 strips have been swept.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from ..adam.cpu import adam_row
 from ..adam.step import Rates
 from ..blur.cpu import PERIOD
 from ..compiled import kernel
@@ -37,6 +36,7 @@ from ..layout import (
 )
 from ..light import declared
 from ..light.cpu import Planes, chain_row, compose_row
+from ..newton.cpu import SCRATCH, Bends
 from ..ssim.stream import (
     RINGS,
     Constant,
@@ -56,11 +56,15 @@ from ..ssim.stream import (
 from ..terms.stack_mse.cpu import blend_row, squared_error_row
 from ..threads import share_of
 from ..window import RADIUS, REACH
-from .objective import Objective, Shape, Sums, Weights
+from .objective import Objective, Shape, Step, Sums, Weights
 from .state import State, state_bytes
+from .sweep_steps import Newton, Settings, Sheets, Stack, step_alone, step_together
 
 TAKES: Final = {"stack_ssim", "stack_mse", "guide_ssim"}
 """The terms that the sweep computes; all are summed, whatever their weights."""
+
+_NO_RATES: Final = Rates(*[np.float32(0)] * len(Rates._fields))
+"""Adam's constants where a Newton step is taken."""
 
 
 def can_run(objective: Objective) -> bool:
@@ -76,49 +80,6 @@ def can_run(objective: Objective) -> bool:
         and not declared(objective.light).couples_planes
         and {term.name for term in objective.terms} == TAKES
     )
-
-
-class Sheets(NamedTuple):
-    """The Rows of the N layers in one strip of one plane: those of the first, and distances to the next."""
-
-    number: int
-    stride: int
-    """Distance between layers, in float32."""
-    sums_stride: int
-    rings_stride: int
-    x: Row
-    first: Row
-    second: Row
-    guide: Constant
-    ssim_sums: Row
-    rings: Row
-    above: Row
-    """(N, 2·REACH, L): saved rows of the layers around the upper border of the worker's share."""
-    below: Row
-    """(N, 2·REACH, L): saved rows around the lower border."""
-
-
-class Stack(NamedTuple):
-    """The Rows of the composite of the layers, and of the target."""
-
-    stream: Stream
-    target: Constant
-    ssim_sums: Row
-    error_sums: Row
-    composite: Row
-    """(L,): buffer for a row of the composite."""
-    by_composite: Row
-    """(BLOCK, pitch): the gradient by the composite."""
-
-
-class Settings(NamedTuple):
-    """Arguments that are the same for all streams."""
-
-    weights: Weights
-    light: tuple[np.float32, ...]
-    rates: Rates
-    mask: Masks
-    window: Window
 
 
 @kernel
@@ -153,6 +114,7 @@ def sweep(
     weights: Weights,
     light: tuple[np.float32, ...],
     rates: Rates,
+    newton: Newton | None,
     masks: Masks,
     strips: Strips,
     window: Window,
@@ -163,6 +125,8 @@ def sweep(
     workers: int,
 ) -> None:
     """Take one step: one worker's share of the rows of `window`. Nothing outside the window changes.
+
+    newton: None: Adam takes it.
 
     layers, moments: (N, C, across, H, L), changed in place; guides: N·C planes. sums: receive the row sums of the
     target's SSIM and squared error (C, across, H) and of the guides' SSIM (N·C, across, H).
@@ -195,16 +159,32 @@ def sweep(
             row(streams.rows, (worker, 0)),
             row(streams.rows, (worker, 1)),
         )
-        settings = Settings(weights, light, rates, mask_rows(masks, piece.strip), window)
+        settings = Settings(weights, light, mask_rows(masks, piece.strip), window)
         gradient = row(streams.rows, (worker, 2))
         for index in range(piece.first - REACH, piece.last + REACH, BLOCK):
             for r in range(index, index + BLOCK):
                 _enter_row(sheets, stack, settings, piece, r)
-            if index >= piece.first:
-                _advance_stack(stack, settings, piece, index)
+            if index < piece.first:
+                continue
+            if newton is not None:
+                block = BLOCK * pitch_of(length)
+                gradient = row(newton.rows, (worker,))
+                _advance_stack(stack, settings, piece, index, row(newton.bends.windowed, at))
+                for k in range(count):
+                    here = ahead(gradient, k * block)
+                    _find_gradient(sheets, k, stream_of(streams, worker, k), stack, settings, piece, index, here)
+                curvature = row(newton.bends.curvature, at)
+                windowed = row(newton.bends.windowed, at)
+                lines = row(newton.lines, (worker,))
+                step_together(
+                    sheets, stack, curvature, windowed, lines, newton.rates, settings, piece, index, gradient
+                )
+            else:
+                _advance_stack(stack, settings, piece, index, None)
                 for k in range(count):
                     stream = stream_of(streams, worker, k)
-                    _advance_layer(sheets, k, stream, stack.by_composite, settings, piece, index, gradient)
+                    _find_gradient(sheets, k, stream, stack, settings, piece, index, gradient)
+                    step_alone(sheets, k, rates, settings, piece, index, gradient)
         start += piece.last - piece.first
 
 
@@ -237,10 +217,13 @@ def _enter_row(sheets: Sheets, stack: Stack, settings: Settings, piece: Piece, r
 
 
 @kernel
-def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int) -> None:
-    """Compute the stack's partials from row index - RADIUS, the gradient by the composite from index - REACH."""
+def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int, windowed: Row | None) -> None:
+    """Compute the stack's partials from row index - RADIUS, the gradient by the composite from index - REACH.
+
+    windowed: Rows of the strip that receive B[composite]; None: not wanted.
+    """
     length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
-    derive(stack.stream, stack.target, settings.mask, piece, index - RADIUS, stack.ssim_sums)
+    derive(stack.stream, stack.target, settings.mask, piece, index - RADIUS, stack.ssim_sums, None, windowed)
     ready = index - REACH
     if ready < piece.first:
         return
@@ -253,17 +236,17 @@ def _advance_stack(stack: Stack, settings: Settings, piece: Piece, index: int) -
 
 
 @kernel
-def _advance_layer(
+def _find_gradient(
     sheets: Sheets,
     k: int,
     stream: Stream,
-    by_composite: Row,
+    stack: Stack,
     settings: Settings,
     piece: Piece,
     index: int,
     gradient: Row,
 ) -> None:
-    """Compute the partials of layer `k` from row index - RADIUS, its gradient and step from index - REACH."""
+    """Compute the partials of layer `k` from row index - RADIUS, its gradient (BLOCK, pitch) from index - REACH."""
     length, pitch, weights = piece.length, pitch_of(piece.length), settings.weights
     sheet, all_guides = k * sheets.stride, sheets.guide
     guide = Constant(
@@ -277,7 +260,7 @@ def _advance_layer(
     for r in range(ready, min(ready + BLOCK, piece.last)):
         chain_row(
             settings.light,
-            ahead(by_composite, (r - ready) * pitch),
+            ahead(stack.by_composite, (r - ready) * pitch),
             ahead(sheets.rings, r % PERIOD * pitch),
             sheets.rings_stride,
             sheets.number,
@@ -287,21 +270,14 @@ def _advance_layer(
             ahead(gradient, (r - ready) * pitch),
             length,
         )
-        adam_row(
-            ahead(sheets.x, sheet + r * length),
-            ahead(sheets.first, sheet + r * length),
-            ahead(sheets.second, sheet + r * length),
-            ahead(gradient, (r - ready) * pitch),
-            settings.mask.own,
-            settings.rates,
-            length,
-        )
 
 
-def workspace_bytes(shape: Shape, workers: int) -> int:
+def workspace_bytes(shape: Shape, workers: int, step: Step = "adam") -> int:
     """Return the bytes of a `CpuWorkspace` of `shape` for a team of `workers` workers."""
     length = strips_for(shape.height, shape.width).groups * LANES
-    return state_bytes(shape, workers) + 4 * (workers + 1) * shape.layers * 2 * REACH * length
+    borders = (workers + 1) * shape.layers * 2 * REACH * length
+    newton = 0 if step == "adam" else workers * shape.layers * (BLOCK * pitch_of(length) + SCRATCH)
+    return state_bytes(shape, workers, 1, step) + 4 * (borders + newton)
 
 
 class CpuWorkspace(State):
@@ -311,9 +287,18 @@ class CpuWorkspace(State):
         super()._allocate()
         count, _, _, _, length = self._layers.shape
         self._borders = aligned_zeros(self._team.workers + 1, count, 2 * REACH, length)
+        workers, pitch = self._team.workers, pitch_of(length)
+        self._newton: tuple[Bends, FloatArray, FloatArray] | None = None
+        if self._bends is not None:
+            rows, lines = aligned_zeros(workers, count * BLOCK * pitch), aligned_zeros(workers, SCRATCH * count)
+            self._newton = self._bends, rows, lines
 
     def measure(self, rate: float) -> Sums:
         """Take one step at learning rate `rate`; return the sums of the terms at the layers it started from."""
+        newton = None
+        if self._newton is not None:
+            bends, *room = self._newton
+            newton = Newton(bends, self._next_newton(rate), *room)
         window = self._next_window()
         save_borders(self._layers, self._strips, window, self._borders, self._team.workers)
         self._team.run(
@@ -324,7 +309,8 @@ class CpuWorkspace(State):
             self._guides,
             self._weights,
             self._light,
-            self._next_rates(rate),
+            self._next_rates(rate) if newton is None else _NO_RATES,
+            newton,
             self._masks,
             self._strips,
             window,

@@ -253,11 +253,12 @@ def derive(
     index: int,
     ssim_sums: Row,
     weighting: Weighting | None = None,
+    windowed: Row | None = None,
 ) -> None:
     """Compute the partials of the rows index … index + BLOCK - 1; RADIUS more rows must have entered.
 
     y, masks: Rows of the strip. The sum of SSIM over the counted columns (exact.py) is stored in ssim_sums[row] for
-    the rows of the piece.
+    the rows of the piece. windowed: Rows of the strip that receive B[x] of the rows of the piece; None: not wanted.
     """
     length, pitch = piece.length, pitch_of(piece.length)
     partials = ahead(stream.rings, Q * PERIOD * pitch)
@@ -269,6 +270,10 @@ def derive(
         similarity = _derive_row(stream, y, masks, r, r - index, length, weighting)
         if piece.first <= r < piece.last:
             store_one(ssim_sums, r, similarity)
+            if windowed is not None:  # decided at compile time
+                blur_along(
+                    line_of(stream.block, X * BLOCK + r - index, length), length, ahead(windowed, r * length)
+                )
         for partial in range(3):
             line = line_of(stream.lines, partial, length)
             wrap_margins(line, length)

@@ -8,6 +8,11 @@ from ..ranges import MIN_EXPOSURE, count
 from .settings import MAX_COUNT, THREADS, check_fields, option
 
 Backend = Literal["auto", "cpu", "cuda"]
+Solver = Literal["auto", "adam", "newton"]
+Step = Literal["adam", "newton"]
+
+ITERATIONS: Final[dict[Step, int]] = {"adam": 60, "newton": 24}
+"""Iterations at each level, by what moves the layers (bench/LOG.md, mlsolve_records.convergence)."""
 
 MAX_WEIGHT: Final = 1e6
 MAX_DENSITY: Final = 6.0
@@ -22,14 +27,25 @@ _REGIONS: Final = 3
 class Options:
     """How to solve. Every field has a default; a value out of range raises OptionError. See docs/options.md."""
 
-    iterations: int = option(
-        60,
+    iterations: int | None = option(
+        None,
         help="Iterations at each level; more of them reach a lower loss.",
         kind=int,
         unit="iterations",
         low=1,
         high=MAX_COUNT,
+        otherwise="24 of newton, 60 of adam",
         example="200",
+    )
+    solver: Solver = option(
+        "auto",
+        help="What moves the layers; auto takes newton for one picture of unmoved sheets, else adam.",
+        more="newton needs fewer iterations (docs/maths.md §5). It knows how one stack answers to each layer, so "
+        "it takes neither several arrangements nor placed sheets, a tolerance or hidden pictures. With a colour "
+        "term, a learning rate or round sheets auto takes adam.",
+        kind=str,
+        choices=get_args(Solver),
+        example="adam",
     )
     levels: int | None = option(
         None,
@@ -162,11 +178,11 @@ class Options:
     )
     learning_rate: float | None = option(
         None,
-        help="Step size at the start of each level; it falls with the square root of the iterations left.",
+        help="Step size of adam at the start of each level; it falls with the square root of the iterations left.",
         more="With a tolerance the sheets are placed differently at every iteration, which needs smaller steps.",
         low=1e-6,
         high=1.0,
-        otherwise="0.045, or 0.02 with a registration tolerance",
+        otherwise="0.045, or 0.02 with a registration tolerance; newton has none",
         example="0.03",
     )
     target_ssim: float | None = option(
@@ -201,6 +217,9 @@ class Options:
                 "max_density must be the larger"
             )
 
+        if self.solver == "newton":
+            self._check_newton()
+
     def carriers_for(self, sheets: int) -> int:
         """Return the number of regions with carriers in a stack of `sheets` sheets; 0: it has no carriers."""
         tolerant = self.registration > 0 or self.registration_turn > 0
@@ -210,13 +229,39 @@ class Options:
             return _REGIONS * sheets if tolerant else 0
         return int(self.carriers)
 
+    def _check_newton(self) -> None:
+        """Raise OptionError for what a Newton step cannot take into account."""
+        for name in ("registration", "registration_turn", "hide_weight"):
+            if getattr(self, name):
+                raise OptionError(f"solver is newton with {name} {getattr(self, name):g}: use solver adam or auto")
+        if self.learning_rate is not None:
+            raise OptionError("solver is newton, which has no learning_rate: leave it out, or use solver adam")
+
+    def step_for(self, moved: bool, disc: bool = False) -> Step:
+        """Return what moves the layers; moved: whether there are several arrangements, or one of placed sheets.
+
+        disc: whether the sheets are round; near the circle a Newton step counts the light beside them.
+
+        Raises OptionError if a Newton step is asked for that cannot be taken.
+        """
+        if self.solver == "newton" and moved:
+            raise OptionError("solver is newton with arrangements of placed sheets: use solver adam or auto")
+        if self.solver != "auto":
+            return self.solver
+        others = self.registration, self.registration_turn, self.hide_weight, self.colour_weight
+        return "adam" if moved or disc or any(others) or self.learning_rate is not None else "newton"
+
+    def iterations_for(self, step: Step) -> int:
+        """Return the iterations at each level where `step` moves the layers."""
+        return ITERATIONS[step] if self.iterations is None else self.iterations
+
     def mse_weight_for(self, stacks: int) -> float:
         """Return the weight of each squared error with this many stacks."""
         return (10.0 if stacks == 1 else 20.0) if self.mse_weight is None else self.mse_weight
 
     @property
     def rate(self) -> float:
-        """The learning rate at the start of each level."""
+        """The learning rate of Adam at the start of each level."""
         if self.learning_rate is not None:
             return self.learning_rate
         return 0.02 if self.registration or self.registration_turn else 0.045

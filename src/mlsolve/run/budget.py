@@ -219,7 +219,7 @@ def _device_share(budget: Budget, spec: Spec) -> int | None:
 
 def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
     """Return how each level will be solved, from the coarsest on."""
-    stack, iterations = (spec.layers, spec.planes), spec.options.iterations
+    stack, iterations = (spec.layers, spec.planes), spec.iterations
     return [
         plan_level(shape, stack, iterations, limits, coupling_at(spec, level))
         for level, shape in enumerate(spec.shapes, start=1)
@@ -229,7 +229,7 @@ def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
 def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan], bands: Bands) -> int:
     """Return the peak disk use of a run in bytes, including the written layers; bands: of its scoring."""
     spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
-    stack, iterations = (spec.layers, spec.planes), spec.options.iterations
+    stack, iterations = (spec.layers, spec.planes), spec.iterations
     full = stored_pixels(*spec.shapes[-1])
     final = spec.layers * spec.planes * full * job.bits // 8
     states = state_on_disk(levels[-1], stack, (1, full), iterations, job.bits)
@@ -279,7 +279,7 @@ def pictures_bytes(spec: Spec) -> int:
 
 def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> int:
     """Return the minimum memory with which the run can be done."""
-    stack, iterations = (spec.layers, spec.planes), spec.options.iterations
+    stack, iterations = (spec.layers, spec.planes), spec.iterations
     limits = Limits(None, budget.threads_each, disk, budget.device)
     tile = max(
         least_memory(shape, stack, iterations, limits, coupling_at(spec, level))

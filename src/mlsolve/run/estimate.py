@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlsolve_kernels.iteration.sweep import can_run
+
 from ..job.job import Job
 from ..pictures.picture_files import Picture
 from ..solving.plan import LevelPlan
@@ -81,18 +83,18 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
     total = budget.total
     coupling = coupling_at(spec, spec.levels).whole
     whole = parts.limits.tile_bytes(spec.layers, spec.planes, (height, width), coupling)
-    if coupling.objective is None:
+    if coupling.objective is None or can_run(coupling.objective):
         whole = min(BYTES_PER_VALUE * values, whole)
     return Estimate(
         (width, height),
         job.dpi,
         spec.layers,
         spec.planes,
-        spec.options.iterations,
+        spec.iterations,
         spec.levels,
         (finest.sides[1], finest.sides[0]),
         down * across * (1 if finest.together else spec.planes),
-        -(-spec.options.iterations // finest.iterations),
+        -(-spec.iterations // finest.iterations),
         finest.cost,
         whole if total is None else min(total, whole),
         available_memory(),
@@ -110,7 +112,7 @@ def _stages(spec: Spec, levels: list[LevelPlan], times: Times, loading: float) -
     solving = 0.0
     for level, plan in enumerate(levels, start=1):
         own, whole = spec.layers * spec.pixels(level), plan.sides == spec.shapes[level - 1]
-        solving += spec.options.iterations * plan.cost * times.iteration.at(own)
+        solving += spec.iterations * plan.cost * times.iteration.at(own)
         if whole:  # the cost of tiles includes what loading and saving them takes
             solving += times.level.at(own)
     return {

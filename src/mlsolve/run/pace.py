@@ -54,7 +54,7 @@ class Pace:
         """Take the plan; cost: of an iteration of a value at each level, relative to one in memory."""
         pixels = [height * width for height, width in spec.shapes]
         self._works = [own * each for own, each in zip(pixels, cost, strict=True)]
-        self._pixels, self._iterations = float(pixels[-1]), spec.options.iterations
+        self._pixels, self._iterations = float(pixels[-1]), spec.iterations
         self._stages = STAGES[spec.backend]
         self._total = sum(self._works) * self._iterations + self._pixels * sum(self._stages.values())
         self._done = 0.0

@@ -128,7 +128,10 @@ def precompile(job: Job | None = None) -> None:
 
 
 def _small(job: Job | None) -> Spec:
-    """Return a spec of a few pixels that needs the kernels of `job`; all that the sweep can run need the same."""
+    """Return a spec of a few pixels that needs the kernels of `job`.
+
+    All that the sweep can run by the same solver need the same.
+    """
     options, size = Options(iterations=2, levels=2), (_SIDE, _SIDE)
     if job is not None:
         own = job.options
@@ -139,9 +142,11 @@ def _small(job: Job | None) -> Spec:
             registration_turn=own.registration_turn,
             carriers=own.carriers,
         )
+        options = dataclasses.replace(options, solver=own.solver, learning_rate=own.learning_rate)
         spec = spec_at(job, size, (1,) * len(job.entries), options)
         if not can_run(spec.objective):
             return dataclasses.replace(spec, bits=job.bits)
+        options = dataclasses.replace(Options(iterations=2, levels=2), solver=spec.options.solver)
     spec = Spec.resolve([Arrangement(Path("target.png"))], 1, size, (1, 1), options)
     return dataclasses.replace(spec, bits=8 if job is None else job.bits)
 

@@ -207,7 +207,7 @@ class _Told(Listener):
 
     def begin(self, spec: Spec, cost: list[float]) -> None:
         self._pace.begin(spec, cost)
-        self._levels, self._iterations = spec.levels, spec.options.iterations
+        self._levels, self._iterations = spec.levels, spec.iterations
         self.tell("begin")
 
     def stage(self, name: Any, share: float) -> None:

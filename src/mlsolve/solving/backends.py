@@ -279,7 +279,7 @@ def device_need(shape: Shape, objective: Objective | None = None, windows: int =
     from mlsolve_kernels.iteration.sweep import can_run
 
     if objective is None or can_run(objective):
-        return device_bytes(*shape)
+        return device_bytes(*shape, "adam" if objective is None else objective.step)
     return arranged_device_bytes(shape, objective, windows)
 
 

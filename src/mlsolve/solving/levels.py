@@ -104,7 +104,7 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
     history = _history(spec, record)
     for step in history:
         listener.step(step)
-    stack, total = (spec.layers, spec.planes), spec.options.iterations
+    stack, total = (spec.layers, spec.planes), spec.iterations
     plans = [
         plan_level(shape, stack, total, limits, coupling_at(spec, level))
         for level, shape in enumerate(spec.shapes, start=1)
@@ -211,7 +211,7 @@ def _unfinished_round(store: Store, spec: Spec, record: Record, limits: Limits) 
 
 def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) -> Round:
     """Plan the next round, create the array of its result, and return the plan."""
-    left = spec.options.iterations - record.iteration
+    left = spec.iterations - record.iteration
     iterations = min(chosen.iterations, left)
     last = iterations == left
     shape = spec.shapes[record.level - 1]
@@ -328,9 +328,9 @@ def _commit(store: Store, spec: Spec, record: Record, plan: Round, sums: list[Su
     if stop == "callback":
         record.stop = stop
         return
-    if plan.level == spec.levels and (stop or record.iteration == spec.options.iterations):
+    if plan.level == spec.levels and (stop or record.iteration == spec.iterations):
         record.stop = stop or "iterations"
-    elif stop or record.iteration == spec.options.iterations:
+    elif stop or record.iteration == spec.iterations:
         record.level, record.iteration, record.number = plan.level + 1, 0, 0
     record.save(store)
     if old:
@@ -358,7 +358,7 @@ def _step(spec: Spec, plan: Round, before: int, sums: Sums) -> Step:
 def _step_of(spec: Spec, level: int, before: int, sums: Sums) -> Step:
     """Return the step that follows `before` others at `level`."""
     terms = sums.terms(spec.pixels(level), spec.objective)
-    total, shape = spec.options.iterations, spec.shapes[level - 1]
+    total, shape = spec.iterations, spec.shapes[level - 1]
     return Step(level, spec.levels, before + 1, total, shape, spec.objective.loss(terms), terms)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.stepwise import stepwise_bytes
-from mlsolve_kernels.iteration.sweep import workspace_bytes
+from mlsolve_kernels.iteration.sweep import can_run, workspace_bytes
 
 from ..errors import DeviceMemoryError, OptionError
 from .backends import MOST_LOADERS
@@ -65,8 +65,9 @@ class Limits:
         if self.device is not None:
             return 0
         shape = Shape(layers, planes * coupling.windows, *window)
-        if coupling.objective is None:
-            return workspace_bytes(shape, self.threads)
+        if coupling.objective is None or can_run(coupling.objective):
+            step = "adam" if coupling.objective is None else coupling.objective.step
+            return workspace_bytes(shape, self.threads, step)
         return stepwise_bytes(shape, self.threads, coupling.objective, coupling.windows)
 
     def fit(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> bool:

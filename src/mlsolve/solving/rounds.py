@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from mlsolve_kernels.iteration.objective import Shape, Sums
 
-from ..job.options import Options
 from .backends import Workspace
 from .executors.resources import current
 from .level_pictures import LevelPictures
@@ -92,7 +91,7 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     ]
     here, windows = current(), len(outer)
     planes = (tile.last - tile.first) * windows
-    work = here.workspace(Shape(spec.layers, planes, outer[0].height, outer[0].width), spec, windows)
+    work = here.workspace(Shape(spec.layers, planes, outer[0].height, outer[0].width), spec, windows, level)
     threads = here.backend.loaders
 
     def begin() -> None:
@@ -111,11 +110,17 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     return sums
 
 
-def rate_of(options: Options, iteration: int) -> float:
-    """Return the learning rate of `iteration` (from 1): a short rise, then the root of the share still to do."""
+def rate_of(spec: Spec, level: int, iteration: int) -> float:
+    """Return what `iteration` (from 1) of `level` is told of the progress of its level.
+
+    A Newton step is told the share of the iterations that is still to do, itself included. Adam is told the
+    learning rate: a short rise, then the root of that share.
+    """
+    left = 1 - (iteration - 1) / spec.iterations
+    if spec.objective_at(level).step == "newton":
+        return left
     rising = min(1.0, iteration / _WARM_UP)
-    left = 1 - (iteration - 1) / options.iterations
-    return options.rate * rising * math.sqrt(left)
+    return spec.options.rate * rising * math.sqrt(left)
 
 
 def _source(store: Store, spec: Spec, plan: Round) -> Source:
@@ -132,7 +137,7 @@ def _iterate(work: Workspace, spec: Spec, plan: Round, watch: Watch | None) -> t
     for start in range(0, plan.iterations, work.batch):
         batch = range(start, min(start + work.batch, plan.iterations))
         numbers = range(plan.first + batch.start + 1, plan.first + batch.stop + 1)
-        rates = [rate_of(spec.options, number) for number in numbers]
+        rates = [rate_of(spec, plan.level, number) for number in numbers]
         found = work.advance(rates, moves_of(spec, plan.level, numbers))
         sums += found
         if watch is not None:

@@ -25,7 +25,7 @@ DOCUMENT: Final = "spec"
 def objective_of(options: Options, layers: int) -> Objective:
     """Return the objective of `options` for a single stack of `layers` layers, all unmoved."""
     stack = Stack(exposure_scale(options.exposure), weights_of(options, ("stack",), 1, layers))
-    return Objective((stack,), weights_of(options, ("layer",), 1, layers))
+    return Objective((stack,), weights_of(options, ("layer",), 1, layers), step=options.step_for(moved=False))
 
 
 def weights_of(options: Options, acts_on: tuple[ActsOn, ...], stacks: int, layers: int) -> dict[str, float]:
@@ -110,12 +110,15 @@ class Spec:
         check_registration(options.registration, (height, width))
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
+        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc)
         named = dataclasses.replace(
             options,
+            solver=step,
+            iterations=options.iterations_for(step),
             levels=len(shapes),
             guide_weight=options.guide_weight_for(layers),
             mse_weight=options.mse_weight_for(len(stacks)),
-            learning_rate=options.rate,
+            learning_rate=options.rate if step == "adam" else None,
             threads=None,
         )
         # Masks have one plane whatever the pictures have.
@@ -134,6 +137,11 @@ class Spec:
     def levels(self) -> int:
         """Number of levels; level 1 is the coarsest."""
         return len(self.shapes)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations at each level."""
+        return self.options.iterations_for(self.objective.step)
 
     @property
     def has_tolerance(self) -> bool:
@@ -179,7 +187,19 @@ class Spec:
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
-        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share)
+        step = options.step_for(len(stacks) > 1 or self.stacks[0].place is not None, self.disc)
+        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step)
+
+    def objective_at(self, level: int) -> Objective:
+        """Return what is minimised at `level`, and what moves the layers there.
+
+        The coarsest of several levels belongs to Adam, which costs next to nothing there. The coarsest layers
+        decide which of several minima is found: of two layers that must be dark together, which one is. Adam's
+        first steps have the full length and find better ones (bench/LOG.md).
+        """
+        if level == 1 < self.levels and self.objective.step == "newton":
+            return dataclasses.replace(self.objective, step="adam")
+        return self.objective
 
     @cached_property
     def bounds(self) -> tuple[float, float]:

@@ -36,7 +36,7 @@ class TileCoupling:
     facings: tuple[Facing, ...] = (_STILL,)
     """The group of rotations and flips that map tiles onto each other."""
     objective: Objective | None = None
-    """None: one that the fused sweep can run, with a single stack of unmoved sheets."""
+    """None: one that the fused sweep can run with Adam, with a single stack of unmoved sheets."""
 
     @property
     def windows(self) -> int:
@@ -65,9 +65,10 @@ class TileCoupling:
 
 def coupling_at(spec: Spec, level: int) -> TileCoupling:
     """Return how the arrangements of `spec` couple the tiles of `level`."""
-    if can_run(spec.objective):
-        return TileCoupling()
-    return TileCoupling(_reach(spec, level), facings_of(spec), spec.objective)
+    objective = spec.objective_at(level)
+    if can_run(objective):
+        return TileCoupling(objective=None if objective.step == "adam" else objective)
+    return TileCoupling(_reach(spec, level), facings_of(spec), objective)
 
 
 def facings_of(spec: Spec) -> tuple[Facing, ...]:

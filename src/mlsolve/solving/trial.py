@@ -9,7 +9,6 @@ import numpy as np
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import available_cores
 
-from ..job.options import Options
 from ..pictures.colour import decode
 from .backends import CpuBackend
 from .callbacks import Callbacks
@@ -60,9 +59,7 @@ class Trial:
         """Copy from `store` the pictures of the levels with no side longer than `longest`."""
         finest = level_tried(spec, longest) or 1
         # The default number of iterations: the result must not depend on how long the print is solved.
-        options = dataclasses.replace(
-            spec.options, levels=finest, iterations=Options.iterations, target_ssim=None, patience=None
-        )
+        options = dataclasses.replace(spec.options, levels=finest, iterations=None, target_ssim=None, patience=None)
         self._problem = dataclasses.replace(spec, shapes=spec.shapes[:finest], options=options, backend="cpu")
         self._scale = spec.scale(finest)
         self._store = MemoryStore()

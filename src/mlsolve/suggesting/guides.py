@@ -191,7 +191,7 @@ class _Proposing:
 
     def _proposal(self, choice: Choice) -> Proposal:
         """Solve a choice as a run would; return it as a job with its predicted scores."""
-        step, layers, spec = self._shelf.layers(choice, self._job.options.iterations)
+        step, layers, spec = self._shelf.layers(choice)
         arrangements = tuple(
             one if one.place is not None or stack.place is None else dataclasses.replace(one, place=stack.place)
             for one, stack in zip(self._job.arrangements, choice.stacks, strict=True)

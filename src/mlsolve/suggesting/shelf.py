@@ -94,14 +94,16 @@ class Shelf:
         """Return the last of `iterations` steps at `level`, after as many at each coarser level."""
         return self._solve(choice, level, iterations, False)[0]
 
-    def layers(self, choice: Choice, iterations: int) -> tuple[Step, FloatArray, Spec]:
-        """Solve at the finest level; return the last step, the layers (N, C, H, W), and the spec with exposures.
+    def layers(self, choice: Choice) -> tuple[Step, FloatArray, Spec]:
+        """Solve at the finest level as a run does; return the last step, the layers (N, C, H, W), and the spec with exposures.
 
         The layers are in encoded transmittance.
         """
-        return self._solve(choice, len(self.shapes), iterations, True)
+        return self._solve(choice, len(self.shapes), None, True)
 
-    def _solve(self, choice: Choice, level: int, iterations: int, wanted: bool) -> tuple[Step, FloatArray, Spec]:
+    def _solve(
+        self, choice: Choice, level: int, iterations: int | None, wanted: bool
+    ) -> tuple[Step, FloatArray, Spec]:
         """Return the last step, the layers if they are `wanted`, else nothing, and the spec."""
         store = MemoryStore()
         spec = self._begin(store, choice, level, iterations)
@@ -114,15 +116,20 @@ class Shelf:
         layers = store.open(name).data[:, 0] if wanted else np.empty((0, 0, 0, 0), dtype=np.float32)
         return history[-1], np.swapaxes(layers, 0, 1), spec
 
-    def _begin(self, store: MemoryStore, choice: Choice, level: int, iterations: int) -> Spec:
-        """Put the problem of a choice into `store`, its finest level being `level`; return its spec."""
+    def _begin(self, store: MemoryStore, choice: Choice, level: int, iterations: int | None) -> Spec:
+        """Put the problem of a choice into `store`, its finest level being `level`; return its spec.
+
+        iterations: at each level, by Adam, with which few of them rank choices well (bench/LOG.md); None: as a run.
+        """
         scale = 0.5 ** (len(self.shapes) - level)
-        stacks = tuple(stack.scaled(scale) for stack in choice.stacks)
+        # Carriers would have to be drawn for every choice. They hardly change which guides suit.
+        stacks = tuple(dataclasses.replace(one.scaled(scale), carriers=0, carried=()) for one in choice.stacks)
         masks, first = sum(one.masked for one in stacks), self._targets + self._candidates
         options = dataclasses.replace(
             self._spec.options,
             registration=self._spec.options.registration * scale,
-            iterations=iterations,
+            iterations=self._spec.options.iterations if iterations is None else iterations,
+            solver=self._spec.options.solver if iterations is None else "adam",
             levels=level,
             target_ssim=None,
             patience=None,

@@ -39,6 +39,7 @@ def stack_pass(
     by_sheet: FloatArray | None,
     by_composite: FloatArray | None,
     lines: FloatArray,
+    windowed: FloatArray | None,
     sums: tuple[SumArray, SumArray],
     worker: int,
     workers: int,
@@ -48,7 +49,8 @@ def stack_pass(
     composite: (C, across, H, L), encoded. placed: (K, C, across, H, L), the placed sheets; they are replaced by the
     gradients by them, in the per-pixel measure. by_sheet: a gradient to add to these, in the same shape, or None.
     by_composite: only for a light that couples planes: receives the gradient by the composite, in its shape, and
-    the sheets are not changed. pixel_weights: (W, across, H, L). lines: (workers, K·LANES), work space. sums:
+    the sheets are not changed. pixel_weights: (W, across, H, L). lines: (workers, K·LANES), work space.
+    windowed: receives B[composite], in its shape; None: not wanted. sums:
     receive the row sums of SSIM and of the squared error, each (C, across, H).
     """
     stream, gradient = stream_of(streams, worker, 0), row(streams.rows, (worker, 0))
@@ -65,7 +67,8 @@ def stack_pass(
         for index in range(piece.first - REACH, piece.last + REACH, BLOCK):
             enter_block(x, y.image, stream.rings, piece, index)
             if index >= piece.first:
-                derive(stream, y, mask, piece, index - RADIUS, ssim_sums, weighting)
+                means = row_or_none(windowed, at, 0)
+                derive(stream, y, mask, piece, index - RADIUS, ssim_sums, weighting, means)
             ready = index - REACH
             if ready < piece.first:
                 continue

@@ -24,9 +24,12 @@ class Resources:
         self._reserved = False
         self._workspace: Workspace | None = None
 
-    def workspace(self, shape: Shape, spec: Spec, windows: int = 1) -> Workspace:
-        """Return a workspace of `shape` for `windows` windows; its contents are arbitrary."""
-        key = shape, spec.objective, spec.bounds, windows
+    def workspace(self, shape: Shape, spec: Spec, windows: int = 1, level: int | None = None) -> Workspace:
+        """Return a workspace of `shape` for `windows` windows of `level`; its contents are arbitrary.
+
+        level: None: the finest.
+        """
+        key = shape, spec.objective_at(spec.levels if level is None else level), spec.bounds, windows
         if self._workspace is None or key != self._key:
             self._workspace = None  # frees its memory before the next one is allocated
             self._workspace, self._key = self.backend.workspace(*key), key
