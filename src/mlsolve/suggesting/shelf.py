@@ -95,9 +95,9 @@ class Shelf:
         return self._solve(choice, level, iterations, False)[0]
 
     def layers(self, choice: Choice) -> tuple[Step, FloatArray, Spec]:
-        """Solve at the finest level as a run does; return the last step, the layers (N, C, H, W), and the spec with exposures.
+        """Solve at the finest level as a run does; return the last step, the layers, and the spec with exposures.
 
-        The layers are in encoded transmittance.
+        The layers are in encoded transmittance, (N, C, H, W).
         """
         return self._solve(choice, len(self.shapes), None, True)
 
