@@ -23,7 +23,7 @@ def spec(*stacks, shapes=((51, 51), (101, 101)), layers=3, **options):
 
 
 def test_what_is_plain_looks_as_far_as_ever():
-    assert coupling_at(spec(None), 2) == TileCoupling()
+    assert coupling_at(spec(None, solver="adam"), 2) == TileCoupling()
     assert TileCoupling().reach == REACH
     assert moves_of(spec(None), 2, range(1, 4)) is None
     assert not can_run(spec(None, None).objective)

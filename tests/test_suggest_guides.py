@@ -126,7 +126,7 @@ def test_sets_are_the_same_every_time_and_differ_from_each_other():
 
 
 def problem(picture, side=64, iterations=6, disc=False):
-    options = Options(iterations=iterations, exposure=0.2)
+    options = Options(iterations=iterations, exposure=0.2, solver="adam")
     places = Arrangement("a"), Arrangement("b", [Placement(1), Placement(2, rotate=90)])
     spec = Spec.resolve(places, 2, (side, side), (3,) * 4, options, disc)
     return (
@@ -139,7 +139,7 @@ def problem(picture, side=64, iterations=6, disc=False):
 @pytest.mark.parametrize("disc", [False, True])
 def test_a_small_solve_is_that_of_a_store_of_its_own(picture, disc):
     """The same loss to the last bit as if the pictures of the choice had been stored alone."""
-    spec, targets, candidates = problem(picture, disc=disc)
+    spec, targets, candidates = problem(picture, iterations=60, disc=disc)
     shelf, chosen = Shelf(spec, targets, candidates), (3, 1)
     store = MemoryStore()
     spec.save(store)
@@ -149,14 +149,14 @@ def test_a_small_solve_is_that_of_a_store_of_its_own(picture, disc):
     executor.close()
     exposed, balance = balanced(store, spec, tune=False)
     alone = Trial(store, exposed, 64).solve(exposed.stacks)
-    step = shelf.solve(Choice(chosen, spec.stacks), len(shelf.shapes), Options.iterations)
+    step = shelf.solve(Choice(chosen, spec.stacks), len(shelf.shapes), 60)
     assert step.loss == alone.loss
     coarse = Trial(store, exposed, 32).solve(exposed.stacks)
     named = tuple(dataclasses.replace(one, share=1.0) for one in exposed.stacks)
-    assert shelf.solve(Choice(chosen, named), 1, Options.iterations).loss == pytest.approx(
+    assert shelf.solve(Choice(chosen, named), 1, 60).loss == pytest.approx(
         coarse.loss, rel=0.02 if disc else 1e-6
     )  # the share inside the circle is that of the level
-    solved, layers, found = shelf.layers(Choice(chosen, spec.stacks), Options.iterations)
+    solved, layers, found = shelf.layers(Choice(chosen, spec.stacks))
     assert solved.loss == step.loss
     assert layers.shape == (2, 3, 64, 64)
     assert tuple(stack.exposure for stack in found.stacks) == balance.exposures

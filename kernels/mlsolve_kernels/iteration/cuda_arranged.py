@@ -1,8 +1,7 @@
 """The iteration on a GPU for any number of arrangements: twin of StepwiseWorkspace in stepwise.py.
 
-For every stack the sheets are placed, composed and compared with the target. The gradient goes back through the
-light to each placed sheet, and through its placement to the layer. Then the gradients of the layers' terms are
-added, and the layers take a step.
+For every stack the sheets are placed, composed and compared with the target. The gradient goes back through light and
+placement to the layers. Then the gradients of their terms are added, and they take a step.
 """
 
 import itertools
@@ -380,8 +379,8 @@ class ArrangedCudaWorkspace(CudaIteration):
 def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:
     """Return the bytes of device memory of an `ArrangedCudaWorkspace` of `shape`, without sums and tables."""
     sheets = max(map(len, _sheets_of(objective, shape.layers)))
-    coupled = declared(objective.light).couples_planes
-    planes = shape.planes * (1 + sheets + _most_leaking(objective, shape.layers) + coupled)
+    of_stack = 1 + sheets + declared(objective.light).couples_planes
+    planes = shape.planes * (of_stack + _most_leaking(objective, shape.layers))
     plane = 4 * shape.height * pitch_of(shape.width)
     own = state_bytes(shape, len(objective.stacks), objective.step) + carriers_bytes(objective, shape, windows)
     return own + plane * (planes + windows * _weights_of(objective))
