@@ -1,6 +1,6 @@
 """Tolerance with and without carriers: python bench/carriers.py TARGET GUIDE GUIDE GUIDE [--picture FILE].
 
-Solves a job at 600 pixels and exposure 0.1 with several tolerances, weights of hiding, numbers of regions. Prints
+Solves a job at 600 pixels and exposure 0.1 with several tolerances, weights of hiding, regions. Prints
 a table: SSIM in place; misaligned by the tolerance, against the target at rest and moved; largest leak; guides.
 --picture: sheets and misaligned stack without carriers (above) and with them (below), as a JPEG.
 """

@@ -378,12 +378,11 @@ class ArrangedCudaWorkspace(CudaIteration):
 
 def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:
     """Return the bytes of device memory of an `ArrangedCudaWorkspace` of `shape`, without sums and tables."""
-    sheets = max(map(len, _sheets_of(objective, shape.layers)))
-    of_stack = 1 + sheets + declared(objective.light).couples_planes
+    of_stack = 1 + max(map(len, _sheets_of(objective, shape.layers))) + declared(objective.light).couples_planes
     planes = shape.planes * (of_stack + _most_leaking(objective, shape.layers))
     plane = 4 * shape.height * pitch_of(shape.width)
-    own = state_bytes(shape, len(objective.stacks), objective.step) + carriers_bytes(objective, shape, windows)
-    return own + plane * (planes + windows * _weights_of(objective))
+    own = state_bytes(shape, len(objective.stacks), objective.step)
+    return own + carriers_bytes(objective, shape, windows) + plane * (planes + windows * _weights_of(objective))
 
 
 def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:
