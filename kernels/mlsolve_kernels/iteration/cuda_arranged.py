@@ -1,7 +1,7 @@
 """The iteration on a GPU for any number of arrangements: twin of StepwiseWorkspace in stepwise.py.
 
-For every stack the sheets are placed, composed and compared with the target. The gradient goes back through light and
-placement to the layers. Then the gradients of their terms are added, and they take a step.
+For every stack the sheets are placed, composed and compared with the target. The gradient goes back through light
+and placement to the layers. Then the gradients of their terms are added, and they take a step.
 """
 
 import itertools

@@ -1,9 +1,8 @@
 """The iteration on the CPU, pass by pass, for any objective.
 
-For every stack the sheets are placed, composed and compared with the target. The gradient goes back through the
-light to each placed sheet, and through its placement to the layer. Then the gradients of the layers' terms are
-added, and the layers take a step. For the objectives that `sweep` can run, it does the same in one sweep over
-memory and gives the same bytes.
+For every stack the sheets are placed, composed and compared with the target. The gradient goes back through light
+and placement to the layers, the terms of the layers add theirs, and the layers take a step. For the objectives that
+`sweep` can run, it gives the same bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -378,9 +377,8 @@ def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: in
     row_sums = (sum(leaking) + own) * shape.planes * strips.across * strips.height
     masks = (windows + 3) * strips.across * strips.groups * LANES
     carrying = _carrying(objective, shape.layers)
-    weights += windows * sum(
-        count * (2 if one.weight("leak") else 1) for count, one in zip(carrying, objective.stacks, strict=True)
-    )
+    for count, one in zip(carrying, objective.stacks, strict=True):
+        weights += windows * count * (2 if one.weight("leak") else 1)
     planes += 3 * shape.planes if any(carrying) else 0
     state = state_bytes(shape, workers, len(objective.stacks), objective.step)
     state += scratch_bytes(strips, workers, sheets if any(carrying) else 0)
