@@ -376,8 +376,7 @@ def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: in
     own = len(objective.own_passes) * shape.layers
     row_sums = (sum(leaking) + own) * shape.planes * strips.across * strips.height
     masks = (windows + 3) * strips.across * strips.groups * LANES
-    carrying = _carrying(objective, shape.layers)
-    for count, one in zip(carrying, objective.stacks, strict=True):
+    for count, one in zip(carrying := _carrying(objective, shape.layers), objective.stacks, strict=True):
         weights += windows * count * (2 if one.weight("leak") else 1)
     planes += 3 * shape.planes if any(carrying) else 0
     state = state_bytes(shape, workers, len(objective.stacks), objective.step)
