@@ -18,7 +18,7 @@ from mlsolve_kernels.placement.move import STILL, move_of
 from mlsolve_kernels.placement.reference import give_back, place
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import Team
-from objectives import composite_placed, objective_of
+from objectives import bytes_held, composite_placed, objective_of
 
 BOUNDS, BETAS = (0.073, 1.0), (0.8, 0.95)
 
@@ -326,21 +326,8 @@ def test_memory_of_a_workspace(rng, team):
     """What is told is what its arrays hold, to a few per cent."""
     objective, arranged, guides, layers = case(rng, (200, 200), 2, 0.5, True, True)
     work = filled(objective, arranged, guides, layers, team)
-    held = {}
-
-    def count(value):
-        if isinstance(value, np.ndarray):
-            while value.base is not None:
-                value = value.base
-            held[id(value)] = value.nbytes
-        elif isinstance(value, (tuple, list)):
-            for one in value:
-                count(one)
-
-    for value in vars(work).values():
-        count(value)
     told = stepwise_bytes(Shape(*guides.shape), team.workers, objective)
-    assert sum(held.values()) == pytest.approx(told, rel=0.02)
+    assert bytes_held(work) == pytest.approx(told, rel=0.02)
 
 
 def test_what_is_plain():

@@ -19,7 +19,7 @@ from mlsolve_kernels.placement.cpu import tables_for
 from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, placement_maps
 from mlsolve_kernels.placement.move import STILL, Drawn, move_of
 from mlsolve_kernels.threads import Team
-from objectives import objective_of
+from objectives import bytes_held, objective_of
 from test_arrangements import BETAS, BOUNDS, arranged_moves, orbit, tile_of, window_of
 from test_arrangements import filled as filled_without
 
@@ -243,21 +243,9 @@ def assert_windows_are_the_whole(rng, on, turn, path=StepwiseWorkspace):
 def test_memory_of_a_workspace(rng, team):
     """What is told is what its arrays hold, to a few per cent."""
     case_ = case(rng, (200, 200), 2, 0.5, True, True)
-    work, held = filled(*case_, team), {}
-
-    def count(value):
-        if isinstance(value, np.ndarray):
-            while value.base is not None:
-                value = value.base
-            held[id(value)] = value.nbytes
-        elif isinstance(value, (tuple, list)):
-            for one in value:
-                count(one)
-
-    for value in vars(work).values():
-        count(value)
+    work = filled(*case_, team)
     told = stepwise_bytes(Shape(*case_[2].shape), team.workers, case_[0])
-    assert sum(held.values()) == pytest.approx(told, rel=0.02)
+    assert bytes_held(work) == pytest.approx(told, rel=0.02)
 
 
 @needs_compiler

@@ -123,8 +123,8 @@ class CudaIteration(CudaState):
         """Return the launches of one iteration by what they do, in their order."""
         parts = self._passes(self._steps)
         if self._newton is not None:
-            look = partial(self._newton.look, self._layers, self._find_statistics)
-            return parts | {"stack": look, "Newton": partial(self._step_together, self._newton)}
+            find_stack = partial(self._newton.find_stack, self._layers, self._find_statistics)
+            return parts | {"stack": find_stack, "Newton": partial(self._step_together, self._newton)}
         if not self._steps:
             return parts | {"Adam": self._update}
         *_, last = parts

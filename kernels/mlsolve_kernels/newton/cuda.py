@@ -83,7 +83,7 @@ class NewtonOnDevice:
         least = bounded * LEAST_SHARE, bounded * LEAST
         self._launch("newton_curvature", out, bound, *counting, *self._size, *factors, *least)
 
-    def look(self, layers: Any, statistics: Statistics) -> None:
+    def find_stack(self, layers: Any, statistics: Statistics) -> None:
         """Find the stack of `layers` and its windowed mean."""
         self._launch("newton_compose", layers, self._stack, *self._size, self._constant, layers=self._count)
         statistics(self._stack, self._windowed, self._aside)
