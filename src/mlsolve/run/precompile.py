@@ -100,6 +100,9 @@ class _Needs:
         return np.uint8 if self.spec.bits == 8 else np.uint16
 
 
+_MOVED: Final = 3
+"""Misalignment that is tolerated by the pictures of a few pixels, if the job tolerates any, in pixels."""
+
 _precompiled: Final = set[_Needs]()
 """What this process has precompiled."""
 
@@ -138,7 +141,8 @@ def _small(job: Job | None) -> Spec:
         options = dataclasses.replace(
             options,
             **{term.weight_option: getattr(own, term.weight_option) for term in TERMS if not term.always},
-            registration=min(own.registration, 1),
+            # So far that some sheet is moved in these few iterations, whatever the job tolerates.
+            registration=_MOVED if own.registration else 0,
             registration_turn=own.registration_turn,
             carriers=own.carriers,
         )
