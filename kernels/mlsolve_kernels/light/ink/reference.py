@@ -1,0 +1,112 @@
+"""float64 reference of the light of inks (docs/maths.md §12), for arrays whose third axis from the end is planes."""
+
+import numpy as np
+import numpy.typing as npt
+
+from .inks import Inks
+
+Array = npt.NDArray[np.float64]
+Images = npt.NDArray[np.floating]
+
+GAMMA = 2.2
+DARKEST = 1e-6
+"""Light below which the eye sees black; also what negative light counts as, which `to_eye` can give."""
+
+
+def curve(points: tuple[float, ...], values: Images) -> Array:
+    """Return the encoded transmittance of a channel's ink at `values` in [0, 1]: de Casteljau's algorithm."""
+    found = [np.full(np.shape(values), point, dtype=np.float64) for point in points]
+    while len(found) > 1:
+        found = [a + (b - a) * values for a, b in zip(found, found[1:], strict=False)]
+    return found[0]
+
+
+def slope(points: tuple[float, ...], values: Images) -> Array:
+    """Return the derivative of `curve` by the values."""
+    steps = tuple((len(points) - 1) * (b - a) for a, b in zip(points, points[1:], strict=False))
+    return curve(steps, values)
+
+
+def develop(layers: Images, inks: Inks) -> Array:
+    """Return what sheets let through, encoded, in bands: (…, B, H, W) for layer values (…, C, H, W).
+
+    y_b = base_b · Π_i u_i(v_i)^A_bi
+    """
+    densities = [np.log(curve(points, layers[..., i, :, :])) for i, points in enumerate(inks.curves)]
+    bands = [
+        base * np.exp(sum(share * density for share, density in zip(shares, densities, strict=True)))
+        for base, shares in zip(inks.base, inks.crosstalk, strict=True)
+    ]
+    return np.stack(bands, axis=-3)
+
+
+def develop_gradient(layers: Images, inks: Inks, by_bands: Images) -> Array:
+    """Return the gradient by the layer values, given that by the bands of their sheets."""
+    through = by_bands * develop(layers, inks)
+    found = []
+    for i, points in enumerate(inks.curves):
+        values = layers[..., i, :, :]
+        by_density = sum(shares[i] * through[..., b, :, :] for b, shares in enumerate(inks.crosstalk))
+        found.append(by_density * slope(points, values) / curve(points, values))
+    return np.stack(found, axis=-3)
+
+
+def gain(through: Images, sheets: int, reflectance: float) -> Array:
+    """Return by how much light reflected between `sheets` sheets of the transmittance `through` brightens them.
+
+    Sheets are added one by one (Stokes 1862): T' = T t / (1 - r ρ), r' = ρ + t² r / (1 - r ρ), where
+    ρ = R (1 + t²) is what a sheet reflects with its two surfaces, and what happens inside a sheet is part of t.
+    """
+    t = np.asarray(through, dtype=np.float64)
+    own = reflectance * (1 + t * t)
+    factor, behind = np.ones_like(t), own
+    for _ in range(sheets - 1):
+        multiple = 1 / (1 - behind * own)
+        factor, behind = factor * multiple, own + t * t * behind * multiple
+    return factor
+
+
+def look(bands: Images, inks: Inks, sheets: int = 1, exposure: float = 1.0, room: float | None = None) -> Array:
+    """Return how the eye sees light, encoded (…, P, H, W), for encoded light in bands (…, B, H, W).
+
+    bands: already divided by the encoded exposure. sheets: how many it has passed; they count as equally dense for
+    the light that is reflected between them. room: in shares of the white; None: that of `inks`.
+
+    q_p = ((Σ_b M_pb · p_b^2.2 · gain + room) / (1 + room))^(1/2.2)
+    """
+    return _light(bands, inks, sheets, exposure, room) ** (1 / GAMMA)
+
+
+def look_gradient(
+    bands: Images,
+    inks: Inks,
+    by_look: Images,
+    sheets: int = 1,
+    exposure: float = 1.0,
+    room: float | None = None,
+) -> Array:
+    """Return the gradient by the bands, given that by `look`; 0 by light that is darker than DARKEST."""
+    room = inks.room if room is None else room
+    light = _light(bands, inks, sheets, exposure, room)
+    seen = np.where(light > DARKEST, by_look * light ** (1 / GAMMA - 1) / GAMMA, 0) / (1 + room)
+    by_light = np.einsum("pb,...phw->...bhw", np.asarray(inks.to_eye, dtype=np.float64), seen)
+    step = 1e-6
+    up, down = (_reflected(bands * (1 + sign * step), inks, sheets, exposure) for sign in (1, -1))
+    return by_light * (up - down) / (2 * step * bands)
+
+
+def _light(bands: Images, inks: Inks, sheets: int, exposure: float, room: float | None) -> Array:
+    """Return the light that the eye sees, at least DARKEST."""
+    room = inks.room if room is None else room
+    light = np.einsum(
+        "pb,...bhw->...phw", np.asarray(inks.to_eye, dtype=np.float64), _reflected(bands, inks, sheets, exposure)
+    )
+    return np.maximum((light + room) / (1 + room), DARKEST)
+
+
+def _reflected(bands: Images, inks: Inks, sheets: int, exposure: float) -> Array:
+    """Return the light in bands, with what is reflected between sheets."""
+    light = np.asarray(bands, dtype=np.float64) ** GAMMA
+    if not inks.reflectance or sheets == 1:
+        return light
+    return light * gain((light * exposure) ** (1 / sheets), sheets, inks.reflectance)
