@@ -100,9 +100,7 @@ def test_a_stack_as_the_eye_sees_it(rng, team, name, sheets):
     seen, numbers = np.zeros_like(composite), numbers_of(inks, sheets, exposure)
     team.run(cpu.see_pass, composite, numbers, inks.planes, inside, seen, scratch)
     expected = reference.look(light[0], inks, sheets, exposure)
-    np.testing.assert_allclose(
-        from_strips(seen, strips), expected, rtol=1e-4, atol=1e-4 if sheets > 6 else 1e-5
-    )
+    np.testing.assert_allclose(from_strips(seen, strips), expected, rtol=1e-4, atol=1e-4 if sheets > 6 else 1e-5)
     team.run(cpu.see_back_pass, composite, numbers, inks.planes, seen, gradient, scratch)
     by_composite = reference.look_gradient(light[0], inks, slope[0], sheets, exposure)
     found = from_strips(gradient, strips)
