@@ -22,10 +22,13 @@ _OURS: Final = re.compile(
 """Names of the files that mlsolve writes into an output folder."""
 
 
-def check_output(folder: Path, overwrite: bool) -> None:
-    """Raise OutputError if `folder` must not or cannot be written. Leaves nothing behind."""
+def check_output(folder: Path, overwrite: bool, ours: re.Pattern[str] = _OURS) -> None:
+    """Raise OutputError if `folder` must not or cannot be written. Leaves nothing behind.
+
+    ours: the names of files that may be replaced.
+    """
     with _guarded(folder):
-        _check_replaceable(folder, overwrite)
+        _check_replaceable(folder, overwrite, ours)
         created = _make_parents(folder)
         try:
             stage = partial_beside(folder.absolute())
@@ -46,12 +49,13 @@ def replace_folder(stage: Path, folder: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
+def staged(folder: Path, overwrite: bool, ours: re.Pattern[str] = _OURS) -> Iterator[Path]:
     """Yield a temporary folder beside `folder` to write into.
 
-    At the end it replaces `folder`; after an error it is removed. Raises OutputError as `check_output`.
+    At the end it replaces `folder`; after an error it is removed. ours: as for `check_output`. Raises OutputError as
+    that does.
     """
-    check_output(folder, overwrite)
+    check_output(folder, overwrite, ours)
     with _guarded(folder):
         created = _make_parents(folder)
         stage = partial_beside(folder.absolute())
@@ -59,7 +63,7 @@ def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
             stage.mkdir()
             yield stage
             # Another process may have written to it meanwhile; its files must not be replaced.
-            _check_replaceable(folder, overwrite)
+            _check_replaceable(folder, overwrite, ours)
             _swap(stage, folder)
         except BaseException as error:
             shutil.rmtree(stage, ignore_errors=True)
@@ -69,8 +73,8 @@ def staged(folder: Path, overwrite: bool) -> Iterator[Path]:
             raise
 
 
-def _check_replaceable(folder: Path, overwrite: bool) -> None:
-    """Raise OutputError unless `folder` does not exist, or `overwrite` is set and it holds only our files."""
+def _check_replaceable(folder: Path, overwrite: bool, ours: re.Pattern[str] = _OURS) -> None:
+    """Raise OutputError unless `folder` does not exist, or `overwrite` is set and it holds only files named `ours`."""
     if not os.path.lexists(folder):
         return
     if not overwrite:
@@ -78,7 +82,7 @@ def _check_replaceable(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir() or folder.is_symlink():
         raise OutputError(f"{folder} is not a folder: choose another --out")
     for entry in sorted(folder.iterdir()):
-        if not _OURS.fullmatch(entry.name):
+        if not ours.fullmatch(entry.name):
             raise OutputError(f"{folder} contains {entry.name}, which mlsolve did not write: choose another --out")
 
 

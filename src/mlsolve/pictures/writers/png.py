@@ -14,8 +14,8 @@ from .rows import Encoded, RowWriter
 _STRIP_BYTES: Final = 1 << 18
 """Most bytes of a strip, unless a row has more. Shorter ones gain nothing; longer ones leave the cache."""
 
-_HEADER: Final = b"\x78\x01"
-_LAST_BLOCK: Final = b"\x03\x00"
+HEADER: Final = b"\x78\x01"
+LAST_BLOCK: Final = b"\x03\x00"
 """The header of a zlib stream, and an empty last block (RFC 1950 and 1951)."""
 
 _PERCEPTUAL: Final = b"\0"
@@ -65,15 +65,9 @@ class PngWriter(RowWriter):
         self, rows: npt.NDArray[Any], top: int, above: npt.NDArray[np.uint8] | None
     ) -> tuple[bytes, tuple[int, int], npt.NDArray[np.uint8]]:
         """Return a strip as a chunk; Adler-32 and length of what it compresses; and the bytes of its last row."""
-        from mlsolve_kernels.codes import cpu  # imported late, because it loads the compiler
-
-        codes = (rows if self.bits == 8 else rows.astype(">u2")).view(np.uint8).reshape(len(rows), -1)
-        first, before = (cpu.SUB, np.zeros_like(codes[0])) if above is None else (cpu.PAETH, above)
-        filtered = np.empty((len(codes), 1 + codes.shape[1]), np.uint8)
-        repeats = cpu.filtered(codes, before, first, self.planes * self.bits // 8, filtered)
-        data = deflated(filtered, repeats, RAW)
-        chunk = _chunk(b"IDAT", data if top else _HEADER + data)
-        return chunk, (zlib.adler32(filtered.data), filtered.size), codes[-1]
+        data, checked, last = compressed_rows(rows, above)
+        chunk = _chunk(b"IDAT", data if top else HEADER + data)
+        return chunk, checked, last
 
     def _append(self, file: BinaryIO, encoded: Encoded) -> None:
         for part in encoded.parts:
@@ -81,8 +75,26 @@ class PngWriter(RowWriter):
         self._sums += encoded.sums
 
     def _end(self, file: BinaryIO) -> None:
-        end = _LAST_BLOCK + struct.pack(">I", joined_adler(self._sums))
+        end = LAST_BLOCK + struct.pack(">I", joined_adler(self._sums))
         file.write(_chunk(b"IDAT", end) + _chunk(b"IEND", b""))
+
+
+def compressed_rows(
+    rows: npt.NDArray[Any], above: npt.NDArray[np.uint8] | None = None
+) -> tuple[bytes, tuple[int, int], npt.NDArray[np.uint8]]:
+    """Return rows, (h, w, planes) uint8 or uint16, filtered as in a PNG and compressed, as a part of a stream.
+
+    above: the bytes of the row above, after which rows have Paeth's filter; None: the first row has the filter Sub.
+    Returns the part, Adler-32 and length of what it compresses, and the bytes of its last row.
+    """
+    from mlsolve_kernels.codes import cpu  # imported late, because it loads the compiler
+
+    codes = (rows if rows.dtype == np.uint8 else rows.astype(">u2")).view(np.uint8).reshape(len(rows), -1)
+    first, before = (cpu.SUB, np.zeros_like(codes[0])) if above is None else (cpu.PAETH, above)
+    filtered = np.empty((len(codes), 1 + codes.shape[1]), np.uint8)
+    repeats = cpu.filtered(codes, before, first, rows.shape[2] * rows.itemsize, filtered)
+    data = deflated(filtered, repeats, RAW)
+    return data, (zlib.adler32(filtered.data), filtered.size), codes[-1]
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

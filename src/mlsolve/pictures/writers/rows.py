@@ -32,7 +32,7 @@ class Encoded:
 class RowWriter(ABC):
     """A picture file that is written from the top, completely or not at all.
 
-    size: (width, height) in pixels. planes: 1 for grey, 3 for sRGB. bits: 8 or 16. dpi: pixels per inch on paper;
+    size: (width, height) in pixels. planes: 1 for grey, 3 for sRGB; a TIFF may have 4, for CMYK. bits: 8 or 16. dpi: pixels per inch on paper;
     None: unknown. To be used in a `with` statement: at its end, when all rows are written, the file gets its name;
     after an error it is removed. Raises OutputError if the file cannot be written, and ValueError for other
     arguments, or for too few or too many rows.
@@ -43,13 +43,15 @@ class RowWriter(ABC):
 
     part_rows: ClassVar[int]
     """Rows of a part, except the last one."""
+    kinds: ClassVar[tuple[int, ...]] = (1, 3)
+    """Numbers of planes that the format can hold."""
 
     def __init__(self, path: Path, size: tuple[int, int], planes: int, bits: int, dpi: float | None = None) -> None:
         """Check the arguments. Nothing is written before the `with` statement begins."""
         if not all(1 <= side <= LARGEST_SIDE for side in size):
             raise OutputError(f"{path} would be {size[0]}×{size[1]} pixels: a side may be 1 to {LARGEST_SIDE}")
-        if planes not in (1, 3):
-            raise ValueError(f"planes is {planes}: give 1 or 3")
+        if planes not in self.kinds:
+            raise ValueError(f"planes is {planes}: give one of {self.kinds}")
         if bits not in (8, 16):
             raise ValueError(f"bits is {bits}: give 8 or 16")
         if dpi is not None and not 0 < dpi < 1e6:

@@ -3,6 +3,7 @@
 import struct
 from array import array
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
 
 import numpy as np
@@ -25,9 +26,28 @@ _DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
 
 
 class TiffWriter(RowWriter):
-    """A TIFF of deflated tiles with an sRGB profile. `write` takes the memory of at most two rows of tiles."""
+    """A TIFF of deflated tiles with a profile. `write` takes the memory of at most two rows of tiles.
+
+    profile: the ICC profile of its codes; None: that of sRGB. Four planes are CMYK, which needs one.
+    """
 
     part_rows: ClassVar[int] = TILE
+    kinds: ClassVar[tuple[int, ...]] = (1, 3, 4)
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        planes: int,
+        bits: int,
+        dpi: float | None = None,
+        profile: bytes | None = None,
+    ) -> None:
+        """Check the arguments. Nothing is written before the `with` statement begins."""
+        super().__init__(path, size, planes, bits, dpi)
+        if planes == 4 and profile is None:
+            raise ValueError("planes is 4: give the profile of the inks")
+        self._profile = profile or (grey_profile() if planes == 1 else srgb_profile())
 
     def _block_rows(self) -> int:
         return TILE
@@ -68,7 +88,7 @@ class TiffWriter(RowWriter):
             (257, _LONG, [height]),
             (258, _SHORT, [self.bits] * self.planes),
             (259, _SHORT, [_DEFLATE]),
-            (262, _SHORT, [1 if self.planes == 1 else 2]),
+            (262, _SHORT, [{1: 1, 3: 2, 4: 5}[self.planes]]),
             (277, _SHORT, [self.planes]),
             (284, _SHORT, [1]),
             (317, _SHORT, [_HORIZONTAL]),
@@ -76,7 +96,7 @@ class TiffWriter(RowWriter):
             (323, _SHORT, [TILE]),
             (324, place, self._offsets),
             (325, place, self._lengths),
-            (34675, _UNDEFINED, list(grey_profile() if self.planes == 1 else srgb_profile())),
+            (34675, _UNDEFINED, list(self._profile)),
         ]
         if self.dpi is not None:
             ratio = Fraction(self.dpi).limit_denominator(1000)
