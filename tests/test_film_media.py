@@ -13,7 +13,7 @@ from mlsolve.film import folder as film_folder
 from mlsolve.film.eye import Eye
 from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.media import load_media, media_names
-from mlsolve.pictures.colour import encode, light_from_srgb, srgb_from_light
+from mlsolve.pictures.colour import encode, srgb_from_light
 from mlsolve.pictures.picture_files import load_picture, save_png
 from mlsolve.pictures.resize import resize
 from mlsolve_kernels.light.ink.reference import GAMMA, develop, gain, look
@@ -122,15 +122,15 @@ def test_the_picture_of_a_stack_is_shown_as_it_is(layers, picture):
 
 def test_round_sheets_end_at_the_circle():
     """Beside them there is no film: the bare box is white, however dense clear film is."""
-    media = load_media("laser-film")
-    clear = [np.full((SIDE, SIDE, 3), 255, np.uint8)] * 3
+    media, side = load_media("laser-film"), 2 * SIDE
+    clear = [np.full((side, side, 3), 255, np.uint8)] * 3
     shown, film = made(clear, [ALL], [1.0], media, room=0.0, outline="disc")
     seen = shown[film.rest(1)[0]][film.window]
     inside = looked(bands(clear[0], media.inks) ** 3, media.inks, 3, 1.0)[0, 0]
     assert inside.max() < 250
-    assert np.abs(seen[SIDE // 2, SIDE // 2] - inside).max() <= 1
-    y, x = np.mgrid[0:SIDE, 0:SIDE] - (SIDE - 1) / 2
-    beside = (np.hypot(x, y) > SIDE / 2 + 0.1) & (np.hypot(x, y) < SIDE / 2 + 0.6)
+    assert np.abs(seen[SIDE, SIDE] - inside).max() <= 1
+    y, x = np.mgrid[0:side, 0:side] - (side - 1) / 2
+    beside = (np.hypot(x, y) > SIDE) & (np.hypot(x, y) < SIDE + 0.9)
     assert beside.any()
     assert (seen[beside] == 255).all()
 

@@ -11,7 +11,7 @@ from mlsolve_kernels.light.ink.reference import gain
 FloatArray = npt.NDArray[np.float32]
 
 _OCTAVES, _STEPS = 24, 32
-"""The table of gains reaches down to light of 2^-24, in 32 steps an octave. A step is at most 0.1 % of the light."""
+"""The table of gains reaches down to light of 2^-24, in 32 steps an octave: within 0.1 % of the light."""
 
 _DARKEST: Final = np.float32(2.0**-_OCTAVES)
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.light.ink.inks import Inks
-from mlsolve_kernels.light.ink.pictures import develop_codes, film_of as tables_of
+from mlsolve_kernels.light.ink.pictures import develop_codes
+from mlsolve_kernels.light.ink.pictures import film_of as tables_of
 from mlsolve_kernels.window import SIZE
 
 from ..errors import InputError, OptionError
@@ -84,7 +85,9 @@ def _inks(folder: Path, job: Job) -> Inks | None:
     if path.is_file():
         return inks_of(job.options, load_media(path))
     if job.media is not None:
-        raise InputError(f"{folder} contains no {MEDIA_FILE}, which its layers are for: restore what mlsolve run wrote")
+        raise InputError(
+            f"{folder} contains no {MEDIA_FILE}, which its layers are for: restore what mlsolve run wrote"
+        )
     return None
 
 

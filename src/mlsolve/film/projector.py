@@ -98,7 +98,7 @@ class Projector:
         if layer.dtype == np.uint8:
             light = self._light[layer]
         else:
-            light = np.asarray(light_from_srgb(layer), dtype=np.float32)
+            light = np.asarray(light_from_srgb(np.asarray(layer, dtype=np.float32)), dtype=np.float32)
         return light if self._eye is None else np.where(self._covers == 0, np.float32(1), light)
 
     def _of_stack(self, stack: Frame) -> FloatArray:
