@@ -155,6 +155,7 @@ def write_result(
         device[1],
         solved.carriers,
         media,
+        spec.options,
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

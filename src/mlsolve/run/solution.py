@@ -170,6 +170,7 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
         solution.adam,
         solution.carriers,
         solution.media,
+        options,
     )
     masks = [mask for mask in solution.masks if mask is not None]
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]
