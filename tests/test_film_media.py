@@ -80,6 +80,11 @@ def test_stacks_look_as_the_model_says(layers, name):
             assert np.abs(shown[frame][film.window] - stack).max() <= 1
 
 
+def test_layers_have_the_channels_of_the_profile(layers):
+    with pytest.raises(InputError, match="layers have 3 planes, media laser-film has 1 channels: give as many"):
+        frames(layers, [ALL], [0.5], media=load_media("laser-film"))
+
+
 @pytest.mark.parametrize("room", [0.0, 0.3])
 def test_alone_a_sheet_looks_as_on_the_same_box(room):
     """Its white is 1 / exposure times as bright as that of the stack, so the room counts less."""
@@ -115,7 +120,7 @@ def test_the_eye_is_that_of_the_reference(name, rng):
 def test_the_picture_of_a_stack_is_shown_as_it_is(layers, picture):
     """It was made through the profile already, with the room."""
     stack = picture(SIDE, SIDE, 9)
-    media = load_media("laser-film")
+    media = load_media("uv-acrylic")
     shown, film = made(layers, [ALL], [0.1], media, stacks=[stack])
     assert np.abs(shown[film.rest(1)[0]][film.window] - 255 * stack).max() <= 1
 
@@ -123,7 +128,7 @@ def test_the_picture_of_a_stack_is_shown_as_it_is(layers, picture):
 def test_round_sheets_end_at_the_circle():
     """Beside them there is no film: the bare box is white, however dense clear film is."""
     media, side = load_media("laser-film"), 2 * SIDE
-    clear = [np.full((side, side, 3), 255, np.uint8)] * 3
+    clear = [np.full((side, side, 1), 255, np.uint8)] * 3
     shown, film = made(clear, [ALL], [1.0], media, room=0.0, outline="disc")
     seen = shown[film.rest(1)[0]][film.window]
     inside = looked(bands(clear[0], media.inks) ** 3, media.inks, 3, 1.0)[0, 0]

@@ -155,7 +155,11 @@ def frames(
     """
     if media is None:
         return iter(Film(layers, arrangements, exposures, names, **settings))
-    codes = (as_planes(image, media.planes) for image in same_planes(list(layers), "layer"))
+    codes = same_planes(list(layers), "layer")
+    if codes[0].shape[2] != media.planes:
+        raise InputError(
+            f"layers have {codes[0].shape[2]} planes, media {media.name} has {media.planes} channels: give as many"
+        )
     sheets, inks = [bands_of(one, media.inks) for one in codes], media.inks._replace(room=room)
     return iter(Film(sheets, arrangements, exposures, names, inks=inks, **settings))
 
