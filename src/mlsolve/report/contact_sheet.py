@@ -276,8 +276,16 @@ class Page:
             exposures = f"exposures {values[0]:g} {'and' if len(values) == 2 else 'to'} {values[-1]:g}"
         return (
             f"{layers} {'layer' if layers == 1 else 'layers'} of {width} by {height} pixels   ·   "
-            f"{exposures}   ·   mean guide SSIM {self._scores.mean_guide_ssim:.3f}"
+            f"{exposures}   ·   mean guide SSIM {self._scores.mean_guide_ssim:.3f}{self._predicted()}"
         )
+
+    def _predicted(self) -> str:
+        """Return that pictures and scores are predictions, if they are."""
+        found = [stack.difference for stack in self._scores.stacks if stack.difference is not None]
+        if not found:
+            return ""
+        medians = ", ".join(f"{one.median:.1f}" for one in found)
+        return f"   ·   layers and stacks as they will look by media.toml, ΔE00 of the stack {medians}"
 
     def _put(self, preview: Preview, cell: int, left: int, top: int, *lines: tuple[str, str]) -> int:
         """Place a picture and its caption. Returns where the caption ends.
