@@ -42,7 +42,6 @@ def verify(given: Given) -> None:
     from mlsolve.job.options import Options
     from mlsolve.pictures.picture_files import open_picture
     from mlsolve.report.result import exposures_in, media_report, stack_report
-    from mlsolve.run.job_spec import media_of
     from mlsolve.run.verify import score_folder
     from mlsolve.scoring.layer_files import layer_files
 
@@ -86,7 +85,7 @@ def verify(given: Given) -> None:
         cmyk_profile=given.get("cmyk_profile") or (None if described is None else described.cmyk_profile),
         media=_media(given, folder),
     )
-    media = media_of(job)
+    media = job.profile()
     scoring = score_folder(folder, job)
     scores = scoring.scores
     report: dict[str, Any] = {

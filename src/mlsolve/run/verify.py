@@ -54,7 +54,7 @@ def score_folder(folder: Path, job: Job) -> Scoring:
 
 
 def _scored(job: Job) -> Options:
-    """Return the options that matter to scores: the layers may have been solved for another printer, or for none."""
+    """Return the options that matter to scores: they may be of another printer."""
     defaults = Options()
     return dataclasses.replace(
         job.options,
