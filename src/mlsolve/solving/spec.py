@@ -11,6 +11,7 @@ from mlsolve_kernels.terms import TERMS, ActsOn
 
 from ..job.arrangements import Arrangement, Placement, check_registration
 from ..job.options import Options
+from ..job.viewing import check_views, seen_from
 from ..pictures.colour import exposure_scale, printable_range
 from .pyramid import level_shapes
 from .store import Store
@@ -108,6 +109,7 @@ class Spec:
         """
         width, height = size
         check_registration(options.registration, (height, width))
+        check_views(options, arrangements, layers, (height, width))
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
         step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc)
@@ -127,9 +129,8 @@ class Spec:
 
     def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
         """Return it at another size = (width, height), where a pixel of this size is `scale` pixels."""
-        options = dataclasses.replace(self.options, registration=self.options.registration * scale)
         shapes = tuple(level_shapes(size[1], size[0], None))
-        options = dataclasses.replace(options, levels=len(shapes))
+        options = dataclasses.replace(self.options.at_scale(scale), levels=len(shapes))
         stacks = tuple(stack.scaled(scale) for stack in self.stacks)
         return dataclasses.replace(self, shapes=shapes, options=options, stacks=stacks)
 
@@ -145,8 +146,8 @@ class Spec:
 
     @property
     def has_tolerance(self) -> bool:
-        """Whether the pictures tolerate sheets that are slightly misaligned."""
-        return self.options.registration > 0 or self.options.registration_turn > 0
+        """Whether the pictures tolerate sheets that are seen displaced."""
+        return self.options.tolerant
 
     def guide(self, layer: int) -> int:
         """Return the picture number of the guide of layer `layer`, counted from 0."""
@@ -235,9 +236,15 @@ class Spec:
 
 def stack_specs(arrangements: Sequence[Arrangement], options: Options, layers: int) -> tuple[StackSpec, ...]:
     """Return the stacks of `arrangements` of `layers` layers."""
+
+    def placed(one: Arrangement) -> tuple[Placement, ...] | None:
+        if options.viewer is not None:
+            return seen_from(one.placed(layers), options)
+        return None if one.place is None else tuple(one.place)
+
     return tuple(
         StackSpec(
-            None if one.place is None else tuple(one.place),
+            placed(one),
             one.weight,
             one.exposure,
             one.mask is not None,
