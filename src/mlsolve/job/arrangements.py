@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 import numpy.typing as npt
 
-from mlsolve_kernels.placement.move import Move, centred, move_of
+from mlsolve_kernels.placement.move import Move, move_of
 
 from ..errors import OptionError
 from ..ranges import MIN_EXPOSURE, choice, number
@@ -40,8 +40,6 @@ class Placement:
     """"h" exchanges left and right, "v" top and bottom: the sheet is turned over."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Shift to the right and down, in pixels at full size; whole pixels are exact."""
-    scale: float = 1.0
-    """Size at which the sheet is seen, behind others: 1 for a sheet in front. `viewer` sets it, not a job file."""
 
     def __post_init__(self) -> None:
         """Check every field; NumPy's numbers become Python's."""
@@ -58,7 +56,7 @@ class Placement:
 
     @property
     def still(self) -> bool:
-        """Whether the sheet is unmoved, at whatever size it is seen."""
+        """Whether the sheet is unmoved."""
         return self.rotate % 360 == 0 and self.flip is None and self.shift == (0.0, 0.0)
 
     @property
@@ -71,8 +69,7 @@ class Placement:
 
         scale: pixels of that stack per pixel at full size.
         """
-        move = move_of(shape, self.rotate, self.flip, (self.shift[0] * scale, self.shift[1] * scale))
-        return move if self.scale == 1 else move.after(centred(shape, 1 / self.scale, 0.0, 0.0, 1 / self.scale))
+        return move_of(shape, self.rotate, self.flip, (self.shift[0] * scale, self.shift[1] * scale))
 
     def words(self) -> str:
         """Return the placement in a few words: "2, turned 90°, flipped h, shifted 3, 0"."""

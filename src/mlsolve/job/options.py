@@ -156,9 +156,10 @@ class Options:
     carriers: str | int = option(
         "auto",
         help="Regions in which one sheet carries the detail, so that it may move with that sheet, or off.",
-        more="auto takes them with registration or view, and several sheets. The detail of the target is then "
-        "shared out among the sheets instead of fleeing into the first, and the leak term asks a sheet half as "
-        "much where it is the carrier (docs/several-pictures.md).",
+        more="auto takes them with a registration tolerance and several sheets, but not with view: parts of the "
+        "picture would move as the viewer does. The detail of the target is then shared out among the sheets "
+        "instead of fleeing into the first, and the leak term asks a sheet half as much where it is the carrier "
+        "(docs/several-pictures.md).",
         kind=str,
         as_text=True,
         limits=f"auto, off, or 1 to {MAX_CARRIERS} regions",
@@ -249,7 +250,7 @@ class Options:
         if sheets == 1 or self.carriers == "off" or not (self.tolerant or self.hide_weight):
             return 0
         if self.carriers == "auto":
-            return _REGIONS * sheets if self.tolerant else 0
+            return _REGIONS * sheets if self.tolerant and not self.view else 0
         return int(self.carriers)
 
     def _check_newton(self) -> None:

@@ -1,9 +1,8 @@
-"""Sheets with gaps, seen from a distance and at an angle: what can be set, and the optics (docs/maths.md §12).
+"""Sheets with gaps, seen from a distance and at an angle: what can be set, and the optics (docs/maths.md §13).
 
 All lengths are in pixels at full size, angles in degrees.
 """
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,8 +54,9 @@ MATERIAL: Final = Setting(
 )
 VIEWER: Final = Setting(
     help="Distance of the viewer, as 1.5m, for whom the sheets are made to match from edge to edge.",
-    more="A deeper sheet looks smaller, by 1 + d/(n D) with the depth d, the refractive index n and the distance D. "
-    "So it is solved larger by that factor. The files keep their size.",
+    more="A sheet at depth d looks smaller by 1 + d/(n D), with the refractive index n and the distance D. "
+    "So it is to be printed larger by that factor. The files have the same pixels as without, and with dpi each "
+    "carries its own size.",
     kind=object,
     as_text=True,
     unit="pixels",
@@ -150,7 +150,9 @@ def check_viewing(options: "Options") -> None:
     """Raise OptionError where viewer or view have no gap, or the viewer is too near."""
     for name in ("viewer", "view"):
         if getattr(options, name) and options.gap is None:
-            raise OptionError(f"{name} is {getattr(options, name):g} without a gap: give gap, as 3mm, or leave it out")
+            raise OptionError(
+                f"{name} is {getattr(options, name):g} without a gap: give gap, as 3mm, or leave it out"
+            )
     if options.viewer is not None:
         number("viewer", options.viewer, 1e-6, _LONGEST)
 
@@ -181,15 +183,29 @@ def magnification(depth: float, index: float, viewer: float | None) -> float:
     return 1.0 if viewer is None else 1.0 + depth / (index * viewer)
 
 
-def seen_from(place: "Sequence[Placement]", options: "Options") -> "tuple[Placement, ...]":
-    """Return the placements of a stack's sheets, from the front, at the sizes that the viewer sees."""
-    depths = depths_of(options, len(place))
-    scales = (1 / magnification(depth, options.refraction, options.viewer) for depth in depths)
-    return tuple(dataclasses.replace(one, scale=scale) for one, scale in zip(place, scales, strict=True))
+def print_scales(
+    options: "Options", arrangements: "Sequence[Arrangement | Sequence[Placement]]", layers: int
+) -> tuple[float, ...]:
+    """Return how much larger than the first each of `layers` layers is to be printed, for the viewer.
+
+    arrangements: of the sheets, or the placements in each of them. Raises OptionError where a layer lies at
+    different depths in several arrangements, and there is a viewer.
+    """
+    scales: dict[int, float] = {}
+    for at, arrangement in enumerate(arrangements, start=1):
+        place = arrangement if isinstance(arrangement, Sequence) else arrangement.placed(layers)
+        for one, depth in zip(place, depths_of(options, len(place)), strict=True):
+            scale = magnification(depth, options.refraction, options.viewer)
+            if not math.isclose(scales.setdefault(one.layer, scale), scale, rel_tol=1e-9):
+                raise OptionError(
+                    f"viewer asks for layer {one.layer} at another size in arrangement {at}, because it lies at "
+                    "another depth: place it as deep everywhere, or leave viewer out"
+                )
+    return tuple(scales.get(layer, 1.0) for layer in range(1, layers + 1))
 
 
 def views_of(options: "Options", sheets: int) -> tuple[View, ...]:
-    """Return the directions in which a stack of `sheets` sheets is scored: at half of the angle and at all of it."""
+    """Return the directions from which a stack of `sheets` sheets is scored: half of the angle, and all of it."""
     if not options.view or sheets == 1:
         return ()
     depths = depths_of(options, sheets)
@@ -225,8 +241,9 @@ def check_views(
         if options.view and farthest > most:
             raise OptionError(
                 f"view is {options.view:g} degrees, at which the last sheet is seen {farthest:.4g} pixels off, and "
-                f"the sheets are {shape[1]}×{shape[0]}: it must be {most} pixels or less, give a smaller angle or gap"
+                f"the sheets are {shape[1]}×{shape[0]}: give an angle or gaps for which it is {most} or less"
             )
+    print_scales(options, arrangements, layers)
 
 
 def _angle(value: object, called: str) -> object:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ..job.job import Job
+from ..job.viewing import print_scales
 from ..report.carriers import StackCarriers
 from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files
@@ -148,6 +149,7 @@ def write_result(
         spec.disc,
         device[1],
         solved.carriers,
+        print_scales(job.options, job.arrangements, spec.layers),
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

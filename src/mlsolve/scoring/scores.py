@@ -30,6 +30,20 @@ class Misalignment:
 
 
 @dataclass(frozen=True)
+class AtAngle:
+    """Scores of a stack with gaps, seen from the right at an angle: deeper sheets are seen displaced."""
+
+    degrees: float
+    """The angle to the normal of the sheets."""
+    pixels: float
+    """How far the deepest sheet is seen displaced to the right; scores round it to whole pixels."""
+    ssim: float
+    """Mean SSIM of the stack against its target."""
+    psnr: float
+    """Peak signal-to-noise ratio of the same, in decibels."""
+
+
+@dataclass(frozen=True)
 class StackScores:
     """Scores of one stack."""
 
@@ -41,6 +55,8 @@ class StackScores:
     """For each sheet, in the order of the arrangement: mean SSIM of the placed sheet alone against the target."""
     misaligned: tuple[Misalignment, ...] = ()
     """Scores of the stack at each tested misalignment."""
+    views: tuple[AtAngle, ...] = ()
+    """Scores of the stack at half of the angle `view` and at all of it; () without one."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mlsolve_kernels.terms import TERMS, ActsOn
 
 from ..job.arrangements import Arrangement, Placement, check_registration
 from ..job.options import Options
-from ..job.viewing import check_views, seen_from
+from ..job.viewing import check_views
 from ..pictures.colour import exposure_scale, printable_range
 from .pyramid import level_shapes
 from .store import Store
@@ -236,15 +236,9 @@ class Spec:
 
 def stack_specs(arrangements: Sequence[Arrangement], options: Options, layers: int) -> tuple[StackSpec, ...]:
     """Return the stacks of `arrangements` of `layers` layers."""
-
-    def placed(one: Arrangement) -> tuple[Placement, ...] | None:
-        if options.viewer is not None:
-            return seen_from(one.placed(layers), options)
-        return None if one.place is None else tuple(one.place)
-
     return tuple(
         StackSpec(
-            placed(one),
+            None if one.place is None else tuple(one.place),
             one.weight,
             one.exposure,
             one.mask is not None,

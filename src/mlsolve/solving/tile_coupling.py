@@ -2,9 +2,9 @@
 
 Rotations and flips map tiles to tiles. Tiles that they map onto each other are coupled: they are advanced together,
 as windows of one workspace. The rest of a placement, a shift or a small rotation, widens the halo. The misalignment
-that `registration` tolerates, and the displacement of sheets behind a gap that are seen at an angle, are one more
-placement, drawn anew for every iteration from the seed, the level and the number of the iteration, so that every tile
-and every process draws the same one.
+that `registration` tolerates is one more placement, and so is the displacement of sheets that are seen at an angle
+behind a gap. It is drawn anew for every iteration from the seed, the level and the number of the iteration, so that
+every tile and every process draws the same one.
 """
 
 import itertools
@@ -29,6 +29,8 @@ Facing = tuple[int, int, int, int]
 _STILL: Final[Facing] = (1, 0, 0, 1)
 _GOLDEN: Final = 0.7548776662466927
 """The inverse of the plastic number, the root of x³ = x + 1."""
+_FROM_FRONT: Final = 4
+"""With a cone of views, one iteration of so many looks from the front, where most viewers stand (bench/LOG.md)."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Registration:
 
     @cached_property
     def seen_farthest(self) -> float:
-        """The largest displacement along either axis of a sheet that is seen at an angle, in pixels of the level."""
+        """The largest displacement of a sheet that is seen at an angle, in pixels of the level."""
         options = self.spec.options
         deepest = max(depths_of(options, len(stack.placed(self.spec.layers)))[-1] for stack in self.spec.stacks)
         return seen_shift(deepest, options.view, options.refraction) * self.spec.scale(self.level)
@@ -144,15 +146,15 @@ class Registration:
     def seen(self, iteration: int, stack: int, sheets: int) -> list[tuple[float, float]]:
         """Return how far each sheet is seen displaced in `iteration`, (right, down) in pixels; the first is not.
 
-        The directions of view are spread evenly over the cone by an additive sequence of low discrepancy (Roberts
-        2018, the plastic number), which begins anywhere: angle = view · sqrt(u), azimuth = 2 pi v. All sheets are
-        seen from the same direction, each by its depth.
+        Every fourth iteration looks from the front. The directions of the others are spread evenly over the cone by
+        an additive sequence of low discrepancy (Roberts 2018, the plastic number), which begins anywhere: angle =
+        view · sqrt(u), azimuth = 2 pi v. All sheets are seen from the same direction, each by its depth.
         """
         options = self.spec.options
-        if not options.view:
+        if not options.view or iteration % _FROM_FRONT == 0:
             return [(0.0, 0.0)] * sheets
-        start = self._random(0, stack).random(2)
-        u, v = ((start + (iteration * _GOLDEN, iteration * _GOLDEN**2)) % 1.0).tolist()
+        start, iteration = self._random(0, stack).random(2), iteration - iteration // _FROM_FRONT
+        u, v = ((start + iteration * np.array([_GOLDEN, _GOLDEN**2])) % 1.0).tolist()
         angle, scale = options.view * math.sqrt(u), self.spec.scale(self.level)
         shifts = [seen_shift(depth * scale, angle, options.refraction) for depth in depths_of(options, sheets)]
         right, down = math.cos(2 * math.pi * v), math.sin(2 * math.pi * v)
