@@ -44,10 +44,10 @@ def verify(given: Given) -> None:
     layer to score the layers too.
     """
     from mlsolve.job.arrangements import Arrangement
+    from mlsolve.job.depths import print_scales
     from mlsolve.job.job import Job
     from mlsolve.job.job_file import guide_entry, load_job
     from mlsolve.job.options import Options
-    from mlsolve.job.viewing import print_scales
     from mlsolve.pictures.picture_files import open_picture
     from mlsolve.report.result import exposures_in, stack_report
     from mlsolve.run.verify import score_folder

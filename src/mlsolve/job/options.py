@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 from ..errors import OptionError
 from ..ranges import MIN_EXPOSURE, count
 from .settings import MAX_COUNT, THREADS, check_fields, option
-from .viewing import GAP, MATERIAL, MATERIALS, VIEW, VIEWER, check_viewing, checked_gap, checked_material
+from .viewing import GAP, MATERIAL, MATERIALS, VIEW, VIEWER, checked_gap, checked_material, checked_viewer
 
 Backend = Literal["auto", "cpu", "cuda"]
 Solver = Literal["auto", "adam", "newton"]
@@ -217,7 +217,7 @@ class Options:
         object.__setattr__(self, "carriers", _carriers(self.carriers))
         object.__setattr__(self, "gap", checked_gap(self.gap))
         object.__setattr__(self, "material", checked_material(self.material))
-        check_viewing(self)
+        object.__setattr__(self, "viewer", checked_viewer(self.viewer))
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         if self.max_density <= self.min_density:

@@ -11,9 +11,9 @@ from mlsolve_kernels.window import RADIUS
 
 from ..errors import OptionError, OutputError
 from ..guides import drawing_bytes
+from ..job.depths import views_of
 from ..job.job import Job, parse_generated
 from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
-from ..job.viewing import views_of
 from ..pictures.picture_files import Picture, PngWriter, TiffWriter
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import moved_target_bytes, previews_bytes

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
+from ..job.depths import print_scales, views_of
 from ..job.job import Job
-from ..job.viewing import print_scales, views_of
 from ..pictures.code_steps import code_steps
 from ..pictures.picture_files import Encoded, PngWriter, RowWriter, TiffWriter
 from ..report.carriers import StackCarriers

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..job.depths import print_scales
 from ..job.job import Job
-from ..job.viewing import print_scales
 from ..report.carriers import StackCarriers
 from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files

@@ -15,8 +15,8 @@ from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import available_cores
 
 from ..job.arrangements import Outline, Placement
+from ..job.depths import print_scales, views_of
 from ..job.options import Options
-from ..job.viewing import print_scales, views_of
 from ..pictures import picture_files
 from ..pictures.colour import composite
 from ..report.carriers import StackCarriers

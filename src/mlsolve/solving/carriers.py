@@ -13,7 +13,8 @@ from mlsolve_kernels.placement.reference import place
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import Taps, area_taps, cubic_taps, resample, span
 
-from ..job.viewing import depths_of, seen_shift
+from ..job.depths import depths_of
+from ..job.viewing import seen_shift
 from .carrier_regions import carrier_masks
 from .level_pictures import LevelPictures, as_codes, code_table
 from .spec import Spec

@@ -10,8 +10,8 @@ from mlsolve_kernels.iteration.objective import Objective, Stack
 from mlsolve_kernels.terms import TERMS, ActsOn
 
 from ..job.arrangements import Arrangement, Placement, check_registration
+from ..job.depths import check_views
 from ..job.options import Options
-from ..job.viewing import check_views
 from ..pictures.colour import exposure_scale, printable_range
 from .pyramid import level_shapes
 from .store import Store

@@ -20,7 +20,8 @@ from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.placement.move import Drawn, Move, Placing, move_of
 from mlsolve_kernels.window import REACH
 
-from ..job.viewing import depths_of, seen_shift
+from ..job.depths import depths_of
+from ..job.viewing import seen_shift
 from .backends import device_need
 from .spec import Spec
 
