@@ -221,6 +221,7 @@ SHEETS: Final = (
     Parameter("dpi", settings.DPI),
     Parameter("fit", settings.FIT, "cover"),
     Parameter("shape", settings.SHAPE, "sheet"),
+    Parameter("media", settings.MEDIA),
 )
 FILES: Final = (Parameter("format", settings.FORMAT, "png"), Parameter("bits", settings.BITS, 8))
 BUDGET: Final = (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .job.job import Job
     from .job.job_file import load_job
     from .job.options import Options
+    from .media import Media, load_media
     from .pictures.colour import compose
     from .pictures.picture_files import load_picture
     from .pictures.resize import fit_image
@@ -33,6 +34,8 @@ _HOMES = {
     "Arrangement": "job.arrangements",
     "Placement": "job.arrangements",
     "Problem": "job.arrangements",
+    "Media": "media",
+    "load_media": "media",
     "compose": "pictures.colour",
     "BackendError": "errors",
     "InputError": "errors",
@@ -67,6 +70,7 @@ __all__ = [
     "History",
     "InputError",
     "Job",
+    "Media",
     "MlsolveError",
     "OptionError",
     "Options",
@@ -82,6 +86,7 @@ __all__ = [
     "compose",
     "fit_image",
     "load_job",
+    "load_media",
     "load_picture",
     "psnr",
     "score",

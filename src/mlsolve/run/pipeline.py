@@ -15,6 +15,7 @@ from typing import Final
 from ..job.depths import print_scales
 from ..job.job import Job
 from ..report.carriers import StackCarriers
+from ..report.folder import MEDIA_FILE
 from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files
 from ..solving.balance import Balance
@@ -31,6 +32,7 @@ from ..solving.spec import Spec
 from ..solving.store import DiskStore, Store
 from ..system.memory import trim
 from .budget import Shares
+from .job_spec import media_of
 from .outputs import carriers_of, codes_of, placed_stacks, write_layers
 
 PICTURES_DONE: Final = "pictures/done"
@@ -125,6 +127,8 @@ def write_result(
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
+    if (media := media_of(job)) is not None:
+        (stage / MEDIA_FILE).write_text(media.toml(), encoding="utf-8")
     write_layers(store, solved.layers, job, stage, parts, listener)
     trim()
     scoring = score_layer_files(
