@@ -172,6 +172,16 @@ def test_sizes_of_the_sheets():
     assert print_scales(Options(gap=30), [ALL], 3) == (1, 1, 1)
 
 
+def test_a_smaller_picture_is_seen_from_nearer():
+    """All lengths shrink with it, so that the angles and the sizes of the sheets stay."""
+    options = Options(registration=2, gap=(30, 50), viewer=15000, view=10, registration_turn=0.5)
+    small = options.at_scale(0.5)
+    assert small == dataclasses.replace(options, registration=1, gap=(15, 25), viewer=7500)
+    assert print_scales(small, [ALL], 3) == pytest.approx(print_scales(options, [ALL], 3))
+    assert Options(seed=3).at_scale(0.5) == Options(seed=3)
+    assert spec(**dataclasses.asdict(Options(gap=6, viewer=900))).scaled((60, 50), 0.5).options.gap == (3,)
+
+
 def test_a_cone_needs_adam_and_no_carriers():
     """Parts that carriers leave to sheets would move as the viewer does; by number they may be had."""
     options = Options(gap=3, view=10)
@@ -190,7 +200,7 @@ PLAIN = (StackSpec(),)
 
 def spec(layers=3, stacks=PLAIN, shapes=((50, 60), (100, 120)), **options):
     planes = (1,) * (len(stacks) + layers)
-    return Spec(layers, 1, shapes, planes, Options(levels=len(shapes), **options), "cpu", stacks)
+    return Spec(layers, 1, shapes, planes, Options(**{**options, "levels": len(shapes)}), "cpu", stacks)
 
 
 CONE = {"gap": (20.0, 30.0), "view": 25.0}
