@@ -9,7 +9,7 @@ from mlsolve.errors import InputError, OptionError
 from mlsolve.job import settings
 
 from .echo import echo
-from .options import CMYK_PROFILE, EXPOSURE, GUIDE, JSON, SHEETS, SOLVE, TARGET, Given, folder, verb
+from .options import CMYK_PROFILE, EXPOSURE, GUIDE, JSON, MEDIA, SHEETS, SOLVE, TARGET, Given, folder, verb
 
 if TYPE_CHECKING:
     from mlsolve.job.options import Options
@@ -26,6 +26,7 @@ _VIEWING: Final = tuple(
     GUIDE.otherwise(_OTHERWISE),
     EXPOSURE.otherwise(f"{_OTHERWISE}, else 1"),
     CMYK_PROFILE.otherwise(_OTHERWISE),
+    MEDIA.otherwise("the media.toml of the folder, if it has one"),
     *(one.otherwise(_OTHERWISE) for one in _VIEWING),
     JSON,
     examples=(
@@ -49,11 +50,12 @@ def verify(given: Given) -> None:
     from mlsolve.job.job_file import guide_entry, load_job
     from mlsolve.job.options import Options
     from mlsolve.pictures.picture_files import open_picture
-    from mlsolve.report.result import exposures_in, stack_report
+    from mlsolve.report.result import exposures_in, media_report, stack_report
+    from mlsolve.run.job_spec import media_of
     from mlsolve.run.verify import score_folder
     from mlsolve.scoring.layer_files import layer_files
 
-    from .report import print_registration, print_scale, print_scores
+    from .report import print_media, print_registration, print_scale, print_scores
 
     folder, target, exposure = given["folder"], given.get("target"), given.get("exposure")
     sheets = layer_files(folder)
@@ -93,7 +95,9 @@ def verify(given: Given) -> None:
         options,
         shape="sheet" if described is None else described.shape,
         cmyk_profile=given.get("cmyk_profile") or (None if described is None else described.cmyk_profile),
+        media=_media(given, folder),
     )
+    media = media_of(job)
     scoring = score_folder(folder, job)
     scores = scoring.scores
     report: dict[str, Any] = {
@@ -111,12 +115,15 @@ def verify(given: Given) -> None:
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim] if guides else [],
         "registration": job.options.registration,
+        **media_report(media, scores, job.options, scoring.stacks[0].placed.exposure),
         "print_scale": [round(one, 6) for one in print_scales(job.options, job.arrangements, len(sheets))],
     }
     if given["json"]:
         echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
-        print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in guides])
+        names, colours = [Path(entry).name for entry in guides], report.get("guides_colour", ())
+        print_scores(report["arrangements"], report["guides"], names, colours)
+        print_media(report)
         print_registration(report["arrangements"], job.options.registration)
         print_scale(report["print_scale"])
 
@@ -131,3 +138,14 @@ def _with_views(options: "Options", given: Given, dpi: float | None) -> "Options
     seen = with_lengths({name: given[name] for name in names}, given.get("dpi", dpi), "--")
     # The layers are solved already, so that the solver need not take these options.
     return dataclasses.replace(options, solver="auto", **seen)
+
+
+def _media(given: Given, folder: Path) -> "Path | str | None":
+    """Return the media profile to score with: the one asked for, or else the one in the folder."""
+    from mlsolve.job.job_file import media_entry
+    from mlsolve.report.folder import MEDIA_FILE
+
+    if "media" in given:
+        return media_entry(given["media"], Path())
+    kept = folder / MEDIA_FILE
+    return kept if kept.is_file() else None

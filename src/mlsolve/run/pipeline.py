@@ -127,7 +127,8 @@ def write_result(
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
-    if (media := media_of(job)) is not None:
+    media = media_of(job)
+    if media is not None:
         (stage / MEDIA_FILE).write_text(media.toml(), encoding="utf-8")
     write_layers(store, solved.layers, job, stage, parts, listener)
     trim()
@@ -140,6 +141,7 @@ def write_result(
         spec.options.registration,
         lambda share: listener.stage("scoring", share),
         round_sheets=spec.disc,
+        inks=spec.inks,
     )
     trim()
     summary = Summary(
@@ -153,6 +155,8 @@ def write_result(
         spec.disc,
         device[1],
         solved.carriers,
+        media,
+        spec.options,
         print_scales(job.options, job.arrangements, spec.layers),
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)

@@ -15,6 +15,7 @@ from mlsolve_kernels.scoring.moved import best_of
 
 from ..job.arrangements import Placement
 from ..job.viewing import View
+from .differences import Differences
 from .previews import CELL, SHEET_CELL, STACK, Preview, Sink
 from .scores import AtAngle, Misalignment, StackScores
 
@@ -70,12 +71,13 @@ class StackScoring:
         sink: Sink,
         cell: int = CELL,
         moved: bool = False,
+        differences: Differences | None = None,
     ) -> None:
         """size: (width, height) in pixels. distances: the misalignments to test, in pixels.
 
         sink: takes the rows of the stack's preview of size `shown(size)`. cell: maximum length of the longer side
         of target and stack on the contact sheet, in pixels. moved: whether misaligned stacks are also compared with
-        the target moved.
+        the target moved. differences: of colours, if they are to be found.
         """
         shape = size[1], size[0]
         self.placed = placed
@@ -92,6 +94,7 @@ class StackScoring:
         self.similarity = [0] * (1 + len(placed.place) + others)
         self.error = [0] * (1 + others)
         self.moved = [MovedScoring(distance) for distance in distances] if moved else []
+        self.differences = differences
         self.values = 0.0
         """Number of pixels, or the sum of their weights, times the number of planes."""
 
@@ -118,7 +121,8 @@ class StackScoring:
             AtAngle(view.degrees, view.pixels, ssim[count + number], psnr[1 + number])
             for number, (view, _) in enumerate(self.views, start=first)
         ]
-        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments), tuple(at_angles))
+        difference = None if self.differences is None else self.differences.found
+        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments), difference, tuple(at_angles))
 
 
 _DIRECTIONS: Final = (1, 0), (0, 1), (-1, 0), (0, -1)
