@@ -78,7 +78,7 @@ def warn_of_pixels(job: "Job") -> None:
     from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
 
     sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
-    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:
+    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.tolerant or sheets == 1:
         return
     echo(
         f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
