@@ -72,7 +72,9 @@ class Told(Scoring):
                     Misalignment(far, 0.7 - k / 10 - number / 100, 20.0, 0.75 - k / 10 if stack.moved else None)
                     for k, (far, _) in enumerate(stack.misaligned)
                 ),
-                tuple(AtAngle(view.degrees, view.pixels, 0.6 - number / 100, 20.0) for view, _ in stack.views),
+                views=tuple(
+                    AtAngle(view.degrees, view.pixels, 0.6 - number / 100, 20.0) for view, _ in stack.views
+                ),
             )
             for number, stack in enumerate(self.stacks)
         ]
@@ -194,7 +196,7 @@ def longest(proof):
             100.44,
             (-0.88,) * len(stack.sheets),
             tuple(Misalignment(far, -0.888, 1.0, -0.888) for far, _ in stack.misaligned),
-            tuple(AtAngle(view.degrees, view.pixels, -0.888, 1.0) for view, _ in stack.views),
+            views=tuple(AtAngle(view.degrees, view.pixels, -0.888, 1.0) for view, _ in stack.views),
         )
         for stack in proof.stacks
     ]
