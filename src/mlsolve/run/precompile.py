@@ -144,7 +144,8 @@ def _small(job: Job | None) -> Spec:
             # So far that some sheet is moved in these few iterations, whatever the job tolerates.
             registration=_MOVED if own.registration or own.view else 0,
             registration_turn=own.registration_turn,
-            carriers=own.carriers,
+            # Of a tolerance alone auto would make carriers, of a cone of views it makes none.
+            carriers="off" if own.view and own.carriers == "auto" else own.carriers,
             room=own.room,
         )
         options = dataclasses.replace(options, solver=own.solver, learning_rate=own.learning_rate)
