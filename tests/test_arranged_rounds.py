@@ -41,6 +41,10 @@ CASES = {
         {"registration": 1.0, "hide_weight": 0.5},
     ),
     "carried between pixels": ((StackSpec(carriers=4),), {"registration": 1.0, "registration_turn": 0.2}),
+    "seen at an angle": (
+        (StackSpec(), StackSpec((Placement(2), Placement(1, rotate=180)), carriers=5, carried=(0.5, 0.5))),
+        {"gap": (60.0,), "view": 20.0, "registration": 1.0},
+    ),
     "hidden": ((StackSpec(ALL), StackSpec((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
     "coloured": ((StackSpec(ALL), StackSpec((Placement(1, rotate=90), Placement(2)))), {"colour_weight": 2.0}),
     "coloured and still": ((StackSpec(),), {"colour_weight": 2.0}),

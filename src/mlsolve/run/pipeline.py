@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..job.depths import print_scales
 from ..job.job import Job
 from ..report.carriers import StackCarriers
 from ..report.folder import MEDIA_FILE
@@ -155,6 +156,7 @@ def write_result(
         solved.carriers,
         media,
         spec.options,
+        print_scales(job.options, job.arrangements, spec.layers),
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]
