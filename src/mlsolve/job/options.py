@@ -42,7 +42,7 @@ class Options:
         help="What moves the layers; auto takes newton for one picture of unmoved sheets, else adam.",
         more="newton needs fewer iterations (docs/maths.md §5). It knows how one stack answers to each layer, so "
         "it takes neither several arrangements nor placed sheets, a tolerance or hidden pictures. With a colour "
-        "term, a learning rate or round sheets auto takes adam.",
+        "term or a learning rate auto takes adam.",
         kind=str,
         choices=get_args(Solver),
         example="adam",
@@ -237,10 +237,8 @@ class Options:
         if self.learning_rate is not None:
             raise OptionError("solver is newton, which has no learning_rate: leave it out, or use solver adam")
 
-    def step_for(self, moved: bool, disc: bool = False) -> Step:
+    def step_for(self, moved: bool) -> Step:
         """Return what moves the layers; moved: whether there are several arrangements, or one of placed sheets.
-
-        disc: whether the sheets are round; near the circle a Newton step counts the light beside them.
 
         Raises OptionError if a Newton step is asked for that cannot be taken.
         """
@@ -249,7 +247,7 @@ class Options:
         if self.solver != "auto":
             return self.solver
         others = self.registration, self.registration_turn, self.hide_weight, self.colour_weight
-        return "adam" if moved or disc or any(others) or self.learning_rate is not None else "newton"
+        return "adam" if moved or any(others) or self.learning_rate is not None else "newton"
 
     def iterations_for(self, step: Step) -> int:
         """Return the iterations at each level where `step` moves the layers."""

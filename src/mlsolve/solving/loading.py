@@ -8,12 +8,15 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light import reference_of
+from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
 from ..pictures.code_steps import code_steps
 from .backends import ArrangedWorkspace, RemoteWorkspace, Workspace
 from .carriers import Carriers
 from .level_pictures import LevelPictures
+from .spec import Spec
 from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
 from .store.chunks import CHUNK
@@ -48,31 +51,73 @@ def load_pictures(
 ) -> None:
     """Copy targets, guides, pixel weights and carriers of the windows `outer` into `work`.
 
-    pictures: opens the pictures; called once in each thread.
+    pictures: opens the pictures; called once in each thread. For round sheets, targets and guides are clear outside
+    the circle, as stacks and sheets are there.
     """
 
     def share(first: int) -> None:
         opened = pictures()
         spec, carriers = opened.spec, Carriers(opened.store, opened.spec, opened.level)
-        whole = _band_image(outer[0], threads, np.uint16 if work.remote else np.float32)
+        clear = _Clear(spec, opened.level) if spec.disc else None
+        by_codes = work.remote and clear is None
+        whole = _band_image(outer[0], threads, np.uint16 if by_codes else np.float32)
         for window, band in list(_bands_of_windows(outer, threads))[first::threads]:
             image, top = whole[: band.height], band.top - outer[window].top
-            read = partial(_read, opened, work.remote, band, image)  # fills `image`, which then is put
+            read = partial(_read, opened, by_codes, band, image)  # fills `image`, which then is put
+            if clear is not None:
+                clear.look_at(band)
             for slot, plane in _planes(tile, window):
                 for stack in range(len(spec.stacks)):
-                    work.put_target(slot, image, top, stack, **read(stack, plane))
+                    given = read(stack, plane)
+                    if clear is not None:
+                        clear.stack(image, stack, plane)
+                    work.put_target(slot, image, top, stack, **given)
                 for layer in range(spec.layers):
-                    work.put_guide(layer, slot, image, top, **read(spec.guide(layer), plane))
+                    given = read(spec.guide(layer), plane)
+                    if clear is not None:
+                        clear.sheet(image)
+                    work.put_guide(layer, slot, image, top, **given)
             for stack, one in enumerate(spec.stacks):
                 if one.masked:
                     masks = cast(ArrangedWorkspace, work)
                     masks.put_weights(stack, window, image, top, **read(spec.mask(stack), 0))
                 for sheet, _ in enumerate(one.placed(spec.layers) if one.carriers else ()):
                     table = carriers.read(stack, sheet, band, image)
-                    given = {"table": table} if work.remote else {}
+                    given = {"table": table} if by_codes else {}
                     cast(ArrangedWorkspace, work).put_carrier(stack, sheet, window, image, top, **given)
 
     _in_threads(threads, share)
+
+
+class _Clear:
+    """Makes pictures of round sheets clear outside the circle.
+
+    A window near the circle also holds pixels outside it. If the picture had other values there than the stack or
+    the sheet, SSIM would compare them, and most of what it finds would be this step.
+    """
+
+    def __init__(self, spec: Spec, level: int) -> None:
+        """Find how light clear sheets and stacks of them are."""
+        self._shape, self._sheet = spec.shapes[level - 1], np.float32(spec.bounds[1])
+        compose = reference_of(spec.objective.light).compose
+        self._stacks = [
+            compose(np.full((len(stack.sheets(spec.layers)), spec.planes, 1, 1), self._sheet), stack.scale)
+            for stack in spec.objective.stacks
+        ]
+        self._outside = np.empty((0, 0), dtype=np.bool_)
+
+    def look_at(self, band: Region) -> None:
+        """Find the pixels of a band that are outside the circle."""
+        inside = disc(self._shape, Frame(band.top, band.left), (band.height, band.width))
+        self._outside = inside == 0
+
+    def sheet(self, image: npt.NDArray[Any]) -> None:
+        """Make the band `image` (h, w) of a guide clear."""
+        image[self._outside] = self._sheet
+
+    def stack(self, image: npt.NDArray[Any], stack: int, plane: int) -> None:
+        """Make the band `image` (h, w) of a plane of a stack's target as light as clear sheets are together."""
+        image[self._outside] = np.float32(self._stacks[stack][plane, 0, 0])
 
 
 def _read(

@@ -110,7 +110,7 @@ class Spec:
         check_registration(options.registration, (height, width))
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
-        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc)
+        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None)
         named = dataclasses.replace(
             options,
             solver=step,
@@ -187,7 +187,7 @@ class Spec:
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
-        step = options.step_for(len(stacks) > 1 or self.stacks[0].place is not None, self.disc)
+        step = options.step_for(len(stacks) > 1 or self.stacks[0].place is not None)
         return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step)
 
     def objective_at(self, level: int) -> Objective:
