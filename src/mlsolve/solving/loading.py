@@ -51,14 +51,14 @@ def load_pictures(
 ) -> None:
     """Copy targets, guides, pixel weights and carriers of the windows `outer` into `work`.
 
-    pictures: opens the pictures; called once in each thread. For round sheets, targets and guides are clear outside
-    the circle, as stacks and sheets are there.
+    pictures: opens the pictures; called once in each thread. For round sheets that are never moved, target and guides
+    are clear outside the circle, as the stack and the sheets are there.
     """
 
     def share(first: int) -> None:
         opened = pictures()
         spec, carriers = opened.spec, Carriers(opened.store, opened.spec, opened.level)
-        clear = _Clear(spec, opened.level) if spec.disc else None
+        clear = _Clear(spec, opened.level) if spec.disc and spec.objective.still else None
         by_codes = work.remote and clear is None
         whole = _band_image(outer[0], threads, np.uint16 if by_codes else np.float32)
         for window, band in list(_bands_of_windows(outer, threads))[first::threads]:
@@ -70,7 +70,7 @@ def load_pictures(
                 for stack in range(len(spec.stacks)):
                     given = read(stack, plane)
                     if clear is not None:
-                        clear.stack(image, stack, plane)
+                        clear.stack(image, plane)
                     work.put_target(slot, image, top, stack, **given)
                 for layer in range(spec.layers):
                     given = read(spec.guide(layer), plane)
@@ -97,13 +97,11 @@ class _Clear:
     """
 
     def __init__(self, spec: Spec, level: int) -> None:
-        """Find how light clear sheets and stacks of them are."""
+        """Find how light a clear sheet and a stack of them are."""
         self._shape, self._sheet = spec.shapes[level - 1], np.float32(spec.bounds[1])
-        compose = reference_of(spec.objective.light).compose
-        self._stacks = [
-            compose(np.full((len(stack.sheets(spec.layers)), spec.planes, 1, 1), self._sheet), stack.scale)
-            for stack in spec.objective.stacks
-        ]
+        sheets = np.full((spec.layers, spec.planes, 1, 1), self._sheet)
+        together = reference_of(spec.objective.light).compose(sheets, spec.objective.stacks[0].scale)
+        self._stack = together[:, 0, 0].astype(np.float32)
         self._outside = np.empty((0, 0), dtype=np.bool_)
 
     def look_at(self, band: Region) -> None:
@@ -115,9 +113,9 @@ class _Clear:
         """Make the band `image` (h, w) of a guide clear."""
         image[self._outside] = self._sheet
 
-    def stack(self, image: npt.NDArray[Any], stack: int, plane: int) -> None:
-        """Make the band `image` (h, w) of a plane of a stack's target as light as clear sheets are together."""
-        image[self._outside] = np.float32(self._stacks[stack][plane, 0, 0])
+    def stack(self, image: npt.NDArray[Any], plane: int) -> None:
+        """Make the band `image` (h, w) of a plane of the target as light as all clear sheets are together."""
+        image[self._outside] = self._stack[plane]
 
 
 def _read(
