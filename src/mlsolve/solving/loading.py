@@ -51,8 +51,8 @@ def load_pictures(
 ) -> None:
     """Copy targets, guides, pixel weights and carriers of the windows `outer` into `work`.
 
-    pictures: opens the pictures; called once in each thread. For round sheets that are never moved, target and guides
-    are clear outside the circle, as the stack and the sheets are there.
+    pictures: opens the pictures; called once in each thread. For round sheets that are never moved, target and
+    guides are clear outside the circle, as the stack and the sheets are there.
     """
 
     def share(first: int) -> None:
