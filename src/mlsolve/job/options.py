@@ -43,7 +43,7 @@ class Options:
         help="What moves the layers; auto takes newton for one picture of unmoved sheets, else adam.",
         more="newton needs fewer iterations (docs/maths.md §5). It knows how one stack answers to each layer, so "
         "it takes neither several arrangements nor placed sheets, a tolerance or hidden pictures. With a colour "
-        "term, a learning rate or round sheets auto takes adam.",
+        "term or a learning rate auto takes adam.",
         kind=str,
         choices=get_args(Solver),
         example="adam",
@@ -279,11 +279,10 @@ class Options:
         if self.learning_rate is not None:
             raise OptionError("solver is newton, which has no learning_rate: leave it out, or use solver adam")
 
-    def step_for(self, moved: bool, disc: bool = False, inks: bool = False) -> Step:
+    def step_for(self, moved: bool, inks: bool = False) -> Step:
         """Return what moves the layers; moved: whether there are several arrangements, or one of placed sheets.
 
-        disc: whether the sheets are round; near the circle a Newton step counts the light beside them. inks:
-        whether there is a media profile.
+        inks: whether there is a media profile.
 
         Raises OptionError if a Newton step is asked for that cannot be taken.
         """
@@ -294,7 +293,7 @@ class Options:
         if self.solver != "auto":
             return self.solver
         others = self.tolerant, self.hide_weight, self.colour_weight
-        return "adam" if moved or disc or inks or any(others) or self.learning_rate is not None else "newton"
+        return "adam" if moved or inks or any(others) or self.learning_rate is not None else "newton"
 
     def iterations_for(self, step: Step) -> int:
         """Return the iterations at each level where `step` moves the layers."""

@@ -124,7 +124,7 @@ class Spec:
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
         inks = inks_of(options, media)
-        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc, inks is not None)
+        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, inks is not None)
         named = dataclasses.replace(
             options,
             solver=step,
@@ -201,7 +201,7 @@ class Spec:
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
         moved = len(stacks) > 1 or self.stacks[0].place is not None
-        step = options.step_for(moved, self.disc, self.inks is not None)
+        step = options.step_for(moved, self.inks is not None)
         return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step, inks=self.inks)
 
     def objective_at(self, level: int) -> Objective:
