@@ -10,8 +10,9 @@ from .info import info
 from .media import media
 from .resume import resume
 from .run import run
+from .sheets import sheets
 from .suggest import suggest
 from .verify import verify
 
-VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, media, info, bench)
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, sheets, guide, media, info, bench)
 """In the order of the help and of docs/cli.md."""

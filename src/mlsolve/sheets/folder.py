@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InputError, OptionError, OutputError
+from ..job.depths import print_scales
 from ..job.job import Job
 from ..job.job_file import load_job
 from ..pictures.picture_files import Picture, open_picture, write_bytes
@@ -171,31 +172,17 @@ def _run(folder: Path, dpi: float | None) -> _Run:
         found = (folder / "result.json").read_bytes() + (folder / "job.toml").read_bytes()
     except OSError:
         raise InputError(f"{folder} contains no result.json: give the folder that mlsolve run wrote") from None
-    digest = hashlib.sha256(found).hexdigest()[:8]
-    run = _Run(folder, job, pictures, [_dpi_of(path, job.dpi, dpi) for path in files], digest)
-    if dpi is not None and abs(run.dpi[0] - dpi) > 0.01:
+    if job.dpi is not None and dpi is not None and abs(job.dpi - dpi) > 0.01:
         raise OptionError(
-            f"dpi is {dpi:g}, the layers have {run.dpi[0]:.5g}: leave --dpi out, or solve again with mlsolve run --dpi "
-            f"{dpi:g}"
+            f"dpi is {dpi:g}, the layers have {job.dpi:g}: leave --dpi out, or solve again with mlsolve run --dpi {dpi:g}"
         )
-    return run
-
-
-def _dpi_of(path: Path, job: float | None, given: float | None) -> float:
-    """Return the pixels per inch of a layer: as its file says, exactly as the job does where they agree."""
-    from ..pictures.decoders.vips import pyvips
-
-    image = pyvips().Image.new_from_file(str(path))
-    stored = image.xres * 25.4
-    # libvips says one pixel a millimetre for a file that does not say.
-    if "resolution-unit" not in image.get_fields() or abs(image.xres - 1.0) < 1e-9:
-        stored = None
-    if stored is None:
-        found = job if job is not None else given
-        if found is None:
-            raise OptionError(f"{path.name} does not say its dpi: give --dpi, as in --dpi 100")
-        return found
-    return job if job is not None and abs(stored / job - 1) < 2e-4 else float(stored)
+    first = job.dpi if dpi is None else dpi
+    if first is None:
+        raise OptionError(f"{folder} does not say how large it is printed: give --dpi, as in --dpi 100")
+    # A sheet that is printed larger for the viewer has fewer pixels to the inch.
+    scales = print_scales(job.options, job.arrangements, len(files))
+    digest = hashlib.sha256(found).hexdigest()[:8]
+    return _Run(folder, job, pictures, [first / scale for scale in scales], digest)
 
 
 def _tasks(run: _Run, shop: Shop, wanted: Wanted, inks: FilmInks | None) -> list[_Task]:

@@ -30,7 +30,7 @@ def marks_of(plan: Plan) -> list[Mark]:
     """Return the marks of a sheet."""
     found = [mark for one in plan.targets for mark in _target(one)]
     found += [Mark("pin", _pin(one)) for one in plan.pins]
-    found += [Mark("bar", _bar(one)) for one in plan.bars]
+    found += [mark for one in plan.bars for mark in (Mark("bar", _bar(one)), Mark("bar line", [_line(one)]))]
     found += [Mark("vernier", _vernier(one)) for one in plan.verniers]
     if plan.up is not None:
         x, y = plan.up
@@ -80,7 +80,7 @@ def _pin(one: Pin) -> list[Contour]:
 
 
 def _bar(one: Bar) -> list[Contour]:
-    """Return a line with a tick every 10 mm; those at its ends begin and end exactly at its length."""
+    """Return ticks every 10 mm; the outer edges of the first and the last are exactly its length apart."""
     found = []
     for step in range(round(one.length / 10) + 1):
         at = min(max(step * 10.0 - HAIRLINE / 2, 0.0), one.length - HAIRLINE)
@@ -91,6 +91,13 @@ def _bar(one: Bar) -> list[Contour]:
             else rectangle(one.x + at, one.y - long / 2, HAIRLINE, long)
         )
     return found
+
+
+def _line(one: Bar) -> Contour:
+    """Return the line that joins the ticks of a bar."""
+    if one.upright:
+        return rectangle(one.x - HAIRLINE / 2, one.y, HAIRLINE, one.length)
+    return rectangle(one.x, one.y - HAIRLINE / 2, one.length, HAIRLINE)
 
 
 def _vernier(one: Vernier) -> list[Contour]:

@@ -18,7 +18,7 @@ from .shop import Shop
 
 INNER: Final = 5.5
 """From the bleed to the middle of the lane of targets, pins and verniers."""
-OUTER: Final = 10.5
+OUTER: Final = 11.5
 """From the bleed to the lane of bars and text."""
 TARGET_ARM: Final = 4.0
 TARGET_RING: Final = 2.5
@@ -272,14 +272,13 @@ def _labels(bars: tuple[Bar, ...], outer: float) -> list[Text]:
 
 
 def _numbers(verniers: tuple[Vernier, ...]) -> list[Text]:
-    """Return the sheets' numbers beside the first sheet's halves of verniers."""
+    """Return the sheets' numbers beside their verniers, in the same place on both sheets."""
     reach = (SCALE_LINES // 2) * SCALE_PITCH + 0.5
     return [
         Text(one.x - 3.2, one.y - reach - 0.2, 1.4, f"{one.sheet}")
         if one.upright
         else Text(one.x - reach - 1.6, one.y - 1.0, 1.4, f"{one.sheet}")
         for one in verniers
-        if one.pitch == SCALE_PITCH
     ]
 
 
