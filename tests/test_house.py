@@ -37,6 +37,7 @@ ONLY_IN = {
     "av": {"mlsolve"},
     "pyvips": {"mlsolve"},
     "psutil": {"mlsolve"},
+    "pikepdf": {"mlsolve"},
     "tifffile": set(),
     "numba": {"mlsolve_kernels", "mlsolve_records"},
     "torch": {"mlsolve_bench", "mlsolve_records"},
@@ -76,7 +77,7 @@ FLOORS = (
     {"solving"},
     {"scoring"},
     {"report"},
-    {"run", "film", "suggesting"},
+    {"run", "film", "suggesting", "sheets"},
     {"__init__"},
 )
 """The rooms of src/mlsolve from the ground up: a room imports only from the floors below its own."""

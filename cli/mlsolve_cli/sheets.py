@@ -19,7 +19,7 @@ _MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
     Parameter(
         "shop",
         Setting(
-            help="What the shop takes: generic-backlit, generic-uv-acrylic, generic-film, home, or a file of your own.",
+            help="What the shop takes: generic-backlit, generic-uv-acrylic, generic-film, home, or your own file.",
             kind=str,
             metavar="NAME|FILE.toml",
             example="generic-backlit",
@@ -123,7 +123,7 @@ _MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
     ),
 )
 def sheets(given: Given) -> None:
-    """Make the files that a print shop takes from a finished run, and the pages that say how to assemble the sheets.
+    """Make the files that a print shop takes from a finished run, and pages that say how to assemble the sheets.
 
     One file a sheet: PDF/X-4 or TIFF with bleed, register targets, holes for pins, verniers and a bar to measure
     stretch by; binary films for screen printing; or pages of A4 for a printer at home. `assembly.pdf` is for the

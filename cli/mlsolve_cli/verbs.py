@@ -7,6 +7,7 @@ from .bench import bench
 from .estimate import estimate
 from .guide import guide
 from .info import info
+from .inspect import inspect
 from .media import media
 from .resume import resume
 from .run import run
@@ -14,5 +15,5 @@ from .sheets import sheets
 from .suggest import suggest
 from .verify import verify
 
-VERBS: Final = (run, resume, estimate, suggest, verify, animate, sheets, guide, media, info, bench)
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, sheets, inspect, guide, media, info, bench)
 """In the order of the help and of docs/cli.md."""

@@ -52,8 +52,8 @@ def replace_folder(stage: Path, folder: Path, overwrite: bool) -> None:
 def staged(folder: Path, overwrite: bool, ours: re.Pattern[str] = _OURS) -> Iterator[Path]:
     """Yield a temporary folder beside `folder` to write into.
 
-    At the end it replaces `folder`; after an error it is removed. ours: as for `check_output`. Raises OutputError as
-    that does.
+    At the end it replaces `folder`; after an error it is removed. ours: as for `check_output`. Raises OutputError
+    as that does.
     """
     check_output(folder, overwrite, ours)
     with _guarded(folder):
@@ -74,7 +74,7 @@ def staged(folder: Path, overwrite: bool, ours: re.Pattern[str] = _OURS) -> Iter
 
 
 def _check_replaceable(folder: Path, overwrite: bool, ours: re.Pattern[str] = _OURS) -> None:
-    """Raise OutputError unless `folder` does not exist, or `overwrite` is set and it holds only files named `ours`."""
+    """Raise OutputError unless `folder` does not exist, or `overwrite` is set and all in it is named as `ours`."""
     if not os.path.lexists(folder):
         return
     if not overwrite:

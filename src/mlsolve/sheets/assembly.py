@@ -15,6 +15,15 @@ from .document import Canvas, Document, srgb
 from .marks import cross, rectangle, ring
 from .outlines import Contour, text_outlines, text_width
 from .plan import SCALE_LINES, Box, Plan
+from .wording import (
+    aligning_words,
+    box_words,
+    exact_words,
+    order_words,
+    sheets_words,
+    side_words,
+    turn_words,
+)
 from .workshop import Stack, Thumb, Workshop, workshop_of
 
 PAGE: Final = (210.0, 297.0)
@@ -25,8 +34,6 @@ _HEAD, _TITLE, _BODY, _SMALL = 4.2, 3.0, 2.3, 1.9
 _GREY: Final = "0.45 0.45 0.45 rg"
 _PALE: Final = "0.9 0.9 0.9 rg"
 _LINE: Final = 0.25
-_DAYLIGHT: Final = 6500
-"""Colour temperature in kelvin of the white that sRGB codes mean (IEC 61966-2-1: D65)."""
 
 
 _Drawn = Callable[[Thumb], int]
@@ -66,7 +73,9 @@ class _Page:
         self.canvas.fill(_frame(box))
         return box
 
-    def arrow(self, start: tuple[float, float], end: tuple[float, float], width: float = 0.4, both: bool = False) -> None:
+    def arrow(
+        self, start: tuple[float, float], end: tuple[float, float], width: float = 0.4, both: bool = False
+    ) -> None:
         """Draw an arrow; both: with two heads."""
         self.canvas.fill(_shaft(start, end, width))
         self.canvas.fill([_head(start, end, width)])
@@ -113,11 +122,7 @@ def _what_lies_where(page: _Page, shop: Workshop, plan: Plan, name: str, drawn: 
     """Fill page 1: the sheets, and their order in each arrangement."""
     _title(page, f"Assembly: {name}", "1 of 2: what lies where")
     count = len(shop.layers)
-    form = "round, " if shop.disc else ""
-    page.paragraph(
-        f"{count} clear sheets, {form}{plan.trim[0]:.1f} × {plan.trim[1]:.1f} mm each with their border. "
-        "The printed text on every sheet reads right when its right side is towards you, and its arrow UP points up."
-    )
+    page.paragraph(sheets_words(shop, plan))
     page.heading("The sheets, as they look alone on the light box")
     across = count if count <= 8 else -(-count // 2)
     rows = -(-count // across)
@@ -132,17 +137,12 @@ def _what_lies_where(page: _Page, shop: Workshop, plan: Plan, name: str, drawn: 
     page.heading(
         f"Their order: {len(shop.stacks)} pictures from the same sheets" if several else "Their order, from the top"
     )
-    page.paragraph(
-        "Left is the top of the stack, towards you; right is the bottom, on the box. "
-        "A sheet with an arrow is turned or flipped before it is put down: the thumbnail shows it as it then lies."
-        if any(not one.still for stack in shop.stacks for one in stack.place)
-        else "Left is the top of the stack, towards you; right is the bottom, on the box. No sheet is turned or flipped."
-    )
+    page.paragraph(order_words(shop))
     room = PAGE[1] - _EDGE - page.y - 38
     height = min(62.0, room / len(shop.stacks))
     for stack in shop.stacks:
         _order(page, stack, height, drawn)
-    _side_view(page, shop)
+    _side_view(page, shop, plan.mirrored)
 
 
 def _order(page: _Page, stack: Stack, height: float, drawn: _Drawn) -> None:
@@ -159,7 +159,7 @@ def _order(page: _Page, stack: Stack, height: float, drawn: _Drawn) -> None:
         where = "top: " if number == 0 else "bottom: " if number == count - 1 else ""
         page.text(f"{where}sheet {one.layer}", x, page.y + tall + 2.6 + small, small)
         if captions > 4:
-            page.text(_turn_words(one), x, page.y + tall + 3.4 + 2.4 * small, small * 0.9)
+            page.text(turn_words(one), x, page.y + tall + 3.4 + 2.4 * small, small * 0.9)
         _turn_arrow(page, one, box)
         if number + 1 < count:
             page.text("×", x + cell - 3.2, page.y + tall / 2 + 1.5, 1.8)
@@ -169,19 +169,6 @@ def _order(page: _Page, stack: Stack, height: float, drawn: _Drawn) -> None:
     box = page.picture(drawn(stack.shows), stack.shows, x + 4, page.y + 1, room)
     page.text(f"shows {writable(stack.name) or 'its picture'}", x + 4, page.y + box.height + 2.6 + small, small)
     page.y += min(height, max(tall, box.height) + captions + 3.0)
-
-
-def _turn_words(one: Placement) -> str:
-    """Return how a sheet is turned, in the order in which it is done."""
-    parts = []
-    if one.flip:
-        parts.append("turn over left to right" if one.flip == "h" else "turn over top to bottom")
-    turned = one.rotate % 360
-    if turned:
-        parts.append(f"rotate {turned:g}° left" if turned <= 180 else f"rotate {360 - turned:g}° right")
-    if one.shift != (0.0, 0.0):
-        parts.append(f"shift {one.shift[0]:g}, {one.shift[1]:g} px")
-    return ", ".join(parts) or "as it is"
 
 
 def _turn_arrow(page: _Page, one: Placement, box: Box) -> None:
@@ -207,7 +194,7 @@ def _turn_arrow(page: _Page, one: Placement, box: Box) -> None:
         page.arrow((x - way[0], y - way[1]), (x + way[0], y + way[1]), 0.35, both=True)
 
 
-def _side_view(page: _Page, shop: Workshop) -> None:
+def _side_view(page: _Page, shop: Workshop, mirrored: bool) -> None:
     """Draw the first stack from the side, at the foot of the page."""
     stack = shop.stacks[0]
     page.canvas.fill([rectangle(_EDGE, PAGE[1] - _EDGE - 37, _WIDTH, 0.4)])
@@ -228,71 +215,26 @@ def _side_view(page: _Page, shop: Workshop) -> None:
     page.text("light box", left + width + 2, y + 2.4, _SMALL)
     x, y = left + width + 26, top + 1.0
     width = PAGE[0] - _EDGE - x
-    words = ["The sheets lie directly on each other. The printed sides face you." if not shop.material else _gaps(shop)]
-    if shop.viewer is not None:
-        words.append(
-            f"Made for a viewer {shop.viewer / 1000:.3g} m away: deeper sheets are printed larger, so a sheet must not "
-            "change its place in the stack."
-        )
-    for one_line in words:
+    for one_line in side_words(shop, mirrored):
         for line in _broken(one_line, width, _SMALL):
             y += _SMALL * 1.8
             page.text(line, x, y, _SMALL)
-
-
-def _gaps(shop: Workshop) -> str:
-    """Return the gaps between the sheets in words."""
-    depths = shop.stacks[0].depths
-    gaps = [f"{after - before:.3g}" for before, after in zip(depths, depths[1:], strict=False)]
-    named = f"{gaps[0]} mm each" if len(set(gaps)) == 1 else ", ".join(gaps) + " mm from the top"
-    view = f" The picture holds up to {shop.view:g}° from the side." if shop.view else ""
-    filled = shop.material if not shop.material.replace(".", "").isdigit() else f"refractive index {shop.material}"
-    return f"Between the printed sides there is {named} of {filled}.{view}"
 
 
 def _how(page: _Page, shop: Workshop, plan: Plan, name: str, drawn: _Drawn) -> None:
     """Fill page 2: the box, aligning, what it should look like."""
     _title(page, f"Assembly: {name}", "2 of 2: how")
     page.heading("The light box")
-    dimmest = min(stack.exposure for stack in shop.stacks)
-    for stack in shop.stacks[:4]:
-        named = f" for {writable(stack.name)}" if len(shop.stacks) > 1 else ""
-        page.paragraph(
-            f"{_figure(shop.white / stack.exposure)} cd/m²{named}: the white of the picture is then {shop.white:g} cd/m², "
-            f"as on a screen (exposure {stack.exposure:.3g})."
-        )
-    page.paragraph(
-        f"With half of that the picture is half as bright; a dim room helps. Colour temperature {_DAYLIGHT} K "
-        "(daylight), evenly lit. "
-        + ("That is brighter than ordinary boxes, which reach 2,000 to 10,000 cd/m²." if shop.white / dimmest > 10000 else "")
-    )
+    for words in box_words(shop):
+        page.paragraph(words)
     page.heading("How to align")
-    pins = (
-        f"1. Punch holes of {plan.pins[0].diameter:g} mm at the rings on every sheet, by the printed crosses and never by the "
-        "edges. Put the sheets on pins."
-        if plan.pins
-        else "1. Wash your hands, wear cotton gloves, blow off dust. Put the bottom sheet on the box, UP away from you."
-    )
-    steps = [
-        pins,
-        f"2. Start with the sheet at the bottom{', its print towards you' if not plan.mirrored else ', its print away from you'}. Lay the next one on it with UP and the text as page 1 says.",
-        "3. Align two opposite corners first, by the crosses in their rings, then the other two corners, then the middles of the sides. "
-        "Look straight down on each cross.",
-        f"4. Read the verniers at the bottom and on the right. Each sheet from 2 on has one against sheet 1, beside its number: "
-        "where the middle lines meet, it is aligned. Where the first line beside the middle meets instead, it is 0.1 mm off, the second 0.2 mm.",
-        "5. Measure the bars: sheets whose bars differ in length were stretched by the printer. Tape one edge, check again, tape the others.",
-    ]
-    if not plan.targets:
-        steps = [
-            "1. These sheets have no border, and so no marks. Align two opposite corners of the picture first, then the others.",
-            "2. Start with the sheet at the bottom, and lay the others on it as page 1 says. Tape one edge, check again, tape the others.",
-        ]
-    for step in steps:
-        page.paragraph(step)
+    for words in aligning_words(shop, plan):
+        page.paragraph(words)
     if plan.verniers or plan.targets:
         _draw_verniers(page)
     page.heading("How exact")
-    _tolerances(page, shop)
+    for words in exact_words(shop):
+        page.paragraph(words)
     page.heading("What it should look like, and what it looks like when something is wrong")
     _right_and_wrong(page, shop, drawn)
 
@@ -300,7 +242,9 @@ def _how(page: _Page, shop: Workshop, plan: Plan, name: str, drawn: _Drawn) -> N
 def _draw_verniers(page: _Page) -> None:
     """Draw a vernier that is aligned and one that is 0.2 mm off, enlarged."""
     y, scale = page.y + 9.0, 4.0
-    for number, (words, shift) in enumerate((("aligned", 0.0), ("0.2 mm to the right", 0.2), ("target, aligned", None))):
+    for number, (words, shift) in enumerate(
+        (("aligned", 0.0), ("0.2 mm to the right", 0.2), ("target, aligned", None))
+    ):
         middle = _EDGE + 30 + number * 68
         if shift is None:
             middle -= 8
@@ -318,21 +262,6 @@ def _draw_verniers(page: _Page) -> None:
                     page.canvas.fill([_head((below + 0.15, y + 10.2), (below + 0.15, y + 7.0), 0.3)])
         page.text(words, middle - text_width(words, _SMALL) / 2, y + 13.2, _SMALL)
     page.y = y + 14.5
-
-
-def _tolerances(page: _Page, shop: Workshop) -> None:
-    """Write what misalignment costs."""
-    if shop.registration:
-        page.paragraph(f"This set tolerates {shop.registration:.2g} mm. Likeness to the picture (SSIM, 1 is equal):")
-    else:
-        page.paragraph(
-            "This set was solved without tolerance: a shift by one pixel of the print is seen. "
-            "Likeness to the picture (SSIM, 1 is equal):"
-        )
-    for stack in shop.stacks[:4]:
-        known = [f"aligned {stack.ssim:.2f}"]
-        known += [f"{one.millimetres:.2g} mm off {one.ssim:.2f}" for one in stack.tolerance]
-        page.paragraph((f"{writable(stack.name)}: " if len(shop.stacks) > 1 else "") + "   ·   ".join(known))
 
 
 def _right_and_wrong(page: _Page, shop: Workshop, drawn: _Drawn) -> None:
@@ -365,12 +294,6 @@ def _title(page: _Page, words: str, which: str) -> None:
     page.text(words, _EDGE, page.y, size)
     page.text(which, PAGE[0] - _EDGE - text_width(which, _SMALL), page.y, _SMALL)
     page.y += 1.5
-
-
-def _figure(value: float) -> str:
-    """Return a brightness to two digits, with a comma between thousands."""
-    digits = float(f"{value:.2g}")
-    return f"{digits:,.0f}"
 
 
 def _broken(words: str, width: float, height: float) -> list[str]:

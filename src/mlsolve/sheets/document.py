@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 import numpy.typing as npt
 
-from ..pictures.writers.png import HEADER, LAST_BLOCK
 from ..pictures.writers.deflating import joined_adler
+from ..pictures.writers.png import HEADER, LAST_BLOCK
 from ..pictures.writers.srgb_profile import srgb_profile
 from ..version import __version__
 from .marks import Mark

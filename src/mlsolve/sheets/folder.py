@@ -25,7 +25,7 @@ from .rows import BAND, LayerRows, Rows
 from .screens import Screen
 from .sheet_files import AHEAD, Sheet, margin_of, write_film, write_pdf, write_tiff
 from .shop import Shop
-from .tiling import page_of, tiles
+from .tiling import tiles
 
 OURS: Final = re.compile(
     r"sheet-\d+(?:-r\d+c\d+)?(?:-(?:cyan|magenta|yellow|black))?\.(?:pdf|tif)|assembly\.pdf|for-the-shop\.txt"
@@ -174,7 +174,8 @@ def _run(folder: Path, dpi: float | None) -> _Run:
         raise InputError(f"{folder} contains no result.json: give the folder that mlsolve run wrote") from None
     if job.dpi is not None and dpi is not None and abs(job.dpi - dpi) > 0.01:
         raise OptionError(
-            f"dpi is {dpi:g}, the layers have {job.dpi:g}: leave --dpi out, or solve again with mlsolve run --dpi {dpi:g}"
+            f"dpi is {dpi:g}, the layers have {job.dpi:g}: leave --dpi out, or solve again with mlsolve run "
+            f"--dpi {dpi:g}"
         )
     first = job.dpi if dpi is None else dpi
     if first is None:
@@ -191,7 +192,9 @@ def _tasks(run: _Run, shop: Shop, wanted: Wanted, inks: FilmInks | None) -> list
     if (columns, rows) != (1, 1):
         moved = any(not one.still for lain in run.job.arrangements for one in lain.placed(count))
         if moved:
-            raise OptionError("split is given, and sheets are turned, flipped or shifted: only unmoved sheets can be split")
+            raise OptionError(
+                "split is given, and sheets are turned, flipped or shifted: only unmoved sheets can be split"
+            )
         if shop.paper is not None:
             raise OptionError(f"split is given, and {shop.name} tiles sheets over pages: leave --split out")
     found, width, height = list[_Task](), *run.pictures[0].size
@@ -219,7 +222,9 @@ def _tasks(run: _Run, shop: Shop, wanted: Wanted, inks: FilmInks | None) -> list
                     if name is not None:
                         screen = Screen(shop, (number - 1) * len(inks_of) + ink, count * len(inks_of))
                     found.append(_Task(file, picture, dpi, plan, layer, margin, title, ink, screen))
-    run.notes += [f"the sheets are too small for {', '.join(found[0].plan.omitted)}"] if found[0].plan.omitted else []
+    run.notes += (
+        [f"the sheets are too small for {', '.join(found[0].plan.omitted)}"] if found[0].plan.omitted else []
+    )
     return found
 
 
@@ -264,7 +269,9 @@ def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:
     each = band * (AHEAD + 2)
     least = need + converting + films + each
     if least > budget:
-        raise OptionError(f"memory is {in_words(budget)}: sheets this wide need {in_words(least)}, give --memory that")
+        raise OptionError(
+            f"memory is {in_words(budget)}: sheets this wide need {in_words(least)}, give --memory that"
+        )
     return max(1, min(most, 1 + (budget - least) // each))
 
 

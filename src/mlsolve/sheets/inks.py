@@ -64,7 +64,9 @@ def load_profile(path: Path, intent: Intent = "relative") -> CmykProfile:
         raise InputError(f"profile is {path}, which is not a file: check the name")
     data = path.read_bytes()
     if len(data) < 128 or data[_SPACE] != b"CMYK" or data[_CLASS] != b"prtr":
-        raise InputError(f"profile is {path}, which is not an ICC profile of a CMYK printer: give the shop's .icc file")
+        raise InputError(
+            f"profile is {path}, which is not an ICC profile of a CMYK printer: give the shop's .icc file"
+        )
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(data))
         described = ImageCms.getProfileDescription(opened).strip()

@@ -30,12 +30,14 @@ def order_text(
         "",
         f"Trimmed size    {plan.trim[0]:.1f} x {plan.trim[1]:.1f} mm (TrimBox)",
         f"Bleed           {plan.bleed:g} mm on each side (BleedBox)" if plan.bleed else "Bleed           none",
-        f"Resolution      {dpi:.5g} pixels per inch, continuous tone" if not screens else f"Resolution      {dpi:g} dpi",
+        f"Resolution      {dpi:.5g} pixels per inch, continuous tone"
+        if not screens
+        else f"Resolution      {dpi:g} dpi",
         f"Colours         {colours}",
         "Material        clear film or clear acrylic, the same for all sheets",
         "",
         "Please:",
-        "- NO WHITE: no white ink, no flood, no underbase, no spot colour. Where the file is empty the sheet stays clear.",
+        "- NO WHITE: no white ink, no flood, no underbase, no spot colour. Empty parts stay clear.",
         "- Print at 100 %. No scaling, no fit to page, no sharpening, no automatic colour correction.",
         _sides(plan.mirrored),
         "- The crosses, rings, bars and texts in the border are part of the artwork. Print them.",
@@ -43,7 +45,7 @@ def order_text(
     ]
     if screens:
         lines += [
-            "- Positive, right-reading, emulsion up, density 4 or more. The dots are in the file: no screen of your own.",
+            "- Positive, right-reading, emulsion up, density 4 or more. The dots are in the file: add no screen.",
             "",
             "Screens:",
             *(f"  {one}" for one in screens),
@@ -61,5 +63,5 @@ def order_text(
 def _sides(mirrored: bool) -> str:
     """Return the line about the side that is printed."""
     if mirrored:
-        return "- The files ARE mirrored, for printing on the back. Do not mirror them again: text reads right from the front."
+        return "- The files ARE mirrored, for printing on the back: text reads right from the front. Do not mirror."
     return "- The files are NOT mirrored, and text reads right. Do not mirror them."

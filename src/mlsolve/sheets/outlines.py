@@ -36,8 +36,8 @@ def text_width(text: str, height: float) -> float:
 def text_outlines(text: str, x: float, y: float, height: float, turned: bool = False) -> list[Contour]:
     """Return the contours of a line of text, to be filled by the even-odd rule.
 
-    x, y: where its base line begins, in mm. height: of its capitals in mm. turned: it runs upwards instead of to the
-    right. Letters that the font lacks are left out.
+    x, y: where its base line begins, in mm. height: of its capitals in mm. turned: it runs upwards instead of
+    rightwards. Letters that the font lacks are left out.
     """
     found, pen = [], 0.0
     unit = height / _CAPITAL

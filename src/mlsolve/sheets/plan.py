@@ -1,13 +1,14 @@
 """What is where on a sheet, in millimetres, as plain numbers: what the files hold is measured against them.
 
-Coordinates are (x, y) in mm from the upper left corner of the trimmed sheet, as its viewer sees it: x to the right, y
-downwards. A mirrored sheet has the same plan; the page is mirrored as a whole when it is written.
+Coordinates are (x, y) in mm from the upper left corner of the trimmed sheet, as its viewer sees it: x to the right,
+y downwards. A mirrored sheet has the same plan; the page is mirrored as a whole when it is written.
 
-From the picture outwards there are the bleed, one lane of targets, pins and verniers, one lane of bars and text, and
-the edge where the shop cuts. Everything in the border is the same on all sheets, so that all of it coincides in the
-stack, except numbers and verniers.
+From the picture outwards there are the bleed, one lane of targets, pins and verniers, one lane of bars and text,
+and the edge where the shop cuts. Everything in the border is the same on all sheets, so that all of
+it coincides in the stack, except numbers and verniers.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -159,7 +160,10 @@ def sheet_plan(
     texts, up = _texts(number, sheets, trim, outer, name, part)
     left_out = [*without, *missed] + ([] if len(bars) == 2 else ["a bar"])
     return Plan(
-        **{key: getattr(plain, key) for key in ("number", "sheets", "trim", "bleed", "picture", "printed", "mirrored")},
+        **{
+            key: getattr(plain, key)
+            for key in ("number", "sheets", "trim", "bleed", "picture", "printed", "mirrored")
+        },
         targets=_targets(trim, inner),
         pins=pins,
         bars=bars,
@@ -196,7 +200,9 @@ def _pins(trim: tuple[float, float], inner: float, shop: Shop) -> tuple[tuple[Pi
     else:
         without.append("holes at top and bottom")
     if height >= room and half >= middle:
-        found += [Pin(x, height / 2 + way, shop.pin_diameter) for x in (inner, width - inner) for way in (-half, half)]
+        found += [
+            Pin(x, height / 2 + way, shop.pin_diameter) for x in (inner, width - inner) for way in (-half, half)
+        ]
     else:
         without.append("holes at the sides")
     return tuple(found), without
@@ -241,7 +247,7 @@ def _slots(side: float, inner: float, shop: Shop) -> list[float]:
         clear += [shop.pin_diameter / 2 + 1.0] * 2
     spans = sorted(zip(taken, clear, strict=True))
     found = []
-    for (left, before), (right, after) in zip(spans, spans[1:], strict=False):
+    for (left, before), (right, after) in itertools.pairwise(spans):
         start, end = left + before, right - after
         count = math.floor((end - start) / SLOT)
         gap = (end - start - count * SLOT) / 2

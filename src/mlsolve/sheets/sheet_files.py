@@ -132,7 +132,9 @@ def _page_rows(sheet: Sheet, size: tuple[int, int]) -> Iterator[Rows]:
     highest = np.iinfo(kind).max
     clear, black = (0, np.array([0, 0, 0, highest], kind)) if planes == 4 else (highest, np.zeros(planes, kind))
     seen = _window(plan, dpi, size)
-    left, top = (round((plan.bleed + side) * dpi / INCH) - sheet.margin for side in (plan.picture.x, plan.picture.y))
+    left, top = (
+        round((plan.bleed + side) * dpi / INCH) - sheet.margin for side in (plan.picture.x, plan.picture.y)
+    )
     marks = marks_of(plan)
     coming = _single_rows(sheet.bands(), -top)
     for start in range(0, size[1], BAND):

@@ -98,7 +98,9 @@ class Shop:
         if self.paper is not None and (self.kind != "pdf" or self.colour != "rgb"):
             raise OptionError("paper is given: pages are tiled only in a pdf in rgb")
         if self.paper is not None and min(self.paper) <= 2 * self.margin + self.overlap + 30:
-            raise OptionError(f"paper is {self.paper[0]:g}×{self.paper[1]:g} mm: give paper larger than its margins")
+            raise OptionError(
+                f"paper is {self.paper[0]:g}×{self.paper[1]:g} mm: give paper larger than its margins"
+            )
         if 0 < self.border < self.bleed + LANES:
             raise OptionError(
                 f"border is {self.border:g} mm: marks need {self.bleed + LANES:g} mm beside a bleed of "
@@ -200,6 +202,8 @@ def _value(key: str, value: Any) -> Any:
 
 def _parts(page: tuple[float, float], most: tuple[float, float]) -> tuple[int, int]:
     """Return into how many columns and rows `page` must be cut to fit `most`; the fewest, either way round."""
-    ways = [tuple(math.ceil(side / room) for side, room in zip(page, way, strict=True)) for way in (most, most[::-1])]
+    ways = [
+        tuple(math.ceil(side / room) for side, room in zip(page, way, strict=True)) for way in (most, most[::-1])
+    ]
     columns, rows = min(ways, key=math.prod)
     return columns, rows

@@ -58,7 +58,9 @@ def tiles(trim: tuple[float, float], paper: tuple[float, float], margin: float, 
     ]
 
 
-def page_of(trim: tuple[float, float], paper: tuple[float, float], margin: float, overlap: float) -> tuple[float, float]:
+def page_of(
+    trim: tuple[float, float], paper: tuple[float, float], margin: float, overlap: float
+) -> tuple[float, float]:
     """Return the paper as it lies, (width, height) in mm."""
     one = tiles(trim, paper, margin, overlap)[0]
     need = one.part.width + 2 * margin + overlap, one.part.height + 2 * margin + overlap

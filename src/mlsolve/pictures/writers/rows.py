@@ -32,10 +32,10 @@ class Encoded:
 class RowWriter(ABC):
     """A picture file that is written from the top, completely or not at all.
 
-    size: (width, height) in pixels. planes: 1 for grey, 3 for sRGB; a TIFF may have 4, for CMYK. bits: 8 or 16. dpi: pixels per inch on paper;
-    None: unknown. To be used in a `with` statement: at its end, when all rows are written, the file gets its name;
-    after an error it is removed. Raises OutputError if the file cannot be written, and ValueError for other
-    arguments, or for too few or too many rows.
+    size: (width, height) in pixels. planes: 1 for grey, 3 for sRGB; a TIFF may have 4, for CMYK. bits: 8 or 16.
+    dpi: pixels per inch on paper; None: unknown. To be used in a `with` statement: at its end, when all rows are
+    written, the file gets its name; after an error it is removed. Raises OutputError if the file cannot be written,
+    and ValueError for other arguments, or for too few or too many rows.
 
     Rows are given to `write`, any number at a time. Or, to use several threads, parts of `part_rows` rows are given
     to `encode`, in any thread and order, and what it returns to `add`, in order. The bytes are the same.

@@ -1,0 +1,223 @@
+"""What a shop's preflight says of a file: boxes, resolution, colours, inks, profile, fonts.
+
+A PDF is read by pikepdf (the extra `shop`), a picture by libvips.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ..errors import InputError, OptionError, first_line
+from ..job.print_size import INCH
+from ..pictures.decoders.png_chunks import SIGNATURE
+from ..system.files import read_head
+from .shop import LONGEST_PAGE, Shop
+
+Level = Literal["warning", "error"]
+
+EXACT: Final = 0.1
+"""Millimetres by which a size or a bleed may differ."""
+
+LEAST_DPI: Final = 80.0
+"""Below this a shop warns, unless its file says otherwise: at arm's length pixels are seen."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a shop would object to."""
+
+    level: Level
+    words: str
+    """What was found, and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the file is to be like."""
+
+    shop: Shop | None = None
+    trim: tuple[float, float] | None = None
+    """Width and height of the trimmed sheet in mm."""
+
+
+@dataclass
+class Report:
+    """What is in a file."""
+
+    file: str
+    kind: str
+    pages: int = 1
+    page: tuple[float, float] | None = None
+    trim: tuple[float, float] | None = None
+    """Width and height in mm."""
+    bleed: float | None = None
+    """The narrowest bleed in mm."""
+    pictures: list[tuple[int, int, float]] = field(default_factory=list)
+    """Width and height in pixels, and the lower of both resolutions in pixels per inch."""
+    colours: list[str] = field(default_factory=list)
+    spots: list[str] = field(default_factory=list)
+    profile: str | None = None
+    fonts: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def warn(self, words: str) -> None:
+        """Add what a shop may ask about."""
+        self.findings.append(Finding("warning", words))
+
+    def fail(self, words: str) -> None:
+        """Add what a shop refuses, or prints wrong."""
+        self.findings.append(Finding("error", words))
+
+    @property
+    def dpi(self) -> float | None:
+        """The lowest resolution of its pictures; None: there are none, or it is unknown."""
+        return min((dpi for *_, dpi in self.pictures if dpi > 0), default=None)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 fine, 1 warnings, 2 errors."""
+        levels = {one.level for one in self.findings}
+        return 2 if "error" in levels else 1 if levels else 0
+
+
+def inspect_file(path: Path, asked: Asked | None = None) -> Report:
+    """Return what is in the file `path`, a PDF or a picture, and what a shop would object to.
+
+    asked: what it is to be like. Raises InputError if it cannot be read, OptionError if pikepdf is missing.
+    """
+    asked = asked or Asked()
+    head = read_head(path)
+    if b"%PDF-" in head:
+        from .pdf_reading import read_pdf
+
+        report = read_pdf(path)
+    else:
+        report = _picture(path, head)
+    _compare(report, asked)
+    return report
+
+
+def _picture(path: Path, head: bytes) -> Report:
+    """Return what is in a picture file."""
+    from ..pictures.decoders.vips import pyvips
+
+    try:
+        image = pyvips().Image.new_from_file(str(path))
+    except pyvips().Error as error:
+        raise InputError(
+            f"{path} is neither a PDF nor a picture that can be read ({first_line(error)}): give another file"
+        ) from None
+    fields = image.get_fields()
+    report = Report(path.name, str(image.get("vips-loader")).removesuffix("load").upper() + " picture")
+    names = {"srgb": "RGB", "rgb16": "RGB", "rgb": "RGB", "cmyk": "CMYK", "b-w": "grey", "grey16": "grey"}
+    name = names.get(image.interpretation, str(image.interpretation))
+    if (
+        (name == "CMYK" and image.bands > 5)
+        or (name == "grey" and image.bands > 2)
+        or (name == "RGB" and image.bands > 4)
+    ):
+        report.spots.append(f"{image.bands} channels")
+    report.colours = [name]
+    # libvips says one pixel a millimetre for a file that does not say.
+    dpi = 0.0 if abs(image.xres - 1.0) < 1e-9 else image.xres * INCH
+    report.pictures = [(image.width, image.height, dpi)]
+    if dpi:
+        report.page = report.trim = (image.width * INCH / dpi, image.height / image.yres)
+        if abs(image.xres / image.yres - 1) > 1e-3:
+            report.fail("pixels are not square: save it with one resolution")
+    else:
+        report.warn("it does not say its resolution, so its size in mm is unknown: save it with its dpi")
+    if image.hasalpha():
+        report.warn("it is transparent in places: save it without alpha")
+    if "icc-profile-data" in fields:
+        from .pdf_reading import profile_name
+
+        report.profile = profile_name(image.get("icc-profile-data"))
+    elif head.startswith(SIGNATURE) and b"sRGB" in head:
+        report.profile = "sRGB, by a tag of PNG"
+    return report
+
+
+def _compare(report: Report, asked: Asked) -> None:
+    """Add what differs from what is asked, and what any shop objects to."""
+    white = [one for one in report.spots if any(word in one.lower() for word in _WHITE)]
+    for one in white:
+        report.fail(f"spot colour {one!r} may be printed as white, which spoils a stack: take it out")
+    for one in report.spots:
+        if one not in white:
+            report.warn(f"spot colour {one!r}: a shop may convert or refuse it, use RGB or CMYK")
+    if report.profile is None:
+        report.warn("there is no profile, so its colours are up to the shop: embed one, or add an OutputIntent")
+    for name in report.fonts:
+        report.fail(f"font {name} is not embedded: embed it, or turn text into outlines")
+    if report.page is not None and max(report.page) > LONGEST_PAGE + 0.5:
+        report.fail(f"the page is {_size(report.page)} mm, more than 5.08 m: split it")
+    _compare_size(report, asked)
+    _compare_shop(report, asked.shop)
+
+
+_WHITE: Final = ("white", "blanc", "weiss", "weiß", "bianco", "underbase", "flood", "rdg_", "spot 1", "primer")
+"""Parts of the names that shops give to white inks."""
+
+
+def _compare_size(report: Report, asked: Asked) -> None:
+    """Add what is wrong with sizes."""
+    if asked.trim is None or report.trim is None:
+        return
+    if any(abs(a - b) > EXACT for a, b in zip(report.trim, asked.trim, strict=True)):
+        turned = report.trim[::-1]
+        lying = all(abs(a - b) <= EXACT for a, b in zip(turned, asked.trim, strict=True))
+        report.fail(
+            f"it is {_size(report.trim)} mm trimmed, {_size(asked.trim)} is asked: "
+            + ("turn it by 90°" if lying else "make it again in that size")
+        )
+
+
+def _compare_shop(report: Report, shop: Shop | None) -> None:
+    """Add what `shop` does not take."""
+    dpi, least = report.dpi, LEAST_DPI if shop is None else shop.least_dpi
+    if dpi is not None and dpi < least - 0.05:
+        report.warn(
+            f"a picture has {dpi:.1f} dpi, less than {least:g}: print it smaller, or solve again at more dpi"
+        )
+    if shop is None:
+        return
+    if dpi is not None and dpi > (shop.device_dpi if shop.colour == "films" else shop.most_dpi) + 0.5:
+        report.warn(
+            f"a picture has {dpi:.0f} dpi, {shop.name} takes {shop.most_dpi:g} at most: solve again at that"
+        )
+    pdf = report.kind.startswith("PDF")
+    if pdf != (shop.kind == "pdf"):
+        report.fail(f"it is a {report.kind}, {shop.name} takes {shop.kind}: make it again for this shop")
+    if pdf and shop.bleed and (report.bleed is None or report.bleed < shop.bleed - EXACT):
+        have = 0.0 if report.bleed is None else report.bleed
+        report.fail(
+            f"bleed is {have:.1f} mm, {shop.name} asks for {shop.bleed:g}: make it with --bleed {shop.bleed:g}"
+        )
+    if shop.colour == "cmyk" and any("RGB" in one for one in report.colours):
+        report.fail(f"it is RGB, {shop.name} takes CMYK: make it with --profile, the shop's ICC profile")
+    if shop.colour == "rgb" and any("CMYK" in one for one in report.colours):
+        report.warn(f"it is CMYK, {shop.name} takes RGB: make it without --profile")
+    if shop.colour == "films" and any("1 bit" not in one for one in report.colours):
+        report.fail(
+            f"it is not binary ({', '.join(report.colours)}), {shop.name} takes films: make it again for it"
+        )
+    if report.page is not None and shop.paper is None:
+        try:
+            shop.check_page(report.page)
+        except OptionError as error:
+            report.fail(str(error))
+    if report.pages > 1 and shop.paper is None:
+        report.warn(f"it has {report.pages} pages: give one file a sheet")
+
+
+def _size(size: Iterable[float]) -> str:
+    """Return a size in words."""
+    return "×".join(f"{side:.1f}" for side in size)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two boxes are the same, to a hundredth of a point."""
+    return all(math.isclose(float(one), float(other), abs_tol=0.01) for one, other in zip(a, b, strict=True))
