@@ -184,7 +184,7 @@ def write_film(path: Path, sheet: Sheet, inks: FilmInks, ink: int, screen: Scree
         try:
             document = Document(partial.file, sheet.title, grey)
             bitmap = document.bitmap(size, _deflated(_film_rows(sheet, inks, ink, screen, device_dpi, size)))
-            canvas = Canvas(plan.page, black=BLACK["grey"])
+            canvas = Canvas(plan.page, black="")
             # The box is as large as its pixels, which may exceed the page by a part of one.
             canvas.picture(bitmap, Box(0.0, 0.0, size[0] * INCH / device_dpi, size[1] * INCH / device_dpi))
             document.page(plan.page, Box(plan.bleed, plan.bleed, *plan.trim), canvas)

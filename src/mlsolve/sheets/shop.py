@@ -112,7 +112,7 @@ class Shop:
         short, long = sorted(page)
         most_short, most_long = sorted(self.page)
         if short > most_short + 0.05 or long > most_long + 0.05:
-            columns, rows = _parts(page, (most_short, most_long))
+            columns, rows = self._parts(page)
             raise OptionError(
                 f"a sheet is {page[0]:.1f}×{page[1]:.1f} mm with border and bleed, {self.name} takes "
                 f"{most_short:g}×{most_long:g} mm: split it with --split {columns}x{rows}, or solve a smaller print"
@@ -142,6 +142,19 @@ class Shop:
             f"{name} would be about {size / 1e6:.0f} MB, {self.name} takes {self.largest_file / 1e6:.0f} MB: "
             f"{at}split it with --split {parts}x1"
         )
+
+    def _parts(self, page: tuple[float, float]) -> tuple[int, int]:
+        """Return into how many columns and rows a sheet must be cut; the fewest, either way round.
+
+        Every part has a border and a bleed of its own.
+        """
+        frame = 2 * (self.border + self.bleed)
+        ways = []
+        for way in (self.page, self.page[::-1]):
+            rooms = [max(room - frame, 1.0) for room in way]
+            ways.append([max(1, math.ceil((side - frame) / room)) for side, room in zip(page, rooms, strict=True)])
+        columns, rows = min(ways, key=math.prod)
+        return columns, rows
 
     @classmethod
     def parse(cls, text: str, named: str) -> "Shop":
@@ -198,12 +211,3 @@ def _value(key: str, value: Any) -> Any:
     if key in ("name", "about"):
         return str(value)
     return value
-
-
-def _parts(page: tuple[float, float], most: tuple[float, float]) -> tuple[int, int]:
-    """Return into how many columns and rows `page` must be cut to fit `most`; the fewest, either way round."""
-    ways = [
-        tuple(math.ceil(side / room) for side, room in zip(page, way, strict=True)) for way in (most, most[::-1])
-    ]
-    columns, rows = min(ways, key=math.prod)
-    return columns, rows

@@ -1,0 +1,109 @@
+"""Binary films: coverage as asked, no two sheets alike, dots and marks where they belong."""
+
+import itertools
+
+import numpy as np
+import pikepdf
+import pytest
+
+from mlsolve.pictures.colour import light_from_srgb
+from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets.inks import SOLID, film_inks
+from mlsolve.sheets.screens import Screen
+from mlsolve.sheets.shop import Shop
+from printed import finished_run, noise
+
+
+def films(**given):
+    return Shop("films", colour="films", bits=1, **given)
+
+
+def film(path):
+    """Return where ink is on a film, (H, W) bool."""
+    with pikepdf.open(path) as pdf:
+        (image,) = pdf.pages[0].Resources.XObject.values()
+        assert image.BitsPerComponent == 1
+        assert image.ColorSpace == "/DeviceGray"
+        bits = np.frombuffer(image.read_bytes(), np.uint8).reshape(int(image.Height), -1)
+        return np.unpackbits(bits, axis=1)[:, : int(image.Width)] == 0
+
+
+@pytest.mark.parametrize("kind", ["am", "fm"])
+def test_a_ramp_is_covered_as_asked(kind):
+    """Mean coverage of each step within 1 %, on every one of nine patterns; nothing at 0, everything at 1."""
+    one = films(screen=kind, device_dpi=1200.0, lines=45.0, dot=0.085)
+    for number in range(9):
+        screen = Screen(one, number, 9)
+        for asked in np.linspace(0, 1, 21):
+            coverage = np.full((512, 512), round(asked * SOLID), np.uint16)
+            mean = screen.ink(coverage, 0).mean()
+            assert abs(mean - asked) < 0.01, (number, asked)
+            assert asked not in (0, 1) or mean == asked
+
+
+@pytest.mark.parametrize("kind", ["am", "fm"])
+def test_dots_do_not_depend_on_how_rows_are_cut(kind):
+    screen = Screen(films(screen=kind), 5, 9)
+    coverage = np.arange(300 * 200, dtype=np.uint16).reshape(300, 200)
+    whole = screen.ink(coverage, 7)
+    parts = [screen.ink(coverage[top : top + 83], 7 + top) for top in range(0, 300, 83)]
+    np.testing.assert_array_equal(np.vstack(parts), whole)
+
+
+@pytest.mark.parametrize("kind", ["am", "fm"])
+def test_sheets_do_not_correlate(kind):
+    """Half on half passes a quarter of the light, and not half, whichever two are laid on each other."""
+    half = np.full((1024, 1024), SOLID // 2, np.uint16)
+    patterns = [Screen(films(screen=kind, device_dpi=1200.0), number, 9).ink(half, 0) for number in range(9)]
+    for a, b in itertools.combinations(patterns, 2):
+        assert abs((~a & ~b).mean() - 0.25) < 0.02
+
+
+def test_no_two_films_have_the_same_angle(tmp_path):
+    angles = [Screen(films(), number, 48).angle for number in range(48)]
+    assert min(abs(a - b) % 90 for a, b in itertools.combinations(angles, 2)) > 1.8
+    run = finished_run(tmp_path / "prints", [noise(40, 40)] * 3, 50.0)
+    make_sheets(run, tmp_path / "out", films(device_dpi=300.0), Wanted())
+    lines = (tmp_path / "out" / "for-the-shop.txt").read_text(encoding="utf-8").splitlines()
+    said = [line.split(" at ")[1] for line in lines if "lines per inch" in line]
+    assert len(said) == len(set(said)) == 9
+
+
+def test_fm_dots_keep_away_from_each_other():
+    """Few dots are spread evenly: hardly any touch, of a share that would be a seventh if they lay at random."""
+    one = films(screen="fm", device_dpi=254.0, dot=0.1)
+    ink = Screen(one, 0, 1).ink(np.full((256, 256), round(0.04 * SOLID), np.uint16), 0)
+    touching = (ink & np.roll(ink, 1, 0)) | (ink & np.roll(ink, 1, 1)) | (ink & np.roll(ink, -1, 0))
+    assert (touching | (ink & np.roll(ink, -1, 1))).sum() / ink.sum() < 0.05
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_film_covers_what_holds_back_the_light(tmp_path, mirror):
+    """Where a layer lets through a share of the light, the film of its ink leaves that share clear."""
+    steps = np.repeat(np.repeat(np.arange(0, 256, 51, dtype=np.uint8), 60)[np.newaxis], 60, axis=0)
+    layer = np.stack([steps, steps[:, ::-1], np.full_like(steps, 255)], axis=2)
+    run = finished_run(tmp_path / "prints", [layer], 100.0)
+    written = make_sheets(run, tmp_path / "out", films(device_dpi=1200.0, border=22.0, mirror=mirror), Wanted())
+    assert written.files[:3] == ("sheet-1-cyan.pdf", "sheet-1-magenta.pdf", "sheet-1-yellow.pdf")
+    start = round(22 / 25.4 * 1200)
+    for name, plane in (("cyan", 0), ("magenta", 1), ("yellow", 2)):
+        ink = film(tmp_path / "out" / f"sheet-1-{name}.pdf")
+        ink = ink[:, ::-1] if mirror else ink
+        picture = ink[start : start + 720, start : start + 4320]
+        for step in range(6):
+            wanted = 1 - float(light_from_srgb(np.array(layer[0, 60 * step, plane] / 255)))
+            assert abs(picture[:, step * 720 + 9 : (step + 1) * 720 - 9].mean() - wanted) < 0.02, (name, step)
+        border = ink[: start - 9]
+        assert 0.001 < border.mean() < 0.1
+
+
+def test_inks_of_films():
+    rows = np.array([[[0, 65535, 32768]]], np.uint16)
+    plain, device, grey = (
+        film_inks(*given) for given in ((False, None, False), (False, None, True), (True, None, True))
+    )
+    assert plain.coverage(rows)[0, 0].tolist()[:2] == [SOLID, 0]
+    assert plain.coverage(rows)[0, 0, 2] == pytest.approx((1 - 0.21404) * SOLID, abs=3)
+    assert device.coverage(rows)[0, 0].tolist() == [SOLID, 0, SOLID - 32768]
+    assert grey.names == ("black",)
+    assert grey.coverage(rows)[0, 0].tolist() == [SOLID]
