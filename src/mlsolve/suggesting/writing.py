@@ -51,8 +51,8 @@ def _sheet(found: Proposals) -> npt.NDArray[np.uint8]:
         "scores with each other, not with those of the print"
     )
     if found.left_out:
-        more = f"; {len(found.left_out) - _TOLD} more files" if len(found.left_out) > _TOLD else ""
-        note += f". Left out: {'; '.join(found.left_out[:_TOLD])}{more}"
+        more = f"; {len(found.left_out) - _TOLD} more files left out" if len(found.left_out) > _TOLD else ""
+        note += f". {'; '.join(found.left_out[:_TOLD])}{more}"
     if found.alike:
         note += f". {'; '.join(found.alike[:_TOLD])}"
     rows = [_row(number, one, found.targets) for number, one in enumerate(found.best, start=1)]
