@@ -1,0 +1,78 @@
+"""A chart: its layout, its device codes, its files."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..pictures.picture_files import TiffWriter, write_pdf
+from ..ranges import number
+from ..system.files import write_bytes
+from .drawing import INCH, Image, draw
+from .layout import Layout, arrange
+
+FORMATS: Final = ("pdf", "tiff", "both")
+LAYOUT: Final = "chart.json"
+MIN_DPI, MAX_DPI = 72, 2400
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A page to print and to measure."""
+
+    layout: Layout
+    dpi: float = 300.0
+
+    @cached_property
+    def codes(self) -> Image:
+        """The device codes that are printed, (H, W, C) uint8, 255 without ink."""
+        return draw(self.layout, self.dpi)
+
+    def cut_and_laid(
+        self, sheet: npt.NDArray[Any], air: float = 1.0
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return a printed sheet with its strip cut off, and the strip as it is laid over; both (H, W, …).
+
+        sheet: anything of the size of `codes`, as transmittances. air: the value where there is no film.
+        """
+        scale = self.dpi / INCH
+        cut = round(self.layout.cut * scale)
+        down = round((self.layout.strip[1] - self.layout.laid[1]) * scale)
+        below, over = sheet.copy(), np.full_like(sheet, air)
+        below[cut:] = air
+        over[cut - down : len(sheet) - down] = sheet[cut:]
+        return below, over
+
+    def save(self, folder: Path, kind: str = "both") -> list[Path]:
+        """Write chart.pdf or chart.tif or both into `folder`, which is made, and chart.json. Raises OutputError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        if kind in ("pdf", "both"):
+            written.append(folder / "chart.pdf")
+            write_pdf(written[-1], self.codes, self.dpi)
+        if kind in ("tiff", "both"):
+            written.append(folder / "chart.tif")
+            height, width, planes = self.codes.shape
+            with TiffWriter(written[-1], (width, height), planes, 8, self.dpi) as writer:
+                writer.write(self.codes)
+        write_bytes(folder / LAYOUT, self.layout.text().encode())
+        return [*written, folder / LAYOUT]
+
+
+def make(channels: str = "rgb", paper: str = "A4", dpi: float = 300.0, seed: int = 0) -> Chart:
+    """Return a chart. channels: grey or rgb. paper: A4, letter or roll-WIDTHmm. Raises OptionError."""
+    return Chart(arrange(channels, paper, seed), number("dpi", dpi, MIN_DPI, MAX_DPI))
+
+
+def load(path: Path, dpi: float = 300.0) -> Chart:
+    """Return the chart of a chart.json, or of the folder that holds one. Raises InputError."""
+    path = path / LAYOUT if path.is_dir() else path
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): give the chart.json that mlsolve chart wrote") from None
+    return Chart(Layout.parse(text, str(path)), dpi)
