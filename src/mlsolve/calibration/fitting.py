@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.light.ink.inks import Inks
+from mlsolve_kernels.light.ink.reference import DARKEST
 
 from ..errors import InputError
 from ..media.media import Fit
@@ -17,7 +18,7 @@ from .samples import Array, Samples
 
 _LEAST: Final = {1: 6, 3: 24}
 """Kinds of patches that are needed, by the number of channels."""
-_SPREADS: Final = 6.0
+_SPREADS: Final = 3.0
 _CERTAIN: Final = 4.0
 """A patch is spoiled that is off by so many times the usual spread, and by so many ΔE00 at least."""
 _MOST_SPOILED: Final = 0.15
@@ -68,7 +69,7 @@ def fit(samples: Samples, reflectance: float = 0.0) -> Fitted:
         found = problem.solve(vector, kept.astype(np.float64), 60)
         vector = found.vector
         alone, colours = problem.without(found, kept)
-        spoiled = kept & _spoiled(samples, alone, colours, kept)
+        spoiled = kept & _spoiled(samples, alone, kept)
         if not spoiled.any():
             break
         kept &= ~spoiled
@@ -89,7 +90,8 @@ class _Problem:
     def __init__(self, samples: Samples, parameters: Parameters) -> None:
         self.samples, self.parameters = samples, parameters
         self.model = Model(samples, parameters)
-        self._measured = lab_from_light(samples.light + _SURROUND)
+        # The eye sees no negative light, of colours beyond sRGB, and neither does the model.
+        self._measured = lab_from_light(np.maximum(samples.light, DARKEST) + _SURROUND)
         self._metric = metric(self._measured)
         self._groups = samples.groups()
 
@@ -148,19 +150,23 @@ def metric(lab: Array) -> Array:
     )
 
 
-def _spoiled(samples: Samples, alone: Array, colours: Array, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _spoiled(samples: Samples, alone: Array, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which samples are spoiled, (n,): far from the prediction, and not as patches of similar codes are.
 
     What the model cannot follow it misses in whole regions of colour; dust, scratches and glare hit one patch.
     """
-    off = np.linalg.norm(alone, axis=1)
-    limit = max(_CERTAIN, _SPREADS * float(np.median(off[kept])))
     places = np.moveaxis(np.nan_to_num(samples.codes, nan=1.5), 1, 0).reshape(len(kept), -1)
+    (at,) = np.nonzero(kept)
+    distance = np.abs(places[at][:, np.newaxis] - places[at]).sum(axis=2)
+    np.fill_diagonal(distance, np.inf)
+    near = at[np.argsort(distance, axis=1, kind="stable")[:, :_NEIGHBOURS]]
+    off = np.linalg.norm(alone[at], axis=1)
+    apart = np.linalg.norm(alone[at] - np.median(alone[near], axis=1), axis=1)
     found = np.zeros(len(kept), dtype=bool)
-    for at in np.nonzero(kept & ((off > limit) | (colours > limit)))[0]:
-        others = kept & (np.arange(len(kept)) != at)
-        distance = np.abs(places - places[at]).sum(axis=1)
-        near = np.nonzero(others)[0][np.argsort(distance[others], kind="stable")[:_NEIGHBOURS]]
-        apart = np.linalg.norm(alone[at] - np.median(alone[near], axis=0))
-        found[at] = apart > 0.7 * limit
+    found[at] = np.minimum(_far(off), _far(apart)) > 1
     return found
+
+
+def _far(distances: Array) -> Array:
+    """Return distances in units of what makes a patch a spoiled one."""
+    return np.asarray(distances / max(_CERTAIN, _SPREADS * float(np.median(distances))), dtype=np.float64)
