@@ -32,9 +32,7 @@ class Chart:
         """The device codes that are printed, (H, W, C) uint8, 255 without ink."""
         return draw(self.layout, self.dpi)
 
-    def cut_and_laid(
-        self, sheet: npt.NDArray[Any], air: float = 1.0
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def cut_and_laid(self, sheet: npt.NDArray[Any], air: float = 1.0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return a printed sheet with its strip cut off, and the strip as it is laid over; both (H, W, …).
 
         sheet: anything of the size of `codes`, as transmittances. air: the value where there is no film.

@@ -144,9 +144,7 @@ def arrange(channels: str = "rgb", paper: str = "A4", seed: int = 0) -> Layout:
     raise OptionError(f"paper is {paper!r}: the chart does not fit, use a larger sheet")
 
 
-def _arranged(
-    channels: int, paper: str, size: tuple[float, float | None], seed: int, side: float
-) -> Layout | None:
+def _arranged(channels: int, paper: str, size: tuple[float, float | None], seed: int, side: float) -> Layout | None:
     """Return the layout with patches of this side, None if the sheet is too short for it."""
     rng = np.random.default_rng(seed)
     width, pitch = size[0], side + GAP
@@ -217,7 +215,5 @@ def _cells(width: float) -> tuple[tuple[Rectangle, ...], float]:
     left, top = _CORNER + RADIUS + 4, EDGE + 2.0
     across = int((width - 2 * left) // CELL[0])
     number = len(PREAMBLE) + BITS
-    found = tuple(
-        (left + at % across * CELL[0], top + at // across * (CELL[1] + 1), *CELL) for at in range(number)
-    )
+    found = tuple((left + at % across * CELL[0], top + at // across * (CELL[1] + 1), *CELL) for at in range(number))
     return found, max(found[-1][1] + CELL[1], _CORNER + RADIUS)

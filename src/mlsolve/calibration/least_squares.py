@@ -63,9 +63,7 @@ def minimise(
     return Minimum(vector, found, np.where(held, 0, jacobian))
 
 
-def differences(
-    residuals: Callable[[Array], Array], vector: Array, found: Array, low: Array, high: Array
-) -> Array:
+def differences(residuals: Callable[[Array], Array], vector: Array, found: Array, low: Array, high: Array) -> Array:
     """Return the derivatives of `residuals`, (m, p), by difference quotients that stay within the bounds."""
     jacobian = np.empty((len(found), len(vector)))
     for at in range(len(vector)):
