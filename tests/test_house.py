@@ -71,10 +71,11 @@ FLOORS = (
     {"errors", "ranges", "version"},
     {"system", "guides"},
     {"pictures"},
+    {"media"},
     {"job"},
     {"solving"},
     {"scoring"},
-    {"report"},
+    {"report", "calibration"},
     {"run", "film", "suggesting"},
     {"__init__"},
 )

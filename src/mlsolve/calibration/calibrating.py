@@ -1,6 +1,7 @@
 """From photographs of a chart, or from a table, to a media profile."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -9,16 +10,16 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..media.media import Media
-from ..pictures.arrays import as_image, spread_grey
-from ..pictures.picture_files import load_picture
+from ..pictures.arrays import as_image
 from ..pictures.difference import XYZ_FROM_SRGB
+from ..pictures.picture_files import load_picture
+from ..ranges import number
 from .chart import Chart
 from .findings import Findings, drawn
 from .fitting import Fitted, fit
 from .layout import Layout
 from .readings import Reading, read
-from .registering import FloatImage
-from .samples import Array, Samples, joined
+from .samples import Array, FloatImage, Samples, joined
 
 Picture = Path | str | npt.ArrayLike
 """A file, or an array (H, W, 3): uint8, uint16, or float in [0, 1], sRGB code values."""
@@ -41,13 +42,14 @@ def calibrate(
     about: str = "",
     index: float | None = None,
 ) -> tuple[Media, Findings]:
-    """Return the profile of what printed `chart`, and what was found, from photographs or scans of it on a light box.
+    """Return the profile of what printed `chart`, and what was found, from photographs of it on a light box.
 
-    shots: of the whole sheet. stacked: of the sheet whose strip was cut off and laid over the marked rows. empty: of
-    the box without the sheet, from the same place. dark: with the lens covered. All of one camera at one exposure;
-    its code values count as sRGB, and its red, green and blue relative to those of the box as what the eye sees.
-    index: refractive index of the sheets. Raises InputError, naming the picture, for what cannot be used.
+    shots: of the whole sheet. stacked: of the sheet whose strip was cut off and laid over the marked rows. empty:
+    of the box without the sheet, from the same place. dark: with the lens covered. All are taken with one camera at
+    one exposure. Code values count as sRGB; red, green and blue, relative to those of the box, as what the eye
+    sees. index: refractive index of the sheets. Raises InputError, naming the picture, for what cannot be used.
     """
+    reflectance = _reflectance(index)
     if not shots:
         raise InputError("there is no shot: give at least one of the whole chart")
     layout = chart.layout
@@ -57,25 +59,24 @@ def calibrate(
         None if one is None else _loaded(one, what)
         for one, what in ((empty, "the picture of the empty box"), (dark, "the dark picture"))
     )
-    for found, what in (*pictures, *laid):
+    for shown, what in (*pictures, *laid):
         for other in (box, black):
-            if other is not None and other[0].shape != found.shape:
+            if other is not None and other[0].shape != shown.shape:
                 raise InputError(f"{other[1]} differs in size from {what}: take all with the same camera")
     flat, nothing = (None if one is None else one[0] for one in (box, black))
-    readings = [read(layout, found, what, flat, nothing) for found, what in pictures]
-    over = [read(layout, found, what, flat, nothing) for found, what in laid]
+    readings = [read(layout, shown, what, flat, nothing) for shown, what in pictures]
+    over = [read(layout, shown, what, flat, nothing) for shown, what in laid]
     main = np.array([one.group == "main" for one in layout.patches])
     _agree(readings, np.ones(len(main), dtype=bool))
     _agree([readings[0], *over], main)
 
     notes = [] if empty is not None else [_NEEDS_BASE]
     if readings[0].place.mirrored:
-        notes.append("the chart is seen from its back: that makes no difference")
+        notes.append("the chart is seen from its back, which makes no difference")
     sheets = _sheets(layout, readings)
-    reflectance = 0.0 if index is None else ((index - 1) / (index + 1)) ** 2
     samples = sheets
     if over:
-        pairs, turned = _pairs(layout, over, sheets, reflectance)
+        pairs, turned = _pairs(layout, over, sheets)
         notes += [f"the strip is laid {turned}: its patches were matched"] if turned else []
         samples = joined([sheets, pairs])
     else:
@@ -83,29 +84,35 @@ def calibrate(
     fitted = fit(samples, reflectance)
     media = Media(name, fitted.inks, about, index, fitted.fit)
     seen = [*readings, *over]
-    found = _findings(samples, fitted, notes, max(one.blur for one in seen))
-    noise = float(np.nanmedian(np.concatenate([one.noise for one in seen])))
-    picture = drawn(layout, [(readings[0], ""), *([(over[0], "laid")] if over else [])], found)
-    return media, Findings(**{**vars(found), "noise": noise, "picture": picture})
+    found = replace(
+        _findings(samples, fitted, notes),
+        blur=max(one.blur for one in seen),
+        noise=float(np.nanmedian(np.concatenate([one.noise for one in seen]))),
+    )
+    shown_over = [(over[0], "laid")] if over else []
+    return media, replace(found, picture=drawn(layout, [(readings[0], ""), *shown_over], found))
 
 
 def calibrate_table(
     samples: Samples, name: str = "calibrated", about: str = "", index: float | None = None
 ) -> tuple[Media, Findings]:
     """Return the profile of what was measured, and what was found. Arguments as above; Raises InputError."""
-    fitted = fit(samples, 0.0 if index is None else ((index - 1) / (index + 1)) ** 2)
+    fitted = fit(samples, _reflectance(index))
     notes = []
     if samples.to_eye is not None and samples.planes == 3:
         notes.append("densities do not say what the eye sees: the matrix of inkjet-film is used")
     if not samples.stacked.any():
         notes.append("no stacks were measured: that they are as the products of sheets is taken for granted")
-    return Media(name, fitted.inks, about, index, fitted.fit), _findings(samples, fitted, notes, 0.0)
+    return Media(name, fitted.inks, about, index, fitted.fit), _findings(samples, fitted, notes)
 
 
-def _findings(samples: Samples, fitted: Fitted, notes: list[str], blur: float) -> Findings:
-    return Findings(
-        samples.names, samples.light, fitted.predicted, fitted.left_out, fitted.kept, tuple(notes), blur
-    )
+def _reflectance(index: float | None) -> float:
+    """Return the share of light that a surface reflects. Raises OptionError."""
+    return 0.0 if index is None else ((number("index", index, 1, 3) - 1) / (index + 1)) ** 2
+
+
+def _findings(samples: Samples, fitted: Fitted, notes: list[str]) -> Findings:
+    return Findings(samples.names, samples.light, fitted.predicted, fitted.left_out, fitted.kept, tuple(notes))
 
 
 def _loaded(picture: Picture, what: str) -> tuple[FloatImage, str]:
@@ -114,7 +121,7 @@ def _loaded(picture: Picture, what: str) -> tuple[FloatImage, str]:
         found, what = load_picture(picture), str(picture)
     else:
         found = as_image(picture, what)
-    return spread_grey([found, np.empty((1, 1, 3), np.float32)])[0], what
+    return np.repeat(found, 3 // found.shape[2], axis=2), what
 
 
 def _agree(readings: Sequence[Reading], which: npt.NDArray[np.bool_]) -> None:
@@ -125,14 +132,14 @@ def _agree(readings: Sequence[Reading], which: npt.NDArray[np.bool_]) -> None:
         middle = float(np.nanmedian(ratio))
         if abs(middle - 1) > _DRIFT:
             raise InputError(
-                f"{other.named} is {100 * middle:.0f} % as bright as {first.named}: lock exposure and white balance, "
-                "and let the lamp warm up"
+                f"{other.named} is {100 * middle:.0f} % as bright as {first.named}: lock exposure and white "
+                "balance, and let the lamp warm up"
             )
         off = float(np.nanpercentile(np.abs(ratio / middle - 1).max(axis=1), 90))
         if off > _MOVED:
             raise InputError(
-                f"{other.named} and {first.named} differ by {100 * off:.0f} % from patch to patch: take them without "
-                "moving camera, box or lamps, and without reflections"
+                f"{other.named} and {first.named} differ by {100 * off:.0f} % from patch to patch: take them "
+                "without moving camera, box or lamps, and without reflections"
             )
 
 
@@ -151,7 +158,7 @@ def _sheets(layout: Layout, readings: Sequence[Reading]) -> Samples:
     )
 
 
-def _pairs(layout: Layout, readings: Sequence[Reading], sheets: Samples, reflectance: float) -> tuple[Samples, str]:
+def _pairs(layout: Layout, readings: Sequence[Reading], sheets: Samples) -> tuple[Samples, str]:
     """Return the stacks of two sheets, and how the strip was turned before it was laid over, "" if it was not."""
     under, over = layout.of("under"), layout.of("over")
     where = [at for at, one in enumerate(layout.patches) if one.group == "under"]

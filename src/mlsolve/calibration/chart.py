@@ -8,15 +8,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..pictures.picture_files import TiffWriter, write_pdf
 from ..ranges import number
-from ..system.files import write_bytes
+from ..system.files import refusals, write_bytes
 from .drawing import INCH, Image, draw
 from .layout import Layout, arrange
 
 FORMATS: Final = ("pdf", "tiff", "both")
 LAYOUT: Final = "chart.json"
+_SUFFIXES: Final = (".pdf", ".tif", ".tiff")
 MIN_DPI, MAX_DPI = 72, 2400
 
 
@@ -45,20 +46,33 @@ class Chart:
         over[cut - down : len(sheet) - down] = sheet[cut:]
         return below, over
 
-    def save(self, folder: Path, kind: str = "both") -> list[Path]:
-        """Write chart.pdf or chart.tif or both into `folder`, which is made, and chart.json. Raises OutputError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        if kind in ("pdf", "both"):
-            written.append(folder / "chart.pdf")
-            write_pdf(written[-1], self.codes, self.dpi)
-        if kind in ("tiff", "both"):
-            written.append(folder / "chart.tif")
+    def save(self, out: Path, kind: str = "both", overwrite: bool = False) -> list[Path]:
+        """Write the chart as pdf, tiff or both, and its layout; return the files.
+
+        out: a folder, which is made, for chart.pdf, chart.tif and chart.json; or one file NAME.pdf or NAME.tif, with
+        NAME.json beside it. Raises OutputError if a file cannot be written, or is there already.
+        """
+        suffix = out.suffix.lower()
+        if suffix in _SUFFIXES:
+            pages, layout = [out], out.with_suffix(".json")
+        else:
+            endings = {"pdf": ("pdf",), "tiff": ("tif",)}.get(kind, ("pdf", "tif"))
+            pages = [out / f"chart.{ending}" for ending in endings]
+            layout = out / LAYOUT
+        for path in (*pages, layout):
+            if path.exists() and not overwrite:
+                raise OutputError(f"{path} exists already: choose another --out or add --overwrite")
+        with refusals(layout):
+            layout.parent.mkdir(parents=True, exist_ok=True)
+        for path in pages:
+            if path.suffix.lower() == ".pdf":
+                write_pdf(path, self.codes, self.dpi)
+                continue
             height, width, planes = self.codes.shape
-            with TiffWriter(written[-1], (width, height), planes, 8, self.dpi) as writer:
+            with TiffWriter(path, (width, height), planes, 8, self.dpi) as writer:
                 writer.write(self.codes)
-        write_bytes(folder / LAYOUT, self.layout.text().encode())
-        return [*written, folder / LAYOUT]
+        write_bytes(layout, self.layout.text().encode())
+        return [*pages, layout]
 
 
 def make(channels: str = "rgb", paper: str = "A4", dpi: float = 300.0, seed: int = 0) -> Chart:

@@ -32,10 +32,8 @@ def draw(layout: Layout, dpi: float) -> Image:
         _corners(canvas, where)
     _bars(canvas, layout)
     _words(canvas, layout)
-    at = 0.0
-    while at < layout.size[0]:
-        canvas.fill((at, layout.cut, 4, 0.25))
-        at += 7
+    for left in np.arange(0, layout.size[0], 7.0):
+        canvas.fill((float(left), layout.cut, 4, 0.25))
     return canvas.image
 
 
@@ -84,7 +82,7 @@ def _corners(canvas: _Canvas, where: Rectangle) -> None:
 
 
 def _bars(canvas: _Canvas, layout: Layout) -> None:
-    """Draw two bars of BAR mm with a tick every 10 mm: along the lower edge of the chart, and along its left edge."""
+    """Draw two bars of BAR mm with a tick every 10 mm, along the lower and the left edge of the chart."""
     left, bottom = layout.clear[0], layout.markers[2][1] + 3
     across = min(BAR, 10 * (layout.clear[2] // 10))
     canvas.fill((left, bottom, across, 0.3))

@@ -79,8 +79,8 @@ def fit(samples: Samples, reflectance: float = 0.0) -> Fitted:
                 "measurements, that the printer did no colour management, and that the chart is clean"
             )
     used = colours[kept]
-    figures = np.median(used), np.percentile(used, 95), used.max()
-    report = Fit(int(kept.sum()), *(round(float(one), 3) for one in figures), left_out=int((~kept).sum()))
+    median, high, worst = (round(float(one), 3) for one in (np.median(used), np.percentile(used, 95), used.max()))
+    report = Fit(int(kept.sum()), median, high, worst, int((~kept).sum()))
     return Fitted(parameters.inks(vector), report, kept, problem.model.light(vector), colours)
 
 
@@ -114,8 +114,8 @@ class _Problem:
     def without(self, found: Minimum, kept: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
         """Return for every sample what a fit without it and its repeats leaves: residuals (n, 3), and ΔE00 (n,).
 
-        The fit is not repeated: of a sample i, (1 - H_ii)^-1 r_i with H = J (J'J)^-1 J' is what linear least squares
-        leave (Cook, Technometrics 19, 1977), and near its minimum the problem is nearly linear.
+        The fit is not repeated: of a sample i, (1 - H_ii)^-1 r_i with H = J (J'J)^-1 J' is what linear least
+        squares leave (Cook, Technometrics 19, 1977), and near its minimum the problem is nearly linear.
         """
         count = len(kept)
         residuals = self.residuals(found.vector)
@@ -133,7 +133,7 @@ class _Problem:
 
 
 def metric(lab: Array) -> Array:
-    """Return matrices M, (n, 3, 3), for which |M d| is the ΔE00 between colours `lab`, (n, 3), and lab + d, d small."""
+    """Return matrices M, (n, 3, 3), for which |M d| is the ΔE00 between `lab`, (n, 3), and lab + d, d small."""
     step = 0.05
     units = np.eye(3) * step
     square = np.empty((len(lab), 3, 3))

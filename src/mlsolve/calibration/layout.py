@@ -119,9 +119,9 @@ class Layout:
                 Patch(one["name"], tuple(one["where"]), tuple(one["codes"]), one["group"])
                 for one in found.pop("patches")
             )
-            pairs = {key: tuple(map(tuple, found.pop(key))) for key in ("markers", "cells")}
-            rest = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
-            layout = cls(patches=patches, **pairs, **rest)
+            rest: dict[str, Any] = {key: tuple(map(tuple, found.pop(key))) for key in ("markers", "cells")}
+            rest |= {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+            layout = cls(patches=patches, **rest)
         except InputError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:

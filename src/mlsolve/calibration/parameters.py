@@ -1,8 +1,9 @@
-"""The numbers of inks as one vector within bounds, and the light they predict (mlsolve_kernels.light.ink.reference)."""
+"""The numbers of inks as one vector within bounds, and the light they predict (as light/ink/reference.py does)."""
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -35,17 +36,17 @@ class Parameters:
     reflectance: float = 0.0
 
     @cached_property
-    def parts(self) -> tuple[slice, slice, slice, slice]:
+    def parts(self) -> tuple[slice, ...]:
         """Where base, curves, crosstalk and to_eye lie in the vector."""
         planes = self.planes
         others = planes * (planes - 1)
         ends = np.cumsum([0, planes, planes * DEGREE, others, others if self.to_eye is None else 0])
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends, ends[1:], strict=False))  # type: ignore[return-value]
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
     @property
     def bounds(self) -> tuple[Array, Array]:
         """Lowest and highest values."""
-        base, curves, crosstalk, to_eye = self.parts
+        base, curves, _, to_eye = self.parts
         low, high = np.zeros(to_eye.stop), np.ones(to_eye.stop)
         high[base], high[curves] = 2.0, DARKEST_CURVE / DEGREE * 3
         low[to_eye], high[to_eye] = -1.0, 1.0

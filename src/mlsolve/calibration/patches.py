@@ -1,4 +1,4 @@
-"""Which device codes a chart shows: steps of every channel, mixtures, repeats, and pairs for stacks of two sheets."""
+"""Which device codes a chart shows: steps of every channel, mixtures, repeats, and pairs for stacks."""
 
 import itertools
 from typing import Final

@@ -10,8 +10,8 @@ from ..errors import InputError
 from ..pictures.colour import light_from_srgb
 from .drawing import RINGS
 from .layout import Layout, Rectangle
-from .registering import FloatImage, Place, register
-from .samples import Array
+from .registering import Place, register
+from .samples import Array, FloatImage
 
 FINEST: Final = 8.0
 """Pixels a mm of a rectified chart, at most."""
@@ -41,7 +41,7 @@ class Reading:
     scale: float
     """Its pixels a mm."""
     light: Array
-    """Light through the layout's patches relative to the empty box, (n, 3); NaN of patches outside the photograph."""
+    """Light through the layout's patches relative to the empty box, (n, 3); NaN of those outside the photograph."""
     noise: Array
     """Standard deviation of the light within a patch, (n,)."""
     blur: float
@@ -54,7 +54,7 @@ def read(
     """Return what `picture` says, (H, W, 3) sRGB in [0, 1].
 
     empty, dark: of the box without the chart and with the lens covered, from the same camera, of the same shape.
-    Raises InputError, naming the picture, if the chart is not found, and for pictures that are clipped, dim or blurred.
+    Raises InputError, naming the picture, if the chart is not found, and if a picture is clipped, dim or blurred.
     """
     place = register(layout, picture, named)
     scale = min(FINEST, place.scale)
@@ -138,7 +138,7 @@ def _check_box(share: Array, named: str) -> None:
 
 
 def _surface(points: Array, values: Array, wanted: Array) -> Array:
-    """Return a smooth surface through values at points, (n, 3), at other points, (m, 3): a polynomial of their logs."""
+    """Return a smooth surface through values at points, (n, 3), at others, (m, 3): a polynomial of their logs."""
     middle, reach = points.mean(axis=0), np.ptp(points, axis=0).max() / 2
     powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
 
@@ -157,7 +157,7 @@ def _surface(points: Array, values: Array, wanted: Array) -> Array:
 
 
 def _blur(layout: Layout, picture: FloatImage, scale: float) -> float:
-    """Return the width in mm over which the outer edges of the markers rise from a tenth to nine tenths, (median)."""
+    """Return the width in mm over which the outer edges of markers rise from a tenth to nine tenths (median)."""
     inside, outside = (RINGS[0] + RINGS[1]) / 2, RINGS[0] + 1.6
     radii = np.arange(inside, outside, 0.02)
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)

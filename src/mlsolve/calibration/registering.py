@@ -1,4 +1,4 @@
-"""Where a chart lies in a photograph: perspective, distortion of the lens, which way round, and whether it is that one."""
+"""Where a chart lies in a photograph: perspective, lens, which way round, and whether it is the right one."""
 
 import itertools
 from dataclasses import dataclass
@@ -11,9 +11,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from .layout import PREAMBLE, Layout
 from .markers import find_markers
-from .samples import Array
-
-FloatImage = npt.NDArray[np.float32]
+from .samples import Array, FloatImage
 
 _MOST: Final = 12
 """Candidates for markers that are looked at."""
@@ -74,8 +72,8 @@ def register(layout: Layout, picture: FloatImage, named: str) -> Place:
     found = find_markers(grey)
     if len(found) < 4:
         raise InputError(
-            f"{named} shows {len(found)} of the {len(layout.markers)} markers: have the whole chart in the picture, "
-            "sharp, on the light box, without reflections"
+            f"{named} shows {len(found)} of the {len(layout.markers)} markers: have the whole chart in the "
+            "picture, sharp, on the light box, without reflections"
         )
     usual = np.median(found[:, 2])
     found = found[np.argsort(np.abs(np.log(found[:, 2] / usual)), kind="stable")][:_MOST, :2]
@@ -117,8 +115,8 @@ def _corners(layout: Layout, grey: FloatImage, found: Array, named: str) -> Arra
     if other:
         raise InputError(f"{named} shows another chart than that of chart.json: give the one written with it")
     raise InputError(
-        f"{named} shows {len(found)} markers, but not the code at the top of the chart: have the whole chart in the "
-        "picture, sharp and without reflections"
+        f"{named} shows {len(found)} markers, but not the code at the top of the chart: have the whole chart in "
+        "the picture, sharp and without reflections"
     )
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ..pictures.colour import encode
 
 Array = npt.NDArray[np.float64]
+FloatImage = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Samples:
     """Light that came through relative to the empty box, (n, P) linear sRGB, or grey."""
     names: tuple[str, ...]
     to_eye: Array | None = None
-    """Matrix from the bands of `light` to the eye, (P, P), where the instrument says what its bands are; None: it is
-    found by the fit."""
+    """Matrix from bands to the eye, (P, P), where the instrument says what its bands are; None: the fit finds
+    it."""
 
     @property
     def planes(self) -> int:
         """Number of channels and of planes."""
-        return self.light.shape[1]
+        return int(self.light.shape[1])
 
     @property
     def stacked(self) -> npt.NDArray[np.bool_]:

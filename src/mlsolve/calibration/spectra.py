@@ -8,12 +8,12 @@ from ..pictures.difference import XYZ_FROM_SRGB
 from .samples import Array
 
 GENERIC_TO_EYE: Final = ((1.25, -0.22, -0.03), (-0.08, 1.14, -0.06), (0.0, -0.10, 1.10))
-"""From red, green and blue densities of a densitometer, which do not say what the eye sees, to linear sRGB: the matrix
-of the included profile inkjet-film."""
+"""From what a densitometer's red, green and blue pass to linear sRGB: the matrix of the included profile
+inkjet-film, for densities do not say what the eye sees."""
 D50: Final = (0.9642, 1.0, 0.8249)
 EQUAL: Final = (1.0, 1.0, 1.0)
-"""XYZ of the whites that XYZ, and that spectra are relative to: spectra are taken for those of a box that is equally
-bright at all wavelengths."""
+"""XYZ of the whites that XYZ and spectra are relative to. Spectra count as seen on a box that is equally bright at
+all wavelengths."""
 _BRADFORD: Final = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 
 _LOBES: Final = (

@@ -114,11 +114,10 @@ def _numbers(columns: Columns, names: tuple[str, ...], path: Path, empty: bool =
 
 def _sheets(columns: Columns, path: Path) -> Array:
     """Return the device codes, (2, n, C), 1 without ink."""
-    for names, inked in _CODES:
-        if all(name in columns for name in names):
-            break
-    else:
+    known = next((one for one in _CODES if all(name in columns for name in one[0])), None)
+    if known is None:
         raise InputError(f"{path} has no device codes: name their columns r, g, b, or k for one channel")
+    names, inked = known
     first = _numbers(columns, names, path)
     others = tuple(f"{name}2" for name in names)
     second = np.full_like(first, np.nan)
