@@ -89,6 +89,6 @@ def chart(given: Given) -> None:
         echo(path)
     width, height = made.layout.size
     echo(
-        f"{len(made.layout.patches)} patches on {width:g} × {height:g} mm; print at 100 %, the bars must be 100 mm "
-        "long"
+        f"{len(made.layout.patches)} patches on {width:g} × {height:g} mm; print at 100 %: the bar on the left "
+        "must be 100 mm long"
     )

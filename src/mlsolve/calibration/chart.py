@@ -34,23 +34,25 @@ class Chart:
         return draw(self.layout, self.dpi)
 
     def cut_and_laid(self, sheet: npt.NDArray[Any], air: float = 1.0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Return a printed sheet with its strip cut off, and the strip as it is laid over; both (H, W, …).
+        """Return a printed sheet with its strip cut out, and the strip as it is laid over; both (H, W, …).
+
+        What is below the strip is thrown away.
 
         sheet: anything of the size of `codes`, as transmittances. air: the value where there is no film.
         """
         scale = self.dpi / INCH
-        cut = round(self.layout.cut * scale)
+        cut, end = (round(line * scale) for line in self.layout.cut)
         down = round((self.layout.strip[1] - self.layout.laid[1]) * scale)
         below, over = sheet.copy(), np.full_like(sheet, air)
         below[cut:] = air
-        over[cut - down : len(sheet) - down] = sheet[cut:]
+        over[cut - down : end - down] = sheet[cut:end]
         return below, over
 
     def save(self, out: Path, kind: str = "both", overwrite: bool = False) -> list[Path]:
         """Write the chart as pdf, tiff or both, and its layout; return the files.
 
-        out: a folder, which is made, for chart.pdf, chart.tif and chart.json; or one file NAME.pdf or NAME.tif, with
-        NAME.json beside it. Raises OutputError if a file cannot be written, or is there already.
+        out: a folder, which is made, for chart.pdf, chart.tif and chart.json; or one file NAME.pdf or NAME.tif,
+        with NAME.json beside it. Raises OutputError if a file cannot be written, or is there already.
         """
         suffix = out.suffix.lower()
         if suffix in _SUFFIXES:

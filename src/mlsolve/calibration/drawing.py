@@ -33,7 +33,8 @@ def draw(layout: Layout, dpi: float) -> Image:
     _bars(canvas, layout)
     _words(canvas, layout)
     for left in np.arange(0, layout.size[0], 7.0):
-        canvas.fill((float(left), layout.cut, 4, 0.25))
+        for line in layout.cut:
+            canvas.fill((float(left), line, 4, 0.25))
     return canvas.image
 
 
@@ -84,19 +85,25 @@ def _corners(canvas: _Canvas, where: Rectangle) -> None:
 def _bars(canvas: _Canvas, layout: Layout) -> None:
     """Draw two bars of BAR mm with a tick every 10 mm, along the lower and the left edge of the chart."""
     left, bottom = layout.clear[0], layout.markers[2][1] + 3
-    across = min(BAR, 10 * (layout.clear[2] // 10))
+    across = _across(layout)
     canvas.fill((left, bottom, across, 0.3))
     for at in np.arange(0, across + 1, 10):
         canvas.fill((left + at - (at > 0) * 0.3, bottom - 2, 0.3, 2.3))
-    x, top = EDGE - 3, layout.markers[0][1]
+    x, top = EDGE - 5, layout.markers[0][1] + RADIUS + 5  # away from the rings, which must stay round
     canvas.fill((x, top, 0.3, BAR))
     for at in np.arange(0, BAR + 1, 10):
         canvas.fill((x, top + at - (at > 0) * 0.3, 2, 0.3))
 
 
+def _across(layout: Layout) -> float:
+    """Return the length of the bar along the lower edge in mm."""
+    return min(BAR, 10 * (layout.clear[2] // 10))
+
+
 def _words(canvas: _Canvas, layout: Layout) -> None:
     left, bottom, across = layout.clear[0], layout.markers[2][1], layout.clear[2]
     name = "rgb" if layout.channels == 3 else "grey"
-    words = f"mlsolve chart {name}, seed {layout.seed}, {layout.digest}. Bars: 100 mm"
+    bars = "Bars: 100 mm" if _across(layout) == BAR else f"Bars: {_across(layout):g} and 100 mm"
+    words = f"mlsolve chart {name}, seed {layout.seed}, {layout.digest}. {bars}"
     canvas.write(words, left, bottom - 1, across)
-    canvas.write("Cut here; lay this strip over the marked rows", left, layout.cut + 3.2, across)
+    canvas.write("Cut along both lines; lay this strip over the marked rows", left, layout.cut[0] + 3.2, across)

@@ -33,6 +33,8 @@ _MOST_COLUMNS: Final = 16
 _SIDES: Final = (11.0, 10.0, 9.0, 8.0)
 """Sides of a patch, of which the largest that fits is taken."""
 _CORNER: Final = EDGE + RADIUS
+_STRIP_EDGE: Final = 5.0
+"""Film of the strip above and below its patches: it must not cover the clear film around where it is laid."""
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width, height."""
@@ -66,8 +68,8 @@ class Layout:
     """Cells of the code: preamble, digest."""
     clear: Rectangle
     """The clear field."""
-    cut: float
-    """Height of the line where the strip is cut off."""
+    cut: tuple[float, float]
+    """Heights of the lines where the strip is cut out."""
     strip: Rectangle
     """The strip's patches before it is cut off."""
     laid: Rectangle
@@ -164,15 +166,15 @@ def _arranged(channels: int, paper: str, size: tuple[float, float | None], seed:
     rows = len(codes) // columns
 
     pairs = stacked_pairs(channels, STRIP_ROWS * columns, rng)
-    under = top + rows * pitch + 4
+    under = top + rows * pitch + 7
     patches += _block([one for one, _ in pairs], "under", left, under, columns, side, rows)
     tall = STRIP_ROWS * pitch - GAP
-    clear = (left, under + tall + 5, across, 12.0)
+    clear = (left, under + tall + 7, across, 12.0)
     bottom = clear[1] + clear[3] + 3 + RADIUS
-    cut = bottom + RADIUS + 5
-    over = cut + 5
+    over = bottom + RADIUS + 10
+    cut = (over - _STRIP_EDGE, over + tall + _STRIP_EDGE)
     patches += _block([other for _, other in pairs], "over", left, over, columns, side, rows + STRIP_ROWS)
-    end = over + tall + EDGE
+    end = cut[1] + 7
     if size[1] is not None and end > size[1]:
         return None
     right, middle = width - _CORNER, (bottom + _CORNER) / 2

@@ -38,7 +38,9 @@ def stacked_pairs(channels: int, count: int, rng: np.random.Generator) -> list[t
     if channels == 1:
         levels = (0, 51, 102, 153, 204, 255)
         single = list(itertools.combinations_with_replacement(levels, 2))
-        pairs: list[tuple[Codes, Codes]] = [((a,), (b,)) for a, b in single]
+        pairs: list[tuple[Codes, Codes]] = [
+            ((single[at][0],), (single[at][1],)) for at in rng.permutation(len(single))
+        ]
     else:
         inks = [(0, 255, 255), (255, 0, 255), (255, 255, 0), (0, 0, 255), (255, 0, 0), (0, 255, 0)]
         pale = [tuple((code + 255) // 2 for code in ink) for ink in inks]

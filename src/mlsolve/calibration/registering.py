@@ -15,6 +15,8 @@ from .samples import Array, FloatImage
 
 _MOST: Final = 12
 """Candidates for markers that are looked at."""
+_FEWEST: Final = 5
+"""Markers that must be seen, of six; the four in the corners among them."""
 _CONTRAST: Final = 0.15
 """Between the cells of the code, in sRGB codes, at least."""
 _NEAR: Final = 4.0
@@ -70,16 +72,13 @@ def register(layout: Layout, picture: FloatImage, named: str) -> Place:
     """
     grey = np.ascontiguousarray(picture.mean(axis=2), dtype=np.float32)
     found = find_markers(grey)
-    if len(found) < 4:
-        raise InputError(
-            f"{named} shows {len(found)} of the {len(layout.markers)} markers: have the whole chart in the "
-            "picture, sharp, on the light box, without reflections"
-        )
+    if len(found) < _FEWEST:
+        raise _too_few(layout, len(found), named)
     usual = np.median(found[:, 2])
     found = found[np.argsort(np.abs(np.log(found[:, 2] / usual)), kind="stable")][:_MOST, :2]
     homography = _corners(layout, grey, found, named)
     size = (picture.shape[1], picture.shape[0])
-    place = _refined(layout, Place(homography, 0.0, size, _turns(homography), 1.0), found)
+    place = _refined(layout, Place(homography, 0.0, size, _turns(homography), 1.0), found, named)
     across = np.linalg.norm(np.diff(place.pixels(layout.markers[:4]), axis=0), axis=1)
     scale = float((across / np.linalg.norm(np.diff(np.array(layout.markers[:4]), axis=0), axis=1)).min())
     if scale < _COARSEST:
@@ -134,14 +133,26 @@ def _bits(layout: Layout, grey: FloatImage, homography: Array) -> tuple[int, ...
     return tuple(map(int, shown < (low + high) / 2)) if high - low > _CONTRAST else None
 
 
-def _refined(layout: Layout, place: Place, found: Array) -> Place:
-    """Return a place that fits all markers, those at the sides too; with them the lens's distortion is found."""
+def _too_few(layout: Layout, count: int, named: str) -> InputError:
+    return InputError(
+        f"{named} shows {count} of the {len(layout.markers)} markers: have the whole chart in the picture, sharp, "
+        "on the light box, without reflections"
+    )
+
+
+def _refined(layout: Layout, place: Place, found: Array, named: str) -> Place:
+    """Return a place that fits all markers, those at the sides too; with them the lens's distortion is found.
+
+    One marker may be hidden. Raises InputError if more are: markers at the sides may have been taken for corners.
+    """
     markers = np.array(layout.markers)
     pixels = place.pixels(markers)
     scale = np.linalg.norm(pixels[1] - pixels[0]) / np.linalg.norm(markers[1] - markers[0])
     distances = np.linalg.norm(pixels[:, np.newaxis] - found, axis=2)
     seen = distances.min(axis=1) < _NEAR * scale
     at = found[distances.argmin(axis=1)]
+    if seen.sum() < _FEWEST:
+        raise _too_few(layout, int(seen.sum()), named)
     if seen.sum() < len(markers):
         return place
     best = min((_bent(place, markers, at, share) for share in _search(place, markers, at)), key=lambda one: one[0])
