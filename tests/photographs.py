@@ -1,8 +1,11 @@
 """Charts printed and photographed, simulated: not a laboratory, but all that calibration must cope with."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 
+from mlsolve.calibration.chart import make
 from mlsolve.media import load_media
 from mlsolve.pictures.colour import encode, srgb_from_light
 from mlsolve_kernels.light.ink import reference
@@ -91,3 +94,29 @@ def photograph(
     light = light + noise * np.sqrt(light) * rng.standard_normal(light.shape)
     codes = np.rint(255 * srgb_from_light(np.clip(light, 0, 1))).astype(np.uint8)
     return np.ascontiguousarray(np.rot90(codes[:, ::-1] if mirrored else codes, turned))
+
+
+@cache
+def taken():
+    """What a maker has at the end of docs/calibration.md: pictures and a table by the names of their files."""
+    chart, inks = make("rgb", "A4", 110, 0), printer()
+    sheet = printed(chart, inks)
+    pictures = {
+        "photo.jpg": photograph(chart, inks, sheet),
+        "photo-2.jpg": photograph(chart, inks, sheet, seed=1),
+        "stacked.jpg": photograph(chart, inks, stacked(chart, sheet), seed=2),
+        "empty.jpg": photograph(chart, inks, seed=3),
+        "dark.jpg": np.zeros((*photograph(chart, inks).shape[:2], 3), np.uint8),
+    }
+    patches = chart.layout.of("main")
+    densities = -reference.GAMMA * np.log10(bands_of(np.array([one.codes for one in patches]) / 255, inks))
+    rows = [",".join(map(str, (*one.codes, *row.round(3)))) for one, row in zip(patches, densities, strict=True)]
+    return pictures, "\n".join(("r,g,b,Dr,Dg,Db", *rows)) + "\n"
+
+
+def take(folder):
+    """Write the pictures and table.csv into a folder."""
+    pictures, table = taken()
+    for name, picture in pictures.items():
+        assert cv2.imwrite(str(folder / name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 97])
+    (folder / "table.csv").write_text(table)

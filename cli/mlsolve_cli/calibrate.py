@@ -68,7 +68,7 @@ def _text(name: str, words: str, otherwise: str, example: str) -> Parameter:
     Parameter(
         "out",
         Setting(
-            help="Profile to write; calibration.png is written beside it.",
+            help="Profile to write; a picture of what was found is written beside it, as FILE.png.",
             kind=Path,
             short="-o",
             metavar="FILE.toml",
@@ -92,10 +92,10 @@ def calibrate(given: Given) -> None:
 
     It finds the chart in the photographs, reads its patches, and fits base, curves and crosstalk of the inks.
     Photographs that are clipped, dim, blurred, or of another chart are refused. Spoiled patches are found and left
-    out; calibration.png shows what was found.
+    out; a picture beside the profile shows what was found.
     """
     out: Path = given.get("out", Path("media.toml"))
-    picture = out.parent / "calibration.png"
+    picture = out.with_suffix(".png")
     if out.suffix.lower() != ".toml":
         raise OutputError(f"{out} does not end in .toml: profiles are TOML files")
     written = (out,) if "table" in given else (out, picture)
