@@ -165,3 +165,25 @@ def test_one_channel():
     assert media.planes == 1
     assert np.median(off(media, inks)) < 0.5
     assert found.notes == ()
+
+
+def test_a_middle_is_as_the_profile_predicts_it(chart, inks, shot):
+    """A good prediction cannot be seen in the picture, a bad one can."""
+    _, found = calibrate(chart, [shot])
+    layout, scale = chart.layout, 4
+    off = []
+    for patch in layout.of("main"):
+        x, y, width, height = (round(one * scale) for one in patch.where)
+        part = found.picture[y : y + height, x : x + width].astype(float)
+        off.append(np.abs(part[height // 2, width // 2] - np.median(part[4:12, 4:-4], axis=(0, 1))).max())
+    assert np.median(off) < 3
+    assert found.picture.shape[1] == 840
+
+
+def test_a_printer_with_colour_management_is_noted(chart, inks):
+    """Codes that another chart was printed with: colours are there, but not where they belong."""
+    rng = np.random.default_rng(1)
+    drift = {one.name: np.exp(0.35 * rng.standard_normal(3)) for one in chart.layout.patches}
+    shot = photographs.photograph(chart, inks, photographs.printed(chart, inks, drift))
+    _, found = calibrate(chart, [shot])
+    assert "predicts poorly" in found.notes[-1]

@@ -28,6 +28,8 @@ _DRIFT: Final = 0.03
 """Share by which two photographs of a sheet may differ as a whole."""
 _MOVED: Final = 0.06
 """Share by which nine of ten patches may differ between them beside that."""
+_POOR: Final = 4.0
+"""Median ΔE00 above which something else is wrong than inks that are hard to model."""
 _NEEDS_BASE: Final = "there is no picture of the empty box: clear film counts as density 0.04"
 _NEEDS_STACK: Final = "no strip was laid over: that stacks are as the products of sheets was not measured"
 
@@ -112,6 +114,12 @@ def _reflectance(index: float | None) -> float:
 
 
 def _findings(samples: Samples, fitted: Fitted, notes: list[str]) -> Findings:
+    if fitted.fit.median > _POOR:
+        notes = [
+            *notes,
+            f"the profile predicts poorly, ΔE00 median {fitted.fit.median:.1f}: check that the printer did no "
+            "colour management, and that the codes are those that were printed",
+        ]
     return Findings(samples.names, samples.light, fitted.predicted, fitted.left_out, fitted.kept, tuple(notes))
 
 

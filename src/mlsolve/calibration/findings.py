@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..pictures.colour import srgb_from_light
+from ..pictures.colour import light_from_srgb, srgb_from_light
 from ..pictures.picture_files import save_png
 from .layout import Layout, Rectangle
 from .readings import Reading
@@ -70,7 +70,10 @@ def drawn(layout: Layout, readings: list[tuple[Reading, str]], found: Findings) 
     figures = f"dE00 median {np.median(used):.2f}, 95th {np.percentile(used, 95):.2f}, worst {used.max():.2f}"
     words = (
         (f"{len(used)} patches, {figures}", (0, 0, 0)),
-        ("frames: dE00 up to 2, up to 5, more; crossed out: spoiled, left out. Middle: the profile.", (0, 0, 0)),
+        (
+            "frames: dE00 up to 2, up to 5, more; crossed out: spoiled. Middles: as the profile predicts.",
+            (0, 0, 0),
+        ),
         ("left out: " + (", ".join(found.left_out) or "none"), _OUT if found.left_out else (0, 0, 0)),
     )
     for row, (text, colour) in enumerate(words):
@@ -100,10 +103,12 @@ def _mark(panel: Image, where: Rectangle, found: Findings, at: int) -> None:
     x, y, width, height = (round(one * _SCALE) for one in where)
     off = found.difference[at]
     colour = _OUT if not found.kept[at] else _GOOD if off <= 2 else _FAIR if off <= 5 else _POOR
-    light = found.predicted[at] if found.predicted.shape[1] == 3 else np.repeat(found.predicted[at], 3)
-    code = np.rint(255 * srgb_from_light(np.clip(light, 0, 1))).astype(int)
-    inner = width // 3
-    cv2.rectangle(panel, (x + inner, y + inner), (x + width - inner, y + height - inner), code.tolist(), -1)
+    third = width // 3
+    middle = panel[y + third : y + height - third, x + third : x + width - third]
+    # As bright and as warm as the box is there: a good prediction cannot be seen.
+    shown = light_from_srgb(np.median(middle.reshape(-1, 3), axis=0) / 255)
+    share = np.maximum(found.predicted[at], 1e-4) / np.maximum(found.measured[at], 1e-4)
+    middle[:] = np.rint(255 * srgb_from_light(np.clip(shown * share, 0, 1)))
     cv2.rectangle(panel, (x, y), (x + width, y + height), colour, 2)
     if not found.kept[at]:
         cv2.line(panel, (x, y), (x + width, y + height), colour, 2)
