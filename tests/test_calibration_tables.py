@@ -121,6 +121,9 @@ def test_white_and_primaries_of_light():
     waves = np.arange(400.0, 701, 10)
     assert light_from_spectra(np.ones((1, 31)), waves)[0] == pytest.approx([1, 1, 1])
     assert light_from_xyz(np.array([D50]), D50)[0] == pytest.approx([1, 1, 1])
+    # The primaries of sRGB for D50, as profiles have them (IEC 61966-2-1, Bradford).
+    primaries = np.array([[0.4361, 0.2225, 0.0139], [0.3851, 0.7169, 0.0971], [0.1431, 0.0606, 0.7141]])
+    assert light_from_xyz(primaries, D50) == pytest.approx(np.eye(3), abs=2e-3)
     red, green, blue = (
         light_from_spectra((abs(waves - at) < 25).astype(float)[np.newaxis], waves)[0] for at in (630, 535, 450)
     )
