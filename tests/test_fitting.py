@@ -129,7 +129,8 @@ def test_a_fit_of_what_no_printer_does_stays_finite(odd):
     with contextlib.suppress(InputError):  # that so many patches fit no printer
         found = fit(samples)
         assert np.isfinite(found.predicted).all()
-        Media("odd", found.inks)
+        media = Media("odd", found.inks)
+        assert Media.parse(media.toml(), "odd").digest == media.digest
 
 
 def test_too_little_and_not_a_number_are_refused():

@@ -26,6 +26,8 @@ _MOST_SPOILED: Final = 0.15
 _NEIGHBOURS: Final = 6
 _WEAK: Final = 0.05
 """ΔE00 that a parameter's distance of 0.1 from a usual printer counts: it decides only what no patch shows."""
+_STACK: Final = 1.5
+"""Weight of a stack: stacks are what is looked at, and few patches show them (bench/LOG.md)."""
 _SURROUND: Final = 0.002
 """Light added before colours are compared, so that noise in black does not outweigh everything."""
 
@@ -104,9 +106,10 @@ class _Problem:
         """Return the minimum for these weights of the samples, (n,)."""
         low, high = self.parameters.bounds
         usual = self.parameters.start
+        weighed = (weights * np.where(self.samples.stacked, _STACK, 1))[:, np.newaxis]
 
         def residuals(vector: Array) -> Array:
-            off = (self.residuals(vector) * weights[:, np.newaxis]).ravel()
+            off = (self.residuals(vector) * weighed).ravel()
             return np.concatenate([off, (vector - usual) * (_WEAK / 0.1)])
 
         return minimise(residuals, start, low, high, iterations)

@@ -19,6 +19,9 @@ _TO_ENCODED: Final = math.log(10) / GAMMA
 """Natural logarithms of encoded transmittance in a density of 1."""
 DARKEST_CURVE: Final = 5.5
 """Density that no ink is fitted beyond; profiles end at MAX_DENSITY."""
+_PALEST: Final = 1 - 1e-5
+"""Encoded transmittance that a channel's ink has at most, so that it is an ink."""
+_DIGITS: Final = 6
 assert DARKEST_CURVE < MAX_DENSITY
 
 
@@ -80,9 +83,11 @@ class Parameters:
     def inks(self, vector: Array) -> Inks:
         """Return the inks that a vector stands for."""
         base, points, mixed, eye = self.spread(vector)
-        points = np.minimum(points, [1.0 - 1e-9] * DEGREE + [1.0]) if (points[:, 0] == 1).any() else points
-        rows = (tuple(tuple(map(float, row)) for row in one) for one in (points, mixed, eye))
-        curves, crosstalk, to_eye = rows
+        points[:, :-1] = np.minimum(points[:, :-1], _PALEST)
+        curves, crosstalk, to_eye = (
+            tuple(tuple(map(float, row)) for row in one)
+            for one in (points, mixed.round(_DIGITS), eye.round(_DIGITS))
+        )
         return Inks(tuple(map(float, base)), curves, crosstalk, to_eye, self.reflectance)
 
 
