@@ -19,7 +19,8 @@ from mlsolve_kernels.cuda import source
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
 from mlsolve_kernels.iteration.objective import Objective, Shape, Stack
-from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.stepwise_size import stepwise_bytes
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.lanes import load
 from mlsolve_kernels.light.rows import by_sheet, transmitted

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mlsolve_kernels.iteration.inked import Inked
 from mlsolve_kernels.iteration.objective import Objective, Stack
 
 
@@ -27,6 +28,8 @@ def bytes_held(work) -> int:
         elif isinstance(value, (tuple, list)):
             for one in value:
                 count(one)
+        elif isinstance(value, Inked):
+            count(list(vars(value).values()))
 
     for value in vars(work).values():
         count(value)

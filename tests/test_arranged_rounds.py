@@ -48,14 +48,14 @@ CASES = {
 }
 
 
-def prepared(store, name, side=301, disc=False, levels=2, planes=1):
+def prepared(store, name, side=301, disc=False, levels=2, planes=1, inks=None):
     """Put a problem and its pictures into `store`."""
     stacks, options = CASES[name]
     masks = sum(stack.masked for stack in stacks)
     shapes = tuple((-(-side // 2**k),) * 2 for k in reversed(range(levels)))
     settings = mlsolve.Options(iterations=6, levels=levels, exposure=0.1, seed=3, **options)
     of_pictures = (planes,) * (len(stacks) + 2) + (1,) * masks
-    spec = Spec(2, planes, shapes, of_pictures, settings, "cpu", stacks, disc, 0.785 if disc else 1.0)
+    spec = Spec(2, planes, shapes, of_pictures, settings, "cpu", stacks, disc, 0.785 if disc else 1.0, inks)
     spec.save(store)
     rng = np.random.default_rng(5)
     for number, own in enumerate(of_pictures):
@@ -110,6 +110,17 @@ def test_tiles_are_the_whole(name, in_tiles):
     assert solved(MemoryStore(), name) == whole
     assert any(own != shape for shape, own, _ in seen)
     assert {windows for *_, windows in seen} == {len(coupling_at(prepared(MemoryStore(), name), 2).facings)}
+
+
+@pytest.mark.parametrize("name", ["quarter turns", "carried and turned", "coloured and still"])
+def test_device_codes_in_tiles_are_the_whole(name, in_tiles):
+    """A tile holds all planes, because inks couple them."""
+    inks = mlsolve.load_media("inkjet-film").inks._replace(room=0.02)
+    whole = solved(MemoryStore(), name, planes=3, inks=inks)
+    assert whole != solved(MemoryStore(), name, planes=3)
+    seen = in_tiles((128, 128), 4)
+    assert solved(MemoryStore(), name, planes=3, inks=inks) == whole
+    assert any(own != shape for shape, own, _ in seen)
 
 
 def test_round_sheets_in_tiles_are_the_whole(in_tiles):

@@ -9,7 +9,8 @@ from mlsolve_kernels import layout
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.objective import Shape, one_stack
 from mlsolve_kernels.iteration.reference import Arranged
-from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.stepwise_size import stepwise_bytes
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.layout import from_strips, strips_for, to_strips
 from mlsolve_kernels.placement.cpu import carry, tables_for

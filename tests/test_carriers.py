@@ -14,7 +14,8 @@ from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
 from mlsolve_kernels.iteration.objective import Shape, Stack
 from mlsolve_kernels.iteration.reference import Arranged
-from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.stepwise_size import stepwise_bytes
 from mlsolve_kernels.placement.cpu import tables_for
 from mlsolve_kernels.placement.frames import WHOLE, Frame, disc, placement_maps
 from mlsolve_kernels.placement.move import STILL, Drawn, move_of

@@ -7,7 +7,8 @@ from mlsolve_kernels import layout
 from mlsolve_kernels.iteration import reference as whole_reference
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.reference import Arranged
-from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace, stepwise_bytes
+from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
+from mlsolve_kernels.iteration.stepwise_size import stepwise_bytes
 from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.placement.frames import WHOLE, Frame, disc
 from mlsolve_kernels.placement.move import move_of

@@ -16,7 +16,7 @@ USE = [name for name in PAGES if name != "CHANGELOG.md"]
 
 VERBS = (
     *("run", "resume", "estimate", "suggest", "verify", "animate", "guide"),
-    *("chart", "calibrate", "info", "bench"),
+    *("chart", "calibrate", "media", "info", "bench"),
 )
 
 TEXT = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}

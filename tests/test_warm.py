@@ -52,6 +52,14 @@ target = "one.png"
 guides = ["two.png", "grey.png", "mosaic:1"]
 """
 
+INKED = """
+target = "one.png"
+guides = ["two.png", "grey.png", "mosaic:1"]
+media = "inkjet-film"
+room = 2.0
+bits = 16
+"""
+
 TURNED = """
 guides = ["grey.png", "mosaic:1"]
 [[arrangement]]
@@ -111,7 +119,12 @@ def missing(tmp_path, save, picture):
         pytest.param(PLAIN, id="plain"),
         *(
             pytest.param(text, id=name, marks=pytest.mark.slow)
-            for name, text in (("turned", TURNED), ("everything", EVERYTHING), ("masked", MASKED))
+            for name, text in (
+                ("turned", TURNED),
+                ("everything", EVERYTHING),
+                ("masked", MASKED),
+                ("inked", INKED),
+            )
         ),
     ],
 )

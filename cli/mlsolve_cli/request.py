@@ -28,7 +28,7 @@ def job_of(given: Given, verb: str, stand_in: Path | None = None) -> "Job":
     verb: for the remedy where there is no target. stand_in: a target to take if none is given.
     """
     from mlsolve.job.job import Job, own_guides, parse_size
-    from mlsolve.job.job_file import guide_entry, load_job
+    from mlsolve.job.job_file import guide_entry, load_job, media_entry
     from mlsolve.job.options import Options
     from mlsolve.job.print_size import parse_length
 
@@ -47,6 +47,8 @@ def job_of(given: Given, verb: str, stand_in: Path | None = None) -> "Job":
         given = {**given, "target": stand_in}
 
     changes: dict[str, Any] = {name: given[name] for name in (*_OF_JOB, "cmyk_profile") if name in given}
+    if "media" in changes:
+        changes["media"] = media_entry(changes["media"], Path())
     if "print" in given:
         changes |= _print_size(changes.pop("print"), given, base)
     if "size" in given:

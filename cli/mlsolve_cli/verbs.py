@@ -9,10 +9,11 @@ from .chart import chart
 from .estimate import estimate
 from .guide import guide
 from .info import info
+from .media import media
 from .resume import resume
 from .run import run
 from .suggest import suggest
 from .verify import verify
 
-VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, chart, calibrate, info, bench)
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, chart, calibrate, media, info, bench)
 """In the order of the help and of docs/cli.md."""

@@ -144,6 +144,57 @@ def masked(typing_context: Any, mask: Any, value: Any) -> Any:
     return _lanes(mask, value), build
 
 
+_WHOLE = ir.VectorType(_INDEX, LANES)
+_SQUARE_ROOT_OF_HALF: Final = 0x3F3504F3
+"""The bits of √½."""
+_FRACTION_BITS: Final = 23
+
+
+def _whole(value: int) -> Any:
+    """Return sixteen times an integer."""
+    return ir.Constant(_WHOLE, [value] * LANES)
+
+
+def _exponents(builder: Any, vector: Any) -> tuple[Any, Any]:
+    """Return the bits of positive values, and the exponents e of x = m·2^e with m in [√½, √2), as integers."""
+    bits = builder.bitcast(vector, _WHOLE)
+    above = builder.sub(bits, _whole(_SQUARE_ROOT_OF_HALF))
+    return bits, builder.ashr(above, _whole(_FRACTION_BITS))
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def exponent(typing_context: Any, value: Any) -> Any:
+    """The e of value = m·2^e with m in [√½, √2), of positive Lanes that are not subnormal."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.sitofp(_exponents(builder, arguments[0])[1], _VECTOR)
+
+    return _lanes(value), build
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def mantissa(typing_context: Any, value: Any) -> Any:
+    """The m in [√½, √2) of value = m·2^e, of positive Lanes that are not subnormal."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, found = _exponents(builder, arguments[0])
+        shifted = builder.shl(found, _whole(_FRACTION_BITS))
+        return builder.bitcast(builder.sub(bits, shifted), _VECTOR)
+
+    return _lanes(value), build
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def power_of_two(typing_context: Any, shifted: Any) -> Any:
+    """2^n of Lanes n + 1.5·2^23, for integers n from -126 to 127: the sum has n in its lowest bits."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = builder.shl(builder.bitcast(arguments[0], _WHOLE), _whole(_FRACTION_BITS))
+        return builder.bitcast(builder.add(bits, _whole(127 << _FRACTION_BITS)), _VECTOR)
+
+    return _lanes(shifted), build
+
+
 def _add_up(builder: Any, vector: Any) -> Any:
     """Return the sum of a vector: its halves are added until one value is left."""
     count = LANES

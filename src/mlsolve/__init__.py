@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .job.job import Job
     from .job.job_file import load_job
     from .job.options import Options
-    from .pictures.colour import compose
+    from .media import Media, load_media
     from .pictures.picture_files import load_picture
     from .pictures.resize import fit_image
     from .run.budget import Budget
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .run.session import Session
     from .run.solution import Solution
     from .run.solver import solve
+    from .scoring.developing import compose
     from .scoring.scores import Scores, psnr, score, ssim, ssim_moved
     from .solving.history import History, Step
 
@@ -33,7 +34,9 @@ _HOMES = {
     "Arrangement": "job.arrangements",
     "Placement": "job.arrangements",
     "Problem": "job.arrangements",
-    "compose": "pictures.colour",
+    "Media": "media",
+    "load_media": "media",
+    "compose": "scoring.developing",
     "BackendError": "errors",
     "InputError": "errors",
     "MlsolveError": "errors",
@@ -67,6 +70,7 @@ __all__ = [
     "History",
     "InputError",
     "Job",
+    "Media",
     "MlsolveError",
     "OptionError",
     "Options",
@@ -82,6 +86,7 @@ __all__ = [
     "compose",
     "fit_image",
     "load_job",
+    "load_media",
     "load_picture",
     "psnr",
     "score",

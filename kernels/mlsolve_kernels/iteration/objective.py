@@ -9,6 +9,7 @@ import numpy as np
 from ..carriers import SPARED
 from ..exact import Exact
 from ..light import declared
+from ..light.ink.inks import Inks
 from ..terms import BY_NAME, OWN_PASSES, TERMS, ActsOn, Term
 from ..window import REACH
 
@@ -111,13 +112,15 @@ class Objective:
     light: str = "power"
     """The light: the name of a folder of light/."""
     step: Step = "adam"
-    """What moves the layers. "newton" takes one stack of unmoved sheets, and light by the power law."""
+    """What moves the layers. "newton" takes one stack of unmoved sheets, light by the power law, and no inks."""
+    inks: Inks | None = None
+    """Film, inks and room, if layers are device codes (light/ink); None: a layer is what its sheet lets through."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for the weight of an unknown term, and for a step that cannot be taken."""
         _check(self.weights, ("layer",))
-        if self.step == "newton" and (len(self.stacks) != 1 or self.light != "power"):
-            raise ValueError("a Newton step takes one stack, and light by the power law")
+        if self.step == "newton" and (len(self.stacks) != 1 or self.light != "power" or self.inks):
+            raise ValueError("a Newton step takes one stack, light by the power law, and no inks")
 
     def weight(self, name: str) -> float:
         """Return the weight of the term `name`, which acts on layers."""
@@ -146,7 +149,8 @@ class Objective:
     @property
     def couples_planes(self) -> bool:
         """Whether an iteration of one plane depends on other planes."""
-        return declared(self.light).couples_planes or any(term.couples_planes for term in self.terms)
+        coupled = self.inks is not None or declared(self.light).couples_planes
+        return coupled or any(term.couples_planes for term in self.terms)
 
     @property
     def reach(self) -> int:

@@ -10,6 +10,7 @@ from ..adam.reference import step
 from ..carriers import SPARED
 from ..carriers.reference import moved_target
 from ..light import reference_of as light_reference
+from ..light.ink import reference as ink
 from ..placement.move import STILL, Drawn, Move
 from ..placement.reference import give_back, place
 from ..terms import Term, part_of
@@ -82,27 +83,27 @@ def terms(layers: Images, arranged: "Arranged | Images", guides: Images, objecti
 
     arranged: targets and placements, or one target (C, H, W).
     """
-    arranged, light = _arranged(arranged), light_reference(objective.light)
+    arranged, sheets_of, looks = _arranged(arranged), _developed(layers, objective), _looks(layers, objective)
     found: dict[str, list[float]] = {term.name: [] for term in objective.terms}
     pixels = layers[0].size
     for number, (stack, target) in enumerate(zip(objective.stacks, arranged.targets, strict=True)):
-        sheets, counts, _, _ = arranged.of(number, stack, layers)
-        composite, moved = light.compose(sheets, stack.scale), arranged.target_of(number)
+        sheets, counts, _, _ = arranged.of(number, stack, sheets_of)
+        composite, moved = _seen(sheets, number, objective), arranged.target_of(number)
         for term in objective.terms:
             value = part_of(term, "reference").value
             if term.acts_on == "stack":
                 found[term.name].append(value(composite, moved, counts) / (pixels * stack.share))
             elif term.acts_on == "sheet" and stack.weight(term.name):
                 for k in range(len(sheets)):
-                    sheet, own_counts, _, share = arranged.alone(number, k, layers, stack, counts)
+                    sheet, own_counts, _, share = arranged.alone(number, k, sheets_of, stack, counts)
                     found[term.name].append(value(sheet, target, own_counts) / (pixels * share))
     inside = arranged.inside(layers)
     for term in objective.terms:
         if term.acts_on == "layer":
             value = part_of(term, "reference").value
             found[term.name] += [
-                value(layer, guide, inside) / (pixels * objective.share)
-                for layer, guide in zip(layers, guides, strict=True)
+                value(look, guide, inside) / (pixels * objective.share)
+                for look, guide in zip(looks, guides, strict=True)
             ]
     return Terms((name, tuple(values)) for name, values in found.items())
 
@@ -112,31 +113,31 @@ def gradient(layers: Images, arranged: "Arranged | Images", guides: Images, obje
 
     The factor C·H·W gives the per-pixel measure in which Adam works (docs/maths.md §5).
     """
-    arranged, light = _arranged(arranged), light_reference(objective.light)
-    result = np.zeros(layers.shape)
+    arranged, sheets_of, looks = _arranged(arranged), _developed(layers, objective), _looks(layers, objective)
+    result, by_looks = np.zeros(layers.shape), np.zeros(layers.shape)
     for number, (stack, target) in enumerate(zip(objective.stacks, arranged.targets, strict=True)):
-        sheets, counts, numbers, moves = arranged.of(number, stack, layers)
-        composite, moved = light.compose(sheets, stack.scale), arranged.target_of(number)
+        sheets, counts, numbers, moves = arranged.of(number, stack, sheets_of)
+        composite, moved = _seen(sheets, number, objective), arranged.target_of(number)
         by_composite = np.zeros(composite.shape)
         for term in objective.terms:
             if term.acts_on == "stack":
                 slope = part_of(term, "reference").gradient(composite, moved, counts)
                 by_composite += _sign(term) * stack.weight(term.name) * slope
-        by_sheets = light.compose_gradient(sheets, stack.scale, by_composite)
+        by_sheets = _seen_gradient(sheets, number, objective, by_composite)
         for k, (layer, move) in enumerate(zip(numbers, moves, strict=True)):
             result[layer] += give_back(by_sheets[k] / stack.share, move)
             for term in objective.terms:
                 if term.acts_on == "sheet" and stack.weight(term.name):
-                    sheet, own_counts, own, share = arranged.alone(number, k, layers, stack, counts)
+                    sheet, own_counts, own, share = arranged.alone(number, k, sheets_of, stack, counts)
                     slope = part_of(term, "reference").gradient(sheet, target, own_counts)
                     result[layer] += give_back(_sign(term) * stack.weight(term.name) / share * slope, own)
     inside = arranged.inside(layers)
     for term in objective.terms:
         if term.acts_on == "layer":
             weight, slope_of = objective.weight(term.name) / objective.share, part_of(term, "reference").gradient
-            for k, (layer, guide) in enumerate(zip(layers, guides, strict=True)):
-                result[k] += _sign(term) * weight * slope_of(layer, guide, inside)
-    return np.asarray(result * (inside != 0))
+            for k, (look, guide) in enumerate(zip(looks, guides, strict=True)):
+                by_looks[k] += _sign(term) * weight * slope_of(look, guide, inside)
+    return np.asarray(_developed_gradient(layers, objective, result, by_looks) * (inside != 0))
 
 
 def iterate(
@@ -154,6 +155,51 @@ def iterate(
         slope = gradient(layers, target, guides, objective)
         layers, moments = step(layers, moments, slope, t, rate, bounds, betas)
     return layers
+
+
+def _developed(layers: Images, objective: Objective) -> Images:
+    """Return what the sheets let through, (N, C, H, W): the layers themselves, if they are no device codes."""
+    return layers if objective.inks is None else ink.develop(layers, objective.inks)
+
+
+def _looks(layers: Images, objective: Objective) -> Images:
+    """Return how every sheet looks alone, (N, C, H, W)."""
+    inks = objective.inks
+    if inks is None:
+        return layers
+    return ink.look(ink.develop(layers, inks), inks, room=_room_alone(objective))
+
+
+def _room_alone(objective: Objective) -> float:
+    """Return the light of the room as a share of the white of a sheet alone, which is 1 / exposure as bright."""
+    return 0.0 if objective.inks is None else objective.inks.room * objective.stacks[0].scale ** ink.GAMMA
+
+
+def _developed_gradient(layers: Images, objective: Objective, by_sheets: Array, by_looks: Array) -> Array:
+    """Return the gradient by the layers, given those by their sheets and by how they look alone."""
+    inks = objective.inks
+    if inks is None:
+        return by_sheets + by_looks
+    sheets = ink.develop(layers, inks)
+    by_sheets = by_sheets + ink.look_gradient(sheets, inks, by_looks, room=_room_alone(objective))
+    return ink.develop_gradient(layers, inks, by_sheets)
+
+
+def _seen(sheets: Images, number: int, objective: Objective) -> Array:
+    """Return how the eye sees stack `number` of `sheets` (K, C, H, W)."""
+    stack, inks = objective.stacks[number], objective.inks
+    composite: Array = light_reference(objective.light).compose(sheets, stack.scale)
+    return composite if inks is None else ink.look(composite, inks, len(sheets), stack.scale**ink.GAMMA)
+
+
+def _seen_gradient(sheets: Images, number: int, objective: Objective, by_seen: Array) -> Array:
+    """Return the gradient by the sheets (K, C, H, W) of stack `number`, given that by what the eye sees of it."""
+    stack, inks, light = objective.stacks[number], objective.inks, light_reference(objective.light)
+    if inks is not None:
+        composite = light.compose(sheets, stack.scale)
+        by_seen = ink.look_gradient(composite, inks, by_seen, len(sheets), stack.scale**ink.GAMMA)
+    gradient: Array = light.compose_gradient(sheets, stack.scale, by_seen)
+    return gradient
 
 
 def _sign(term: Term) -> int:

@@ -12,21 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ..carriers import SPARED
-from ..carriers.cpu import move_target, scratch_bytes, scratch_for
+from ..carriers.cpu import move_target, scratch_for
 from ..lanes import LANES
 from ..layout import (
-    BLOCK,
     FloatArray,
     aligned_zeros,
     exchange_halos,
     from_strips,
     masks_of,
     put_plane,
-    strips_for,
 )
 from ..light import declared
 from ..newton.cpu import SCRATCH, Bends, newton_pass
-from ..placement.cpu import carry, tables_bytes, tables_for
+from ..placement.cpu import carry, tables_for
 from ..placement.frames import WHOLE, Frame, disc, placement_maps
 from ..placement.move import STILL, Drawn, Placing, as_drawn
 from ..region import Region
@@ -37,9 +35,11 @@ from ..terms.guide_ssim.cpu import guide_pass
 from ..terms.leak.cpu import leak_pass
 from ..terms.rows import Layers
 from ..terms.stack_ssim.cpu import stack_pass
-from .objective import Objective, Shape, Sums, Terms, Weights, weight_of, weight_of_sheet
+from .inked import Inked
+from .objective import Sums, Terms, Weights, weight_of, weight_of_sheet
 from .passes import adam_pass, light_back_pass, light_pass
-from .state import State, state_bytes
+from .state import State
+from .stepwise_size import carrying_in, leaking_in
 
 
 class StepwiseWorkspace(State):
@@ -48,7 +48,7 @@ class StepwiseWorkspace(State):
     In addition to the state it holds a gradient, the composite of a stack and the stack's placed sheets. If the
     leak counts, it also holds a gradient by these sheets; if not all pixels count equally, pixel weights; if the
     light couples planes, the gradients by a composite and by its sheets; if stacks have carriers, their masks, the
-    pixel weights of the leak, and a target that has moved.
+    pixel weights of the leak, and a target that has moved; if layers are device codes, their sheets (inked.py).
     """
 
     def _allocate(self) -> None:
@@ -63,7 +63,7 @@ class StepwiseWorkspace(State):
         self._lines = aligned_zeros(self._team.workers, most * LANES)
         self._tables = tables_for(strips, self._team.workers)
         self._scratch = aligned_zeros(self._team.workers, SCRATCH * count) if self._bends else None
-        leaking = _leaking(objective, count)
+        leaking = leaking_in(objective, count)
         self._by_sheet = self._zeros(max(leaking), planes) if leaking else None
         self._leak_sums = np.zeros((sum(leaking), planes, strips.across, height))
         self._own_passes = {term.name: _own_pass(term) for term in objective.own_passes}
@@ -72,9 +72,14 @@ class StepwiseWorkspace(State):
         self._disc = self._zeros(self.windows) if objective.disc else None
         light = declared(objective.light)
         self._lights = [light.constants(one.scale) for one in objective.stacks]
-        self._by_composite = self._zeros(planes) if light.couples_planes else None
+        self._inked: Inked | None = None
+        if objective.inks is not None:
+            of_window = planes // self.windows
+            self._inked = Inked(objective.inks, objective, self.shape, of_window, self._zeros, self._team)
+        self._sheets = self._layers if self._inked is None else self._inked.sheets
+        self._by_composite = self._zeros(planes) if light.couples_planes or self._inked is not None else None
         self._by_placed = np.zeros_like(self._placed) if light.couples_planes else None
-        self._carriers = [self._zeros(one, self.windows) if one else None for one in _carrying(objective, count)]
+        self._carriers = [self._zeros(one, self.windows) if one else None for one in carrying_in(objective, count)]
         self._leak_counts = [
             None if masks is None or not one.weight("leak") else self._zeros(*masks.shape[:2])
             for one, masks in zip(objective.stacks, self._carriers, strict=True)
@@ -171,12 +176,16 @@ class StepwiseWorkspace(State):
             self._gradient[layer].fill(0)
         leaking = 0
         drawn = as_drawn(tuple((STILL,) * len(sheets) for sheets in self._stacked) if moves is None else moves)
+        if self._inked is not None:
+            self._inked.develop(self._layers, self._masks.inside)
         for number, sheets in enumerate(self._stacked):
             leaking += self._evaluate_stack(number, sheets, drawn, ~fresh[sheets], leaking)
             fresh[sheets] = False
         self._evaluate_guides()
         for name in self._own_passes:
             self._evaluate_own(name)
+        if self._inked is not None:
+            self._inked.give_back(self._layers, self._disc, self._gradient)
         return self._sums()
 
     def _evaluate_stack(
@@ -199,8 +208,11 @@ class StepwiseWorkspace(State):
             self._evaluate_alone(number, sheets, drawn.own[number], adds, leaking)
             adds = np.ones_like(adds)
         there, nothing = placement_maps(lying, self._frames), np.zeros(len(sheets), dtype=np.bool_)
-        run(carry, self._layers, sheets, placed, own, there, nothing, np.float32(1), *of_maps)
+        run(carry, self._sheets, sheets, placed, own, there, nothing, np.float32(1), *of_maps)
         run(light_pass, placed, light, of_window, self._composite)
+        seen, inked = self._composite, self._inked
+        if inked is not None:
+            seen = inked.see(number, self._composite, self._masks.inside)
         by_sheet, found = None, len(sheets) if stack.weight("leak") else 0
         if found and self._carriers[number] is None:
             assert self._by_sheet is not None
@@ -211,7 +223,7 @@ class StepwiseWorkspace(State):
         sums_of_stack = tuple(part[number * planes : (number + 1) * planes] for part in self._target_sums)
         run(
             stack_pass,
-            self._composite,
+            seen,
             target,
             weights.stack_ssim,
             weights.stack_mse,
@@ -225,9 +237,10 @@ class StepwiseWorkspace(State):
             None if self._bends is None else self._bends.windowed,
             sums_of_stack,
         )
-        by_placed = placed
-        if self._by_placed is not None:
-            by_placed = self._by_placed[: len(sheets)]
+        by_placed = placed if self._by_placed is None else self._by_placed[: len(sheets)]
+        if self._by_composite is not None:
+            if inked is not None:
+                inked.see_back(number, self._composite, self._by_composite)
             run(light_back_pass, self._by_composite, placed, light, of_window, by_sheet, by_placed, self._lines)
         back = placement_maps(lying, self._frames, back=True)
         run(carry, by_placed, own, self._gradient, sheets, back, adds, np.float32(0), *of_maps)
@@ -248,7 +261,7 @@ class StepwiseWorkspace(State):
         assert by_sheet is not None
         of_maps, numbers = (self._strips, self._tables), np.arange(len(sheets))
         there, back = (placement_maps(own, self._frames, back=way) for way in (False, True))
-        run(carry, self._layers, sheets, self._placed, numbers, there, nothing, np.float32(1), *of_maps)
+        run(carry, self._sheets, sheets, self._placed, numbers, there, nothing, np.float32(1), *of_maps)
         for k in range(len(sheets)):
             one, at = slice(k, k + 1), leaking + k
             run(
@@ -278,7 +291,8 @@ class StepwiseWorkspace(State):
 
     def _evaluate_guides(self) -> None:
         """Compare every layer with its guide and add that to the gradient."""
-        flat = self._layers.reshape(-1, *self._layers.shape[2:])
+        looks, by_looks = self._looks_and_gradient
+        flat = looks.reshape(-1, *looks.shape[2:])
         self._team.run(
             guide_pass,
             flat,
@@ -288,7 +302,7 @@ class StepwiseWorkspace(State):
             self._window_masks,
             self._strips,
             self._streams,
-            self._gradient.reshape(flat.shape),
+            by_looks.reshape(flat.shape),
             self._guide_sums,
             self.shape.planes,
         )
@@ -296,10 +310,11 @@ class StepwiseWorkspace(State):
     def _evaluate_own(self, name: str) -> None:
         """Run the own pass of a term of the layers."""
         counts, step = self._counts(self._disc)
+        looks, by_looks = self._looks_and_gradient
         layers = Layers(
-            self._layers,
-            self._guides.image.reshape(self._layers.shape),
-            self._gradient,
+            looks,
+            self._guides.image.reshape(looks.shape),
+            by_looks,
             weight_of(self._objective, BY_NAME[name]),
             counts,
             step,
@@ -310,6 +325,13 @@ class StepwiseWorkspace(State):
             self._own_sums[name],
         )
         self._team.run(self._own_passes[name], layers)
+
+    @property
+    def _looks_and_gradient(self) -> tuple[FloatArray, FloatArray]:
+        """How the sheets look alone, and the gradient by that: for layers that are no device codes, theirs."""
+        if self._inked is None:
+            return self._layers, self._gradient
+        return self._inked.looks, self._inked.by_looks(self._gradient)
 
     def _counts(self, pixel_weights: FloatArray | None) -> tuple[FloatArray, int]:
         """Return pixel weights (W, across, H or 1, L), even if all count equally, and the distance between rows."""
@@ -364,37 +386,7 @@ class StepwiseWorkspace(State):
         exchange_halos(self._layers, self._strips, self._team)
 
 
-def stepwise_bytes(shape: Shape, workers: int, objective: Objective, windows: int = 1) -> int:
-    """Return the bytes of a `StepwiseWorkspace` of `shape` for a team of `workers` workers."""
-    strips = strips_for(shape.height, shape.width)
-    sheets = max(len(one.sheets(shape.layers)) for one in objective.stacks)
-    leaking = _leaking(objective, shape.layers)
-    coupled = 1 + sheets if declared(objective.light).couples_planes else 0
-    planes = shape.planes * (shape.layers + 1 + sheets + max(leaking, default=0) + coupled)
-    weights = windows * (objective.disc + sum(one.weighted for one in objective.stacks))
-    plane = (strips.across * strips.height + BLOCK) * strips.groups * LANES
-    own = len(objective.own_passes) * shape.layers
-    row_sums = (sum(leaking) + own) * shape.planes * strips.across * strips.height
-    masks = (windows + 3) * strips.across * strips.groups * LANES
-    for count, one in zip(carrying := _carrying(objective, shape.layers), objective.stacks, strict=True):
-        weights += windows * count * (2 if one.weight("leak") else 1)
-    planes += 3 * shape.planes if any(carrying) else 0
-    state = state_bytes(shape, workers, len(objective.stacks), objective.step)
-    state += scratch_bytes(strips, workers, sheets if any(carrying) else 0)
-    return state + 4 * ((planes + weights) * plane + masks) + 8 * row_sums + tables_bytes(strips, workers)
-
-
 def _own_pass(term: Term) -> Callable[..., None]:
     """Return the kernel of a term that has its own pass."""
     found: Callable[..., None] = getattr(part_of(term, "cpu"), f"{term.name}_pass")
     return found
-
-
-def _leaking(objective: Objective, layers: int) -> list[int]:
-    """Return the number of sheets of each stack in which the leak counts."""
-    return [len(one.sheets(layers)) for one in objective.stacks if one.weight("leak")]
-
-
-def _carrying(objective: Objective, layers: int) -> list[int]:
-    """Return the number of sheets of each stack that has carriers, 0 for others."""
-    return [len(one.sheets(layers)) if one.carriers else 0 for one in objective.stacks]

@@ -78,6 +78,7 @@ def can_run(objective: Objective) -> bool:
         and objective.still
         and not (objective.stacks[0].weighted or objective.disc)
         and not declared(objective.light).couples_planes
+        and objective.inks is None
         and {term.name for term in objective.terms} == TAKES
     )
 

@@ -47,6 +47,8 @@ class Job:
     bits: int = option(8, declared.BITS)
     shape: Outline = option("sheet", declared.SHAPE)
     cmyk_profile: Path | None = option(None, declared.CMYK_PROFILE)
+    media: Path | str | None = option(None, declared.MEDIA)
+    """The file of a media profile (Path), or the name of an included one (str)."""
 
     def __post_init__(self) -> None:
         """Check everything that does not need the pictures."""
@@ -87,8 +89,9 @@ class Job:
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """Every file the run reads, each once: the pictures and the profile."""
-        return self.files if self.cmyk_profile is None else (*self.files, self.cmyk_profile)
+        """Every file the run reads, each once: the pictures and the profiles."""
+        profiles = (one for one in (self.cmyk_profile, self.media) if isinstance(one, Path))
+        return (*self.files, *profiles)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -138,6 +141,9 @@ class Job:
         settings["bits"] = self.bits
         if self.cmyk_profile is not None:
             settings["cmyk_profile"] = relative_name(self.cmyk_profile, folder)
+        if self.media is not None:
+            media = self.media
+            settings["media"] = media if isinstance(media, str) else relative_name(media, folder)
         for key in OPTION_KEYS:
             value = getattr(self.options, key)
             if value is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InputError, OptionError
+from ..media import media_names
 from .arrangements import Arrangement, Placement
 from .job import OPTION_KEYS, Job, parse_generated, parse_size
 from .options import Options
@@ -17,6 +18,7 @@ _BACKSLASHES: Final = r"write paths of Windows in single quotes, 'C:\Users\me\ca
 _KEYS: Final = (
     *("target", "mask", "arrangement", "guides", "shape", "size", "print", "dpi", "fit", "format", "bits"),
     "cmyk_profile",
+    "media",
     *OPTION_KEYS,
 )
 
@@ -66,6 +68,7 @@ def _job(settings: dict[str, Any], path: Path, dpi: float | None = None) -> Job:
             settings.get("bits", 8),
             settings.get("shape", "sheet"),
             _profile(settings, path.parent),
+            media_entry(settings["media"], path.parent) if "media" in settings else None,
         )
     except KeyError as error:
         raise OptionError(f"{path}: {error.args[0]} is missing: add it") from None
@@ -181,6 +184,13 @@ def _settings(text: str, path: Path) -> dict[str, Any]:
             near = _nearest(key, _KEYS)
             raise OptionError(f"{path}: unknown key {key!r}: did you mean {near!r}?")
     return settings
+
+
+def media_entry(text: object, folder: Path) -> Path | str:
+    """Return the media profile that `text` names: an included one, or else a file in `folder`."""
+    if isinstance(text, str) and text in media_names() and not (folder / text).exists():
+        return text
+    return _file(text, "media", folder, "a media profile")
 
 
 def guide_entry(text: str, folder: Path) -> Path | str:

@@ -176,6 +176,24 @@ class Options:
         high=MAX_DENSITY,
         example="2",
     )
+    white: float = option(
+        200.0,
+        help="Brightness that the white of the stack is to have.",
+        more="The box must give white / exposure; with a media profile, `run` and `verify` say how much that is.",
+        unit="cd/m²",
+        low=1.0,
+        high=1e5,
+        example="120",
+    )
+    room: float = option(
+        0.0,
+        help="Light of the room that the front of the stack reflects to the eye; it needs a media profile.",
+        more="A matt wall at 100 lux behind the viewer gives about 1 cd/m² on plain acrylic.",
+        unit="cd/m²",
+        low=0.0,
+        high=1e4,
+        example="5",
+    )
     learning_rate: float | None = option(
         None,
         help="Step size of adam at the start of each level; it falls with the square root of the iterations left.",
@@ -237,19 +255,22 @@ class Options:
         if self.learning_rate is not None:
             raise OptionError("solver is newton, which has no learning_rate: leave it out, or use solver adam")
 
-    def step_for(self, moved: bool, disc: bool = False) -> Step:
+    def step_for(self, moved: bool, disc: bool = False, inks: bool = False) -> Step:
         """Return what moves the layers; moved: whether there are several arrangements, or one of placed sheets.
 
-        disc: whether the sheets are round; near the circle a Newton step counts the light beside them.
+        disc: whether the sheets are round; near the circle a Newton step counts the light beside them. inks:
+        whether there is a media profile.
 
         Raises OptionError if a Newton step is asked for that cannot be taken.
         """
         if self.solver == "newton" and moved:
             raise OptionError("solver is newton with arrangements of placed sheets: use solver adam or auto")
+        if self.solver == "newton" and inks:
+            raise OptionError("solver is newton with a media profile: use solver adam or auto")
         if self.solver != "auto":
             return self.solver
         others = self.registration, self.registration_turn, self.hide_weight, self.colour_weight
-        return "adam" if moved or disc or any(others) or self.learning_rate is not None else "newton"
+        return "adam" if moved or disc or inks or any(others) or self.learning_rate is not None else "newton"
 
     def iterations_for(self, step: Step) -> int:
         """Return the iterations at each level where `step` moves the layers."""

@@ -140,6 +140,16 @@ CMYK_PROFILE: Final = Setting(
     metavar="FILE.icc",
     example="press.icc",
 )
+MEDIA: Final = Setting(
+    help="Printer and film to print on: the file of a profile, or the name of an included one.",
+    more="The layers are then the device codes that this printer is to be given, and stack and sheets are compared "
+    "as they will look. `mlsolve media` lists the included profiles, `mlsolve calibrate` makes one of your own "
+    "(docs/calibration.md).",
+    kind=str,
+    otherwise="ideal inks that a layer's colours name",
+    metavar="FILE.toml|NAME",
+    example="inkjet-film",
+)
 SIZE: Final = Setting(
     help="Size of the sheets: N for a square, or WxH.",
     kind=tuple,

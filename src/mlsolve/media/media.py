@@ -1,6 +1,7 @@
 """A media profile: a printer, its inks and a film, in a small TOML file (docs/calibration.md)."""
 
 import hashlib
+import itertools
 import json
 import math
 import tomllib
@@ -144,9 +145,8 @@ def _inks(found: dict[str, Any]) -> Inks:
     if tuple(sorted(found["curves"])) != tuple(sorted(names)):
         raise InputError(f"curves has {', '.join(found['curves']) or 'none'}: use {', '.join(names)}")
     curves = tuple(tuple(_encoded(density) for density in found["curves"][name]) for name in names)
-    return Inks(
-        base, curves, *(tuple(tuple(map(float, row)) for row in found[key]) for key in ("crosstalk", "to_eye"))
-    )
+    crosstalk, to_eye = (tuple(tuple(map(float, row)) for row in found[key]) for key in ("crosstalk", "to_eye"))
+    return Inks(base, curves, crosstalk, to_eye)
 
 
 def _check(inks: Inks) -> None:
@@ -164,7 +164,7 @@ def _check(inks: Inks) -> None:
         if not _encoded(MAX_DENSITY) <= value <= 1:
             raise InputError(f"base has density {_density(value):g}: give 0 to {MAX_DENSITY:g}")
     for name, curve in zip(CHANNELS[planes], inks.curves, strict=True):
-        falls = any(b < a for a, b in zip(curve, curve[1:], strict=False))
+        falls = any(b < a for a, b in itertools.pairwise(curve))
         if len(curve) != DEGREE + 1 or falls or curve[-1] != 1 or curve[0] < _encoded(MAX_DENSITY) or curve[0] == 1:
             raise InputError(
                 f"curve {name} is {[_density(one) for one in curve]}: give {DEGREE + 1} densities "

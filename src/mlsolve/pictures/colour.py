@@ -35,6 +35,21 @@ def srgb_from_light(light: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055)
 
 
+LUMINANCE: Final = (0.2126, 0.7152, 0.0722)
+"""Shares of red, green and blue light in luminance (ITU-R BT.709)."""
+
+
+def as_planes(image: FloatArray, planes: int) -> FloatArray:
+    """Return `image` (H, W, 1 or 3), float32 sRGB in [0, 1], with `planes` planes: the grey of its luminance, or
+    three times the same."""
+    if image.shape[2] == planes:
+        return image
+    if planes == 3:
+        return np.repeat(image, 3, axis=2)
+    light = light_from_srgb(image) @ np.array(LUMINANCE)
+    return np.asarray(srgb_from_light(np.clip(light, 0, 1)), dtype=np.float32)[..., np.newaxis]
+
+
 def put_srgb(light: FloatArray, out: FloatArray, dark: npt.NDArray[np.bool_]) -> None:
     """Write `srgb_from_light(light)` into `out`, to the same bits but without new arrays.
 

@@ -11,8 +11,12 @@ from typing import Final
 from ..errors import OutputError
 from ..system.files import partial_beside
 
+MEDIA_FILE: Final = "media.toml"
+"""The profile of the printer and film that the layers are for, as it was when they were solved."""
+
 _OURS: Final = re.compile(
     r"layer-\d+\.(?:png|tif)|(?:stack|carriers)(?:-\d+)?\.png|sheet\.png|history\.csv|job(?:-\d)?\.toml|result\.json"
+    r"|media\.toml"
     r"|proposals\.png"
 )
 """Names of the files that mlsolve writes into an output folder."""

@@ -1,6 +1,6 @@
 """A decoded picture, upright and fitted to the size of the print, region by region."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import area_taps, cubic_taps, resample, span
 
-from ..pictures.colour import light_from_srgb, srgb_from_light
+from ..pictures.colour import LUMINANCE, light_from_srgb, srgb_from_light
 from ..pictures.resize import Fit, Geometry, fit_geometry
 from ..solving.level_pictures import CODES, HIGHEST, as_codes
 from ..solving.store import Array
@@ -84,11 +84,11 @@ class Decoded:
         return part
 
 
-def fit_tile(decoded: Decoded, target: Array, fit: Fit, region: Region) -> None:
+def fit_tile(decoded: Decoded, target: Array, fit: Fit, region: Region, weights: bool = False) -> None:
     """Task: fit `region` of a picture to the size of the print, as `resize.fit_image` does.
 
-    target: what it is written to, (C, H, W) uint16 codes. If that has one plane and the picture has three, they are
-    the weights of pixels, which have no colour: the planes are averaged.
+    target: what it is written to, (C, H, W) uint16 codes. If that has one plane and the picture has three, it is to
+    be grey. weights: whether they are the weights of pixels: then the planes are averaged.
     """
     decoded = decoded.opened()
     planes, height, width = target.shape
@@ -96,11 +96,22 @@ def fit_tile(decoded: Decoded, target: Array, fit: Fit, region: Region) -> None:
     with target.tile((), region) as tile:
         fitted = (fitted_region(decoded, plane, geometry, region) for plane in range(decoded.planes))
         if planes < decoded.planes:
-            total = sum(codes.astype(np.uint32) for codes in fitted)
-            tile.put((0,), np.asarray(total // decoded.planes, dtype=np.uint16))
+            if weights:
+                total = sum(codes.astype(np.uint32) for codes in fitted)
+                tile.put((0,), np.asarray(total // decoded.planes, dtype=np.uint16))
+            else:
+                tile.put((0,), grey_codes(list(fitted)))
             return
         for plane, codes in enumerate(fitted):
             tile.put((plane,), codes)
+
+
+def grey_codes(planes: Sequence[CodeArray]) -> CodeArray:
+    """Return the codes of the grey that has the luminance of red, green and blue codes, all (h, w) uint16."""
+    light = sum(
+        share * light_from_srgb(codes / np.float64(HIGHEST)) for share, codes in zip(LUMINANCE, planes, strict=True)
+    )
+    return as_codes(np.asarray(srgb_from_light(np.clip(light, 0, 1))))
 
 
 def fitted_region(source: Decoded, plane: int, geometry: Geometry, region: Region) -> CodeArray:

@@ -25,7 +25,7 @@ from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import Array, Store
 from ..solving.tiles import tiles_of
-from .fitting import Decoded, fit_tile
+from .fitting import Decoded, fit_tile, grey_codes
 
 _OF_EIGHT_BITS: Final = np.uint16(257)
 """Factor from 8-bit to 16-bit code values."""
@@ -94,11 +94,14 @@ def make_pictures(
 
 
 def draw_tile(target: Array, drawing: Callable[[], Drawing], region: Region) -> None:
-    """Task: draw `region` of a generated guide into `target`, (3, H, W) uint16; drawing: returns the guide."""
+    """Task: draw `region` of a generated guide into `target`, (3 or 1, H, W) uint16; drawing: returns the guide."""
     drawn = drawing().region(*region)
+    planes = [np.multiply(drawn[..., plane], _OF_EIGHT_BITS, dtype=np.uint16) for plane in range(drawn.shape[2])]
+    if target.shape[0] == 1:
+        planes = [grey_codes(planes)]
     with target.tile((), region) as tile:
-        for plane in range(drawn.shape[2]):
-            tile.put((plane,), np.multiply(drawn[..., plane], _OF_EIGHT_BITS, dtype=np.uint16))
+        for plane, codes in enumerate(planes):
+            tile.put((plane,), codes)
 
 
 @lru_cache(1)
@@ -130,6 +133,7 @@ class _Making:
         spec = Spec.load(store)
         self._store, self._executor, self._tell = store, executor, tell
         self._shape, self._fit, self._count = spec.shapes[-1], job.fit, len(job.entries)
+        self._masks = len(job.targets) + len(job.guides)
         self._side, self._regions = side, list(tiles_of(self._shape, (side, side)))
         self.missing = [number for number in range(self._count) if not store.has(_DONE.format(number))]
         """The numbers of the pictures that are to be made."""
@@ -189,9 +193,9 @@ class _Making:
     def fittings(self, picture: Picture, numbers: list[int], array: Array) -> list[_Call]:
         """Return the calls that fit a decoded picture to the size of the print; array: the decoded picture."""
         decoded = Decoded(array, picture.planes, picture.stored_size, picture.orientation)
-        share = (1 - _DECODING) / len(self._regions)
+        share, first = (1 - _DECODING) / len(self._regions), self._masks
         return [
-            _Call({number: share}, fit_tile, (decoded, self.arrays[number], self._fit, region))
+            _Call({number: share}, fit_tile, (decoded, self.arrays[number], self._fit, region, number >= first))
             for number in numbers
             for region in self._regions
         ]

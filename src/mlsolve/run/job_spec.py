@@ -7,6 +7,7 @@ from ..job.arrangements import check_arrangements
 from ..job.job import Job
 from ..job.options import Options
 from ..job.print_size import MAX_SIDE
+from ..media import Media, load_media
 from ..pictures.arrays import check_size
 from ..pictures.picture_files import Picture, open_picture
 from ..solving.spec import Spec
@@ -32,8 +33,19 @@ def spec_at(
     options: instead of the job's.
     """
     return Spec.resolve(
-        job.arrangements, len(job.guides), size, picture_planes, options or job.options, job.shape == "disc"
+        job.arrangements,
+        len(job.guides),
+        size,
+        picture_planes,
+        options or job.options,
+        job.shape == "disc",
+        media_of(job),
     )
+
+
+def media_of(job: Job) -> Media | None:
+    """Return the media profile of `job`, if it has one. Raises InputError if it cannot be used."""
+    return None if job.media is None else load_media(job.media)
 
 
 def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
@@ -52,6 +64,12 @@ def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
 
 
 def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:
-    """Return the planes of targets, guides and masks, 1 or 3; generated guides have colour, masks have none."""
+    """Return the planes of targets, guides and masks, 1 or 3; generated guides have colour, masks have none.
+
+    What is printed with one channel is wanted in grey.
+    """
+    media = media_of(job)
+    if media is not None and media.planes == 1:
+        return (1,) * len(job.entries)
     colours = (files[entry].planes if isinstance(entry, Path) else 3 for entry in (*job.targets, *job.guides))
     return (*colours, *(1 for _ in job.masks))

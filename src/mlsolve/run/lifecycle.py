@@ -43,7 +43,7 @@ from .unfinished import (
     unfinished,
 )
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
 
 _TILE_ON_GPU: Final = 2048

@@ -14,6 +14,7 @@ from typing import Final
 
 from ..job.job import Job
 from ..report.carriers import StackCarriers
+from ..report.folder import MEDIA_FILE
 from ..report.result import Summary, write_report
 from ..scoring.layer_files import score_layer_files
 from ..solving.balance import Balance
@@ -30,6 +31,7 @@ from ..solving.spec import Spec
 from ..solving.store import DiskStore, Store
 from ..system.memory import trim
 from .budget import Shares
+from .job_spec import media_of
 from .outputs import carriers_of, codes_of, placed_stacks, write_layers
 
 PICTURES_DONE: Final = "pictures/done"
@@ -124,6 +126,9 @@ def write_result(
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
+    media = media_of(job)
+    if media is not None:
+        (stage / MEDIA_FILE).write_text(media.toml(), encoding="utf-8")
     write_layers(store, solved.layers, job, stage, parts, listener)
     trim()
     scoring = score_layer_files(
@@ -135,6 +140,7 @@ def write_result(
         spec.options.registration,
         lambda share: listener.stage("scoring", share),
         round_sheets=spec.disc,
+        inks=spec.inks,
     )
     trim()
     summary = Summary(
@@ -148,6 +154,8 @@ def write_result(
         spec.disc,
         device[1],
         solved.carriers,
+        media,
+        spec.options,
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

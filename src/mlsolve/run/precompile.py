@@ -145,6 +145,7 @@ def _small(job: Job | None) -> Spec:
             registration=_MOVED if own.registration else 0,
             registration_turn=own.registration_turn,
             carriers=own.carriers,
+            room=own.room,
         )
         options = dataclasses.replace(options, solver=own.solver, learning_rate=own.learning_rate)
         spec = spec_at(job, size, (1,) * len(job.entries), options)

@@ -16,8 +16,9 @@ from ..errors import DeviceMemoryError, InputError
 from ..job.arrangements import Arrangement, Problem, check_arrangements
 from ..job.options import Options
 from ..job.settings import MAX_LAYERS
+from ..media import Media
 from ..pictures.arrays import as_image, spread_grey
-from ..pictures.colour import decode
+from ..pictures.colour import as_planes, decode
 from ..solving.backends import Backend, CpuBackend, open_backend, warn_of_fallback
 from ..solving.callbacks import Callback, Callbacks
 from ..solving.executors.serial import Serial
@@ -37,6 +38,7 @@ def solve(
     guides: "Iterable[npt.ArrayLike] | Options | None" = None,
     options: Options | None = None,
     callback: Callback | None = None,
+    media: Media | None = None,
 ) -> Solution:
     """Compute layers that multiply to `target` while each alone looks like its guide (docs/maths.md).
 
@@ -49,6 +51,8 @@ def solve(
     batches of ten, and the whole batch is in the result when the callback ends it. If a GPU runs out of memory in
     the middle, backend auto starts again on the CPU, and the callback sees every iteration again.
 
+    media: the printer and film of the layers, as `load_media` returns it; the layers are then device codes.
+
     Raises InputError for pictures that cannot be used, OptionError for options that do not suit their
     size and for impossible arrangements, BackendError for a backend this machine does not have.
     """
@@ -56,10 +60,10 @@ def solve(
     if isinstance(target, Problem) and isinstance(guides, Options) and options is None:
         guides, options = None, guides
     options = options or Options()
-    asked = _accept(_asked(target, guides))
+    asked = _accept(_asked(target, guides), media)
     height, width, planes = asked.targets[0].shape
     check_memory((width, height), len(asked.guides), planes, asked.images)
-    spec = _spec(asked, options)
+    spec = _spec(asked, options, media)
     backend = open_backend(options, BETAS, Shape(spec.layers, planes, height, width), spec.objective)
     found = None
     try:
@@ -88,6 +92,7 @@ def solve(
         adam=backend.adam(spec.objective),
         shape="disc" if asked.disc else "sheet",
         carriers=solved.carriers,
+        media=media,
     )
 
 
@@ -138,7 +143,7 @@ def _asked(target: "npt.ArrayLike | Problem", guides: "Iterable[npt.ArrayLike] |
     return target
 
 
-def _accept(problem: Problem) -> _Asked:
+def _accept(problem: Problem, media: Media | None = None) -> _Asked:
     """Return targets, guides and masks as images of one size, targets and guides with one number of planes."""
     guides, arrangements = list(problem.guides), tuple(problem.arrangements)
     if not 1 <= len(guides) <= MAX_LAYERS:
@@ -164,6 +169,8 @@ def _accept(problem: Problem) -> _Asked:
             )
     check_arrangements(arrangements, len(guides), (width, height), problem.shape)
     spread = spread_grey([*targets, *(image for image, _ in others)])
+    if media is not None and spread[0].shape[2] != media.planes:
+        spread = [as_planes(image, media.planes) for image in spread]
     weights = [image.mean(axis=2, keepdims=True, dtype=np.float32) for image, _ in masks]
     for weight, (_, name) in zip(weights, masks, strict=True):
         if not weight.any():
@@ -172,11 +179,11 @@ def _accept(problem: Problem) -> _Asked:
     return _Asked(spread[:count], spread[count:], weights, arrangements, problem.shape == "disc")
 
 
-def _spec(asked: _Asked, options: Options) -> Spec:
+def _spec(asked: _Asked, options: Options, media: Media | None) -> Spec:
     """Return the spec of the pictures and options."""
     height, width, _ = asked.targets[0].shape
     planes = [picture.shape[2] for picture in asked.pictures]
-    return Spec.resolve(asked.arrangements, len(asked.guides), (width, height), planes, options, asked.disc)
+    return Spec.resolve(asked.arrangements, len(asked.guides), (width, height), planes, options, asked.disc, media)
 
 
 def _solve(asked: _Asked, spec: Spec, backend: Backend, callback: Callback | None) -> tuple[FloatArray, Solved]:

@@ -92,7 +92,7 @@ def balanced(store: Store, spec: Spec, tune: bool = True) -> tuple[Spec, Balance
         guides,
         [stack.exposure for stack in spec.stacks],
         options.exposure,
-        (options.min_density, options.max_density),
+        spec.densities,
     )
     shared = tuple(
         dataclasses.replace(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlsolve_kernels.iteration.objective import Shape
-from mlsolve_kernels.iteration.stepwise import stepwise_bytes
+from mlsolve_kernels.iteration.stepwise_size import stepwise_bytes
 from mlsolve_kernels.iteration.sweep import can_run, workspace_bytes
 
 from ..errors import DeviceMemoryError, OptionError

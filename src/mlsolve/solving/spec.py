@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from mlsolve_kernels.iteration.objective import Objective, Stack
+from mlsolve_kernels.light.ink.inks import Inks
+from mlsolve_kernels.light.ink.reference import develop
 from mlsolve_kernels.terms import TERMS, ActsOn
 
+from ..errors import OptionError
 from ..job.arrangements import Arrangement, Placement, check_registration
 from ..job.options import Options
-from ..pictures.colour import exposure_scale, printable_range
+from ..job.settings import settings_of
+from ..media import Media
+from ..pictures.colour import GAMMA, exposure_scale, printable_range
 from .pyramid import level_shapes
 from .store import Store
 
@@ -88,6 +95,8 @@ class Spec:
     """Whether the sheets are round."""
     disc_share: float = 1.0
     """Share of the pixels that lies inside the circle; 1 for other sheets."""
+    inks: Inks | None = None
+    """Film, inks and room, if the layers are device codes; None: a layer is what its sheet lets through."""
     bits: int | None = None
     """Bits of the code values that the last round leaves, for files; None: it leaves encoded transmittance."""
 
@@ -100,17 +109,20 @@ class Spec:
         picture_planes: Sequence[int],
         options: Options,
         disc: bool = False,
+        media: Media | None = None,
     ) -> "Spec":
         """Return the specification of a solve on the CPU, with every default that depends on the pictures resolved.
 
         size: (width, height) of the sheets in pixels. picture_planes: colour planes of targets, guides and masks,
-        in that order. Raises OptionError for options that do not suit the size.
+        in that order. media: what the layers are printed with and on. Raises OptionError for options that do not
+        suit the size or the media.
         """
         width, height = size
         check_registration(options.registration, (height, width))
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
-        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc)
+        inks = inks_of(options, media)
+        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc, inks is not None)
         named = dataclasses.replace(
             options,
             solver=step,
@@ -122,8 +134,8 @@ class Spec:
             threads=None,
         )
         # Masks have one plane whatever the pictures have.
-        planes = max(picture_planes[: len(stacks) + layers])
-        return cls(layers, planes, shapes, tuple(picture_planes), named, "cpu", stacks, disc)
+        planes = max(picture_planes[: len(stacks) + layers]) if inks is None else inks.planes
+        return cls(layers, planes, shapes, tuple(picture_planes), named, "cpu", stacks, disc, inks=inks)
 
     def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
         """Return it at another size = (width, height), where a pixel of this size is `scale` pixels."""
@@ -187,8 +199,9 @@ class Spec:
                 )
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
-        step = options.step_for(len(stacks) > 1 or self.stacks[0].place is not None, self.disc)
-        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step)
+        moved = len(stacks) > 1 or self.stacks[0].place is not None
+        step = options.step_for(moved, self.disc, self.inks is not None)
+        return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step, inks=self.inks)
 
     def objective_at(self, level: int) -> Objective:
         """Return what is minimised at `level`, and what moves the layers there.
@@ -203,8 +216,16 @@ class Spec:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """The printable range of encoded transmittance."""
-        return printable_range(self.options.min_density, self.options.max_density)
+        """The range of a layer's values: of printable encoded transmittance, or all device codes."""
+        return (0.0, 1.0) if self.inks is not None else printable_range(*self.densities)
+
+    @cached_property
+    def densities(self) -> tuple[float, float]:
+        """The least and the largest density that a sheet can have, in the band where it has most of either."""
+        if self.inks is None:
+            return self.options.min_density, self.options.max_density
+        clear, full = (density_range(self.inks, value) for value in (1.0, 0.0))
+        return max(clear), max(full)
 
     def pixels(self, level: int) -> int:
         """Return the pixels of all planes of an image at `level`."""
@@ -229,6 +250,7 @@ class Spec:
             tuple(_stack(one) for one in found["stacks"]),
             found["disc"],
             found["disc_share"],
+            None if found["inks"] is None else Inks(*map(_tuples, found["inks"])),
             found["bits"],
         )
 
@@ -245,6 +267,30 @@ def stack_specs(arrangements: Sequence[Arrangement], options: Options, layers: i
         )
         for one in arrangements
     )
+
+
+def inks_of(options: Options, media: Media | None) -> Inks | None:
+    """Return the numbers of `media` and the room of `options`. Raises OptionError where they contradict it."""
+    if media is None:
+        if options.room:
+            raise OptionError(f"room is {options.room:g} without a media profile: add media, for example ideal")
+        return None
+    for name in ("min_density", "max_density"):
+        default = settings_of(Options)[name][1]
+        if getattr(options, name) != default:
+            raise OptionError(f"{name} is {getattr(options, name):g} with media, which has densities: leave it out")
+    return media.inks._replace(room=options.room / options.white)
+
+
+def density_range(inks: Inks, value: float) -> tuple[float, ...]:
+    """Return the density in every band of a sheet whose channels all have `value`: 1 clear, 0 full."""
+    sheet = develop(np.full((inks.planes, 1, 1), value), inks)
+    return tuple((-GAMMA * np.log10(sheet[:, 0, 0])).tolist())
+
+
+def _tuples(found: Any) -> Any:
+    """Return lists of lists as tuples of tuples."""
+    return tuple(_tuples(one) for one in found) if isinstance(found, list | tuple) else found
 
 
 def _stack(found: dict[str, Any]) -> StackSpec:

@@ -7,10 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.light import pictures_of
+from mlsolve_kernels.light.ink.inks import Inks
+from mlsolve_kernels.light.ink.reference import develop
 from mlsolve_kernels.noise.cpu import add_noise
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import Taps, cubic_taps, resample, span
 
+from ..pictures.colour import printable_range
 from .level_pictures import LevelPictures, histogram, table_of
 from .spec import Spec
 from .store import Store
@@ -19,6 +22,9 @@ FloatArray = npt.NDArray[np.float32]
 
 NOISE: Final = 1 / 255
 """Width of the noise that is added to the guides at the start, so that layers with equal guides can diverge."""
+
+_GREYS: Final = 1025
+"""Greys that are developed to find those wanted."""
 
 _FLOOR: Final = 0.1
 """Encoded light to which darker pixels of a target are raised: near-black pixels need not be matched."""
@@ -38,7 +44,7 @@ def thinning(store: Store, spec: Spec, level: int) -> float:
         occur = np.flatnonzero(counts)  # the sum is exact, so it is the same without the zeros
         return math.fsum((counts[occur] * logarithm[occur]).tolist()) / int(counts.sum())
 
-    clipped = np.log(np.clip(table, *spec.bounds))
+    clipped = np.log(np.clip(table, *printable_range(*spec.densities)))
     sheets = [mean(spec.guide(k), clipped) for k in range(spec.layers)]
     factor, light = 1.0, pictures_of(spec.objective.light)
     for number, stack in enumerate(spec.stacks):
@@ -49,21 +55,32 @@ def thinning(store: Store, spec: Spec, level: int) -> float:
     return factor
 
 
+def greys(inks: Inks, wanted: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+    """Return for every band the value of equal channels at which it is as `wanted`, encoded; each (n,).
+
+    It is where a solve starts, so it need not be right for colours: crosstalk counts as if all channels were equal.
+    """
+    values = np.linspace(0, 1, _GREYS)
+    bands = develop(np.broadcast_to(values, (inks.planes, 1, _GREYS)), inks)[:, 0]
+    return [np.interp(wanted, band, values) for band in bands]
+
+
 class Guides:
     """Layers that start at their guides, with lower density and a little noise."""
 
     def __init__(self, store: Store, spec: Spec, level: int, factor: float) -> None:
         """factor: of the densities, as `thinning` returns it."""
         self._pictures = LevelPictures(store, spec, level)
-        low, high = spec.bounds
-        clipped = np.clip(table_of(spec, level).astype(np.float64), low, high)
-        self._table = (clipped**factor).astype(np.float32)
+        clipped = np.clip(table_of(spec, level).astype(np.float64), *printable_range(*spec.densities))
+        wanted = clipped**factor
+        of_planes = [wanted] * spec.planes if spec.inks is None else greys(spec.inks, wanted)
+        self._tables = [one.astype(np.float32) for one in of_planes]
         self._problem, self._level = spec, level
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:
         """Read a region of a plane of a layer into `out` (h, w) and return it."""
         height, width = self._problem.shapes[self._level - 1]
-        self._pictures.read_by(self._table, self._problem.guide(layer), plane, region, out)
+        self._pictures.read_by(self._tables[plane], self._problem.guide(layer), plane, region, out)
         first = ((layer * self._problem.planes + plane) * height + region.top) * width + region.left
         seed = np.uint64(self._problem.options.seed)
         add_noise(out, seed, np.uint64(first), np.uint64(width), np.float32(NOISE))

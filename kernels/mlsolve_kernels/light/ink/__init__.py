@@ -1,1 +1,1 @@
-"""Light through inks: device codes become what a sheet lets through, sheets multiply, the eye sees (docs/maths.md §12)."""
+"""Light through inks: codes become sheets, sheets multiply, the eye sees the stack (docs/maths.md §12)."""

@@ -18,7 +18,7 @@ class Inks(NamedTuple):
     """Encoded transmittance of the clear sheet in every band, in (0, 1]."""
     curves: tuple[tuple[float, ...], ...]
     """For every channel the DEGREE + 1 control points, from v = 0 to v = 1, of a Bernstein polynomial: the encoded
-    transmittance of its ink in its own band, beside the base. They rise from above 0 to 1, so the curve does, too."""
+    transmittance of its ink in its own band, beside the base. They rise from above 0 to 1, so the curve does."""
     crosstalk: tuple[tuple[float, ...], ...]
     """For every band, how much of the density of every channel it sees, 0 or more; 1 for its own channel."""
     to_eye: tuple[tuple[float, ...], ...]

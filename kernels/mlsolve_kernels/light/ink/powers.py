@@ -1,0 +1,72 @@
+"""log2 and exp2 of sixteen float32 by multiply-adds and integers alone: the same bits on every machine.
+
+The compiler's own would call a library that differs from system to system. The coefficients give the least maximum
+error, found by reweighted least squares in float64. powers.cuh is their twin.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from ...compiled import kernel
+from ...lanes import exponent, fma, mantissa, power_of_two
+
+LOG2: Final = tuple(
+    np.float32(one)
+    for one in (
+        1.442696452140808,
+        -0.7213635444641113,
+        0.48062676191329956,
+        -0.35937172174453735,
+        0.295699805021286,
+        -0.26931941509246826,
+        0.1716223806142807,
+    )
+)
+"""log2(1 + f) / f for f in [√½ - 1, √2 - 1), to 1.1e-6 of itself: coefficients of 1, f, f², …"""
+EXP2: Final = tuple(
+    np.float32(one)
+    for one in (
+        1.0000001192092896,
+        0.6931469440460205,
+        0.24022120237350464,
+        0.05550713464617729,
+        0.009675540961325169,
+        0.0013276466634124517,
+    )
+)
+"""2^r for r in [-½, ½], to 8e-8 of itself."""
+ROUNDER: Final = np.float32(1.5 * 2**23)
+"""Added to a float32 below 2^22, it leaves the nearest integer in the lowest bits."""
+
+
+@kernel
+def of_degree_5(x: Any, c0: Any, c1: Any, c2: Any, c3: Any, c4: Any, c5: Any) -> Any:
+    """Return c0 + c1 x + … + c5 x⁵ by Estrin's scheme: half the multiply-adds that wait for each other."""
+    square = x * x
+    return fma(fma(fma(x, c5, c4), square, fma(x, c3, c2)), square, fma(x, c1, c0))
+
+
+@kernel
+def of_degree_6(x: Any, c0: Any, c1: Any, c2: Any, c3: Any, c4: Any, c5: Any, c6: Any) -> Any:
+    """Return c0 + c1 x + … + c6 x⁶ by Estrin's scheme."""
+    square = x * x
+    above = fma(square, c6, fma(x, c5, c4))
+    return fma(above, square * square, fma(fma(x, c3, c2), square, fma(x, c1, c0)))
+
+
+@kernel
+def log2(value: Any) -> Any:
+    """Return log2 of positive Lanes that are not subnormal, to 1.3e-6 of itself, or 2e-6 beyond 2^±16."""
+    f = mantissa(value) - np.float32(1)
+    p = of_degree_6(f, LOG2[0], LOG2[1], LOG2[2], LOG2[3], LOG2[4], LOG2[5], LOG2[6])
+    return fma(p, f, exponent(value))
+
+
+@kernel
+def exp2(value: Any) -> Any:
+    """Return 2^value of Lanes in [-126, 127], to 3e-7 of itself."""
+    shifted = value + ROUNDER
+    r = value - (shifted - ROUNDER)
+    p = of_degree_5(r, EXP2[0], EXP2[1], EXP2[2], EXP2[3], EXP2[4], EXP2[5])
+    return p * power_of_two(shifted)
