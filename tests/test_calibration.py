@@ -7,6 +7,7 @@ import photographs
 from mlsolve.calibration import chart as charts
 from mlsolve.calibration.calibrating import calibrate
 from mlsolve.calibration.markers import find_markers
+from mlsolve.calibration.readings import read
 from mlsolve.calibration.registering import register
 from mlsolve.errors import InputError, OptionError
 from mlsolve.pictures.difference import delta_e00, lab_from_light
@@ -55,7 +56,7 @@ def test_a_profile_from_photographs(chart, inks, sheet, shot, tmp_path):
     assert len(found.left_out) <= 2
     assert found.notes == ()
     assert 0.2 < found.blur < 0.8
-    assert 0.001 < found.noise < 0.02
+    assert 0.0001 < found.noise < 0.01
     assert found.picture.ndim == 3
     found.save(tmp_path / "calibration.png")
     assert (tmp_path / "calibration.png").stat().st_size > 10_000
@@ -108,6 +109,26 @@ def test_a_strip_that_is_laid_the_other_way_round(chart, inks, sheet, shot):
     media, found = calibrate(chart, [shot], stacked=[over])
     assert any("half a turn" in note for note in found.notes)
     assert np.median(off(media, inks, 3)) < 1.5
+
+
+def test_the_dots_of_a_halftone_count_by_their_light_and_dust_does_not(chart, inks, sheet):
+    """A quarter of dark lines a mm apart, which the camera resolves; and a hair across half a patch."""
+    layout, scale = chart.layout, chart.dpi / 25.4
+    lined, dusty = [at for at, one in enumerate(layout.patches) if one.codes == (255, 255, 255)][:2]
+    screened = sheet.copy()
+    for at in (lined, dusty):
+        x, y, width, height = (round(one * scale) for one in layout.patches[at].where)
+        part = screened[y : y + height, x : x + width]
+        if at == lined:
+            part[:, ::4] *= 0.1 ** (1 / 2.2)
+        else:
+            part[height // 2 : height // 2 + 4] *= 0.1 ** (1 / 2.2)
+    empty = photographs.photograph(chart, inks).astype(np.float32) / 255
+    shot = photographs.photograph(chart, inks, screened).astype(np.float32) / 255
+    found = read(layout, shot, "shot", empty, None).light
+    clear = np.array(inks.to_eye) @ np.array(inks.base) ** 2.2
+    assert found[lined] == pytest.approx(clear * (1 - 0.9 / 4), rel=0.03)
+    assert found[dusty] == pytest.approx(clear, rel=0.02)
 
 
 REFUSED = [

@@ -41,7 +41,7 @@ class Findings:
     blur: float = 0.0
     """Width in mm over which edges rise in the photographs."""
     noise: float = 0.0
-    """Median over the patches of the standard deviation of a pixel, as a share of the empty box."""
+    """Median over the patches of the standard deviation within a patch, as a share of the empty box."""
     picture: Image | None = field(default=None, repr=False)
     """Rectified photographs with what was found, (H, W, 3) uint8 sRGB; None for a table."""
 

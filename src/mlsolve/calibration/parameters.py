@@ -112,5 +112,5 @@ class Model:
         total = bands[0] + np.where(self._stacked, bands[1], 0) if self._any else bands[0]
         light = np.exp(total)
         if self._any and self._parameters.reflectance:
-            light = light * np.where(self._stacked, gain(np.exp(total / 2), 2, self._parameters.reflectance), 1)
+            light = light * np.where(self._stacked, gain(np.exp(total / 2), 2, self._parameters.reflectance)[0], 1)
         return np.asarray(np.maximum(light @ eye.T, DARKEST), dtype=np.float64)

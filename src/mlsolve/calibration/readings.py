@@ -1,13 +1,14 @@
 """What a photograph says about a chart: the light through every patch, after checks of the photograph."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..pictures.colour import light_from_srgb
+from ..pictures.colour import light_from_srgb, srgb_from_light
 from .drawing import RINGS
 from .layout import Layout, Rectangle
 from .registering import Place, register
@@ -17,6 +18,7 @@ FINEST: Final = 8.0
 """Pixels a mm of a rectified chart, at most."""
 _INNER: Final = 0.5
 """Share of a patch's side that is measured: it may be printed, cut and laid a few mm off."""
+_PARTS: Final = 5
 _CLIPPED: Final = 0.985
 _DIM: Final = 0.35
 """sRGB codes of clear film from which on a picture is clipped, and below which it is too dark."""
@@ -43,7 +45,7 @@ class Reading:
     light: Array
     """Light through the layout's patches relative to the empty box, (n, 3); NaN of those outside the photograph."""
     noise: Array
-    """Standard deviation of the light within a patch, (n,)."""
+    """Standard deviation of the light from part to part of a patch, (n,)."""
     blur: float
     """Width in mm over which edges rise."""
 
@@ -58,7 +60,8 @@ def read(
     """
     place = register(layout, picture, named)
     scale = min(FINEST, place.scale)
-    shown = place.rectified(picture, layout, scale)
+    nothing = np.zeros((), np.float32) if dark is None else place.rectified(_linear(dark), layout, scale)
+    light, shown = _rectified(picture, place, layout, scale, nothing)
     blur = _blur(layout, shown, scale)
     if blur > _BLURRED:
         raise InputError(
@@ -66,8 +69,6 @@ def read(
         )
     points = layout.clear_points()
     _check_brightness(_at_points(shown, points, scale), named, "clear film")
-    nothing = np.zeros((), np.float32) if dark is None else _linear(place.rectified(dark, layout, scale))
-    light = np.where(shown < 0, np.nan, _linear(shown) - nothing).astype(np.float32)
     rectangles = [_inner(one.where) for one in layout.patches]
     middles = np.array([(x + width / 2, y + height / 2) for x, y, width, height in rectangles])
     values, noise = _patches(light, rectangles, scale)
@@ -75,16 +76,35 @@ def read(
     if empty is None:
         flat = _surface(points, clear, middles) * 10**_BASE
     else:
-        box = place.rectified(empty, layout, scale)
-        _check_brightness(_at_points(box, points, scale), "the picture of the empty box", "it")
-        box = np.where(box < 0, np.nan, _linear(box) - nothing).astype(np.float32)
+        box, codes = _rectified(empty, place, layout, scale, nothing)
+        _check_brightness(_at_points(codes, points, scale), "the picture of the empty box", "it")
         _check_box(clear / _at_points(box, points, scale), named)
         flat, _ = _patches(box, rectangles, scale)
     return Reading(named, place, shown, scale, values / flat, noise / flat.mean(axis=1), blur)
 
 
+def _rectified(
+    picture: FloatImage, place: Place, layout: Layout, scale: float, nothing: FloatImage
+) -> tuple[FloatImage, FloatImage]:
+    """Return the rectified chart as light above `nothing`, NaN outside the picture, and as sRGB codes, there -1.
+
+    It is light that is interpolated: the dots of a halftone would be too dark as a mean of codes.
+    """
+    light = place.rectified(_linear(picture), layout, scale)
+    outside = light < 0
+    codes = np.where(outside, -1, srgb_from_light(light)).astype(np.float32)
+    return np.where(outside, np.nan, light - nothing).astype(np.float32), codes
+
+
+@cache
+def _light_of_codes() -> FloatImage:
+    """Return the light of every sRGB code of 16 bits, (65536,)."""
+    return np.asarray(light_from_srgb(np.arange(65536) / 65535), dtype=np.float32)
+
+
 def _linear(codes: FloatImage) -> FloatImage:
-    return np.asarray(light_from_srgb(np.maximum(codes, 0)), dtype=np.float32)
+    """Return the light of sRGB codes in [0, 1]."""
+    return np.asarray(_light_of_codes()[np.rint(codes * np.float32(65535)).astype(np.uint16)], dtype=np.float32)
 
 
 def _inner(where: Rectangle) -> Rectangle:
@@ -95,13 +115,21 @@ def _inner(where: Rectangle) -> Rectangle:
 
 
 def _patches(light: FloatImage, rectangles: list[Rectangle], scale: float) -> tuple[Array, Array]:
-    """Return the medians of rectangles in mm, (n, 3), and the deviation of their pixels, (n,)."""
+    """Return the light of rectangles in mm, (n, 3), and the deviation of their parts, (n,).
+
+    A rectangle is divided into _PARTS × _PARTS parts. It has the median of their means: dust and scratches spoil a
+    few parts, and a mean does justice to the dots of a halftone.
+    """
     values, noise = np.empty((len(rectangles), 3)), np.empty(len(rectangles))
     for at, (x, y, width, height) in enumerate(rectangles):
         part = light[round(y * scale) : round((y + height) * scale), round(x * scale) : round((x + width) * scale)]
-        pixels = part.reshape(-1, 3)
-        values[at] = np.median(pixels, axis=0)
-        noise[at] = 1.4826 * np.median(np.abs(pixels[:, 1] - values[at, 1]))
+        rows, columns = (side // _PARTS for side in part.shape[:2])
+        if min(rows, columns) >= 2:
+            whole = part[: rows * _PARTS, : columns * _PARTS].reshape(_PARTS, rows, _PARTS, columns, 3)
+            part = whole.mean(axis=(1, 3))
+        parts = part.reshape(-1, 3)
+        values[at] = np.median(parts, axis=0)
+        noise[at] = 1.4826 * np.median(np.abs(parts[:, 1] - values[at, 1]))
     return values, noise
 
 

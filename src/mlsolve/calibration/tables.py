@@ -161,7 +161,7 @@ def _light(columns: Columns, channels: int, path: Path) -> tuple[Array, Array | 
             if channels == 1:
                 return bands[:, len(names) // 2 :][:, :1], None
             eye = np.array(GENERIC_TO_EYE)
-            return np.maximum(bands @ eye.T, 1e-6), eye
+            return bands @ eye.T, eye
     raise InputError(
         f"{path} has no measurements of {channels} channels: name columns Dr, Dg, Db (D for one), X, Y, Z, "
         "or 380, 390, … 730"
