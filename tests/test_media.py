@@ -9,21 +9,24 @@ import pytest
 import mlsolve
 from mlsolve import Options
 from mlsolve.errors import InputError, OptionError
-from mlsolve.job.arrangements import Arrangement
+from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
 from mlsolve.media import Fit, Media, load_media, media_names
 from mlsolve.pictures import picture_files
-from mlsolve.pictures.colour import as_planes, light_from_srgb
+from mlsolve.pictures.colour import as_planes, encode, light_from_srgb
 from mlsolve.report.media_picture import media_picture
 from mlsolve.run.budget import Budget
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.unfinished import unfinished
+from mlsolve.scoring.developing import bands_of, composite_placed, looks_of
+from mlsolve.solving.loading import _Clear
 from mlsolve.solving.spec import Spec, density_range
 from mlsolve.solving.start import greys
 from mlsolve.solving.store import MemoryStore
 from mlsolve.system.memory import parse_memory
 from mlsolve_kernels.light.ink.reference import develop
+from mlsolve_kernels.region import Region
 from test_runs import Listener, result
 
 SIZE = (320, 300)
@@ -205,6 +208,24 @@ def test_one_channel_is_solved_in_grey(job, tmp_path):
     assert layer.shape[2] == 1
     assert layer.std() > 0.05
     assert load_job(tmp_path / "o" / "job.toml").media == "laser-film"
+
+
+def test_beside_round_sheets_pictures_are_clear_film():
+    """There target and guide are what clear sheets look like, so that SSIM finds no step at the circle."""
+    media, options = load_media("uv-acrylic"), Options(exposure=0.5, room=2)
+    spec = Spec.resolve([Arrangement("t")], 2, (60, 60), (3,) * 3, options, disc=True, media=media)
+    clear, image = _Clear(spec, 1), np.zeros((4, 60), dtype=np.float32)
+    clear.look_at(Region(0, 4, 0, 60))
+    ones = np.ones((1, 1, 3), dtype=np.float32)
+    sheets = [bands_of(ones, spec.inks)] * 2
+    together = encode(composite_placed(sheets, (Placement(1), Placement(2)), 0.5, spec.inks))
+    alone = encode(looks_of(ones[np.newaxis], spec.inks, spec.inks.room * 0.5)[0])
+    for plane in range(3):
+        clear.stack(image, plane)
+        assert image[0, 0] >= together[0, 0, plane] - 1e-4, "brighter than white, if the stack is"
+        clear.sheet(image, plane)
+        assert image[0, 0] == pytest.approx(alone[0, 0, plane], abs=1e-3)
+        assert image[3, 30] == 0
 
 
 def test_in_python(rng):

@@ -255,6 +255,8 @@ APART = (
     {"photo", "palette"},
     {"photo", "fold"},
     *({"table", name} for name in ("chart", "shot", "stacked", "empty", "dark")),
+    {"media", "min_density"},
+    {"media", "max_density"},
 )
 """Options that exclude each other, or one of which the other does without."""
 
@@ -271,6 +273,10 @@ def commands(verb):
             groups.append(free := {})
         another = one.setting.example if verb.name == "calibrate" else "waves.png"
         free[one.name] = pages.typed(one) if not one.repeated else f"{pages.typed(one)} {one.flag} {another}"
+    shown = {one.name: one for one in verb.shown}
+    for group in groups:
+        if "room" in group and "media" not in group:  # it is the front of a medium that reflects it
+            group["media"] = pages.typed(shown["media"])
     required = {one.name: pages.typed(one) for one in verb.shown if one.required and not one.argument}
     for group in groups:
         yield shlex.split(" ".join([verb.name, *arguments, *{**required, **group}.values()]))

@@ -85,6 +85,15 @@ exposure = 0.3
 place = [{layer = 1, rotate = 7}]
 """
 
+SEEN = """
+target = "one.png"
+guides = ["two.png", "grey.png", "mosaic:1"]
+gap = 12
+viewer = 4000
+view = 12
+hide_weight = 0.5
+"""
+
 MASKED = """
 target = "one.png"
 mask = "grey.png"
@@ -123,6 +132,7 @@ def missing(tmp_path, save, picture):
                 ("turned", TURNED),
                 ("everything", EVERYTHING),
                 ("masked", MASKED),
+                ("seen", SEEN),
                 ("inked", INKED),
             )
         ),

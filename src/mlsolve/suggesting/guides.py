@@ -123,7 +123,9 @@ class _Proposing:
         planes = max(one.shape[2] for one in (*self._targets, *self._candidates.images))
         options = dataclasses.replace(job.options, levels=None, backend="cpu")
         counts = (*[planes] * (len(self._targets) + layers), *[1] * len(self._masks))
-        spec = Spec.resolve(job.arrangements, layers, full_size, counts, options, job.shape == "disc")
+        spec = Spec.resolve(
+            job.arrangements, layers, full_size, counts, options, job.shape == "disc", job.profile()
+        )
         self._spec = spec.scaled(self._size, self._scale)
         self._shelf = Shelf(self._spec, self._targets, self._candidates.images, self._masks)
         self._shape = self._size[1], self._size[0]

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..media import load_media
 from ..pictures.arrays import spread_grey
 from ..pictures.colour import decode
 from ..pictures.picture_files import save_png
@@ -56,7 +55,7 @@ def _sheet(found: Proposals) -> npt.NDArray[np.uint8]:
 def _row(number: int, one: Proposal, targets: Sequence[FloatArray]) -> Row:
     step, job = one.step, one.job
     layers = [decode(np.ascontiguousarray(np.moveaxis(layer, 0, -1))) for layer in one.layers]
-    inks = inks_of(job.options, None if job.media is None else load_media(job.media))
+    inks = inks_of(job.options, job.profile())
     through = layers
     if inks is not None:  # the layers are device codes
         through = [bands_of(layer, inks) for layer in layers]
