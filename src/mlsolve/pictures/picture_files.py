@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..system.files import write_bytes
 from .arrays import FloatArray, check_size
 from .picture import FORMATS, Picture, open_picture
+from .writers.pdf import write_pdf
 from .writers.png import PngWriter
 from .writers.rows import Encoded, RowWriter
 from .writers.tiff import TiffWriter
@@ -32,6 +33,7 @@ __all__ = [
     "save_png",
     "upright",
     "write_bytes",
+    "write_pdf",
 ]
 
 _BAND_BYTES = 4 << 20
