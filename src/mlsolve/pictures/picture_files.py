@@ -70,14 +70,14 @@ def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> Fl
     return image
 
 
-def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 sRGB code values as a PNG that is tagged as sRGB.
+def save_png(path: Path, image: npt.NDArray[np.uint8], tagged: bool = True) -> None:
+    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 code values as a PNG that, if `tagged`, says it is sRGB.
 
     The same picture gives the same bytes. Raises OutputError if the file cannot be written.
     """
     rows = image[..., np.newaxis] if image.ndim == 2 else image
     height, width, planes = rows.shape
-    with PngWriter(path, (width, height), planes, 8) as writer:
+    with PngWriter(path, (width, height), planes, 8, tagged=tagged) as writer:
         writer.write(rows)
 
 
