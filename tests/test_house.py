@@ -76,7 +76,7 @@ FLOORS = (
     {"job"},
     {"solving"},
     {"scoring"},
-    {"report"},
+    {"report", "calibration"},
     {"run", "film", "suggesting", "sheets"},
     {"__init__"},
 )

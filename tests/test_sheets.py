@@ -263,6 +263,27 @@ def test_without_a_profile_rgb_is_written_and_said(run, tmp_path):
     assert note in (tmp_path / "out" / "for-the-shop.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("kind", ["pdf", "tiff"])
+def test_device_codes_declare_no_colours(tmp_path, cmyk, kind):
+    """They are written as they are, without a profile by which somebody would convert them."""
+    layer = noise(60, 60)
+    run = finished_run(tmp_path / "prints", [layer, noise(60, 60)], 100.0, 'media = "inkjet-film"')
+    written = make_sheets(run, tmp_path / "out", Shop("bare", kind=kind), Wanted())
+    assert any("without colour management" in one for one in written.notes)
+    if kind == "pdf":
+        codes, _ = picture_in(tmp_path / "out" / "sheet-1.pdf")
+        with pikepdf.open(tmp_path / "out" / "sheet-1.pdf") as pdf:
+            assert "/OutputIntents" not in pdf.Root
+            assert b"PDF/X" not in pdf.Root.Metadata.read_bytes()
+    else:
+        with tifffile.TiffFile(tmp_path / "out" / "sheet-1.tif") as file:
+            codes = file.asarray()
+            assert 34675 not in file.pages[0].tags
+    np.testing.assert_array_equal(codes, layer)
+    with pytest.raises(OptionError, match="device codes"):
+        make_sheets(run, tmp_path / "more", Shop("bare"), Wanted(profile=cmyk))
+
+
 def test_the_shop_is_told(run, tmp_path):
     make_sheets(run, tmp_path / "out", shop(mirror=True), Wanted())
     text = (tmp_path / "out" / "for-the-shop.txt").read_text(encoding="utf-8")
@@ -303,7 +324,7 @@ def test_pages_of_a_printer_at_home_make_the_whole(tmp_path):
 REFUSALS = {
     "dpi": ({"most_dpi": 72.0}, {}, "solve again with mlsolve run --dpi 72"),
     "coarse": ({"least_dpi": 150.0}, {}, "solve again with mlsolve run --dpi 150"),
-    "page": ({"page": (170.0, 180.0)}, {}, "split it with --split 2x1"),
+    "page": ({"page": (110.0, 180.0)}, {}, "split it with --split 3x1"),
     "file": ({"largest_file": 400_000}, {}, "--split 3x1"),
     "memory": ({}, {"memory": 1000}, "give --memory that"),
     "other dpi": ({}, {"dpi": 200.0}, "leave --dpi out"),
@@ -323,9 +344,11 @@ def test_what_a_shop_does_not_take_is_refused_before_anything_is_written(run, tm
 
 def test_the_way_out_is_one(run, tmp_path):
     """What is proposed for a page that is too large is taken."""
-    one = shop(page=(170.0, 180.0))
-    make_sheets(run, tmp_path / "out", one, Wanted(split=(2, 1)))
-    assert (tmp_path / "out" / "sheet-3-r1c2.pdf").exists()
+    one = shop(page=(110.0, 180.0))
+    make_sheets(run, tmp_path / "out", one, Wanted(split=(3, 1)))
+    assert (tmp_path / "out" / "sheet-3-r1c3.pdf").exists()
+    with pytest.raises(OptionError, match="--split 3x1"):
+        make_sheets(run, tmp_path / "more", one, Wanted(split=(2, 1)))
 
 
 def test_a_run_without_a_size_on_paper_needs_a_dpi(tmp_path):

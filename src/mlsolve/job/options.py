@@ -203,10 +203,11 @@ class Options:
     learning_rate: float | None = option(
         None,
         help="Step size of adam at the start of each level; it falls with the square root of the iterations left.",
-        more="With a tolerance the sheets are placed differently at every iteration, which needs smaller steps.",
+        more="With a tolerance the sheets are placed differently at every iteration, which needs smaller steps; "
+        "then it falls in proportion to the iterations left.",
         low=1e-6,
         high=1.0,
-        otherwise="0.045, or 0.02 with registration or view; newton has none",
+        otherwise="0.045, or 0.03 with registration or view; newton has none",
         example="0.03",
     )
     target_ssim: float | None = option(
@@ -308,7 +309,7 @@ class Options:
         """The learning rate of Adam at the start of each level."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return 0.02 if self.tolerant else 0.045
+        return 0.03 if self.tolerant else 0.045
 
     def guide_weight_for(self, layers: int) -> float:
         """Return the weight of each guide in a stack of `layers`."""

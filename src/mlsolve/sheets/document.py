@@ -34,11 +34,13 @@ _XMP: Final = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <dc:title><rdf:Alt><rdf:li xml:lang="x-default">{title}</rdf:li></rdf:Alt></dc:title>
 <xmp:CreateDate>{date}</xmp:CreateDate><xmp:ModifyDate>{date}</xmp:ModifyDate><xmp:MetadataDate>{date}</xmp:MetadataDate>
 <xmp:CreatorTool>mlsolve {version}</xmp:CreatorTool><pdf:Producer>mlsolve {version}</pdf:Producer>
-<pdf:Trapped>False</pdf:Trapped><pdfxid:GTS_PDFXVersion>PDF/X-4</pdfxid:GTS_PDFXVersion>
+<pdf:Trapped>False</pdf:Trapped>{standard}
 <xmpMM:DocumentID>uuid:{identity}</xmpMM:DocumentID><xmpMM:InstanceID>uuid:{identity}</xmpMM:InstanceID>
 <xmpMM:RenditionClass>default</xmpMM:RenditionClass><xmpMM:VersionID>1</xmpMM:VersionID>
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
+
+_STANDARD: Final = "<pdfxid:GTS_PDFXVersion>PDF/X-4</pdfxid:GTS_PDFXVersion>"
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class OutputColours:
 
     name: str
     """"rgb", "cmyk" or "grey"."""
-    profile: bytes
-    """The ICC profile of the printer that the codes are for."""
+    profile: bytes | None
+    """The ICC profile that says what the codes mean; None: they are a printer's own, not to be converted."""
     described: str
-    """What the profile is called."""
+    """What the profile is called, or whose codes they are."""
 
     @property
     def planes(self) -> int:
@@ -69,7 +71,10 @@ def srgb() -> OutputColours:
 
 
 class Document:
-    """A PDF/X-4 that is written from its beginning to its end."""
+    """A PDF/X-4 that is written from its beginning to its end.
+
+    Without a profile it is a plain PDF: PDF/X needs an output intent, by which colours are converted.
+    """
 
     def __init__(self, file: BinaryIO, title: str, colours: OutputColours) -> None:
         """file: empty; title: what readers show."""
@@ -128,23 +133,25 @@ class Document:
         pdf, colours = self._pdf, self.colours
         kids = " ".join(f"{page} 0 R" for page in self._pages)
         pdf.add(f"<< /Type /Pages /Count {len(self._pages)} /Kids [{kids}] >>", self._tree)
-        profile = pdf.stream(f"/N {colours.planes}", colours.profile)
-        named = text_string(colours.described)
-        intent = pdf.add(
-            f"<< /Type /OutputIntent /S /GTS_PDFX /OutputConditionIdentifier {named} /Info {named} "
-            f"/DestOutputProfile {profile} 0 R >>"
-        )
+        intents = ""
+        if colours.profile is not None:
+            profile = pdf.stream(f"/N {colours.planes}", colours.profile)
+            named = text_string(colours.described)
+            intent = pdf.add(
+                f"<< /Type /OutputIntent /S /GTS_PDFX /OutputConditionIdentifier {named} /Info {named} "
+                f"/DestOutputProfile {profile} 0 R >>"
+            )
+            intents = f"/OutputIntents [{intent} 0 R]"
         one = self._identity
         xmp = _XMP.format(
             title=escape(self._title),
             date=_DATE,
             version=__version__,
+            standard=_STANDARD if colours.profile is not None else "",
             identity="-".join((one[:8], one[8:12], one[12:16], one[16:20], one[20:])),
         )
         metadata = pdf.stream("/Type /Metadata /Subtype /XML", xmp.encode("utf-8"), compress=False)
-        root = pdf.add(
-            f"<< /Type /Catalog /Pages {self._tree} 0 R /Metadata {metadata} 0 R /OutputIntents [{intent} 0 R] >>"
-        )
+        root = pdf.add(f"<< /Type /Catalog /Pages {self._tree} 0 R /Metadata {metadata} 0 R {intents} >>")
         by = text_string(f"mlsolve {__version__}")
         info = pdf.add(
             f"<< /Title {text_string(self._title)} /Creator {by} /Producer {by} /CreationDate ({_PDF_DATE}) "

@@ -113,7 +113,19 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
     if profile is not None and shop.paper is not None:
         raise OptionError(f"profile is {wanted.profile}, and {shop.name} prints RGB on paper: leave --profile out")
     colours = srgb() if profile is None else profile.colours
-    if shop.colour == "cmyk" and profile is None:
+    if run.job.media is not None:
+        if profile is not None:
+            raise OptionError(
+                f"profile is {wanted.profile}, and the layers are device codes for {run.job.media}: leave it out, "
+                "or solve again without --media"
+            )
+        named = Path(str(run.job.media)).stem
+        colours = OutputColours("rgb", None, f"RGB as the printer takes it, for {named}")
+        run.notes.append(
+            f"the colours are the printer's own codes, for {named}: print them without colour management, and let "
+            "nothing convert them; the files declare no profile on purpose"
+        )
+    if shop.colour == "cmyk" and profile is None and run.job.media is None:
         run.notes.append(
             f"{shop.name} takes CMYK: without --profile the files are RGB (sRGB), ask the shop for its ICC profile"
         )
@@ -253,7 +265,7 @@ def _check(run: _Run, tasks: Sequence[_Task], shop: Shop, colours: OutputColours
             share = width * height / (task.picture.size[0] * task.picture.size[1])
             estimate = task.picture.path.stat().st_size * share * colours.planes / task.picture.planes
             estimate *= shop.bits / task.picture.bits
-        shop.check_file(task.name, estimate + len(colours.profile) + _MARKS, task.dpi)
+        shop.check_file(task.name, estimate + len(colours.profile or b"") + _MARKS, task.dpi)
 
 
 def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:

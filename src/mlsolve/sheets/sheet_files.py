@@ -119,7 +119,8 @@ def write_tiff(path: Path, sheet: Sheet) -> None:
     """Write `sheet` to `path` as TIFF, completely or not at all. Raises errors as `write_pdf`."""
     colours = sheet.colours
     size = _pixels(sheet.plan.page, sheet.dpi)
-    with TiffWriter(path, size, colours.planes, sheet.bits, sheet.dpi, colours.profile) as writer:
+    tagged = colours.profile is not None
+    with TiffWriter(path, size, colours.planes, sheet.bits, sheet.dpi, tagged, colours.profile) as writer:
         for band in _page_rows(sheet, size):
             writer.write(band)
 

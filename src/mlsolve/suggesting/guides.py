@@ -84,6 +84,8 @@ class Proposals:
     """Solves that were compared."""
     left_out: tuple[str, ...]
     """A line for every file that was left out."""
+    alike: tuple[str, ...] = ()
+    """A line for every candidate that shows what a target shows."""
 
 
 def propose(
@@ -148,9 +150,9 @@ class _Proposing:
         self._tell("the best in full", self._solves)
         found = self._crew.map(self._proposal, best)
         found.sort(key=lambda one: one.step.loss)
-        return Proposals(
-            tuple(found), self._targets, len(self._candidates.entries), self._solves, self._candidates.left_out
-        )
+        candidates = self._candidates
+        count, unfit = len(candidates.entries), (candidates.left_out, candidates.alike)
+        return Proposals(tuple(found), self._targets, count, self._solves, *unfit)
 
     def _unturned_sets(self, search: Search, effort: Effort) -> list[Choice]:
         """Return the best choices at the largest size, the best first; sheets stay where they are."""

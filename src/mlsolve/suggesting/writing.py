@@ -24,6 +24,9 @@ FloatArray = npt.NDArray[np.float32]
 SHEET: Final = "proposals.png"
 JOB: Final = "job.toml"
 
+_TOLD: Final = 3
+"""Files that were left out for which the contact sheet says why."""
+
 
 def write_proposals(found: Proposals, folder: Path, overwrite: bool) -> None:
     """Write proposals.png, job.toml for the best and job-2.toml … for the others into `folder`, or nothing.
@@ -48,6 +51,11 @@ def _sheet(found: Proposals) -> npt.NDArray[np.uint8]:
         "SSIM compares the two; leak is the SSIM of a sheet alone to the picture, and --hide lowers it; compare "
         "scores with each other, not with those of the print"
     )
+    if found.left_out:
+        more = f"; {len(found.left_out) - _TOLD} more files left out" if len(found.left_out) > _TOLD else ""
+        note += f". {'; '.join(found.left_out[:_TOLD])}{more}"
+    if found.alike:
+        note += f". {'; '.join(found.alike[:_TOLD])}"
     rows = [_row(number, one, found.targets) for number, one in enumerate(found.best, start=1)]
     return proposal_sheet(title, note, targets, rows, job.shape == "disc")
 

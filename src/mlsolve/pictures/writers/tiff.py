@@ -26,9 +26,10 @@ _DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
 
 
 class TiffWriter(RowWriter):
-    """A TIFF of deflated tiles with a profile. `write` takes the memory of at most two rows of tiles.
+    """A TIFF of deflated tiles. `write` takes the memory of at most two rows of tiles.
 
-    profile: the ICC profile of its codes; None: that of sRGB. Four planes are CMYK, which needs one.
+    profile: the ICC profile of its codes, if it is `tagged`; None: that of sRGB. Four planes are CMYK, which needs
+    one.
     """
 
     part_rows: ClassVar[int] = TILE
@@ -41,10 +42,11 @@ class TiffWriter(RowWriter):
         planes: int,
         bits: int,
         dpi: float | None = None,
+        tagged: bool = True,
         profile: bytes | None = None,
     ) -> None:
         """Check the arguments. Nothing is written before the `with` statement begins."""
-        super().__init__(path, size, planes, bits, dpi)
+        super().__init__(path, size, planes, bits, dpi, tagged)
         if planes == 4 and profile is None:
             raise ValueError("planes is 4: give the profile of the inks")
         self._profile = profile or (grey_profile() if planes == 1 else srgb_profile())
@@ -96,8 +98,9 @@ class TiffWriter(RowWriter):
             (323, _SHORT, [TILE]),
             (324, place, self._offsets),
             (325, place, self._lengths),
-            (34675, _UNDEFINED, list(self._profile)),
         ]
+        if self.tagged:
+            tags.append((34675, _UNDEFINED, list(self._profile)))
         if self.dpi is not None:
             ratio = Fraction(self.dpi).limit_denominator(1000)
             resolution = [ratio.numerator, ratio.denominator]
