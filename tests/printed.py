@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pypdfium2
 
+from mlsolve.pictures.decoders.vips import image_of
 from mlsolve.pictures.picture_files import PngWriter
 
 NOISE = np.random.default_rng(20261128)
@@ -36,6 +37,13 @@ def finished_run(folder, layers, dpi=100.0, job="", arrangements='target = "t.pn
 def noise(height, width, planes=3, kind=np.uint8):
     """Return codes without any order."""
     return NOISE.integers(0, np.iinfo(kind).max + 1, (height, width, planes)).astype(kind)
+
+
+def cmyk_profile(path):
+    """Write a profile of a CMYK printer, the one that libvips carries, and return its path."""
+    lab = image_of(np.zeros((2, 2, 3), np.uint8)).copy(interpretation="srgb").colourspace("lab")
+    path.write_bytes(lab.icc_export(output_profile="cmyk").get("icc-profile-data"))
+    return path
 
 
 def rendered(path, dpi, page=0):

@@ -30,6 +30,7 @@ from mlsolve_bench import report
 from mlsolve_cli import pages, plain
 from mlsolve_cli.verbs import VERBS
 from mlsolve_kernels.window import SIZE
+from printed import cmyk_profile
 from test_declared_colours import INKS, tables
 
 VERB = {verb.name: verb for verb in VERBS}
@@ -226,8 +227,14 @@ def before(verb, studio, mlsolve, monkeypatch):
     """Bring about what a command of `verb` finds."""
     if verb.name == "resume":
         make_unfinished(mlsolve, monkeypatch)
-    elif verb.name in ("verify", "animate"):
+    elif verb.name in ("verify", "animate", "sheets"):
         studio()
+        cmyk_profile(Path("shop.icc"))
+    elif verb.name == "inspect":
+        studio()
+        words = ("--shop", "generic-backlit", "--dpi", 101.6, "--border", 0, "--out", "for-the-shop", "--overwrite")
+        assert mlsolve("sheets", "prints", *words).status == 0
+        Path("sheet-1.pdf").write_bytes(Path("for-the-shop/sheet-1.pdf").read_bytes())
     elif verb.name == "suggest":
         monkeypatch.setattr(choosing, "_EFFORT", Effort(8, 4, 4, 1))
     elif verb.name == "calibrate":

@@ -19,7 +19,7 @@ from mlsolve.sheets.outlines import text_outlines, text_width
 from mlsolve.sheets.plan import sheet_plan
 from mlsolve.sheets.shop import Shop, load_shop, shop_names
 from mlsolve.sheets.tiling import tiles
-from printed import centre, finished_run, noise, rendered
+from printed import centre, cmyk_profile, finished_run, noise, rendered
 
 SIDE = 480
 """Pixels of a side: 121.92 mm at 100 dpi."""
@@ -32,11 +32,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def cmyk(tmp_path):
-    """A profile of a CMYK printer: the one that libvips carries."""
-    lab = image_of(np.zeros((2, 2, 3), np.uint8)).copy(interpretation="srgb").colourspace("lab")
-    path = tmp_path / "shop.icc"
-    path.write_bytes(lab.icc_export(output_profile="cmyk").get("icc-profile-data"))
-    return path
+    return cmyk_profile(tmp_path / "shop.icc")
 
 
 def shop(**changed):

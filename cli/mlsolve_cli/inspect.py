@@ -10,7 +10,7 @@ from .echo import echo
 from .options import JSON, Given, Parameter, verb
 
 if TYPE_CHECKING:
-    from mlsolve.sheets.inspection import Report
+    from mlsolve.sheets.findings import Report
 
 
 @verb(

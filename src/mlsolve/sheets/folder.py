@@ -255,7 +255,9 @@ def _check(run: _Run, tasks: Sequence[_Task], shop: Shop, colours: OutputColours
     for dpi in run.dpi:
         shop.check_dpi(dpi)
     for task in tasks:
-        shop.check_page(task.plan.page)
+        frame = 2 * (shop.border + shop.bleed)
+        size = _in_millimetres((0, 0, *task.picture.size), min(run.dpi))
+        shop.check_page(task.plan.page, (size[0] + frame, size[1] + frame))
         width, height = task.rows.size
         if task.screen is not None:
             pixels = task.plan.page[0] * task.plan.page[1] * (shop.device_dpi / 25.4) ** 2

@@ -3,34 +3,21 @@
 A PDF is read by pikepdf (the extra `shop`), a picture by libvips.
 """
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 from ..errors import InputError, OptionError, first_line
 from ..job.print_size import INCH
 from ..pictures.decoders.png_chunks import SIGNATURE
 from ..system.files import read_head
+from .findings import EXACT, Report
+from .pdf_reading import profile_name, read_pdf
 from .shop import LONGEST_PAGE, Shop
-
-Level = Literal["warning", "error"]
-
-EXACT: Final = 0.1
-"""Millimetres by which a size or a bleed may differ."""
 
 LEAST_DPI: Final = 80.0
 """Below this a shop warns, unless its file says otherwise: at arm's length pixels are seen."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that a shop would object to."""
-
-    level: Level
-    words: str
-    """What was found, and how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -42,46 +29,6 @@ class Asked:
     """Width and height of the trimmed sheet in mm."""
 
 
-@dataclass
-class Report:
-    """What is in a file."""
-
-    file: str
-    kind: str
-    pages: int = 1
-    page: tuple[float, float] | None = None
-    trim: tuple[float, float] | None = None
-    """Width and height in mm."""
-    bleed: float | None = None
-    """The narrowest bleed in mm."""
-    pictures: list[tuple[int, int, float]] = field(default_factory=list)
-    """Width and height in pixels, and the lower of both resolutions in pixels per inch."""
-    colours: list[str] = field(default_factory=list)
-    spots: list[str] = field(default_factory=list)
-    profile: str | None = None
-    fonts: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    def warn(self, words: str) -> None:
-        """Add what a shop may ask about."""
-        self.findings.append(Finding("warning", words))
-
-    def fail(self, words: str) -> None:
-        """Add what a shop refuses, or prints wrong."""
-        self.findings.append(Finding("error", words))
-
-    @property
-    def dpi(self) -> float | None:
-        """The lowest resolution of its pictures; None: there are none, or it is unknown."""
-        return min((dpi for *_, dpi in self.pictures if dpi > 0), default=None)
-
-    @property
-    def status(self) -> int:
-        """The exit status: 0 fine, 1 warnings, 2 errors."""
-        levels = {one.level for one in self.findings}
-        return 2 if "error" in levels else 1 if levels else 0
-
-
 def inspect_file(path: Path, asked: Asked | None = None) -> Report:
     """Return what is in the file `path`, a PDF or a picture, and what a shop would object to.
 
@@ -89,12 +36,7 @@ def inspect_file(path: Path, asked: Asked | None = None) -> Report:
     """
     asked = asked or Asked()
     head = read_head(path)
-    if b"%PDF-" in head:
-        from .pdf_reading import read_pdf
-
-        report = read_pdf(path)
-    else:
-        report = _picture(path, head)
+    report = read_pdf(path) if b"%PDF-" in head else _picture(path, head)
     _compare(report, asked)
     return report
 
@@ -132,8 +74,6 @@ def _picture(path: Path, head: bytes) -> Report:
     if image.hasalpha():
         report.warn("it is transparent in places: save it without alpha")
     if "icc-profile-data" in fields:
-        from .pdf_reading import profile_name
-
         report.profile = profile_name(image.get("icc-profile-data"))
     elif head.startswith(SIGNATURE) and b"sRGB" in head:
         report.profile = "sRGB, by a tag of PNG"
@@ -216,8 +156,3 @@ def _compare_shop(report: Report, shop: Shop | None) -> None:
 def _size(size: Iterable[float]) -> str:
     """Return a size in words."""
     return "×".join(f"{side:.1f}" for side in size)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Tell whether two boxes are the same, to a hundredth of a point."""
-    return all(math.isclose(float(one), float(other), abs_tol=0.01) for one, other in zip(a, b, strict=True))

@@ -10,7 +10,7 @@ from PIL import ImageCms
 
 from ..errors import InputError, OptionError, first_line
 from ..job.print_size import INCH
-from .inspection import EXACT, Report, same
+from .findings import EXACT, Report, same
 
 Matrix = tuple[float, float, float, float, float, float]
 

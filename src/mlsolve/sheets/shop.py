@@ -107,12 +107,15 @@ class Shop:
                 f"{self.bleed:g} mm, or give 0 for a sheet without a border"
             )
 
-    def check_page(self, page: tuple[float, float]) -> None:
-        """Raise OptionError if a page of `page` = (width, height) mm is larger than the shop takes."""
+    def check_page(self, page: tuple[float, float], whole: tuple[float, float] | None = None) -> None:
+        """Raise OptionError if a page of `page` = (width, height) mm is larger than the shop takes.
+
+        whole: the page of the whole sheet, of which this one is a part.
+        """
         short, long = sorted(page)
         most_short, most_long = sorted(self.page)
         if short > most_short + 0.05 or long > most_long + 0.05:
-            columns, rows = self._parts(page)
+            columns, rows = self._parts(whole or page)
             raise OptionError(
                 f"a sheet is {page[0]:.1f}×{page[1]:.1f} mm with border and bleed, {self.name} takes "
                 f"{most_short:g}×{most_long:g} mm: split it with --split {columns}x{rows}, or solve a smaller print"
