@@ -10,6 +10,7 @@ import tifffile
 from pikepdf import Array, Dictionary, Name
 
 from mlsolve.errors import InputError, OptionError
+from mlsolve.pictures.writers.srgb_profile import srgb_profile
 from mlsolve.sheets.folder import Wanted, make_sheets
 from mlsolve.sheets.inspection import Asked, inspect_file
 from mlsolve.sheets.shop import Shop
@@ -71,6 +72,10 @@ def no_profile(pdf, page):
     del pdf.Root.OutputIntents
 
 
+def display_profile(pdf, page):
+    pdf.Root.OutputIntents[0].DestOutputProfile = pdf.make_stream(srgb_profile(), N=3)
+
+
 def cropped(pdf, page):
     page.CropBox = Array([60, 60, 200, 200])
 
@@ -117,6 +122,7 @@ FAULTS = {
     cmyk: (1, "it is CMYK"),
     coarse: (1, "dpi, less than 85"),
     no_profile: (1, "no profile"),
+    display_profile: (1, "not that of a printer"),
     cropped: (2, "CropBox"),
     transparent: (1, "transparency"),
     no_font: (2, "Helvetica is not embedded"),

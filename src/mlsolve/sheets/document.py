@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from ..pictures.writers.deflating import joined_adler
 from ..pictures.writers.png import HEADER, LAST_BLOCK
-from ..pictures.writers.srgb_profile import srgb_profile
 from ..version import __version__
 from .marks import Mark
 from .outlines import Contour
+from .output_profile import srgb_output_profile
 from .pdf import POINTS, Pdf, numbers, text_string
 from .plan import Box
 
@@ -67,7 +67,7 @@ class OutputColours:
 
 def srgb() -> OutputColours:
     """Return sRGB."""
-    return OutputColours("rgb", srgb_profile(), "sRGB IEC61966-2.1")
+    return OutputColours("rgb", srgb_output_profile(), "sRGB IEC61966-2.1")
 
 
 class Document:

@@ -17,6 +17,8 @@ Matrix = tuple[float, float, float, float, float, float]
 _UNIT: Final[Matrix] = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _DEEPEST: Final = 12
 """Forms within forms that are followed."""
+_CLASS: Final = slice(12, 16)
+"""The class of a profile, in its header (ICC.1, 7.2.5)."""
 _OPERATORS: Final = {"g": "DeviceGray", "rg": "DeviceRGB", "k": "DeviceCMYK"}
 """Operators that choose a colour to fill with; their capitals are for lines."""
 
@@ -75,7 +77,12 @@ def _intents(pdf: Any, report: Report) -> None:
     """Take the profile of the output intent."""
     for intent in pdf.Root.get("/OutputIntents", []):
         if "/DestOutputProfile" in intent:
-            report.profile = profile_name(intent.DestOutputProfile.read_bytes())
+            data = intent.DestOutputProfile.read_bytes()
+            report.profile = profile_name(data)
+            if "PDF/X" in report.kind and data[_CLASS] != b"prtr":
+                report.warn(
+                    "the profile of its output intent is not that of a printer, which PDF/X asks for: replace it"
+                )
         elif "/OutputConditionIdentifier" in intent:
             report.profile = str(intent.OutputConditionIdentifier)
 

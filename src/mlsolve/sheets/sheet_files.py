@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from ..job.print_size import INCH
 from ..pictures.writers.png import compressed_rows
-from ..pictures.writers.srgb_profile import grey_profile
 from ..pictures.writers.tiff import TiffWriter
 from ..system.files import Partial, refusals
 from .document import BLACK, Canvas, Document, OutputColours
 from .inks import FilmInks
 from .marks import draw, marks_of
+from .output_profile import grey_output_profile
 from .plan import Box, Plan
 from .rows import BAND, LayerRows, Rows
 from .screens import Screen
@@ -120,7 +120,9 @@ def write_tiff(path: Path, sheet: Sheet) -> None:
     colours = sheet.colours
     size = _pixels(sheet.plan.page, sheet.dpi)
     tagged = colours.profile is not None
-    with TiffWriter(path, size, colours.planes, sheet.bits, sheet.dpi, tagged, colours.profile) as writer:
+    # Of RGB the usual profile of sRGB; that of an output device is what PDF/X asks for.
+    profile = None if colours.name == "rgb" else colours.profile
+    with TiffWriter(path, size, colours.planes, sheet.bits, sheet.dpi, tagged, profile) as writer:
         for band in _page_rows(sheet, size):
             writer.write(band)
 
@@ -179,7 +181,7 @@ def write_film(path: Path, sheet: Sheet, inks: FilmInks, ink: int, screen: Scree
     """
     plan = sheet.plan
     size = _pixels(plan.page, device_dpi)
-    grey = OutputColours("grey", grey_profile(), "Film, binary")
+    grey = OutputColours("grey", grey_output_profile(), "Film, binary")
     with refusals(path):
         partial = Partial(path)
         try:
