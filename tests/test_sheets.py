@@ -4,6 +4,10 @@ import errno
 import io
 import itertools
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import cv2
 import numpy as np
@@ -12,7 +16,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from conftest import tree
+from conftest import environment, tree
 from mlsolve.errors import InputError, OptionError, OutputError
 from mlsolve.pictures.decoders.vips import image_of
 from mlsolve.sheets import sheet_files
@@ -459,3 +463,68 @@ def test_the_verb(mlsolve, run, tmp_path):
     assert (tmp_path / "prints-sheets" / "assembly.pdf").exists()
     assert "generic-film" in mlsolve("sheets", "prints", "--shop", "nobody").refusal
     assert "2x1" in mlsolve("sheets", "prints", "--shop", "home", "--split", "2").refusal
+
+
+MEASURE = """
+import dataclasses, sys
+from pathlib import Path
+import mlsolve.scoring.developing, pyvips
+from mlsolve_kernels.codes import cpu
+from mlsolve.errors import OptionError
+from mlsolve.sheets import folder
+from mlsolve.sheets.output_profile import srgb_output_profile
+from mlsolve.sheets.shop import Shop
+from mlsolve.system.memory import forget_peak, parse_memory, peak_memory, resident_memory
+
+one = Shop("test", bleed=3.0, bits=int(sys.argv[1]))
+folder.make_sheets(Path("small"), Path("warm"), one, folder.Wanted())  # compiles and loads
+asked = folder.Wanted(memory=1)
+try:
+    folder.make_sheets(Path("wide"), Path("out"), one, asked)
+except OptionError as error:
+    need = parse_memory(str(error).split(" need ")[1].split(",")[0].replace(" ", ""))
+forget_peak()
+before = resident_memory()
+folder.make_sheets(Path("wide"), Path("out"), one, dataclasses.replace(asked, memory=int(need * 1.02)))
+print(need, peak_memory() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process can be reset on Linux only")
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_sheet_takes_the_memory_that_it_says(tmp_path, bits):
+    kind = np.uint8 if bits == 8 else np.uint16
+    finished_run(tmp_path / "small", [noise(60, 60, 3, kind)])
+    finished_run(tmp_path / "wide", [noise(700, 16000, 3, kind)])
+    command = [sys.executable, "-c", MEASURE, str(bits)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
+    assert done.returncode == 0, done.stderr
+    need, taken = map(int, done.stdout.split())
+    assert taken <= need
+    assert need < 12 * 16000 * 3 * 2 * 128 * (1 if bits == 8 else 2)
+
+
+def test_ctrl_c_while_a_sheet_is_written(tmp_path):
+    """In a process of its own, as a person would press it: it says so, and nothing is left."""
+    run = finished_run(tmp_path / "prints", [noise(3000, 3000)] * 2)
+    before = sorted(tmp_path.iterdir())
+    words = [
+        "-m",
+        "mlsolve_cli",
+        "sheets",
+        str(run),
+        "--shop",
+        "home",
+        "--border",
+        "0",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    process = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, env=environment(), text=True)
+    while process.poll() is None and not list(tmp_path.glob(".out.partial-*/.sheet-*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted: nothing was written" in said
+    assert sorted(tmp_path.iterdir()) == before

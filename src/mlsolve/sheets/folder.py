@@ -25,6 +25,7 @@ from .rows import BAND, LayerRows, Rows
 from .screens import Screen
 from .sheet_files import AHEAD, Sheet, margin_of, write_film, write_pdf, write_tiff
 from .shop import Shop
+from .stopping import obeyed_between
 from .tiling import tiles
 
 OURS: Final = re.compile(
@@ -136,7 +137,7 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
     tasks = _tasks(run, shop, wanted, inks)
     _check(run, tasks, shop, colours)
     threads = _threads(tasks, wanted, 4 if profile is not None else 3)
-    with staged(out, wanted.overwrite, OURS) as stage:
+    with staged(out, wanted.overwrite, OURS) as stage, obeyed_between() as check:
         for number, task in enumerate(tasks):
             sheet = Sheet(
                 task.plan,
@@ -148,7 +149,7 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
                 _conversion(profile if inks is None else None, shop.bits),
                 shop.bits,
                 threads,
-                lambda share, number=number: wanted.progress((number + share) / len(tasks)),  # type: ignore[misc]
+                _progress(wanted.progress, check, number, len(tasks)),
             )
             _write(stage / task.name, sheet, task, shop, inks)
             size = (stage / task.name).stat().st_size
@@ -163,6 +164,18 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
         write_assembly(stage / "assembly.pdf", folder, run.job, run.name, plans[0], run.dpi[0])
     pages = len(tiles(plans[0].trim, shop.paper, shop.margin, shop.overlap)) if shop.paper is not None else 1
     return Written((*names, "assembly.pdf", "for-the-shop.txt"), plans[0], dpi, described, pages, tuple(run.notes))
+
+
+def _progress(
+    listener: Callable[[float], None], check: Callable[[], None], number: int, count: int
+) -> Callable[[float], None]:
+    """Return what is called with the share of file `number` of `count` that is done."""
+
+    def heard(share: float) -> None:
+        check()
+        listener((number + share) / count)
+
+    return heard
 
 
 def _write(path: Path, sheet: Sheet, task: _Task, shop: Shop, inks: FilmInks | None) -> None:
@@ -280,7 +293,7 @@ def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:
     band = max(task.rows.size[0] for task in tasks) * BAND * planes * 2
     converting = band * 8 if wanted.profile is not None else 0
     films = max((_film_bytes(task) for task in tasks if task.screen is not None), default=0)
-    each = band * (AHEAD + 2)
+    each = band * (AHEAD + 5 if tasks[0].rows.bits == 16 else AHEAD + 2)
     least = need + converting + films + each
     if least > budget:
         raise OptionError(

@@ -95,7 +95,7 @@ def _table(values: npt.NDArray[np.uint16], steps: int) -> bytes:
     straight = struct.pack(">2H", 0, 65535)
     head = b"mft2" + bytes(4) + bytes((3, planes, steps, 0)) + unit + struct.pack(">2H", 2, 2)
     codes: bytes = values.astype(">u2").tobytes()
-    return head + 3 * straight + codes + planes * straight
+    return b"".join((head, 3 * straight, codes, planes * straight))
 
 
 def _assembled(tags: dict[bytes, bytes]) -> bytes:
