@@ -1,6 +1,7 @@
 """Media profiles: their files, and runs that are solved for a printer and a film."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,20 +9,24 @@ import pytest
 import mlsolve
 from mlsolve import Options
 from mlsolve.errors import InputError, OptionError
-from mlsolve.job.arrangements import Arrangement
+from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
-from mlsolve.media import Media, load_media, media_names
+from mlsolve.media import Fit, Media, load_media, media_names
 from mlsolve.pictures import picture_files
-from mlsolve.pictures.colour import as_planes, light_from_srgb
+from mlsolve.pictures.colour import as_planes, encode, light_from_srgb
+from mlsolve.report.media_picture import media_picture
 from mlsolve.run.budget import Budget
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.unfinished import unfinished
+from mlsolve.scoring.developing import bands_of, composite_placed, looks_of
+from mlsolve.solving.loading import _Clear
 from mlsolve.solving.spec import Spec, density_range
 from mlsolve.solving.start import greys
 from mlsolve.solving.store import MemoryStore
 from mlsolve.system.memory import parse_memory
 from mlsolve_kernels.light.ink.reference import develop
+from mlsolve_kernels.region import Region
 from test_runs import Listener, result
 
 SIZE = (320, 300)
@@ -205,6 +210,24 @@ def test_one_channel_is_solved_in_grey(job, tmp_path):
     assert load_job(tmp_path / "o" / "job.toml").media == "laser-film"
 
 
+def test_beside_round_sheets_pictures_are_clear_film():
+    """There target and guide are what clear sheets look like, so that SSIM finds no step at the circle."""
+    media, options = load_media("uv-acrylic"), Options(exposure=0.5, room=2)
+    spec = Spec.resolve([Arrangement("t")], 2, (60, 60), (3,) * 3, options, disc=True, media=media)
+    clear, image = _Clear(spec, 1), np.zeros((4, 60), dtype=np.float32)
+    clear.look_at(Region(0, 4, 0, 60))
+    ones = np.ones((1, 1, 3), dtype=np.float32)
+    sheets = [bands_of(ones, spec.inks)] * 2
+    together = encode(composite_placed(sheets, (Placement(1), Placement(2)), 0.5, spec.inks))
+    alone = encode(looks_of(ones[np.newaxis], spec.inks, spec.inks.room * 0.5)[0])
+    for plane in range(3):
+        clear.stack(image, plane)
+        assert image[0, 0] >= together[0, 0, plane] - 1e-4, "brighter than white, if the stack is"
+        clear.sheet(image, plane)
+        assert image[0, 0] == pytest.approx(alone[0, 0, plane], abs=1e-3)
+        assert image[3, 30] == 0
+
+
 def test_in_python(rng):
     target, guides = rng.random((40, 40, 3)), rng.random((2, 40, 40, 3))
     options = Options(iterations=4, backend="cpu")
@@ -225,3 +248,36 @@ def test_on_the_command_line(mlsolve, job, tmp_path):
     arguments = ("--size", 32, "--iterations", 2, "--media", job.media, "--room", 2, "--out", out)
     assert mlsolve("run", job.target, "-g", job.guides[0], *arguments).status == 0
     assert (out / "media.toml").read_text() == job.media.read_text()
+
+
+@pytest.mark.parametrize("name", media_names())
+def test_the_picture_shows_channels_curves_and_colours(name):
+    media = load_media(name)
+    shown = media_picture(media)
+    ramps = 1 if media.planes == 1 else 4
+    assert shown.shape == (120 + ramps * 56 + 40 + 620, 1180, 3)
+    first = shown[140, 208:1132].astype(float)
+    assert (first[0].min() < first[-1].min() - 40).all(), "full ink on the left"
+    colourful = np.ptp(shown[-560:-130, 640:1130].astype(int), axis=2).max()
+    assert (colourful > 100) == (media.planes == 3)
+
+
+def test_the_verb_lists_shows_and_checks(mlsolve, tmp_path):
+    listed = mlsolve("media")
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(media_names())
+    film = tmp_path / "film.toml"
+    fit = Fit(80, 1.25, 3.5, 6.0, 2)
+    film.write_text(dataclasses.replace(load_media("uv-acrylic"), name="ours", fit=fit).toml())
+    done = mlsolve("media", film, "--out", tmp_path / "film.png")
+    assert done.status == 0
+    assert (
+        "ΔE00 1.25, 95 % 3.50, worst 6.00, each of 80 patches predicted from the others, 2 more left out"
+        in done.out
+    )
+    assert picture_files.load_picture(tmp_path / "film.png").shape[2] == 3
+    facts = json.loads(mlsolve("media", film, "--json").out)
+    assert facts["digest"] == load_media("uv-acrylic").digest
+    assert facts["fit"]["left_out"] == 2
+    film.write_text(film.read_text().replace("format = 1", "format = 2"))
+    assert mlsolve("media", film).refusal.endswith("has format 2: this mlsolve reads 1")
+    assert mlsolve("media", "--out", "film.png").refusal.startswith("--out is the picture of one profile")

@@ -7,6 +7,7 @@ import pytest
 
 import mlsolve
 from mlsolve import Options
+from mlsolve.errors import InputError
 from mlsolve.job.arrangements import Arrangement, Placement, Problem
 from mlsolve.media import load_media, media_names
 from mlsolve.pictures import picture_files
@@ -134,6 +135,17 @@ def test_a_solution_and_its_files_have_the_same_scores(problem, tmp_path):
     np.testing.assert_allclose(shown, solution.stack, atol=0.6 / 255)
 
 
+def test_compose_takes_a_profile(problem):
+    target, *guides = problem
+    media, options = load_media("inkjet-film"), Options(iterations=4, exposure=0.2, backend="cpu", room=4)
+    solution = mlsolve.solve(target, guides, options, media=media)
+    found = mlsolve.compose(solution.printed, 0.2, media, 0.02)
+    np.testing.assert_array_equal(found, solution.stack)
+    assert np.abs(found - mlsolve.compose(solution.printed, 0.2)).mean() > 0.02
+    with pytest.raises(InputError, match="layers have 3 planes, media laser-film has 1 channels"):
+        mlsolve.compose(solution.printed, 0.2, load_media("laser-film"))
+
+
 def test_the_profile_makes_the_difference(problem):
     """What was solved for another printer is worse on this one."""
     target, *guides = problem
@@ -165,6 +177,14 @@ def test_run_and_verify_say_the_same(mlsolve, problem, tmp_path):
     assert "ΔE00" in done.out
     again = mlsolve("verify", tmp_path / "o")
     assert [line for line in again.out.splitlines() if line in done.out] == again.out.splitlines()
+    refused = mlsolve("verify", tmp_path / "o", "--media", "laser-film")
+    assert refused.status == 2
+    assert refused.refusal.endswith(
+        "layer-1.png has 3 planes, the media profile 1 channels: give the profile that the layers were solved for"
+    )
+    plain = tmp_path / "plain"
+    assert mlsolve("run", names[0], *guides, "--iterations", 2, "--out", plain).status == 0
+    assert "ΔE00" in mlsolve("verify", plain, "--media", "uv-acrylic").out
     other = json.loads(mlsolve("verify", tmp_path / "o", "--media", "inkjet-film", "--json").out)
     assert other["media"]["name"] == "inkjet-film"
     assert other["arrangements"][0]["colour"]["median"] > 0

@@ -250,6 +250,8 @@ APART = (
     {"guide", "out"},
     {"photo", "palette"},
     {"photo", "fold"},
+    {"media", "min_density"},
+    {"media", "max_density"},
 )
 """Options that exclude each other, or one of which the other does without."""
 
@@ -265,6 +267,10 @@ def commands(verb):
         if free is None:
             groups.append(free := {})
         free[one.name] = pages.typed(one) if not one.repeated else f"{pages.typed(one)} {one.flag} waves.png"
+    shown = {one.name: one for one in verb.shown}
+    for group in groups:
+        if "room" in group and "media" not in group:  # it is the front of a medium that reflects it
+            group["media"] = pages.typed(shown["media"])
     required = {one.name: pages.typed(one) for one in verb.shown if one.required and not one.argument}
     for group in groups:
         yield shlex.split(" ".join([verb.name, *arguments, *{**required, **group}.values()]))

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,6 +43,10 @@ class Summary:
     """The carriers of every stack; (): no stack has any."""
     media: Media | None = None
     """The printer and film that the layers are for; None: ideal inks."""
+    options: Options = field(default_factory=Options)
+    """The settings of the solve."""
+    print_scale: tuple[float, ...] = ()
+    """How much larger than the first each layer is to be printed; (): all are as large."""
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
@@ -93,10 +97,11 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
             )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
-        **media_report(media, scores, None if job is None else job.options, scoring.stacks[0].placed.exposure),
+        **media_report(media, scores, summary.options, scoring.stacks[0].placed.exposure),
         "loss": None if last is None else _digits(last.loss),
         "terms": {} if last is None else {name: [*map(_digits, values)] for name, values in last.terms.items()},
         "registration": summary.registration,
+        "print_scale": [round(scale, 6) for scale in summary.print_scale] or [1.0] * len(scores.guide_ssim),
         "size": list(scoring.size),
         "iterations": len(summary.history),
         "stopped_by": summary.stop,
@@ -150,15 +155,23 @@ def stack_report(scores: StackScores) -> dict[str, Any]:
             }
             for one in scores.misaligned
         ],
+        "views": [
+            {
+                "degrees": one.degrees,
+                "pixels": round(one.pixels, 3),
+                "ssim": round(one.ssim, 6),
+                "psnr": _plain(one.psnr),
+            }
+            for one in scores.views
+        ],
         **({} if scores.difference is None else {"colour": colour_report(scores.difference)}),
     }
 
 
-def media_report(media: Media | None, scores: Scores, options: Options | None, exposure: float) -> dict[str, Any]:
+def media_report(media: Media | None, scores: Scores, options: Options, exposure: float) -> dict[str, Any]:
     """Return what a media profile adds to the scores, as values for JSON; nothing without one."""
     if media is None:
         return {}
-    options = options or Options()
     fit = None if media.fit is None else dataclasses.asdict(media.fit)
     return {
         "guides_colour": [colour_report(one) for one in scores.guide_difference],
