@@ -14,6 +14,7 @@ import pytest
 import mlsolve
 from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.job.job_file import load_job
+from mlsolve.media import load_media
 from mlsolve.pictures.code_steps import code_steps
 from mlsolve.run.job_spec import opened, planes_of_pictures
 from mlsolve.run.pace import STAGES, Pace
@@ -151,6 +152,26 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture, carriers):
     for mine, yours in zip(here.scores.stacks, there.scores.stacks, strict=True):
         assert mine.ssim == pytest.approx(yours.ssim, abs=2e-3)
         assert mine.leak == pytest.approx(yours.leak, abs=2e-3)
+    assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
+    assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["inkjet-film", "laser-film"])
+@needs_compiler
+def test_device_codes_are_those_of_the_cpu(on_host, picture, name):
+    """Layers for a printer and film, on two levels, by the path of arrangements; scores as from the CPU."""
+    pictures, settings = (
+        (picture(30, 36), [picture(30, 36, seed) for seed in (1, 2)]),
+        {"iterations": 8, "levels": 2},
+    )
+    found = []
+    for backend in ("cuda", "cpu"):
+        options = mlsolve.Options(backend=backend, exposure=0.2, room=10.0, **settings)
+        found.append(mlsolve.solve(*pictures, options, media=load_media(name)))
+    here, there = found
+    assert (here.device, there.device, here.adam) == ("host", None, f"in a kernel of its own, {HostDevice.adam}")
+    assert here.scores.target_ssim == pytest.approx(there.scores.target_ssim, abs=1e-3)
+    np.testing.assert_allclose(here.scores.guide_ssim, there.scores.guide_ssim, atol=1e-3)
     assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
     assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
 
