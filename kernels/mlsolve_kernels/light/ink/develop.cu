@@ -37,7 +37,7 @@ __device__ __forceinline__ void develop_tile(const float* layers, const float* n
     const int column = tile.left + tile.lane;
     if (column >= width) return;
     const size_t plane = (size_t)height * pitch, first = blockIdx.z * PLANES * plane;
-#pragma unroll 1
+#pragma unroll 2
     for (int i = 0; i < TILE_ROWS; ++i) {
         const int row = tile.row(i);
         if (row >= height) return;

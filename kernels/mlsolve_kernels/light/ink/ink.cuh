@@ -7,13 +7,21 @@
 
 constexpr int POINTS = 7, GAINS = 9;  // coefficients of a curve, and of 1 / the gain
 
+// A part of a table that never changes, so that what is loaded once serves several pixels, whatever is stored between.
+struct Known {
+    const float* first;
+
+    __device__ __forceinline__ float operator[](int at) const { return __ldg(first + at); }
+    __device__ __forceinline__ Known operator+(int at) const { return {first + at}; }
+};
+
 // What numbers.py knows of inks, and of one stack or of a single sheet: the table of `packed` there.
 template <int PLANES>
 struct Inks {
-    const float *base, *curves, *slopes, *crosstalk, *to_eye, *gain, *rest;
+    Known base, curves, slopes, crosstalk, to_eye, gain, rest;
 
-    __device__ __forceinline__ explicit Inks(const float* __restrict__ numbers)
-        : base(numbers), curves(base + PLANES), slopes(curves + PLANES * POINTS),
+    __device__ __forceinline__ explicit Inks(const float* numbers)
+        : base{numbers}, curves(base + PLANES), slopes(curves + PLANES * POINTS),
           crosstalk(slopes + PLANES * (POINTS - 1)), to_eye(crosstalk + PLANES * PLANES),
           gain(to_eye + PLANES * PLANES), rest(gain + GAINS) {}
 
@@ -25,13 +33,13 @@ struct Inks {
 
     // The curve of a channel at v.
     __device__ __forceinline__ float curve(int channel, float v) const {
-        const float* c = curves + channel * POINTS;
+        const Known c = curves + channel * POINTS;
         return of_degree_6(v, c[0], c[1], c[2], c[3], c[4], c[5], c[6]);
     }
 
     // Its derivative.
     __device__ __forceinline__ float slope(int channel, float v) const {
-        const float* c = slopes + channel * (POINTS - 1);
+        const Known c = slopes + channel * (POINTS - 1);
         return of_degree_5(v, c[0], c[1], c[2], c[3], c[4], c[5]);
     }
 
@@ -59,7 +67,7 @@ struct Inks {
 
 // Σ shares[b] · light[b].
 template <int PLANES>
-__device__ __forceinline__ float mixed(const float* shares, const float (&light)[PLANES]) {
+__device__ __forceinline__ float mixed(const Known shares, const float (&light)[PLANES]) {
     float result = shares[0] * light[0];
 #pragma unroll
     for (int b = 1; b < PLANES; ++b) result = fmaf(light[b], shares[b], result);

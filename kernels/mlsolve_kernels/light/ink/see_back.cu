@@ -34,7 +34,7 @@ __device__ __forceinline__ void back_tile(const float* __restrict__ composite, c
     const int column = tile.left + tile.lane;
     if (column >= width) return;
     const size_t plane = (size_t)height * pitch, first = blockIdx.z * PLANES * plane;
-#pragma unroll 1
+#pragma unroll 2
     for (int i = 0; i < TILE_ROWS; ++i) {
         const int row = tile.row(i);
         if (row >= height) return;
