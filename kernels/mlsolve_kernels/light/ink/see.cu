@@ -25,7 +25,7 @@ __device__ __forceinline__ void see_tile(const float* __restrict__ placed, const
     const int column = tile.left + tile.lane;
     if (column >= width) return;
     const size_t plane = (size_t)height * pitch, sheet = gridDim.z * PLANES * plane, first = blockIdx.z * PLANES * plane;
-#pragma unroll 2
+#pragma unroll 1
     for (int i = 0; i < TILE_ROWS; ++i) {
         const int row = tile.row(i);
         if (row >= height) return;
