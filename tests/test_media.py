@@ -166,6 +166,8 @@ def alone(job, tmp_path_factory):
 
 def test_what_is_kept(job, alone):
     assert (alone / "media.toml").read_text() == load_media("inkjet-film").toml()
+    assert b"sRGB" not in (alone / "layer-1.png").read_bytes()[:80], "device codes are not to be converted"
+    assert b"sRGB" in (alone / "stack.png").read_bytes()[:80]
     again = load_job(alone / "job.toml")
     assert again.media.resolve() == job.media
     assert again.options.room == 3
@@ -281,3 +283,19 @@ def test_the_verb_lists_shows_and_checks(mlsolve, tmp_path):
     film.write_text(film.read_text().replace("format = 1", "format = 2"))
     assert mlsolve("media", film).refusal.endswith("has format 2: this mlsolve reads 1")
     assert mlsolve("media", "--out", "film.png").refusal.startswith("--out is the picture of one profile")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_device_codes_declare_no_colours(tmp_path, rng, suffix):
+    codes = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    sizes = []
+    for tagged in (True, False):
+        writer = (picture_files.TiffWriter if suffix == "tif" else picture_files.PngWriter)(
+            tmp_path / f"{tagged}.{suffix}", (30, 20), 3, 8, tagged=tagged
+        )
+        with writer:
+            writer.write(codes)
+        found = picture_files.load_picture(tmp_path / f"{tagged}.{suffix}")
+        np.testing.assert_array_equal(np.rint(found * 255), codes)
+        sizes.append(len((tmp_path / f"{tagged}.{suffix}").read_bytes()))
+    assert sizes[1] < sizes[0]

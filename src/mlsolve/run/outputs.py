@@ -59,6 +59,7 @@ def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Sha
             spec.planes,
             job.bits,
             None if job.dpi is None else job.dpi / scale,
+            spec.inks is None,
         )
         for layer, scale in enumerate(scales)
     ]

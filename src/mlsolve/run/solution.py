@@ -189,7 +189,7 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
     ]
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
-            picture_files.save_png(stage / f"layer-{number}.png", layer)
+            picture_files.save_png(stage / f"layer-{number}.png", layer, solution.media is None)
 
         def wanted(number: int, region: Region) -> npt.NDArray[np.uint16]:
             return pictures[number][region.top : region.bottom, region.left : region.right]
