@@ -15,7 +15,7 @@ from ..job.job_file import load_job
 from ..pictures.picture_files import Picture, open_picture, write_bytes
 from ..report.folder import check_output, staged
 from ..scoring.layer_files import layer_files
-from ..system.memory import available_memory, in_words
+from ..system.memory import available_memory, in_words, return_memory_early
 from .assembly import write_assembly
 from .document import OutputColours, srgb
 from .inks import CmykProfile, FilmInks, Intent, film_inks, load_profile
@@ -137,6 +137,7 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
     tasks = _tasks(run, shop, wanted, inks)
     _check(run, tasks, shop, colours)
     threads = _threads(tasks, wanted, 4 if profile is not None else 3)
+    return_memory_early()
     with staged(out, wanted.overwrite, OURS) as stage, obeyed_between() as check:
         for number, task in enumerate(tasks):
             sheet = Sheet(
@@ -293,7 +294,7 @@ def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:
     band = max(task.rows.size[0] for task in tasks) * BAND * planes * 2
     converting = band * 8 if wanted.profile is not None else 0
     films = max((_film_bytes(task) for task in tasks if task.screen is not None), default=0)
-    each = band * (AHEAD + 5 if tasks[0].rows.bits == 16 else AHEAD + 2)
+    each = band * (AHEAD + 4 if tasks[0].rows.bits == 16 else AHEAD + 2)
     least = need + converting + films + each
     if least > budget:
         raise OptionError(
