@@ -1,0 +1,70 @@
+"""A printed sheet."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .films import Film
+from .inks import InkSet
+from .screens import Screen
+from .spectra import BANDS, Array, Images
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A printed sheet. Spectra are computed when they are asked for, a few rows at a time."""
+
+    film: Film
+    inks: InkSet
+    ink: Images
+    """Of a halftone the share of the area that each ink covers, in [0, 1]; else its amount, 1 full; (H, W, 3)."""
+    screen: Screen | None = None
+    """Of a halftone."""
+    fine: int = 16
+    """Points of a halftone along the side of a pixel."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.ink.shape[0], self.ink.shape[1]
+
+    def states(self, rows: slice) -> npt.NDArray[np.uint8]:
+        """Return which inks lie on the points of a halftone, (rows, W, fine²) numbers as `InkSet.overprints` has."""
+        assert self.screen is not None
+        height = self.ink[rows].shape[0]
+        width, fine = self.shape[1], self.fine
+        y, x = np.arange(rows.start * fine, (rows.start + height) * fine), np.arange(width * fine)
+        found = np.zeros((height, fine, width, fine), np.uint8)
+        for ink in range(3):
+            tile = self.screen.tile(ink)
+            side = len(tile)
+            thresholds = tile[y[:, np.newaxis] % side, x % side].reshape(found.shape)
+            covered = np.rint(self.ink[rows, :, ink] * 65536).astype(np.uint32)
+            found |= (covered[:, np.newaxis, :, np.newaxis] > thresholds).astype(np.uint8) << ink
+        return found.transpose(0, 2, 1, 3).reshape(height, width, fine * fine)
+
+    def mean(self, rows: slice) -> Array:
+        """Return the transmittance of the pixels in air, (rows, W, 31), as if its surroundings did not scatter."""
+        if self.screen is None:
+            return self.film.through(self.inks.layers(self.ink[rows].astype(np.float64)))
+        states = self.states(rows)
+        return shares(states, 8) @ self.film.through(self.inks.overprints())
+
+    def part(self, top: int, left: int, height: int, width: int) -> Array:
+        """Return the mean transmittance of a rectangle in pixels, (31,)."""
+        rows = np.concatenate(
+            [
+                self.mean(slice(at, min(at + 16, top + height)))[:, left : left + width].reshape(-1, BANDS)
+                for at in range(top, top + height, 16)
+            ]
+        )
+        return np.asarray(rows.mean(axis=0))
+
+
+def shares(states: npt.NDArray[np.integer], count: int) -> Array:
+    """Return the share of each of `count` states among the points of the pixels: (…, points) to (…, count)."""
+    pixels = states.reshape(-1, states.shape[-1])
+    places = np.arange(len(pixels), dtype=np.int64)[:, np.newaxis] * count + pixels
+    found = np.bincount(places.ravel(), minlength=len(pixels) * count).reshape(*states.shape[:-1], count)
+    return found / states.shape[-1]
