@@ -1,6 +1,7 @@
 """Media profiles: their files, and runs that are solved for a printer and a film."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from mlsolve.errors import InputError, OptionError
 from mlsolve.job.arrangements import Arrangement
 from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
-from mlsolve.media import Media, load_media, media_names
+from mlsolve.media import Fit, Media, load_media, media_names
 from mlsolve.pictures import picture_files
 from mlsolve.pictures.colour import as_planes, light_from_srgb
+from mlsolve.report.media_picture import media_picture
 from mlsolve.run.budget import Budget
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.unfinished import unfinished
@@ -225,3 +227,36 @@ def test_on_the_command_line(mlsolve, job, tmp_path):
     arguments = ("--size", 32, "--iterations", 2, "--media", job.media, "--room", 2, "--out", out)
     assert mlsolve("run", job.target, "-g", job.guides[0], *arguments).status == 0
     assert (out / "media.toml").read_text() == job.media.read_text()
+
+
+@pytest.mark.parametrize("name", media_names())
+def test_the_picture_shows_channels_curves_and_colours(name):
+    media = load_media(name)
+    shown = media_picture(media)
+    ramps = 1 if media.planes == 1 else 4
+    assert shown.shape == (120 + ramps * 56 + 40 + 620, 1180, 3)
+    first = shown[140, 208:1132].astype(float)
+    assert (first[0].min() < first[-1].min() - 40).all(), "full ink on the left"
+    colourful = np.ptp(shown[-560:-130, 640:1130].astype(int), axis=2).max()
+    assert (colourful > 100) == (media.planes == 3)
+
+
+def test_the_verb_lists_shows_and_checks(mlsolve, tmp_path):
+    listed = mlsolve("media")
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(media_names())
+    film = tmp_path / "film.toml"
+    fit = Fit(80, 1.25, 3.5, 6.0, 2)
+    film.write_text(dataclasses.replace(load_media("uv-acrylic"), name="ours", fit=fit).toml())
+    done = mlsolve("media", film, "--out", tmp_path / "film.png")
+    assert done.status == 0
+    assert (
+        "ΔE00 1.25, 95 % 3.50, worst 6.00, each of 80 patches predicted from the others, 2 more left out"
+        in done.out
+    )
+    assert picture_files.load_picture(tmp_path / "film.png").shape[2] == 3
+    facts = json.loads(mlsolve("media", film, "--json").out)
+    assert facts["digest"] == load_media("uv-acrylic").digest
+    assert facts["fit"]["left_out"] == 2
+    film.write_text(film.read_text().replace("format = 1", "format = 2"))
+    assert mlsolve("media", film).refusal.endswith("has format 2: this mlsolve reads 1")
+    assert mlsolve("media", "--out", "film.png").refusal.startswith("--out is the picture of one profile")

@@ -211,6 +211,7 @@ LAYERS: Final = Parameter(
     3,
 )
 MASK: Final = Parameter("mask", settings.MASK)
+MEDIA: Final = Parameter("media", settings.MEDIA)
 CMYK_PROFILE: Final = Parameter("cmyk_profile", settings.CMYK_PROFILE)
 PICTURES: Final = (TARGET, GUIDE, JOB, LAYERS, MASK, CMYK_PROFILE)
 """What is solved."""
@@ -221,7 +222,7 @@ SHEETS: Final = (
     Parameter("dpi", settings.DPI),
     Parameter("fit", settings.FIT, "cover"),
     Parameter("shape", settings.SHAPE, "sheet"),
-    Parameter("media", settings.MEDIA),
+    MEDIA,
 )
 FILES: Final = (Parameter("format", settings.FORMAT, "png"), Parameter("bits", settings.BITS, 8))
 BUDGET: Final = (

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .echo import echo
+
+BRIGHTEST: Final = 5000
+"""Luminance in cd/m² beyond which a light box is hard to buy: LED panels give 2000 to 5000."""
 
 
 def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> None:
@@ -15,20 +18,32 @@ def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> 
         f"{count} {'layer' if count == 1 else 'layers'} of {width}×{height} pixels, {report['iterations']} "
         f"iterations in {report['seconds']:.1f} s on the {report['device'] or 'cpu backend'}"
     )
-    print_scores(report["arrangements"], report["guides"], names)
+    print_scores(report["arrangements"], report["guides"], names, report.get("guides_colour", ()))
+    print_media(report)
     print_registration(report["arrangements"], report["registration"])
     suffix = "png" if (folder / "layer-1.png").exists() else "tif"
     last = f" … {folder / f'layer-{count}.{suffix}'}" if count > 1 else ""
     echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / f'layer-1.{suffix}'}{last}")
 
 
-def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float], names: Sequence[str]) -> None:
-    """Print the scores of stacks and layers, one to a line. A layer's leak is the largest of all arrangements."""
+def print_scores(
+    arrangements: Sequence[dict[str, Any]],
+    guides: Sequence[float],
+    names: Sequence[str],
+    colours: Sequence[dict[str, float]] = (),
+) -> None:
+    """Print the scores of stacks and layers, one to a line. A layer's leak is the largest of all arrangements.
+
+    colours: the colour differences of the layers, with a media profile.
+    """
     for number, arrangement in enumerate(arrangements, start=1):
         name = Path(arrangement["target"]).name
         source = f"{name} at exposure {arrangement['exposure']:.3g}"
         head = f"stack {number}" if len(arrangements) > 1 else "stack"
         echo(f"{head:<9} SSIM {arrangement['ssim']:.3f}  {_decibels(arrangement['psnr']):>8}   {source}")
+        if "colour" in arrangement:
+            found = arrangement["colour"]
+            echo(f"{'':<9} {_colour(found)}, out of reach {100 * found['lacking']:.0f} % of the picture")
         if any("," in words for words in arrangement["layers"]) or len(arrangement["layers"]) < len(guides):
             echo(f"{'':<9} layers {'; '.join(arrangement['layers'])}")
         if arrangement.get("mask"):
@@ -36,7 +51,25 @@ def print_scores(arrangements: Sequence[dict[str, Any]], guides: Sequence[float]
     largest = _largest_leak(arrangements)
     for number, (value, name) in enumerate(zip(guides, names, strict=True), start=1):
         leak = f"leak {largest[number]:.2f}" if number in largest else ""
-        echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {leak:<10}   {name}".rstrip())
+        colour = f"{_colour(colours[number - 1])}   " if colours else ""
+        echo(f"{f'layer {number}':<9} SSIM {value:.3f}  {leak:<10}   {colour}{name}".rstrip())
+
+
+def print_media(report: dict[str, Any]) -> None:
+    """Print which printer and film the scores are for, and how bright the box must be."""
+    if "media" not in report:
+        return
+    box, fit = report["box"], report["media"]["fit"]
+    known = "" if fit is None else f", known to ΔE00 {fit['median']:.1f} (95 % {fit['percentile95']:.1f})"
+    echo(f"{'media':<9} {report['media']['name']}{known}")
+    room = f", with {box['room']:g} cd/m² of room light on the front" if box["room"] else ""
+    echo(f"{'box':<9} {box['needed']:.0f} cd/m² for a white of {box['white']:g}{room}")
+    if box["needed"] > BRIGHTEST:
+        echo(
+            f"mlsolve: warning: few light boxes give more than {BRIGHTEST} cd/m²: raise --exposure, or accept a "
+            f"darker white with --white",
+            err=True,
+        )
 
 
 def print_registration(arrangements: Sequence[dict[str, Any]], registration: float) -> None:
@@ -65,6 +98,11 @@ def _largest_leak(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:
             layer = int(words.split(",")[0])
             found[layer] = max(value, found.get(layer, -1.0))
     return found
+
+
+def _colour(found: dict[str, float]) -> str:
+    """Return median and 95th percentile of colour differences in words."""
+    return f"ΔE00 {found['median']:.1f} (95 % {found['percentile95']:.1f})"
 
 
 def _decibels(psnr: float | None) -> str:

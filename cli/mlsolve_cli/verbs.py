@@ -7,10 +7,11 @@ from .bench import bench
 from .estimate import estimate
 from .guide import guide
 from .info import info
+from .media import media
 from .resume import resume
 from .run import run
 from .suggest import suggest
 from .verify import verify
 
-VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, info, bench)
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, media, info, bench)
 """In the order of the help and of docs/cli.md."""

@@ -9,7 +9,7 @@ from mlsolve.errors import InputError, OptionError
 from mlsolve.job import settings
 
 from .echo import echo
-from .options import CMYK_PROFILE, EXPOSURE, GUIDE, JSON, TARGET, Given, folder, verb
+from .options import CMYK_PROFILE, EXPOSURE, GUIDE, JSON, MEDIA, TARGET, Given, folder, verb
 
 _OTHERWISE: Final = "as in the job.toml of the folder"
 
@@ -20,6 +20,7 @@ _OTHERWISE: Final = "as in the job.toml of the folder"
     GUIDE.otherwise(_OTHERWISE),
     EXPOSURE.otherwise(f"{_OTHERWISE}, else 1"),
     CMYK_PROFILE.otherwise(_OTHERWISE),
+    MEDIA.otherwise("the media.toml of the folder, if it has one"),
     JSON,
     examples=(
         ("verify prints", "Score the layers against the pictures of their job.toml."),
@@ -40,11 +41,12 @@ def verify(given: Given) -> None:
     from mlsolve.job.job_file import guide_entry, load_job
     from mlsolve.job.options import Options
     from mlsolve.pictures.picture_files import open_picture
-    from mlsolve.report.result import exposures_in, stack_report
+    from mlsolve.report.result import exposures_in, media_report, stack_report
+    from mlsolve.run.job_spec import media_of
     from mlsolve.run.verify import score_folder
     from mlsolve.scoring.layer_files import layer_files
 
-    from .report import print_registration, print_scores
+    from .report import print_media, print_registration, print_scores
 
     folder, target, exposure = given["folder"], given.get("target"), given.get("exposure")
     sheets = layer_files(folder)
@@ -82,7 +84,9 @@ def verify(given: Given) -> None:
         options if described is not None else Options(exposure=1.0),
         shape="sheet" if described is None else described.shape,
         cmyk_profile=given.get("cmyk_profile") or (None if described is None else described.cmyk_profile),
+        media=_media(given, folder),
     )
+    media = media_of(job)
     scoring = score_folder(folder, job)
     scores = scoring.scores
     report: dict[str, Any] = {
@@ -100,9 +104,23 @@ def verify(given: Given) -> None:
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim] if guides else [],
         "registration": job.options.registration,
+        **media_report(media, scores, job.options, scoring.stacks[0].placed.exposure),
     }
     if given["json"]:
         echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
-        print_scores(report["arrangements"], report["guides"], [Path(entry).name for entry in guides])
+        names, colours = [Path(entry).name for entry in guides], report.get("guides_colour", ())
+        print_scores(report["arrangements"], report["guides"], names, colours)
+        print_media(report)
         print_registration(report["arrangements"], job.options.registration)
+
+
+def _media(given: Given, folder: Path) -> "Path | str | None":
+    """Return the media profile to score with: the one asked for, or else the one in the folder."""
+    from mlsolve.job.job_file import media_entry
+    from mlsolve.report.folder import MEDIA_FILE
+
+    if "media" in given:
+        return media_entry(given["media"], Path())
+    kept = folder / MEDIA_FILE
+    return kept if kept.is_file() else None

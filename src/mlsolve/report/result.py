@@ -1,9 +1,10 @@
 """The reports of a run: result.json, history.csv, the contact sheet and job.toml."""
 
+import dataclasses
 import json
 import math
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 from ..errors import InputError
 from ..job.job import Job, relative_name
+from ..job.options import Options
+from ..media import Media
 from ..pictures import picture_files
 from ..scoring.bands import Scoring
-from ..scoring.scores import StackScores
+from ..scoring.scores import ColourDifference, Scores, StackScores
 from ..solving.balance import Balance
 from ..solving.history import History
 from ..version import __version__
@@ -38,6 +41,10 @@ class Summary:
     """How Adam's step was compiled for the device."""
     carriers: tuple[StackCarriers | None, ...] = ()
     """The carriers of every stack; (): no stack has any."""
+    media: Media | None = None
+    """The printer and film that the layers are for; None: ideal inks."""
+    options: Options = field(default_factory=Options)
+    """The settings of the solve."""
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
@@ -63,7 +70,7 @@ def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, 
 
 def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) -> dict[str, Any]:
     """Return the contents of result.json. Names of targets and masks are relative to `folder`."""
-    scores, balance = scoring.scores, summary.balance
+    scores, balance, media = scoring.scores, summary.balance, summary.media
     unknown: list[str | None] = [None] * len(scores.stacks)
     names, masks = unknown, unknown
     if job is not None:
@@ -88,6 +95,7 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
             )
         ],
         "guides": [round(value, 6) for value in scores.guide_ssim],
+        **media_report(media, scores, summary.options, scoring.stacks[0].placed.exposure),
         "loss": None if last is None else _digits(last.loss),
         "terms": {} if last is None else {name: [*map(_digits, values)] for name, values in last.terms.items()},
         "registration": summary.registration,
@@ -144,7 +152,25 @@ def stack_report(scores: StackScores) -> dict[str, Any]:
             }
             for one in scores.misaligned
         ],
+        **({} if scores.difference is None else {"colour": colour_report(scores.difference)}),
     }
+
+
+def media_report(media: Media | None, scores: Scores, options: Options, exposure: float) -> dict[str, Any]:
+    """Return what a media profile adds to the scores, as values for JSON; nothing without one."""
+    if media is None:
+        return {}
+    fit = None if media.fit is None else dataclasses.asdict(media.fit)
+    return {
+        "guides_colour": [colour_report(one) for one in scores.guide_difference],
+        "media": {"name": media.name, "digest": media.digest, "fit": fit},
+        "box": {"white": options.white, "needed": round(options.white / exposure, 1), "room": options.room},
+    }
+
+
+def colour_report(found: ColourDifference) -> dict[str, float]:
+    """Return colour differences as values for JSON."""
+    return {"median": found.median, "percentile95": found.percentile95, "lacking": round(found.lacking, 4)}
 
 
 def _plain(psnr: float) -> float | None:

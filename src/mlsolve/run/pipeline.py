@@ -126,7 +126,8 @@ def write_result(
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
-    if (media := media_of(job)) is not None:
+    media = media_of(job)
+    if media is not None:
         (stage / MEDIA_FILE).write_text(media.toml(), encoding="utf-8")
     write_layers(store, solved.layers, job, stage, parts, listener)
     trim()
@@ -139,6 +140,7 @@ def write_result(
         spec.options.registration,
         lambda share: listener.stage("scoring", share),
         round_sheets=spec.disc,
+        inks=spec.inks,
     )
     trim()
     summary = Summary(
@@ -152,6 +154,8 @@ def write_result(
         spec.disc,
         device[1],
         solved.carriers,
+        media,
+        spec.options,
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

@@ -10,25 +10,28 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import available_cores
 
 from ..job.arrangements import Outline, Placement
 from ..job.options import Options
+from ..media import Media
 from ..pictures import picture_files
-from ..pictures.colour import composite
 from ..report.carriers import StackCarriers
-from ..report.folder import staged
+from ..report.folder import MEDIA_FILE, staged
 from ..report.result import Summary, write_report
+from ..scoring.developing import bands_of, composite_placed, looks_of
 from ..scoring.layer_files import Bands, score_layer_files
-from ..scoring.placed import composite_placed, place_sheet
+from ..scoring.placed import place_sheet
 from ..scoring.scores import Scores, StackScores, decibels, similarity
 from ..scoring.stack_scoring import PlacedStack
 from ..solving.balance import Balance
 from ..solving.history import History
 from ..solving.level_pictures import as_codes
 from ..solving.rounds import Stop
+from ..solving.spec import inks_of
 from ..solving.store import MemoryStore
 
 FloatArray = npt.NDArray[np.float32]
@@ -68,6 +71,8 @@ class Solution:
     """How Adam's step was compiled for the GPU; None if there was none."""
     carriers: tuple[StackCarriers | None, ...] = ()
     """The carriers of every stack, None for a stack without; (): no stack has any."""
+    media: Media | None = None
+    """The printer and film of the layers, which are then device codes; None: ideal inks."""
 
     @property
     def target(self) -> FloatArray:
@@ -87,9 +92,15 @@ class Solution:
     @cached_property
     def stacks(self) -> FloatArray:
         """The written layers stacked, as seen on the light box: (M, H, W, C) sRGB in [0, 1]."""
-        layers = self._written
+        sheets, inks = self._sheets, self._inks
         both = zip(self.arrangements, self.exposures, strict=True)
-        return np.stack([composite_placed(layers, place, exposure) for place, exposure in both])
+        return np.stack([composite_placed(sheets, place, exposure, inks) for place, exposure in both])
+
+    @cached_property
+    def looks(self) -> FloatArray:
+        """How each written layer looks alone, (N, H, W, C) sRGB in [0, 1]: itself, without a media profile."""
+        layers, inks = np.stack(self._written), self._inks
+        return layers if inks is None else looks_of(layers, inks, inks.room * self.exposures[0])
 
     @property
     def stack(self) -> FloatArray:
@@ -100,9 +111,10 @@ class Solution:
     def scores(self) -> Scores:
         """Scores of the written layers, including 8-bit rounding.
 
-        Round sheets are scored inside the circle only; stacks by the weights of their target's pixels.
+        Round sheets are scored inside the circle only; stacks by the weights of their target's pixels. With a media
+        profile sheets and stacks are compared as they look; colour differences are in result.json.
         """
-        layers, shape = self._written, self.layers.shape[1:3]
+        layers, shape = list(self.looks), self.layers.shape[1:3]
         counted = disc(shape, Frame(0, 0), shape) if self.shape == "disc" else None
         stacks = []
         of_stacks = zip(self.arrangements, self.targets, self.exposures, self.masks, strict=True)
@@ -111,12 +123,22 @@ class Solution:
             if mask is not None:
                 weights = np.ascontiguousarray(mask[..., 0] if counted is None else mask[..., 0] * counted)
             sheets = [place_sheet(layers[one.layer - 1], one) for one in place]
-            stack = composite(sheets, exposure)
+            stack = composite_placed(self._sheets, place, exposure, self._inks)
             away = tuple(similarity(sheet, target, weights) for sheet in sheets)
             found = similarity(stack, target, weights), decibels(stack, target, weights)
             stacks.append(StackScores(*found, away))
         guides = zip(layers, self.guides, strict=True)
         return Scores(tuple(stacks), tuple(similarity(layer, guide, counted) for layer, guide in guides))
+
+    @property
+    def _inks(self) -> Inks | None:
+        return inks_of(self.options, self.media)
+
+    @cached_property
+    def _sheets(self) -> list[FloatArray]:
+        """What the written layers let through, as sRGB of the light: in bands, with a media profile."""
+        inks, layers = self._inks, self._written
+        return layers if inks is None else [bands_of(layer, inks) for layer in layers]
 
     @property
     def _written(self) -> list[FloatArray]:
@@ -126,9 +148,9 @@ class Solution:
         """Write the layers and their report into `folder`, whole or not at all; return the folder.
 
         layer-1.png … layer-N.png, stack.png (of several arrangements stack-1.png …), sheet.png, history.csv,
-        result.json, whose scores are taken from the files as written, and, if a stack has carriers, carriers.png
-        (carriers-1.png …). Raises OutputError if the folder exists (unless `overwrite`, and then only if mlsolve
-        wrote all that is in it), cannot be written to, or the disk is full.
+        result.json, whose scores are taken from the files as written, if a stack has carriers, carriers.png
+        (carriers-1.png …), and media.toml with a media profile. Raises OutputError if the folder exists (unless
+        `overwrite`, and then only if mlsolve wrote all that is in it), cannot be written to, or the disk is full.
         """
         return _write(self, Path(folder), overwrite=overwrite)
 
@@ -147,6 +169,8 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
         solution.shape == "disc",
         solution.adam,
         solution.carriers,
+        solution.media,
+        options,
     )
     masks = [mask for mask in solution.masks if mask is not None]
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]
@@ -169,6 +193,9 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
             Bands(workers=options.threads or available_cores()),
             options.registration,
             round_sheets=disc,
+            inks=solution._inks,
         )
+        if solution.media is not None:
+            (stage / MEDIA_FILE).write_text(solution.media.toml(), encoding="utf-8")
         write_report(stage, folder, summary, scoring)
     return folder

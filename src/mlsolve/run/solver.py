@@ -92,6 +92,7 @@ def solve(
         adam=backend.adam(spec.objective),
         shape="disc" if asked.disc else "sheet",
         carriers=solved.carriers,
+        media=media,
     )
 
 

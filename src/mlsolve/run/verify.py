@@ -48,6 +48,7 @@ def score_folder(folder: Path, job: Job) -> Scoring:
             job.options.registration,
             write=False,
             round_sheets=disc,
+            inks=spec.inks,
         )
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.exact import SSIM_BITS
+from mlsolve_kernels.layout import from_strips
+from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.scoring.moved import moved_bytes, moved_sums_bytes, offsets_of
@@ -20,6 +22,8 @@ from mlsolve_kernels.window import RADIUS
 
 from .codes import Codes, Wanted, tables
 from .desk import Desk, SheetRows
+from .developing import Developing
+from .differences import Counts, Differences, Reach
 from .previews import CELL, PART, PREVIEW_OVERHEAD, SHEET_CELL, Part, Preview, Sink, shown
 from .scores import Scores
 from .stack_scoring import PlacedStack, StackScoring, distances_for, reach_of
@@ -38,6 +42,8 @@ class Band:
     """Rows for previews; of each preview in order."""
     pixels: int = 0
     """Pixels that count."""
+    differences: list[Counts] = field(default_factory=list)
+    """Of every layer to its guide, as `Differences.counted` returns them; none without a media profile."""
 
 
 @dataclass
@@ -47,6 +53,8 @@ class BandOfStack:
     similarity: list[int]
     error: list[int]
     values: float
+    differences: Counts | None
+    """What `Differences.counted` returns; None without a media profile."""
     moved: list[tuple[int, npt.NDArray[np.int64]]]
     """For every misalignment, what `moved_sums` returns; none without a registration tolerance."""
 
@@ -63,13 +71,17 @@ class Scoring:
         planes: int,
         registration: float = 0.0,
         round_sheets: bool = False,
+        inks: Inks | None = None,
     ) -> None:
         """size: (width, height) in pixels. sinks: one for each stack; takes its preview of size `shown(size)`.
 
         sinks: None: no previews are made. planes: 1 or 3, of all pictures; grey ones among coloured ones count
         three times. registration: the registration tolerance in pixels. round_sheets: whether only the pixels
-        inside the largest circle count.
+        inside the largest circle count. inks: what layers are printed with and on; None: ideal inks.
         """
+        self.developing = None if inks is None else Developing(inks, stacks[0].exposure)
+        alone = None if inks is None else Reach.of(inks, 1, 1.0, inks.room * stacks[0].exposure)
+        self._differences = [] if alone is None else [Differences(size, alone) for _ in range(layers)]
         self.size, self.registration, self.planes = size, registration, planes
         self._round, self._previews = round_sheets, sinks is not None
         self._shape = size[1], size[0]
@@ -80,7 +92,15 @@ class Scoring:
         distances, cell = distances_for(registration), CELL if len(stacks) == 1 else PART
         given = sinks if sinks is not None else [lambda rows: None] * len(stacks)
         self.stacks = [
-            StackScoring(size, placed, distances if len(placed.place) > 1 else (), sink, cell, registration > 0)
+            StackScoring(
+                size,
+                placed,
+                distances if len(placed.place) > 1 else (),
+                sink,
+                cell,
+                registration > 0,
+                None if inks is None else _differences(size, inks, placed),
+            )
             for placed, sink in zip(stacks, given, strict=True)
         ]
         place = stacks[0].place
@@ -116,25 +136,36 @@ class Scoring:
         if self._round:
             circle = disc(self._shape, Frame(outer.top, 0), (outer.height, outer.width))
             band.pixels = int(circle[rows].sum())
+        look = layer
+        if self.developing is not None:
+            look, layer = self.developing.looks(layer), self.developing.bands(layer)
         for k in range(len(self.layers)):
-            x, y = layer(k, outer), wanted(len(self.stacks) + k, outer)
+            x, y = look(k, outer), wanted(len(self.stacks) + k, outer)
             desk.fix(y)
             desk.put(x)
             band.similarity.append(desk.compared.total(rows, desk.spread_weights(circle)))
             self._show(band, self.layers[k], x[rows])
             self._show(band, self.guides[k], y[rows])
+            if self._differences:
+                counted = None if circle is None else circle[rows]
+                pair = tables(x.dtype).value[x[rows]], tables(y.dtype).value[y[rows]]
+                band.differences.append(self._differences[k].counted(top, *pair, counted))
         for number in range(len(self.stacks)):
-            self._measure_stack(band, number, outer, rows, circle, layer, wanted, desk)
+            self._measure_stack(band, number, outer, rows, circle, (layer, look), wanted, desk)
         return band
 
     def add(self, band: Band) -> None:
         """Add the next band."""
         for k, similarity in enumerate(band.similarity):
             self._similarity[k] += similarity
+        for own, counts in zip(self._differences, band.differences, strict=True):
+            own.add(counts)
         for stack, found in zip(self.stacks, band.stacks, strict=True):
             stack.similarity = [a + b for a, b in zip(stack.similarity, found.similarity, strict=True)]
             stack.error = [a + b for a, b in zip(stack.error, found.error, strict=True)]
             stack.values += found.values
+            if stack.differences is not None and found.differences is not None:
+                stack.differences.add(found.differences)
             for one, sums in zip(stack.moved, found.moved, strict=True):
                 one.add(*sums)
         for preview, part in band.parts:
@@ -145,7 +176,8 @@ class Scoring:
     def scores(self) -> Scores:
         """The scores of all stacks and layers, once all rows have been added."""
         ssim = tuple(total / 2.0**SSIM_BITS / self._values for total in self._similarity)
-        return Scores(tuple(stack.scores() for stack in self.stacks), ssim)
+        differences = tuple(one.found for one in self._differences)
+        return Scores(tuple(stack.scores() for stack in self.stacks), ssim, differences)
 
     def _show(self, band: Band, preview: Preview, codes: Codes) -> None:
         if self._previews:
@@ -158,11 +190,15 @@ class Scoring:
         outer: Region,
         rows: slice,
         circle: FloatArray | None,
-        layer: Wanted,
+        sheets_of: tuple[Wanted, Wanted],
         wanted: Wanted,
         desk: Desk,
     ) -> None:
-        """Add to `band` what stack `number` has in it; rows: those of `outer` that count."""
+        """Add to `band` what stack `number` has in it.
+
+        rows: those of `outer` that count. sheets_of: what sheets let through, and how they look alone.
+        """
+        (layer, look), differences = sheets_of, None
         stack, target = self.stacks[number], wanted(number, outer)
         weights = circle
         if stack.placed.mask is not None:
@@ -178,7 +214,7 @@ class Scoring:
         similarity, error = [0] * len(stack.similarity), [0] * len(stack.error)
         moved, own = [], (outer.top + rows.start, outer.top + rows.stop)
         for at, (one, move) in enumerate(zip(stack.placed.place, stack.moves, strict=True)):
-            sheet = SheetRows(self._shape, one.layer - 1, move, outer, layer, self.planes)
+            sheet = SheetRows(self._shape, one.layer - 1, move, outer, look, self.planes)
             filled = stack.sheets[at : at + 1] if self._previews and not self.unmoved else []
             band.parts += desk.put_sheet(sheet, rows, filled)
             similarity[1 + at] = desk.compared.total(rows, spread_weights)
@@ -188,15 +224,25 @@ class Scoring:
                 for one, move in zip(stack.placed.place, moves, strict=True)
             ]
             filled = previews if self._previews else []
-            error[at], parts = desk.put_stack(sheets, stack.placed.exposure, target, weights, rows, filled)
+            see = self.developing
+            error[at], parts = desk.put_stack(sheets, stack.placed.exposure, target, weights, rows, filled, see)
             band.parts += parts
+            if at == 0 and stack.differences is not None:
+                seen = np.moveaxis(from_strips(desk.compared.moving, desk.compared.strips), 0, -1)[rows]
+                pair = seen, tables(target.dtype).value[target[rows]]
+                differences = stack.differences.counted(own[0], *pair, None if weights is None else weights[rows])
             similarity[0 if at == 0 else len(stack.sheets) + at] = desk.compared.total(rows, spread_weights)
             if at > 0 and stack.moved:
                 distance = stack.moved[at - 1].distance
                 region = outer.grown(max(offsets_of(distance)), *self._shape)
                 firsts, codes = (outer.top, region.top), wanted(number, region)
                 moved.append(desk.moved_sums(codes, weights, own, self._shape, firsts, distance))
-        band.stacks.append(BandOfStack(similarity, error, counts * self.planes, moved))
+        band.stacks.append(BandOfStack(similarity, error, counts * self.planes, differences, moved))
+
+
+def _differences(size: tuple[int, int], inks: Inks, placed: PlacedStack) -> Differences:
+    """Return the colour differences of a stack, of which none are counted yet."""
+    return Differences(size, Reach.of(inks, len(placed.place), placed.exposure, inks.room))
 
 
 def moved_target_bytes(

@@ -17,6 +17,7 @@ from mlsolve_kernels.ssim.cpu import Comparison, comparison_bytes
 from ..pictures.arrays import code_values, planar
 from ..pictures.colour import put_light, put_srgb
 from .codes import Codes, Wanted, tables
+from .developing import Developing
 from .placed import corner_of, interpolated, part_seen
 from .previews import Part, Preview
 
@@ -145,10 +146,12 @@ class Desk:
         weights: FloatArray | None,
         rows: slice,
         previews: Sequence[Preview],
+        developing: Developing | None = None,
     ) -> tuple[int, list[tuple[Preview, Part]]]:
         """Make the composite of `sheets`, as seen at `exposure`, the picture to be compared.
 
-        target: codes (h, W, c). weights: of pixels, (h, W); None: all count equally. Returns the squared error of
+        target: codes (h, W, c). weights: of pixels, (h, W); None: all count equally. developing: how the eye sees
+        the stack, if `sheets` are bands; None: as the light that passes. Returns the squared error of
         `rows`, in 2^-ERROR_BITS, and the parts of `rows` for `previews`.
         """
         parts, error, values, pictures = _Parts(previews), 0, tables(target.dtype).value, pictures_of()
@@ -160,7 +163,10 @@ class Desk:
             for other in sheets[1:]:
                 other.put_light(first, sheet, dark)
                 pictures.lay(light, sheet)
-            pictures.expose(light, exposure)
+            if developing is None:
+                pictures.expose(light, exposure)
+            else:
+                developing.see(light, len(sheets), exposure)
             put_srgb(light, seen, dark)
             spread(seen, None, self.compared.strips, self.compared.moving, first)
             own = slice(max(rows.start, first), min(rows.stop, first + length))

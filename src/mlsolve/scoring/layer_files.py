@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.window import RADIUS
 
@@ -65,6 +66,7 @@ def score_layer_files(
     progress: Callable[[float], None] = lambda share: None,
     write: bool = True,
     round_sheets: bool = False,
+    inks: Inks | None = None,
 ) -> Scoring:
     """Score the layers in `folder` from their files, band by band.
 
@@ -73,7 +75,7 @@ def score_layer_files(
     cannot pass by: a sheet is rotated or shifted far, or memory is small. bands: None: one at a time. registration:
     the registration tolerance in pixels. progress: called with the share that is done, in [0, 1]. write: whether to
     make previews and to write pictures of the stacks into `folder`. round_sheets: whether only pixels inside the
-    circle count.
+    circle count. inks: film, inks and room, if the layers are device codes.
 
     Raises InputError as `layer_files` does, and if a file turns out to be damaged.
     """
@@ -87,7 +89,7 @@ def score_layer_files(
             names = stack_names(len(stacks))
             files_of = [picture_files.PngWriter(folder / name, shown(size), planes, 8) for name in names]
             sinks = [opened.enter_context(file).write for file in files_of]
-        scoring = Scoring(size, len(files), stacks, sinks, planes, registration, round_sheets)
+        scoring = Scoring(size, len(files), stacks, sinks, planes, registration, round_sheets, inks)
         opened.callback(store.remove, _DECODED)
         pool = ThreadPoolExecutor(bands.workers, "mlsolve-score")
         opened.callback(pool.shutdown, cancel_futures=True)

@@ -6,7 +6,7 @@ solver does. Beyond the sheet the light box is visible, so the value there is 1.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from mlsolve_kernels.region import Region
 from mlsolve_kernels.scoring.cpu import place_between, place_exactly
 
 from ..job.arrangements import Placement
-from ..pictures.colour import composite, decode, encode
+from ..pictures.colour import decode, encode
 from .codes import Codes, tables
 
 FloatArray = npt.NDArray[np.float32]
@@ -37,14 +37,6 @@ def place_sheet(image: FloatArray, placement: Placement) -> FloatArray:
     return placed_rows(
         lambda region: image[region.top : region.bottom, region.left : region.right], shape, placement.move(shape)
     )
-
-
-def composite_placed(layers: Sequence[FloatArray], place: Sequence[Placement], exposure: float) -> FloatArray:
-    """Return the stack of the placed layers at `exposure`, (H, W, C) float32 sRGB in [0, 1].
-
-    layers: each (H, W, C) float32 sRGB in [0, 1]. place: the placement of each sheet of the stack.
-    """
-    return composite([place_sheet(layers[one.layer - 1], one) for one in place], exposure)
 
 
 def placed_rows(

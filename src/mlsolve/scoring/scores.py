@@ -14,6 +14,16 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class ColourDifference:
+    """How far colours are from those wanted, in ΔE00 (CIEDE2000); only with a media profile."""
+
+    median: float
+    percentile95: float
+    lacking: float
+    """Share of the pixels whose colour is out of reach of film and inks by a noticeable difference."""
+
+
+@dataclass(frozen=True)
 class Misalignment:
     """Scores of a stack whose sheets are misaligned: every sheet except the first is shifted."""
 
@@ -41,6 +51,8 @@ class StackScores:
     """For each sheet, in the order of the arrangement: mean SSIM of the placed sheet alone against the target."""
     misaligned: tuple[Misalignment, ...] = ()
     """Scores of the stack at each tested misalignment."""
+    difference: ColourDifference | None = None
+    """Of the stack to its target."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,9 @@ class Scores:
     stacks: tuple[StackScores, ...]
     """One for each arrangement."""
     guide_ssim: tuple[float, ...]
-    """Mean SSIM of each layer against its guide, on sRGB code values."""
+    """Mean SSIM of each layer against its guide, on sRGB code values; with a media profile, as the layer looks."""
+    guide_difference: tuple[ColourDifference, ...] = ()
+    """Of each layer to its guide; () without a media profile."""
 
     @property
     def target_ssim(self) -> float:

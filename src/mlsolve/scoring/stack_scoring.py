@@ -14,6 +14,7 @@ from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.scoring.moved import best_of
 
 from ..job.arrangements import Placement
+from .differences import Differences
 from .previews import CELL, SHEET_CELL, STACK, Preview, Sink
 from .scores import Misalignment, StackScores
 
@@ -67,12 +68,13 @@ class StackScoring:
         sink: Sink,
         cell: int = CELL,
         moved: bool = False,
+        differences: Differences | None = None,
     ) -> None:
         """size: (width, height) in pixels. distances: the misalignments to test, in pixels.
 
         sink: takes the rows of the stack's preview of size `shown(size)`. cell: maximum length of the longer side
         of target and stack on the contact sheet, in pixels. moved: whether misaligned stacks are also compared with
-        the target moved.
+        the target moved. differences: of colours, if they are to be found.
         """
         shape = size[1], size[0]
         self.placed = placed
@@ -86,6 +88,7 @@ class StackScoring:
         self.similarity = [0] * (1 + len(placed.place) + len(distances))
         self.error = [0] * (1 + len(distances))
         self.moved = [MovedScoring(distance) for distance in distances] if moved else []
+        self.differences = differences
         self.values = 0.0
         """Number of pixels, or the sum of their weights, times the number of planes."""
 
@@ -107,7 +110,8 @@ class StackScoring:
             Misalignment(distance, ssim[count + number], psnr[1 + number], moved)
             for number, ((distance, _), moved) in enumerate(zip(self.misaligned, of_moved, strict=True))
         ]
-        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments))
+        difference = None if self.differences is None else self.differences.found
+        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments), difference)
 
 
 _DIRECTIONS: Final = (1, 0), (0, 1), (-1, 0), (0, -1)

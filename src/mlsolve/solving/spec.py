@@ -121,7 +121,7 @@ class Spec:
         check_registration(options.registration, (height, width))
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
-        inks = _inks(options, media)
+        inks = inks_of(options, media)
         step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc, inks is not None)
         named = dataclasses.replace(
             options,
@@ -269,7 +269,7 @@ def stack_specs(arrangements: Sequence[Arrangement], options: Options, layers: i
     )
 
 
-def _inks(options: Options, media: Media | None) -> Inks | None:
+def inks_of(options: Options, media: Media | None) -> Inks | None:
     """Return the numbers of `media` and the room of `options`. Raises OptionError where they contradict it."""
     if media is None:
         if options.room:

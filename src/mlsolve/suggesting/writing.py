@@ -7,14 +7,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..media import load_media
 from ..pictures.arrays import spread_grey
 from ..pictures.colour import decode
 from ..pictures.picture_files import save_png
 from ..report.folder import staged
 from ..report.proposal_sheet import Row, Sheet, Stack, proposal_sheet
-from ..scoring.placed import composite_placed, place_sheet
+from ..scoring.developing import bands_of, composite_placed, looks_of
+from ..scoring.placed import place_sheet
 from ..scoring.scores import similarity
-from ..solving.spec import StackSpec
+from ..solving.spec import StackSpec, inks_of
 from ..system.files import write_bytes
 from .guides import Proposal, Proposals
 
@@ -54,6 +56,11 @@ def _sheet(found: Proposals) -> npt.NDArray[np.uint8]:
 def _row(number: int, one: Proposal, targets: Sequence[FloatArray]) -> Row:
     step, job = one.step, one.job
     layers = [decode(np.ascontiguousarray(np.moveaxis(layer, 0, -1))) for layer in one.layers]
+    inks = inks_of(job.options, None if job.media is None else load_media(job.media))
+    through = layers
+    if inks is not None:  # the layers are device codes
+        through = [bands_of(layer, inks) for layer in layers]
+        layers = list(looks_of(np.stack(layers), inks, inks.room * one.exposures[0]))
     leak, stacks = [-1.0] * len(layers), []
     for a, arrangement in enumerate(job.arrangements):
         placed = arrangement.placed(len(layers))
@@ -63,7 +70,7 @@ def _row(number: int, one: Proposal, targets: Sequence[FloatArray]) -> Row:
             leak[each.layer - 1] = max(leak[each.layer - 1], similarity(*spread_grey([alone, targets[a]])))
         moved = [f"sheet {each.words()}" for each in placed if not each.still]
         lines = [f"{job.targets[a].stem if len(job.targets) > 1 else 'stack'}, SSIM {step.stack_ssim[a]:.3f}"]
-        stacks.append(Stack(composite_placed(layers, small, one.exposures[a]), (*lines, *moved)))
+        stacks.append(Stack(composite_placed(through, small, one.exposures[a], inks), (*lines, *moved)))
     sheets = tuple(
         Sheet(*values) for values in zip(one.guides, layers, one.names, step.guide_ssim, leak, strict=True)
     )
