@@ -1,7 +1,7 @@
 """A laboratory for the bench: printers, films, light boxes, eyes, cameras and instruments, simulated in spectra.
 
-It knows nothing of the model that mlsolve solves through, and imports nothing from it, so that it can judge it. What
-goes in are device codes as uint8 pictures; what comes out is what an eye, a camera or an instrument reports.
+It knows nothing of the model that mlsolve solves through, and imports nothing from it, so that it can judge it.
+What goes in are device codes as uint8 pictures; what comes out is what an eye, a camera or an instrument reports.
 Everything random is a function of a seed.
 """
 

@@ -35,7 +35,7 @@ class Camera:
     vignetting: float = 0.25
     """Share of light that is lacking in the corners."""
     noise: float = 0.004
-    """Standard deviation at white, as a share of white; from darker places in proportion to the root of their light."""
+    """Standard deviation at white, as a share of white; in darker places less, as the root of their light."""
     read_noise: float = 0.0008
     """Standard deviation in the dark, as a share of white."""
     black: float = 0.001
@@ -56,7 +56,7 @@ class Camera:
     seed: int = 0
 
     def photograph(self, stack: Sequence[Sheet], box: LightBox, shot: int = 0) -> Codes:
-        """Return a photograph, sRGB codes (H, W, 3), of a stack in the middle of the box; without sheets, of the box.
+        """Return a photograph, sRGB codes (H, W, 3), of a stack in the middle of the box, or of the box alone.
 
         shot: its number, which the noise depends on.
         """
@@ -128,11 +128,12 @@ class Camera:
         sensor = np.clip(sensor + deviation * rng.standard_normal(sensor.shape, dtype=np.float32), 0, 1)
         linear = np.clip(sensor @ self.matrix(box).T, 0, 1)
         codes = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-        shown = np.rint(codes * 255).astype(np.uint8)
+        shown: Codes = np.rint(codes * 255).astype(np.uint8)
         if self.jpeg is None:
             return shown
         done, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])
         assert done
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert decoded is not None
-        return np.ascontiguousarray(decoded[..., ::-1]).astype(np.uint8)
+        developed: Codes = np.array(decoded[..., ::-1], dtype=np.uint8)
+        return developed

@@ -33,7 +33,7 @@ class HalftonePrinter:
         covered = asked + 4 * self.gain * asked * (1 - asked)
         covered *= _unevenness(codes.shape, self.uneven, self.seed + sheet)
         screen = self.screens[sheet % len(self.screens)]
-        return Sheet(self.film, self.inks, np.clip(covered, 0, 1), screen, self.fine)
+        return Sheet(self.film, self.inks, np.asarray(np.clip(covered, 0, 1), dtype=np.float32), screen, self.fine)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _ink(codes: Codes) -> Images:
     """Return how much ink codes ask for, from 0 to 1."""
     if codes.dtype != np.uint8 or codes.ndim != 3 or codes.shape[2] != 3:
         raise ValueError(f"codes are {codes.dtype} {codes.shape}: give uint8 (H, W, 3)")
-    return 1 - codes.astype(np.float32) / 255
+    return np.asarray(1 - codes.astype(np.float32) / 255, dtype=np.float32)
 
 
 def _unevenness(shape: tuple[int, ...], deviation: float, seed: int) -> Images:

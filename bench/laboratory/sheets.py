@@ -30,7 +30,7 @@ class Sheet:
         return self.ink.shape[0], self.ink.shape[1]
 
     def states(self, rows: slice) -> npt.NDArray[np.uint8]:
-        """Return which inks lie on the points of a halftone, (rows, W, fine²) numbers as `InkSet.overprints` has."""
+        """Return which inks lie on the points of a halftone, (rows, W, fine²), numbered as by `InkSet.overprints`."""
         assert self.screen is not None
         height = self.ink[rows].shape[0]
         width, fine = self.shape[1], self.fine
@@ -49,7 +49,7 @@ class Sheet:
         if self.screen is None:
             return self.film.through(self.inks.layers(self.ink[rows].astype(np.float64)))
         states = self.states(rows)
-        return shares(states, 8) @ self.film.through(self.inks.overprints())
+        return np.asarray(shares(states, 8) @ self.film.through(self.inks.overprints()))
 
     def part(self, top: int, left: int, height: int, width: int) -> Array:
         """Return the mean transmittance of a rectangle in pixels, (31,)."""
@@ -67,4 +67,4 @@ def shares(states: npt.NDArray[np.integer], count: int) -> Array:
     pixels = states.reshape(-1, states.shape[-1])
     places = np.arange(len(pixels), dtype=np.int64)[:, np.newaxis] * count + pixels
     found = np.bincount(places.ravel(), minlength=len(pixels) * count).reshape(*states.shape[:-1], count)
-    return found / states.shape[-1]
+    return np.asarray(found / states.shape[-1], dtype=np.float64)

@@ -22,6 +22,6 @@ def lobes(*shapes: Lobe, floor: float = 0.0) -> Array:
     """Return the sum of lobes and a floor at WAVES, (31,)."""
     found = np.full(BANDS, floor)
     for height, centre, below, above in shapes:
-        width = np.where(WAVES < centre, below, above)
+        width = np.where(centre > WAVES, below, above)
         found += height * np.exp(-0.5 * ((WAVES - centre) / width) ** 2)
     return found

@@ -15,10 +15,10 @@ _CELLS = 1 << 23
 def transmittance(stack: Sequence[Sheet], box_reflectance: float = 0.0) -> Images:
     """Return what a stack lets through, (H, W, 31), relative to the box without it.
 
-    Sheets lie with air between them, the first on the box. Light that their surfaces reflect is followed through any
-    number of reflections (the adding method, Stokes 1862). Points of halftones that lie on each other are followed
-    as such: straight light passes the same place of all sheets. The share that films scatter is spread, and passes
-    the next sheet as an even mixture of its points.
+    Sheets lie with air between them, the first on the box. Light that their surfaces reflect is followed through
+    any number of reflections (the adding method, Stokes 1862). Points of halftones that lie on each other are
+    followed as such: straight light passes the same place of all sheets. The share that films scatter is spread,
+    and passes the next sheet as an even mixture of its points.
     """
     if not stack:
         raise ValueError("the stack has no sheet: give at least one")
