@@ -61,6 +61,6 @@ def _scattered(seed: int) -> Thresholds:
     values = np.random.default_rng(seed).random((TILE, TILE))
     rows, columns = np.meshgrid(np.fft.fftfreq(TILE), np.fft.rfftfreq(TILE), indexing="ij")
     passed = 1 - np.exp(-(rows**2 + columns**2) / (2 * 0.2**2))
-    for _ in range(12):
+    for _ in range(4):
         values = _ranked(np.fft.irfft2(np.fft.rfft2(values - 0.5) * passed, s=values.shape))
     return (values * 65536).astype(np.uint16)

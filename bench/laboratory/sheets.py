@@ -1,6 +1,6 @@
 """A printed sheet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from .films import Film
 from .inks import InkSet
 from .screens import Screen
-from .spectra import BANDS, Array, Images
+from .spectra import Array, Images
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,30 @@ class Sheet:
     """Of a halftone."""
     fine: int = 16
     """Points of a halftone along the side of a pixel."""
+    kept: tuple[int, int] | None = None
+    """The rows, from and to, that were not cut off; None: all."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.ink.shape[0], self.ink.shape[1]
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """The rows, from and to, where there is film."""
+        return self.kept or (0, self.shape[0])
+
+    def has(self, rows: slice) -> bool:
+        """Return whether there is film in all of these rows."""
+        top, bottom = self.extent
+        return bool(top <= rows.start and rows.stop <= bottom)
+
+    def cut(self, top: int, bottom: int) -> "Sheet":
+        """Return the sheet with only the film from row `top` to row `bottom` left, at its place."""
+        return replace(self, kept=(top, bottom))
+
     def states(self, rows: slice) -> npt.NDArray[np.uint8]:
-        """Return which inks lie on the points of a halftone, (rows, W, fine²), numbered as by `InkSet.overprints`."""
+        """Return which inks lie on the points of a halftone, (rows, W, fine²), numbered as overprints."""
         assert self.screen is not None
         height = self.ink[rows].shape[0]
         width, fine = self.shape[1], self.fine
@@ -50,16 +66,6 @@ class Sheet:
             return self.film.through(self.inks.layers(self.ink[rows].astype(np.float64)))
         states = self.states(rows)
         return np.asarray(shares(states, 8) @ self.film.through(self.inks.overprints()))
-
-    def part(self, top: int, left: int, height: int, width: int) -> Array:
-        """Return the mean transmittance of a rectangle in pixels, (31,)."""
-        rows = np.concatenate(
-            [
-                self.mean(slice(at, min(at + 16, top + height)))[:, left : left + width].reshape(-1, BANDS)
-                for at in range(top, top + height, 16)
-            ]
-        )
-        return np.asarray(rows.mean(axis=0))
 
 
 def shares(states: npt.NDArray[np.integer], count: int) -> Array:

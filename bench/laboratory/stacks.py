@@ -1,5 +1,6 @@
 """Stacks of sheets: what they let through together."""
 
+import itertools
 from collections.abc import Sequence
 
 import cv2
@@ -10,29 +11,77 @@ from .spectra import BANDS, Array, Images
 
 _CELLS = 1 << 23
 """Numbers that are held at a time."""
+_MOST_HALFTONES = 4
+"""Halftones whose points are followed together: there are 8 ways to print a point of each."""
 
 
 def transmittance(stack: Sequence[Sheet], box_reflectance: float = 0.0) -> Images:
     """Return what a stack lets through, (H, W, 31), relative to the box without it.
 
     Sheets lie with air between them, the first on the box. Light that their surfaces reflect is followed through
-    any number of reflections (the adding method, Stokes 1862). Points of halftones that lie on each other are
-    followed as such: straight light passes the same place of all sheets. The share that films scatter is spread,
-    and passes the next sheet as an even mixture of its points.
+    any number of reflections (the adding method, Stokes 1862). Points of up to 4 halftones that lie on each other
+    are followed as such: straight light passes the same place of all sheets. The share that films scatter is
+    spread, and passes the next sheet as an even mixture of its points.
     """
     if not stack:
         raise ValueError("the stack has no sheet: give at least one")
     height, width = stack[0].shape
     if any(one.shape != (height, width) for one in stack):
         raise ValueError("the sheets differ in size: print pictures of the same size")
-    halftone = all(one.screen is not None and one.fine == stack[0].fine for one in stack) and len(stack) <= 4
-    cells = width * ((8 ** len(stack) + stack[0].fine ** 2 * 2) if halftone else BANDS * 4)
-    step = max(1, _CELLS // cells)
-    found = np.empty((height, width, BANDS), np.float32)
-    for top in range(0, height, step):
-        rows = slice(top, min(top + step, height))
-        found[rows] = _halftones(stack, rows, box_reflectance) if halftone else _even(stack, rows, box_reflectance)
-    return found if all(one.film.haze == 0 for one in stack) else _scattered(stack, found, step, box_reflectance)
+    means = [_mean(one) for one in stack]
+    direct = np.ones((height, width, BANDS), np.float32)
+    plain = np.ones_like(direct)
+    for rows in _blocks(stack):
+        there = [at for at, one in enumerate(stack) if one.has(rows)]
+        chosen, through = [stack[at] for at in there], [means[at][rows].astype(np.float64) for at in there]
+        if not there:
+            continue
+        plain[rows] = np.prod(through, axis=0)
+        if len(chosen) > 1 and _halftones(chosen):
+            direct[rows] = _points(chosen, rows, box_reflectance)
+        else:
+            direct[rows] = _added(through, _backs(chosen, through), box_reflectance)
+    if all(one.film.haze == 0 for one in stack):
+        return direct
+    straight = float(np.prod([1 - one.film.haze for one in stack]))
+    scattered = _scattered(stack, means) - straight * plain
+    # Reflections brighten the scattered light as they brighten the straight light.
+    for rows in _blocks(stack):
+        there = [at for at, one in enumerate(stack) if one.has(rows)]
+        through = [means[at][rows].astype(np.float64) for at in there]
+        chosen = [stack[at] for at in there]
+        if there:
+            gain = _added(through, _backs(chosen, through), box_reflectance) / np.prod(through, axis=0)
+            scattered[rows] *= gain
+    return np.asarray(straight * direct + scattered, dtype=np.float32)
+
+
+def _halftones(stack: Sequence[Sheet]) -> bool:
+    """Return whether the points of these sheets are followed."""
+    fine = {one.fine if one.screen is not None else 0 for one in stack}
+    return len(fine) == 1 and 0 not in fine and len(stack) <= _MOST_HALFTONES
+
+
+def _blocks(stack: Sequence[Sheet]) -> list[slice]:
+    """Return a few rows at a time, in each of which every sheet is there or is not."""
+    height, width = stack[0].shape
+    points = stack[0].fine ** 2 * 2 if stack[0].screen is not None else 0
+    step = max(1, _CELLS // (width * max(8 ** min(len(stack), _MOST_HALFTONES) + points, BANDS * 4)))
+    ends = sorted({0, height, *(end for one in stack for end in one.extent)})
+    return [
+        slice(at, min(at + step, bottom))
+        for top, bottom in itertools.pairwise(ends)
+        for at in range(top, bottom, step)
+    ]
+
+
+def _mean(sheet: Sheet) -> Images:
+    """Return what a sheet lets through, (H, W, 31), 1 where there is none."""
+    found = np.ones((*sheet.shape, BANDS), np.float32)
+    for rows in _blocks([sheet]):
+        if sheet.has(rows):
+            found[rows] = sheet.mean(rows)
+    return found
 
 
 def _added(through: Sequence[Array], back: Sequence[Array], box_reflectance: float) -> Array:
@@ -46,7 +95,7 @@ def _added(through: Sequence[Array], back: Sequence[Array], box_reflectance: flo
     return total
 
 
-def _halftones(stack: Sequence[Sheet], rows: slice, box_reflectance: float) -> Array:
+def _points(stack: Sequence[Sheet], rows: slice, box_reflectance: float) -> Array:
     """Return rows of a stack of halftones: the mean over the points of a pixel."""
     through, back = [], []
     states = np.zeros((), np.int64)
@@ -57,38 +106,26 @@ def _halftones(stack: Sequence[Sheet], rows: slice, box_reflectance: float) -> A
         back.append(one.film.back(inked).reshape(shape))
         states = states + (one.states(rows).astype(np.int64) << (3 * at))
     spectra = _added(through, back, box_reflectance).reshape(-1, BANDS)
-    return shares(states, len(spectra)) @ spectra
+    return np.asarray(shares(states, len(spectra)) @ spectra, dtype=np.float64)
 
 
-def _even(stack: Sequence[Sheet], rows: slice, box_reflectance: float) -> Array:
-    """Return rows of a stack of which each pixel is even."""
-    through, back = [], []
-    for one in stack:
-        through.append(one.mean(rows))
-        surface = one.film.reflectance
-        back.append(surface + surface * through[-1] ** 2 / (1 - surface) ** 2)
-    return _added(through, back, box_reflectance)
+def _backs(stack: Sequence[Sheet], through: Sequence[Array]) -> list[Array]:
+    """Return how much light even sheets reflect, from what they let through."""
+    surfaces = [one.film.reflectance for one in stack]
+    return [
+        surface + surface * passed**2 / (1 - surface) ** 2
+        for surface, passed in zip(surfaces, through, strict=True)
+    ]
 
 
-def _scattered(stack: Sequence[Sheet], direct: Images, step: int, box_reflectance: float) -> Images:
-    """Return what is seen where films scatter, given what is seen through the same stack if they did not."""
-    height, width = stack[0].shape
-    light = np.ones((height, width, BANDS), np.float32)
-    plain = np.ones_like(light)
-    straight = 1.0
-    for one in stack:
-        for top in range(0, height, step):
-            rows = slice(top, min(top + step, height))
-            mean = one.mean(rows)
-            light[rows] *= mean
-            plain[rows] *= mean
-        straight *= 1 - one.film.haze
+def _scattered(stack: Sequence[Sheet], means: Sequence[Images]) -> Images:
+    """Return all light, straight and scattered, (H, W, 31), through a stack without reflections between sheets."""
+    light = np.ones_like(means[0])
+    for one, mean in zip(stack, means, strict=True):
+        light *= mean
+        top, bottom = one.extent
         for band in range(BANDS):
-            spread = cv2.GaussianBlur(light[..., band], (0, 0), one.film.spread, borderType=cv2.BORDER_REFLECT)
-            light[..., band] += one.film.haze * (spread - light[..., band])
-    light -= straight * plain
-    # Reflections brighten the scattered light as they brighten the straight light.
-    for top in range(0, height, step):
-        rows = slice(top, min(top + step, height))
-        light[rows] *= _even(stack, rows, box_reflectance) / np.maximum(plain[rows], 1e-12)
-    return np.asarray(straight * direct + light, dtype=np.float32)
+            straight = light[..., band]
+            spread = cv2.GaussianBlur(straight, (0, 0), one.film.spread, borderType=cv2.BORDER_REFLECT)
+            light[top:bottom, :, band] += one.film.haze * (spread - straight)[top:bottom]
+    return light
