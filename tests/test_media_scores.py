@@ -7,6 +7,7 @@ import pytest
 
 import mlsolve
 from mlsolve import Options
+from mlsolve.errors import InputError
 from mlsolve.job.arrangements import Arrangement, Placement, Problem
 from mlsolve.media import load_media, media_names
 from mlsolve.pictures import picture_files
@@ -132,6 +133,17 @@ def test_a_solution_and_its_files_have_the_same_scores(problem, tmp_path):
     assert report["guides_colour"][1]["median"] == pytest.approx(np.median(delta_e00(*lab)), abs=0.1)
     shown = picture_files.load_picture(tmp_path / "o" / "stack.png")
     np.testing.assert_allclose(shown, solution.stack, atol=0.6 / 255)
+
+
+def test_compose_takes_a_profile(problem):
+    target, *guides = problem
+    media, options = load_media("inkjet-film"), Options(iterations=4, exposure=0.2, backend="cpu", room=4)
+    solution = mlsolve.solve(target, guides, options, media=media)
+    found = mlsolve.compose(solution.printed, 0.2, media, 0.02)
+    np.testing.assert_array_equal(found, solution.stack)
+    assert np.abs(found - mlsolve.compose(solution.printed, 0.2)).mean() > 0.02
+    with pytest.raises(InputError, match="layers have 3 planes, media laser-film has 1 channels"):
+        mlsolve.compose(solution.printed, 0.2, load_media("laser-film"))
 
 
 def test_the_profile_makes_the_difference(problem):

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .job.job_file import load_job
     from .job.options import Options
     from .media import Media, load_media
-    from .pictures.colour import compose
     from .pictures.picture_files import load_picture
     from .pictures.resize import fit_image
     from .run.budget import Budget
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .run.session import Session
     from .run.solution import Solution
     from .run.solver import solve
+    from .scoring.developing import compose
     from .scoring.scores import Scores, psnr, score, ssim, ssim_moved
     from .solving.history import History, Step
 
@@ -36,7 +36,7 @@ _HOMES = {
     "Problem": "job.arrangements",
     "Media": "media",
     "load_media": "media",
-    "compose": "pictures.colour",
+    "compose": "scoring.developing",
     "BackendError": "errors",
     "InputError": "errors",
     "MlsolveError": "errors",

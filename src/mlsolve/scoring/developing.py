@@ -14,8 +14,13 @@ from mlsolve_kernels.light.ink.pictures import Film, develop_codes, film_of, loo
 from mlsolve_kernels.light.ink.reference import GAMMA, develop, look
 from mlsolve_kernels.region import Region
 
+from ..errors import InputError
 from ..job.arrangements import Placement
+from ..media import Media
+from ..pictures import colour
+from ..pictures.arrays import same_planes
 from ..pictures.colour import composite, encode, light_from_srgb, srgb_from_light
+from ..ranges import check_exposure
 from .codes import Codes, Wanted, tables
 from .placed import place_sheet
 
@@ -102,3 +107,33 @@ def composite_placed(
     light = np.ascontiguousarray(pictures_of().through(light_from_srgb(one) for one in placed), dtype=np.float32)
     Developing(inks, exposure).see(light, len(placed), exposure)
     return np.asarray(srgb_from_light(light), dtype=np.float32)
+
+
+def compose(
+    layers: "npt.ArrayLike | Sequence[npt.ArrayLike]",
+    exposure: float = 1.0,
+    media: Media | None = None,
+    room: float = 0.0,
+) -> FloatArray:
+    """Return the stack of `layers` as seen on a light box 1/exposure times as bright as white.
+
+    layers: (N, H, W), (N, H, W, 3) or (N, H, W, 4), or a sequence of N such pictures; sRGB code values as uint8,
+    uint16 or float in [0, 1]. exposure: in [MIN_EXPOSURE, 1]. media: the printer and film, if the layers are device
+    codes for them. room: light of the room that the front reflects, as a share of white, with media. Returns
+    (H, W, C) float32 sRGB in [0, 1].
+
+    The linear transmittances are multiplied, divided by the exposure, clipped at white and converted to sRGB; with
+    media docs/maths.md §12. Raises InputError for pictures that cannot be used, differ in size or have other planes
+    than the media, OptionError for an exposure out of range.
+    """
+    if media is None:
+        return colour.compose(layers, exposure)
+    check_exposure(exposure)
+    images = same_planes(list(layers), "layer")  # type: ignore[arg-type]
+    if images[0].shape[2] != media.planes:
+        raise InputError(
+            f"layers have {images[0].shape[2]} planes, media {media.name} has {media.planes} channels: give as many"
+        )
+    inks = media.inks._replace(room=room)
+    place = [Placement(number) for number in range(1, len(images) + 1)]
+    return composite_placed([bands_of(image, inks) for image in images], place, exposure, inks)
