@@ -49,7 +49,7 @@ def test_the_empty_box_is_white(box: lab.LightBox) -> None:
 
 @pytest.mark.parametrize("printer", printers(), ids=["stochastic", "am", "dye"])
 def test_sheets_multiply_and_give_no_energy(printer: lab.HalftonePrinter | lab.ContinuousPrinter) -> None:
-    one, other = plain((180, 100, 220)), plain((90, 200, 140))
+    one, other = plain((180, 100, 220), (32, 32)), plain((90, 200, 140), (32, 32))
     sheets = [printer.print(one, 0), printer.print(other, 1)]
     single = [lab.transmittance([sheet]).mean(axis=(0, 1)) for sheet in sheets]
     both = lab.transmittance(sheets).mean(axis=(0, 1))
