@@ -110,13 +110,15 @@ def test_where_film_was_cut_off_there_is_the_box() -> None:
 
 def test_the_same_seed_prints_and_photographs_the_same() -> None:
     codes, camera = plain((100, 150, 200)), lab.Camera(size=(40, 60))
-    shots = [camera.photograph([lab.HalftonePrinter().print(codes)], BOX, shot) for shot in (1, 1, 2)]
+    shots = [
+        camera.photograph(lab.transmittance([lab.HalftonePrinter().print(codes)]), BOX, shot) for shot in (1, 1, 2)
+    ]
     assert np.array_equal(shots[0], shots[1])
     assert not np.array_equal(shots[0], shots[2])
 
 
 def test_a_camera_clips_and_darkens_towards_the_corners() -> None:
-    right, over = (lab.Camera(size=(60, 80), exposure=one).photograph([], BOX) for one in (0.8, 2.0))
+    right, over = (lab.Camera(size=(60, 80), exposure=one).photograph(None, BOX) for one in (0.8, 2.0))
     assert right.max() < 250
     assert over[30, 40].min() == 255
     assert right[0, 0, 1] < right[30, 40, 1] - 15
@@ -127,11 +129,14 @@ def test_tables_say_what_was_measured() -> None:
     printer = lab.ContinuousPrinter(uneven=0)
     sheets = [printer.print(plain((255, 80, 255))), printer.print(plain((255, 255, 255)), 1)]
     places = [lab.Place("a1", [(255, 80, 255), (255, 255, 255)], (2, 2, 4, 4))]
-    lines = [row.split(",") for row in lab.Densitometer(noise=0).table(sheets, places).splitlines()]
+    lines = [
+        row.split(",") for row in lab.Densitometer(noise=0).table(lab.transmittance(sheets), places).splitlines()
+    ]
     assert lines[0][:4] == ["name", "r", "g", "b"]
     red, green, blue = map(float, lines[1][-3:])
     assert green > 0.5
     assert red < blue < green
-    spectrum = lab.Spectrophotometer(noise=0).table(sheets[:1], [lab.Place("a1", [(255, 80, 255)], (2, 2, 4, 4))])
+    place = lab.Place("a1", [(255, 80, 255)], (2, 2, 4, 4))
+    spectrum = lab.Spectrophotometer(noise=0).table(lab.transmittance(sheets[:1]), [place])
     measured = np.array(spectrum.splitlines()[1].split(",")[7:], dtype=float)
     assert np.allclose(look(measured, BOX), lab.seen(sheets[:1], BOX)[4, 4], atol=2e-3)

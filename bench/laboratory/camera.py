@@ -1,6 +1,5 @@
 """A camera: sensitivities of its own, and what a telephone makes of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -8,9 +7,7 @@ import numpy as np
 
 from .box import LightBox
 from .eye import weights
-from .sheets import Sheet
 from .spectra import WAVES, Array, Codes, Images, lobes
-from .stacks import transmittance
 
 
 def _sensitivities() -> Array:
@@ -55,17 +52,15 @@ class Camera:
     sensitivities: Array = field(default_factory=_sensitivities)
     seed: int = 0
 
-    def photograph(self, stack: Sequence[Sheet], box: LightBox, shot: int = 0) -> Codes:
-        """Return a photograph, sRGB codes (H, W, 3), of a stack in the middle of the box, or of the box alone.
+    def photograph(self, through: Images | None, box: LightBox, shot: int = 0) -> Codes:
+        """Return a photograph, sRGB codes (H, W, 3), of sheets in the middle of the box, or of the box alone.
 
-        shot: its number, which the noise depends on.
+        through: what the sheets let through, as `transmittance` returns it. shot: a number, on which noise depends.
         """
-        response = self._response(box)
-        if stack:
-            light = np.asarray(transmittance(stack, box.reflectance) @ response.T, dtype=np.float32)
-        else:
-            light = np.ones((*self.size, 3), np.float32)
-        return self._developed(self._placed(light, bool(stack)) * self._box(box), box, shot)
+        if through is None:
+            return self._developed(np.ones((*self.size, 3), np.float32) * self._box(box), box, shot)
+        light = np.asarray(through @ self._response(box).T.astype(np.float32), dtype=np.float32)
+        return self._developed(self._placed(light) * self._box(box), box, shot)
 
     def dark(self, box: LightBox) -> Codes:
         """Return a photograph with the lens covered."""
@@ -95,10 +90,8 @@ class Camera:
         fall = LightBox(box.spectrum, self.vignetting).brightness(height, width)
         return (box.brightness(height, width) * fall)[..., np.newaxis]
 
-    def _placed(self, light: Images, sheet: bool) -> Images:
+    def _placed(self, light: Images) -> Images:
         """Return light, (h, w, 3), as it falls on the pixels: in perspective, distorted, blurred; 1 beside it."""
-        if not sheet:
-            return light
         height, width = self.size
         rows, columns = light.shape[:2]
         scale = min(self.cover * height / rows, self.cover * width / columns)

@@ -1,4 +1,7 @@
-"""Instruments that touch the sheet: a densitometer and a spectrophotometer."""
+"""Instruments that touch the sheet: a densitometer and a spectrophotometer.
+
+Both measure what `transmittance` returns, without light that a box would reflect.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .sheets import Sheet
-from .spectra import WAVES, Array, lobes
-from .stacks import transmittance
+from .spectra import WAVES, Array, Images, lobes
 
 
 class Place(NamedTuple):
@@ -34,11 +35,11 @@ class Densitometer:
         found = np.stack([lobes((1.0, 620, 12, 14)), lobes((1.0, 535, 15, 16)), lobes((1.0, 440, 13, 16))])
         return np.asarray(found / found.sum(axis=1, keepdims=True))
 
-    def table(self, stack: Sequence[Sheet], places: Sequence[Place]) -> str:
+    def table(self, through: Images, places: Sequence[Place]) -> str:
         """Return a CSV with the lines name, r, g, b, r2, g2, b2, Dr, Dg, Db, two decimals as the display has."""
         rng = np.random.default_rng((self.seed, 5))
         lines = ["name,r,g,b,r2,g2,b2,Dr,Dg,Db"]
-        for place, spectrum in zip(places, _spectra(stack, places), strict=True):
+        for place, spectrum in zip(places, _spectra(through, places), strict=True):
             densities = -np.log10(spectrum @ self.bands().T) + self.noise * rng.standard_normal(3)
             lines.append(_line(place, [f"{one:.2f}" for one in densities]))
         return "\n".join(lines) + "\n"
@@ -52,22 +53,21 @@ class Spectrophotometer:
     """Standard deviation of a transmittance."""
     seed: int = 0
 
-    def table(self, stack: Sequence[Sheet], places: Sequence[Place]) -> str:
+    def table(self, through: Images, places: Sequence[Place]) -> str:
         """Return a CSV with the lines name, r, g, b, r2, g2, b2, 400, 410, …, 700."""
         rng = np.random.default_rng((self.seed, 6))
         lines = ["name,r,g,b,r2,g2,b2," + ",".join(f"{wave:.0f}" for wave in WAVES)]
-        for place, spectrum in zip(places, _spectra(stack, places), strict=True):
+        for place, spectrum in zip(places, _spectra(through, places), strict=True):
             measured = np.maximum(spectrum + self.noise * rng.standard_normal(len(WAVES)), 0)
             lines.append(_line(place, [f"{one:.4f}" for one in measured]))
         return "\n".join(lines) + "\n"
 
 
-def _spectra(stack: Sequence[Sheet], places: Sequence[Place]) -> list[Array]:
-    """Return the mean transmittances of places, (31,) each. The head closes off all other light."""
-    seen = transmittance(stack)
+def _spectra(through: Images, places: Sequence[Place]) -> list[Array]:
+    """Return the mean transmittances of places, (31,) each."""
     found = []
     for top, left, height, width in (place.where for place in places):
-        found.append(seen[top : top + height, left : left + width].mean(axis=(0, 1), dtype=np.float64))
+        found.append(through[top : top + height, left : left + width].mean(axis=(0, 1), dtype=np.float64))
     return found
 
 
