@@ -1,9 +1,9 @@
 """From chart to wall: python bench/prints.py FOLDER [SIZE].
 
-All is printed, lit, seen and measured in the laboratory, which knows nothing of the model. For halftone and continuous
-printers it prints a chart, photographs it and measures it with instruments, makes profiles, solves three sheets
-through them, prints the sheets and compares the stack with what was predicted and with the target. The table goes to
-bench/results/prints.md, profiles and pictures to FOLDER, whose profiles are used again. SIZE is 600 pixels.
+All is printed, lit, seen and measured in the laboratory, which knows nothing of the model. For halftone and
+continuous printers it prints a chart, photographs it and measures it with instruments, makes profiles, solves three
+sheets through them, prints the sheets and compares the stack with what was predicted and with the target. The table
+goes to bench/results/prints.md, profiles and pictures to FOLDER, whose profiles are used again. SIZE is 600 pixels.
 """
 
 import dataclasses
@@ -35,6 +35,10 @@ GUIDES = ("gravel.jpg", "brick.jpg", "grass.jpg")
 EXPOSURE = 0.1
 INDEX = 1.57
 DPI = 100.0
+CHART_FINE, FINE = 12, 48
+"""Points in a pixel of the chart and of the sheets, whose pixels are 1 mm, of a printer of 1200 dpi."""
+AWAY = 2.0
+"""Metres from the eye to the stack."""
 BOX = laboratory.led(fall_off=0.2)
 CAMERA = laboratory.Camera(size=(3200, 2400))
 MEASURED = ("photographs", "densitometer", "spectrophotometer")
@@ -54,7 +58,8 @@ class Row(NamedTuple):
 
 def printers() -> dict[str, Printer]:
     """Return the printers by name. Every sheet of a halftone has screens of its own."""
-    am = tuple(laboratory.Screen("am", angle=15 + 10 * sheet, seed=sheet) for sheet in range(3))
+    turned = enumerate(((15.0, 4.0), (25.0, 5.3), (35.0, 7.0)))
+    am = tuple(laboratory.Screen("am", angle, period, seed) for seed, (angle, period) in turned)
     return {
         "halftone, scattered dots": laboratory.HalftonePrinter(),
         "halftone, grids": laboratory.HalftonePrinter(screens=am),
@@ -96,7 +101,7 @@ def measured(printer: Printer, folder: Path, name: str) -> dict[str, Media | Non
 def profiled(printer: Printer, folder: Path, name: str) -> dict[str, Media]:
     """Print and measure the chart; return the profiles."""
     page = chart.make("rgb", "A4", DPI)
-    alone = laboratory.transmittance([printer.print(page.codes)])
+    alone = laboratory.transmittance([printer.print(page.codes, 0, CHART_FINE)])
     stacked = laboratory.transmittance(laid(page, printer))
     shot, over, empty = (CAMERA.photograph(one, BOX, at) for at, one in enumerate((alone, stacked, None)))
     media, findings = calibrate(page, [shot], empty, CAMERA.dark(BOX), [over], "photographed", index=INDEX)
@@ -123,7 +128,9 @@ def laid(page: chart.Chart, printer: Printer) -> tuple[laboratory.Sheet, laborat
     moved = np.full_like(page.codes, 255)
     moved[ends[1]] = page.codes[over[ends[1], 0]]
     extents = [(int(end[0]), int(end[-1]) + 1) for end in ends]
-    return printer.print(page.codes).cut(*extents[0]), printer.print(moved, 1).cut(*extents[1])
+    return printer.print(page.codes, 0, CHART_FINE).cut(*extents[0]), printer.print(moved, 1, CHART_FINE).cut(
+        *extents[1]
+    )
 
 
 def places(page: chart.Chart, stacked: bool) -> list[laboratory.Place]:
@@ -165,7 +172,7 @@ def squared(path: Path, size: int) -> Image:
 
 def on_the_wall(printer: Printer, found: Solution) -> Image:
     """Return what the eye sees of the printed sheets on the box."""
-    sheets = [printer.print(colour(codes), at) for at, codes in enumerate(found.printed)]
+    sheets = [printer.print(colour(codes), at, FINE) for at, codes in enumerate(found.printed)]
     return laboratory.seen(sheets, BOX, found.exposures[0])
 
 
@@ -174,9 +181,13 @@ def colour(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.repeat(picture, 3 // picture.shape[2], axis=2)
 
 
-def difference(one: Image, other: Image) -> str:
-    """Return median and 95th percentile of ΔE00 between linear sRGB, clipped as a display clips it."""
-    apart = delta_e00(*(lab_from_light(np.clip(picture, 0, 1)) for picture in (one, other)))
+def difference(one: Image, other: Image, away: float = 0) -> str:
+    """Return median and 95th percentile of ΔE00 between linear sRGB, clipped as a display clips it.
+
+    away: metres from which both are seen; 0: pixel by pixel.
+    """
+    pair = [laboratory.from_afar(light, 1.0, away) if away else light for light in (one, other)]
+    apart = delta_e00(*(lab_from_light(np.clip(light, 0, 1)) for light in pair))
     return f"{np.median(apart):.1f} / {np.percentile(apart, 95):.1f}"
 
 
@@ -194,6 +205,7 @@ def line(row: Row) -> str:
         row.profile,
         row.fit,
         difference(predicted, row.printed),
+        difference(predicted, row.printed, AWAY),
         difference(target, row.printed),
         f"{similar[0]:.3f}",
         f"{similar[1]:.1f} dB",
@@ -218,8 +230,8 @@ def show(path: Path, row: Row) -> None:
 HEAD = """# Prints
 
 TODO
-| printer | profile | its fit | predicted and printed | target and printed | SSIM | PSNR | predicted SSIM | guides |
-|---|---|---|---|---|---|---|---|---|
+| printer | profile | its fit | predicted and printed | from 2 m | target and printed | SSIM | PSNR | SSIM as predicted | guides |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Everything random is a function of a seed.
 
 from .box import LightBox, fluorescent, led
 from .camera import Camera
-from .eye import seen
+from .eye import from_afar, seen
 from .films import Film
 from .inks import InkSet, dyes, process_inks
 from .instruments import Densitometer, Place, Spectrophotometer
@@ -30,6 +30,7 @@ __all__ = [
     "Spectrophotometer",
     "dyes",
     "fluorescent",
+    "from_afar",
     "led",
     "process_inks",
     "seen",

@@ -11,12 +11,12 @@ from .spectra import WAVES, Array, Codes, Images, lobes
 
 
 def _sensitivities() -> Array:
-    """Return how the three kinds of pixels respond at WAVES, (3, 31): unlike any observer."""
+    """Return how the three kinds of pixels respond at WAVES, (3, 31): wide, and unlike any observer."""
     return np.stack(
         [
-            lobes((1.0, 600, 26, 40), (0.12, 520, 30, 30), (0.06, 430, 20, 25)),
-            lobes((1.0, 532, 34, 40), (0.08, 450, 25, 20), floor=0.01),
-            lobes((1.0, 458, 26, 32), (0.05, 540, 30, 30)),
+            lobes((1.0, 600, 36, 34), (0.06, 530, 30, 30), (0.05, 440, 20, 20)),
+            lobes((1.0, 532, 40, 42), (0.06, 450, 30, 20)),
+            lobes((1.0, 460, 32, 32)),
         ]
     )
 

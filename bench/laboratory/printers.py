@@ -21,19 +21,20 @@ class HalftonePrinter:
     """By how much a half tone covers more than half, because dots spread."""
     screens: tuple[Screen, ...] = tuple(Screen(seed=at) for at in range(8))
     """Of the sheets one by one; beyond the last from the first again."""
-    fine: int = 16
-    """Points along the side of a pixel."""
     uneven: float = 0.01
     """Standard deviation of what is printed, from place to place over some pixels, as a share of the ink."""
     seed: int = 0
 
-    def print(self, codes: Codes, sheet: int = 0) -> Sheet:
-        """Return the printed sheet number `sheet` of device codes (H, W, 3), 255 without ink."""
+    def print(self, codes: Codes, sheet: int = 0, fine: int = 16) -> Sheet:
+        """Return the printed sheet number `sheet` of device codes (H, W, 3), 255 without ink.
+
+        fine: points along the side of a pixel. A printer of 1200 dpi has 48 in a pixel of 1 mm.
+        """
         asked = _ink(codes)
         covered = asked + 4 * self.gain * asked * (1 - asked)
         covered *= _unevenness(codes.shape, self.uneven, self.seed + sheet)
         screen = self.screens[sheet % len(self.screens)]
-        return Sheet(self.film, self.inks, np.asarray(np.clip(covered, 0, 1), dtype=np.float32), screen, self.fine)
+        return Sheet(self.film, self.inks, np.asarray(np.clip(covered, 0, 1), dtype=np.float32), screen, fine)
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class ContinuousPrinter:
     """Standard deviation of what is printed, from place to place over some pixels, as a share of the ink."""
     seed: int = 0
 
-    def print(self, codes: Codes, sheet: int = 0) -> Sheet:
-        """Return the printed sheet number `sheet` of device codes (H, W, 3), 255 without ink."""
+    def print(self, codes: Codes, sheet: int = 0, fine: int = 16) -> Sheet:
+        """Return the printed sheet number `sheet` of device codes (H, W, 3), 255 without ink. fine: unused."""
         amounts = _ink(codes) ** self.gamma * _unevenness(codes.shape, self.uneven, self.seed + sheet)
         return Sheet(self.film, self.inks, np.asarray(amounts, dtype=np.float32))
 
