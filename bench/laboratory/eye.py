@@ -48,8 +48,8 @@ def look(spectra: Numbers, box: LightBox) -> Array:
 def from_afar(light: Images, pixel: float, distance: float) -> Images:
     """Return light, (H, W, 3), as sharp as the eye sees pixels of `pixel` mm from `distance` m.
 
-    A point is spread with a standard deviation of 0.6 minutes of arc, what Westheimer measured through a pupil of 3
-    mm (The spatial sense of the eye. Investigative Ophthalmology & Visual Science 18 (1979)).
+    A point is spread with a standard deviation of 0.6 minutes of arc, as through a pupil of 3 mm (Campbell, Gubisch:
+    Optical quality of the human eye. Journal of Physiology 186 (1966)).
     """
     spread = distance * 1000 * np.radians(0.6 / 60) / pixel
     return np.asarray(cv2.GaussianBlur(light, (0, 0), spread, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
