@@ -22,6 +22,7 @@ from mlsolve import Media, Options, Solution, load_media, psnr, solve, ssim
 from mlsolve.calibration import chart
 from mlsolve.calibration.calibrating import calibrate, calibrate_table
 from mlsolve.calibration.tables import load_table
+from mlsolve.errors import InputError
 from mlsolve.pictures.colour import light_from_srgb, srgb_from_light
 from mlsolve.pictures.difference import delta_e00, lab_from_light
 from mlsolve.pictures.picture_files import load_picture
@@ -37,6 +38,8 @@ INDEX = 1.57
 DPI = 100.0
 CHART_FINE, FINE = 12, 48
 """Points in a pixel of the chart and of the sheets, whose pixels are 1 mm, of a printer of 1200 dpi."""
+SPOILED = (20, 75, 130)
+"""Patches that are painted over."""
 AWAY = 2.0
 """Metres from the eye to the stack."""
 BOX = laboratory.led(fall_off=0.2)
@@ -86,7 +89,8 @@ def main() -> None:
             lines.append(line(row))
             print(lines[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
             show(folder / f"{name}, {kind}.png".replace(" ", "-"), row)
-    RESULTS.write_text(HEAD.format(size=size, target=TARGET, guides=", ".join(GUIDES)) + "\n".join(lines) + "\n")
+    head = HEAD.format(size=size, target=TARGET, guides=", ".join(GUIDES))
+    RESULTS.write_text(head + "\n".join(lines) + "\n\n" + went_wrong())
 
 
 def measured(printer: Printer, folder: Path, name: str) -> dict[str, Media | None]:
@@ -118,6 +122,31 @@ def profiled(printer: Printer, folder: Path, name: str) -> dict[str, Media]:
         table.write_text(whole + pairs.partition("\n")[2])
         found[kind], _ = calibrate_table(load_table(table), kind, index=INDEX)
     return found
+
+
+def went_wrong() -> str:
+    """Return what is said of a chart with three spoiled patches and of a shot that is clipped, as Markdown."""
+    page, printer = chart.make("rgb", "A4", DPI), laboratory.ContinuousPrinter()
+    through = laboratory.transmittance([printer.print(page.codes, 0, CHART_FINE)])
+    empty = CAMERA.photograph(None, BOX, 2)
+    clipped = dataclasses.replace(CAMERA, exposure=1.6).photograph(through, BOX)
+    try:
+        calibrate(page, [clipped])
+        refusal = "it was not refused"
+    except InputError as error:
+        refusal = str(error)
+    places_of_sheets = places(page, stacked=False)
+    bad = [places_of_sheets[at] for at in SPOILED]
+    for place, share in zip(bad, (0.6, 0.05, 1.0), strict=True):
+        top, left, height, width = place.where
+        part = through[top - height // 2 : top + 2 * height, left - width // 2 : left + 2 * width]
+        part[...] = share * np.linspace(0.3, 1, part.shape[-1])
+    media, findings = calibrate(page, [CAMERA.photograph(through, BOX)], empty, CAMERA.dark(BOX), index=INDEX)
+    return (
+        f"Three spoiled patches, {', '.join(place.name for place in bad)} (dye): left out "
+        f"{', '.join(findings.left_out) or 'none'}; ΔE00 of the others {fit_of(media)}.\n\n"
+        f"A shot with exposure 1.6: {refusal}.\n"
+    )
 
 
 def laid(page: chart.Chart, printer: Printer) -> tuple[laboratory.Sheet, laboratory.Sheet]:
