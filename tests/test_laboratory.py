@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import laboratory as lab
-from laboratory.eye import look, weights
+from laboratory.eye import OBSERVER, look, weights
 from laboratory.spectra import WAVES
 
 FOLDER = Path(lab.__file__).parent
@@ -20,6 +20,10 @@ CLEAR_FILM = lab.Film(inside=np.ones(len(WAVES)), index=1.0, haze=0.0)
 
 def plain(code: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> np.ndarray:
     return np.broadcast_to(np.array(code, np.uint8), (*size, 3)).copy()
+
+
+def luminosity(box: lab.LightBox) -> np.ndarray:
+    return OBSERVER[1] * box.spectrum / (OBSERVER[1] @ box.spectrum)
 
 
 def printers() -> list[lab.HalftonePrinter | lab.ContinuousPrinter]:
@@ -139,4 +143,6 @@ def test_tables_say_what_was_measured() -> None:
     place = lab.Place("a1", [(255, 80, 255)], (2, 2, 4, 4))
     spectrum = lab.Spectrophotometer(noise=0).table(lab.transmittance(sheets[:1]), [place])
     measured = np.array(spectrum.splitlines()[1].split(",")[7:], dtype=float)
+    colours = lab.Colorimeter(noise=0).table(lab.transmittance(sheets[:1]), [place], BOX).splitlines()[1].split(",")
+    assert float(colours[-2]) == pytest.approx(100 * measured @ luminosity(BOX), abs=0.1)
     assert np.allclose(look(measured, BOX), lab.seen(sheets[:1], BOX)[4, 4], atol=2e-3)

@@ -7,10 +7,10 @@ Everything random is a function of a seed.
 
 from .box import LightBox, fluorescent, led
 from .camera import Camera
-from .eye import from_afar, seen
+from .eye import from_afar, look, seen
 from .films import Film
 from .inks import InkSet, dyes, process_inks
-from .instruments import Densitometer, Place, Spectrophotometer
+from .instruments import Colorimeter, Densitometer, Place, Spectrophotometer
 from .printers import ContinuousPrinter, HalftonePrinter
 from .screens import Screen
 from .sheets import Sheet
@@ -18,6 +18,7 @@ from .stacks import transmittance
 
 __all__ = [
     "Camera",
+    "Colorimeter",
     "ContinuousPrinter",
     "Densitometer",
     "Film",
@@ -32,6 +33,7 @@ __all__ = [
     "fluorescent",
     "from_afar",
     "led",
+    "look",
     "process_inks",
     "seen",
     "transmittance",

@@ -62,6 +62,14 @@ class Camera:
         light = np.asarray(through @ self._response(box).T.astype(np.float32), dtype=np.float32)
         return self._developed(self._placed(light) * self._box(box), box, shot)
 
+    def colours(self, through: Images, box: LightBox) -> Images:
+        """Return linear sRGB, (H, W, 3), that the camera makes of what sheets let through, without noise and optics.
+
+        The empty box is white. An eye sees other colours, as no matrix makes its sensitivities an observer's.
+        """
+        seen = self.matrix(box) @ self._response(box)
+        return np.asarray(through @ seen.T.astype(np.float32), dtype=np.float32)
+
     def dark(self, box: LightBox) -> Codes:
         """Return a photograph with the lens covered."""
         return self._developed(np.zeros((*self.size, 3), np.float32), box, 1000)

@@ -28,28 +28,40 @@ XYZ_FROM_SRGB: Final = np.array(
 BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
+D50: Final = np.array([0.9642, 1.0, 0.8249])
+
+
 def weights(spectrum: Array) -> Array:
     """Return what linear sRGB takes from the transmittance at each wavelength in front of a light, (3, 31).
 
     The light itself becomes 1, 1, 1: Bradford's adaptation to D65. The rows add up to 1.
     """
+    return np.asarray(np.linalg.inv(XYZ_FROM_SRGB) @ _adapted(spectrum, XYZ_FROM_SRGB.sum(axis=1)))
+
+
+def to_d50(box: LightBox) -> Array:
+    """Return what X, Y and Z take from the transmittance at each wavelength, (3, 31); the box becomes D50."""
+    return _adapted(box.spectrum, D50)
+
+
+def _adapted(spectrum: Array, white: Array) -> Array:
+    """Return X, Y and Z of transmittances in front of a light, which becomes `white`, (3, 31): Bradford."""
     xyz = OBSERVER * spectrum
     xyz /= xyz[1].sum()
-    cones = (BRADFORD @ XYZ_FROM_SRGB.sum(axis=1)) / (BRADFORD @ xyz.sum(axis=1))
-    adapted = np.linalg.inv(BRADFORD) @ np.diag(cones) @ BRADFORD
-    return np.asarray(np.linalg.inv(XYZ_FROM_SRGB) @ adapted @ xyz)
+    cones = (BRADFORD @ white) / (BRADFORD @ xyz.sum(axis=1))
+    return np.asarray(np.linalg.inv(BRADFORD) @ np.diag(cones) @ BRADFORD @ xyz)
 
 
-def look(spectra: Numbers, box: LightBox) -> Array:
+def look(spectra: Numbers, box: LightBox) -> Images:
     """Return linear sRGB, (…, 3), of transmittances at WAVES, (…, 31); the box is white. Values may be below 0."""
-    return np.asarray(spectra @ weights(box.spectrum).T)
+    return np.asarray(spectra @ weights(box.spectrum).T, dtype=np.float32)
 
 
 def from_afar(light: Images, pixel: float, distance: float) -> Images:
     """Return light, (H, W, 3), as sharp as the eye sees pixels of `pixel` mm from `distance` m.
 
-    A point is spread with a standard deviation of 0.6 minutes of arc, as through a pupil of 3 mm (Campbell, Gubisch:
-    Optical quality of the human eye. Journal of Physiology 186 (1966)).
+    A point is spread with a standard deviation of 0.6 minutes of arc, as through a pupil of 3 mm (Campbell,
+    Gubisch: Optical quality of the human eye. Journal of Physiology 186 (1966)).
     """
     spread = distance * 1000 * np.radians(0.6 / 60) / pixel
     return np.asarray(cv2.GaussianBlur(light, (0, 0), spread, borderType=cv2.BORDER_REFLECT), dtype=np.float32)

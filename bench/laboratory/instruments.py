@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .box import LightBox
+from .eye import to_d50
 from .spectra import WAVES, Array, Images, lobes
 
 
@@ -36,7 +38,7 @@ class Densitometer:
         return np.asarray(found / found.sum(axis=1, keepdims=True))
 
     def table(self, through: Images, places: Sequence[Place]) -> str:
-        """Return a CSV with the lines name, r, g, b, r2, g2, b2, Dr, Dg, Db, two decimals as the display has."""
+        """Return a CSV with the columns name, r, g, b, r2, g2, b2, Dr, Dg, Db, two decimals as the display has."""
         rng = np.random.default_rng((self.seed, 5))
         lines = ["name,r,g,b,r2,g2,b2,Dr,Dg,Db"]
         for place, spectrum in zip(places, _spectra(through, places), strict=True):
@@ -54,12 +56,31 @@ class Spectrophotometer:
     seed: int = 0
 
     def table(self, through: Images, places: Sequence[Place]) -> str:
-        """Return a CSV with the lines name, r, g, b, r2, g2, b2, 400, 410, …, 700."""
+        """Return a CSV with the columns name, r, g, b, r2, g2, b2, 400, 410, …, 700."""
         rng = np.random.default_rng((self.seed, 6))
         lines = ["name,r,g,b,r2,g2,b2," + ",".join(f"{wave:.0f}" for wave in WAVES)]
         for place, spectrum in zip(places, _spectra(through, places), strict=True):
             measured = np.maximum(spectrum + self.noise * rng.standard_normal(len(WAVES)), 0)
             lines.append(_line(place, [f"{one:.4f}" for one in measured]))
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Colorimeter:
+    """Measures colour on the box itself, as those for displays do, relative to the empty box."""
+
+    noise: float = 0.0005
+    """Standard deviation of X, Y and Z, as a share of the box's."""
+    seed: int = 0
+
+    def table(self, through: Images, places: Sequence[Place], box: LightBox) -> str:
+        """Return a CSV with the columns name, r, g, b, r2, g2, b2, X, Y, Z: in per cent, the box adapted to D50."""
+        rng = np.random.default_rng((self.seed, 7))
+        lines = ["name,r,g,b,r2,g2,b2,X,Y,Z"]
+        adapted = to_d50(box)
+        for place, spectrum in zip(places, _spectra(through, places), strict=True):
+            measured = adapted @ spectrum + self.noise * rng.standard_normal(3)
+            lines.append(_line(place, [f"{100 * one:.3f}" for one in measured]))
         return "\n".join(lines) + "\n"
 
 
