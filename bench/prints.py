@@ -271,16 +271,18 @@ HEAD = """# Prints
 `python bench/prints.py FOLDER {size}`: from chart to wall in bench/laboratory, which knows nothing of the model.
 Colours are ΔE00, median / 95th percentile over the pixels, clipped as a display clips them.
 
-Three sheets of {size} pixels (target {target}, guides {guides}, exposure 0.1), pixels of 1 mm, on an LED box, printed
-on polyester film (n = 1.57, haze 3 %) by printers that are uneven by 1 %. Halftones have 48 × 48 points a pixel (1200
-dpi), every sheet its own screens. The chart, A4, is printed twice, and the strip of the second print is laid over.
-Photographs have perspective, vignetting 25 %, a box that falls off by 20 %, noise, and JPEG 93; the densitometer shows
-two decimals; the spectrophotometer does not know the spectrum of the box; the colorimeter measures on the box.
+Three sheets of {size} pixels (target {target}, guides {guides}, exposure 0.1), pixels of 1 mm, on an LED box,
+printed on polyester film (n = 1.57, haze 3 %) by printers that are uneven by 1 %. Halftones have 48 × 48 points a
+pixel (1200 dpi), every sheet its own screens. The chart, A4, is printed twice, and the strip of the second print
+is laid over. Photographs have perspective, vignetting 25 %, a box that falls off by 20 %, noise, and JPEG 93; the
+densitometer shows two decimals; the spectrophotometer does not know the spectrum of the box; the colorimeter
+measures on the box.
 
 * *fit*: what the profile says of itself, patches left out.
-* *predicted, printed*: how the stack was predicted, and what the eye sees of the printed one, pixel by pixel with the
-  grain of the halftone; then as sharp as from 2 m; then as the camera sees the print.
-* *to target*: what the eye sees of the print and the target, with SSIM and PSNR. *promised*: SSIM of the predicted stack.
+* *predicted, printed*: how the stack was predicted, and what the eye sees of the printed one, pixel by pixel with
+  the grain of the halftone; then as sharp as from 2 m; then as the camera sees the print.
+* *to target*: what the eye sees of the print and the target, with SSIM and PSNR. *promised*: SSIM of the
+  predicted stack.
 * *crosstalk ignored*: the densities of the photographed profile, but inks that each absorb in one band only.
 
 | printer | profile | fit | predicted, printed | from 2 m | by camera | to target | SSIM | PSNR | promised | guides |

@@ -63,7 +63,7 @@ class Camera:
         return self._developed(self._placed(light) * self._box(box), box, shot)
 
     def colours(self, through: Images, box: LightBox) -> Images:
-        """Return linear sRGB, (H, W, 3), that the camera makes of what sheets let through, without noise and optics.
+        """Return linear sRGB, (H, W, 3), that it makes of what sheets let through, without noise and optics.
 
         The empty box is white. An eye sees other colours, as no matrix makes its sensitivities an observer's.
         """
