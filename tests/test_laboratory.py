@@ -1,6 +1,5 @@
 """The laboratory of the bench: printers, films, eye, camera and instruments in spectra."""
 
-import ast
 import sys
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import laboratory as lab
 from laboratory.eye import OBSERVER, look, weights
 from laboratory.spectra import WAVES
 
-FOLDER = Path(lab.__file__).parent
 BOX = lab.led()
 CLEAR_FILM = lab.Film(inside=np.ones(len(WAVES)), index=1.0, haze=0.0)
 
@@ -33,14 +31,6 @@ def printers() -> list[lab.HalftonePrinter | lab.ContinuousPrinter]:
         lab.HalftonePrinter(screens=am, uneven=0),
         lab.ContinuousPrinter(uneven=0),
     ]
-
-
-def test_it_imports_nothing_that_it_judges() -> None:
-    for path in FOLDER.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [one.name for one in node.names] if isinstance(node, ast.Import) else []
-            assert not [name for name in names if name.startswith("mlsolve")], path
 
 
 @pytest.mark.parametrize("box", [lab.led(), lab.fluorescent()], ids=["led", "fluorescent"])
