@@ -26,6 +26,7 @@ RUNS: tuple[dict[str, Any], ...] = (
     *({"hide_weight": hide, "carriers": how} for hide, how in itertools.product((1.0, 2.0, 5.0), ("off", 9))),
     *({"registration": pixels, "carriers": how} for pixels, how in itertools.product((1.0, 2.0, 5.0), ("off", 9))),
     *({"hide_weight": 0.9, "guide_weight": 0.35, "carriers": regions} for regions in (6, 9)),
+    {"hide_weight": 1.1, "guide_weight": 0.25, "iterations": 120},
 )
 """Options of the runs; registration is 3 pixels where it is not given."""
 

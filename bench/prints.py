@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
-import laboratory
 import numpy as np
 import numpy.typing as npt
 
+import laboratory
 from mlsolve import Media, Options, Solution, load_media, psnr, solve, ssim
 from mlsolve.calibration import chart
 from mlsolve.calibration.calibrating import calibrate, calibrate_table
@@ -285,7 +285,7 @@ measures on the box.
   predicted stack.
 * *crosstalk ignored*: the densities of the photographed profile, but inks that each absorb in one band only.
 
-| printer | profile | fit | predicted, printed | from 2 m | by camera | to target | SSIM | PSNR | promised | guides |
+| printer | profile | fit | predicted, printed | from 2 m | camera | to target | SSIM | PSNR | promised | guides |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 

@@ -1,11 +1,12 @@
-"""How good the guides are that `mlsolve suggest --from` proposes: python bench/suggest.py [FOLDER] [--out FILE]
+"""How good the guides are that `mlsolve suggest --from` proposes: python bench/suggest.py [FOLDER] [options]
 
 For every target, fifty random triples of the candidates are solved at 300×300 with the default settings, and so is
 the triple that is proposed. Reported in a Markdown table: the losses, the proposed one against the best and the
 median of fifty, and how the losses of small solves correlate with those at full size.
 
 FOLDER holds cat1.jpg, dog.jpg, girl.jpg and pattern1.jpg, 2, 3, 4, 6 and 7. Without it, three more examples are the
-first targets and only the examples and generated guides are candidates, which is enough to test the script.
+first targets and only the examples and generated guides are candidates, which is enough to test the script:
+python bench/suggest.py --targets 1 --random 5. --out FILE: where the page is written; without it, it is printed.
 """
 
 import argparse
@@ -104,8 +105,8 @@ def ranks(values: Sequence[float]) -> npt.NDArray[np.intp]:
     return np.argsort(np.argsort(values))
 
 
-def report(folder: Path | None) -> str:
-    """Measure everything; return the page."""
+def report(folder: Path | None, targets: int | None = None, count: int = RANDOM) -> str:
+    """Measure everything; return the page. targets: how many, None for all. count: of the random triples."""
     rows, ratios, correlations, seconds = [], [], [], []
     with tempfile.TemporaryDirectory() as made:
         candidates = Path(made)
@@ -113,9 +114,9 @@ def report(folder: Path | None) -> str:
         sources = [made, *FAMILIES]
         entries = [entry for entry, _ in listed(sources)]
         guides = [at_full_size(entry) for entry in entries]
-        for number, path in enumerate(targets_of(folder)):
+        for number, path in enumerate(targets_of(folder)[:targets]):
             target, rng = at_full_size(path), np.random.default_rng(1000 + number)
-            triples = [tuple(rng.choice(len(entries), LAYERS, replace=False).tolist()) for _ in range(RANDOM)]
+            triples = [tuple(rng.choice(len(entries), LAYERS, replace=False).tolist()) for _ in range(count)]
             losses = [full_loss(target, [guides[k] for k in triple]) for triple in triples]
             correlations.append(
                 [np.corrcoef(ranks(small), ranks(losses))[0, 1] for small in small_losses(target, guides, triples)]
@@ -141,20 +142,20 @@ def report(folder: Path | None) -> str:
         f"{datetime.date.today()}, mlsolve {commit()}, {cpu}, {available_cores()} cores beside other work. "
         "Written by `python bench/suggest.py FOLDER`.",
         "",
-        f"{len(entries)} candidates; {RANDOM} random triples for every target, solved at {SIDE}×{SIDE} with the "
+        f"{len(entries)} candidates; {count} random triples for every target, solved at {SIDE}×{SIDE} with the "
         "default settings, as the proposed triple was. Losses at full size; the lower, the better.",
         "",
-        "| target | proposed | loss | best of fifty | median | worst | to the best | to the median | s |",
+        "| target | proposed | loss | best of random | median | worst | to the best | to the median | s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
         "",
-        f"The proposed triple has {np.mean(to_best):.3f} of the loss of the best of fifty on the mean "
+        f"The proposed triple has {np.mean(to_best):.3f} of the loss of the best random one on the mean "
         f"({to_best.max():.3f} at worst) and {np.mean(to_median):.3f} of the median "
         f"({to_median.max():.3f} at worst).",
         "",
         "## How well small solves rank triples",
         "",
-        "Spearman's rank correlation of the loss with that at full size, over the fifty random triples.",
+        "Spearman's rank correlation of the loss with that at full size, over the random triples.",
         "",
         "| longest side, iterations a level | mean | lowest |",
         "| --- | --- | --- |",
@@ -169,8 +170,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--targets", type=int, help="only the first of the targets")
+    parser.add_argument("--random", type=int, default=RANDOM, help="random triples for each target, at least 2")
     given = parser.parse_args()
-    page = report(given.folder)
+    if given.random < 2 or (given.targets is not None and given.targets < 1):
+        parser.error("--targets is at least 1, --random at least 2")
+    page = report(given.folder, given.targets, given.random)
     if given.out is None:
         print(page)
     else:

@@ -41,9 +41,14 @@ CASES = {
         {"registration": 1.0, "hide_weight": 0.5},
     ),
     "carried between pixels": ((StackSpec(carriers=4),), {"registration": 1.0, "registration_turn": 0.2}),
+    "seen at an angle": (
+        (StackSpec(), StackSpec((Placement(2), Placement(1, rotate=180)), carriers=5, carried=(0.5, 0.5))),
+        {"gap": (60.0,), "view": 20.0, "registration": 1.0},
+    ),
     "hidden": ((StackSpec(ALL), StackSpec((Placement(2, rotate=180),), 0.5)), {"hide_weight": 1.0}),
     "coloured": ((StackSpec(ALL), StackSpec((Placement(1, rotate=90), Placement(2)))), {"colour_weight": 2.0}),
     "coloured and still": ((StackSpec(),), {"colour_weight": 2.0}),
+    "still": ((StackSpec(masked=True, share=0.5),), {}),
     "weighted": ((StackSpec(ALL, masked=True, share=0.5), StackSpec((Placement(1, flip="v"),), 0.7)), {}),
 }
 
@@ -123,11 +128,12 @@ def test_device_codes_in_tiles_are_the_whole(name, in_tiles):
     assert any(own != shape for shape, own, _ in seen)
 
 
-def test_round_sheets_in_tiles_are_the_whole(in_tiles):
-    """What is outside the circle is clear in every tile."""
-    whole = solved(MemoryStore(), "quarter turns", disc=True)
+@pytest.mark.parametrize("name", ["quarter turns", "still"])
+def test_round_sheets_in_tiles_are_the_whole(name, in_tiles):
+    """What is outside the circle is clear in every tile, by Adam and by Newton."""
+    whole = solved(MemoryStore(), name, disc=True)
     in_tiles((128, 128), 2)
-    assert solved(MemoryStore(), "quarter turns", disc=True) == whole
+    assert solved(MemoryStore(), name, disc=True) == whole
     layers = np.frombuffer(whole[0], dtype=np.float32).reshape(2, 301, 301)
     y, x = np.mgrid[:301, :301] - 150
     outside = y * y + x * x > 150.5**2

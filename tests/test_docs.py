@@ -14,7 +14,10 @@ PAGES = (
 USE = [name for name in PAGES if name != "CHANGELOG.md"]
 """The pages that tell how to use what is there now."""
 
-VERBS = ("run", "resume", "estimate", "suggest", "verify", "animate", "guide", "media", "info", "bench")
+VERBS = (
+    *("run", "resume", "estimate", "suggest", "verify", "animate", "guide"),
+    *("chart", "calibrate", "media", "info", "bench"),
+)
 
 TEXT = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
 README = TEXT["README.md"]

@@ -242,7 +242,7 @@ def prints(tmp_path, layers, monkeypatch):
         save_png(folder / f"layer-{number}.png", layer)
     report = {"arrangements": [{"target": "all.png", "exposure": 0.3}, {"target": "b.png", "exposure": 0.5}]}
     (folder / "result.json").write_text(json.dumps(report))
-    job = SimpleNamespace(shape="sheet", arrangements=(ALL, QUARTER), outline="sheet")
+    job = SimpleNamespace(shape="sheet", arrangements=(ALL, QUARTER), outline="sheet", media=None)
     monkeypatch.setattr(film_folder, "load_job", lambda path: job)
     return folder
 

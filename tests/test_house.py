@@ -79,7 +79,7 @@ FLOORS = (
     {"job"},
     {"solving"},
     {"scoring"},
-    {"report"},
+    {"report", "calibration"},
     {"run", "film", "suggesting"},
     {"__init__"},
 )

@@ -69,6 +69,10 @@ def test_the_group_that_turns_generate(placements, count):
         # Half the diagonal of 101×101 turned by a tenth of a degree, 0.125 pixels, and between pixels.
         ({}, {"registration": 1.0, "registration_turn": 0.1}, REACH + 2 * (2 + 1)),
         ({"rotate": 30}, {}, REACH + 2 * (32 + 1)),
+        # Two gaps of 5 pixels at 30° displace by 3.6 pixels.
+        ({}, {"gap": (5.0,), "view": 30.0}, REACH + 2 * 4),
+        ({}, {"gap": (4.0, 6.0), "view": 30.0, "registration": 2.5}, REACH + 2 * (4 + 3)),
+        ({}, {"gap": (5.0,), "viewer": 500.0, "hide_weight": 1.0}, REACH),
     ],
 )
 def test_how_far_an_iteration_looks(how, options, reach):

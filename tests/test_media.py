@@ -9,21 +9,24 @@ import pytest
 import mlsolve
 from mlsolve import Options
 from mlsolve.errors import InputError, OptionError
-from mlsolve.job.arrangements import Arrangement
+from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
 from mlsolve.media import Fit, Media, load_media, media_names
 from mlsolve.pictures import picture_files
-from mlsolve.pictures.colour import as_planes, light_from_srgb
+from mlsolve.pictures.colour import as_planes, encode, light_from_srgb
 from mlsolve.report.media_picture import media_picture
 from mlsolve.run.budget import Budget
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.unfinished import unfinished
+from mlsolve.scoring.developing import bands_of, composite_placed, looks_of
+from mlsolve.solving.loading import _Clear
 from mlsolve.solving.spec import Spec, density_range
 from mlsolve.solving.start import greys
 from mlsolve.solving.store import MemoryStore
 from mlsolve.system.memory import parse_memory
 from mlsolve_kernels.light.ink.reference import develop
+from mlsolve_kernels.region import Region
 from test_runs import Listener, result
 
 SIZE = (320, 300)
@@ -163,6 +166,8 @@ def alone(job, tmp_path_factory):
 
 def test_what_is_kept(job, alone):
     assert (alone / "media.toml").read_text() == load_media("inkjet-film").toml()
+    assert b"sRGB" not in (alone / "layer-1.png").read_bytes()[:80], "device codes are not to be converted"
+    assert b"sRGB" in (alone / "stack.png").read_bytes()[:80]
     again = load_job(alone / "job.toml")
     assert again.media.resolve() == job.media
     assert again.options.room == 3
@@ -205,6 +210,24 @@ def test_one_channel_is_solved_in_grey(job, tmp_path):
     assert layer.shape[2] == 1
     assert layer.std() > 0.05
     assert load_job(tmp_path / "o" / "job.toml").media == "laser-film"
+
+
+def test_beside_round_sheets_pictures_are_clear_film():
+    """There target and guide are what clear sheets look like, so that SSIM finds no step at the circle."""
+    media, options = load_media("uv-acrylic"), Options(exposure=0.5, room=2)
+    spec = Spec.resolve([Arrangement("t")], 2, (60, 60), (3,) * 3, options, disc=True, media=media)
+    clear, image = _Clear(spec, 1), np.zeros((4, 60), dtype=np.float32)
+    clear.look_at(Region(0, 4, 0, 60))
+    ones = np.ones((1, 1, 3), dtype=np.float32)
+    sheets = [bands_of(ones, spec.inks)] * 2
+    together = encode(composite_placed(sheets, (Placement(1), Placement(2)), 0.5, spec.inks))
+    alone = encode(looks_of(ones[np.newaxis], spec.inks, spec.inks.room * 0.5)[0])
+    for plane in range(3):
+        clear.stack(image, plane)
+        assert image[0, 0] >= together[0, 0, plane] - 1e-4, "brighter than white, if the stack is"
+        clear.sheet(image, plane)
+        assert image[0, 0] == pytest.approx(alone[0, 0, plane], abs=1e-3)
+        assert image[3, 30] == 0
 
 
 def test_in_python(rng):
@@ -260,3 +283,19 @@ def test_the_verb_lists_shows_and_checks(mlsolve, tmp_path):
     film.write_text(film.read_text().replace("format = 1", "format = 2"))
     assert mlsolve("media", film).refusal.endswith("has format 2: this mlsolve reads 1")
     assert mlsolve("media", "--out", "film.png").refusal.startswith("--out is the picture of one profile")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_device_codes_declare_no_colours(tmp_path, rng, suffix):
+    codes = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    sizes = []
+    for tagged in (True, False):
+        writer = (picture_files.TiffWriter if suffix == "tif" else picture_files.PngWriter)(
+            tmp_path / f"{tagged}.{suffix}", (30, 20), 3, 8, tagged=tagged
+        )
+        with writer:
+            writer.write(codes)
+        found = picture_files.load_picture(tmp_path / f"{tagged}.{suffix}")
+        np.testing.assert_array_equal(np.rint(found * 255), codes)
+        sizes.append(len((tmp_path / f"{tagged}.{suffix}").read_bytes()))
+    assert sizes[1] < sizes[0]

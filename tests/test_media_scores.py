@@ -177,6 +177,14 @@ def test_run_and_verify_say_the_same(mlsolve, problem, tmp_path):
     assert "ΔE00" in done.out
     again = mlsolve("verify", tmp_path / "o")
     assert [line for line in again.out.splitlines() if line in done.out] == again.out.splitlines()
+    refused = mlsolve("verify", tmp_path / "o", "--media", "laser-film")
+    assert refused.status == 2
+    assert refused.refusal.endswith(
+        "layer-1.png has 3 planes, the media profile 1 channels: give the profile that the layers were solved for"
+    )
+    plain = tmp_path / "plain"
+    assert mlsolve("run", names[0], *guides, "--iterations", 2, "--out", plain).status == 0
+    assert "ΔE00" in mlsolve("verify", plain, "--media", "uv-acrylic").out
     other = json.loads(mlsolve("verify", tmp_path / "o", "--media", "inkjet-film", "--json").out)
     assert other["media"]["name"] == "inkjet-film"
     assert other["arrangements"][0]["colour"]["median"] > 0

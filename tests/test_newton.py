@@ -19,7 +19,7 @@ from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.iteration.sweep import CpuWorkspace
 from mlsolve_kernels.newton import cpu
 from mlsolve_kernels.newton.reference import of_guides, of_target, step
-from mlsolve_kernels.newton.step import LEAST, LEAST_SHARE, NewtonRates
+from mlsolve_kernels.newton.step import LEAST, LEAST_SHARE, NewtonRates, counted_in_shift
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import Team
 from mlsolve_kernels.window import REACH
@@ -92,11 +92,12 @@ def test_every_path_and_number_of_threads_gives_the_same_bytes(rng):
     assert len(found) == 1
 
 
-def test_pixels_have_weights(rng):
-    """Those of a mask count in the gradient, in the curvature and in the brightness."""
-    pictures, weights = problem(rng, 2), rng.random((43, 57), dtype=np.float32)
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_pixels_have_weights(rng, count):
+    """Those of a mask count in the gradient, in the curvature and, by the number of layers, in the brightness."""
+    pictures, weights = problem(rng, count), rng.random((43, 57), dtype=np.float32)
     weights[:, 40:] = 0
-    work = StepwiseWorkspace.blank(Shape(2, 2, 43, 57), objective(True), BOUNDS, BETAS, Team(2))
+    work = StepwiseWorkspace.blank(Shape(count, 2, 43, 57), objective(True), BOUNDS, BETAS, Team(2))
     fill(work, pictures, weights)
     for left in LEFT:
         work.iterate(left)
@@ -113,6 +114,12 @@ def fill(work, pictures, weights=None):
     if weights is not None:
         work.put_weights(0, 0, weights)
     work.prepare()
+
+
+@pytest.mark.parametrize(("layers", "expected"), [(1, 0.0625), (2, 0.0625), (3, 0.25), (5, 0.5), (7, 0.5**0.5)])
+def test_the_weight_in_a_mask_counts_less_with_more_layers(layers, expected):
+    assert counted_in_shift(0.25, layers) == pytest.approx(expected)
+    assert [counted_in_shift(weight, layers) for weight in (0.0, 1.0)] == [0, 1]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -204,13 +211,15 @@ def test_cuda_kernels_take_the_same_steps(rng, folder, count):
 
 
 @needs_compiler
-@pytest.mark.parametrize(("weighted", "disc"), [(True, False), (False, True), (True, True)])
-def test_cuda_kernels_know_masks_and_circles(rng, folder, weighted, disc):
-    pictures, weights = problem(rng, 2, 2, 30, 30), rng.random((30, 30), dtype=np.float32)
+@pytest.mark.parametrize(
+    ("weighted", "disc", "count"), [(True, False, 2), (True, False, 6), (False, True, 2), (True, True, 2)]
+)
+def test_cuda_kernels_know_masks_and_circles(rng, folder, weighted, disc, count):
+    pictures, weights = problem(rng, count, 2, 30, 30), rng.random((30, 30), dtype=np.float32)
     counted = objective(weighted, disc)
     works = [
-        StepwiseWorkspace.blank(Shape(2, 2, 30, 30), counted, BOUNDS, BETAS, Team(1)),
-        ArrangedCudaWorkspace.blank(Shape(2, 2, 30, 30), counted, BOUNDS, BETAS, HostDevice(folder)),
+        StepwiseWorkspace.blank(Shape(count, 2, 30, 30), counted, BOUNDS, BETAS, Team(1)),
+        ArrangedCudaWorkspace.blank(Shape(count, 2, 30, 30), counted, BOUNDS, BETAS, HostDevice(folder)),
     ]
     for work in works:
         fill(work, pictures, weights if weighted else None)
@@ -242,7 +251,6 @@ def test_auto_takes_it_where_it_is_better():
         assert mlsolve.Options(**settings).step_for(moved=False) == "adam"
     assert mlsolve.Options().step_for(moved=False) == "newton"
     assert mlsolve.Options().step_for(moved=True) == "adam"
-    assert mlsolve.Options().step_for(moved=False, disc=True) == "adam"
     assert mlsolve.Options(solver="newton", colour_weight=1.0).step_for(moved=False) == "newton"
     assert [mlsolve.Options().iterations_for(step) for step in ("adam", "newton")] == [60, 24]
     assert mlsolve.Options(iterations=7).iterations_for("newton") == 7
@@ -259,6 +267,13 @@ def test_auto_takes_it_where_it_is_better():
 def test_newton_refuses_what_it_does_not_know(settings, words):
     with pytest.raises(OptionError, match=words):
         mlsolve.Options(solver="newton", **settings)
+
+
+def test_round_sheets_and_masks_are_newtons(rng):
+    pictures = [rng.random((40, 40)) for _ in range(3)]
+    for shape, mask in (("disc", None), ("disc", pictures[0]), ("sheet", pictures[0])):
+        problem = mlsolve.Problem(pictures[1:], [mlsolve.Arrangement(pictures[0], mask=mask)], shape)
+        assert len(mlsolve.solve(problem, mlsolve.Options(levels=1, backend="cpu")).history) == 24
 
 
 def test_newton_refuses_placed_sheets(rng):

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import mlsolve_cli.bench
+import photographs
 from conftest import ROOT
 from mlsolve import Arrangement, Budget, Job, OptionError, Options
 from mlsolve.film import folder as film_folder
@@ -229,6 +230,9 @@ def before(verb, studio, mlsolve, monkeypatch):
         studio()
     elif verb.name == "suggest":
         monkeypatch.setattr(choosing, "_EFFORT", Effort(8, 4, 4, 1))
+    elif verb.name == "calibrate":
+        assert mlsolve("chart", "--format", "pdf", "--overwrite").status == 0
+        photographs.take(Path())
     elif verb.name == "bench":
         monkeypatch.setattr(report, "SIDES", (12, 24))
         monkeypatch.setattr(mlsolve_cli.bench, "find_spec", lambda name: None)
@@ -250,6 +254,9 @@ APART = (
     {"guide", "out"},
     {"photo", "palette"},
     {"photo", "fold"},
+    *({"table", name} for name in ("chart", "shot", "stacked", "empty", "dark")),
+    {"media", "min_density"},
+    {"media", "max_density"},
 )
 """Options that exclude each other, or one of which the other does without."""
 
@@ -264,7 +271,12 @@ def commands(verb):
         free = next((group for group in groups if not any({one.name, name} in APART for name in group)), None)
         if free is None:
             groups.append(free := {})
-        free[one.name] = pages.typed(one) if not one.repeated else f"{pages.typed(one)} {one.flag} waves.png"
+        another = one.setting.example if verb.name == "calibrate" else "waves.png"
+        free[one.name] = pages.typed(one) if not one.repeated else f"{pages.typed(one)} {one.flag} {another}"
+    shown = {one.name: one for one in verb.shown}
+    for group in groups:
+        if "room" in group and "media" not in group:  # it is the front of a medium that reflects it
+            group["media"] = pages.typed(shown["media"])
     required = {one.name: pages.typed(one) for one in verb.shown if one.required and not one.argument}
     for group in groups:
         yield shlex.split(" ".join([verb.name, *arguments, *{**required, **group}.values()]))

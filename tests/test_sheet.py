@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 import mlsolve
 from mlsolve.job.arrangements import Placement
+from mlsolve.job.viewing import View
 from mlsolve.pictures import picture_files
 from mlsolve.report import contact_sheet, result
 from mlsolve.report.contact_sheet import sheet_bands, sheet_size
@@ -17,7 +18,7 @@ from mlsolve.report.lettering import font
 from mlsolve.scoring.bands import Scoring
 from mlsolve.scoring.desk import Desk
 from mlsolve.scoring.previews import CELL, PART, SHEET_CELL
-from mlsolve.scoring.scores import Misalignment, Scores, StackScores
+from mlsolve.scoring.scores import AtAngle, Misalignment, Scores, StackScores
 from mlsolve.scoring.stack_scoring import PlacedStack, distances_for
 from mlsolve.solving.level_pictures import as_codes
 
@@ -27,9 +28,12 @@ PAPER = contact_sheet.PAPER
 class Told(Scoring):
     """A proof of pictures nobody has solved: every preview of one colour of its own, scores as they were told."""
 
-    def __init__(self, size, layers, places, registration=0.0, planes=3, exposures=None, scores=None):
+    def __init__(self, size, layers, places, registration=0.0, planes=3, exposures=None, scores=None, views=()):
         exposures = exposures or [0.1 / number for number in range(1, len(places) + 1)]
-        laid = [PlacedStack(tuple(place), exposure) for place, exposure in zip(places, exposures, strict=True)]
+        laid = [
+            PlacedStack(tuple(place), exposure, None, views_of(len(place)) if views else ())
+            for place, exposure in zip(places, exposures, strict=True)
+        ]
         super().__init__(size, layers, laid, [lambda _: None] * len(laid), planes, registration)
         self.told = scores or self.scored()
         rng = np.random.default_rng(layers)
@@ -43,7 +47,12 @@ class Told(Scoring):
     @property
     def previews(self):
         of_stacks = (
-            (stack.target, stack.cell, *stack.sheets, *(preview for _, preview in stack.misaligned))
+            (
+                stack.target,
+                stack.cell,
+                *stack.sheets,
+                *(preview for _, preview in [*stack.misaligned, *stack.views]),
+            )
             for stack in self.stacks
         )
         return [*self.guides, *self.layers, *itertools.chain(*of_stacks)]
@@ -63,10 +72,20 @@ class Told(Scoring):
                     Misalignment(far, 0.7 - k / 10 - number / 100, 20.0, 0.75 - k / 10 if stack.moved else None)
                     for k, (far, _) in enumerate(stack.misaligned)
                 ),
+                views=tuple(
+                    AtAngle(view.degrees, view.pixels, 0.6 - number / 100, 20.0) for view, _ in stack.views
+                ),
             )
             for number, stack in enumerate(self.stacks)
         ]
         return Scores(tuple(stacks), tuple(0.5 + k / 100 for k in range(len(self.layers))))
+
+
+def views_of(sheets):
+    """Two views of a stack of so many sheets, with long numbers; none of a single sheet."""
+    behind = (1,) * (sheets - 1)
+    both = (22.25, 10.125), (44.5, 20.25)
+    return tuple(View(angle, (0.0, *(pixels for _ in behind))) for angle, pixels in both if behind)
 
 
 def all_of(layers):
@@ -134,10 +153,11 @@ def test_the_size_does_not_grow_with_the_print():
     assert len(sizes) == 1
 
 
+@pytest.mark.parametrize("views", [False, True], ids=["", "views"])
 @pytest.mark.parametrize("case", CASES)
-def test_every_picture_has_its_place(case):
+def test_every_picture_has_its_place(case, views):
     """All of it, apart from all others and from the edge; sheets that lie as they were solved are the layers."""
-    told = Told(*CASES[case])
+    told = Told(*CASES[case], views=views)
     page, layers = drawn(told), len(told.layers)
     assert sheet_size(told) == page.shape[1::-1]
     plain = [place.words() for place in told.stacks[0].placed.place] == [str(k + 1) for k in range(layers)]
@@ -176,18 +196,20 @@ def longest(proof):
             100.44,
             (-0.88,) * len(stack.sheets),
             tuple(Misalignment(far, -0.888, 1.0, -0.888) for far, _ in stack.misaligned),
+            views=tuple(AtAngle(view.degrees, view.pixels, -0.888, 1.0) for view, _ in stack.views),
         )
         for stack in proof.stacks
     ]
     return Scores(tuple(stacks), (-0.888,) * len(proof.layers))
 
 
+@pytest.mark.parametrize("views", [False, True], ids=["", "views"])
 @pytest.mark.parametrize("case", CASES)
-def test_no_caption_runs_into_another(case):
+def test_no_caption_runs_into_another(case, views):
     """Nor into a picture, nor off the sheet, however long all of them are."""
     size, layers, places, registration, planes = CASES[case]
     exposures = [0.000123 + number / 1e5 for number in range(len(places))]
-    proof = Told(size, layers, places, registration, planes, exposures)
+    proof = Told(size, layers, places, registration, planes, exposures, views=views)
     proof.told = longest(proof)
     names = ["w" * 80 + ".tiff"] * len(places)
     page = contact_sheet.Page(proof, names)
@@ -367,6 +389,19 @@ def test_whether_misalignment_was_solved_for(places, registration, words):
     assert said(page, "every sheet but the first is shifted, in turn right, down, left and up;") == 1
     assert said(page, words) == 1
     assert [far for far, _ in proof.stacks[0].misaligned] == list(distances_for(registration))
+
+
+@pytest.mark.parametrize("places", [[all_of(3)], [moved(3, 3)], [all_of(3), moved(3, 2)], [all_of(6)]])
+def test_the_stack_is_shown_at_an_angle(places):
+    proof = Told((300, 300), max(map(len, places)), places, views=True)
+    page = drawn(proof)
+    for stack in proof.stacks:
+        for (_, preview), words in zip(stack.views, ("from 22.25°", "from 44.5°"), strict=True):
+            assert below(page, preview, words, colour=INK)
+            assert below(page, preview, f"SSIM 0.{60 - proof.stacks.index(stack)}0")
+    assert places_of(
+        page, "seen from the right; at 44.5° the deepest sheet is seen 20.2 px to the right;", 18, FAINT
+    )
 
 
 def test_one_sheet_alone_is_never_misaligned():

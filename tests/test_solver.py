@@ -230,6 +230,12 @@ def test_the_rate_rises_then_falls_like_a_root():
     assert BETAS == (0.8, 0.95)
 
 
+@pytest.mark.parametrize("tolerance", [{"registration": 2}, {"registration_turn": 0.1}])
+def test_with_a_tolerance_the_rate_falls_with_what_is_left(tolerance):
+    spec = Spec(1, 1, ((40, 40),), (1, 1), mlsolve.Options(iterations=100, **tolerance), "cpu")
+    assert [rate_of(spec, 1, iteration) for iteration in (5, 51, 100)] == pytest.approx([0.0288, 0.015, 0.0003])
+
+
 def test_a_newton_step_is_told_what_is_left():
     spec = Spec(1, 1, ((40, 40),), (1, 1), mlsolve.Options(iterations=4), "cpu")
     assert [rate_of(spec, 1, iteration) for iteration in range(1, 5)] == [1, 0.75, 0.5, 0.25]

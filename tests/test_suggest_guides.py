@@ -15,6 +15,7 @@ from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
 from mlsolve.job.options import Options
 from mlsolve.pictures import picture_files
+from mlsolve.pictures.resize import fit_image, resize
 from mlsolve.report.proposal_sheet import Row, Sheet, Stack, proposal_sheet
 from mlsolve.solving.backends import CpuBackend
 from mlsolve.solving.balancing import balanced
@@ -27,6 +28,7 @@ from mlsolve.solving.trial import Trial
 from mlsolve.suggesting import guides as proposing
 from mlsolve.suggesting.candidates import GENERATED, listed
 from mlsolve.suggesting.crew import Crew
+from mlsolve.suggesting.likeness import SAME, Likeness
 from mlsolve.suggesting.search import Effort, Search, varied
 from mlsolve.suggesting.shelf import Choice, Shelf
 from mlsolve.suggesting.turns import better_stacks, first_stacks, ways
@@ -249,7 +251,7 @@ def test_guides_of_one_picture(folder_of, mlsolve):
     warnings = [line for line in run.err.splitlines() if "warning" in line]
     assert "many/broken.png" in warnings[0]
     assert "(left out)" in warnings[0]
-    assert "many/same.png looks like a picture to show and would give it away: left out" in warnings[1]
+    assert "many/same.png shows what one.png shows (likeness 1.00) and would give it away: left out" in warnings[1]
     names = {path.name for path in (folder_of / "one-guides").iterdir()}
     assert names == {"proposals.png", "job.toml", *(f"job-{number}.toml" for number in range(2, 6))}
     jobs = [load_job(folder_of / "one-guides" / name) for name in ("job.toml", "job-2.toml")]
@@ -258,6 +260,73 @@ def test_guides_of_one_picture(folder_of, mlsolve):
     assert jobs[0].options.iterations == 5
     done = mlsolve("run", "one-guides/job.toml", "--out", "out")
     assert done.status == 0, done.err
+
+
+def scene(rng, side=96):
+    """A picture with detail of all sizes, as photographs have."""
+    found = np.zeros((side, side, 3))
+    for size in (4, 8, 16, 32):
+        coarse = rng.random((side // size + 2, side // size + 2, 3)) - 0.5
+        found += size**0.5 * resize(coarse.astype(np.float32), (side, side))
+    found -= found.min()
+    return np.asarray(found / found.max(), dtype=np.float32)
+
+
+VIEWS = {
+    "a crop": lambda one: one[10:80, 20:90],
+    "the same, mirrored": lambda one: one[5:75, 85:15:-1],
+    "half as bright": lambda one: 0.5 * one,
+    "grey, of another gamma": lambda one: np.repeat(one.mean(axis=2, keepdims=True) ** 1.8, 3, axis=2),
+    "shifted": lambda one: one[:, 30:],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_of_one_picture_show_the_same(rng, view):
+    one = scene(rng)
+    other = fit_image(np.ascontiguousarray(VIEWS[view](one)), (96, 96))
+    assert Likeness(one).to(Likeness(other)) > SAME
+    assert Likeness(other).to(Likeness(one)) > SAME
+
+
+def test_other_pictures_do_not_show_the_same(rng):
+    """Nor do plain ones, nor those that are only light and dark at the same places."""
+    one = scene(rng)
+    ramp = np.repeat(np.linspace(0, 1, 96, dtype=np.float32)[:, np.newaxis, np.newaxis], 96, axis=1)
+    others = [scene(rng) for _ in range(8)] + [np.full((96, 96, 3), 0.5, dtype=np.float32), ramp]
+    likenesses = [Likeness(one).to(Likeness(other)) for other in others]
+    assert max(likenesses) < SAME - 0.1
+    lit = [np.clip(0.2 * other + 0.8 * ramp, 0, 1) for other in (one, others[0])]
+    assert Likeness(lit[0]).to(Likeness(lit[1])) < SAME - 0.1
+
+
+def test_another_view_of_the_target_is_left_out_unless_it_is_named(folder_of, mlsolve, save, rng):
+    one = scene(rng)
+    save("one.png", one)
+    save("many/crop.png", np.ascontiguousarray(one[10:80, 20:90]))
+    words = ("suggest", "one.png", "--from", "many", "--layers", 2, "--iterations", 4)
+    run = mlsolve(*words)
+    assert run.status == 0, run.err
+    assert "5 candidates" in run.out
+    assert re.search(
+        r"warning: many/crop\.png shows what one\.png shows \(likeness 0\.\d\d\) and would give it away: left out; "
+        "to keep it, name the file itself with --from",
+        run.err,
+    )
+    kept = mlsolve(*words, "--from", "many/crop.png", "--out", "kept", "--json")
+    found = json.loads(kept.out)
+    assert found["candidates"] == 6
+    assert found["left_out"] == []
+    assert "kept, because --from names the file itself" in found["alike"][0]
+
+
+@pytest.mark.parametrize("words", [("--from", "many"), ("--guide", "two.png", "--guide", "many/1.png")])
+def test_the_first_time_it_says_that_it_compiles(folder_of, mlsolve, monkeypatch, words):
+    assert "compiling" not in mlsolve("suggest", "one.png", *words, "--iterations", 4).err
+    monkeypatch.setattr("mlsolve.run.precompile.is_cached", lambda name: False)
+    run = mlsolve("suggest", "one.png", *words, "--iterations", 4, *(("--overwrite",) if "--from" in words else ()))
+    assert run.status == 0, run.err
+    assert run.err.startswith("compiling the kernels, once for this version: some 20 s\n")
 
 
 def test_guides_are_the_same_again_and_as_json(folder_of, mlsolve):

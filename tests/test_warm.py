@@ -52,6 +52,14 @@ target = "one.png"
 guides = ["two.png", "grey.png", "mosaic:1"]
 """
 
+INKED = """
+target = "one.png"
+guides = ["two.png", "grey.png", "mosaic:1"]
+media = "inkjet-film"
+room = 2.0
+bits = 16
+"""
+
 TURNED = """
 guides = ["grey.png", "mosaic:1"]
 [[arrangement]]
@@ -75,6 +83,15 @@ mask = "grey.png"
 target = "two.png"
 exposure = 0.3
 place = [{layer = 1, rotate = 7}]
+"""
+
+SEEN = """
+target = "one.png"
+guides = ["two.png", "grey.png", "mosaic:1"]
+gap = 12
+viewer = 4000
+view = 12
+hide_weight = 0.5
 """
 
 MASKED = """
@@ -111,7 +128,13 @@ def missing(tmp_path, save, picture):
         pytest.param(PLAIN, id="plain"),
         *(
             pytest.param(text, id=name, marks=pytest.mark.slow)
-            for name, text in (("turned", TURNED), ("everything", EVERYTHING), ("masked", MASKED))
+            for name, text in (
+                ("turned", TURNED),
+                ("everything", EVERYTHING),
+                ("masked", MASKED),
+                ("seen", SEEN),
+                ("inked", INKED),
+            )
         ),
     ],
 )

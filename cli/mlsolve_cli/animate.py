@@ -67,7 +67,8 @@ def animate(given: Given) -> None:
 
     With several pictures they appear one after the other; then the sheets part again, so that the film can loop.
     The box grows brighter as the eye adapts to the dark stack. Every browser plays all three formats, .mp4 as a
-    video, .webp and .gif as pictures; an MP4 is the smallest, a GIF the coarsest.
+    video, .webp and .gif as pictures; an MP4 is the smallest, a GIF the coarsest. Sheets for a printer and film
+    (`run --media`) are shown as they will look, alone and over each other.
     """
     from rich.console import Console
     from rich.progress import track

@@ -16,6 +16,8 @@ _BETWEEN_LINES: Final = 5.0
 _BETWEEN_EVENTS: Final = 0.2
 """Seconds between lines, and between JSON events."""
 
+COMPILING: Final = "compiling the kernels, once for this version: some 20 s"
+
 
 class Progress:
     """Shows the events of a session on standard error; use it in a `with` block."""
@@ -55,7 +57,7 @@ class Progress:
     def show(self, event: Event) -> None:
         """Show `event`, unless another was shown just before."""
         if event.kind == "compile":
-            self._print("compiling the kernels, once for this version: some 20 s")
+            self._print(COMPILING)
         elif event.kind == "balance":
             self._show_balance(event)
         elif event.kind == "stage":

@@ -13,6 +13,7 @@ from mlsolve.errors import InputError, OptionError
 
 from .echo import echo
 from .options import Given
+from .progress import COMPILING
 from .request import job_of
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def propose_guides(given: Given) -> None:
     job, layers = _job(given)
     folder = given.get("out") or Path(f"{job.target.stem}-guides")
     check_output(folder, given["overwrite"])
+    compile_kernels(job)
     with _progress() as tell:
         found = propose(job, given["candidates"], layers, tell=tell)
-    for line in found.left_out:
+    for line in (*found.left_out, *found.alike):
         echo(f"mlsolve: warning: {line}", err=True)
     write_proposals(found, folder, given["overwrite"])
     if given["json"]:
@@ -133,8 +135,21 @@ def _plain(found: "Proposals", folder: Path) -> dict[str, Any]:
         "solves": found.measured,
         "size": [width, height],
         "left_out": found.left_out,
+        "alike": found.alike,
         "best": [plain(one) for one in found.best],
     }
+
+
+def compile_kernels(job: "Job") -> None:
+    """Compile or load the kernels of small solves of `job`, and say so if it takes long."""
+    from mlsolve.run.precompile import check_room, is_compiled, precompile
+
+    # Most small solves take Adam's step, whatever the run would take.
+    solved = dataclasses.replace(job, options=dataclasses.replace(job.options, solver="adam"))
+    check_room(solved)
+    if not is_compiled(solved):
+        echo(COMPILING, err=True)
+    precompile(solved)
 
 
 def refuse_without_from(given: Given) -> None:

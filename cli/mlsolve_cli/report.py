@@ -21,6 +21,7 @@ def print_result(report: dict[str, Any], folder: Path, names: Sequence[str]) -> 
     print_scores(report["arrangements"], report["guides"], names, report.get("guides_colour", ()))
     print_media(report)
     print_registration(report["arrangements"], report["registration"])
+    print_scale(report["print_scale"])
     suffix = "png" if (folder / "layer-1.png").exists() else "tif"
     last = f" … {folder / f'layer-{count}.{suffix}'}" if count > 1 else ""
     echo(f"look at   {folder / 'sheet.png'}\nprint     {folder / f'layer-1.{suffix}'}{last}")
@@ -75,7 +76,8 @@ def print_media(report: dict[str, Any]) -> None:
 def print_registration(arrangements: Sequence[dict[str, Any]], registration: float) -> None:
     """Print the SSIM of misaligned stacks, for each stack of more than one sheet.
 
-    With a registration tolerance a second line has the SSIM to the target moved.
+    With a registration tolerance a second line has the SSIM to the target moved. Stacks with gaps that are solved
+    for a cone of views get a line with their SSIM at an angle.
     """
     for number, arrangement in enumerate(arrangements, start=1):
         if not arrangement["misaligned"]:
@@ -88,6 +90,18 @@ def print_registration(arrangements: Sequence[dict[str, Any]], registration: flo
         parts = [f"{pixels:g} px: {value:.3f}" for pixels, value in moved if value is not None]
         if parts:
             echo(f"{'':<9} SSIM with the target moved {', '.join(parts)}")
+        if arrangement["views"]:
+            views = [
+                f"{one['degrees']:g}° ({one['pixels']:.2g} px): {one['ssim']:.3f}" for one in arrangement["views"]
+            ]
+            echo(f"{'':<9} SSIM seen at 0°: {arrangement['ssim']:.3f}, {', '.join(views)}")
+
+
+def print_scale(scales: Sequence[float]) -> None:
+    """Print how much larger each layer is to be printed, unless all are as large."""
+    if any(scale != 1 for scale in scales):
+        shown = ", ".join(f"layer {k} {100 * scale:.3f} %" for k, scale in enumerate(scales, start=1))
+        echo(f"scale     {shown}: for the viewer, deeper sheets are printed larger")
 
 
 def _largest_leak(arrangements: Sequence[dict[str, Any]]) -> dict[int, float]:

@@ -30,7 +30,7 @@ def job_of(given: Given, verb: str, stand_in: Path | None = None) -> "Job":
     from mlsolve.job.job import Job, own_guides, parse_size
     from mlsolve.job.job_file import guide_entry, load_job, media_entry
     from mlsolve.job.options import Options
-    from mlsolve.job.print_size import parse_length
+    from mlsolve.job.viewing import with_lengths
 
     given = _with_job_file(given)
     if "size" in given and "print" in given:
@@ -54,9 +54,7 @@ def job_of(given: Given, verb: str, stand_in: Path | None = None) -> "Job":
     if "size" in given:
         changes["size"] = parse_size(given["size"])
     settings = {name: given[name] for name in (*_OF_OPTIONS, "threads") if name in given}
-    if "registration" in given:
-        dpi = changes.get("dpi", None if base is None else base.dpi)
-        settings["registration"] = parse_length(_bare(given["registration"]), "--registration", dpi)
+    settings = with_lengths(settings, changes.get("dpi", None if base is None else base.dpi), "--")
     options = dataclasses.replace(Options() if base is None else base.options, **settings)
     if "guide" in given:
         changes["guides"] = tuple(guide_entry(text, Path()) for text in given["guide"])
@@ -80,7 +78,7 @@ def warn_of_pixels(job: "Job") -> None:
     from mlsolve.job.print_size import FINEST_DPI, pixel_pitch
 
     sheets = max(len(one.placed(len(job.guides))) for one in job.arrangements)
-    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.registration or sheets == 1:
+    if job.dpi is None or job.dpi <= FINEST_DPI or job.options.tolerant or sheets == 1:
         return
     echo(
         f"mlsolve: warning: at {job.dpi:g} dpi a pixel is {pixel_pitch(job.dpi):.2g} mm, smaller than the "
@@ -120,11 +118,3 @@ def _arrangements(given: Given, base: "Job | None") -> dict[str, Any]:
     if len(base.arrangements) > 1:
         raise OptionError(f"{given['job']} has several arrangements: change targets and masks there")
     return {"arrangements": (dataclasses.replace(base.arrangements[0], **changed),)}
-
-
-def _bare(length: str) -> str | float:
-    """Return a number without a unit as a number: pixels."""
-    try:
-        return float(length)
-    except ValueError:
-        return length

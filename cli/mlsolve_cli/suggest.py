@@ -82,7 +82,7 @@ def suggest(given: Given) -> None:
 
         propose_guides(given)
         return
-    from .proposals import refuse_without_from
+    from .proposals import compile_kernels, refuse_without_from
 
     refuse_without_from(given)
     if "target" in given:
@@ -92,6 +92,7 @@ def suggest(given: Given) -> None:
     from .request import job_of
 
     described = job_of(given, "suggest")
+    compile_kernels(described)
     with _told() as tell:
         found = find(described, tell)
     if given["json"]:

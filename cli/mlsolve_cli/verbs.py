@@ -4,6 +4,8 @@ from typing import Final
 
 from .animate import animate
 from .bench import bench
+from .calibrate import calibrate
+from .chart import chart
 from .estimate import estimate
 from .guide import guide
 from .info import info
@@ -13,5 +15,5 @@ from .run import run
 from .suggest import suggest
 from .verify import verify
 
-VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, media, info, bench)
+VERBS: Final = (run, resume, estimate, suggest, verify, animate, guide, chart, calibrate, media, info, bench)
 """In the order of the help and of docs/cli.md."""

@@ -15,6 +15,7 @@ from .step import (
     LEAST,
     LEAST_SHARE,
     NewtonRates,
+    counted_in_shift,
     inverse_of,
     newton_step,
     room_of,
@@ -24,6 +25,7 @@ from .step import (
 _room = kernel(room_of)
 _inverse = kernel(inverse_of)
 _shift = kernel(shift_of)
+_counted = kernel(counted_in_shift)
 _step = kernel(newton_step)
 
 _ZERO: Final = np.float32(0)
@@ -113,7 +115,7 @@ def newton_row(
         through = bend * by_gradient / (_ONE + bend * by_slope)
         weight = bend * _ZERO + _ONE
         if weights is not None:
-            weight = load(weights, at)
+            weight = _counted(load(weights, at), sheets.number)
         shift = _shift(load(stack.windowed, at), load(stack.wanted, at), weight, free, rates)
         counts = load(own, at)
         for k in range(sheets.number):

@@ -56,7 +56,8 @@ newton_update(float* __restrict__ layers, float* __restrict__ velocities, const 
             free += slope[k] != 0.0f ? 1.0f : 0.0f;
         }
         const float through = bend * by_gradient / (1.0f + bend * by_slope);
-        const float counts = weighted ? pixel_weights[blockIdx.z / of_window * plane + in_plane] : 1.0f;
+        const float counts =
+            weighted ? counted_in_shift(pixel_weights[blockIdx.z / of_window * plane + in_plane], LAYERS) : 1.0f;
         const float shift = shift_of(windowed[at], wanted[at], counts, free, now);
 #pragma unroll
         for (int k = 0; k < LAYERS; ++k) {

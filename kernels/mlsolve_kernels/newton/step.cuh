@@ -24,6 +24,13 @@ __device__ __forceinline__ float inverse_of(float slope, float bend, float curva
     return 1.0f / (curvature + now.damping * bend * slope * slope);
 }
 
+// How much a pixel with `weight` in a mask counts for the shift of a stack of `layers` layers.
+__device__ __forceinline__ float counted_in_shift(float weight, int layers) {
+    if (layers <= 2) return weight * weight;
+    for (int i = 1; i < layers / 2; ++i) weight = sqrtf(weight);
+    return weight;
+}
+
 __device__ __forceinline__ float shift_of(float windowed, float wanted, float counts, float free,
                                           const NewtonRates& now) {
     const float base = larger(wanted, now.darkest), most = now.farthest * base;

@@ -91,11 +91,24 @@ def inverse_of(slope: Any, bend: Any, curvature: Any, rates: Any) -> Any:
     return _ONE / (curvature + rates.damping * bend * slope * slope)
 
 
+def counted_in_shift(weight: Any, layers: int) -> Any:
+    """Return how much a pixel with `weight` in a mask counts for the shift of a stack of `layers` layers.
+
+    One or two layers follow their guides where the target hardly counts. The broad errors of many layers die out
+    slowly there, so the more layers there are, the less the weight matters: its root is taken, and again.
+    """
+    if layers <= 2:
+        return weight * weight
+    for _ in range(layers // 2 - 1):
+        weight = math.sqrt(weight)
+    return weight
+
+
 def shift_of(windowed: Any, wanted: Any, counts: Any, free: Any, rates: Any) -> Any:
     """Return the share of itself by which each of `free` layers falls, to make up for the error of the stack.
 
     The error is the share by which the windowed stack is lighter than the windowed target, at most `farthest`.
-    counts: the weight of the pixel.
+    counts: see `counted_in_shift`.
     """
     base = max(wanted, rates.darkest)
     most = rates.farthest * base

@@ -1,7 +1,8 @@
 """A film of the sheets: they come together on the light box, show one picture after another, and part again.
 
 script.py decides what happens when; table.py holds the positions of sheets, light box and camera; poses.py moves a
-sheet from one position to another. projector.py renders a scene as a frame, and captions.py writes text on it.
+sheet from one position to another. projector.py renders a scene as a frame, eye.py knows how light looks that has
+passed film and inks, and captions.py writes text on the frame.
 files.py writes the frames to a film, through mp4.py, webp.py or gif.py. folder.py collects all of this from the
 output folder of a run.
 
@@ -15,10 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light.ink.inks import Inks
+
 from ..errors import InputError, OptionError
 from ..job.arrangements import Arrangement
-from ..pictures.arrays import code_values, same_planes
+from ..media import Media
+from ..pictures.arrays import FloatArray, code_values, same_planes
+from ..pictures.colour import as_planes
 from ..ranges import check_exposure
+from ..scoring.developing import bands_of
 from .captions import captions
 from .files import check_film, usual_suffix, write_film
 from .projector import Projector
@@ -47,9 +53,14 @@ class Film:
         scale: float = 1.0,
         stacks: "Sequence[npt.ArrayLike] | None" = None,
         outline: str = "sheet",
+        inks: Inks | None = None,
     ) -> None:
-        """Arguments and errors are those of `frames`."""
-        sheets = _pictures(layers, "layer")
+        """Arguments and errors are those of `frames`, except for the profile.
+
+        inks: film, inks and room. The layers are then what the sheets let through in bands, as sRGB of the light,
+        and the stacks are as they look. None: the layers are what the eye sees.
+        """
+        sheets = _pictures(layers, "layer") if inks is None else _images(layers, "layer")
         _check(len(sheets), arrangements, exposures, names, stacks)
         composites = None if stacks is None else _pictures(stacks, "stack")
         picture = (sheets[0].shape[1], sheets[0].shape[0])
@@ -69,7 +80,7 @@ class Film:
         """Where the sheets are on the table, and what the camera sees of them."""
         self.script = Script(self.table, arrangements, exposures, scale, fps, seconds)
         """What happens when."""
-        self._projector = Projector(self.table, sheets, exposures, composites)
+        self._projector = Projector(self.table, sheets, exposures, composites, inks)
         self._captions = None if names is None else captions(self.table, arrangements, names)
 
     def __len__(self) -> int:
@@ -118,13 +129,17 @@ def frames(
     arrangements: Sequence[Arrangement],
     exposures: Sequence[float],
     names: Sequence[str] | None = None,
+    *,
+    media: Media | None = None,
+    room: float = 0.0,
     **settings: Any,
 ) -> Iterator[Frame]:
     """Yield the frames of a film, each (h, w, 3) uint8 sRGB with even h and w. The last is like the first.
 
     layers: N pictures of the same size, at the size at which they are to appear, in any form that `mlsolve.compose`
     takes. exposures: one for each arrangement, in (0, 1]. names: the captions, one for each arrangement; None: no
-    captions.
+    captions. media: the printer and film of the layers, which are then device codes; None: ideal inks. room: light
+    of the room that the front of a stack reflects, as a share of its white; used with media.
 
     settings:
     fps: frames per second, 25 by default.
@@ -138,12 +153,25 @@ def frames(
     The same arguments give the same bytes. Raises InputError for pictures that cannot be used or differ in size,
     and OptionError for numbers out of range or a wrong number of exposures, names or stacks.
     """
-    return iter(Film(layers, arrangements, exposures, names, **settings))
+    if media is None:
+        return iter(Film(layers, arrangements, exposures, names, **settings))
+    codes = same_planes(list(layers), "layer")
+    if codes[0].shape[2] != media.planes:
+        raise InputError(
+            f"layers have {codes[0].shape[2]} planes, media {media.name} has {media.planes} channels: give as many"
+        )
+    sheets, inks = [bands_of(one, media.inks) for one in codes], media.inks._replace(room=room)
+    return iter(Film(sheets, arrangements, exposures, names, inks=inks, **settings))
 
 
 def _pictures(pictures: "Sequence[npt.ArrayLike]", name: str) -> list[Frame]:
     """Return pictures of the same size as (H, W, 3) uint8 sRGB. `name` stands in error messages."""
     return [code_values(image) for image in same_planes(list(pictures), name)]
+
+
+def _images(pictures: "Sequence[npt.ArrayLike]", name: str) -> list[FloatArray]:
+    """Return pictures of the same size as (H, W, 3) float32 sRGB in [0, 1]. `name` stands in error messages."""
+    return [as_planes(image, 3) for image in same_planes(list(pictures), name)]
 
 
 def _frame_around(picture: Size) -> Size:

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.light import pictures_of
+from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.placement.frames import WHOLE, disc
 
 from ..pictures.colour import light_from_srgb, srgb_from_light
+from .eye import Eye
 from .poses import Matrix, Pose, unmoved_pose
 from .script import Scene
 from .table import Table
@@ -40,17 +42,30 @@ class Projector:
     """Renders frames of one table. Holds the stacks, and every sheet in linear light at size 1, 1/2, 1/4, …"""
 
     def __init__(
-        self, table: Table, layers: Sequence[Frame], exposures: Sequence[float], stacks: Sequence[Frame] | None
+        self,
+        table: Table,
+        layers: Sequence[Frame | FloatArray],
+        exposures: Sequence[float],
+        stacks: Sequence[Frame] | None,
+        inks: Inks | None = None,
     ) -> None:
-        """layers, stacks: (h, w, 3) uint8 sRGB, of the table's picture size; the stacks at these `exposures`."""
-        self._table = table
+        """layers, stacks: (h, w, 3) sRGB, of the table's picture size; the stacks at these `exposures`.
+
+        They are uint8, layers also float32 in [0, 1]. inks: how the eye sees the layers, which are then light in
+        bands; None: as it is.
+        """
+        self._table, self._eye = table, None if inks is None else Eye(inks, len(layers))
         codes = np.arange(256, dtype=np.float64) / 255
         self._light = np.asarray(light_from_srgb(codes), dtype=np.float32)
         steps = srgb_from_light(np.arange(_LEVELS + 1) / _LEVELS)
         self._codes = np.rint(255 * steps).astype(np.uint8)
-        self._sheets = [_halved(self._light[layer]) for layer in layers]
+        height, width = table.picture[::-1]
+        self._covers = np.ones((height, width, 1), dtype=np.float32)
+        if table.round:
+            self._covers *= disc((height, width), WHOLE[0], (height, width))[..., np.newaxis]
+        self._sheets = [_halved(self._of_sheet(layer)) for layer in layers]
         self._stacks = [
-            self._light[stack] * np.float32(exposure)
+            self._of_stack(stack) * np.float32(exposure)
             for stack, exposure in zip(stacks or (), exposures, strict=False)
         ]
         x, y = (np.arange(side, dtype=np.float32) for side in table.frame)
@@ -63,18 +78,39 @@ class Projector:
         """Return `scene` as the camera sees it, (height, width, 3) uint8 sRGB."""
         zoom = self._table.zoom(scene.nearness, scene.back)
         through = np.ones((*self._table.frame[::-1], 3), dtype=np.float32)
+        counts = np.zeros(through.shape[:2], dtype=np.float32)
         for sheet, pose in zip(self._sheets, scene.poses, strict=True):
-            self._lay(through, sheet, pose, zoom)
+            self._lay(through, counts, sheet, pose, zoom)
+        if self._eye is not None:
+            through = self._eye.see(through, counts)
         self._blend_stack(through, scene, zoom)
         lit, around = self._box(scene, zoom)
-        on_box = np.minimum(through * np.float32(math.exp(scene.stops)), 1)
+        on_box = through * np.float32(math.exp(scene.stops))
+        if self._eye is not None:
+            on_box, through = np.maximum(self._eye.veil(on_box, scene.room), 0), np.maximum(through, 0)
+        on_box = np.minimum(on_box, 1)
         light = lit * on_box + (1 - lit) * (through * around)
         steps = np.asarray(light * np.float32(_LEVELS) + np.float32(0.5), dtype=np.uint16)
         return np.asarray(self._codes[steps], dtype=np.uint8)
 
-    def _lay(self, through: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float) -> None:
+    def _of_sheet(self, layer: Frame | FloatArray) -> FloatArray:
+        """Return the light that a sheet lets through. Beside a round one there is no film, even if it is clear."""
+        if layer.dtype == np.uint8:
+            light = self._light[layer]
+        else:
+            light = np.asarray(light_from_srgb(np.asarray(layer, dtype=np.float32)), dtype=np.float32)
+        return light if self._eye is None else np.where(self._covers == 0, np.float32(1), light)
+
+    def _of_stack(self, stack: Frame) -> FloatArray:
+        """Return the light of the picture of a stack, without that of the room."""
+        return self._light[stack] if self._eye is None else self._eye.unveil(self._light[stack])
+
+    def _lay(
+        self, through: FloatArray, counts: FloatArray, levels: list[FloatArray], pose: Pose, zoom: float
+    ) -> None:
         """Add a sheet to `through`, the light that passes a whole frame; beside the sheet all light passes.
 
+        counts: the number of sheets at a pixel, which is counted only where light is reflected between them.
         levels: the sheet at full size, half, a quarter …
         """
         linear = zoom * pose.linear
@@ -87,6 +123,11 @@ class Projector:
         if warped is not None:
             window, image = warped
             pictures_of().lay(through[window], image)
+        if self._eye is not None and self._eye.reflects:
+            warped = self._warped(self._covers, linear, zoom * pose.middle, (0.0, 0.0, 0.0))
+            if warped is not None:
+                window, covered = warped
+                counts[window] += covered
 
     def _blend_stack(self, through: FloatArray, scene: Scene, zoom: float) -> None:
         """Blend the picture of the stack into `through` as far as the sheets are in register.
@@ -98,10 +139,7 @@ class Projector:
             return
         pose, stack = unmoved_pose(0, 0), self._stacks[number - 1]
         # Beside round sheets the bare box shows, which a picture of the stack cannot distinguish from white.
-        covers = np.ones_like(stack)
-        if self._table.round:
-            height, width = stack.shape[:2]
-            covers *= disc((height, width), WHOLE[0], (height, width))[..., np.newaxis]
+        covers = np.repeat(self._covers, 3, axis=2)
         warped = self._warped(stack * covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
         covered = self._warped(covers, zoom * pose.linear, pose.middle, (0.0, 0.0, 0.0))
         if warped is not None and covered is not None:

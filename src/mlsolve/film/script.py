@@ -43,6 +43,8 @@ class Scene(NamedTuple):
     """Position of the camera; see Table."""
     stops: float
     """Natural logarithm of how much brighter the light box is than white."""
+    room: float
+    """How bright the room is against white, compared with the white of a stack; less while the eye is dazzled."""
     caption: tuple[int, float]
     """Number of the caption, 0 while the sheets lie apart and k at arrangement k, and its opacity, 0 to 1."""
     register: tuple[int, float]
@@ -65,13 +67,21 @@ class Script:
         sheets = len(table.places)
         self._shape = table.picture[::-1]
         self.still = [
-            Scene(tuple(unmoved_pose(*place) for place in table.places), 0.0, 0.0, 0.0, (0, 1.0), (0, 0.0)),
+            Scene(
+                tuple(unmoved_pose(*place) for place in table.places),
+                0.0,
+                0.0,
+                0.0,
+                exposures[0],
+                (0, 1.0),
+                (0, 0.0),
+            ),
         ]
         self._order: list[list[int]] = [[]]
         for k, (arrangement, exposure) in enumerate(zip(arrangements, exposures, strict=True), start=1):
             used = {one.layer - 1: placed(one, self._shape, scale) for one in arrangement.placed(sheets)}
             poses = tuple(used.get(sheet) or unmoved_pose(*table.aside(sheet)) for sheet in range(sheets))
-            self.still.append(Scene(poses, 1.0, 0.0, -math.log(exposure), (k, 1.0), (k, 1.0)))
+            self.still.append(Scene(poses, 1.0, 0.0, -math.log(exposure), 1.0, (k, 1.0), (k, 1.0)))
             # Sheets that are not used make room first.
             self._order.append([*(sheet for sheet in range(sheets) if sheet not in used), *used])
         self.still.append(self.still[0])
@@ -112,15 +122,17 @@ class Script:
         poses = self._poses_between(before, after, share)
         if before == 0:
             nearness, back = _eased(share, _CAMERA), 0.0
-            stops = _eased(share, _EYE) * other.stops
+            adapted = _eased(share, _EYE)
+            stops, room = adapted * other.stops, one.room ** (1 - adapted)
         else:
-            nearness, back = 1.0, math.sin(math.pi * share) ** 2
+            # Between stacks the box is dimmed, and the eye stays as it is.
+            nearness, back, room = 1.0, math.sin(math.pi * share) ** 2, 1.0
             stops = (one.stops + share * (other.stops - one.stops)) * (1 - _DIMMER * back)
         near = [
             (self._distance(scene.poses, poses), number_of) for scene, number_of in ((one, before), (other, after))
         ]
         distance, number_of = min(near if before else near[1:])
-        return Scene(poses, nearness, back, stops, (0, 0.0), (number_of, 1 - _smooth(distance / _REGISTER)))
+        return Scene(poses, nearness, back, stops, room, (0, 0.0), (number_of, 1 - _smooth(distance / _REGISTER)))
 
     def _poses_between(self, before: int, after: int, share: float) -> tuple[Pose, ...]:
         """Return the poses of all sheets at `share` of a movement, in which they start one after another."""

@@ -93,7 +93,7 @@ class Arrangement:
     target: "npt.ArrayLike | Path"
     """The picture: an array as `mlsolve.solve` takes it; in a job, a file."""
     place: "Sequence[Placement] | None" = None
-    """The placed sheets, in any order; None: all sheets, unmoved."""
+    """The placed sheets, from the front if there are gaps, else in any order; None: all sheets, unmoved."""
     weight: float = 1.0
     """Weight of this picture against the others, above 0."""
     exposure: float | None = None

@@ -13,6 +13,7 @@ import tomli_w
 from mlsolve_kernels.window import SIZE
 
 from ..errors import InputError, OptionError
+from ..media import Media, load_media
 from ..pictures.resize import Fit, fit_image
 from ..system.memory import check_memory
 from . import settings as declared
@@ -97,6 +98,10 @@ class Job:
     def files(self) -> tuple[Path, ...]:
         """The picture files, each once."""
         return tuple(entry for entry in dict.fromkeys(self.entries) if isinstance(entry, Path))
+
+    def profile(self) -> Media | None:
+        """Return the media profile, if there is one. Raises InputError if it cannot be used."""
+        return None if self.media is None else load_media(self.media)
 
     def pictures(self) -> tuple[FloatArray, list[FloatArray]]:
         """Return the first target and the guides at the job's size, each (H, W, C) float32 sRGB in [0, 1].

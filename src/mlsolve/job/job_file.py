@@ -12,6 +12,7 @@ from .arrangements import Arrangement, Placement
 from .job import OPTION_KEYS, Job, parse_generated, parse_size
 from .options import Options
 from .print_size import DEFAULT_DPI, parse_dpi, parse_length, parse_print_size
+from .viewing import with_lengths
 
 _BACKSLASHES: Final = r"write paths of Windows in single quotes, 'C:\Users\me\cat.png', or with forward slashes"
 
@@ -53,10 +54,7 @@ def _job(settings: dict[str, Any], path: Path, dpi: float | None = None) -> Job:
                 raise OptionError("size and print are both given: leave one of them out")
             dpi = DEFAULT_DPI if dpi is None else dpi
             size = parse_print_size(str(settings["print"])).pixels(parse_dpi(dpi))
-        chosen = {key: settings[key] for key in OPTION_KEYS if key in settings}
-        if "registration" in chosen:
-            chosen["registration"] = parse_length(chosen["registration"], "registration", dpi)
-        options = Options(**chosen)
+        options = Options(**with_lengths({key: settings[key] for key in OPTION_KEYS if key in settings}, dpi))
         return Job(
             _arrangements(settings, path.parent, dpi),
             tuple(guide_entry(entry, path.parent) for entry in guides),

@@ -1,11 +1,12 @@
 """The settings of a solve, checked on construction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from ..errors import OptionError
 from ..ranges import MIN_EXPOSURE, count
 from .settings import MAX_COUNT, THREADS, check_fields, option
+from .viewing import GAP, MATERIAL, MATERIALS, VIEW, VIEWER, checked_gap, checked_material, checked_viewer
 
 Backend = Literal["auto", "cpu", "cuda"]
 Solver = Literal["auto", "adam", "newton"]
@@ -42,7 +43,7 @@ class Options:
         help="What moves the layers; auto takes newton for one picture of unmoved sheets, else adam.",
         more="newton needs fewer iterations (docs/maths.md §5). It knows how one stack answers to each layer, so "
         "it takes neither several arrangements nor placed sheets, a tolerance or hidden pictures. With a colour "
-        "term, a learning rate or round sheets auto takes adam.",
+        "term or a learning rate auto takes adam.",
         kind=str,
         choices=get_args(Solver),
         example="adam",
@@ -148,12 +149,17 @@ class Options:
         high=5.0,
         example="0.2",
     )
+    gap: tuple[float, ...] | None = option(None, GAP)
+    material: str | float = option("acrylic", MATERIAL)
+    viewer: float | None = option(None, VIEWER)
+    view: float = option(0.0, VIEW)
     carriers: str | int = option(
         "auto",
         help="Regions in which one sheet carries the detail, so that it may move with that sheet, or off.",
-        more="auto takes them with a registration tolerance and several sheets. The detail of the target is then "
-        "shared out among the sheets instead of fleeing into the first, and the leak term asks a sheet half as "
-        "much where it is the carrier (docs/several-pictures.md).",
+        more="auto takes them with a registration tolerance and several sheets, but not with view: parts of the "
+        "picture would move as the viewer does. The detail of the target is then shared out among the sheets "
+        "instead of fleeing into the first, and the leak term asks a sheet half as much where it is the carrier "
+        "(docs/several-pictures.md).",
         kind=str,
         as_text=True,
         limits=f"auto, off, or 1 to {MAX_CARRIERS} regions",
@@ -197,10 +203,11 @@ class Options:
     learning_rate: float | None = option(
         None,
         help="Step size of adam at the start of each level; it falls with the square root of the iterations left.",
-        more="With a tolerance the sheets are placed differently at every iteration, which needs smaller steps.",
+        more="With a tolerance the sheets are placed differently at every iteration, which needs smaller steps; "
+        "then it falls in proportion to the iterations left.",
         low=1e-6,
         high=1.0,
-        otherwise="0.045, or 0.02 with a registration tolerance; newton has none",
+        otherwise="0.045, or 0.03 with registration or view; newton has none",
         example="0.03",
     )
     target_ssim: float | None = option(
@@ -227,6 +234,9 @@ class Options:
         """Check every field; NumPy's numbers become Python's."""
         check_fields(self)
         object.__setattr__(self, "carriers", _carriers(self.carriers))
+        object.__setattr__(self, "gap", checked_gap(self.gap))
+        object.__setattr__(self, "material", checked_material(self.material))
+        object.__setattr__(self, "viewer", checked_viewer(self.viewer))
         if self.ssim_weight == self.mse_weight == 0:
             raise OptionError("ssim_weight and mse_weight are both 0: the target needs one of them")
         if self.max_density <= self.min_density:
@@ -238,28 +248,42 @@ class Options:
         if self.solver == "newton":
             self._check_newton()
 
+    @property
+    def tolerant(self) -> bool:
+        """Whether the picture must hold for sheets that are seen displaced: misaligned, or at an angle."""
+        return self.registration > 0 or self.registration_turn > 0 or self.view > 0
+
+    @property
+    def refraction(self) -> float:
+        """The refractive index of what fills the gaps."""
+        return MATERIALS[self.material] if isinstance(self.material, str) else self.material
+
+    def at_scale(self, scale: float) -> "Options":
+        """Return the options for a print where a pixel at full size is `scale` pixels."""
+        gap = None if self.gap is None else tuple(length * scale for length in self.gap)
+        viewer = None if self.viewer is None else self.viewer * scale
+        return replace(self, registration=self.registration * scale, gap=gap, viewer=viewer)
+
     def carriers_for(self, sheets: int) -> int:
         """Return the number of regions with carriers in a stack of `sheets` sheets; 0: it has no carriers."""
-        tolerant = self.registration > 0 or self.registration_turn > 0
-        if sheets == 1 or self.carriers == "off" or not (tolerant or self.hide_weight):
+        if sheets == 1 or self.carriers == "off" or not (self.tolerant or self.hide_weight):
             return 0
         if self.carriers == "auto":
-            return _REGIONS * sheets if tolerant else 0
+            return _REGIONS * sheets if self.tolerant and not self.view else 0
         return int(self.carriers)
 
     def _check_newton(self) -> None:
         """Raise OptionError for what a Newton step cannot take into account."""
-        for name in ("registration", "registration_turn", "hide_weight"):
+        for name in ("registration", "registration_turn", "view", "hide_weight"):
             if getattr(self, name):
                 raise OptionError(f"solver is newton with {name} {getattr(self, name):g}: use solver adam or auto")
         if self.learning_rate is not None:
             raise OptionError("solver is newton, which has no learning_rate: leave it out, or use solver adam")
 
-    def step_for(self, moved: bool, disc: bool = False, inks: bool = False) -> Step:
+    def step_for(self, moved: bool, inks: bool = False) -> Step:
         """Return what moves the layers; moved: whether there are several arrangements, or one of placed sheets.
 
-        disc: whether the sheets are round; near the circle a Newton step counts the light beside them. inks:
-        whether there is a media profile.
+        inks: whether there is a media profile.
 
         Raises OptionError if a Newton step is asked for that cannot be taken.
         """
@@ -269,8 +293,8 @@ class Options:
             raise OptionError("solver is newton with a media profile: use solver adam or auto")
         if self.solver != "auto":
             return self.solver
-        others = self.registration, self.registration_turn, self.hide_weight, self.colour_weight
-        return "adam" if moved or disc or inks or any(others) or self.learning_rate is not None else "newton"
+        others = self.tolerant, self.hide_weight, self.colour_weight
+        return "adam" if moved or inks or any(others) or self.learning_rate is not None else "newton"
 
     def iterations_for(self, step: Step) -> int:
         """Return the iterations at each level where `step` moves the layers."""
@@ -285,7 +309,7 @@ class Options:
         """The learning rate of Adam at the start of each level."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return 0.02 if self.registration or self.registration_turn else 0.045
+        return 0.03 if self.tolerant else 0.045
 
     def guide_weight_for(self, layers: int) -> float:
         """Return the weight of each guide in a stack of `layers`."""

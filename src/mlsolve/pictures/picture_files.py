@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..system.files import write_bytes
 from .arrays import FloatArray, check_size
 from .picture import FORMATS, Picture, open_picture
+from .writers.pdf import write_pdf
 from .writers.png import PngWriter
 from .writers.rows import Encoded, RowWriter
 from .writers.tiff import TiffWriter
@@ -32,6 +33,7 @@ __all__ = [
     "save_png",
     "upright",
     "write_bytes",
+    "write_pdf",
 ]
 
 _BAND_BYTES = 4 << 20
@@ -68,14 +70,14 @@ def load_picture(path: str | Path, cmyk_profile: str | Path | None = None) -> Fl
     return image
 
 
-def save_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 sRGB code values as a PNG that is tagged as sRGB.
+def save_png(path: Path, image: npt.NDArray[np.uint8], tagged: bool = True) -> None:
+    """Write `image` (H, W), (H, W, 1) or (H, W, 3) uint8 code values as a PNG that, if `tagged`, says it is sRGB.
 
     The same picture gives the same bytes. Raises OutputError if the file cannot be written.
     """
     rows = image[..., np.newaxis] if image.ndim == 2 else image
     height, width, planes = rows.shape
-    with PngWriter(path, (width, height), planes, 8) as writer:
+    with PngWriter(path, (width, height), planes, 8, tagged=tagged) as writer:
         writer.write(rows)
 
 

@@ -3,7 +3,6 @@
 First everything is laid out, then the contact sheet is drawn from the top in bands of rows.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -16,8 +15,8 @@ from ..pictures.arrays import code_values
 from ..pictures.resize import resize
 from ..scoring.bands import Scoring
 from ..scoring.previews import CELL, PART, SHEET_CELL, Preview, shown
-from ..scoring.scores import StackScores
 from ..scoring.stack_scoring import StackScoring
+from .captions import decibels, displaced_previews, largest_leak, misalignment_text, view_previews, view_text
 from .lettering import SMALL, TEXT, TINY, Sign, fitted, font, length, mask, wrapped, writable
 
 COLUMNS: Final = 4
@@ -136,6 +135,8 @@ class Page:
         self._unmoved = scoring.unmoved
         self._misaligned = max(len(stack.misaligned) for stack in scoring.stacks)
         """Number of misalignments shown of a stack."""
+        self._beside = self._misaligned + max(len(stack.views) for stack in scoring.stacks)
+        """Number of misalignments and views."""
         layers = len(scoring.layers)
         self._columns = _per_row(layers, COLUMNS)
         most = max(len(stack.sheets) for stack in scoring.stacks)
@@ -152,7 +153,7 @@ class Page:
         grid = self._columns * (room + _GAP) - _GAP
         if self._single:
             return 2 * _MARGIN + grid + 2 * _GAP + room
-        return 2 * _MARGIN + max(grid, (2 + self._misaligned) * part + 2 * _GAP + self._block)
+        return 2 * _MARGIN + max(grid, (2 + self._beside) * part + 2 * _GAP + self._block)
 
     @property
     def _block(self) -> int:
@@ -166,9 +167,9 @@ class Page:
             for number in range(len(self._scoring.stacks)):
                 bottom = self._put_arrangement(number, bottom + (_GAP if number else 2 * _GAP))
         elif self._unmoved and self._misaligned and len(self._scoring.layers) <= COLUMNS:
-            return self._put_misaligned_row(bottom + _GAP)
+            return self._put_misaligned_row(self._put_views(bottom) + _GAP)
         elif self._misaligned or not self._unmoved:
-            bottom = self._put_sheets_and_misaligned(bottom)
+            bottom = self._put_views(self._put_sheets_and_misaligned(bottom))
         return self._put_foot(bottom)
 
     def _put_guides_and_layers(self) -> int:
@@ -177,7 +178,7 @@ class Page:
         Returns where they end.
         """
         scoring, room = self._scoring, self._room[CELL]
-        leak, guide_ssim = _largest_leak(scoring), self._scores.guide_ssim
+        leak, guide_ssim = largest_leak(scoring), self._scores.guide_ssim
         top = bottom = _MARGIN
         for start in range(0, len(scoring.layers), self._columns):
             for k in range(start, min(start + self._columns, len(scoring.layers))):
@@ -188,7 +189,7 @@ class Page:
             if start == 0 and self._single:
                 stack, found, left = scoring.stacks[0], self._scores.stacks[0], self._right - room
                 self._put(stack.target, CELL, left, top, ("target", self._names[0]))
-                scores = f"SSIM {found.ssim:.3f}   {_decibels(found.psnr)}"
+                scores = f"SSIM {found.ssim:.3f}   {decibels(found.psnr)}"
                 self._put(stack.cell, CELL, left, middle, ("stack", scores))
             top = bottom + _GAP
         return bottom
@@ -199,30 +200,44 @@ class Page:
         step = self._room[PART] + _GAP
         of = (f"target {number + 1}", ""), (self._names[number], "")
         bottoms = [self._put(stack.target, PART, _MARGIN, top, *of)]
-        left = self._right - (1 + self._misaligned) * step + _GAP
+        left = self._right - (1 + self._beside) * step + _GAP
         bottoms.append(self._put_sheets(stack, left - 2 * _GAP - self._block, top, self._across))
         beside = PART if len(stack.sheets) > self._across else SHEET_CELL
         middle = shown(self._scoring.size, beside, enlarge=True)[1] // 2
         self.signs.append(_Sign("=", left - _GAP * 3 // 4, top + middle))
         of = (
             (f"stack {number + 1}", f"SSIM {found.ssim:.3f}"),
-            (f"exposure {stack.placed.exposure:.3g}", _decibels(found.psnr)),
+            (f"exposure {stack.placed.exposure:.3g}", decibels(found.psnr)),
         )
         bottoms.append(self._put(stack.cell, PART, left, top, *of))
-        for place, (preview, caption) in enumerate(_misaligned_previews(stack, found), start=1):
+        others = [*displaced_previews(stack, found), *view_previews(stack, found)]
+        for place, (preview, caption) in enumerate(others, start=1):
             bottoms.append(self._put(preview, PART, left + place * step, top, *caption))
         return max(bottoms)
+
+    def _put_views(self, bottom: int) -> int:
+        """Place the stack as it is seen at an angle, and a text to its left. Returns where they end."""
+        previews, left = view_previews(self._scoring.stacks[0], self._scores.stacks[0]), self._right
+        if not previews:
+            return bottom
+        room, top = self._room[PART], bottom + _GAP
+        for preview, caption in reversed(previews):
+            bottom = self._put(preview, PART, left - room, top, *caption)
+            left -= room + _GAP
+        free = left - _GAP - _MARGIN
+        end = self._put_text("at an angle", _MARGIN, top - 4, free, TEXT, INK)
+        return max(bottom, self._put_text(view_text(self._scoring), _MARGIN, end + 4, free, SMALL))
 
     def _put_misaligned_row(self, top: int) -> int:
         """Place the last row: the misaligned stacks, and the text to their left. Returns the sheet's height."""
         room, left = self._room[PART], self._right
         bottom = top
-        for preview, caption in reversed(_misaligned_previews(self._scoring.stacks[0], self._scores.stacks[0])):
+        for preview, caption in reversed(displaced_previews(self._scoring.stacks[0], self._scores.stacks[0])):
             bottom = self._put(preview, PART, left - room, top, *caption)
             left -= room + _GAP
         free = left - _GAP - _MARGIN
         end = self._put_text("misalignment", _MARGIN, top - 4, free, TEXT, INK)
-        end = self._put_text(_misalignment_text(self._scoring), _MARGIN, end + 4, free, SMALL) + _BELOW
+        end = self._put_text(misalignment_text(self._scoring), _MARGIN, end + 4, free, SMALL) + _BELOW
         line, size = self._summary(), SMALL
         foot = max(end, bottom - _DEPTH + _BELOW + 2 - (len(wrapped(line, free, size)) - 1) * _LINE)
         return max(self._put_text(line, _MARGIN, foot, free, size), bottom - _BELOW) + _MARGIN
@@ -235,7 +250,7 @@ class Page:
         stack, found = self._scoring.stacks[0], self._scores.stacks[0]
         room, top, ends = self._room[PART], bottom + _GAP, [bottom]
         free = self._right - _MARGIN
-        previews = _misaligned_previews(stack, found)
+        previews = displaced_previews(stack, found)
         if len(self._scoring.layers) > COLUMNS:
             # Guides and layers have more than two rows, and the space below the stack is as high as these others.
             rows = 2 * (-(-len(self._scoring.layers) // self._columns) - 1)
@@ -262,8 +277,10 @@ class Page:
         room = self._right - _MARGIN
         bottom = self._put_text(self._summary(), _MARGIN, bottom + _MARGIN // 2, room, SMALL)
         if self._misaligned:
-            text = f"misalignment: {_misalignment_text(self._scoring)}"
+            text = f"misalignment: {misalignment_text(self._scoring)}"
             bottom = self._put_text(text, _MARGIN, bottom, room, SMALL)
+        if self._beside > self._misaligned and not self._single:
+            bottom = self._put_text(f"at an angle: {view_text(self._scoring)}", _MARGIN, bottom, room, SMALL)
         return bottom + _MARGIN - 10
 
     def _summary(self) -> str:
@@ -276,8 +293,16 @@ class Page:
             exposures = f"exposures {values[0]:g} {'and' if len(values) == 2 else 'to'} {values[-1]:g}"
         return (
             f"{layers} {'layer' if layers == 1 else 'layers'} of {width} by {height} pixels   ·   "
-            f"{exposures}   ·   mean guide SSIM {self._scores.mean_guide_ssim:.3f}"
+            f"{exposures}   ·   mean guide SSIM {self._scores.mean_guide_ssim:.3f}{self._predicted()}"
         )
+
+    def _predicted(self) -> str:
+        """Return that pictures and scores are predictions, if they are."""
+        found = [stack.difference for stack in self._scores.stacks if stack.difference is not None]
+        if not found:
+            return ""
+        medians = ", ".join(f"{one.median:.1f}" for one in found)
+        return f"   ·   layers and stacks as they will look by media.toml, ΔE00 of the stack {medians}"
 
     def _put(self, preview: Preview, cell: int, left: int, top: int, *lines: tuple[str, str]) -> int:
         """Place a picture and its caption. Returns where the caption ends.
@@ -327,41 +352,6 @@ class Page:
 def _per_row(count: int, most: int) -> int:
     """Return how many of `count` items to put in a row, at most `most`: few rows, of equal length."""
     return -(-count // -(-count // most))
-
-
-def _misaligned_previews(stack: StackScoring, found: StackScores) -> list[tuple[Preview, list[tuple[str, str]]]]:
-    """Return the previews of a misaligned stack, each with the lines of its caption."""
-    result = []
-    for (pixels, preview), score in zip(stack.misaligned, found.misaligned, strict=True):
-        lines = [(f"shift {pixels:g} px", f"SSIM {score.ssim:.3f}")]
-        if score.ssim_moved is not None:
-            lines.append(("target moved", f"SSIM {score.ssim_moved:.3f}"))
-        result.append((preview, lines))
-    return result
-
-
-def _misalignment_text(scoring: Scoring) -> str:
-    """Return how sheets are shifted, and the registration tolerance that the layers were solved with."""
-    tolerance = (
-        "target moved: SSIM where windows of some 60 px may find the target up to the shift away; "
-        f"solved with a registration tolerance of {scoring.registration:g} px"
-        if scoring.registration
-        else "solved without registration tolerance"
-    )
-    return f"every sheet but the first is shifted, in turn right, down, left and up; {tolerance}"
-
-
-def _largest_leak(scoring: Scoring) -> list[float]:
-    """Return the leak of each layer, in the arrangement where it is largest."""
-    leak = [-1.0] * len(scoring.layers)
-    for stack, found in zip(scoring.stacks, scoring.scores.stacks, strict=True):
-        for one, value in zip(stack.placed.place, found.leak, strict=True):
-            leak[one.layer - 1] = max(leak[one.layer - 1], value)
-    return leak
-
-
-def _decibels(psnr: float) -> str:
-    return "exact" if math.isinf(psnr) else f"{psnr:.1f} dB"
 
 
 def _pixels(picture: _Picture, disc: bool) -> npt.NDArray[np.uint8]:

@@ -45,6 +45,8 @@ class Summary:
     """The printer and film that the layers are for; None: ideal inks."""
     options: Options = field(default_factory=Options)
     """The settings of the solve."""
+    print_scale: tuple[float, ...] = ()
+    """How much larger than the first each layer is to be printed; (): all are as large."""
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
@@ -99,6 +101,7 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         "loss": None if last is None else _digits(last.loss),
         "terms": {} if last is None else {name: [*map(_digits, values)] for name, values in last.terms.items()},
         "registration": summary.registration,
+        "print_scale": [round(scale, 6) for scale in summary.print_scale] or [1.0] * len(scores.guide_ssim),
         "size": list(scoring.size),
         "iterations": len(summary.history),
         "stopped_by": summary.stop,
@@ -151,6 +154,15 @@ def stack_report(scores: StackScores) -> dict[str, Any]:
                 "psnr": _plain(one.psnr),
             }
             for one in scores.misaligned
+        ],
+        "views": [
+            {
+                "degrees": one.degrees,
+                "pixels": round(one.pixels, 3),
+                "ssim": round(one.ssim, 6),
+                "psnr": _plain(one.psnr),
+            }
+            for one in scores.views
         ],
         **({} if scores.difference is None else {"colour": colour_report(scores.difference)}),
     }

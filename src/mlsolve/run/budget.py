@@ -11,6 +11,7 @@ from mlsolve_kernels.window import RADIUS
 
 from ..errors import OptionError, OutputError
 from ..guides import drawing_bytes
+from ..job.depths import views_of
 from ..job.job import Job, parse_generated
 from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture, PngWriter, TiffWriter
@@ -360,7 +361,8 @@ def scoring_bytes(bands: Bands, spec: Spec, job: Job) -> int:
     reduced = [shown((width, height), side)[0] for side in longest if side < max(width, height)]
     parts = bands.workers * bands.rows * planes * (4 * sum(reduced) + (len(longest) - len(reduced)) * width)
     # All pictures of the contact sheet; then one row of it again while it is drawn: round sheets on coloured paper.
-    kept = previews_bytes((width, height), planes, spec.layers, sheets, spec.options.registration)
+    views = len(views_of(spec.options, max(sheets)))
+    kept = previews_bytes((width, height), planes, spec.layers, sheets, spec.options.registration, views)
     drawn = (COLUMNS + 1) * (3 if spec.disc else planes) * CELL * CELL
     measured = passing + bands.workers * desk + parts + len(stacks) * _STACK
     return max(decoded, measured + kept, kept + drawn + _REPORT)

@@ -7,7 +7,6 @@ from ..job.arrangements import check_arrangements
 from ..job.job import Job
 from ..job.options import Options
 from ..job.print_size import MAX_SIDE
-from ..media import Media, load_media
 from ..pictures.arrays import check_size
 from ..pictures.picture_files import Picture, open_picture
 from ..solving.spec import Spec
@@ -39,13 +38,8 @@ def spec_at(
         picture_planes,
         options or job.options,
         job.shape == "disc",
-        media_of(job),
+        job.profile(),
     )
-
-
-def media_of(job: Job) -> Media | None:
-    """Return the media profile of `job`, if it has one. Raises InputError if it cannot be used."""
-    return None if job.media is None else load_media(job.media)
 
 
 def size_of(job: Job, files: dict[Path, Picture]) -> tuple[int, int]:
@@ -68,7 +62,7 @@ def planes_of_pictures(job: Job, files: dict[Path, Picture]) -> tuple[int, ...]:
 
     What is printed with one channel is wanted in grey.
     """
-    media = media_of(job)
+    media = job.profile()
     if media is not None and media.planes == 1:
         return (1,) * len(job.entries)
     colours = (files[entry].planes if isinstance(entry, Path) else 3 for entry in (*job.targets, *job.guides))

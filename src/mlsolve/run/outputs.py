@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
+from ..job.depths import print_scales, views_of
 from ..job.job import Job
 from ..pictures.code_steps import code_steps
 from ..pictures.picture_files import Encoded, PngWriter, RowWriter, TiffWriter
@@ -49,9 +50,18 @@ def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Sha
     spec = Spec.load(store)
     (height, width), count = spec.shapes[-1], spec.layers
     writer, suffix = (TiffWriter, "tif") if job.format == "tiff" else (PngWriter, "png")
+    # A sheet that is printed larger for the viewer has fewer pixels to the inch.
+    scales = print_scales(job.options, job.arrangements, count)
     files = [
-        writer(folder / f"layer-{layer + 1}.{suffix}", (width, height), spec.planes, job.bits, job.dpi)
-        for layer in range(count)
+        writer(
+            folder / f"layer-{layer + 1}.{suffix}",
+            (width, height),
+            spec.planes,
+            job.bits,
+            None if job.dpi is None else job.dpi / scale,
+            spec.inks is None,
+        )
+        for layer, scale in enumerate(scales)
     ]
     with ExitStack() as stack:
         readers: SimpleQueue[_Reader] = SimpleQueue()
@@ -173,6 +183,12 @@ def carriers_of(store: Store, spec: Spec) -> tuple[StackCarriers | None, ...]:
 def placed_stacks(spec: Spec) -> list[PlacedStack]:
     """Return the stacks as scoring takes them."""
     return [
-        PlacedStack(stack.placed(spec.layers), spec.exposure(number), spec.mask(number) if stack.masked else None)
+        PlacedStack(
+            place,
+            spec.exposure(number),
+            spec.mask(number) if stack.masked else None,
+            views_of(spec.options, len(place)),
+        )
         for number, stack in enumerate(spec.stacks)
+        for place in [stack.placed(spec.layers)]
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..job.depths import print_scales
 from ..job.job import Job
 from ..report.carriers import StackCarriers
 from ..report.folder import MEDIA_FILE
@@ -31,7 +32,6 @@ from ..solving.spec import Spec
 from ..solving.store import DiskStore, Store
 from ..system.memory import trim
 from .budget import Shares
-from .job_spec import media_of
 from .outputs import carriers_of, codes_of, placed_stacks, write_layers
 
 PICTURES_DONE: Final = "pictures/done"
@@ -126,7 +126,7 @@ def write_result(
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
-    media = media_of(job)
+    media = job.profile()
     if media is not None:
         (stage / MEDIA_FILE).write_text(media.toml(), encoding="utf-8")
     write_layers(store, solved.layers, job, stage, parts, listener)
@@ -156,6 +156,7 @@ def write_result(
         solved.carriers,
         media,
         spec.options,
+        print_scales(job.options, job.arrangements, spec.layers),
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

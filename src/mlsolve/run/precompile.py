@@ -142,9 +142,10 @@ def _small(job: Job | None) -> Spec:
             options,
             **{term.weight_option: getattr(own, term.weight_option) for term in TERMS if not term.always},
             # So far that some sheet is moved in these few iterations, whatever the job tolerates.
-            registration=_MOVED if own.registration else 0,
+            registration=_MOVED if own.registration or own.view else 0,
             registration_turn=own.registration_turn,
-            carriers=own.carriers,
+            # Of a tolerance alone auto would make carriers, of a cone of views it makes none.
+            carriers="off" if own.view and own.carriers == "auto" else own.carriers,
             room=own.room,
         )
         options = dataclasses.replace(options, solver=own.solver, learning_rate=own.learning_rate)

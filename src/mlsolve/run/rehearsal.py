@@ -131,7 +131,7 @@ def _shrunk(job: Job, spec: Spec, folder: Path, scale: float) -> Job:
     few["backend"] = (
         spec.backend
     )  # what the print is computed by, even if the rehearsal could be computed otherwise
-    options: Options = dataclasses.replace(job.options, registration=job.options.registration * scale, **few)
+    options: Options = dataclasses.replace(job.options.at_scale(scale), **few)
     return dataclasses.replace(
         job, arrangements=tuple(arrangements), guides=tuple(guides), size=(width, height), options=options
     )

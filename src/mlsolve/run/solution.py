@@ -16,6 +16,7 @@ from mlsolve_kernels.region import Region
 from mlsolve_kernels.threads import available_cores
 
 from ..job.arrangements import Outline, Placement
+from ..job.depths import print_scales, views_of
 from ..job.options import Options
 from ..media import Media
 from ..pictures import picture_files
@@ -83,6 +84,11 @@ class Solution:
     def exposures(self) -> tuple[float, ...]:
         """The exposure of every stack."""
         return self.balance.exposures
+
+    @property
+    def print_scale(self) -> tuple[float, ...]:
+        """How much larger than the first each layer is to be printed, so that all look as large to the viewer."""
+        return print_scales(self.options, self.arrangements, len(self.layers))
 
     @cached_property
     def printed(self) -> npt.NDArray[np.uint8]:
@@ -171,15 +177,19 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
         solution.carriers,
         solution.media,
         options,
+        solution.print_scale,
     )
     masks = [mask for mask in solution.masks if mask is not None]
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]
     numbers = itertools.count(len(solution.targets) + len(solution.guides))
     of_stacks = zip(solution.arrangements, solution.exposures, solution.masks, strict=True)
-    stacks = [PlacedStack(place, e, None if mask is None else next(numbers)) for place, e, mask in of_stacks]
+    stacks = [
+        PlacedStack(place, e, None if mask is None else next(numbers), views_of(options, len(place)))
+        for place, e, mask in of_stacks
+    ]
     with staged(folder, overwrite) as stage:
         for number, layer in enumerate(solution.printed, start=1):
-            picture_files.save_png(stage / f"layer-{number}.png", layer)
+            picture_files.save_png(stage / f"layer-{number}.png", layer, solution.media is None)
 
         def wanted(number: int, region: Region) -> npt.NDArray[np.uint16]:
             return pictures[number][region.top : region.bottom, region.left : region.right]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..job.job import Job
+from ..job.options import Options
 from ..scoring.bands import Scoring
 from ..scoring.layer_files import score_layer_files
 from ..solving.executors.threads import Threads
@@ -26,7 +27,7 @@ def score_folder(folder: Path, job: Job) -> Scoring:
     """
     assert job.size is not None
     files = opened(job)
-    options = dataclasses.replace(job.options, levels=1)
+    options = _scored(job)
     spec, disc = spec_at(job, job.size, planes_of_pictures(job, files), options), job.shape == "disc"
     total, taken = Budget().total, pictures_bytes(spec)
     in_memory = total is not None and taken <= total // 4 and layers_pass(spec)
@@ -50,6 +51,20 @@ def score_folder(folder: Path, job: Job) -> Scoring:
             round_sheets=disc,
             inks=spec.inks,
         )
+
+
+def _scored(job: Job) -> Options:
+    """Return the options that matter to scores: they may be of another printer."""
+    defaults = Options()
+    return dataclasses.replace(
+        job.options,
+        levels=1,
+        solver="auto",
+        learning_rate=None,
+        min_density=defaults.min_density,
+        max_density=defaults.max_density,
+        room=0.0 if job.media is None else job.options.room,
+    )
 
 
 @contextmanager

@@ -232,7 +232,7 @@ class Scoring:
                 pair = seen, tables(target.dtype).value[target[rows]]
                 differences = stack.differences.counted(own[0], *pair, None if weights is None else weights[rows])
             similarity[0 if at == 0 else len(stack.sheets) + at] = desk.compared.total(rows, spread_weights)
-            if at > 0 and stack.moved:
+            if 0 < at <= len(stack.moved):
                 distance = stack.moved[at - 1].distance
                 region = outer.grown(max(offsets_of(distance)), *self._shape)
                 firsts, codes = (outer.top, region.top), wanted(number, region)
@@ -265,17 +265,18 @@ def moved_target_bytes(
 
 
 def previews_bytes(
-    size: tuple[int, int], planes: int, layers: int, sheets: Sequence[int], registration: float
+    size: tuple[int, int], planes: int, layers: int, sheets: Sequence[int], registration: float, views: int = 0
 ) -> int:
     """Return the bytes that all previews of a `Scoring` take once they are complete.
 
-    size: (width, height) in pixels. sheets: the number of sheets in each stack. registration: in pixels.
+    size: (width, height) in pixels. sheets: the number of sheets in each stack. registration: in pixels. views:
+    directions that each stack of several sheets is also seen from.
     """
 
     def bytes_of(longest: int) -> int:
         width, height = shown(size, longest)
         return planes * width * height + PREVIEW_OVERHEAD
 
-    misalignments = [len(distances_for(registration)) if count > 1 else 0 for count in sheets]
+    misalignments = [len(distances_for(registration)) + views if count > 1 else 0 for count in sheets]
     of_stacks = (2 * len(sheets) + sum(misalignments)) * bytes_of(CELL if len(sheets) == 1 else PART)
     return 2 * layers * bytes_of(CELL) + of_stacks + sum(sheets) * bytes_of(SHEET_CELL)

@@ -80,6 +80,12 @@ def score_layer_files(
     Raises InputError as `layer_files` does, and if a file turns out to be damaged.
     """
     files = [picture_files.open_picture(path) for path in layer_files(folder)]
+    for path, file in zip(layer_files(folder), files, strict=True):
+        if inks is not None and file.planes != inks.planes:
+            raise InputError(
+                f"{path} has {file.planes} planes, the media profile {inks.planes} channels: give the profile that "
+                "the layers were solved for"
+            )
     size, corner, bands = files[0].size, Region(0, 1, 0, 1), bands or Bands()
     compared, read = len(stacks) + len(files), pictures()
     planes = max(*(file.planes for file in files), *(read(number, corner).shape[2] for number in range(compared)))

@@ -40,6 +40,20 @@ class Misalignment:
 
 
 @dataclass(frozen=True)
+class AtAngle:
+    """Scores of a stack with gaps, seen from the right at an angle: deeper sheets are seen displaced."""
+
+    degrees: float
+    """The angle to the normal of the sheets."""
+    pixels: float
+    """How far the deepest sheet is seen displaced to the right; scores round it to whole pixels."""
+    ssim: float
+    """Mean SSIM of the stack against its target."""
+    psnr: float
+    """Peak signal-to-noise ratio of the same, in decibels."""
+
+
+@dataclass(frozen=True)
 class StackScores:
     """Scores of one stack."""
 
@@ -53,6 +67,8 @@ class StackScores:
     """Scores of the stack at each tested misalignment."""
     difference: ColourDifference | None = None
     """Of the stack to its target."""
+    views: tuple[AtAngle, ...] = ()
+    """Scores of the stack at half of the angle `view` and at all of it; () without one."""
 
 
 @dataclass(frozen=True)

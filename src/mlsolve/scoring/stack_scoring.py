@@ -14,9 +14,10 @@ from mlsolve_kernels.placement.move import Move, move_of
 from mlsolve_kernels.scoring.moved import best_of
 
 from ..job.arrangements import Placement
+from ..job.viewing import View
 from .differences import Differences
 from .previews import CELL, SHEET_CELL, STACK, Preview, Sink
-from .scores import Misalignment, StackScores
+from .scores import AtAngle, Misalignment, StackScores
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class PlacedStack:
 
     None: all pixels count equally.
     """
+    views: tuple[View, ...] = ()
+    """The directions, away from the front, that it is also seen from."""
 
 
 class MovedScoring:
@@ -58,7 +61,7 @@ class MovedScoring:
 
 
 class StackScoring:
-    """Scores and previews of one stack against its target, aligned and misaligned."""
+    """Scores and previews of one stack against its target: aligned, misaligned, and at an angle."""
 
     def __init__(
         self,
@@ -84,9 +87,12 @@ class StackScoring:
         self.output = Preview(size, STACK, sink)
         self.moves = [one.move(shape) for one in placed.place]
         self.misaligned_moves = [misaligned(shape, self.moves, distance) for distance in distances]
-        # Sums against the target: of the stack, of each sheet alone, and of the stack at each misalignment.
-        self.similarity = [0] * (1 + len(placed.place) + len(distances))
-        self.error = [0] * (1 + len(distances))
+        self.views = [(view, Preview(size, cell)) for view in placed.views]
+        self.view_moves = [seen_at(shape, self.moves, view) for view in placed.views]
+        # Sums against the target: of the stack, of each sheet alone, of the stack at each misalignment and view.
+        others = len(distances) + len(placed.views)
+        self.similarity = [0] * (1 + len(placed.place) + others)
+        self.error = [0] * (1 + others)
         self.moved = [MovedScoring(distance) for distance in distances] if moved else []
         self.differences = differences
         self.values = 0.0
@@ -94,8 +100,8 @@ class StackScoring:
 
     @property
     def composites(self) -> list[tuple[list[Move], list[Preview]]]:
-        """The moves of the stack's sheets and the previews it fills: aligned, then at each misalignment."""
-        others = zip(self.misaligned_moves, self.misaligned, strict=True)
+        """The moves of the stack's sheets and the previews it fills: aligned, at misalignments, at views."""
+        others = zip([*self.misaligned_moves, *self.view_moves], [*self.misaligned, *self.views], strict=True)
         return [(self.moves, [self.output, self.cell]), *((moves, [preview]) for moves, (_, preview) in others)]
 
     def scores(self) -> StackScores:
@@ -110,8 +116,13 @@ class StackScoring:
             Misalignment(distance, ssim[count + number], psnr[1 + number], moved)
             for number, ((distance, _), moved) in enumerate(zip(self.misaligned, of_moved, strict=True))
         ]
+        first = len(self.misaligned)
+        at_angles = [
+            AtAngle(view.degrees, view.pixels, ssim[count + number], psnr[1 + number])
+            for number, (view, _) in enumerate(self.views, start=first)
+        ]
         difference = None if self.differences is None else self.differences.found
-        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments), difference)
+        return StackScores(ssim[0], psnr[0], tuple(leak), tuple(misalignments), difference, tuple(at_angles))
 
 
 _DIRECTIONS: Final = (1, 0), (0, 1), (-1, 0), (0, -1)
@@ -139,6 +150,17 @@ def misaligned(shape: tuple[int, int], moves: Sequence[Move], distance: float) -
             move.after(move_of(shape, 0.0, None, (distance * right, distance * down)))
             for move, (right, down) in zip(moves[1:], itertools.cycle(_DIRECTIONS), strict=False)
         ),
+    ]
+
+
+def seen_at(shape: tuple[int, int], moves: Sequence[Move], view: View) -> list[Move]:
+    """Return the `moves` of a stack of `shape` = (height, width) with its sheets as `view` shows them.
+
+    Displacements are rounded to whole pixels: interpolation would blur the sheets, which no view does.
+    """
+    return [
+        move.after(move_of(shape, 0.0, None, (math.floor(shift + 0.5), 0.0)))
+        for move, shift in zip(moves, view.shifts, strict=True)
     ]
 
 

@@ -13,6 +13,8 @@ from mlsolve_kernels.placement.reference import place
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.resample.cpu import Taps, area_taps, cubic_taps, resample, span
 
+from ..job.depths import depths_of
+from ..job.viewing import seen_shift
 from .carrier_regions import carrier_masks
 from .level_pictures import LevelPictures, as_codes, code_table
 from .spec import Spec
@@ -50,6 +52,7 @@ def draw_carriers(store: Store, spec: Spec) -> None:
             continue
         target = _reduced(store, spec, number, level, shape)
         sheets = stack.placed(spec.layers)
+        seen = seen_shift(depths_of(options, len(sheets))[-1] * scale, options.view, options.refraction)
         guides = np.empty((len(sheets), *target.shape), dtype=np.float32)
         for guide, one in zip(guides, sheets, strict=True):
             lying = np.moveaxis(_reduced(store, spec, spec.guide(one.layer - 1), level, shape), 2, 0)
@@ -58,7 +61,7 @@ def draw_carriers(store: Store, spec: Spec) -> None:
         masks = carrier_masks(
             target,
             guides,
-            float(options.registration * scale + turn),
+            float(options.registration * scale + turn) + seen,
             stack.carriers,
             options.seed + number,
         )

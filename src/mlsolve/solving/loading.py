@@ -8,12 +8,16 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light import reference_of
+from mlsolve_kernels.light.ink.reference import GAMMA, develop, look
+from mlsolve_kernels.placement.frames import Frame, disc
 from mlsolve_kernels.region import Region
 
 from ..pictures.code_steps import code_steps
 from .backends import ArrangedWorkspace, RemoteWorkspace, Workspace
 from .carriers import Carriers
 from .level_pictures import LevelPictures
+from .spec import Spec
 from .start import Checkpoint, Guides, UpsampledLevel
 from .store import TileWriter
 from .store.chunks import CHUNK
@@ -48,31 +52,77 @@ def load_pictures(
 ) -> None:
     """Copy targets, guides, pixel weights and carriers of the windows `outer` into `work`.
 
-    pictures: opens the pictures; called once in each thread.
+    pictures: opens the pictures; called once in each thread. For round sheets that are never moved, target and
+    guides are clear outside the circle, as the stack and the sheets are there.
     """
 
     def share(first: int) -> None:
         opened = pictures()
         spec, carriers = opened.spec, Carriers(opened.store, opened.spec, opened.level)
-        whole = _band_image(outer[0], threads, np.uint16 if work.remote else np.float32)
+        clear = _Clear(spec, opened.level) if spec.disc and spec.objective.still else None
+        by_codes = work.remote and clear is None
+        whole = _band_image(outer[0], threads, np.uint16 if by_codes else np.float32)
         for window, band in list(_bands_of_windows(outer, threads))[first::threads]:
             image, top = whole[: band.height], band.top - outer[window].top
-            read = partial(_read, opened, work.remote, band, image)  # fills `image`, which then is put
+            read = partial(_read, opened, by_codes, band, image)  # fills `image`, which then is put
+            if clear is not None:
+                clear.look_at(band)
             for slot, plane in _planes(tile, window):
                 for stack in range(len(spec.stacks)):
-                    work.put_target(slot, image, top, stack, **read(stack, plane))
+                    given = read(stack, plane)
+                    if clear is not None:
+                        clear.stack(image, plane)
+                    work.put_target(slot, image, top, stack, **given)
                 for layer in range(spec.layers):
-                    work.put_guide(layer, slot, image, top, **read(spec.guide(layer), plane))
+                    given = read(spec.guide(layer), plane)
+                    if clear is not None:
+                        clear.sheet(image, plane)
+                    work.put_guide(layer, slot, image, top, **given)
             for stack, one in enumerate(spec.stacks):
                 if one.masked:
                     masks = cast(ArrangedWorkspace, work)
                     masks.put_weights(stack, window, image, top, **read(spec.mask(stack), 0))
                 for sheet, _ in enumerate(one.placed(spec.layers) if one.carriers else ()):
                     table = carriers.read(stack, sheet, band, image)
-                    given = {"table": table} if work.remote else {}
+                    given = {"table": table} if by_codes else {}
                     cast(ArrangedWorkspace, work).put_carrier(stack, sheet, window, image, top, **given)
 
     _in_threads(threads, share)
+
+
+class _Clear:
+    """Makes pictures of round sheets clear outside the circle.
+
+    A window near the circle also holds pixels outside it. If the picture had other values there than the stack or
+    the sheet, SSIM would compare them, and most of what it finds would be this step.
+    """
+
+    def __init__(self, spec: Spec, level: int) -> None:
+        """Find how light a clear sheet and a stack of them are."""
+        self._shape, inks, scale = spec.shapes[level - 1], spec.inks, spec.objective.stacks[0].scale
+        sheets: npt.NDArray[np.floating] = np.full((spec.layers, spec.planes, 1, 1), np.float32(spec.bounds[1]))
+        if inks is not None:
+            sheets = develop(sheets, inks)
+        together, alone = reference_of(spec.objective.light).compose(sheets, scale), sheets[0]
+        if inks is not None:
+            exposure = scale**GAMMA
+            together = look(together, inks, spec.layers, exposure)
+            alone = look(alone, inks, room=inks.room * exposure)
+        self._stack, self._sheet = (one[:, 0, 0].astype(np.float32) for one in (together, alone))
+        self._outside = np.empty((0, 0), dtype=np.bool_)
+
+    def look_at(self, band: Region) -> None:
+        """Find the pixels of a band that are outside the circle."""
+        inside = disc(self._shape, Frame(band.top, band.left), (band.height, band.width))
+        self._outside = inside == 0
+
+    def sheet(self, image: npt.NDArray[Any], plane: int) -> None:
+        """Make the band `image` (h, w) of a plane of a guide clear."""
+        image[self._outside] = self._sheet[plane]
+
+    def stack(self, image: npt.NDArray[Any], plane: int) -> None:
+        """Make the band `image` (h, w) of a plane of the target as light as all clear sheets are together."""
+        image[self._outside] = self._stack[plane]
 
 
 def _read(

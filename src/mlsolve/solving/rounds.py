@@ -114,13 +114,14 @@ def rate_of(spec: Spec, level: int, iteration: int) -> float:
     """Return what `iteration` (from 1) of `level` is told of the progress of its level.
 
     A Newton step is told the share of the iterations that is still to do, itself included. Adam is told the
-    learning rate: a short rise, then the root of that share.
+    learning rate: a short rise, then the root of that share. With a tolerance every iteration has its own
+    misalignment, and its error must be averaged out in the end: the rate falls with the share itself.
     """
     left = 1 - (iteration - 1) / spec.iterations
     if spec.objective_at(level).step == "newton":
         return left
     rising = min(1.0, iteration / _WARM_UP)
-    return spec.options.rate * rising * math.sqrt(left)
+    return spec.options.rate * rising * (left if spec.has_tolerance else math.sqrt(left))
 
 
 def _source(store: Store, spec: Spec, plan: Round) -> Source:

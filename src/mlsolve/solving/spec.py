@@ -15,6 +15,7 @@ from mlsolve_kernels.terms import TERMS, ActsOn
 
 from ..errors import OptionError
 from ..job.arrangements import Arrangement, Placement, check_registration
+from ..job.depths import check_views
 from ..job.options import Options
 from ..job.settings import settings_of
 from ..media import Media
@@ -119,10 +120,11 @@ class Spec:
         """
         width, height = size
         check_registration(options.registration, (height, width))
+        check_views(options, arrangements, layers, (height, width))
         shapes = tuple(level_shapes(height, width, options.levels))
         stacks = stack_specs(arrangements, options, layers)
         inks = inks_of(options, media)
-        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, disc, inks is not None)
+        step = options.step_for(len(stacks) > 1 or stacks[0].place is not None, inks is not None)
         named = dataclasses.replace(
             options,
             solver=step,
@@ -139,9 +141,8 @@ class Spec:
 
     def scaled(self, size: tuple[int, int], scale: float) -> "Spec":
         """Return it at another size = (width, height), where a pixel of this size is `scale` pixels."""
-        options = dataclasses.replace(self.options, registration=self.options.registration * scale)
         shapes = tuple(level_shapes(size[1], size[0], None))
-        options = dataclasses.replace(options, levels=len(shapes))
+        options = dataclasses.replace(self.options.at_scale(scale), levels=len(shapes))
         stacks = tuple(stack.scaled(scale) for stack in self.stacks)
         return dataclasses.replace(self, shapes=shapes, options=options, stacks=stacks)
 
@@ -157,8 +158,8 @@ class Spec:
 
     @property
     def has_tolerance(self) -> bool:
-        """Whether the pictures tolerate sheets that are slightly misaligned."""
-        return self.options.registration > 0 or self.options.registration_turn > 0
+        """Whether the pictures tolerate sheets that are seen displaced."""
+        return self.options.tolerant
 
     def guide(self, layer: int) -> int:
         """Return the picture number of the guide of layer `layer`, counted from 0."""
@@ -200,7 +201,7 @@ class Spec:
             )
         of_layers = weights_of(options, ("layer",), count, self.layers)
         moved = len(stacks) > 1 or self.stacks[0].place is not None
-        step = options.step_for(moved, self.disc, self.inks is not None)
+        step = options.step_for(moved, self.inks is not None)
         return Objective(tuple(stacks), of_layers, self.disc, self.disc_share, step=step, inks=self.inks)
 
     def objective_at(self, level: int) -> Objective:

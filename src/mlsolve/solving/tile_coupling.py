@@ -2,8 +2,9 @@
 
 Rotations and flips map tiles to tiles. Tiles that they map onto each other are coupled: they are advanced together,
 as windows of one workspace. The rest of a placement, a shift or a small rotation, widens the halo. The misalignment
-that `registration` tolerates is one more placement, drawn anew for every iteration from the seed, the level and the
-number of the iteration, so that every tile and every process draws the same one.
+that `registration` tolerates is one more placement, and so is the displacement of sheets that are seen at an angle
+behind a gap. It is drawn anew for every iteration from the seed, the level and the number of the iteration, so that
+every tile and every process draws the same one.
 """
 
 import itertools
@@ -19,12 +20,18 @@ from mlsolve_kernels.iteration.sweep import can_run
 from mlsolve_kernels.placement.move import Drawn, Move, Placing, move_of
 from mlsolve_kernels.window import REACH
 
+from ..job.depths import depths_of
+from ..job.viewing import seen_shift
 from .backends import device_need
 from .spec import Spec
 
 Facing = tuple[int, int, int, int]
 
 _STILL: Final[Facing] = (1, 0, 0, 1)
+_GOLDEN: Final = 0.7548776662466927
+"""The inverse of the plastic number, the root of x³ = x + 1."""
+_FROM_FRONT: Final = 4
+"""With a cone of views, one iteration of so many looks from the front, where most viewers stand (bench/LOG.md)."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,10 @@ def _reach(spec: Spec, level: int) -> int:
 
 @dataclass(frozen=True)
 class Registration:
-    """The misalignment of sheets at a level, drawn for every iteration and every sheet of a stack but the first."""
+    """The displacement of sheets at a level, drawn for every iteration and every sheet of a stack but the first.
+
+    It is the sum of a misalignment, each sheet by itself, and of what a direction of view makes of the gaps.
+    """
 
     spec: Spec
     level: int
@@ -124,29 +134,57 @@ class Registration:
     def farthest(self) -> float:
         """The largest displacement of any pixel along either axis, in pixels of the level."""
         height, width = self.spec.shapes[self.level - 1]
-        return math.ceil(self.pixels) + math.radians(self.turn) * math.hypot(height, width) / 2
+        shifts = math.ceil(self.pixels) + math.ceil(self.seen_farthest)
+        return shifts + math.radians(self.turn) * math.hypot(height, width) / 2
+
+    @cached_property
+    def seen_farthest(self) -> float:
+        """The largest displacement of a sheet that is seen at an angle, in pixels of the level."""
+        options = self.spec.options
+        deepest = max(depths_of(options, len(stack.placed(self.spec.layers)))[-1] for stack in self.spec.stacks)
+        return seen_shift(deepest, options.view, options.refraction) * self.spec.scale(self.level)
+
+    def seen(self, iteration: int, stack: int, sheets: int) -> list[tuple[float, float]]:
+        """Return how far each sheet is seen displaced in `iteration`, (right, down) in pixels; the first is not.
+
+        Every fourth iteration looks from the front. The directions of the others are spread evenly over the cone by
+        an additive sequence of low discrepancy (Roberts 2018, the plastic number), which begins anywhere: angle =
+        view · sqrt(u), azimuth = 2 pi v. All sheets are seen from the same direction, each by its depth.
+        """
+        options = self.spec.options
+        if not options.view or iteration % _FROM_FRONT == 0:
+            return [(0.0, 0.0)] * sheets
+        start, iteration = self._random(0, stack).random(2), iteration - iteration // _FROM_FRONT
+        u, v = ((start + iteration * np.array([_GOLDEN, _GOLDEN**2])) % 1.0).tolist()
+        angle, scale = options.view * math.sqrt(u), self.spec.scale(self.level)
+        shifts = [seen_shift(depth * scale, angle, options.refraction) for depth in depths_of(options, sheets)]
+        right, down = math.cos(2 * math.pi * v), math.sin(2 * math.pi * v)
+        return [(shift * right, shift * down) for shift in shifts]
+
+    def _random(self, iteration: int, stack: int) -> np.random.Generator:
+        key = [self.spec.options.seed, (self.level << 40) + (iteration << 8) + stack]
+        return np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.uint64)))
 
     def moves(self, iteration: int, stack: int, sheets: int) -> list[Move]:
-        """Return the misalignment of each of `sheets` sheets of a stack in `iteration`; the first is not moved.
+        """Return the displacement of each of `sheets` sheets of a stack in `iteration`; the first is not moved.
 
-        iteration: from 1. stack: from 0. Shifts are uniform whole pixels up to the tolerance: exact, and as cheap
-        as no shift. If the tolerance is not a whole number, the limit is the next lower or the next higher one, at
-        random, so that it is right in the mean. With rotations sheets lie between pixels in any case, so shifts are
-        not rounded.
+        iteration: from 1. stack: from 0. Misalignments are uniform whole pixels up to the tolerance: exact, and as
+        cheap as none. If the tolerance is not a whole number, the limit is the next lower or the next higher one,
+        at random, so that it is right in the mean. What the view adds is rounded to whole pixels. With rotations
+        sheets lie between pixels in any case, so nothing is rounded.
         """
-        shape = self.spec.shapes[self.level - 1]
-        key = [self.spec.options.seed, (self.level << 40) + (iteration << 8) + stack]
-        rng = np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.uint64)))
+        shape, rng = self.spec.shapes[self.level - 1], self._random(iteration, stack)
         result = [move_of(shape)]
-        for _ in range(1, sheets):
+        for aside, below in self.seen(iteration, stack, sheets)[1:]:
             raising, right, down, turned = (2 * rng.random(4) - 1).tolist()
             if self.turn:
-                shift = right * self.pixels, down * self.pixels
+                shift = right * self.pixels + aside, down * self.pixels + below
                 result.append(move_of(shape, turned * self.turn, None, shift))
                 continue
             least = math.floor(self.pixels)
             most = least + ((raising + 1) / 2 < self.pixels - least)
             across, along = (float(math.floor((drawn + 1) / 2 * (2 * most + 1)) - most) for drawn in (right, down))
+            across, along = across + math.floor(aside + 0.5), along + math.floor(below + 0.5)
             result.append(move_of(shape, 0.0, None, (across, along)))
         return result
 

@@ -84,8 +84,7 @@ class Trial:
         scaled = tuple(stack.scaled(self._scale) for stack in stacks)
         for name in ("progress", *(f"level-{level}" for level in range(1, self._problem.levels + 1))):
             self._store.remove(name)
-        options = self._problem.options
-        reach = dataclasses.replace(options, registration=options.registration * self._scale)
+        reach = self._problem.options.at_scale(self._scale)
         dataclasses.replace(self._problem, stacks=scaled, options=reach).save(self._store)
         executor = Serial(CpuBackend(None, BETAS))
         try:

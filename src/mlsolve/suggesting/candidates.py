@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ..errors import InputError, MlsolveError, OptionError
 from ..guides import FAMILIES
 from ..job.job import Job, parse_generated
-from ..scoring.scores import similarity
 from .crew import Crew
+from .likeness import SAME, Likeness
 from .small_pictures import small_picture
 
 FloatArray = npt.NDArray[np.float32]
@@ -33,9 +33,6 @@ _SUFFIXES: Final = (
 )
 """Ends of the names of files in a folder that are taken for pictures; other files are passed over."""
 
-_ALIKE: Final = 0.9
-"""SSIM from which a candidate is the target itself: as a guide it would give the picture away."""
-
 _SOURCE: Final = re.compile(r"([a-z]+)(?::(\d{1,9})(?:-(\d{1,9}))?(?::(.+))?)?")
 
 
@@ -49,6 +46,8 @@ class Candidates:
     """The same, (H, W, C) float32 sRGB, at the small size."""
     left_out: tuple[str, ...]
     """A line for every file that was left out, with the reason."""
+    alike: tuple[str, ...] = ()
+    """A line for every file that shows what a target shows but was named itself, so it is a candidate."""
 
     def name(self, number: int) -> str:
         """Return a short name of a candidate."""
@@ -114,11 +113,15 @@ def read_candidates(
     """Return the candidates that `sources` name, at `size` = (width, height), at least `layers` of them.
 
     job: says how pictures are fitted, and which targets must not be candidates. targets: at that size. A file of
-    a folder that cannot be read is left out; one that was named is refused. Raises InputError for it, and if too
-    few candidates are left.
+    a folder that cannot be read is left out; one that was named is refused. A file of a folder that shows what
+    a target shows (likeness.py) is left out, too; one that was named is kept. Raises InputError for a named file
+    that cannot be read, and if too few candidates are left.
     """
     named = listed(sources)
     own = {path.resolve() for path in (*job.targets, *job.masks)}
+    shown = [(path.name, Likeness(target)) for path, target in zip(job.targets, targets, strict=True)]
+    for _, one in shown:
+        one.prepare()
 
     def read(one: tuple[Path | str, bool]) -> tuple[FloatArray | None, str]:
         entry, itself = one
@@ -130,8 +133,14 @@ def read_candidates(
             if itself:
                 raise
             return None, f"{error} (left out)"
-        if any(_alike(image, target) for target in targets):
-            return None, f"{entry} looks like a picture to show and would give it away: left out"
+        if isinstance(entry, Path):
+            own_likeness = Likeness(image)
+            name, found = max(((name, one.to(own_likeness)) for name, one in shown), key=lambda pair: pair[1])
+            if found >= SAME:
+                shows = f"{entry} shows what {name} shows (likeness {found:.2f}) and would give it away"
+                if itself:
+                    return image, f"{shows}: kept, because --from names the file itself"
+                return None, f"{shows}: left out; to keep it, name the file itself with --from"
         return image, ""
 
     results = crew.map(read, named)
@@ -141,9 +150,5 @@ def read_candidates(
         number = f"{len(kept)} candidate{'' if len(kept) == 1 else 's'}"
         without = f" ({len(left_out)} left out, the first: {left_out[0]})" if left_out else ""
         raise InputError(f"--from names {number} for {layers} layers{without}: name more, or give fewer --layers")
-    return Candidates(tuple(entry for entry, _ in kept), tuple(image for _, image in kept), left_out)
-
-
-def _alike(image: FloatArray, target: FloatArray) -> bool:
-    grey = [np.ascontiguousarray(one.mean(axis=2, keepdims=True, dtype=np.float32)) for one in (image, target)]
-    return similarity(*grey) >= _ALIKE
+    alike = tuple(why for image, why in results if image is not None and why)
+    return Candidates(tuple(entry for entry, _ in kept), tuple(image for _, image in kept), left_out, alike)

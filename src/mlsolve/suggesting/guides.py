@@ -84,6 +84,8 @@ class Proposals:
     """Solves that were compared."""
     left_out: tuple[str, ...]
     """A line for every file that was left out."""
+    alike: tuple[str, ...] = ()
+    """A line for every candidate that shows what a target shows."""
 
 
 def propose(
@@ -123,7 +125,9 @@ class _Proposing:
         planes = max(one.shape[2] for one in (*self._targets, *self._candidates.images))
         options = dataclasses.replace(job.options, levels=None, backend="cpu")
         counts = (*[planes] * (len(self._targets) + layers), *[1] * len(self._masks))
-        spec = Spec.resolve(job.arrangements, layers, full_size, counts, options, job.shape == "disc")
+        spec = Spec.resolve(
+            job.arrangements, layers, full_size, counts, options, job.shape == "disc", job.profile()
+        )
         self._spec = spec.scaled(self._size, self._scale)
         self._shelf = Shelf(self._spec, self._targets, self._candidates.images, self._masks)
         self._shape = self._size[1], self._size[0]
@@ -146,9 +150,9 @@ class _Proposing:
         self._tell("the best in full", self._solves)
         found = self._crew.map(self._proposal, best)
         found.sort(key=lambda one: one.step.loss)
-        return Proposals(
-            tuple(found), self._targets, len(self._candidates.entries), self._solves, self._candidates.left_out
-        )
+        candidates = self._candidates
+        count, unfit = len(candidates.entries), (candidates.left_out, candidates.alike)
+        return Proposals(tuple(found), self._targets, count, self._solves, *unfit)
 
     def _unturned_sets(self, search: Search, effort: Effort) -> list[Choice]:
         """Return the best choices at the largest size, the best first; sheets stay where they are."""

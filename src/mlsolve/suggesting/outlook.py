@@ -111,7 +111,9 @@ def _prepared(
     ]
     planes = [picture.shape[2] for picture in pictures]
     options = dataclasses.replace(job.options, levels=None)
-    full = Spec.resolve(job.arrangements, len(job.guides), full_size, planes, options, job.shape == "disc")
+    full = Spec.resolve(
+        job.arrangements, len(job.guides), full_size, planes, options, job.shape == "disc", job.profile()
+    )
     spec = full.scaled(size, scale)
     store = MemoryStore()
     spec.save(store)

@@ -126,8 +126,7 @@ class Shelf:
         stacks = tuple(dataclasses.replace(one.scaled(scale), carriers=0, carried=()) for one in choice.stacks)
         masks, first = sum(one.masked for one in stacks), self._targets + self._candidates
         options = dataclasses.replace(
-            self._spec.options,
-            registration=self._spec.options.registration * scale,
+            self._spec.options.at_scale(scale),
             iterations=self._spec.options.iterations if iterations is None else iterations,
             solver=self._spec.options.solver if iterations is None else "adam",
             levels=level,

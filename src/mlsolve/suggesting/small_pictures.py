@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ..job.job import Job, parse_generated
 from ..pictures import picture_files
 from ..pictures.arrays import as_image, check_size
+from ..pictures.colour import as_planes
 from ..pictures.resize import fit_image
 from ..scoring.previews import Preview
 from ..solving.level_pictures import HIGHEST
@@ -22,8 +23,15 @@ _DETAIL: Final = 2
 def small_picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
     """Return a picture at `size` = (width, height), (H, W, C) float32 sRGB in [0, 1]; job: says how it is fitted.
 
-    entry: a file, or a generated guide as in a job. Raises InputError if a file cannot be read.
+    entry: a file, or a generated guide as in a job. With a media profile C is the number of its channels. Raises
+    InputError if a file cannot be read.
     """
+    media, found = job.profile(), _small_picture(entry, size, job)
+    return found if media is None else as_planes(found, media.planes)
+
+
+def _small_picture(entry: Path | str, size: tuple[int, int], job: Job) -> FloatArray:
+    """Return a picture at `size` with the planes that it has."""
     if isinstance(entry, str):
         from ..guides import generate
 

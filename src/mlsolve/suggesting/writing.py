@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ..media import load_media
 from ..pictures.arrays import spread_grey
 from ..pictures.colour import decode
 from ..pictures.picture_files import save_png
@@ -24,6 +23,9 @@ FloatArray = npt.NDArray[np.float32]
 
 SHEET: Final = "proposals.png"
 JOB: Final = "job.toml"
+
+_TOLD: Final = 3
+"""Files that were left out for which the contact sheet says why."""
 
 
 def write_proposals(found: Proposals, folder: Path, overwrite: bool) -> None:
@@ -49,6 +51,11 @@ def _sheet(found: Proposals) -> npt.NDArray[np.uint8]:
         "SSIM compares the two; leak is the SSIM of a sheet alone to the picture, and --hide lowers it; compare "
         "scores with each other, not with those of the print"
     )
+    if found.left_out:
+        more = f"; {len(found.left_out) - _TOLD} more files left out" if len(found.left_out) > _TOLD else ""
+        note += f". {'; '.join(found.left_out[:_TOLD])}{more}"
+    if found.alike:
+        note += f". {'; '.join(found.alike[:_TOLD])}"
     rows = [_row(number, one, found.targets) for number, one in enumerate(found.best, start=1)]
     return proposal_sheet(title, note, targets, rows, job.shape == "disc")
 
@@ -56,7 +63,7 @@ def _sheet(found: Proposals) -> npt.NDArray[np.uint8]:
 def _row(number: int, one: Proposal, targets: Sequence[FloatArray]) -> Row:
     step, job = one.step, one.job
     layers = [decode(np.ascontiguousarray(np.moveaxis(layer, 0, -1))) for layer in one.layers]
-    inks = inks_of(job.options, None if job.media is None else load_media(job.media))
+    inks = inks_of(job.options, job.profile())
     through = layers
     if inks is not None:  # the layers are device codes
         through = [bands_of(layer, inks) for layer in layers]

@@ -22,7 +22,7 @@ _PERCEPTUAL: Final = b"\0"
 
 
 class PngWriter(RowWriter):
-    """A PNG that is tagged as sRGB. `write` takes the memory of three strips: 256 KiB or a row each.
+    """A PNG. `write` takes the memory of three strips: 256 KiB or a row each.
 
     Rows have Paeth's filter: on layers, photographs and drawings, no other filter, nor the best filter for each
     row, makes files smaller by more than 0.2 %; without a filter they are 4 to 19 % larger. The first row of a part
@@ -41,7 +41,9 @@ class PngWriter(RowWriter):
         self._sums: list[tuple[int, int]] = []
         self._above: npt.NDArray[np.uint8] | None = None
         head = struct.pack(">IIBBBBB", *self.size, self.bits, colour_type, 0, 0, 0)
-        file.write(SIGNATURE + _chunk(b"IHDR", head) + _chunk(b"sRGB", _PERCEPTUAL))
+        file.write(SIGNATURE + _chunk(b"IHDR", head))
+        if self.tagged:
+            file.write(_chunk(b"sRGB", _PERCEPTUAL))
         if self.dpi is not None:
             a_metre = round(self.dpi / 0.0254)
             file.write(_chunk(b"pHYs", struct.pack(">IIB", a_metre, a_metre, 1)))

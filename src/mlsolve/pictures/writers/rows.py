@@ -33,7 +33,8 @@ class RowWriter(ABC):
     """A picture file that is written from the top, completely or not at all.
 
     size: (width, height) in pixels. planes: 1 for grey, 3 for sRGB. bits: 8 or 16. dpi: pixels per inch on paper;
-    None: unknown. To be used in a `with` statement: at its end, when all rows are written, the file gets its name;
+    None: unknown. tagged: whether it declares its colours as sRGB; device codes declare none, so that no driver
+    converts them. To be used in a `with` statement: at its end, when all rows are written, the file gets its name;
     after an error it is removed. Raises OutputError if the file cannot be written, and ValueError for other
     arguments, or for too few or too many rows.
 
@@ -44,7 +45,15 @@ class RowWriter(ABC):
     part_rows: ClassVar[int]
     """Rows of a part, except the last one."""
 
-    def __init__(self, path: Path, size: tuple[int, int], planes: int, bits: int, dpi: float | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        planes: int,
+        bits: int,
+        dpi: float | None = None,
+        tagged: bool = True,
+    ) -> None:
         """Check the arguments. Nothing is written before the `with` statement begins."""
         if not all(1 <= side <= LARGEST_SIDE for side in size):
             raise OutputError(f"{path} would be {size[0]}×{size[1]} pixels: a side may be 1 to {LARGEST_SIDE}")
@@ -55,6 +64,7 @@ class RowWriter(ABC):
         if dpi is not None and not 0 < dpi < 1e6:
             raise ValueError(f"dpi is {dpi}: give a number above 0 and below a million, or None")
         self.path, self.size, self.planes, self.bits, self.dpi = path, size, planes, bits, dpi
+        self.tagged = tagged
         self._done = 0
         self._filled = 0
         self._block: npt.NDArray[Any] | None = None

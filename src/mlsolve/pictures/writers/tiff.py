@@ -25,7 +25,7 @@ _DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
 
 
 class TiffWriter(RowWriter):
-    """A TIFF of deflated tiles with an sRGB profile. `write` takes the memory of at most two rows of tiles."""
+    """A TIFF of deflated tiles. `write` takes the memory of at most two rows of tiles."""
 
     part_rows: ClassVar[int] = TILE
 
@@ -76,8 +76,10 @@ class TiffWriter(RowWriter):
             (323, _SHORT, [TILE]),
             (324, place, self._offsets),
             (325, place, self._lengths),
-            (34675, _UNDEFINED, list(grey_profile() if self.planes == 1 else srgb_profile())),
         ]
+        if self.tagged:
+            profile = grey_profile() if self.planes == 1 else srgb_profile()
+            tags.append((34675, _UNDEFINED, list(profile)))
         if self.dpi is not None:
             ratio = Fraction(self.dpi).limit_denominator(1000)
             resolution = [ratio.numerator, ratio.denominator]

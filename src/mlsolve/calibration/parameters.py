@@ -1,0 +1,116 @@
+"""The numbers of inks as one vector within bounds, and the light they predict (as light/ink/reference.py does)."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from mlsolve_kernels.light.ink.inks import DEGREE, Inks
+from mlsolve_kernels.light.ink.reference import DARKEST, gain
+
+from ..media.media import MAX_DENSITY
+from ..pictures.colour import GAMMA
+from .samples import Array, Samples
+
+_TO_ENCODED: Final = math.log(10) / GAMMA
+"""Natural logarithms of encoded transmittance in a density of 1."""
+DARKEST_CURVE: Final = 5.5
+"""Density that no ink is fitted beyond; profiles end at MAX_DENSITY."""
+_PALEST: Final = 1 - 1e-5
+"""Encoded transmittance that a channel's ink has at most, so that it is an ink."""
+_DIGITS: Final = 6
+assert DARKEST_CURVE < MAX_DENSITY
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How a vector of parameters is divided; all its entries have plain bounds.
+
+    In order: densities of the base, (P); falls of density between control points of the curves, (C, DEGREE);
+    crosstalk without its diagonal; `to_eye` without its diagonal, whose rows add up to 1.
+    """
+
+    planes: int
+    to_eye: Array | None
+    """Fixed, or None where it is found."""
+    reflectance: float = 0.0
+
+    @cached_property
+    def parts(self) -> tuple[slice, ...]:
+        """Where base, curves, crosstalk and to_eye lie in the vector."""
+        planes = self.planes
+        others = planes * (planes - 1)
+        ends = np.cumsum([0, planes, planes * DEGREE, others, others if self.to_eye is None else 0])
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """Lowest and highest values."""
+        base, curves, _, to_eye = self.parts
+        low, high = np.zeros(to_eye.stop), np.ones(to_eye.stop)
+        high[base], high[curves] = 2.0, DARKEST_CURVE / DEGREE * 3
+        low[to_eye], high[to_eye] = -1.0, 1.0
+        return low, high
+
+    @property
+    def start(self) -> Array:
+        """A printer that is like many: where a fit begins, and what it keeps to where nothing is measured."""
+        base, curves, crosstalk, to_eye = self.parts
+        start = np.zeros(to_eye.stop)
+        start[base], start[curves], start[crosstalk] = 0.04, 1.6 / DEGREE, 0.15
+        return start
+
+    def spread(self, vector: Array) -> tuple[Array, Array, Array, Array]:
+        """Return base (P,) and control points (C, DEGREE + 1), encoded; crosstalk and to_eye, (P, P)."""
+        base, curves, crosstalk, to_eye = self.parts
+        falls = vector[curves].reshape(self.planes, DEGREE)
+        densities = np.cumsum(falls[:, ::-1], axis=1)[:, ::-1]
+        points = np.ones((self.planes, DEGREE + 1))
+        points[:, :-1] = np.exp(-_TO_ENCODED * np.minimum(densities, DARKEST_CURVE))
+        mixed = np.eye(self.planes)
+        off = ~np.eye(self.planes, dtype=bool)
+        mixed[off] = vector[crosstalk]
+        eye = self.to_eye
+        if eye is None:
+            eye = np.zeros((self.planes, self.planes))
+            eye[off] = vector[to_eye]
+            eye += np.diag(1 - eye.sum(axis=1))
+        return np.exp(-_TO_ENCODED * vector[base]), points, mixed, eye
+
+    def inks(self, vector: Array) -> Inks:
+        """Return the inks that a vector stands for."""
+        base, points, mixed, eye = self.spread(vector)
+        points[:, :-1] = np.minimum(points[:, :-1], _PALEST)
+        curves, crosstalk, to_eye = (
+            tuple(tuple(map(float, row)) for row in one)
+            for one in (points, mixed.round(_DIGITS), eye.round(_DIGITS))
+        )
+        return Inks(tuple(map(float, base)), curves, crosstalk, to_eye, self.reflectance)
+
+
+class Model:
+    """Predicts samples. What does not change between predictions is computed once."""
+
+    def __init__(self, samples: Samples, parameters: Parameters) -> None:
+        """Prepare for the codes of these samples."""
+        values = samples.values[..., np.newaxis]
+        powers = np.arange(DEGREE + 1)
+        ways = np.array([math.comb(DEGREE, k) for k in powers], dtype=np.float64)
+        self._basis = ways * values**powers * (1 - values) ** (DEGREE - powers)
+        self._stacked = samples.stacked[:, np.newaxis]
+        self._any = bool(self._stacked.any())
+        self._parameters = parameters
+
+    def light(self, vector: Array) -> Array:
+        """Return the light through the samples, (n, P), for a vector of parameters."""
+        base, points, mixed, eye = self._parameters.spread(vector)
+        inked = np.log(np.einsum("sncd,cd->snc", self._basis, points))
+        bands = (np.log(base) + inked @ mixed.T) * GAMMA
+        total = bands[0] + np.where(self._stacked, bands[1], 0) if self._any else bands[0]
+        light = np.exp(total)
+        if self._any and self._parameters.reflectance:
+            light = light * np.where(self._stacked, gain(np.exp(total / 2), 2, self._parameters.reflectance)[0], 1)
+        return np.asarray(np.maximum(light @ eye.T, DARKEST), dtype=np.float64)
