@@ -50,22 +50,32 @@ class Sheet:
         assert self.screen is not None
         height = self.ink[rows].shape[0]
         width, fine = self.shape[1], self.fine
-        y, x = np.arange(rows.start * fine, (rows.start + height) * fine), np.arange(width * fine)
+        lines = np.arange(rows.start * fine, (rows.start + height) * fine)
         found = np.zeros((height, fine, width, fine), np.uint8)
         for ink in range(3):
             tile = self.screen.tile(ink)
             side = len(tile)
-            thresholds = tile[y[:, np.newaxis] % side, x % side].reshape(found.shape)
-            covered = np.rint(self.ink[rows, :, ink] * 65536).astype(np.uint32)
-            found |= (covered[:, np.newaxis, :, np.newaxis] > thresholds).astype(np.uint8) << ink
+            across = np.tile(tile[lines % side], (1, -(-width * fine // side)))[:, : width * fine]
+            # A whole cover is above every threshold but the last of 65536.
+            covered = np.rint(self.ink[rows, :, ink] * 65535).astype(np.uint16)
+            printed = covered[:, np.newaxis, :, np.newaxis] > across.reshape(found.shape)
+            found |= printed.view(np.uint8) << np.uint8(ink)
         return found.transpose(0, 2, 1, 3).reshape(height, width, fine * fine)
 
     def mean(self, rows: slice) -> Array:
-        """Return the transmittance of the pixels in air, (rows, W, 31), as if its surroundings did not scatter."""
+        """Return the transmittance of the pixels in air, (rows, W, 31), if nothing scattered, without grain.
+
+        Of a halftone it follows from the areas, as screens of different inks cover each other by chance (Demichel:
+        Le procédé 26 (1924)).
+        """
+        inked = self.ink[rows].astype(np.float64)
         if self.screen is None:
-            return self.film.through(self.inks.layers(self.ink[rows].astype(np.float64)))
-        states = self.states(rows)
-        return np.asarray(shares(states, 8) @ self.film.through(self.inks.overprints()))
+            return self.film.through(self.inks.layers(inked))
+        areas = np.ones((*inked.shape[:2], 1))
+        for ink in range(3):
+            covered = inked[..., ink : ink + 1]
+            areas = np.concatenate([areas * (1 - covered), areas * covered], axis=-1)
+        return np.asarray(areas @ self.film.through(self.inks.overprints()), dtype=np.float64)
 
 
 def shares(states: npt.NDArray[np.integer], count: int) -> Array:

@@ -37,7 +37,7 @@ def transmittance(stack: Sequence[Sheet], box_reflectance: float = 0.0) -> Image
         if not there:
             continue
         plain[rows] = np.prod(through, axis=0)
-        if len(chosen) > 1 and _halftones(chosen):
+        if _halftones(chosen):
             direct[rows] = _points(chosen, rows, box_reflectance)
         else:
             direct[rows] = _added(through, _backs(chosen, through), box_reflectance)
