@@ -95,7 +95,7 @@ def main() -> None:
             lines.append(line(row))
             print(lines[-1], f"{time.perf_counter() - began:.0f} s", flush=True)
             show(folder / f"{name}, {kind}.png".replace(" ", "-"), row)
-    head = HEAD.format(size=size, target=TARGET, guides=", ".join(GUIDES))
+    head = HEAD.format(size=size, pictures=f"{TARGET}, guides {', '.join(GUIDES)}")
     RESULTS.write_text(head + "\n".join(lines) + "\n\n" + went_wrong())
 
 
@@ -271,7 +271,7 @@ HEAD = """# Prints
 `python bench/prints.py FOLDER {size}`: from chart to wall in bench/laboratory, which knows nothing of the model.
 Colours are ΔE00, median / 95th percentile over the pixels, clipped as a display clips them.
 
-Three sheets of {size} pixels (target {target}, guides {guides}, exposure 0.1), pixels of 1 mm, on an LED box,
+Three sheets of {size} pixels at exposure 0.1: target {pictures}. Pixels of 1 mm on an LED box,
 printed on polyester film (n = 1.57, haze 3 %) by printers that are uneven by 1 %. Halftones have 48 × 48 points a
 pixel (1200 dpi), every sheet its own screens. The chart, A4, is printed twice, and the strip of the second print
 is laid over. Photographs have perspective, vignetting 25 %, a box that falls off by 20 %, noise, and JPEG 93; the
