@@ -17,7 +17,8 @@ from cuda_host.device import HostDevice, compiler
 from mlsolve_kernels import light
 from mlsolve_kernels.cuda import source
 from mlsolve_kernels.iteration import reference
-from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.cuda_arranged_size import arranged_device_bytes
 from mlsolve_kernels.iteration.objective import Objective, Shape, Stack
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace
 from mlsolve_kernels.iteration.stepwise_size import stepwise_bytes

@@ -1,6 +1,7 @@
 """Several stacks of the same sheets: placements, gradients and terms against float64, at odd sizes."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -255,15 +256,15 @@ def test_windows_that_go_together_are_the_whole(rng, team, shape, turns, reach):
     assert_windows_are_the_whole(rng, team, shape, turns, reach)
 
 
-def assert_windows_are_the_whole(rng, on, shape, turns, reach, path=StepwiseWorkspace):
+def assert_windows_are_the_whole(rng, on, shape, turns, reach, path=StepwiseWorkspace, inks=None):
     """The tiles that turns and flips lay on each other, advanced together: the bytes of the whole inside."""
-    rates, count = [0.04, 0.03], 2
+    rates, count, planes = [0.04, 0.03], 2, 1 if inks is None else inks.planes
     stacks = (composite_placed(0.5, 3.0, 10.0, (0, 1, 2)), composite_placed(0.4, 2.0, 7.0, (1, 0), 0.0, 0.5, True))
-    objective = objective_of(stacks, 0.7)
+    objective = replace(objective_of(stacks, 0.7), inks=inks)
     lying = tuple(tuple(move_of(shape, *how) for how in stack) for stack in turns)
     weights = [None, rng.random(shape)]
-    arranged = Arranged(rng.random((2, 1, *shape)), lying, weights)
-    guides, layers = rng.random((3, 1, *shape)), rng.uniform(0.3, 1, (3, 1, *shape)).astype(np.float32)
+    arranged = Arranged(rng.random((2, planes, *shape)), lying, weights)
+    guides, layers = rng.random((3, planes, *shape)), rng.uniform(0.3, 1, (3, planes, *shape)).astype(np.float32)
     whole = filled(objective, arranged, guides, layers, on, path)
     sums = whole.advance(rates, [lying] * count)
     total = None
@@ -272,14 +273,16 @@ def assert_windows_are_the_whole(rng, on, shape, turns, reach, path=StepwiseWork
         halo, parts = reach * count, [tile_of(shape, cell) for cell in cells]
         outer = [window_of(part, shape, halo) for part in parts]
         height, width = outer[0].height, outer[0].width
-        work = path.blank(Shape(3, len(cells), height, width), objective, BOUNDS, BETAS, on, len(cells))
+        every = Shape(3, planes * len(cells), height, width)
+        work = path.blank(every, objective, BOUNDS, BETAS, on, len(cells))
         for w, region in enumerate(outer):
             at = np.s_[region.top : region.bottom, region.left : region.right]
-            for k in range(3):
-                work.put_guide(k, w, guides[k, 0][at])
-                work.put_layer(k, w, layers[k, 0][at])
-            for number in range(2):
-                work.put_target(w, arranged.targets[number, 0][at], stack=number)
+            for plane in range(planes):
+                for k in range(3):
+                    work.put_guide(k, w * planes + plane, guides[k, plane][at])
+                    work.put_layer(k, w * planes + plane, layers[k, plane][at])
+                for number in range(2):
+                    work.put_target(w * planes + plane, arranged.targets[number, plane][at], stack=number)
             work.put_weights(1, w, weights[1][at])
         frames = [Frame(region.top, region.left, cell) for region, cell in zip(outer, cells, strict=True)]
         counted = [part.within(region) for part, region in zip(parts, outer, strict=True)]
@@ -287,8 +290,9 @@ def assert_windows_are_the_whole(rng, on, shape, turns, reach, path=StepwiseWork
         found = work.advance(rates, [lying] * count)
         total = found if total is None else [a.plus(b) for a, b in zip(total, found, strict=True)]
         for w, (part, inner) in enumerate(zip(parts, counted, strict=True)):
-            a = whole.layers[:, 0, part.top : part.bottom, part.left : part.right]
-            b = work.layers[:, w, inner.top : inner.bottom, inner.left : inner.right]
+            own = slice(w * planes, (w + 1) * planes)
+            a = whole.layers[:, :, part.top : part.bottom, part.left : part.right]
+            b = work.layers[:, own, inner.top : inner.bottom, inner.left : inner.right]
             assert a.tobytes() == b.tobytes()
     assert total == sums
 

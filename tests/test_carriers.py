@@ -11,7 +11,8 @@ from mlsolve_kernels.carriers import FIXED
 from mlsolve_kernels.carriers.cpu import move_target, scratch_for
 from mlsolve_kernels.carriers.reference import moved_target
 from mlsolve_kernels.iteration import reference
-from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.cuda_arranged_size import arranged_device_bytes
 from mlsolve_kernels.iteration.objective import Shape, Stack
 from mlsolve_kernels.iteration.reference import Arranged
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace

@@ -14,7 +14,8 @@ from mlsolve_kernels.cuda.geometry import CARRYING, OWN, pitch_of, tiles_for
 from mlsolve_kernels.exact import ERROR_BITS
 from mlsolve_kernels.iteration import reference
 from mlsolve_kernels.iteration.cuda import BATCH
-from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.cuda_arranged_size import arranged_device_bytes
 from mlsolve_kernels.iteration.cuda_state import TABLES
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.reference import Arranged

@@ -14,7 +14,9 @@ import pytest
 import mlsolve
 from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.job.job_file import load_job
+from mlsolve.media import load_media
 from mlsolve.pictures.code_steps import code_steps
+from mlsolve.run import lifecycle
 from mlsolve.run.job_spec import opened, planes_of_pictures
 from mlsolve.run.pace import STAGES, Pace
 from mlsolve.solving import backends
@@ -28,7 +30,7 @@ from mlsolve_kernels.cuda.geometry import LONGEST_PIECE, OWN, grid_for, pitch_of
 from mlsolve_kernels.iteration import cuda as cuda_objective
 from mlsolve_kernels.iteration.cuda import BATCH, CudaWorkspace, device_bytes
 from mlsolve_kernels.iteration.cuda_state import TABLES, CudaState
-from mlsolve_kernels.iteration.objective import one_stack
+from mlsolve_kernels.iteration.objective import Shape, one_stack
 from mlsolve_kernels.window import REACH
 
 OPTIONS = mlsolve.Options(iterations=2, exposure=0.2)
@@ -153,6 +155,43 @@ def test_arrangements_are_those_of_the_cpu(on_host, picture, carriers):
         assert mine.leak == pytest.approx(yours.leak, abs=2e-3)
     assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
     assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["inkjet-film", "laser-film"])
+@needs_compiler
+def test_device_codes_are_those_of_the_cpu(on_host, picture, name):
+    """Layers for a printer and film, on two levels, by the path of arrangements; scores as from the CPU."""
+    pictures, settings = (
+        (picture(30, 36), [picture(30, 36, seed) for seed in (1, 2)]),
+        {"iterations": 8, "levels": 2},
+    )
+    found = []
+    for backend in ("cuda", "cpu"):
+        options = mlsolve.Options(backend=backend, exposure=0.2, room=10.0, **settings)
+        found.append(mlsolve.solve(*pictures, options, media=load_media(name)))
+    here, there = found
+    assert (here.device, there.device, here.adam) == ("host", None, f"in a kernel of its own, {HostDevice.adam}")
+    assert here.scores.target_ssim == pytest.approx(there.scores.target_ssim, abs=1e-3)
+    np.testing.assert_allclose(here.scores.guide_ssim, there.scores.guide_ssim, atol=1e-3)
+    assert here.history[0].loss == pytest.approx(there.history[0].loss, abs=1e-6)
+    assert here.history[-1].loss == pytest.approx(there.history[-1].loss, abs=1e-3)
+
+
+@needs_compiler
+def test_device_codes_come_to_a_gpu_in_tiles(on_host, mlsolve, save, picture, tmp_path, monkeypatch):
+    """Two tiles at a time, of all planes; the bytes are those of the whole."""
+    monkeypatch.setattr(lifecycle, "_TILE_ON_GPU", 200)
+    target, guide = save("t.png", picture(24, 1000)), save("g.png", picture(24, 1000, 1))
+    command = ("run", target, "-g", guide, "-g", "mosaic:1", "--iterations", 2, "--levels", 1, "--exposure", 0.2)
+    command += ("--media", "inkjet-film", "--backend", "cuda")
+    assert mlsolve(*command, "--out", "whole").status == 0
+    opened = len(on_host.made)
+    objective = replace(one_stack(0.5, 3, 10, 1), inks=load_media("inkjet-film").inks)
+    on_host.memory = int(0.9 * backends.device_need(Shape(2, 3, 24, 1000), objective))
+    assert mlsolve(*command, "--out", "tiles").status == 0
+    assert len(on_host.made) == opened + 3
+    for name in ("layer-1.png", "layer-2.png", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "tiles" / name).read_bytes()
 
 
 @pytest.mark.slow

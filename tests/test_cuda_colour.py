@@ -6,7 +6,8 @@ import pytest
 from cuda_host.checks import state_of
 from cuda_host.device import HostDevice, needs_compiler
 from mlsolve_kernels.cuda.source import WEIGHTED
-from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace, arranged_device_bytes
+from mlsolve_kernels.iteration.cuda_arranged import ArrangedCudaWorkspace
+from mlsolve_kernels.iteration.cuda_arranged_size import arranged_device_bytes
 from mlsolve_kernels.iteration.cuda_iteration import adam_on
 from mlsolve_kernels.iteration.objective import Shape
 from mlsolve_kernels.iteration.stepwise import StepwiseWorkspace

@@ -16,6 +16,7 @@ import pytest
 from cuda_host.arrangements import Both
 from cuda_host.checks import assert_right, problem, state_of, workspace
 from cuda_host.device import HostDevice, needs_compiler
+from mlsolve.media import load_media
 from mlsolve_kernels.adam import reference as adam
 from mlsolve_kernels.adam.cuda import grid_for
 from mlsolve_kernels.adam.step import Rates
@@ -152,8 +153,9 @@ def fake_cupy(folder, properties, free):
         def run(grid, block, arguments):
             assert all(isinstance(a, np.ndarray | np.int32 | np.float32) for a in arguments)
             values = [int(a) if isinstance(a, np.int32) else a for a in arguments]
-            depends = name.startswith(("stack_pass", "layer_pass", "layer_step", "chain"))
-            layers = values[0].shape[0] if depends else run.layers
+            depends = name == "see" or name.startswith(("stack_pass", "layer_pass", "layer_step", "chain"))
+            sheets = values[0].shape[0] if values[0].ndim == 4 else 1  # what is seen of a stack is one
+            layers = sheets if depends else run.layers
             run.layers = layers
             Stream.current.run(lambda: host.launch(name, layers, grid, block[0], *values))
 
@@ -273,9 +275,10 @@ def test_a_graph_counts_whatever_region_is_prepared(rng, opened):
     assert results[0] == results[1]
 
 
-def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path):
+@pytest.mark.parametrize("inks", [None, load_media("inkjet-film").inks])
+def test_sheets_lie_otherwise_in_every_replay_of_a_graph(opened, tmp_path, inks):
     """A graph is recorded once, whatever becomes of moves, regions and weights: all of them lie on the device."""
-    both, results = Both(2, slice(1)), []
+    both, results = Both(2, slice(1), inks), []
     for graphs in (None, False, True):
         device = HostDevice(tmp_path) if graphs is None else opened(graphs)
         work = both.on(device)

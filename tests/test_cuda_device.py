@@ -31,6 +31,7 @@ from cuda_host.checks import (
 )
 from cuda_host.device import HostDevice, needs_compiler
 from mlsolve.errors import DeviceMemoryError
+from mlsolve.media import load_media, media_names
 from mlsolve.solving.backends import CudaBackend
 from mlsolve_kernels.adam.cuda import grid_for
 from mlsolve_kernels.adam.reference import step
@@ -45,6 +46,7 @@ from mlsolve_kernels.ssim.reference import statistics
 from mlsolve_kernels.threads import Team
 from test_arrangements import arranged_moves, case, filled
 from test_cuda_codes import assert_codes_right, assert_values_right
+from test_cuda_inks import Passes
 from test_cuda_resample import assert_resampled_right
 from test_cuda_tiles import RATES, tiles_differ
 
@@ -189,9 +191,19 @@ def test_tiles_are_the_whole(rng, device, monkeypatch):
     assert tiles_differ(rng, device, size=(150, 2 * OWN + 30), tile=(64, 97)) is None
 
 
+INKS = load_media("inkjet-film").inks._replace(room=0.03)
+
+
+@pytest.mark.parametrize("inks", [None, INKS])
 @pytest.mark.parametrize("windows", [1, 2])
-def test_arrangements_are_those_of_the_cpu(device, windows):
-    Both(windows).assert_found(device)
+def test_arrangements_are_those_of_the_cpu(device, windows, inks):
+    Both(windows, inks=inks).assert_found(device)
+
+
+@pytest.mark.parametrize("name", media_names())
+def test_passes_of_inks_have_the_bits_of_the_cpu(device, name):
+    for size, windows in (((11, 40), 2), ((300, 333), 1)):
+        Passes(name, size, windows, True).assert_found(device)
 
 
 @pytest.mark.parametrize(("hide", "weighted", "round_"), [(0.0, False, False), (0.3, True, True)])
@@ -210,7 +222,7 @@ def test_arrangements_of_large_sheets(rng, device, hide, weighted, round_):
 @needs_compiler
 def test_the_host_gives_the_same_bytes_of_arrangements(device, tmp_path):
     """And a graph, replayed while the sheets lie otherwise every time. At rate 0 no layer depends on a root."""
-    for both in (Both(1), Both(2)):
+    for both in (Both(1), Both(2), Both(2, inks=INKS)):
         results = []
         for on in (device, CupyDevice(graphs=False), HostDevice(tmp_path)):
             work = both.on(on)
@@ -271,6 +283,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import numpy as np
 from cuda_host.arrangements import Both
+from mlsolve.media import load_media
 from mlsolve_kernels.cuda.device import CupyDevice
 from mlsolve_kernels.iteration.cuda import CudaWorkspace
 from mlsolve_kernels.iteration.objective import one_stack
@@ -285,7 +298,7 @@ for count, planes, height, width in ((1, 1, 1, 1), (3, 3, 37, 129), (16, 1, 60, 
     work.advance([0.03, 0.02])
     print(work.layers.mean())
     work.evaluate()
-for both in (Both(1), Both(2)):
+for both in (Both(1), Both(2), Both(2, inks=load_media("inkjet-film").inks)):
     both.on(device).advance([0.03] * 2, both.lying)
 separate = CupyDevice(graphs=False, fuses_adam=False)
 Both(2, slice(2)).on(separate).advance([0.03])

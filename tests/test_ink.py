@@ -19,7 +19,7 @@ from mlsolve_kernels.light.ink import cpu, reference
 from mlsolve_kernels.light.ink.numbers import numbers_of
 from mlsolve_kernels.threads import Team
 from objectives import bytes_held
-from test_arrangements import arranged_moves, case, filled
+from test_arrangements import FOUR, arranged_moves, assert_windows_are_the_whole, case, filled
 from test_references import central_differences
 
 NAMES = media_names()
@@ -158,6 +158,12 @@ def test_the_reference_of_an_iteration_against_central_differences(rng):
             losses.append(objective.loss(reference_of(moved, arranged, guides, objective)))
         slope = (losses[0] - losses[1]) / 2e-5 * layers[0].size
         assert gradient[k, plane, y, x] == pytest.approx(slope, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.usefixtures("_narrow_strips")
+@pytest.mark.parametrize("name", ["inkjet-film", "laser-film"])
+def test_windows_that_go_together_are_the_whole(rng, team, name):
+    assert_windows_are_the_whole(rng, team, (151, 151), FOUR, 16, inks=inks_of(name))
 
 
 def test_threads_leave_no_trace():

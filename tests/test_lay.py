@@ -6,7 +6,8 @@ import pytest
 import mlsolve
 from mlsolve.job.arrangements import Placement
 from mlsolve.pictures.colour import decode, encode
-from mlsolve.scoring.placed import composite_placed, place_sheet, placed_rows
+from mlsolve.scoring.developing import composite_placed
+from mlsolve.scoring.placed import place_sheet, placed_rows
 from mlsolve.scoring.stack_scoring import distances_for, misaligned
 from mlsolve_kernels.placement.reference import place
 

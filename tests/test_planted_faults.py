@@ -8,6 +8,7 @@ import test_colour_term
 import test_cuda_arrangements_faults
 import test_cuda_codes
 import test_cuda_colour
+import test_cuda_inks
 import test_cuda_march_faults
 import test_cuda_march_memory
 import test_cuda_resample
@@ -26,6 +27,8 @@ ALL = [
     *test_cuda_codes.FAULTS,
     *test_cuda_codes.OUT_OF_RANGE,
     *test_cuda_colour.FAULTS,
+    *test_cuda_inks.FAULTS,
+    *test_cuda_inks.OUT_OF_RANGE,
     *test_cuda_resample.FAULTS,
     *test_colour_term.FAULTS,
 ]

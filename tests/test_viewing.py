@@ -186,7 +186,7 @@ def test_a_cone_needs_adam_and_no_carriers():
     """Parts that carriers leave to sheets would move as the viewer does; by number they may be had."""
     options = Options(gap=3, view=10)
     assert options.step_for(False) == "adam"
-    assert options.rate == 0.02
+    assert options.rate == 0.03
     assert options.carriers_for(3) == dataclasses.replace(options, registration=1).carriers_for(3) == 0
     assert dataclasses.replace(options, carriers=7).carriers_for(3) == 7
     # A gap and a viewer leave the solve as it is.

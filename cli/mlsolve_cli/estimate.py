@@ -34,6 +34,7 @@ def estimate(given: Given) -> None:
     --layers are enough. It carries the run out at up to three small sizes, in a temporary folder, which takes some
     seconds.
     """
+    from mlsolve.report.result import box_report
     from mlsolve.run.estimate import estimate_job
     from mlsolve.system.process import age
 
@@ -47,16 +48,19 @@ def estimate(given: Given) -> None:
     colour = None if pictures else given.get("colour", True)
     loading = age()
     found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour, loading)
+    exposures = [job.options.exposure if one.exposure is None else one.exposure for one in job.arrangements]
+    box = box_report(job.options, min(exposures))
     if given["json"]:
-        echo(json.dumps(found.plain(), indent=2, ensure_ascii=False))
+        echo(json.dumps({**found.plain(), "box": box}, indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(found, box)
 
 
-def _print(found: "Estimate") -> None:
+def _print(found: "Estimate", box: dict[str, float]) -> None:
     from mlsolve.system.memory import in_words
 
     from .progress import duration
+    from .report import print_box
 
     width, height = found.size
     echo(f"pixels    {width}×{height}, {width * height / 1e6:.3g} megapixels, {found.planes} planes")
@@ -65,6 +69,7 @@ def _print(found: "Estimate") -> None:
         millimetres = f"{inches[0] * 25.4:.0f}×{inches[1] * 25.4:.0f} mm"
         echo(f"print     {millimetres} at {found.dpi:g} dpi, a pixel is {25.4 / found.dpi:.3f} mm")
     echo(f"layers    {found.layers}, {found.iterations} iterations at each of {found.levels} levels")
+    print_box(box)
     whole = "in one tile" if found.tiles == 1 else f"in {found.tiles} tiles of {found.tile[0]}×{found.tile[1]}"
     rounds = "one round" if found.rounds == 1 else f"{found.rounds} rounds"
     echo(f"rounds    full size {whole}, {rounds}, at {found.cost:.2f} times the cost in memory")

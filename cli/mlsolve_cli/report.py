@@ -60,9 +60,14 @@ def print_media(report: dict[str, Any]) -> None:
     """Print which printer and film the scores are for, and how bright the box must be."""
     if "media" not in report:
         return
-    box, fit = report["box"], report["media"]["fit"]
+    fit = report["media"]["fit"]
     known = "" if fit is None else f", known to ΔE00 {fit['median']:.1f} (95 % {fit['percentile95']:.1f})"
     echo(f"{'media':<9} {report['media']['name']}{known}")
+    print_box(report["box"])
+
+
+def print_box(box: dict[str, float]) -> None:
+    """Print how bright the box must be, and warn if few are; box: as in result.json."""
     room = f", with {box['room']:g} cd/m² of room light on the front" if box["room"] else ""
     echo(f"{'box':<9} {box['needed']:.0f} cd/m² for a white of {box['white']:g}{room}")
     if box["needed"] > BRIGHTEST:

@@ -18,11 +18,16 @@ from test_arrangements import BETAS, BOUNDS, PLACEMENTS, case
 
 
 class Both:
-    """Two windows or one, all kinds of terms and placements: what the CPU finds, and whether a device does."""
+    """Two windows or one, all kinds of terms and placements: what the CPU finds, and whether a device does.
 
-    def __init__(self, windows, stacks=slice(None)):
+    inks: those of layers that are device codes.
+    """
+
+    def __init__(self, windows, stacks=slice(None), inks=None):
         kind = (0.6, False, False) if windows == 1 else (0.5, True, True)
-        self.case = case(np.random.default_rng(7), (26, 26), windows * windows, *kind)
+        planes = windows * (windows if inks is None else inks.planes)
+        objective, *others = case(np.random.default_rng(7), (26, 26), planes, *kind)
+        self.case = replace(objective, inks=inks), *others
         self.stacks = range(3)[stacks]
         self.frames = (Frame(0, 0, (-1, -1)), Frame(13, 9, (1, 1))) if windows == 2 else WHOLE
         self.counted = (Region(3, 25, 0, 26), Region(0, 22, 11, 19))[:windows]

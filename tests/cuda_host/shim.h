@@ -56,6 +56,7 @@ inline unsigned long long atomicAdd(unsigned long long* at, unsigned long long v
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 using std::fmaf;
+inline float __ldg(const float* at) { return *at; }
 inline unsigned __float_as_uint(float value) {
     unsigned bits;
     memcpy(&bits, &value, sizeof bits);

@@ -6,6 +6,7 @@ is cached under the digest of its text is never stale.
 
 import itertools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from ..carriers import FIXED, SPARED
 from ..exact import COARSE_BITS, ERROR_BITS, NONE, SSIM_BITS, rounder
 from ..light import LIGHTS
+from ..light.ink import constants as ink
 from ..newton.step import LONGEST
 from ..placement.cuda import FRACTION, MAP_FIELDS, PART
 from ..placement.frames import TURNED, WARPED
@@ -69,6 +71,9 @@ def _variants() -> dict[str, Variant]:
         "look_up": Variant("lookup/look_up.cu"),
         "resample": Variant("resample/resample.cu"),
         "update": Variant("adam/update.cu", steps=True),
+        "develop": Variant("light/ink/develop.cu"),
+        "develop_back": Variant("light/ink/develop_back.cu"),
+        "see_back": Variant("light/ink/see_back.cu"),
         "newton_compose": Variant("newton/newton_compose.cu"),
         "newton_update": Variant("newton/newton_update.cu"),
         "newton_bend": Variant("newton/newton_bend.cu"),
@@ -80,6 +85,7 @@ def _variants() -> dict[str, Variant]:
         if not light.couples_planes:
             scatter = Variant("placement/scatter.cu", light.name, through_light=True)
             found[kernel_of("chain_scatter", light.name)] = scatter
+            found[kernel_of("see", light.name)] = Variant("light/ink/see.cu", light.name)
         for weighted in (False, True):
             suffix = WEIGHTED if weighted else ""
             stack = Variant("terms/stack_ssim/stack_pass.cu", light.name, weighted)
@@ -141,7 +147,7 @@ def _constants(layers: int) -> str:
     }
     lines += [f"constexpr float {name} = {_literal(value)};" for name, value in floats.items()]
     lines.append(f"constexpr long long NONE = {NONE + 1}LL - 1;")
-    lines.append(f"__device__ constexpr float TAPS[] = {{{', '.join(_literal(tap) for tap in taps())}}};")
+    lines.append(_table("TAPS", taps()))
     return "\n".join([*lines, ""])
 
 
@@ -173,13 +179,20 @@ def _named_constants(name: str, layers: int, chip: int, body: str) -> str:
     floats["FIXED_TARGET"] = FIXED
     floats["SPARED"] = SPARED
     floats["LONGEST"] = np.float32(LONGEST)
+    floats |= ink.FLOATS
     lines |= {constant: f"constexpr float {constant} = {_literal(value)};" for constant, value in floats.items()}
+    lines |= {constant: _table(constant, values) for constant, values in ink.TABLES.items()}
     return "".join(f"{line}\n" for constant, line in lines.items() if re.search(rf"\b{constant}\b", body))
 
 
 def _literal(value: float | np.float32) -> str:
     """Return the float32 nearest to `value` as an exact C++ literal."""
     return f"{float(np.float32(value)).hex()}f"
+
+
+def _table(name: str, values: Iterable[float | np.float32]) -> str:
+    """Return float32 values as an array of C++."""
+    return f"__device__ constexpr float {name}[] = {{{', '.join(map(_literal, values))}}};"
 
 
 def _inlined(path: str, light: str, seen: set[str]) -> str:

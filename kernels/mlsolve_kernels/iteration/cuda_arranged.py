@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..cuda.geometry import CARRYING, Grid, pitch_of, tiles_for
+from ..cuda.geometry import CARRYING, Grid, tiles_for
 from ..cuda.source import WEIGHTED, kernel_of
 from ..light import LIGHTS, declared
 from ..placement.cuda import MAP_FIELDS, lines_of
@@ -20,10 +20,12 @@ from ..placement.frames import WHOLE, Frame, placement_maps
 from ..placement.move import STILL, Drawn, Placing, as_drawn
 from ..region import Region
 from ..terms import BY_NAME
-from .cuda_carriers import CudaCarriers, carriers_bytes, carrying
+from .cuda_arranged_size import most_leaking, sheets_of, weights_of
+from .cuda_carriers import CudaCarriers, carrying
+from .cuda_inked import CudaInked
 from .cuda_iteration import BATCH, CudaIteration
-from .cuda_state import FloatArray, state_bytes
-from .objective import Objective, Shape, Weights, weight_of, weight_of_sheet
+from .cuda_state import FloatArray
+from .objective import Weights, weight_of, weight_of_sheet
 from .route import Route, route_of
 
 
@@ -43,13 +45,14 @@ class ArrangedCudaWorkspace(CudaIteration):
 
     In addition to the state it holds the gradient by the composite of a stack and the stack's placed sheets. If the
     leak counts, it also holds a gradient by these sheets; if not all pixels count equally, pixel weights; if the
-    light couples planes, the composite; if stacks have carriers, these (cuda_carriers.py).
+    light couples planes, the composite; if stacks have carriers, these (cuda_carriers.py); if layers are device
+    codes, their sheets (cuda_inked.py).
     """
 
     def _allocate(self) -> None:
         super()._allocate()
         (count, planes, height, _), device, objective = self.shape, self._device, self._objective
-        self._sheets = _sheets_of(objective, count)
+        self._sheets = sheets_of(objective, count)
         everywhere = list(itertools.chain(*self._sheets))
         self._numbers = self._uploaded(np.array(everywhere, dtype=np.int32))
         self._firsts = np.cumsum([0, *map(len, self._sheets)]).tolist()
@@ -63,23 +66,26 @@ class ArrangedCudaWorkspace(CudaIteration):
         self._frames: tuple[Frame, ...] = WHOLE
         self._by_composite = device.zeros(planes, height, self._pitch)
         self._placed = device.zeros(max(map(len, self._sheets)), planes, height, self._pitch)
-        leaking = _most_leaking(objective, count)
+        leaking = most_leaking(objective, count)
         self._by_sheet = device.zeros(leaking, planes, height, self._pitch) if leaking else None
         couples = declared(objective.light).couples_planes
         self._composite = device.zeros(planes, height, self._pitch) if couples else None
-        weights = _weights_of(objective)
+        weights = weights_of(objective)
         self._pixel_weights = device.zeros(weights, self.windows, height, self._pitch) if weights else None
         self._carriers = CudaCarriers(device, objective, self.shape, self.windows)
+        inks = objective.inks
+        self._inked = None if inks is None else CudaInked(inks, device, objective, self.shape, self.windows)
         self._plan()
 
     def _plan(self) -> None:
         """Choose the grids of all passes, and the first group that each adds its sums to."""
         planes, objective = self.shape.planes, self._objective
         weights = [self._weights_of(number) for number in range(len(objective.stacks))]
-        # If the composite is computed beforehand, the pass handles it like a single sheet.
+        # If what is seen is computed beforehand, the pass handles it like a single sheet.
+        beforehand = self._composite is not None or (self._inked is not None and self._inked.sees)
         self._stack_passes = [
             self._pass("stack_pass", 1, planes, of_pixels)
-            if self._composite is not None
+            if beforehand
             else self._pass("stack_pass", len(sheets), planes, of_pixels, objective.light)
             for sheets, of_pixels in zip(self._sheets, weights, strict=True)
         ]
@@ -165,7 +171,7 @@ class ArrangedCudaWorkspace(CudaIteration):
             tiles_for(self.windows, height, width),
             CARRYING,
             self._pixel_weights,
-            _weights_of(self._objective),
+            weights_of(self._objective),
             self._layers,
             count,
             planes // self.windows,
@@ -206,37 +212,53 @@ class ArrangedCudaWorkspace(CudaIteration):
         through = self._route.through
         # The layer pass still needs what the stack whose gradient it takes through the light has found.
         order = sorted(range(len(self._sheets)), key=lambda number: number == through)
-        passes: dict[str, Callable[[], None]] = {
-            f"stack {number + 1}": partial(self._measure_stack, number) for number in order
-        }
+        inked, passes = self._inked, dict[str, Callable[[], None]]()
+        if inked is not None:
+            passes["develop"] = partial(inked.develop, self._layers)
+        passes |= {f"stack {number + 1}": partial(self._measure_stack, number) for number in order}
         passes["layer pass"] = partial(self._compare_layers, steps)
         for name, number in self._own_groups.items():
             passes[f"{name} pass"] = partial(self._launch_own, name, number)
+        if inked is not None:
+            back = partial(inked.give_back, self._layers, self._disc_weights, self._gradient)
+            passes["develop back"] = back
         return passes
+
+    @property
+    def _through(self) -> Any:
+        """What the sheets let through, of which stacks are composed: the layers, unless these are device codes."""
+        return self._layers if self._inked is None else self._inked.sheets
+
+    @property
+    def _looks_and_gradient(self) -> tuple[Any, Any]:
+        """How the sheets look alone, and the gradient by that: for layers that are no device codes, theirs."""
+        if self._inked is None:
+            return self._layers, self._gradient
+        return self._inked.looks, self._inked.by_looks(self._gradient)
 
     def _compare_layers(self, steps: bool) -> None:
         """Compare the layers with their guides; store the gradient of the loss by them, or take the step."""
-        planes, route = self.shape.planes, self._route
-        by_layers, light = self._gradient, 1.0
+        (looks, out), planes, route = self._looks_and_gradient, self.shape.planes, self._route
+        by_layers, light = out, 1.0
         if route.through is None:
-            one, by_stacks = self._layer_pass("guide", steps), by_layers
+            one, by_stacks = self._layer_pass("guide", steps), out
         else:
             one, by_stacks = self._layer_pass("layer_more" if route.more else "layer", steps), self._by_composite
             light = self._lights[route.through]
             if route.more and len(self._sheets) == 1:
                 by_layers = self._by_sheet
-        if by_layers is self._gradient and (route.through is None or route.more):
+        if route.through is None or (route.more and by_layers is out):
             for layer in route.unused:
                 self._device.clear(self._gradient[layer])
         self._launch(
             one.kernel,
             one.grid,
-            self._layers,
+            looks,
             *self._guides,
             one.pixel_weights,
             by_stacks,
             by_layers,
-            self._gradient,
+            out,
             self._first,
             self._second,
             self._rates,
@@ -277,6 +299,8 @@ class ArrangedCudaWorkspace(CudaIteration):
             x = self._composite
             self._through_light("compose", number, placed, x, constant)
             constant = 1.0
+        elif self._inked is not None and self._inked.sees:
+            x, constant = self._inked.see(number, placed, constant), 1.0
         target = self._moved_target(number, target)
         constants = constant, weights.stack_ssim, weights.stack_mse
         self._march(self._stack_passes[number], x, target, self._by_composite, 3 * number, (of_window,), *constants)
@@ -286,16 +310,14 @@ class ArrangedCudaWorkspace(CudaIteration):
     def _measure_alone(self, number: int, target: tuple[Any, ...]) -> None:
         """Compare each sheet alone, without its misalignment, with the target where it is not the carrier."""
         planes, group, placed = self.shape.planes, self._leak_groups[number], self._placed
-        of_planes, by_sheet = (planes, planes // self.windows), self._by_sheet
+        of_planes, by_sheet, count = (planes, planes // self.windows), self._by_sheet, len(self._sheets[number])
         assert by_sheet is not None
-        self._carry("gather", 1, number, self._layers, self._numbers, self._lines[3], self._turns, placed)
+        self._carry("gather", 1, number, self._through, self._numbers, self._lines[3], self._turns, placed)
         for k, one in enumerate(self._alone_passes[number]):
             weight = weight_of_sheet(self._objective, BY_NAME["leak"], number, k)
             self._march(one, placed[k], target, by_sheet[k], group + k, of_planes, weight)
         to = self._numbers, self._adds[self._route][1], self._lines[4], self._turns, self._gradient
-        self._carry(
-            "scatter", len(self._sheets[number]), number, by_sheet, self._by_composite, by_sheet, *to, 0, 1.0
-        )
+        self._carry("scatter", count, number, by_sheet, self._by_composite, by_sheet, *to, 0, 1.0)
 
     def _moved_target(self, number: int, target: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the target of a stack, moved with its carriers if it has any, with its statistics."""
@@ -311,9 +333,9 @@ class ArrangedCudaWorkspace(CudaIteration):
         """Return the sheets of a stack as they lie there, (sheets, planes, H, pitch) on the device."""
         sheets = self._sheets[number]
         if self._route.in_place[number]:
-            return self._layers[sheets[0] : sheets[0] + len(sheets)]
+            return self._through[sheets[0] : sheets[0] + len(sheets)]
         placed = self._placed[: len(sheets)]
-        self._carry("gather", 1, number, self._layers, self._numbers, self._lines[0], self._turns, placed)
+        self._carry("gather", 1, number, self._through, self._numbers, self._lines[0], self._turns, placed)
         return placed
 
     def _give_back(self, number: int, placed: Any) -> None:
@@ -322,6 +344,8 @@ class ArrangedCudaWorkspace(CudaIteration):
         constant, light = self._lights[number], self._objective.light
         by_sheet = self._by_sheet if leaks else self._by_composite  # without a leak any array
         back, count = kernel_of("chain_scatter", light), len(self._sheets[number])
+        if self._inked is not None:
+            self._inked.see_back(number, self._by_composite)
         if self._composite is not None:
             back = "scatter"
             self._through_light("chain", number, placed, self._by_composite, by_sheet, leaks, constant)
@@ -353,19 +377,19 @@ class ArrangedCudaWorkspace(CudaIteration):
 
     def _launch_own(self, name: str, group: int) -> None:
         """Run the own pass of a term of the layers (terms/layers.cuh)."""
-        planes, disc = self.shape.planes, self._disc_weights
+        (looks, by_looks), disc = self._looks_and_gradient, self._disc_weights
         self._device.launch(
             f"{name}_pass" if disc is None else f"{name}_pass{WEIGHTED}",
             1,
             tiles_for(self.shape.layers * self.windows, *self.shape[2:]),
             CARRYING,
-            self._layers,
+            looks,
             self._guides[0],
             self._by_composite if disc is None else disc,
-            self._gradient,
+            by_looks,
             *self._sums_to(group),
             self.windows,
-            planes // self.windows,
+            self.shape.planes // self.windows,
             *self._size,
             weight_of(self._objective, BY_NAME[name]),
         )
@@ -374,27 +398,3 @@ class ArrangedCudaWorkspace(CudaIteration):
     def _disc_weights(self) -> Any:
         """Which pixels of the windows are inside the circle, (windows, H, pitch), 1 or 0; None: no disc."""
         return self._pixel_weights[0] if self._objective.disc and self._pixel_weights is not None else None
-
-
-def arranged_device_bytes(shape: Shape, objective: Objective, windows: int = 1) -> int:
-    """Return the bytes of device memory of an `ArrangedCudaWorkspace` of `shape`, without sums and tables."""
-    of_stack = 1 + max(map(len, _sheets_of(objective, shape.layers))) + declared(objective.light).couples_planes
-    planes = shape.planes * (of_stack + _most_leaking(objective, shape.layers))
-    plane = 4 * shape.height * pitch_of(shape.width)
-    own = state_bytes(shape, len(objective.stacks), objective.step)
-    return own + carriers_bytes(objective, shape, windows) + plane * (planes + windows * _weights_of(objective))
-
-
-def _sheets_of(objective: Objective, layers: int) -> list[tuple[int, ...]]:
-    """Return the layers of each stack."""
-    return [stack.sheets(layers) for stack in objective.stacks]
-
-
-def _most_leaking(objective: Objective, layers: int) -> int:
-    """Return the largest number of sheets of a stack whose leak counts; 0 if there is none."""
-    return max((len(stack.sheets(layers)) for stack in objective.stacks if stack.weight("leak")), default=0)
-
-
-def _weights_of(objective: Objective) -> int:
-    """Return the number of sets of pixel weights: the disc, which comes first, and those of stacks."""
-    return int(objective.disc) + sum(stack.weighted for stack in objective.stacks)

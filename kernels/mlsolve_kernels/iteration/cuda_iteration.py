@@ -171,5 +171,10 @@ def adam_on(device: Device, objective: Objective | None = None) -> str:
 
 
 def _is_fused(device: Device, objective: Objective | None) -> bool:
-    """Return whether the layer pass takes the step: not Newton's, nor if a term adds to its gradient afterwards."""
-    return device.fuses_adam and not (objective and (objective.own_passes or objective.step == "newton"))
+    """Return whether the layer pass takes the step: not Newton's, nor if its gradient is not yet the whole.
+
+    A term may add to it afterwards, and that by the looks of sheets must become that by device codes.
+    """
+    if objective is None:
+        return device.fuses_adam
+    return device.fuses_adam and not (objective.own_passes or objective.inks or objective.step == "newton")

@@ -36,7 +36,8 @@ def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -
     """Return the route of a batch for `layers` layers whose sheets lie as `moves` says in each iteration.
 
     A stack can be `through` if all layers lie in it in their order, and if the sum of gradients by a layer keeps
-    its order: the stack is the last one, or the sum has two summands.
+    its order: the stack is the last one, or the sum has two summands. None can be if layers are device codes: the
+    layer pass looks at sheets then, and the gradient goes on to the codes.
     """
     sheets = [stack.sheets(layers) for stack in objective.stacks]
     coupled = declared(objective.light).couples_planes
@@ -53,7 +54,7 @@ def route_of(objective: Objective, layers: int, moves: Sequence[Moves | None]) -
         of_two = last == 1 and not any(alone)
         keeps_order = last == 0 or (not leaks and (stack == last or of_two))
         keeps_order = keeps_order and not alone[stack]
-        if in_place[stack] and len(numbers) == layers and keeps_order:
+        if in_place[stack] and len(numbers) == layers and keeps_order and objective.inks is None:
             through = stack
     adds, alone_adds = list[bool](), list[bool]()
     found: set[int] = set()

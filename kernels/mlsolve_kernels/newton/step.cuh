@@ -1,6 +1,8 @@
 // The scalar maths of a Newton step at one pixel of one layer: twin of step.py, operation by operation.
 #pragma once
 
+#include "cuda/extremes.cuh"
+
 // The constants of one iteration: a line of the table of rates, in the order of NewtonRates in step.py.
 struct NewtonRates {
     float rate, brightness, low, high, momentum, damping, darkest, farthest;
@@ -11,10 +13,6 @@ struct NewtonRates {
 };
 
 constexpr int NEWTON_RATES = sizeof(NewtonRates) / sizeof(float);
-
-// Python's max and min: a NaN in x stays.
-__device__ __forceinline__ float larger(float x, float y) { return y > x ? y : x; }
-__device__ __forceinline__ float smaller(float x, float y) { return y < x ? y : x; }
 
 __device__ __forceinline__ float room_of(float x, float gradient, const NewtonRates& now) {
     return smaller(larger(x - now.low, -gradient), larger(now.high - x, gradient));

@@ -176,8 +176,13 @@ def media_report(media: Media | None, scores: Scores, options: Options, exposure
     return {
         "guides_colour": [colour_report(one) for one in scores.guide_difference],
         "media": {"name": media.name, "digest": media.digest, "fit": fit},
-        "box": {"white": options.white, "needed": round(options.white / exposure, 1), "room": options.room},
+        "box": box_report(options, exposure),
     }
+
+
+def box_report(options: Options, exposure: float) -> dict[str, float]:
+    """Return how bright the box must be, in cd/m², so that the white of the stack is as `options` say."""
+    return {"white": options.white, "needed": round(options.white / exposure, 1), "room": options.room}
 
 
 def colour_report(found: ColourDifference) -> dict[str, float]:

@@ -275,7 +275,7 @@ class CudaBackend:
 def device_need(shape: Shape, objective: Objective | None = None, windows: int = 1) -> int:
     """Return the bytes of GPU memory that a workspace needs; objective: None: one that the fused sweep can run."""
     from mlsolve_kernels.iteration.cuda import device_bytes
-    from mlsolve_kernels.iteration.cuda_arranged import arranged_device_bytes
+    from mlsolve_kernels.iteration.cuda_arranged_size import arranged_device_bytes
     from mlsolve_kernels.iteration.sweep import can_run
 
     if objective is None or can_run(objective):

@@ -73,8 +73,10 @@ class Guides:
         self._pictures = LevelPictures(store, spec, level)
         clipped = np.clip(table_of(spec, level).astype(np.float64), *printable_range(*spec.densities))
         wanted = clipped**factor
-        of_planes = [wanted] * spec.planes if spec.inks is None else greys(spec.inks, wanted)
-        self._tables = [one.astype(np.float32) for one in of_planes]
+        if spec.inks is None:
+            self._tables = [wanted.astype(np.float32)] * spec.planes
+        else:
+            self._tables = [one.astype(np.float32) for one in greys(spec.inks, wanted)]
         self._problem, self._level = spec, level
 
     def read(self, layer: int, plane: int, region: Region, out: FloatArray) -> FloatArray:

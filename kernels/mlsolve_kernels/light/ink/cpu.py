@@ -14,19 +14,10 @@ from ...compiled import kernel
 from ...lanes import LANES, Row, ahead, fma, load, load_one, masked, row, store
 from ...layout import FloatArray
 from ...threads import share_of
+from .constants import BLACK, DARKEST, GAMMA, INVERSE, LEAST, LESS, SHARE
 from .numbers import Numbers
 from .powers import exp2, log2, of_degree_5, of_degree_6
-from .reference import DARKEST, GAMMA
 
-_GAMMA: Final = np.float32(GAMMA)
-_INVERSE: Final = np.float32(1 / GAMMA)
-_LESS: Final = np.float32(GAMMA - 1)
-_SHARE: Final = np.float32(1 - GAMMA)
-_DARKEST: Final = np.float32(DARKEST)
-_BLACK: Final = np.float32(np.float64(DARKEST) ** (1 / GAMMA) * (1 + 1e-5))
-"""Encoded, what the eye sees where there is no light: a rounding above the darkest look."""
-_LEAST: Final = np.float32(1e-15)
-"""Encoded light is raised to this, so that its logarithm exists and its power is no subnormal number."""
 _ONE: Final = np.float32(1)
 
 SCRATCH: Final = 9 * LANES
@@ -93,7 +84,7 @@ def _mixed(shares: Row, light: Row, planes: int) -> Any:
 def _seen(numbers: Numbers, light: Row, p: int, planes: int) -> Any:
     """Return the light that the eye sees in plane p, given that of the bands, at least DARKEST."""
     mixed = _mixed(row(numbers.to_eye, (p, 0)), light, planes)
-    return max((mixed + numbers.room) * numbers.inverse, _DARKEST)
+    return max((mixed + numbers.room) * numbers.inverse, DARKEST)
 
 
 @kernel
@@ -134,10 +125,10 @@ def develop_pass(
                 )
                 store(row(sheets, (0,)), first + b * plane + at, masked(mask, exp2(density)))
                 if looks is not None:
-                    store(through, b * LANES, exp2(_GAMMA * density))
+                    store(through, b * LANES, exp2(GAMMA * density))
             if looks is not None:
                 for p in range(of_window):
-                    look = exp2(_INVERSE * log2(_seen(numbers, through, p, of_window)))
+                    look = exp2(INVERSE * log2(_seen(numbers, through, p, of_window)))
                     store(row(looks, (0,)), first + p * plane + at, masked(mask, look))
 
 
@@ -173,10 +164,10 @@ def develop_back_pass(
         for at in range(0, length, LANES):
             here = first + at
             for b in range(of_window):
-                y = max(load(row(sheets, (0,)), here + b * plane), _LEAST)
+                y = max(load(row(sheets, (0,)), here + b * plane), LEAST)
                 store(line, b * LANES, load(row(gradient, (0,)), here + b * plane) * y)
                 if by_look is not None:
-                    store(through, b * LANES, exp2(_GAMMA * log2(y)))
+                    store(through, b * LANES, exp2(GAMMA * log2(y)))
             if looks is not None and by_look is not None:
                 _through_look(numbers, of_window, row(looks, (0,)), row(by_look, (0,)), here, plane, slopes)
                 for b in range(of_window):
@@ -205,9 +196,9 @@ def _through_look(
     for b in range(planes):
         store(slopes, b * LANES, np.float32(0))
     for p in range(planes):
-        look = max(load(looks, here + p * plane), _BLACK)
+        look = max(load(looks, here + p * plane), BLACK)
         # q / L of q = L^(1/2.2); black, which is what is left after the maximum, does not answer.
-        share = masked(look - _BLACK, exp2(_SHARE * log2(look)))
+        share = masked(look - BLACK, exp2(SHARE * log2(look)))
         by_light = load(by_look, here + p * plane) * share * numbers.inverse
         for b in range(planes):
             shares = row(numbers.to_eye, (p,))
@@ -235,14 +226,14 @@ def see_pass(
         for at in range(0, length, LANES):
             mask = load(own, at)
             for b in range(of_window):
-                power = log2(max(load(row(composite, (0,)), first + b * plane + at), _LEAST))
-                light = exp2(_GAMMA * power)
+                power = log2(max(load(row(composite, (0,)), first + b * plane + at), LEAST))
+                light = exp2(GAMMA * power)
                 if numbers.reflects:
                     t = min(exp2(numbers.share * power + numbers.offset), numbers.clearest)
                     light = light / _inverse_gain(row(numbers.gain, (0,)), t * t)
                 store(through, b * LANES, light)
             for p in range(of_window):
-                look = exp2(_INVERSE * log2(_seen(numbers, through, p, of_window)))
+                look = exp2(INVERSE * log2(_seen(numbers, through, p, of_window)))
                 store(row(seen, (0,)), first + p * plane + at, masked(mask, look))
 
 
@@ -272,15 +263,15 @@ def see_back_pass(
             here = first + at
             for b in range(of_window):
                 # line: the derivative of the light by the encoded light, a 2.2nd of it.
-                power = log2(max(load(row(composite, (0,)), here + b * plane), _LEAST))
-                rises = exp2(_LESS * power)
+                power = log2(max(load(row(composite, (0,)), here + b * plane), LEAST))
+                rises = exp2(LESS * power)
                 if numbers.reflects:
                     t = min(exp2(numbers.share * power + numbers.offset), numbers.clearest)
                     square, points = t * t, row(numbers.gain, (0,))
                     inverse = _inverse_gain(points, square)
                     # d gain / dt = -2 t · the slope · gain². Beyond the clearest t the gain is constant.
                     bend = masked(numbers.clearest - t, square * _inverse_gain_slope(points, square))
-                    steeper = _ONE - numbers.share * _INVERSE * np.float32(2) * bend / inverse
+                    steeper = _ONE - numbers.share * INVERSE * np.float32(2) * bend / inverse
                     rises = rises / inverse * steeper
                 store(line, b * LANES, rises)
             _through_look(numbers, of_window, row(seen, (0,)), row(gradient, (0,)), here, plane, slopes)

@@ -72,6 +72,13 @@ def numbers_of(inks: Inks, sheets: int = 1, exposure: float = 1.0, room: float |
     )
 
 
+def packed(numbers: Numbers) -> FloatArray:
+    """Return all of `numbers` but `reflects` in one row, in their order, as CUDA kernels take them (ink.cuh)."""
+    arrays = numbers.base, numbers.curves, numbers.slopes, numbers.crosstalk, numbers.to_eye, numbers.gain
+    rest = numbers.share, numbers.offset, numbers.clearest, numbers.room, numbers.inverse
+    return np.concatenate([*(array.ravel() for array in arrays), np.array(rest, dtype=np.float32)])
+
+
 def is_plain(inks: Inks) -> bool:
     """Return whether the eye sees the bands as they are: no mixing, no light of the room, no reflected light."""
     identity = tuple(tuple(float(p == b) for b in range(inks.planes)) for p in range(inks.planes))

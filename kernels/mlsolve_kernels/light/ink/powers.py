@@ -4,40 +4,13 @@ The compiler's own would call a library that differs from system to system. The 
 error, found by reweighted least squares in float64. powers.cuh is their twin.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from ...compiled import kernel
 from ...lanes import exponent, fma, mantissa, power_of_two
-
-LOG2: Final = tuple(
-    np.float32(one)
-    for one in (
-        1.442696452140808,
-        -0.7213635444641113,
-        0.48062676191329956,
-        -0.35937172174453735,
-        0.295699805021286,
-        -0.26931941509246826,
-        0.1716223806142807,
-    )
-)
-"""log2(1 + f) / f for f in [√½ - 1, √2 - 1), to 1.1e-6 of itself: coefficients of 1, f, f², …"""
-EXP2: Final = tuple(
-    np.float32(one)
-    for one in (
-        1.0000001192092896,
-        0.6931469440460205,
-        0.24022120237350464,
-        0.05550713464617729,
-        0.009675540961325169,
-        0.0013276466634124517,
-    )
-)
-"""2^r for r in [-½, ½], to 8e-8 of itself."""
-ROUNDER: Final = np.float32(1.5 * 2**23)
-"""Added to a float32 below 2^22, it leaves the nearest integer in the lowest bits."""
+from .constants import EXP2, LOG2, ROUNDER
 
 
 @kernel
