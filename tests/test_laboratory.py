@@ -60,6 +60,15 @@ def test_which_of_two_sheets_is_in_front_makes_no_difference() -> None:
     assert np.allclose(lab.transmittance([one, other]), lab.transmittance([other, one]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("sheets", [1, 3, 9])
+def test_clear_sheets_are_a_pile_of_plates(sheets: int) -> None:
+    """m surfaces without absorption let (1 - R) / (1 + (m - 1) R) through (Stokes 1862)."""
+    film = lab.Film(inside=np.ones(len(WAVES)), index=1.6, haze=0.0)
+    clear = lab.ContinuousPrinter(film=film, uneven=0).print(plain((255, 255, 255)))
+    wanted = (1 - film.reflectance) / (1 + (2 * sheets - 1) * film.reflectance)
+    assert np.allclose(lab.transmittance([clear] * sheets), wanted, rtol=1e-5)
+
+
 def test_halftones_on_the_same_screen_let_through_more() -> None:
     half = plain((128, 128, 128), (16, 16))
     printer = lab.HalftonePrinter(gain=0, uneven=0, film=CLEAR_FILM, screens=(lab.Screen(), lab.Screen(seed=1)))
