@@ -111,11 +111,13 @@ def _points(stack: Sequence[Sheet], rows: slice, box_reflectance: float) -> Arra
 
 def _backs(stack: Sequence[Sheet], through: Sequence[Array]) -> list[Array]:
     """Return how much light even sheets reflect, from what they let through."""
-    surfaces = [one.film.reflectance for one in stack]
-    return [
-        surface + surface * passed**2 / (1 - surface) ** 2
-        for surface, passed in zip(surfaces, through, strict=True)
-    ]
+    found = []
+    for one, passed in zip(stack, through, strict=True):
+        surface = one.film.reflectance
+        entering = (1 - surface) ** 2
+        inside = 2 * passed / (entering + np.sqrt(entering**2 + (2 * surface * passed) ** 2))
+        found.append(surface + surface * inside * passed)
+    return found
 
 
 def _scattered(stack: Sequence[Sheet], means: Sequence[Images]) -> Images:
