@@ -27,6 +27,7 @@ from mlsolve.errors import InputError
 from mlsolve.pictures.colour import light_from_srgb, srgb_from_light
 from mlsolve.pictures.difference import delta_e00, lab_from_light
 from mlsolve.pictures.picture_files import load_picture
+from mlsolve_kernels.light.ink.inks import DEGREE
 
 Printer = laboratory.HalftonePrinter | laboratory.ContinuousPrinter
 Image = npt.NDArray[np.float32]
@@ -185,9 +186,13 @@ def places(page: chart.Chart, stacked: bool) -> list[laboratory.Place]:
 
 
 def without_crosstalk(media: Media) -> Media:
-    """Return a profile with the right densities, of inks that each absorb in one band only."""
-    one = tuple(tuple(float(row == column) for column in range(3)) for row in range(3))
-    return dataclasses.replace(media, inks=media.inks._replace(crosstalk=one, to_eye=one), fit=None)
+    """Return the profile with inks that each absorb in one band only, and bands that are the eye's planes."""
+    one, clear = tuple(tuple(float(a == b) for b in range(3)) for a in range(3)), (1.0,) * (DEGREE + 1)
+    curves = tuple(
+        tuple(curve if b == i else clear for i, curve in enumerate(band))
+        for b, band in enumerate(media.inks.curves)
+    )
+    return dataclasses.replace(media, inks=media.inks._replace(curves=curves, to_eye=one), fit=None)
 
 
 def fit_of(media: Media | None) -> str:
