@@ -96,7 +96,10 @@ class Passes:
         rng = np.random.default_rng(3)
         inks = inks_of(name)
         # All channels differ, and clear sheets are clearer than those of the film can be.
-        curves = tuple(tuple(point ** (1 + i / 5) for point in curve) for i, curve in enumerate(inks.curves))
+        curves = tuple(
+            tuple(tuple(point ** (1 + i / 5 + b / 9) for point in curve) for i, curve in enumerate(band))
+            for b, band in enumerate(inks.curves)
+        )
         self.inks = inks._replace(base=(0.99, 0.97, 0.98)[: inks.planes], curves=curves)
         self.size, self.windows, planes = size, windows, windows * inks.planes
         self.layers, *self.by = (rng.random((2, planes, *size)).astype(np.float32) for _ in range(3))
@@ -312,8 +315,8 @@ def test_what_inks_on_a_gpu_cannot_be(folder):
 
 FAULTS = [
     Fault("the integer of the logarithm is rounded otherwise", "develop", "0x3F3504F3u", "0x3F800000u"),
-    Fault("channels do not mix", "develop", "inks.crosstalk + b * PLANES", "inks.crosstalk"),
-    Fault("no base", "develop", "inks.base[b] + mixed", "mixed"),
+    Fault("channels do not mix", "develop", "y *= inks.curve(b, i, v[i]);", ";"),
+    Fault("no base", "develop", "inks.base[b] * inks.curve", "inks.curve"),
     Fault("the planes of the first window", "develop", "first = blockIdx.z * PLANES * plane", "first = 0 * plane"),
     Fault("no light of the room", "develop", "(all + inks.room()) * inks", "(all) * inks"),
     Fault("the first sheet for all of the stack", "see", "placed[k * sheet", "placed[0 * sheet"),
@@ -323,13 +326,13 @@ FAULTS = [
     Fault("the gain bends beyond the clearest", "see_back", "inks.clearest() - t != 0.0f", "true"),
     Fault("planes of the eye for bands", "see_back", "inks.to_eye[p * PLANES + b]", "inks.to_eye[b * PLANES + p]"),
     Fault("black answers", "see_back", "look - INK_BLACK != 0.0f", "true"),
-    Fault("the looks do not answer", "develop_back", "looking ? own + by_density[b] *", "looking ? own + 0.0f *"),
+    Fault("the looks do not answer", "develop_back", "by_band + slopes[b] *", "by_band + 0.0f *"),
     Fault("what the looks ask stays", "develop_back", "if (looking) pixel.by_look[i * plane] = 0.0f;", ""),
     Fault("what the looks ask stays in the padding", "develop_back", "looking && p < PLANES", "false"),
     Fault("round sheets change outside", "develop_back", "!round || disc", "true || disc"),
     Fault("the disc of another window", "develop_back", "disc[blockIdx.z % windows * plane", "disc[0 * plane"),
-    Fault("channels for bands", "develop_back", "inks.crosstalk[b * PLANES + i]", "inks.crosstalk[i * PLANES + b]"),
-    Fault("the slope of another channel", "develop_back", "inks.slope(i, v)", "inks.slope(0, v)"),
+    Fault("channels for bands", "develop_back", "inks.slope(b, i, v[i])", "inks.slope(i, b, v[i])"),
+    Fault("the slope of another channel", "develop_back", "inks.slope(b, i, v[i])", "inks.slope(b, 0, v[i])"),
 ]
 
 

@@ -43,7 +43,7 @@ def test_known_inks_are_found_again(name):
     assert found.fit.worst < 0.05
     assert found.fit.left_out == 0
     assert np.allclose(found.inks.base, inks.base, atol=1e-3)
-    assert np.allclose(found.inks.crosstalk, inks.crosstalk, atol=0.01)
+    assert np.allclose(found.inks.curves, inks.curves, atol=0.02)
     assert np.allclose(found.inks.to_eye, inks.to_eye, atol=0.02)
     Media("found", found.inks)  # which checks that they are a printer's
 
@@ -63,12 +63,12 @@ def test_light_reflected_between_sheets_counts():
 
 def fit_vector(inks, parameters):
     """The vector of parameters of known inks."""
-    base, curves, crosstalk, to_eye = parameters.parts
+    base, curves, to_eye = parameters.parts
     vector = np.zeros(to_eye.stop)
     off = ~np.eye(3, dtype=bool)
     vector[base] = -2.2 * np.log10(inks.base)
-    vector[curves] = (2.2 * np.diff(np.log10(inks.curves), axis=1)).ravel()
-    vector[crosstalk], vector[to_eye] = np.array(inks.crosstalk)[off], np.array(inks.to_eye)[off]
+    vector[curves] = (2.2 * np.diff(np.log10(inks.curves), axis=2)).ravel()
+    vector[to_eye] = np.array(inks.to_eye)[off]
     return vector
 
 
@@ -78,7 +78,7 @@ def test_the_model_is_that_of_the_kernels():
     vector = fit_vector(inks, parameters)
     assert Model(samples, parameters).light(vector) == pytest.approx(samples.light, rel=1e-6, abs=1e-9)
     back = parameters.inks(vector)
-    for one, other in zip(back[:4], inks[:4], strict=True):
+    for one, other in zip(back[:3], inks[:3], strict=True):
         assert np.allclose(one, other)
 
 
@@ -110,7 +110,7 @@ def test_leaving_one_out_is_what_a_fit_without_it_gives():
         light = photographs.light_of(samples.codes[:, [at]], alone)
         off = float(delta_e00(lab_from_light(light + 0.002), measured[[at]])[0])
         assert off > 1.15 * within[at]
-        assert off == pytest.approx(whole.left_out[at], rel=0.15)
+        assert off == pytest.approx(whole.left_out[at], rel=0.3)
 
 
 ODD = [

@@ -19,6 +19,7 @@ PACKAGES = {
     "mlsolve_bench": ROOT / "bench" / "mlsolve_bench",
     "mlsolve_records": ROOT / "bench" / "mlsolve_records",
     "mlsolve_cli": ROOT / "cli" / "mlsolve_cli",
+    "laboratory": ROOT / "bench" / "laboratory",
 }
 MAY_IMPORT = {
     "mlsolve_kernels": set(),
@@ -26,14 +27,17 @@ MAY_IMPORT = {
     "mlsolve_bench": {"mlsolve", "mlsolve_kernels"},
     "mlsolve_records": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
     "mlsolve_cli": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
+    "laboratory": set(),
 }
-"""One way: cli → bench → src → kernels, and records → bench, which the wheel does without."""
+"""One way: cli → bench → src → kernels, and records → bench, which the wheel does without.
+
+The laboratory judges profiles, so it must know nothing of what it judges."""
 
 ONLY_IN = {
     "typer": {"mlsolve_cli"},
     "rich": {"mlsolve_cli"},
     "PIL": {"mlsolve"},
-    "cv2": {"mlsolve"},
+    "cv2": {"mlsolve", "laboratory"},
     "av": {"mlsolve"},
     "pyvips": {"mlsolve"},
     "psutil": {"mlsolve"},

@@ -26,7 +26,7 @@ _MOST_SPOILED: Final = 0.15
 _NEIGHBOURS: Final = 6
 _WEAK: Final = 0.05
 """ΔE00 that a parameter's distance of 0.1 from a usual printer counts: it decides only what no patch shows."""
-_STACK: Final = 1.5
+_STACK: Final = 3.0
 """Weight of a stack: stacks are what is looked at, and few patches show them (bench/LOG.md)."""
 _SURROUND: Final = 0.002
 """Light added before colours are compared, so that noise in black does not outweigh everything."""

@@ -21,6 +21,8 @@ DARKEST_CURVE: Final = 5.5
 """Density that no ink is fitted beyond; profiles end at MAX_DENSITY."""
 _PALEST: Final = 1 - 1e-5
 """Encoded transmittance that a channel's ink has at most, so that it is an ink."""
+_CROSSTALK: Final = 0.15
+"""Share of a channel's density that the other bands see of a usual printer."""
 _DIGITS: Final = 6
 assert DARKEST_CURVE < MAX_DENSITY
 
@@ -29,8 +31,8 @@ assert DARKEST_CURVE < MAX_DENSITY
 class Parameters:
     """How a vector of parameters is divided; all its entries have plain bounds.
 
-    In order: densities of the base, (P); falls of density between control points of the curves, (C, DEGREE);
-    crosstalk without its diagonal; `to_eye` without its diagonal, whose rows add up to 1.
+    In order: densities of the base, (P); falls of density between control points of the curves, (P, C, DEGREE);
+    `to_eye` without its diagonal, whose rows add up to 1.
     """
 
     planes: int
@@ -40,16 +42,16 @@ class Parameters:
 
     @cached_property
     def parts(self) -> tuple[slice, ...]:
-        """Where base, curves, crosstalk and to_eye lie in the vector."""
+        """Where base, curves and to_eye lie in the vector."""
         planes = self.planes
         others = planes * (planes - 1)
-        ends = np.cumsum([0, planes, planes * DEGREE, others, others if self.to_eye is None else 0])
+        ends = np.cumsum([0, planes, planes**2 * DEGREE, others if self.to_eye is None else 0])
         return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
     @property
     def bounds(self) -> tuple[Array, Array]:
         """Lowest and highest values."""
-        base, curves, _, to_eye = self.parts
+        base, curves, to_eye = self.parts
         low, high = np.zeros(to_eye.stop), np.ones(to_eye.stop)
         high[base], high[curves] = 2.0, DARKEST_CURVE / DEGREE * 3
         low[to_eye], high[to_eye] = -1.0, 1.0
@@ -58,37 +60,34 @@ class Parameters:
     @property
     def start(self) -> Array:
         """A printer that is like many: where a fit begins, and what it keeps to where nothing is measured."""
-        base, curves, crosstalk, to_eye = self.parts
+        base, curves, to_eye = self.parts
         start = np.zeros(to_eye.stop)
-        start[base], start[curves], start[crosstalk] = 0.04, 1.6 / DEGREE, 0.15
+        seen = _CROSSTALK + (1 - _CROSSTALK) * np.eye(self.planes)
+        start[base], start[curves] = 0.04, np.repeat(seen.ravel(), DEGREE) * (1.6 / DEGREE)
         return start
 
-    def spread(self, vector: Array) -> tuple[Array, Array, Array, Array]:
-        """Return base (P,) and control points (C, DEGREE + 1), encoded; crosstalk and to_eye, (P, P)."""
-        base, curves, crosstalk, to_eye = self.parts
-        falls = vector[curves].reshape(self.planes, DEGREE)
-        densities = np.cumsum(falls[:, ::-1], axis=1)[:, ::-1]
-        points = np.ones((self.planes, DEGREE + 1))
-        points[:, :-1] = np.exp(-_TO_ENCODED * np.minimum(densities, DARKEST_CURVE))
-        mixed = np.eye(self.planes)
-        off = ~np.eye(self.planes, dtype=bool)
-        mixed[off] = vector[crosstalk]
+    def spread(self, vector: Array) -> tuple[Array, Array, Array]:
+        """Return base (P,) and control points (P, C, DEGREE + 1), encoded; to_eye, (P, P)."""
+        base, curves, to_eye = self.parts
+        falls = vector[curves].reshape(self.planes, self.planes, DEGREE)
+        densities = np.cumsum(falls[..., ::-1], axis=2)[..., ::-1]
+        points = np.ones((self.planes, self.planes, DEGREE + 1))
+        points[..., :-1] = np.exp(-_TO_ENCODED * np.minimum(densities, DARKEST_CURVE))
         eye = self.to_eye
         if eye is None:
             eye = np.zeros((self.planes, self.planes))
-            eye[off] = vector[to_eye]
+            eye[~np.eye(self.planes, dtype=bool)] = vector[to_eye]
             eye += np.diag(1 - eye.sum(axis=1))
-        return np.exp(-_TO_ENCODED * vector[base]), points, mixed, eye
+        return np.exp(-_TO_ENCODED * vector[base]), points, eye
 
     def inks(self, vector: Array) -> Inks:
         """Return the inks that a vector stands for."""
-        base, points, mixed, eye = self.spread(vector)
-        points[:, :-1] = np.minimum(points[:, :-1], _PALEST)
-        curves, crosstalk, to_eye = (
-            tuple(tuple(map(float, row)) for row in one)
-            for one in (points, mixed.round(_DIGITS), eye.round(_DIGITS))
-        )
-        return Inks(tuple(map(float, base)), curves, crosstalk, to_eye, self.reflectance)
+        base, points, eye = self.spread(vector)
+        own = np.arange(self.planes)
+        points[own, own, :-1] = np.minimum(points[own, own, :-1], _PALEST)
+        curves = tuple(tuple(tuple(map(float, curve)) for curve in band) for band in points)
+        to_eye = tuple(tuple(map(float, row)) for row in eye.round(_DIGITS))
+        return Inks(tuple(map(float, base)), curves, to_eye, self.reflectance)
 
 
 class Model:
@@ -106,9 +105,9 @@ class Model:
 
     def light(self, vector: Array) -> Array:
         """Return the light through the samples, (n, P), for a vector of parameters."""
-        base, points, mixed, eye = self._parameters.spread(vector)
-        inked = np.log(np.einsum("sncd,cd->snc", self._basis, points))
-        bands = (np.log(base) + inked @ mixed.T) * GAMMA
+        base, points, eye = self._parameters.spread(vector)
+        inked = np.log(np.einsum("sncd,bcd->snbc", self._basis, points))
+        bands = (np.log(base) + inked.sum(axis=3)) * GAMMA
         total = bands[0] + np.where(self._stacked, bands[1], 0) if self._any else bands[0]
         light = np.exp(total)
         if self._any and self._parameters.reflectance:

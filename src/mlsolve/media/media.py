@@ -22,7 +22,7 @@ CHANNELS: Final = {1: ("grey",), 3: ("red", "green", "blue")}
 INCLUDED: Final = Path(__file__).parent / "profiles"
 """The folder of the profiles that come with mlsolve."""
 MAX_DENSITY: Final = 6.0
-_KNOWN: Final = ("format", "name", "about", "base", "curves", "crosstalk", "to_eye", "index", "fit")
+_KNOWN: Final = ("format", "name", "about", "base", "curves", "to_eye", "index", "fit")
 _FIT_KEYS: Final = ("patches", "left_out", "median", "percentile95", "worst")
 
 
@@ -69,8 +69,8 @@ class Media:
     @property
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of its numbers; its names and texts do not count."""
-        densities = [_density(one) for one in (*self.inks.base, *sum(self.inks.curves, ()))]
-        numbers = densities, self.inks.crosstalk, self.inks.to_eye, self.index
+        curves = sum((sum(band, ()) for band in self.inks.curves), ())
+        numbers = [_density(one) for one in (*self.inks.base, *curves)], self.inks.to_eye, self.index
         return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]
 
     def toml(self) -> str:
@@ -80,10 +80,10 @@ class Media:
         if self.index is not None:
             found["index"] = self.index
         found["base"] = [_density(value) for value in self.inks.base]
-        found["crosstalk"] = [list(row) for row in self.inks.crosstalk]
         found["to_eye"] = [list(row) for row in self.inks.to_eye]
         found["curves"] = {
-            name: [_density(value) for value in curve] for name, curve in zip(names, self.inks.curves, strict=True)
+            band: {name: [_density(value) for value in curve] for name, curve in zip(names, curves, strict=True)}
+            for band, curves in zip(names, self.inks.curves, strict=True)
         }
         if self.fit is not None:
             found["fit"] = {key: getattr(self.fit, key) for key in _FIT_KEYS}
@@ -99,7 +99,7 @@ class Media:
         for key in found:
             if key not in _KNOWN:
                 raise InputError(f"{named} has {key!r}: use {', '.join(_KNOWN)}")
-        for key in ("format", "name", "base", "curves", "crosstalk", "to_eye"):
+        for key in ("format", "name", "base", "curves", "to_eye"):
             if key not in found:
                 raise InputError(f"{named} has no {key!r}: a media profile needs it")
         if found["format"] != FORMAT:
@@ -142,11 +142,14 @@ def _inks(found: dict[str, Any]) -> Inks:
     names = CHANNELS.get(len(base))
     if names is None:
         raise InputError(f"base has {len(base)} densities: give 1 (grey) or 3 (red, green, blue)")
-    if tuple(sorted(found["curves"])) != tuple(sorted(names)):
-        raise InputError(f"curves has {', '.join(found['curves']) or 'none'}: use {', '.join(names)}")
-    curves = tuple(tuple(_encoded(density) for density in found["curves"][name]) for name in names)
-    crosstalk, to_eye = (tuple(tuple(map(float, row)) for row in found[key]) for key in ("crosstalk", "to_eye"))
-    return Inks(base, curves, crosstalk, to_eye)
+    bands = found["curves"]
+    for named, one in (("curves", bands), *((f"curves.{band}", bands.get(band, {})) for band in names)):
+        if sorted(one) != sorted(names):
+            raise InputError(f"{named} has {', '.join(one) or 'none'}: use {', '.join(names)}")
+    curves = tuple(
+        tuple(tuple(_encoded(density) for density in bands[band][name]) for name in names) for band in names
+    )
+    return Inks(base, curves, tuple(tuple(map(float, row)) for row in found["to_eye"]))
 
 
 def _check(inks: Inks) -> None:
@@ -154,25 +157,26 @@ def _check(inks: Inks) -> None:
     planes = inks.planes
     if planes not in CHANNELS:
         raise InputError(f"base has {planes} densities: give 1 (grey) or 3 (red, green, blue)")
-    for name, rows in (("crosstalk", inks.crosstalk), ("to_eye", inks.to_eye)):
-        if len(rows) != planes or any(len(row) != planes for row in rows):
-            raise InputError(f"{name} is not {planes}×{planes}: give {planes} rows of {planes} numbers")
-    numbers = [*inks.base, *sum(inks.curves, ()), *sum(inks.crosstalk, ()), *sum(inks.to_eye, ())]
+    if len(inks.to_eye) != planes or any(len(row) != planes for row in inks.to_eye):
+        raise InputError(f"to_eye is not {planes}×{planes}: give {planes} rows of {planes} numbers")
+    curves = sum((sum(band, ()) for band in inks.curves), ())
+    numbers = [*inks.base, *curves, *sum(inks.to_eye, ())]
     if not all(math.isfinite(one) for one in numbers):
         raise InputError("a number is not finite: give finite numbers")
     for value in inks.base:
         if not _encoded(MAX_DENSITY) <= value <= 1:
             raise InputError(f"base has density {_density(value):g}: give 0 to {MAX_DENSITY:g}")
-    for name, curve in zip(CHANNELS[planes], inks.curves, strict=True):
-        falls = any(b < a for a, b in itertools.pairwise(curve))
-        if len(curve) != DEGREE + 1 or falls or curve[-1] != 1 or curve[0] < _encoded(MAX_DENSITY) or curve[0] == 1:
+    names = CHANNELS[planes]
+    for (b, band), (i, name) in itertools.product(enumerate(names), enumerate(names)):
+        curve = inks.curves[b][i]
+        falls = any(one > other for one, other in itertools.pairwise(curve))
+        if len(curve) != DEGREE + 1 or falls or curve[-1] != 1 or curve[0] < _encoded(MAX_DENSITY):
             raise InputError(
-                f"curve {name} is {[_density(one) for one in curve]}: give {DEGREE + 1} densities "
+                f"curves.{band} has {name} = {[_density(one) for one in curve]}: give {DEGREE + 1} densities "
                 f"that fall from at most {MAX_DENSITY:g} to 0"
             )
-    for band, row in enumerate(inks.crosstalk):
-        if min(row) < 0 or max(row) > 1 or row[band] != 1:
-            raise InputError(f"crosstalk has the row {list(row)}: give shares from 0 to 1, 1 for its own channel")
+        if b == i and curve[0] == 1:
+            raise InputError(f"curves.{band} has {name} = 0 throughout: a channel needs ink that its band sees")
     for row in inks.to_eye:
         if abs(math.fsum(row) - 1) > 1e-3:
             raise InputError(f"to_eye has the row {list(row)}, which adds up to {math.fsum(row):g}: make it 1")

@@ -26,7 +26,7 @@ SCRATCH: Final = 9 * LANES
 
 @kernel
 def _curve(points: Row, v: Any) -> Any:
-    """Return the curve of a channel at v; points: its seven coefficients."""
+    """Return a curve at v; points: its seven coefficients."""
     return of_degree_6(
         v,
         load_one(points, 0),
@@ -41,7 +41,7 @@ def _curve(points: Row, v: Any) -> Any:
 
 @kernel
 def _slope(points: Row, v: Any) -> Any:
-    """Return the derivative of the curve of a channel at v; points: its six coefficients."""
+    """Return the derivative of a curve at v; points: its six coefficients."""
     return of_degree_5(
         v,
         load_one(points, 0),
@@ -88,6 +88,15 @@ def _seen(numbers: Numbers, light: Row, p: int, planes: int) -> Any:
 
 
 @kernel
+def _band(numbers: Numbers, planes: int, layer: Row, b: int, here: int, plane: int) -> Any:
+    """Return what a sheet lets through in band b, encoded; layer: planes `plane` apart from `here` on."""
+    y = load_one(row(numbers.base, (b,)), 0) * _curve(row(numbers.curves, (b, 0)), load(layer, here))
+    for i in range(1, planes):
+        y = y * _curve(row(numbers.curves, (b, i)), load(layer, here + i * plane))
+    return y
+
+
+@kernel
 def develop_pass(
     layers: FloatArray,
     numbers: Numbers,
@@ -107,8 +116,7 @@ def develop_pass(
     count, planes, across, height, length = layers.shape
     windows = planes // of_window
     start, stop = share_of(count * windows * across * height, worker, workers)
-    plane, line = across * height * length, row(scratch, (worker,))
-    through = ahead(line, of_window * LANES)
+    plane, through = across * height * length, row(scratch, (worker,))
     for number in range(start, stop):
         layer, rest = number // (windows * across * height), number % (windows * across * height)
         window, place = rest // (across * height), rest % (across * height)
@@ -116,16 +124,11 @@ def develop_pass(
         own = row(inside, (place // height,))
         for at in range(0, length, LANES):
             mask = load(own, at)
-            for i in range(of_window):
-                v = load(row(layers, (0,)), first + i * plane + at)
-                store(line, i * LANES, log2(_curve(row(numbers.curves, (i,)), v)))
             for b in range(of_window):
-                density = load_one(row(numbers.base, (b,)), 0) + _mixed(
-                    row(numbers.crosstalk, (b,)), line, of_window
-                )
-                store(row(sheets, (0,)), first + b * plane + at, masked(mask, exp2(density)))
+                y = _band(numbers, of_window, row(layers, (0,)), b, first + at, plane)
+                store(row(sheets, (0,)), first + b * plane + at, masked(mask, y))
                 if looks is not None:
-                    store(through, b * LANES, exp2(GAMMA * density))
+                    store(through, b * LANES, exp2(GAMMA * log2(y)))
             if looks is not None:
                 for p in range(of_window):
                     look = exp2(INVERSE * log2(_seen(numbers, through, p, of_window)))
@@ -156,33 +159,58 @@ def develop_back_pass(
     windows = planes // of_window
     start, stop = share_of(count * windows * across * height, worker, workers)
     plane, line = across * height * length, row(scratch, (worker,))
-    slopes, through = ahead(line, of_window * LANES), ahead(line, 2 * of_window * LANES)
+    slopes, by_value = ahead(line, of_window * LANES), ahead(line, 2 * of_window * LANES)
     for number in range(start, stop):
         layer, rest = number // (windows * across * height), number % (windows * across * height)
         window, place = rest // (across * height), rest % (across * height)
         first = ((layer * planes + window * of_window) * across * height + place) * length
         for at in range(0, length, LANES):
             here = first + at
-            for b in range(of_window):
-                y = max(load(row(sheets, (0,)), here + b * plane), LEAST)
-                store(line, b * LANES, load(row(gradient, (0,)), here + b * plane) * y)
-                if by_look is not None:
-                    store(through, b * LANES, exp2(GAMMA * log2(y)))
             if looks is not None and by_look is not None:
                 _through_look(numbers, of_window, row(looks, (0,)), row(by_look, (0,)), here, plane, slopes)
-                for b in range(of_window):
-                    by_band = load(slopes, b * LANES) * load(through, b * LANES)
-                    store(line, b * LANES, load(line, b * LANES) + by_band)
-                    store(row(by_look, (0,)), here + b * plane, np.float32(0))
             for i in range(of_window):
-                v = load(row(layers, (0,)), here + i * plane)
-                by_density = load_one(row(numbers.crosstalk, (0,)), i) * load(line, 0)
-                for b in range(1, of_window):
-                    by_density = fma(load(line, b * LANES), load_one(row(numbers.crosstalk, (b,)), i), by_density)
-                by_value = by_density * _slope(row(numbers.slopes, (i,)), v) / _curve(row(numbers.curves, (i,)), v)
+                store(by_value, i * LANES, np.float32(0))
+            for b in range(of_window):
+                by_band = load(row(gradient, (0,)), here + b * plane)
+                if by_look is not None:
+                    y = max(load(row(sheets, (0,)), here + b * plane), LEAST)
+                    by_band = by_band + load(slopes, b * LANES) * exp2(LESS * log2(y))
+                    store(row(by_look, (0,)), here + b * plane, np.float32(0))
+                by_band = by_band * load_one(row(numbers.base, (b,)), 0)
+                _add_by_values(numbers, of_window, row(layers, (0,)), b, here, plane, by_band, line, by_value)
+            for i in range(of_window):
+                found = load(by_value, i * LANES)
                 if disc is not None:
-                    by_value = masked(load(row(disc, (window,)), place * length + at), by_value)
-                store(row(gradient, (0,)), here + i * plane, by_value)
+                    found = masked(load(row(disc, (window,)), place * length + at), found)
+                store(row(gradient, (0,)), here + i * plane, found)
+
+
+@kernel
+def _add_by_values(
+    numbers: Numbers,
+    planes: int,
+    layer: Row,
+    b: int,
+    here: int,
+    plane: int,
+    by_band: Any,
+    inked: Row,
+    by_value: Row,
+) -> None:
+    """Add what band b has of the gradient by the values of the channels to `by_value`, LANES after LANES.
+
+    layer: planes `plane` apart from `here` on. by_band: the gradient by the band, times its base. inked: space.
+    """
+    for i in range(planes):
+        v = load(layer, here + i * plane)
+        store(inked, i * LANES, _curve(row(numbers.curves, (b, i)), v))
+    for i in range(planes):
+        v = load(layer, here + i * plane)
+        found = by_band * _slope(row(numbers.slopes, (b, i)), v)
+        for other in range(planes):
+            if other != i:
+                found = found * load(inked, other * LANES)
+        store(by_value, i * LANES, load(by_value, i * LANES) + found)
 
 
 @kernel

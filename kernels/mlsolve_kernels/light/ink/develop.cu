@@ -1,6 +1,6 @@
 // Develop: what the sheets of the layers, which are device codes, let through in bands, and how each looks alone.
 //
-//   log2 sheet_b = base_b + Σ_i crosstalk_bi · log2 curve_i(layer_i)
+//   sheet_b = base_b · Π_i curve_bi(layer_i)
 //   look_p       = encoded (to_eye · sheet^2.2 + room) / (1 + room), where `looking`
 //
 // Layout: layers, sheets, looks (layers, windows·of_window, height, pitch) float32, encoded; looks is not written unless
@@ -15,14 +15,16 @@
 template <int PLANES>
 __device__ __forceinline__ void develop_at(const Inks<PLANES>& inks, const float* layer, float* sheet, float* look,
                                            size_t plane, bool looking) {
-    float inked[PLANES], through[PLANES];
+    float v[PLANES], through[PLANES];
 #pragma unroll
-    for (int i = 0; i < PLANES; ++i) inked[i] = log2_of(inks.curve(i, layer[i * plane]));
+    for (int i = 0; i < PLANES; ++i) v[i] = layer[i * plane];
 #pragma unroll
     for (int b = 0; b < PLANES; ++b) {
-        const float density = inks.base[b] + mixed(inks.crosstalk + b * PLANES, inked);
-        sheet[b * plane] = exp2_of(density);
-        through[b] = looking ? exp2_of(INK_GAMMA * density) : 0.0f;
+        float y = inks.base[b] * inks.curve(b, 0, v[0]);
+#pragma unroll
+        for (int i = 1; i < PLANES; ++i) y *= inks.curve(b, i, v[i]);
+        sheet[b * plane] = y;
+        through[b] = looking ? exp2_of(INK_GAMMA * log2_of(y)) : 0.0f;
     }
     if (!looking) return;
 #pragma unroll

@@ -1,8 +1,8 @@
 // Develop back: the gradient by the sheets, and that by their looks, becomes the gradient by the layers, in place.
 //
-//   by_density_b = gradient_b · sheet_b + gradient by the look · derivative of the look by log(sheet_b)
-//   gradient_i   = Σ_b by_density_b · crosstalk_bi · derivative of log(curve_i) by layer_i; 0 outside the disc
-//   by_look      = 0, for the next iteration
+//   by_band_b  = gradient_b + gradient by the look · derivative of the look by sheet_b
+//   gradient_i = Σ_b by_band_b · base_b · derivative of curve_bi by layer_i · Π_{j≠i} curve_bj; 0 outside the disc
+//   by_look    = 0, for the next iteration
 //
 // Layout: layers, sheets, looks, by_look, gradient (layers, windows·of_window, height, pitch) float32, encoded, gradients
 // in the per-pixel measure; looks and by_look are not used unless `looking`; by_look becomes 0 up to the pitch, gradient
@@ -24,22 +24,34 @@ struct Pixel {
 template <int PLANES>
 __device__ __forceinline__ void back_at(const Inks<PLANES>& inks, const Pixel& pixel, size_t plane, bool looking,
                                         bool changes) {
-    float by_density[PLANES];
-    if (looking) through_look(inks, pixel.look, pixel.by_look, plane, by_density);
+    float slopes[PLANES], v[PLANES], by_value[PLANES];
+    if (looking) through_look(inks, pixel.look, pixel.by_look, plane, slopes);
+#pragma unroll
+    for (int i = 0; i < PLANES; ++i) {
+        v[i] = pixel.layer[i * plane];
+        by_value[i] = 0.0f;
+    }
 #pragma unroll
     for (int b = 0; b < PLANES; ++b) {
-        const float y = larger(pixel.sheet[b * plane], INK_LEAST);
-        const float own = pixel.gradient[b * plane] * y;
-        by_density[b] = looking ? own + by_density[b] * exp2_of(INK_GAMMA * log2_of(y)) : own;
+        float by_band = pixel.gradient[b * plane];
+        if (looking) by_band = by_band + slopes[b] * exp2_of(INK_LESS * power_of(pixel.sheet[b * plane]));
+        by_band *= inks.base[b];
+        float inked[PLANES];
+#pragma unroll
+        for (int i = 0; i < PLANES; ++i) inked[i] = inks.curve(b, i, v[i]);
+#pragma unroll
+        for (int i = 0; i < PLANES; ++i) {
+            float found = by_band * inks.slope(b, i, v[i]);
+#pragma unroll
+            for (int other = 0; other < PLANES; ++other) {
+                if (other != i) found *= inked[other];
+            }
+            by_value[i] += found;
+        }
     }
 #pragma unroll
     for (int i = 0; i < PLANES; ++i) {
-        const float v = pixel.layer[i * plane];
-        float sum = inks.crosstalk[i] * by_density[0];
-#pragma unroll
-        for (int b = 1; b < PLANES; ++b) sum = fmaf(by_density[b], inks.crosstalk[b * PLANES + i], sum);
-        const float by_value = sum * inks.slope(i, v) / inks.curve(i, v);
-        pixel.gradient[i * plane] = changes ? by_value : 0.0f;
+        pixel.gradient[i * plane] = changes ? by_value[i] : 0.0f;
         if (looking) pixel.by_look[i * plane] = 0.0f;
     }
 }

@@ -18,11 +18,11 @@ struct Known {
 // What numbers.py knows of inks, and of one stack or of a single sheet: the table of `packed` there.
 template <int PLANES>
 struct Inks {
-    Known base, curves, slopes, crosstalk, to_eye, gain, rest;
+    Known base, curves, slopes, to_eye, gain, rest;
 
     __device__ __forceinline__ explicit Inks(const float* numbers)
-        : base{numbers}, curves(base + PLANES), slopes(curves + PLANES * POINTS),
-          crosstalk(slopes + PLANES * (POINTS - 1)), to_eye(crosstalk + PLANES * PLANES),
+        : base{numbers}, curves(base + PLANES), slopes(curves + PLANES * PLANES * POINTS),
+          to_eye(slopes + PLANES * PLANES * (POINTS - 1)),
           gain(to_eye + PLANES * PLANES), rest(gain + GAINS) {}
 
     __device__ __forceinline__ float share() const { return rest[0]; }     // log2 t = share · log2 p + offset
@@ -31,15 +31,15 @@ struct Inks {
     __device__ __forceinline__ float room() const { return rest[3]; }
     __device__ __forceinline__ float inverse() const { return rest[4]; }   // 1 / (1 + room)
 
-    // The curve of a channel at v.
-    __device__ __forceinline__ float curve(int channel, float v) const {
-        const Known c = curves + channel * POINTS;
+    // The curve of a channel in a band at v.
+    __device__ __forceinline__ float curve(int band, int channel, float v) const {
+        const Known c = curves + (band * PLANES + channel) * POINTS;
         return of_degree_6(v, c[0], c[1], c[2], c[3], c[4], c[5], c[6]);
     }
 
     // Its derivative.
-    __device__ __forceinline__ float slope(int channel, float v) const {
-        const Known c = slopes + channel * (POINTS - 1);
+    __device__ __forceinline__ float slope(int band, int channel, float v) const {
+        const Known c = slopes + (band * PLANES + channel) * (POINTS - 1);
         return of_degree_5(v, c[0], c[1], c[2], c[3], c[4], c[5]);
     }
 

@@ -16,11 +16,10 @@ class Inks(NamedTuple):
 
     base: tuple[float, ...]
     """Encoded transmittance of the clear sheet in every band, in (0, 1]."""
-    curves: tuple[tuple[float, ...], ...]
-    """For every channel the DEGREE + 1 control points, from v = 0 to v = 1, of a Bernstein polynomial: the encoded
-    transmittance of its ink in its own band, beside the base. They rise from above 0 to 1, so the curve does."""
-    crosstalk: tuple[tuple[float, ...], ...]
-    """For every band, how much of the density of every channel it sees, 0 or more; 1 for its own channel."""
+    curves: tuple[tuple[tuple[float, ...], ...], ...]
+    """For every band and channel the DEGREE + 1 control points, from v = 0 to v = 1, of a Bernstein polynomial: the
+    encoded transmittance of the channel's ink in that band, beside the base. They rise from above 0 to 1, so the
+    curve does. A channel's own band sees most of its ink; the curves of other bands are crosstalk."""
     to_eye: tuple[tuple[float, ...], ...]
     """For every plane of the eye (linear sRGB), its share of the light of every band. The rows add up to 1, so the
     light box is white."""
@@ -34,9 +33,9 @@ class Inks(NamedTuple):
         """Number of bands, channels and colour planes."""
         return len(self.base)
 
-    def polynomials(self) -> tuple[tuple[float, ...], ...]:
-        """Return for every channel its curve as coefficients of 1, v, v², …"""
-        return tuple(monomials(curve) for curve in self.curves)
+    def polynomials(self) -> tuple[tuple[tuple[float, ...], ...], ...]:
+        """Return every curve, by band and channel, as coefficients of 1, v, v², …"""
+        return tuple(tuple(monomials(curve) for curve in band) for band in self.curves)
 
 
 def monomials(points: tuple[float, ...]) -> tuple[float, ...]:

@@ -18,13 +18,11 @@ class Numbers(NamedTuple):
     """What kernels know of inks, and of one stack or of a single sheet."""
 
     base: FloatArray
-    """(B,): log2 of the encoded transmittance of the clear sheet."""
+    """(B,): the encoded transmittance of the clear sheet."""
     curves: FloatArray
-    """(C, DEGREE + 1): coefficients of 1, v, v², …"""
+    """(B, C, DEGREE + 1): coefficients of 1, v, v², …"""
     slopes: FloatArray
-    """(C, DEGREE): coefficients of their derivatives."""
-    crosstalk: FloatArray
-    """(B, C)."""
+    """(B, C, DEGREE): coefficients of their derivatives."""
     to_eye: FloatArray
     """(P, B)."""
     gain: FloatArray
@@ -57,10 +55,9 @@ def numbers_of(inks: Inks, sheets: int = 1, exposure: float = 1.0, room: float |
         return np.ascontiguousarray(values, dtype=np.float32)
 
     return Numbers(
-        single(np.log2(inks.base)),
+        single(inks.base),
         single(inks.polynomials()),
-        single(np.array(inks.polynomials())[:, 1:] * np.arange(1, DEGREE + 1)),
-        single(inks.crosstalk),
+        single(np.array(inks.polynomials())[..., 1:] * np.arange(1, DEGREE + 1)),
         single(inks.to_eye),
         single(_gain(sheets, inks.reflectance, clearest) if reflects else np.zeros(GAIN_DEGREE + 1)),
         reflects,
@@ -74,7 +71,7 @@ def numbers_of(inks: Inks, sheets: int = 1, exposure: float = 1.0, room: float |
 
 def packed(numbers: Numbers) -> FloatArray:
     """Return all of `numbers` but `reflects` in one row, in their order, as CUDA kernels take them (ink.cuh)."""
-    arrays = numbers.base, numbers.curves, numbers.slopes, numbers.crosstalk, numbers.to_eye, numbers.gain
+    arrays = numbers.base, numbers.curves, numbers.slopes, numbers.to_eye, numbers.gain
     rest = numbers.share, numbers.offset, numbers.clearest, numbers.room, numbers.inverse
     return np.concatenate([*(array.ravel() for array in arrays), np.array(rest, dtype=np.float32)])
 

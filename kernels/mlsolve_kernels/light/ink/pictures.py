@@ -26,9 +26,7 @@ class Film(NamedTuple):
     base: Array
     """(B,): the logarithm of the encoded transmittance of the clear sheet."""
     curves: Array
-    """(C, codes): the logarithm of the encoded transmittance of every channel's ink, by its code."""
-    crosstalk: Array
-    """(B, C)."""
+    """(B, C, codes): the logarithm of the encoded transmittance of every channel's ink, by its code."""
     to_eye: Array
     """(P, B)."""
     reflectance: float
@@ -38,8 +36,7 @@ def film_of(inks: Inks, values: npt.NDArray[np.floating]) -> Film:
     """Return what kernels know of inks; values: the layer value in [0, 1] of every code, (256,) or (65536,)."""
     return Film(
         np.log(np.array(inks.base)),
-        np.array([np.log(curve(points, values)) for points in inks.curves]),
-        np.array(inks.crosstalk, dtype=np.float64),
+        np.array([[np.log(curve(points, values)) for points in band] for band in inks.curves]),
         np.array(inks.to_eye, dtype=np.float64),
         float(inks.reflectance),
     )
@@ -65,7 +62,7 @@ def develop_codes(film: Film, codes: Codes, out: Codes) -> None:
             for b in range(channels):
                 density = film.base[b]
                 for i in range(channels):
-                    density += film.crosstalk[b, i] * film.curves[i, codes[y, x, i]]
+                    density += film.curves[b, i, codes[y, x, i]]
                 out[y, x, b] = _code_of_light(np.exp(_GAMMA * density))
 
 

@@ -32,25 +32,23 @@ def slope(points: tuple[float, ...], values: Images) -> Array:
 def develop(layers: Images, inks: Inks) -> Array:
     """Return what sheets let through, encoded, in bands: (…, B, H, W) for layer values (…, C, H, W).
 
-    y_b = base_b · Π_i u_i(v_i)^A_bi
+    y_b = base_b · Π_i u_bi(v_i)
     """
-    densities = [np.log(curve(points, layers[..., i, :, :])) for i, points in enumerate(inks.curves)]
-    bands = [
-        base * np.exp(sum(share * density for share, density in zip(shares, densities, strict=True)))
-        for base, shares in zip(inks.base, inks.crosstalk, strict=True)
-    ]
+    bands = []
+    for base, curves in zip(inks.base, inks.curves, strict=True):
+        inked = [curve(points, layers[..., i, :, :]) for i, points in enumerate(curves)]
+        bands.append(base * np.prod(inked, axis=0))
     return np.stack(bands, axis=-3)
 
 
 def develop_gradient(layers: Images, inks: Inks, by_bands: Images) -> Array:
     """Return the gradient by the layer values, given that by the bands of their sheets."""
-    through = by_bands * develop(layers, inks)
-    found = []
-    for i, points in enumerate(inks.curves):
-        values = layers[..., i, :, :]
-        by_density = sum(shares[i] * through[..., b, :, :] for b, shares in enumerate(inks.crosstalk))
-        found.append(by_density * slope(points, values) / curve(points, values))
-    return np.stack(found, axis=-3)
+    through, found = by_bands * develop(layers, inks), np.zeros(layers.shape)
+    for b, curves in enumerate(inks.curves):
+        for i, points in enumerate(curves):
+            values = layers[..., i, :, :]
+            found[..., i, :, :] += through[..., b, :, :] * slope(points, values) / curve(points, values)
+    return found
 
 
 def gain(through: Images, sheets: int, reflectance: float) -> tuple[Array, Array]:
