@@ -520,7 +520,11 @@ def test_ctrl_c_while_a_sheet_is_written(tmp_path):
         "--out",
         str(tmp_path / "out"),
     ]
-    process = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, env=environment(), text=True)
+    before_us = signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background shells have it ignored
+    try:
+        process = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, env=environment(), text=True)
+    finally:
+        signal.signal(signal.SIGINT, before_us)
     while process.poll() is None and not list(tmp_path.glob(".out.partial-*/.sheet-*")):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
