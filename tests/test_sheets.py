@@ -490,7 +490,9 @@ print(need, peak_memory() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process can be reset on Linux only")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the peak of a process can be reset on Linux only: run it there"
+)
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_sheet_takes_the_memory_that_it_says(tmp_path, bits):
     kind = np.uint8 if bits == 8 else np.uint16

@@ -20,8 +20,8 @@ from .powers import exp2, log2, of_degree_5, of_degree_6
 
 _ONE: Final = np.float32(1)
 
-SCRATCH: Final = 9 * LANES
-"""float32 of work space that a worker needs: three values for each of up to three planes."""
+SCRATCH: Final = 6 * LANES
+"""float32 of work space that a worker needs: two values for each of up to three planes."""
 
 
 @kernel
@@ -158,8 +158,8 @@ def develop_back_pass(
     count, planes, across, height, length = layers.shape
     windows = planes // of_window
     start, stop = share_of(count * windows * across * height, worker, workers)
-    plane, line = across * height * length, row(scratch, (worker,))
-    slopes, by_value = ahead(line, of_window * LANES), ahead(line, 2 * of_window * LANES)
+    plane, slopes = across * height * length, row(scratch, (worker,))
+    by_value = ahead(slopes, of_window * LANES)
     for number in range(start, stop):
         layer, rest = number // (windows * across * height), number % (windows * across * height)
         window, place = rest // (across * height), rest % (across * height)
@@ -177,7 +177,7 @@ def develop_back_pass(
                     by_band = by_band + load(slopes, b * LANES) * exp2(LESS * log2(y))
                     store(row(by_look, (0,)), here + b * plane, np.float32(0))
                 by_band = by_band * load_one(row(numbers.base, (b,)), 0)
-                _add_by_values(numbers, of_window, row(layers, (0,)), b, here, plane, by_band, line, by_value)
+                _add_by_values(numbers, of_window, row(layers, (0,)), b, here, plane, by_band, by_value)
             for i in range(of_window):
                 found = load(by_value, i * LANES)
                 if disc is not None:
@@ -194,23 +194,26 @@ def _add_by_values(
     here: int,
     plane: int,
     by_band: Any,
-    inked: Row,
     by_value: Row,
 ) -> None:
     """Add what band b has of the gradient by the values of the channels to `by_value`, LANES after LANES.
 
-    layer: planes `plane` apart from `here` on. by_band: the gradient by the band, times its base. inked: space.
+    layer: planes `plane` apart from `here` on. by_band: the gradient by the band, times its base.
     """
-    for i in range(planes):
-        v = load(layer, here + i * plane)
-        store(inked, i * LANES, _curve(row(numbers.curves, (b, i)), v))
-    for i in range(planes):
-        v = load(layer, here + i * plane)
-        found = by_band * _slope(row(numbers.slopes, (b, i)), v)
-        for other in range(planes):
-            if other != i:
-                found = found * load(inked, other * LANES)
-        store(by_value, i * LANES, load(by_value, i * LANES) + found)
+    if planes == 1:
+        slope = _slope(row(numbers.slopes, (b, 0)), load(layer, here))
+        store(by_value, 0, load(by_value, 0) + by_band * slope)
+        return
+    v0, v1, v2 = load(layer, here), load(layer, here + plane), load(layer, here + 2 * plane)
+    u0 = _curve(row(numbers.curves, (b, 0)), v0)
+    u1 = _curve(row(numbers.curves, (b, 1)), v1)
+    u2 = _curve(row(numbers.curves, (b, 2)), v2)
+    found = by_band * _slope(row(numbers.slopes, (b, 0)), v0) * u1 * u2
+    store(by_value, 0, load(by_value, 0) + found)
+    found = by_band * _slope(row(numbers.slopes, (b, 1)), v1) * u0 * u2
+    store(by_value, LANES, load(by_value, LANES) + found)
+    found = by_band * _slope(row(numbers.slopes, (b, 2)), v2) * u0 * u1
+    store(by_value, 2 * LANES, load(by_value, 2 * LANES) + found)
 
 
 @kernel
