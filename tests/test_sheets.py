@@ -463,6 +463,7 @@ def test_the_verb(mlsolve, run, tmp_path):
     assert (tmp_path / "prints-sheets" / "assembly.pdf").exists()
     assert "generic-film" in mlsolve("sheets", "prints", "--shop", "nobody").refusal
     assert "2x1" in mlsolve("sheets", "prints", "--shop", "home", "--split", "2").refusal
+    assert "relative" in mlsolve("sheets", "prints", "--shop", "home", "--intent", "absolute").refusal
 
 
 MEASURE = """

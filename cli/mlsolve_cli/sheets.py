@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from mlsolve.job.settings import Setting
+from mlsolve.ranges import choice
 
 from .echo import echo
 from .options import BUDGET, JSON, OVERWRITE, Given, Parameter, folder, verb
 
+_INTENTS: Final = ("perceptual", "relative", "saturation")
 _THREADS: Final = next(one for one in BUDGET if one.name == "threads")
 _MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
 
@@ -63,7 +65,7 @@ _MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
         Setting(
             help="How colours beyond the shop's inks are brought within them.",
             kind=str,
-            choices=("perceptual", "relative", "saturation"),
+            choices=_INTENTS,
             example="perceptual",
         ),
         "relative",
@@ -153,7 +155,7 @@ def sheets(given: Given) -> None:
         wanted = Wanted(
             given.get("dpi"),
             given.get("profile"),
-            given.get("intent", "relative"),
+            choice("--intent", given.get("intent", "relative"), _INTENTS),
             (int(parts[0]), int(parts[1])),
             None if "memory" not in given else parse_memory(str(given["memory"])),
             given.get("threads"),
