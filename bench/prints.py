@@ -22,7 +22,7 @@ import laboratory
 from mlsolve import Media, Options, Solution, load_media, psnr, solve, ssim
 from mlsolve.calibration import chart
 from mlsolve.calibration.calibrating import calibrate, calibrate_table
-from mlsolve.calibration.tables import load_table
+from mlsolve.calibration.tables import load_spectrum, load_table
 from mlsolve.errors import InputError
 from mlsolve.pictures.colour import light_from_srgb, srgb_from_light
 from mlsolve.pictures.difference import delta_e00, lab_from_light
@@ -48,7 +48,16 @@ AWAY = 2.0
 """Metres from the eye to the stack."""
 BOX = laboratory.led(fall_off=0.2)
 CAMERA = laboratory.Camera(size=(3200, 2400))
-MEASURED = ("photographs", "densitometer", "spectrophotometer", "colorimeter")
+WITH_REFERENCE = "{} and stacks by colorimeter"
+MEASURED = (
+    "photographs",
+    WITH_REFERENCE.format("photographs"),
+    "densitometer",
+    WITH_REFERENCE.format("densitometer"),
+    "spectrophotometer",
+    "spectrophotometer, box known",
+    "colorimeter",
+)
 RESULTS = Path(__file__).parent / "results" / "prints.md"
 
 
@@ -120,16 +129,29 @@ def profiled(printer: Printer, folder: Path, name: str) -> dict[str, Media]:
         cv2.imwrite(str(folder / f"{name}, chart.png".replace(" ", "-")), findings.picture[..., ::-1])
     found = {MEASURED[0]: media}
     instruments: dict[str, Callable[[Image, Sequence[laboratory.Place]], str]] = {
-        MEASURED[1]: laboratory.Densitometer().table,
-        MEASURED[2]: laboratory.Spectrophotometer().table,
-        MEASURED[3]: functools.partial(laboratory.Colorimeter().table, box=BOX),
+        "colorimeter": functools.partial(laboratory.Colorimeter().table, box=BOX),
+        "densitometer": laboratory.Densitometer().table,
+        "spectrophotometer": laboratory.Spectrophotometer().table,
     }
+    files = {kind: folder / f"{name}, {kind}.csv".replace(" ", "-") for kind in (*instruments, "reference", "box")}
     for kind, table in instruments.items():
         whole = table(alone, places(page, stacked=False))
         pairs = table(stacked, places(page, stacked=True))
-        file = folder / f"{name}, {kind}.csv".replace(" ", "-")
-        file.write_text(whole + pairs.partition("\n")[2])
-        found[kind], _ = calibrate_table(load_table(file), kind, index=INDEX)
+        files[kind].write_text(whole + pairs.partition("\n")[2])
+        found[kind], _ = calibrate_table(load_table(files[kind]), kind, index=INDEX)
+        if kind == "colorimeter":
+            files["reference"].write_text(pairs)
+    reference = load_table(files["reference"])
+    kind = WITH_REFERENCE.format("photographs")
+    found[kind], _ = calibrate(
+        page, [shot], empty, CAMERA.dark(BOX), [over], kind, index=INDEX, reference=reference
+    )
+    kind = WITH_REFERENCE.format("densitometer")
+    densities = load_table(files["densitometer"])
+    found[kind], _ = calibrate_table(densities, kind, index=INDEX, reference=reference)
+    files["box"].write_text(laboratory.Spectrophotometer().emitted(BOX))
+    spectra = load_table(files["spectrophotometer"], load_spectrum(files["box"]))
+    found["spectrophotometer, box known"], _ = calibrate_table(spectra, "box known", index=INDEX)
     return found
 
 
@@ -280,8 +302,8 @@ Three sheets of {size} pixels at exposure 0.1: target {pictures}. Pixels of 1 mm
 printed on polyester film (n = 1.57, haze 3 %) by printers that are uneven by 1 %. Halftones have 48 × 48 points a
 pixel (1200 dpi), every sheet its own screens. The chart, A4, is printed twice, and the strip of the second print
 is laid over. Photographs have perspective, vignetting 25 %, a box that falls off by 20 %, noise, and JPEG 93; the
-densitometer shows two decimals; the spectrophotometer does not know the spectrum of the box; the colorimeter
-measures on the box.
+densitometer shows two decimals; the spectrophotometer, but for *box known*, does not know the spectrum of the box;
+the colorimeter measures on the box. *Stacks by colorimeter*: of those two rows only, as `--reference`.
 
 * *fit*: what the profile says of itself, patches left out.
 * *predicted, printed*: how the stack was predicted, and what the eye sees of the printed one, pixel by pixel with

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 
 from mlsolve.calibration.chart import make
+from mlsolve.calibration.spectra import D50
 from mlsolve.media import load_media
 from mlsolve.pictures.colour import encode, srgb_from_light
+from mlsolve.pictures.difference import XYZ_FROM_SRGB
 from mlsolve_kernels.light.ink import reference
 
 CAMERA = np.array([[0.9, 0.1, 0.0], [0.05, 0.88, 0.07], [0.0, 0.08, 0.92]])
@@ -114,8 +116,33 @@ def taken():
     return pictures, "\n".join(("r,g,b,Dr,Dg,Db", *rows)) + "\n"
 
 
+def filled(table, layout, inks):
+    """The table that mlsolve chart writes, with X, Y and Z of the stacks."""
+    adapted = 100 * np.array(XYZ_FROM_SRGB).T * (np.array(D50) / np.array(XYZ_FROM_SRGB).sum(axis=1))
+    pairs = [[one.codes for one in layout.of(group)] for group in ("under", "over")]
+    lines = table.splitlines()
+    for at, xyz in enumerate(light_of(np.array(pairs) / 255, inks) @ adapted, start=1):
+        lines[at] = lines[at][:-2] + ",".join(f"{one:.3f}" for one in xyz)
+    return "\n".join(lines) + "\n"
+
+
+def spectral(chart):
+    """A table of spectra of the patches of a printer of three dyes, and one of a box."""
+    waves = np.arange(400, 701, 10)
+    dyes = np.exp(-0.5 * ((waves - np.array([[620], [535], [450]])) / 35) ** 2)
+    lines = ["r,g,b," + ",".join(map(str, waves))]
+    for one in chart.layout.of("main"):
+        through = 10 ** -((1 - np.array(one.codes) / 255) ** 1.5 @ (1.4 * dyes) + 0.04)
+        lines.append(",".join(map(str, (*one.codes, *through.round(5)))))
+    box = 0.05 + np.exp(-0.5 * ((waves - 450) / 12) ** 2) + 0.7 * np.exp(-0.5 * ((waves - 570) / 55) ** 2)
+    power = [f"{wave},{one:.4f}" for wave, one in zip(waves, box, strict=True)]
+    return "\n".join(lines) + "\n", "\n".join(["nm,power", *power]) + "\n"
+
+
 def take(folder):
-    """Write the pictures and table.csv into a folder."""
+    """Write the pictures, table.csv, spectra.csv and box.csv into a folder."""
+    for name, text in zip(("spectra", "box"), spectral(make("rgb", "A4", 110, 0)), strict=True):
+        (folder / f"{name}.csv").write_text(text)
     pictures, table = taken()
     for name, picture in pictures.items():
         assert cv2.imwrite(str(folder / name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 97])

@@ -7,7 +7,7 @@ import photographs
 from mlsolve.calibration.calibrating import calibrate_table
 from mlsolve.calibration.layout import arrange
 from mlsolve.calibration.spectra import D50, light_from_spectra, light_from_xyz
-from mlsolve.calibration.tables import load_table
+from mlsolve.calibration.tables import has_spectra, load_spectrum, load_table
 from mlsolve.errors import InputError
 from mlsolve.media import load_media
 from mlsolve.pictures.difference import XYZ_FROM_SRGB, delta_e00, lab_from_light
@@ -99,6 +99,86 @@ def test_spectra_in_ti3(tmp_path):
     media, _ = calibrate_table(samples)
     assert media.fit.median < 1.5
     assert media.fit.percentile95 < 4
+
+
+def test_spectra_as_seen_on_the_box(tmp_path):
+    """A box with one narrow line passes what the sheet passes there; an even one is as none."""
+    waves = np.arange(400, 701, 10)
+    spectra = np.linspace(0.1, 0.9, 31) * np.ones((30, 1))
+    rows = [[*one, *s] for one, s in zip(CODES[:30], spectra, strict=True)]
+    path = table(tmp_path / "t.csv", ("r", "g", "b", *map(str, waves)), rows)
+    line = table(tmp_path / "line.csv", ("nm", "power"), [[w, 3.0 if w == 550 else 0] for w in waves[::-1]])
+    assert load_table(path, load_spectrum(line)).light == pytest.approx(np.full((30, 3), spectra[0, 15]))
+    even = ti3(tmp_path / "even.sp", [f"SPEC_{wave}" for wave in waves], [[2.0] * 31])
+    assert load_table(path, load_spectrum(even)).light == pytest.approx(load_table(path).light)
+    assert has_spectra(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nm,watts\n400,1\n", "holds no spectrum"),
+        ("nm,power\n" + "".join(f"{w},1\n" for w in range(500, 700, 10)), "from 500 to 690 nm"),
+        ("nm,power\n" + "".join(f"{w},{w - 500}\n" for w in range(400, 700, 10)), "power of -100"),
+        ("nm,power\n" + "".join(f"{w},0\n" for w in range(400, 700, 10)), "power of 0"),
+    ],
+)
+def test_bad_spectra_are_refused(tmp_path, text, why):
+    path = tmp_path / "box.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=why):
+        load_spectrum(path)
+
+
+def filled(path, light, names):
+    """The table that mlsolve chart writes, filled in for patches of these names."""
+    xyz = 100 * light @ (np.array(XYZ_FROM_SRGB).T * (np.array(D50) / np.array(XYZ_FROM_SRGB).sum(axis=1)))
+    lines = LAYOUT.table().splitlines()
+    for at, line in enumerate(lines):
+        if (name := line.partition(",")[0]) in names:
+            lines[at] = line[:-2] + ",".join(f"{one:.4f}" for one in xyz[names.index(name)])
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_table_of_a_chart_is_filled_in_row_by_row(tmp_path):
+    under, over = LAYOUT.of("under"), LAYOUT.of("over")
+    codes = np.array([[one.codes for one in under], [one.codes for one in over]]) / 255
+    names = [f"{a.name}+{b.name}" for a, b in zip(under, over, strict=True)][:10]
+    found = load_table(filled(tmp_path / "chart.csv", np.full((10, 3), 0.5), names))
+    assert found.names == tuple(names)
+    assert found.codes == pytest.approx(codes[:, :10])
+    assert found.light == pytest.approx(np.full((10, 3), 0.5), abs=0.02)
+    with pytest.raises(InputError, match="has no measurements: fill in"):
+        load_table(filled(tmp_path / "empty.csv", np.zeros((0, 3)), []))
+
+
+def test_references_beside_a_densitometer(tmp_path):
+    """Densities by filters that are no eye's, and stacks by a colorimeter: the profile predicts the eye."""
+    matrix = np.array([[0.82, 0.15, 0.03], [0.12, 0.82, 0.06], [0.0, 0.15, 0.85]])
+    under, over = LAYOUT.of("under"), LAYOUT.of("over")
+    pairs = np.array([[one.codes for one in under], [one.codes for one in over]]) / 255
+    names = [f"{a.name}+{b.name}" for a, b in zip(under, over, strict=True)]
+    light = photographs.light_of(np.concatenate([single(CODES), pairs], axis=1), INKS)
+    rows = [[*one, *d] for one, d in zip(CODES, -np.log10(light[: len(CODES)] @ matrix.T), strict=True)]
+    densities = load_table(table(tmp_path / "d.csv", ("r", "g", "b", "Dr", "Dg", "Db"), rows))
+    reference = load_table(filled(tmp_path / "chart.csv", light[len(CODES) :], names))
+    alone, _ = calibrate_table(densities)
+    both, found = calibrate_table(densities, reference=reference)
+    rng = np.random.default_rng(5)
+    others = np.clip(rng.uniform(0.35, 1, (2, 200, 1)) + rng.uniform(-0.2, 0.2, (2, 200, 3)), 0, 1)
+    true = lab_from_light(photographs.light_of(others, INKS))
+    by_filters, by_eye = (
+        np.median(delta_e00(lab_from_light(photographs.light_of(others, one.inks)), true)) for one in (alone, both)
+    )
+    assert by_filters > 1.5
+    assert by_eye < 0.6 * by_filters
+    assert not any("densities do not say" in note for note in found.notes)
+    with pytest.raises(InputError, match="reference holds densities"):
+        calibrate_table(densities, reference=densities)
+    few = load_table(filled(tmp_path / "few.csv", light[len(CODES) :], names[:5]))
+    with pytest.raises(InputError, match="5 kinds of patches: give 8"):
+        calibrate_table(densities, reference=few)
 
 
 def test_one_channel_in_ti3_and_csv(tmp_path):

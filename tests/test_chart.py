@@ -90,12 +90,16 @@ def test_pixels_are_the_device_codes():
 def test_a_chart_is_written_and_read_again(tmp_path):
     chart = charts.make("grey", "roll-111mm", 100, 7)
     written = chart.save(tmp_path / "one")
-    assert [path.name for path in written] == ["chart.pdf", "chart.tif", "chart.json"]
+    assert [path.name for path in written] == ["chart.pdf", "chart.tif", "chart.json", "chart.csv"]
     assert charts.load(tmp_path / "one").layout == chart.layout
     assert charts.load(tmp_path / "one" / "chart.json", 100) == chart
     assert np.rint(load_picture(written[1]) * 255).astype(np.uint8) == pytest.approx(chart.codes)
-    assert [path.name for path in chart.save(tmp_path / "two.PDF")] == ["two.PDF", "two.json"]
-    assert [path.name for path in chart.save(tmp_path / "three", "tiff")] == ["chart.tif", "chart.json"]
+    assert [path.name for path in chart.save(tmp_path / "two.PDF")] == ["two.PDF", "two.json", "two.csv"]
+    assert [path.name for path in chart.save(tmp_path / "three", "tiff")] == [
+        "chart.tif",
+        "chart.json",
+        "chart.csv",
+    ]
     with pytest.raises(OutputError, match="exists already"):
         chart.save(tmp_path / "one")
     chart.save(tmp_path / "one", overwrite=True)

@@ -10,7 +10,7 @@ from mlsolve.media import load_media
 def test_a_chart_is_written(mlsolve, tmp_path):
     done = mlsolve("chart", "--out", "page", "--channels", "grey", "--dpi", 100, "--seed", 4)
     assert done.status == 0
-    assert done.out.splitlines()[:3] == ["page/chart.pdf", "page/chart.tif", "page/chart.json"]
+    assert done.out.splitlines()[:4] == [f"page/chart.{ending}" for ending in ("pdf", "tif", "json", "csv")]
     assert "on 210 × 297 mm; print at 100 %" in done.out
     assert charts.load(tmp_path / "page").layout == charts.make("grey", seed=4).layout
     assert mlsolve("chart", "--out", "page").refusal.endswith("choose another --out or add --overwrite")

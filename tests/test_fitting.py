@@ -12,7 +12,7 @@ from mlsolve.calibration.fitting import fit, metric
 from mlsolve.calibration.layout import arrange
 from mlsolve.calibration.least_squares import minimise
 from mlsolve.calibration.parameters import Model, Parameters
-from mlsolve.calibration.samples import Samples, joined
+from mlsolve.calibration.samples import Samples, joined, with_references
 from mlsolve.errors import InputError
 from mlsolve.media import Media, load_media
 from mlsolve.pictures.difference import delta_e00, lab_from_light
@@ -63,8 +63,8 @@ def test_light_reflected_between_sheets_counts():
 
 def fit_vector(inks, parameters):
     """The vector of parameters of known inks."""
-    base, curves, to_eye = parameters.parts
-    vector = np.zeros(to_eye.stop)
+    base, curves, to_eye, beyond = parameters.parts
+    vector = np.zeros(beyond.stop)
     off = ~np.eye(3, dtype=bool)
     vector[base] = -2.2 * np.log10(inks.base)
     vector[curves] = (2.2 * np.diff(np.log10(inks.curves), axis=2)).ravel()
@@ -102,7 +102,8 @@ def test_leaving_one_out_is_what_a_fit_without_it_gives():
     whole = fit(samples)
     groups, measured = samples.groups(), lab_from_light(samples.light + 0.002)
     within = delta_e00(lab_from_light(whole.predicted + 0.002), measured)
-    drawn = np.argsort(np.where(whole.kept & (within > 0.3), -whole.left_out / within, 0))[:5]
+    drawn = np.argsort(np.where(whole.kept & (within > 0.3), -whole.left_out / within, 0))[:8]
+    ratios = []
     for at in drawn:
         others = whole.kept & (groups != groups[at])
         names = tuple(np.array(samples.names)[others].tolist())
@@ -110,7 +111,47 @@ def test_leaving_one_out_is_what_a_fit_without_it_gives():
         light = photographs.light_of(samples.codes[:, [at]], alone)
         off = float(delta_e00(lab_from_light(light + 0.002), measured[[at]])[0])
         assert off > 1.15 * within[at]
-        assert off == pytest.approx(whole.left_out[at], rel=0.3)
+        ratios.append(off / whole.left_out[at])
+    # Next to a bound the fit is not linear, so one may be further off.
+    assert np.median(ratios) == pytest.approx(1, abs=0.05)
+    assert min(ratios) > 0.6
+    assert max(ratios) < 1.3
+
+
+def seen_by_a_camera(light):
+    """What a camera makes of linear sRGB, whose colours no matrix takes to the eye's."""
+    matrix = np.array([[0.80, 0.15, 0.05], [0.05, 0.85, 0.10], [0.02, 0.12, 0.86]])
+    return np.maximum(light @ matrix.T, 1e-4)
+
+
+def test_references_tell_what_the_eye_sees():
+    """Stacks by the eye beside sheets and stacks by a camera: the profile predicts the eye."""
+    inks = photographs.printer("inkjet-film")
+    true = sampled(inks)
+    seen = dataclasses.replace(true, light=seen_by_a_camera(true.light))
+    pairs = np.flatnonzero(true.stacked)
+    told = Samples(true.codes[:, pairs], true.light[pairs], tuple(true.names[at] for at in pairs))
+    codes = np.stack([np.random.default_rng(1).random((200, 3)) ** 0.5, np.full((200, 3), np.nan)])
+    eye = lab_from_light(photographs.light_of(codes, inks))
+    alone, both = (
+        np.median(delta_e00(lab_from_light(photographs.light_of(codes, fit(one).inks)), eye))
+        for one in (seen, with_references(seen, told))
+    )
+    assert alone > 3
+    assert both < 0.5
+    found = fit(with_references(seen, told))
+    assert len(found.first(len(seen.names)).kept) == len(seen.names)
+    assert found.fit.median < 0.3
+
+
+def test_sheets_are_not_called_spoiled_because_of_stacks():
+    """Stacks that no inks explain, as of one screen on itself, are left out; sheets stay."""
+    true = sampled(photographs.printer("inkjet-film"))
+    light = true.light.copy()
+    (pairs,) = np.nonzero(true.stacked)
+    light[pairs[:4]] = light[pairs[:4]] * 0.3 + 0.2
+    found = fit(dataclasses.replace(true, light=light))
+    assert set(np.flatnonzero(~found.kept)) == set(pairs[:4])
 
 
 ODD = [

@@ -64,6 +64,13 @@ class Spectrophotometer:
             lines.append(_line(place, [f"{one:.4f}" for one in measured]))
         return "\n".join(lines) + "\n"
 
+    def emitted(self, box: LightBox) -> str:
+        """Return a CSV with the columns nm, power: what the box emits, in shares of its peak."""
+        rng = np.random.default_rng((self.seed, 8))
+        power = box.spectrum / box.spectrum.max() + self.noise * rng.standard_normal(len(WAVES))
+        rows = [f"{wave:.0f},{max(one, 0):.4f}" for wave, one in zip(WAVES, power, strict=True)]
+        return "\n".join(["nm,power", *rows]) + "\n"
+
 
 @dataclass(frozen=True)
 class Colorimeter:

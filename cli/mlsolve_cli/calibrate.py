@@ -53,6 +53,18 @@ def _text(name: str, words: str, otherwise: str, example: str) -> Parameter:
         "there are shots",
         "table.csv",
     ),
+    _picture(
+        "reference",
+        "Table of some patches, best of stacks, by a colorimeter or spectrophotometer: what the eye sees of them.",
+        "camera and densitometer count as the eye",
+        "reference.csv",
+    ),
+    _picture(
+        "box",
+        "Spectrum of the light box: CSV with columns nm and power, or .sp. For tables of spectra.",
+        "the box counts as equally bright at all wavelengths",
+        "box.csv",
+    ),
     _text("name", "Name of the profile.", "the name of --out", "my-printer"),
     _text("about", "Printer, film, settings, date: what to remember.", "what it was made from", "'dye on PET'"),
     Parameter(
@@ -83,6 +95,10 @@ def _text(name: str, words: str, otherwise: str, example: str) -> Parameter:
         (
             "calibrate --chart chart --shot photo.jpg --stacked stacked.jpg --empty empty.jpg --out film.toml",
             "The same with the strip laid over and the empty box.",
+        ),
+        (
+            "calibrate --chart chart --shot photo.jpg --reference reference.csv --out exact.toml",
+            "Photographs, and some patches measured by a colorimeter.",
         ),
         ("calibrate --table table.csv --out density.toml", "A profile from a densitometer's table."),
     ),
@@ -130,14 +146,20 @@ def _calibrated(given: Given, name: str) -> "tuple[Media, Findings]":
     from mlsolve.calibration.calibrating import calibrate as from_shots
     from mlsolve.calibration.calibrating import calibrate_table
     from mlsolve.calibration.chart import load
-    from mlsolve.calibration.tables import load_table
+    from mlsolve.calibration.tables import has_spectra, load_spectrum, load_table
 
     index, table = given.get("index"), given.get("table")
+    tables = [given[one] for one in ("table", "reference") if one in given]
+    if "box" in given and not any(has_spectra(one) for one in tables):
+        raise OptionError(f"--box is {given['box']}, but no table holds spectra: leave it out")
+    box = load_spectrum(given["box"]) if "box" in given else None
+    reference = load_table(given["reference"], box) if "reference" in given else None
     if table is not None:
         for other in ("chart", "shot", "stacked", "empty", "dark"):
             if other in given:
                 raise OptionError(f"--{other} belongs to photographs, --table is {table}: give one or the other")
-        return calibrate_table(load_table(table), name, given.get("about", f"Table {table.name}"), index)
+        measured = load_table(table, box)
+        return calibrate_table(measured, name, given.get("about", f"Table {table.name}"), index, reference)
     if "chart" not in given or "shot" not in given:
         raise OptionError("there is nothing to calibrate from: give --chart and --shot, or --table")
     shots = given["shot"]
@@ -150,6 +172,7 @@ def _calibrated(given: Given, name: str) -> "tuple[Media, Findings]":
         name,
         given.get("about", f"Chart photographed in {', '.join(one.name for one in shots)}"),
         index,
+        reference,
     )
 
 

@@ -12,7 +12,7 @@ from .options import Given, Parameter, switch, verb
     Parameter(
         "out",
         Setting(
-            help="Folder for chart.pdf, chart.tif and chart.json, or one file NAME.pdf or NAME.tif.",
+            help="Folder for chart.pdf, chart.tif, chart.json and chart.csv, or one file NAME.pdf or NAME.tif.",
             kind=Path,
             short="-o",
             metavar="FOLDER",

@@ -19,7 +19,7 @@ from .findings import Findings, drawn
 from .fitting import Fitted, fit
 from .layout import Layout
 from .readings import Reading, read
-from .samples import Array, FloatImage, Samples, joined
+from .samples import Array, FloatImage, Samples, joined, with_references
 
 Picture = Path | str | npt.ArrayLike
 """A file, or an array (H, W, 3): uint8, uint16, or float in [0, 1], sRGB code values."""
@@ -30,6 +30,8 @@ _MOVED: Final = 0.06
 """Share by which nine of ten patches may differ between them beside that."""
 _POOR: Final = 4.0
 """Median ΔE00 above which something else is wrong than inks that are hard to model."""
+_LEAST_REFERENCES: Final = 8
+_NEEDS_EYE: Final = "a camera is not an eye: a --reference of stacks would tell what the eye sees"
 _NEEDS_BASE: Final = "there is no picture of the empty box: clear film counts as density 0.04"
 _NEEDS_STACK: Final = "no strip was laid over: that stacks are as the products of sheets was not measured"
 
@@ -43,13 +45,16 @@ def calibrate(
     name: str = "calibrated",
     about: str = "",
     index: float | None = None,
+    reference: Samples | None = None,
 ) -> tuple[Media, Findings]:
     """Return the profile of what printed `chart`, and what was found, from photographs of it on a light box.
 
     shots: of the whole sheet. stacked: of the sheet whose strip was cut off and laid over the marked rows. empty:
     of the box without the sheet, from the same place. dark: with the lens covered. All are taken with one camera at
     one exposure. Code values count as sRGB; red, green and blue, relative to those of the box, as what the eye
-    sees. index: refractive index of the sheets. Raises InputError, naming the picture, for what cannot be used.
+    sees, unless there is a `reference`: some of the patches, best stacks, measured by an instrument that sees as
+    the eye does. index: refractive index of the sheets. Raises InputError, naming the picture, for what cannot be
+    used.
     """
     reflectance = _reflectance(index)
     if not shots:
@@ -83,8 +88,13 @@ def calibrate(
         samples = joined([sheets, pairs])
     else:
         notes.append(_NEEDS_STACK)
-    fitted = fit(samples, reflectance)
+    if reference is None:
+        notes += [_NEEDS_EYE] if layout.channels == 3 else []
+    fitted = fit(samples if reference is None else _beside(samples, reference), reflectance)
     media = Media(name, fitted.inks, about, index, fitted.fit)
+    if reference is not None:
+        notes += _lost(reference, fitted.kept[len(samples.names) :])
+        fitted = fitted.first(len(samples.names))
     seen = [*readings, *over]
     found = replace(
         _findings(samples, fitted, notes),
@@ -96,16 +106,41 @@ def calibrate(
 
 
 def calibrate_table(
-    samples: Samples, name: str = "calibrated", about: str = "", index: float | None = None
+    samples: Samples,
+    name: str = "calibrated",
+    about: str = "",
+    index: float | None = None,
+    reference: Samples | None = None,
 ) -> tuple[Media, Findings]:
-    """Return the profile of what was measured, and what was found. Arguments as above; Raises InputError."""
-    fitted = fit(samples, _reflectance(index))
+    """Return the profile of what was measured, and what was found. Arguments as above; raises InputError."""
     notes = []
-    if samples.to_eye is not None and samples.planes == 3:
+    if reference is not None:
+        samples = _beside(samples, reference)
+    elif samples.to_light is not None and samples.planes == 3:
         notes.append("densities do not say what the eye sees: the matrix of inkjet-film is used")
+    fitted = fit(samples, _reflectance(index))
     if not samples.stacked.any():
         notes.append("no stacks were measured: that they are as the products of sheets is taken for granted")
     return Media(name, fitted.inks, about, index, fitted.fit), _findings(samples, fitted, notes)
+
+
+def _beside(samples: Samples, reference: Samples) -> Samples:
+    """Return samples with a reference beside them. Raises InputError if it does not suit them."""
+    if reference.planes != samples.planes:
+        raise InputError(
+            f"the reference has {reference.planes} channels, the chart {samples.planes}: measure its own"
+        )
+    if reference.to_light is not None and reference.planes == 3:
+        raise InputError("the reference holds densities, which are not what the eye sees: give X, Y, Z or spectra")
+    kinds = len(np.unique(reference.groups()))
+    if kinds < _LEAST_REFERENCES:
+        raise InputError(f"the reference has {kinds} kinds of patches: give {_LEAST_REFERENCES} or more")
+    return with_references(samples, reference)
+
+
+def _lost(reference: Samples, kept: npt.NDArray[np.bool_]) -> list[str]:
+    lost = [name for name, used in zip(reference.names, kept, strict=True) if not used]
+    return [f"left out of the reference as wrong: {', '.join(lost)}"] if lost else []
 
 
 def _reflectance(index: float | None) -> float:

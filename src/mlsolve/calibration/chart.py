@@ -51,8 +51,9 @@ class Chart:
     def save(self, out: Path, kind: str = "both", overwrite: bool = False) -> list[Path]:
         """Write the chart as pdf, tiff or both, and its layout; return the files.
 
-        out: a folder, which is made, for chart.pdf, chart.tif and chart.json; or one file NAME.pdf or NAME.tif,
-        with NAME.json beside it. Raises OutputError if a file cannot be written, or is there already.
+        out: a folder, which is made, for chart.pdf, chart.tif, chart.json and chart.csv, a table to fill in; or one
+        file NAME.pdf or NAME.tif, with NAME.json and NAME.csv beside it. Raises OutputError if a file cannot be
+        written, or is there already.
         """
         suffix = out.suffix.lower()
         if suffix in _SUFFIXES:
@@ -61,7 +62,8 @@ class Chart:
             endings = {"pdf": ("pdf",), "tiff": ("tif",)}.get(kind, ("pdf", "tif"))
             pages = [out / f"chart.{ending}" for ending in endings]
             layout = out / LAYOUT
-        for path in (*pages, layout):
+        table = layout.with_suffix(".csv")
+        for path in (*pages, layout, table):
             if path.exists() and not overwrite:
                 raise OutputError(f"{path} exists already: choose another --out or add --overwrite")
         with refusals(layout):
@@ -74,7 +76,8 @@ class Chart:
             with TiffWriter(path, (width, height), planes, 8, self.dpi) as writer:
                 writer.write(self.codes)
         write_bytes(layout, self.layout.text().encode())
-        return [*pages, layout]
+        write_bytes(table, self.layout.table().encode())
+        return [*pages, layout, table]
 
 
 def make(channels: str = "rgb", paper: str = "A4", dpi: float = 300.0, seed: int = 0) -> Chart:

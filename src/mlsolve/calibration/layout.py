@@ -105,6 +105,17 @@ class Layout:
         ]
         return np.array(sorted({*corners, *field}), dtype=np.float64)
 
+    def table(self) -> str:
+        """Return a CSV to fill in by hand: the device codes of all patches and stacks, and empty X, Y, Z."""
+        codes = ("r", "g", "b") if self.channels == 3 else ("k",)
+        lines = [",".join(("name", *codes, *(f"{one}2" for one in codes), "X", "Y", "Z"))]
+        for below, over in zip(self.of("under"), self.of("over"), strict=True):
+            stacked = map(str, (*below.codes, *over.codes))
+            lines.append(",".join((f"{below.name}+{over.name}", *stacked, "", "", "")))
+        for one in self.patches:
+            lines.append(",".join((one.name, *map(str, one.codes), *[""] * (self.channels + 3))))
+        return "\n".join(lines) + "\n"
+
     def text(self) -> str:
         """Return the text of chart.json."""
         return json.dumps({"format": FORMAT, "digest": self.digest, **asdict(self)}, indent=1) + "\n"

@@ -31,58 +31,65 @@ assert DARKEST_CURVE < MAX_DENSITY
 class Parameters:
     """How a vector of parameters is divided; all its entries have plain bounds.
 
-    In order: densities of the base, (P); falls of density between control points of the curves, (P, C, DEGREE);
-    `to_eye` without its diagonal, whose rows add up to 1.
+    In order: densities of the base, (P); falls of density between control points of the curves, (P, C, DEGREE); the
+    matrix from bands to what the instrument sees, and what the matrix to the eye has beyond it, both without their
+    diagonals: their rows add up to 1 and to 0.
     """
 
     planes: int
-    to_eye: Array | None
-    """Fixed, or None where it is found."""
+    to_light: Array | None
+    """What the instrument sees, (P, P): fixed, or None where it is found."""
     reflectance: float = 0.0
+    by_eye: bool = False
+    """There are references, so the matrix to the eye is found as well; else it is what the instrument sees."""
 
     @cached_property
     def parts(self) -> tuple[slice, ...]:
-        """Where base, curves and to_eye lie in the vector."""
+        """Where base, curves and the two matrices lie in the vector."""
         planes = self.planes
         others = planes * (planes - 1)
-        ends = np.cumsum([0, planes, planes**2 * DEGREE, others if self.to_eye is None else 0])
-        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+        sizes = [planes, planes**2 * DEGREE, others if self.to_light is None else 0, others if self.by_eye else 0]
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(np.cumsum([0, *sizes])))
 
     @property
     def bounds(self) -> tuple[Array, Array]:
         """Lowest and highest values."""
-        base, curves, to_eye = self.parts
-        low, high = np.zeros(to_eye.stop), np.ones(to_eye.stop)
+        base, curves, seen, beyond = self.parts
+        low, high = np.zeros(beyond.stop), np.ones(beyond.stop)
         high[base], high[curves] = 2.0, DARKEST_CURVE / DEGREE * 3
-        low[to_eye], high[to_eye] = -1.0, 1.0
+        for matrix in (seen, beyond):
+            low[matrix], high[matrix] = -1.0, 1.0
         return low, high
 
     @property
     def start(self) -> Array:
         """A printer that is like many: where a fit begins, and what it keeps to where nothing is measured."""
-        base, curves, to_eye = self.parts
-        start = np.zeros(to_eye.stop)
+        base, curves, _, beyond = self.parts
+        start = np.zeros(beyond.stop)
         seen = _CROSSTALK + (1 - _CROSSTALK) * np.eye(self.planes)
         start[base], start[curves] = 0.04, np.repeat(seen.ravel(), DEGREE) * (1.6 / DEGREE)
         return start
 
-    def spread(self, vector: Array) -> tuple[Array, Array, Array]:
-        """Return base (P,) and control points (P, C, DEGREE + 1), encoded; to_eye, (P, P)."""
-        base, curves, to_eye = self.parts
+    def spread(self, vector: Array) -> tuple[Array, Array, Array, Array]:
+        """Return base (P,), control points (P, C, DEGREE + 1), encoded; bands to instrument and to eye, (P, P)."""
+        base, curves, seen, beyond = self.parts
         falls = vector[curves].reshape(self.planes, self.planes, DEGREE)
         densities = np.cumsum(falls[..., ::-1], axis=2)[..., ::-1]
         points = np.ones((self.planes, self.planes, DEGREE + 1))
         points[..., :-1] = np.exp(-_TO_ENCODED * np.minimum(densities, DARKEST_CURVE))
-        eye = self.to_eye
-        if eye is None:
-            eye = np.zeros((self.planes, self.planes))
-            eye[~np.eye(self.planes, dtype=bool)] = vector[to_eye]
-            eye += np.diag(1 - eye.sum(axis=1))
-        return np.exp(-_TO_ENCODED * vector[base]), points, eye
+        instrument = self._matrix(vector[seen], 1) if self.to_light is None else self.to_light
+        eye = instrument + self._matrix(vector[beyond], 0) if self.by_eye else instrument
+        return np.exp(-_TO_ENCODED * vector[base]), points, instrument, eye
+
+    def _matrix(self, others: Array, total: float) -> Array:
+        """Return the matrix, (P, P), of what is beside its diagonal; its rows add up to `total`."""
+        found = np.zeros((self.planes, self.planes))
+        found[~np.eye(self.planes, dtype=bool)] = others
+        return np.asarray(found + np.diag(total - found.sum(axis=1)), dtype=np.float64)
 
     def inks(self, vector: Array) -> Inks:
         """Return the inks that a vector stands for."""
-        base, points, eye = self.spread(vector)
+        base, points, _, eye = self.spread(vector)
         own = np.arange(self.planes)
         points[own, own, :-1] = np.minimum(points[own, own, :-1], _PALEST)
         curves = tuple(tuple(tuple(map(float, curve)) for curve in band) for band in points)
@@ -101,15 +108,19 @@ class Model:
         self._basis = ways * values**powers * (1 - values) ** (DEGREE - powers)
         self._stacked = samples.stacked[:, np.newaxis]
         self._any = bool(self._stacked.any())
+        self._by_eye = None if samples.references is None else samples.references[:, np.newaxis]
         self._parameters = parameters
 
     def light(self, vector: Array) -> Array:
-        """Return the light through the samples, (n, P), for a vector of parameters."""
-        base, points, eye = self._parameters.spread(vector)
+        """Return the light through the samples as it was measured, (n, P), for a vector of parameters."""
+        base, points, instrument, eye = self._parameters.spread(vector)
         inked = np.log(np.einsum("sncd,bcd->snbc", self._basis, points))
         bands = (np.log(base) + inked.sum(axis=3)) * GAMMA
         total = bands[0] + np.where(self._stacked, bands[1], 0) if self._any else bands[0]
         light = np.exp(total)
         if self._any and self._parameters.reflectance:
             light = light * np.where(self._stacked, gain(np.exp(total / 2), 2, self._parameters.reflectance)[0], 1)
-        return np.asarray(np.maximum(light @ eye.T, DARKEST), dtype=np.float64)
+        measured = light @ instrument.T
+        if self._by_eye is not None:
+            measured = np.where(self._by_eye, light @ eye.T, measured)
+        return np.asarray(np.maximum(measured, DARKEST), dtype=np.float64)

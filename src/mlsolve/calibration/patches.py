@@ -12,6 +12,9 @@ _STEPS: Final = (0, 26, 51, 77, 102, 128, 153, 179, 204, 230)
 """Steps of a channel; 255, no ink, is what clear patches show."""
 _GREY_STEPS: Final = (0, 13, 26, 38, 51, 64, 77, 102, 128, 153, 179, 204, 217, 230, 242)
 _MIXED: Final = (0, 85, 170, 255)
+_GREYS: Final = range(70, 256)
+_TINT: Final = 50
+"""Greys that are laid on each other, and how far a channel may lie from them."""
 _CLEAR: Final = 6
 """Clear patches among the others, at least."""
 _REPEATED: Final = 12
@@ -44,17 +47,15 @@ def stacked_pairs(channels: int, count: int, rng: np.random.Generator) -> list[t
     else:
         inks = [(0, 255, 255), (255, 0, 255), (255, 255, 0), (0, 0, 255), (255, 0, 0), (0, 255, 0)]
         pale = [tuple((code + 255) // 2 for code in ink) for ink in inks]
-        greys = [(179, 179, 179), (102, 102, 102)]
         pairs = [
             ((255,) * 3, (255,) * 3),
             *[(a, b) for a, b in itertools.combinations_with_replacement(inks[:3], 2)],
             *[(a, b) for a, b in itertools.combinations(inks[3:], 2)],
             *[(a, a) for a in pale[:3]],
-            (greys[0], greys[0]),
-            (greys[0], greys[1]),
         ]
-    while len(pairs) < count:
-        one, other = rng.integers(0, 256, (2, channels))
+    while len(pairs) < count:  # near grey, as sheets are that were solved (bench/LOG.md)
+        greys = rng.integers(_GREYS.start, _GREYS.stop, (2, 1))
+        one, other = np.clip(greys + rng.integers(-_TINT, _TINT + 1, (2, channels)), 0, 255)
         pairs.append((tuple(map(int, one)), tuple(map(int, other))))
     chosen = rng.permutation(count)
     return [pairs[at] for at in chosen]

@@ -1,6 +1,6 @@
 """What was measured: device codes of one sheet or of two, and the light that came through them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ class Samples:
     codes: Array
     """Device codes in [0, 1] of the sheets, (2, n, C): 1 is no ink. Of a single sheet the second is NaN."""
     light: Array
-    """Light that came through relative to the empty box, (n, P) linear sRGB, or grey."""
+    """Light that came through relative to the empty box, (n, P) linear sRGB, or grey, as the instrument has it."""
     names: tuple[str, ...]
-    to_eye: Array | None = None
-    """Matrix from bands to the eye, (P, P), where the instrument says what its bands are; None: the fit finds
+    to_light: Array | None = None
+    """Matrix from bands to `light`, (P, P), where the instrument says what its bands are; None: the fit finds
     it."""
+    references: npt.NDArray[np.bool_] | None = None
+    """Which samples are what the eye sees, (n,), where the others are not quite; None: all count as that."""
 
     @property
     def planes(self) -> int:
@@ -47,10 +49,19 @@ class Samples:
 
 
 def joined(parts: list[Samples]) -> Samples:
-    """Return the samples of several, all of the same planes."""
+    """Return the samples of several, all of the same planes and the same instrument."""
     return Samples(
         np.concatenate([one.codes for one in parts], axis=1),
         np.concatenate([one.light for one in parts]),
         tuple(name for one in parts for name in one.names),
-        parts[0].to_eye,
+        parts[0].to_light,
     )
+
+
+def with_references(samples: Samples, references: Samples) -> Samples:
+    """Return samples with those of an instrument that sees as the eye does beside them.
+
+    Then bands are those that explain both, not those of the first instrument.
+    """
+    both = joined([samples, references])
+    return replace(both, to_light=None, references=np.arange(len(both.names)) >= len(samples.names))

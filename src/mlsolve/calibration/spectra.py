@@ -11,9 +11,7 @@ GENERIC_TO_EYE: Final = ((1.25, -0.22, -0.03), (-0.08, 1.14, -0.06), (0.0, -0.10
 """From what a densitometer's red, green and blue pass to linear sRGB: the matrix of the included profile
 inkjet-film, for densities do not say what the eye sees."""
 D50: Final = (0.9642, 1.0, 0.8249)
-EQUAL: Final = (1.0, 1.0, 1.0)
-"""XYZ of the whites that XYZ and spectra are relative to. Spectra count as seen on a box that is equally bright at
-all wavelengths."""
+"""XYZ of the white that XYZ are relative to."""
 _BRADFORD: Final = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 
 _LOBES: Final = (
@@ -25,11 +23,16 @@ _LOBES: Final = (
 Sloan, Shirley: Simple analytic approximations to the CIE XYZ color matching functions. JCGT 2 (2013), table 1)."""
 
 
-def light_from_spectra(spectra: Array, wavelengths: Array) -> Array:
-    """Return linear sRGB, (n, 3), of transmittances, (n, w), at equally spaced `wavelengths` in nm, (w,)."""
+def light_from_spectra(spectra: Array, wavelengths: Array, box: Array | None = None) -> Array:
+    """Return linear sRGB, (n, 3), of transmittances, (n, w), at equally spaced `wavelengths` in nm, (w,).
+
+    box: what the light box emits at these wavelengths, (w,), in any unit; None: as much at all. It is white.
+    """
     weights = np.array([sum(_lobe(wavelengths, *lobe) for lobe in lobes) for lobes in _LOBES])
     weights /= weights.sum(axis=1, keepdims=True)
-    return light_from_xyz(spectra @ weights.T, EQUAL)
+    if box is not None:
+        weights *= box / (weights[1] @ box)
+    return light_from_xyz(spectra @ weights.T, (weights[0].sum(), weights[1].sum(), weights[2].sum()))
 
 
 def light_from_xyz(xyz: Array, white: tuple[float, float, float]) -> Array:

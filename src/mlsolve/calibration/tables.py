@@ -5,7 +5,7 @@ import io
 import re
 import shlex
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -32,26 +32,67 @@ _CODES: Final = (
 _DENSITIES: Final = (("dr", "dg", "db"), ("d_red", "d_green", "d_blue"), ("d",), ("d_vis",))
 _XYZ: Final = (("x", "y", "z"), ("xyz_x", "xyz_y", "xyz_z"), ("y",), ("xyz_y",))
 _SPECTRAL: Final = re.compile(r"(?:spec_|spectral_nm|nm)?(\d{3})(?:nm)?")
+_FEWEST_WAVES: Final = 8
 _NAMES: Final = ("name", "sample_loc", "sample_id", "patch")
 _DENSEST: Final = 6.0
 
 
-def load_table(path: Path) -> Samples:
+class Spectrum(NamedTuple):
+    """What a light box emits."""
+
+    wavelengths: Array
+    """In nm, ascending, (w,)."""
+    power: Array
+    """In any unit, (w,)."""
+
+    def at(self, wavelengths: Array) -> Array:
+        """Return the power at these wavelengths, (n,), interpolated; 0 beyond its ends."""
+        return np.interp(wavelengths, self.wavelengths, self.power, left=0, right=0)
+
+
+def load_spectrum(path: Path) -> Spectrum:
+    """Return the spectrum in the file `path`. Raises InputError, naming the file, for what is none.
+
+    A CSV with the columns nm and power, a row a wavelength; or one row of columns 380, 390, … or SPEC_380, …, as
+    ArgyllCMS writes them (.sp, .ti3).
+    """
+    columns = _table(path)
+    if spectral := _spectral(columns):
+        waves = np.array(sorted(spectral), dtype=np.float64)
+        power = _numbers(columns, tuple(spectral[int(wave)] for wave in waves), path)[0]
+    elif "nm" in columns and "power" in columns:
+        waves, power = _numbers(columns, ("nm", "power"), path).T
+        order = np.argsort(waves, kind="stable")
+        waves, power = waves[order], power[order]
+    else:
+        raise InputError(f"{path} holds no spectrum: name two columns nm and power, or columns 380, 390, … 730")
+    if len(waves) < _FEWEST_WAVES or waves[0] > 420 or waves[-1] < 680:
+        raise InputError(
+            f"{path} has {len(waves)} wavelengths from {waves[0]:g} to {waves[-1]:g} nm: give 400 to 700"
+        )
+    if power.min() < 0 or power.max() <= 0:
+        raise InputError(f"{path} has a power of {power.min():g}: give what the box emits, 0 or more")
+    return Spectrum(waves, power)
+
+
+def has_spectra(path: Path) -> bool:
+    """Return whether the table in the file `path` holds spectra. Raises InputError if it is no table."""
+    return bool(_spectral(_table(path)))
+
+
+def load_table(path: Path, box: Spectrum | None = None) -> Samples:
     """Return the measurements in the file `path`. Raises InputError, naming the file, for what cannot be used.
+
+    box: spectrum of the light box, for spectra; None: as bright at all wavelengths. Nothing else needs it.
 
     Device codes are in columns r, g, b or k (or as ArgyllCMS calls them), of 0 to 1, 0 to 100 or 0 to 255 as the
     largest says, the largest without ink; of a second sheet laid on it in r2, g2, b2 or k2, empty where there is
     none. Measured is what sheets let through, relative to the empty box: densities (Dr, Dg, Db; D), XYZ for D50 (X,
-    Y, Z), or a spectrum (380, 390, … 730).
+    Y, Z), or a spectrum (380, 390, … 730). Rows in which nothing is measured are passed over.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give a CSV or .ti3 file") from None
-    cgats = "BEGIN_DATA_FORMAT" in text
-    columns = _cgats(text, path) if cgats else _csv(text, path)
+    columns = _measured(_table(path), path)
     sheets = _sheets(columns, path)
-    light, bands = _light(columns, sheets.shape[2], path)
+    light, bands = _light(columns, sheets.shape[2], path, box)
     names = next((columns[name] for name in _NAMES if name in columns), None)
     count = len(light)
     return Samples(
@@ -60,6 +101,24 @@ def load_table(path: Path) -> Samples:
         tuple(names) if names else tuple(f"row {at + 1}" for at in range(count)),
         bands if sheets.shape[2] == 3 else np.eye(1),
     )
+
+
+def _table(path: Path) -> Columns:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): give a CSV or .ti3 file") from None
+    return _cgats(text, path) if "BEGIN_DATA_FORMAT" in text else _csv(text, path)
+
+
+def _measured(columns: Columns, path: Path) -> Columns:
+    """Return the columns without the rows in which nothing is measured."""
+    known = {name for names, _ in _CODES for one in names for name in (one, f"{one}2")} | set(_NAMES)
+    cells = [column for name, column in columns.items() if name not in known]
+    rows = [at for at, row in enumerate(zip(*cells, strict=True)) if any(row)]
+    if cells and not rows:
+        raise InputError(f"{path} has no measurements: fill in a row for each patch that you measure")
+    return {name: [column[at] for at in rows] for name, column in columns.items()} if cells else columns
 
 
 def _csv(text: str, path: Path) -> Columns:
@@ -133,15 +192,14 @@ def _sheets(columns: Columns, path: Path) -> Array:
     return 1 - sheets if inked else sheets
 
 
-def _light(columns: Columns, channels: int, path: Path) -> tuple[Array, Array | None]:
-    """Return the light, (n, P), and the matrix to the eye where it is fixed."""
-    spectral = {int(match[1]): name for name in columns if (match := _SPECTRAL.fullmatch(name))}
-    if len(spectral) >= 8:
+def _light(columns: Columns, channels: int, path: Path, box: Spectrum | None) -> tuple[Array, Array | None]:
+    """Return the light, (n, P), and the matrix from bands to it where it is fixed."""
+    if spectral := _spectral(columns):
         waves = np.array(sorted(spectral), dtype=np.float64)
         if not np.allclose(np.diff(waves), waves[1] - waves[0]):
             raise InputError(f"{path} has unequally spaced wavelengths: give all from {waves[0]:g} nm on")
         spectra = _of_one(_numbers(columns, tuple(spectral[int(wave)] for wave in waves), path))
-        found = light_from_spectra(spectra, waves)
+        found = light_from_spectra(spectra, waves, None if box is None else box.at(waves))
         return (found, None) if channels == 3 else (_luminance(found), None)
     for names in _XYZ:
         if all(name in columns for name in names) and len(names) in (3, channels):
@@ -166,6 +224,12 @@ def _light(columns: Columns, channels: int, path: Path) -> tuple[Array, Array | 
         f"{path} has no measurements of {channels} channels: name columns Dr, Dg, Db (D for one), X, Y, Z, "
         "or 380, 390, … 730"
     )
+
+
+def _spectral(columns: Columns) -> dict[int, str]:
+    """Return the columns of spectra by their wavelengths in nm, none if they are too few to be spectra."""
+    found = {int(match[1]): name for name in columns if (match := _SPECTRAL.fullmatch(name))}
+    return found if len(found) >= _FEWEST_WAVES else {}
 
 
 def _of_one(values: Array) -> Array:
