@@ -11,9 +11,10 @@ from pikepdf import Array, Dictionary, Name
 
 from mlsolve.errors import InputError, OptionError
 from mlsolve.pictures.writers.srgb_profile import srgb_profile
-from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets.folder import make_sheets
 from mlsolve.sheets.inspection import Asked, inspect_file
 from mlsolve.sheets.shop import Shop
+from mlsolve.sheets.tasks import Wanted
 from printed import finished_run, noise
 
 SHOP = Shop("test", bleed=3.0, border=22.0, least_dpi=85.0, most_dpi=150.0)

@@ -7,10 +7,11 @@ import pikepdf
 import pytest
 
 from mlsolve.pictures.colour import light_from_srgb
-from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets.folder import make_sheets
 from mlsolve.sheets.inks import SOLID, film_inks
 from mlsolve.sheets.screens import Screen
 from mlsolve.sheets.shop import Shop
+from mlsolve.sheets.tasks import Wanted
 from printed import finished_run, noise
 
 

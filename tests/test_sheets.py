@@ -20,11 +20,12 @@ from conftest import environment, tree
 from mlsolve.errors import InputError, OptionError, OutputError
 from mlsolve.pictures.decoders.vips import image_of
 from mlsolve.sheets import sheet_files
-from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets.folder import make_sheets
 from mlsolve.sheets.outlines import text_outlines, text_width
 from mlsolve.sheets.output_profile import grey_output_profile, srgb_output_profile
 from mlsolve.sheets.plan import sheet_plan
 from mlsolve.sheets.shop import Shop, load_shop, shop_names
+from mlsolve.sheets.tasks import Wanted
 from mlsolve.sheets.tiling import tiles
 from printed import centre, cmyk_profile, finished_run, noise, rendered
 
@@ -384,7 +385,7 @@ def test_only_sheets_are_replaced(run, tmp_path):
     with pytest.raises(OutputError, match="--overwrite"):
         make_sheets(run, tmp_path / "out", shop(), Wanted())
     make_sheets(run, tmp_path / "out", shop(), Wanted(overwrite=True))
-    with pytest.raises(OutputError, match=r"(choose another --out|did not write)"):
+    with pytest.raises(OutputError, match=r"(choose another --out|does not write)"):
         make_sheets(run, run, shop(), Wanted(overwrite=True))
     (tmp_path / "out" / "mine.txt").write_text("keep")
     with pytest.raises(OutputError, match=r"mine\.txt"):
