@@ -6,6 +6,7 @@ import numpy as np
 import pikepdf
 import pytest
 
+from conftest import tree
 from mlsolve.pictures.colour import light_from_srgb
 from mlsolve.sheets.folder import make_sheets
 from mlsolve.sheets.inks import SOLID, film_inks
@@ -96,6 +97,24 @@ def test_a_film_covers_what_holds_back_the_light(tmp_path, mirror):
             assert abs(picture[:, step * 720 + 9 : (step + 1) * 720 - 9].mean() - wanted) < 0.02, (name, step)
         border = ink[: start - 9]
         assert 0.001 < border.mean() < 0.1
+
+
+@pytest.mark.parametrize("kind", ["am", "fm"])
+def test_bytes_of_films_do_not_depend_on_threads(tmp_path, kind):
+    run = finished_run(tmp_path / "prints", [noise(60, 60)] * 2, 50.0)
+    for threads in (1, 3):
+        one = films(device_dpi=900.0, border=16.0, screen=kind)
+        make_sheets(run, tmp_path / str(threads), one, Wanted(threads=threads))
+    assert tree(tmp_path / "1") == tree(tmp_path / "3")
+
+
+def test_progress_is_heard_within_a_film(tmp_path):
+    heard = []
+    run = finished_run(tmp_path / "prints", [noise(60, 60)], 50.0)
+    make_sheets(run, tmp_path / "out", films(device_dpi=900.0), Wanted(progress=heard.append))
+    assert len(heard) > 3 * 5
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
 
 
 def test_inks_of_films():

@@ -161,7 +161,7 @@ def sheets(given: Given) -> None:
         wanted = Wanted(
             given.get("dpi"),
             given.get("profile"),
-            choice("--intent", given.get("intent") or "relative", _INTENTS),
+            given.get("intent") or "relative",
             (int(parts[0]), int(parts[1])),
             None if "memory" not in given else parse_memory(str(given["memory"])),
             given.get("threads"),
@@ -206,6 +206,7 @@ def _check_effect(given: Given, shop: "Shop") -> None:
             f"screen is {given['screen']}, and {shop.name} prints in continuous tone: leave --screen out, or take "
             "a shop of films, as generic-film"
         )
+    choice("--intent", given.get("intent") or "relative", _INTENTS)
     if "intent" in given and "profile" not in given:
         raise OptionError(
             f"intent is {given['intent']}, and no colours are converted: add --profile, the shop's ICC profile, or "
