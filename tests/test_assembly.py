@@ -162,3 +162,19 @@ def test_gaps_are_drawn_to_scale(tmp_path, told, monkeypatch):
     assert upper == pytest.approx(scale)
     assert "1 mm" in words[0]
     assert "3 mm" in words[0]
+
+
+def test_turns_and_shifts_are_told_in_mm_and_where_marks_do_not_meet(told, tmp_path):
+    place = 'target = "t.png"\nplace = [1, {layer = 2, rotate = 30, shift = [10, -5]}, {layer = 3, rotate = 180}]'
+    turned = finished_run(tmp_path / "turned", [noise(400, 400)] * 3, 100.0, "", f"[[arrangement]]\n{place}")
+    words, _, _ = told(turned, shop())
+    assert "rotate 30° left, shift 2.5 mm right, shift 1.3 mm up" in words[0]
+    assert "rotate 180° " in f"{words[0]} "
+    assert "another angle than 90°" in words[1]
+    assert "lie off those of the others" in words[1]
+    straight = finished_run(tmp_path / "straight", [noise(400, 400)] * 9)
+    words, _, written = told(straight, shop())
+    last = max(one.sheet for one in written.plan.verniers)
+    assert last < 9
+    assert f"Sheets 2 to {last} have their own" in words[1]
+    assert "another angle" not in words[1]

@@ -92,7 +92,7 @@ def _what_lies_where(page: Page, shop: Workshop, made: Inventory, drawn: Drawn) 
     page.paragraph(order_words(shop))
     height = min(66.0, (page.left - _SIDE - 2) / len(shop.stacks))
     for one in shop.stacks:
-        _order(page, one, height, drawn)
+        _order(page, one, shop.pixel, height, drawn)
     foot = Box(EDGE, PAGE[1] - EDGE - _SIDE + 6, WIDTH, _SIDE - 6)
     page.canvas.fill([rectangle(EDGE, foot.y - 5, WIDTH, 0.4)])
     draw_side_view(page, shop, made.plan.mirrored, foot)
@@ -134,8 +134,8 @@ def _sheets(page: Page, shop: Workshop, drawn: Drawn, room: float, ends: bool) -
     page.y += -(-count // across) * (tall + caption + 1)
 
 
-def _order(page: Page, stack: Stack, height: float, drawn: Drawn) -> None:
-    """Draw a line of sheets and the picture that they make."""
+def _order(page: Page, stack: Stack, pixel: float, height: float, drawn: Drawn) -> None:
+    """Draw a line of sheets and the picture that they make. pixel: of the print, in mm."""
     count = len(stack.place)
     tiny = height <= 20
     small = 1.5 if tiny else SMALL
@@ -149,7 +149,7 @@ def _order(page: Page, stack: Stack, height: float, drawn: Drawn) -> None:
         where = "top: " if number == 0 else "bottom: " if number == count - 1 else ""
         page.caption(f"{where}sheet {one.layer}", x, page.y + tall + 3.1 + small, cell - 3, small)
         if not tiny:
-            page.caption(turn_words(one), x, page.y + tall + 3.6 + 2.6 * small, cell - 2, small)
+            page.caption(turn_words(one, pixel), x, page.y + tall + 3.6 + 2.6 * small, cell - 2, small)
         _turn_arrow(page, one, box)
         if number + 1 < count:
             page.text("×", x + cell - 3.2, page.y + tall / 2 + 1.5, 1.8)

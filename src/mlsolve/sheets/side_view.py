@@ -77,5 +77,5 @@ def _draw(page: Page, shop: Workshop, stack: Stack, box: Box) -> float:
     if spaced:
         y += SMALL * 1.7
         kind = f"{scale:g} times as large" if scale > 1 else "true to size" if scale == 1 else f"1 : {1 / scale:g}"
-        page.text(f"gaps drawn {kind}; a line is a printed side", left, y, SMALL)
+        page.caption(f"gaps drawn {kind}; a line is a printed side", left, y, box.width)
     return y

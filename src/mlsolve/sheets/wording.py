@@ -45,16 +45,23 @@ def order_words(shop: Workshop) -> str:
     )
 
 
-def turn_words(one: Placement) -> str:
-    """Return how a sheet is turned, in the order in which it is done."""
+def turn_words(one: Placement, pixel: float) -> str:
+    """Return how a sheet is turned, in the order in which it is done. pixel: a pixel of the print, in mm."""
     parts = []
     if one.flip:
         parts.append("turn over left to right" if one.flip == "h" else "turn over top to bottom")
     turned = one.rotate % 360
     if turned:
-        parts.append(f"rotate {turned:g}° left" if turned <= 180 else f"rotate {360 - turned:g}° right")
-    if one.shift != (0.0, 0.0):
-        parts.append(f"shift {one.shift[0]:g}, {one.shift[1]:g} px")
+        parts.append(
+            "rotate 180°"
+            if turned == 180
+            else f"rotate {turned:g}° left"
+            if turned < 180
+            else f"rotate {360 - turned:g}° right"
+        )
+    for shift, ways in zip(one.shift, (("left", "right"), ("up", "down")), strict=True):
+        if shift:
+            parts.append(f"shift {abs(shift) * pixel:.2g} mm {ways[shift > 0]}")
     return ", ".join(parts) or "as it is"
 
 
@@ -133,13 +140,27 @@ def aligning_words(shop: Workshop, plan: Plan) -> list[str]:
         "Lay the next one on it as page 1 says. Align two opposite corners first, by the crosses of their targets, "
         "then the other two, then the middles of the sides. Look straight down on each cross.",
     ]
-    if plan.verniers:
-        still = all(one.still for stack in shop.stacks for one in stack.place)
-        turned = "" if still else " They are for sheets that are not turned; others are aligned by their targets."
+    places = [one for stack in shop.stacks for one in stack.place]
+    if any(one.rotate % 90 for one in places):
         steps.append(
-            "Read the verniers at the bottom and on the right. Every sheet from 2 on has its own, with its number, "
-            "against sheet 1. Where the long lines meet it is aligned; where the first line beside them meets it "
-            f"is 0.1 mm off, at the second 0.2 mm.{turned}"
+            "Where a sheet is turned by another angle than 90°, its marks lie beside those of the others: bring "
+            "the middles of the pictures together, and turn it until the picture is sharp."
+        )
+    if any(one.shift != (0.0, 0.0) for one in places):
+        steps.append("Where a sheet is shifted, its targets lie off those of the others by that much.")
+    if plan.verniers:
+        still = all(one.still for one in places)
+        turned = "" if still else " They are for sheets that are not turned; others are aligned by their targets."
+        with_own = sorted({one.sheet for one in plan.verniers})
+        count = len(shop.layers)
+        whose = "Every sheet from 2 on has its own, with its number"
+        if len(with_own) < count - 1:
+            whose = f"Sheets 2 to {with_own[-1]} have" if len(with_own) > 1 else "Sheet 2 has"
+            whose += " their own, with their number" if len(with_own) > 1 else " its own, with its number"
+        steps.append(
+            f"Read the verniers at the bottom and on the right. {whose}, against sheet 1. Where the long lines "
+            "meet it is aligned; where the first line beside them meets it is 0.1 mm off, at the second 0.2 mm."
+            f"{turned}"
         )
     measure = "Measure the bars: where they differ, the printer stretched a sheet. " if plan.bars else ""
     steps.append(measure + last)

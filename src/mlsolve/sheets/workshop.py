@@ -88,6 +88,8 @@ class Workshop:
     view: float
     """Half-angle of the directions in which it holds, in degrees."""
     disc: bool
+    pixel: float
+    """Width of a pixel of the print in mm."""
 
 
 def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
@@ -139,6 +141,7 @@ def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
         None if options.viewer is None else options.viewer * INCH / dpi,
         options.view,
         job.shape == "disc",
+        INCH / dpi,
     )
 
 
