@@ -1,5 +1,6 @@
 """Makes the sheets for a shop from the output folder of a run."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -221,7 +222,9 @@ def _film_bytes(task: Task) -> int:
     """Return the bytes that a band of a film takes in a thread while its dots are computed."""
     assert task.screen is not None
     width = task.plan.page[0] / 25.4 * task.screen.device_dpi
-    return int(width * BAND * 10)
+    # Marks, dots and what is compressed, as bytes; and a number for each pixel of the rows of the layer.
+    rows = min(BAND, math.ceil(BAND * task.dpi / task.screen.device_dpi) + 1)
+    return int(width * (4 * BAND + 8 * rows))
 
 
 def _conversion(profile: CmykProfile | None, bits: int) -> Callable[[Rows], Rows]:
