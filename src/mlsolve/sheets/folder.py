@@ -1,5 +1,6 @@
 """Makes the sheets for a shop from the output folder of a run."""
 
+import itertools
 import math
 import os
 import re
@@ -31,6 +32,8 @@ OURS: Final = re.compile(
 )
 """Names of the files that are written into the folder."""
 
+_TOO_CLOSE: Final = 0.5
+"""Degrees between two screens, below which their dots coincide over centimetres."""
 _DEFAULT_MEMORY: Final = 1 << 30
 _MARKS: Final = 64 << 10
 """Bytes of a file besides its picture: marks, text, a profile of sRGB."""
@@ -86,6 +89,8 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
         grey = all(one.planes == 1 for one in run.pictures)
         inks = film_inks(grey, profile, run.job.media is not None)
     tasks = tasks_of(run, shop, wanted, inks)
+    if inks is not None and shop.screen == "am":
+        run.warnings += _same_angles(run, tasks)
     _check(run, tasks, shop, colours)
     threads = _threads(tasks, wanted, 4 if profile is not None else 3)
     return_memory_early()
@@ -127,6 +132,26 @@ def _objections(shop: Shop, profile: CmykProfile | None, colours: OutputColours)
         return [f"the files are RGB, and {shop.name} takes CMYK: {way_out}"]
     if shop.colour == "rgb" and profile is not None:
         return [f"the files are CMYK by --profile, and {shop.name} takes RGB: leave --profile out, or ask the shop"]
+    return []
+
+
+def _same_angles(run: Run, tasks: Sequence[Task]) -> list[str]:
+    """Return a warning if turns and flips of an arrangement give films of two sheets the same angle."""
+    angles: dict[int, list[tuple[float, str]]] = {}
+    for task in tasks:
+        if task.screen is not None and task.part == (1, 1):
+            angles.setdefault(task.plan.number, []).append((task.screen.angle, task.name))
+    for number, lain in enumerate(run.job.arrangements, start=1):
+        place = lain.placed(len(run.pictures))
+        for one, other in itertools.combinations(place, 2):
+            for (a, first), (b, second) in itertools.product(angles[one.layer], angles[other.layer]):
+                # Screens repeat every 90°. Their angles are counted with the clock, those of sheets against it.
+                apart = (a if one.flip else -a) + one.rotate - (b if other.flip else -b) - other.rotate
+                if one.layer != other.layer and abs((apart + 45) % 90 - 45) < _TOO_CLOSE:
+                    return [
+                        f"as arrangement {number} turns the sheets, {first} and {second} have the same angle, so "
+                        "that their dots may coincide: use --screen fm"
+                    ]
     return []
 
 

@@ -31,7 +31,7 @@ class Screen:
         """number: of this pattern, from 0, among the `count` of all inks of all sheets."""
         self._shop, self.number = shop, number
         self.angle = 90.0 * number / count
-        """Angle of an AM screen in degrees: all are different, as far from each other as can be."""
+        """Angle of an AM screen in degrees, clockwise: all are different, as far from each other as can be."""
 
     @property
     def device_dpi(self) -> float:
