@@ -178,3 +178,11 @@ def test_turns_and_shifts_are_told_in_mm_and_where_marks_do_not_meet(told, tmp_p
     assert last < 9
     assert f"Sheets 2 to {last} have their own" in words[1]
     assert "another angle" not in words[1]
+
+
+def test_films_of_parts_have_a_page_on_each(run, told):
+    words, text, _ = told(run, shop(colour="films", bits=1, device_dpi=300.0), split=(2, 1))
+    assert len(words) == 4
+    assert "sheet-1-r1c1-cyan.pdf" in words[2]
+    assert "edge to edge" in words[3]
+    assert re.search(r"sheet-2-r1c2-magenta.pdf +sheet 2 of 3, row 1 of 1, column 2 of 2, film of magenta", text)

@@ -1,8 +1,9 @@
 """assembly.pdf: pages for the workshop that puts sheets together, readable in black and white.
 
-Two pages, and a third where files must be joined before they are sheets (joining.py).
+Two pages, and one or two more where files must be joined before they are sheets (joining.py).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from ..report.lettering import writable
 from ..system.files import Partial, refusals
 from .document import Document, srgb
 from .inventory import Inventory
-from .joining import draw_joining
+from .joining import joining_pages
 from .marks import pin_marks, rectangle, target_marks
 from .page import BODY, EDGE, PAGE, SMALL, WIDTH, Drawn, Page, fitted, shaft
 from .plan import SCALE_LINES, Box, Pin, Plan, Target
@@ -57,14 +58,17 @@ def write_assembly(path: Path, folder: Path, job: Job, made: Inventory, dpi: flo
                     numbers[id(thumb)] = document.picture(size, 8, [(data, checked)]), thumb
                 return numbers[id(thumb)][0]
 
-            pages = [Page(document) for _ in range(3 if made.needs_joining else 2)]
-            titles = ("what lies where", "how", "from files to sheets")
-            for number, (page, what) in enumerate(zip(pages, titles, strict=False), start=1):
-                page.title(f"Assembly: {made.run}", f"{number} of {len(pages)}: {what}")
-            _what_lies_where(pages[0], shop, made, drawn)
-            _how(pages[1], shop, made.plan, drawn)
-            if made.needs_joining:
-                draw_joining(pages[2], shop, made, drawn)
+            joining = joining_pages(shop, made, drawn)
+            contents: list[tuple[str, Callable[[Page], None]]] = [
+                ("what lies where", lambda page: _what_lies_where(page, shop, made, drawn)),
+                ("how", lambda page: _how(page, shop, made.plan, drawn)),
+                *(("from files to sheets", fill) for fill in joining),
+            ]
+            pages = []
+            for number, (what, fill) in enumerate(contents, start=1):
+                pages.append(Page(document))
+                pages[-1].title(f"Assembly: {made.run}", f"{number} of {len(contents)}: {what}")
+                fill(pages[-1])
             for page in pages:
                 page.finish()
             document.finish()
@@ -85,7 +89,7 @@ def _what_lies_where(page: Page, shop: Workshop, made: Inventory, drawn: Drawn) 
     several = len(shop.stacks) > 1
     # What the heading and the words below take, and the view from the side.
     room = page.left - _SIDE - 26
-    _sheets(page, shop, drawn, room / (1 + 1.25 * len(shop.stacks)), ends=False)
+    _sheets(page, shop, drawn, max(24.0, room / (1 + 1.25 * len(shop.stacks))), ends=False)
     page.heading(
         f"Their order: {len(shop.stacks)} pictures from the same sheets" if several else "Their order, from the top"
     )

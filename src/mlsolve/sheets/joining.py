@@ -1,9 +1,10 @@
-"""The third page of assembly.pdf: how files become sheets where one is not yet the other.
+"""The last pages of assembly.pdf: how files become sheets where one is not yet the other.
 
 Films are printed through, parts of split sheets are joined, and pages from home are glued. It names the files that
 were written.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -16,18 +17,22 @@ from .plan import Box
 from .wording import film_words, page_words, part_words
 from .workshop import Thumb, Workshop
 
+_ARROWS: Final = 6.0
+"""Millimetres between parts in which arrows have room."""
 _MOST_LISTED: Final = 24
 """Parts or films whose files are named one by one; beyond that their pattern is."""
 
 
-def draw_joining(page: Page, shop: Workshop, made: Inventory, drawn: Drawn) -> None:
-    """Fill the page."""
+def joining_pages(shop: Workshop, made: Inventory, drawn: Drawn) -> list[Callable[[Page], None]]:
+    """Return what fills each page on joining: one on films, one on parts or on pages from home."""
+    found: list[Callable[[Page], None]] = []
     if made.inks:
-        _films(page, made)
+        found.append(lambda page: _films(page, made))
     if made.parted:
-        _parts(page, shop, made, drawn)
+        found.append(lambda page: _parts(page, shop, made, drawn))
     if made.tiled:
-        _pages(page, shop, made, drawn)
+        found.append(lambda page: _pages(page, shop, made, drawn))
+    return found
 
 
 def _films(page: Page, made: Inventory) -> None:
@@ -40,7 +45,7 @@ def _films(page: Page, made: Inventory) -> None:
     rows = [("sheet", "ink", "file", "screen")]
     first = [one for one in made.files if (one.row, one.column) == (1, 1)]
     rows += [(f"{one.plan.number}", one.ink or "", one.name, one.screen) for one in first]
-    height = min(BODY, max(1.2, (page.left - (110 if made.parted else 60)) / len(rows) / 1.75))
+    height = min(BODY, max(1.2, (page.left - 60) / len(rows) / 1.75))
     for number, row in enumerate(rows):
         page.y += height * 1.75
         if number and first[number - 1].plan.number % 2:
@@ -94,7 +99,7 @@ def _parts(page: Page, shop: Workshop, made: Inventory, drawn: Drawn) -> None:
     listed = made.columns * made.rows * made.sheets <= _MOST_LISTED
     lines = made.columns * made.rows if listed and not made.inks else 1
     shows = shop.stacks[0].shows
-    gap = 12.0
+    gap = min(12.0, 60.0 / made.rows, 60.0 / made.columns)
     pieces = _pieces(shows, made.columns, made.rows)
     room = max(20.0, page.left - lines * SMALL * 1.9 - made.rows * 6 - 8)
     scale = min(
@@ -109,9 +114,9 @@ def _parts(page: Page, shop: Workshop, made: Inventory, drawn: Drawn) -> None:
             wide = piece.shape[1] * scale
             page.picture(drawn(piece), piece, x, y, (wide, tall))
             page.caption(f"row {row + 1}, column {column + 1}", x, y + tall + 1.2 + SMALL, wide)
-            if column + 1 < made.columns:
+            if column + 1 < made.columns and gap > _ARROWS:
                 _joint(page, x + wide + 0.9, y + tall / 2, gap - 1.8, upright=False)
-            if row + 1 < made.rows:
+            if row + 1 < made.rows and gap > _ARROWS:
                 _joint(page, x + wide * 0.8, y + tall + 1.6, gap + 1.0, upright=True)
             x += wide + gap
         y += tall + gap + 4

@@ -54,12 +54,20 @@ def _draw(page: Page, shop: Workshop, stack: Stack, box: Box) -> float:
     if spaced:
         for upper, lower in itertools.pairwise(places):
             page.canvas.fill([rectangle(left, upper, width, lower - upper)], PALE)
-    said = -10.0
-    for number, (one, y) in enumerate(zip(stack.place, places, strict=True)):
+    labels: list[tuple[float, list[str]]] = []
+    for one, y in zip(stack.place, places, strict=True):
         page.canvas.fill([rectangle(left, y - _PRINT / 2, width, _PRINT)])
-        if y - said > SMALL * 1.25 or number == count - 1:
-            page.text(f"sheet {one.layer}", left + width + 2, y + SMALL / 2, SMALL)
-            said = y
+        # What has no room for a line of its own joins the one above.
+        if not labels or y - labels[-1][0] > SMALL * 1.25:
+            labels.append((y, []))
+        labels[-1][1].append(str(one.layer))
+    for y, names in labels:
+        page.caption(
+            f"sheet{'s' * (len(names) > 1)} {', '.join(names)}",
+            left + width + 2,
+            y + SMALL / 2,
+            box.width - width - 2,
+        )
     if spaced:
         for (above, below), (upper, lower) in zip(
             itertools.pairwise(stack.depths), itertools.pairwise(places), strict=True
