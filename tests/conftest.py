@@ -80,16 +80,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         forget_old_builds()
 
 
+_MAY_NOT_SKIP = {"test_cuda_": "MLSOLVE_CUDA_TESTS_RUN", "test_renderers": "MLSOLVE_RENDERER_TESTS_RUN"}
+"""Tests that need what not every machine has, and the variables that say that this one has it, as in CI."""
+
 _skipped: list[str] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and "test_cuda_" in report.nodeid and os.environ.get("MLSOLVE_CUDA_TESTS_RUN"):
+    if report.skipped and any(
+        tests in report.nodeid and os.environ.get(variable) for tests, variable in _MAY_NOT_SKIP.items()
+    ):
         _skipped.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where MLSOLVE_CUDA_TESTS_RUN is set, as in CI, a CUDA test that is skipped is a test that failed."""
+    """Where such a variable is set, one of its tests that is skipped is a test that failed."""
     if _skipped:
         session.exitstatus = 1
 

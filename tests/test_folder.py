@@ -99,7 +99,7 @@ def test_overwrite_never_touches_what_others_wrote(tmp_path, solution):
     out = tmp_path / "prints"
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match=r"contains thesis\.txt, which mlsolve did not write"):
+    with pytest.raises(OutputError, match=r"contains thesis\.txt, which this command does not write"):
         solution.save(out, overwrite=True)
     assert (out / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("x")
@@ -119,7 +119,7 @@ def test_what_comes_in_between_is_not_replaced(tmp_path):
 
     with pytest.raises(OutputError, match="exists already"):
         meanwhile(False, "layer-1.png", b"theirs")
-    with pytest.raises(OutputError, match="did not write"):
+    with pytest.raises(OutputError, match="does not write"):
         meanwhile(True, "thesis.txt", b"years of work")
     assert tree(tmp_path) == {"o": None, "o/layer-1.png": b"theirs", "o/thesis.txt": b"years of work"}
 

@@ -1,6 +1,7 @@
 """What a shop's preflight finds: faults planted into files that have none, each found and named."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -8,12 +9,14 @@ import pikepdf
 import pytest
 import tifffile
 from pikepdf import Array, Dictionary, Name
+from PIL import Image
 
 from mlsolve.errors import InputError, OptionError
 from mlsolve.pictures.writers.srgb_profile import srgb_profile
-from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets.folder import make_sheets
 from mlsolve.sheets.inspection import Asked, inspect_file
-from mlsolve.sheets.shop import Shop
+from mlsolve.sheets.shop import Shop, load_shop
+from mlsolve.sheets.tasks import Wanted
 from printed import finished_run, noise
 
 SHOP = Shop("test", bleed=3.0, border=22.0, least_dpi=85.0, most_dpi=150.0)
@@ -195,12 +198,67 @@ def test_pictures_are_looked_at_too(tmp_path):
     assert any("takes pdf" in one.words for one in report.findings)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
+def test_a_picture_without_a_resolution_has_no_size(tmp_path, mlsolve, name):
+    """libvips says 72 dpi of such files, which nobody has said."""
+    Image.fromarray(np.zeros((50, 60, 3), np.uint8)).save(tmp_path / name)
+    report = inspect_file(tmp_path / name)
+    assert (report.dpi, report.trim, report.status) == (None, None, 1)
+    assert any("does not say its resolution" in one.words for one in report.findings)
+    done = mlsolve("inspect", name)
+    assert re.search(r"resolution +the file says none, 1 picture of 60×50 pixels\n", done.out)
+    assert re.search(r"size +unknown\n", done.out)
+
+
+def test_a_picture_that_says_72_dpi_has_a_size(tmp_path):
+    Image.fromarray(np.zeros((50, 60, 3), np.uint8)).save(tmp_path / "a.png", dpi=(72, 72))
+    assert inspect_file(tmp_path / "a.png").dpi == pytest.approx(72, abs=0.02)
+
+
+def test_a_tiff_of_ours_says_trim_and_bleed(tmp_path):
+    """As its job sheet does, to the decimal, although its page is a whole number of pixels."""
+    run = finished_run(tmp_path / "prints", [noise(200, 150)], 90.3)
+    one = Shop("test", kind="tiff", bleed=3.0, border=22.0)
+    written = make_sheets(run, tmp_path / "out", one, Wanted())
+    path = tmp_path / "out" / "sheet-1.tif"
+    report = inspect_file(path, Asked(one, written.plan.trim))
+    assert report.findings == []
+    assert report.trim == pytest.approx(written.plan.trim, abs=0.001)
+    assert report.bleed == 3
+    said = "{:.1f} x {:.1f} mm".format(*report.trim)
+    assert f"Trimmed size    {said}" in (tmp_path / "out" / "for-the-shop.txt").read_text(encoding="utf-8")
+    # Asked for more bleed, or cut since.
+    asked = Asked(Shop("more", kind="tiff", bleed=5.0, border=24.0))
+    assert any("bleed is 3.0 mm" in one.words for one in inspect_file(path, asked).findings)
+    words = tifffile.TiffFile(path).pages[0].description
+    tifffile.imwrite(
+        tmp_path / "cut.tif",
+        tifffile.imread(path)[:-20],
+        resolution=(90.3, 90.3),
+        resolutionunit="INCH",
+        description=words,
+        photometric="rgb",
+    )
+    assert any("says that it is trimmed to" in one.words for one in inspect_file(tmp_path / "cut.tif").findings)
+
+
+def test_several_pages_are_warned_of_whatever_the_shop(tmp_path):
+    """Except where the shop prints on pages of paper."""
+    run = finished_run(tmp_path / "prints", [noise(1200, 1000)])
+    make_sheets(run, tmp_path / "out", load_shop("home"), Wanted())
+    path = tmp_path / "out" / "sheet-1.pdf"
+    assert [one.words for one in inspect_file(path).findings] == ["it has 4 pages: give one file a sheet"]
+    assert inspect_file(path, Asked(load_shop("home"))).findings == []
+
+
 @pytest.mark.parametrize("content", [b"%PDF-1.6\nnothing", b"%PDF-1.6\n" + b"x" * 500, b"words only"])
 def test_what_is_no_sheet_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "a.pdf").write_bytes(content)
     with pytest.raises(InputError) as refused:
         inspect_file(tmp_path / "a.pdf")
     assert "\n" not in str(refused.value)
+    assert "b'" not in str(refused.value)
+    assert str(refused.value).count("a.pdf") == 1
 
 
 def test_without_pikepdf_it_says_what_to_install(sheet, monkeypatch):

@@ -284,6 +284,8 @@ def commands(verb):
     for group in groups:
         if "room" in group and "media" not in group:  # it is the front of a medium that reflects it
             group["media"] = pages.typed(shown["media"])
+        if "screen" in group:  # only films have one
+            group["shop"] = "--shop generic-film"
     required = {one.name: pages.typed(one) for one in verb.shown if one.required and not one.argument}
     for group in groups:
         yield shlex.split(" ".join([verb.name, *arguments, *{**required, **group}.values()]))

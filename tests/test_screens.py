@@ -6,11 +6,13 @@ import numpy as np
 import pikepdf
 import pytest
 
+from conftest import tree
 from mlsolve.pictures.colour import light_from_srgb
-from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets.folder import make_sheets
 from mlsolve.sheets.inks import SOLID, film_inks
 from mlsolve.sheets.screens import Screen
 from mlsolve.sheets.shop import Shop
+from mlsolve.sheets.tasks import Wanted
 from printed import finished_run, noise
 
 
@@ -95,6 +97,74 @@ def test_a_film_covers_what_holds_back_the_light(tmp_path, mirror):
             assert abs(picture[:, step * 720 + 9 : (step + 1) * 720 - 9].mean() - wanted) < 0.02, (name, step)
         border = ink[: start - 9]
         assert 0.001 < border.mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("place", "first", "second"),
+    [
+        # Of nine angles, 10° apart.
+        ("[1, {layer = 2, rotate = 30}, {layer = 3, rotate = 180}]", "sheet-1-cyan", "sheet-2-cyan"),
+        ('[1, {layer = 2, flip = "h"}, 3]', "sheet-2-cyan", "sheet-3-cyan"),
+        ("[1, {layer = 2, rotate = 5}, {layer = 3, rotate = 12}]", None, None),
+        ("[1, {layer = 2, rotate = 90}, {layer = 3, rotate = 180}]", None, None),
+    ],
+)
+def test_turns_that_make_angles_equal_are_warned_of(tmp_path, place, first, second):
+    arrangements = f'[[arrangement]]\ntarget = "t.png"\nplace = {place}'
+    run = finished_run(tmp_path / "prints", [noise(40, 40)] * 3, 50.0, "", arrangements)
+    written = make_sheets(run, tmp_path / "out", films(device_dpi=300.0), Wanted())
+    if first is None:
+        assert written.warnings == ()
+    else:
+        (warning,) = written.warnings
+        assert f"{first}.pdf and {second}.pdf" in warning
+        assert "--screen fm" in warning
+    fm = make_sheets(run, tmp_path / "fm", films(device_dpi=300.0, screen="fm"), Wanted())
+    assert fm.warnings == ()
+
+
+def test_the_angle_of_a_screen_turns_with_its_sheet():
+    """A film turned against the clock, or flipped, is the screen at the angle that is computed for it."""
+    half = np.full((600, 600), SOLID // 2, np.uint16)
+
+    def direction(ink):
+        power = np.abs(np.fft.fftshift(np.fft.fft2(ink - ink.mean())))
+        power[:, :301] = 0  # one half of the plane of frequencies, and only the base frequency of the screen
+        y, x = np.indices(power.shape) - 300
+        power[np.hypot(x, y) > 1.3 * 45 / 1200 * 600] = 0
+        down, across = np.unravel_index(power.argmax(), power.shape)
+        return np.degrees(np.arctan2(300 - down, across - 300)) % 90
+
+    screen = Screen(films(device_dpi=1200.0), 2, 9)
+    ink = screen.ink(half, 0).astype(float)
+    plain, flipped = direction(ink), direction(ink[:, ::-1])
+    assert abs((plain + flipped + 45) % 90 - 45) < 2
+    assert abs(plain - (90 - 20)) < 2  # its own angle is counted with the clock
+    y, x = np.indices(ink.shape) - 300
+    angle = np.radians(30)
+    # Turned against the clock: each place shows what was 30° clockwise of it.
+    columns = (x * np.cos(angle) - y * np.sin(angle)).round().astype(int) + 300
+    rows = (x * np.sin(angle) + y * np.cos(angle)).round().astype(int) + 300
+    turned = direction(ink[rows % 600, columns % 600])
+    assert abs((turned - plain - 30 + 45) % 90 - 45) < 2
+
+
+@pytest.mark.parametrize("kind", ["am", "fm"])
+def test_bytes_of_films_do_not_depend_on_threads(tmp_path, kind):
+    run = finished_run(tmp_path / "prints", [noise(60, 60)] * 2, 50.0)
+    for threads in (1, 3):
+        one = films(device_dpi=900.0, border=16.0, screen=kind)
+        make_sheets(run, tmp_path / str(threads), one, Wanted(threads=threads))
+    assert tree(tmp_path / "1") == tree(tmp_path / "3")
+
+
+def test_progress_is_heard_within_a_film(tmp_path):
+    heard = []
+    run = finished_run(tmp_path / "prints", [noise(60, 60)], 50.0)
+    make_sheets(run, tmp_path / "out", films(device_dpi=900.0), Wanted(progress=heard.append))
+    assert len(heard) > 3 * 5
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
 
 
 def test_inks_of_films():

@@ -19,12 +19,14 @@ from PIL import Image, ImageCms
 from conftest import environment, tree
 from mlsolve.errors import InputError, OptionError, OutputError
 from mlsolve.pictures.decoders.vips import image_of
-from mlsolve.sheets import sheet_files
-from mlsolve.sheets.folder import Wanted, make_sheets
+from mlsolve.sheets import films, sheet_files
+from mlsolve.sheets.folder import make_sheets
+from mlsolve.sheets.marks import marks_of
 from mlsolve.sheets.outlines import text_outlines, text_width
 from mlsolve.sheets.output_profile import grey_output_profile, srgb_output_profile
 from mlsolve.sheets.plan import sheet_plan
 from mlsolve.sheets.shop import Shop, load_shop, shop_names
+from mlsolve.sheets.tasks import Wanted
 from mlsolve.sheets.tiling import tiles
 from printed import centre, cmyk_profile, finished_run, noise, rendered
 
@@ -133,9 +135,120 @@ def test_marks_lie_where_the_plan_says(run, tmp_path, mirror):
         spare = page.shape[1] * 25.4 / dpi - plan.page[0] if mirror else 0.0
         for mark in (*plan.targets, *plan.pins):
             x, y = mark.x + plan.bleed, mark.y + plan.bleed
-            found = centre(seen, dpi, x + spare, y, 3.6)
+            # Within the square of a target, and within the word below a hole.
+            found = centre(seen, dpi, x + spare, y, 2.3 if mark in plan.targets else 3.15)
             assert abs(found[0] - spare - x) < 0.05, (number, mark)
             assert abs(found[1] - y) < 0.05, (number, mark)
+
+
+def test_holes_and_targets_cannot_be_taken_for_each_other(run, tmp_path):
+    """A hole is a bold ring, as large as the hole; a target has no ring at all, and both have their word."""
+    written = make_sheets(run, tmp_path / "out", shop(), Wanted())
+    plan, dpi = written.plan, 600
+    page = rendered(tmp_path / "out" / "sheet-1.pdf", dpi)
+    angles = np.arange(0, 2 * np.pi, 0.02)
+
+    def around(mark, radius):
+        x, y = (side + plan.bleed for side in (mark.x, mark.y))
+        across, down = x + radius * np.cos(angles), y + radius * np.sin(angles)
+        scale = dpi / 25.4
+        return 1 - page[(down * scale).astype(int), (across * scale).astype(int)]
+
+    for pin in plan.pins:
+        assert around(pin, 2.75).mean() > 0.95
+        assert around(pin, 3.15).mean() < 0.05
+    for target in plan.targets:
+        assert max(around(target, radius).mean() for radius in np.arange(1.0, 3.9, 0.05)) < 0.5
+    names = [mark.name for mark in marks_of(plan)]
+    assert names.count("pin") == 8
+    assert names.count("square") == 8
+
+
+def test_cuts_are_marked_where_parts_join(run, tmp_path):
+    """On the line of the picture's edge, clear of all other marks, and only where another part joins."""
+    assert make_sheets(run, tmp_path / "whole", shop(), Wanted()).plan.cuts == ()
+    for number in (1, 2, 3):
+        plan = sheet_plan(number, 3, (140, 150), (140, 150), shop(), "run", "", ("left", "bottom"))
+        assert [one.side for one in plan.cuts] == ["left", "left", "bottom", "bottom"]
+        assert {one.x for one in plan.cuts[:2]} == {plan.picture.x}
+        assert {one.y for one in plan.cuts[2:]} == {plan.picture.y + plan.picture.height}
+        marks = [
+            (one.name, np.concatenate(one.contours)) for one in marks_of(plan) if one.name not in ("up", "bar line")
+        ]
+        boxes = [(name, points.min(axis=0), points.max(axis=0)) for name, points in marks]
+        for name, low, high in boxes:
+            for other, least, most in boxes:
+                if name == "cut" and other != "cut":
+                    assert (low >= most).any() or (high <= least).any(), (other, low, least)
+
+
+def test_parts_of_sheets_of_several_sizes_have_one_middle(tmp_path):
+    """The cut through the middle is at the same place on every sheet; other cuts could not be, and are refused."""
+    run = finished_run(tmp_path / "prints", [noise(200, 300)] * 2, 50.0, 'gap = "20mm"\nviewer = "400mm"\n')
+    make_sheets(run, tmp_path / "out", shop(), Wanted(split=(2, 1)))
+    ends = []
+    for number in (1, 2):
+        plan = sheet_plan_of(tmp_path / "out" / f"sheet-{number}-r1c1.pdf")
+        ends.append(plan[0] + plan[1])
+    assert ends[0] == pytest.approx(ends[1], abs=1e-3)
+    with pytest.raises(OptionError, match="2x1, 1x2 or 2x2"):
+        make_sheets(run, tmp_path / "more", shop(), Wanted(split=(3, 1)))
+
+
+def sheet_plan_of(path):
+    """Return where the picture of a sheet begins on the page without its bleed, and how wide it is, in mm."""
+    with pikepdf.open(path) as pdf:
+        words = next(line for line in pdf.pages[0].Contents.read_bytes().splitlines() if b" Do Q" in line).split()
+    at = words.index(b"re") - 4
+    return float(words[at]) + 3, float(words[at + 2]) - 6
+
+
+@pytest.mark.parametrize("split", [(1, 1), (2, 1)])
+@pytest.mark.parametrize("edge", ["mirror", "extend"])
+def test_round_sheets_go_on_along_the_radius(tmp_path, edge, split):
+    """Every pixel within the bleed of the circle shows one on its radius; beyond it the film is clear."""
+    side, dpi = 200, 100.0
+    layer = noise(side, side)
+    y, x = np.indices((side, side)) - (side - 1) / 2
+    layer[np.hypot(x, y) > side / 2] = 255
+    run = finished_run(tmp_path / "prints", [layer], dpi, 'shape = "disc"')
+    make_sheets(run, tmp_path / "out", shop(edge=edge), Wanted(split=split))
+    margin, bleed, radius = 12, 3 / 25.4 * dpi, side / 2
+    codes = [picture_in(path)[0] for path in sorted((tmp_path / "out").glob("sheet-*.pdf"))]
+    whole = codes[0] if split == (1, 1) else np.hstack((codes[0][:, :-margin], codes[1][:, margin:]))
+    np.testing.assert_array_equal(
+        whole[margin:-margin, margin:-margin][np.hypot(x, y) <= radius], layer[np.hypot(x, y) <= radius]
+    )
+    rows, columns = np.indices(whole.shape[:2]) - margin
+    down, across = rows - (side - 1) / 2, columns - (side - 1) / 2
+    distance = np.hypot(down, across)
+    assert (whole[distance > radius + bleed] == 255).all()
+    ring = (distance > radius) & (distance <= radius + bleed)
+    shown = np.minimum(2 * radius - distance if edge == "mirror" else distance, radius - 0.75)
+    source = [np.rint((side - 1) / 2 + one * shown / distance).astype(int) for one in (down, across)]
+    np.testing.assert_array_equal(whole[ring], layer[source[0][ring], source[1][ring]])
+    assert ring.sum() > 5000
+
+
+def test_nothing_is_printed_where_the_next_page_is_glued(tmp_path):
+    """Strips are clear, because the next page is film, too; but for the end of a cut, on its line."""
+    one, dpi = load_shop("home"), 150
+    run = finished_run(tmp_path / "prints", [np.zeros((1200, 1000, 3), np.uint8)])
+    written = make_sheets(run, tmp_path / "out", one, Wanted())
+    for tile in tiles(written.plan.trim, one.paper, one.margin, one.overlap):
+        page = rendered(tmp_path / "out" / "sheet-1.pdf", dpi, tile.page - 1)
+        scale = dpi / 25.4
+        left, top = (side * scale for side in tile.corner)
+        right, bottom = left + tile.part.width * scale, top + tile.part.height * scale
+        strip = round(one.overlap * scale)
+        ends = [int(right) + 3, int(bottom) + 3]
+        if tile.column + 1 < tile.columns:
+            assert page[int(top) + 3 : int(bottom) - 3, ends[0] : ends[0] + strip].min() == 1
+        if tile.row + 1 < tile.rows:
+            assert page[ends[1] : ends[1] + strip, int(left) + 3 : int(right) - 3].min() == 1
+        # What is cut away has its marks within what a printer prints.
+        margin = round(one.margin * scale)
+        assert page[:margin].min() == page[:, :margin].min() == 1
 
 
 def test_bars_are_as_long_as_they_say(run, tmp_path):
@@ -279,8 +392,9 @@ def test_without_a_profile_rgb_is_written_and_said(run, tmp_path):
     written = make_sheets(run, tmp_path / "out", shop(colour="cmyk"), Wanted())
     codes, _ = picture_in(tmp_path / "out" / "sheet-1.pdf")
     assert codes.shape[2] == 3
-    (note,) = (one for one in written.notes if "CMYK" in one)
-    assert note in (tmp_path / "out" / "for-the-shop.txt").read_text(encoding="utf-8")
+    (warning,) = written.warnings
+    assert "takes CMYK" in warning
+    assert warning in (tmp_path / "out" / "for-the-shop.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", ["pdf", "tiff"])
@@ -384,7 +498,7 @@ def test_only_sheets_are_replaced(run, tmp_path):
     with pytest.raises(OutputError, match="--overwrite"):
         make_sheets(run, tmp_path / "out", shop(), Wanted())
     make_sheets(run, tmp_path / "out", shop(), Wanted(overwrite=True))
-    with pytest.raises(OutputError, match=r"(choose another --out|did not write)"):
+    with pytest.raises(OutputError, match=r"(choose another --out|does not write)"):
         make_sheets(run, run, shop(), Wanted(overwrite=True))
     (tmp_path / "out" / "mine.txt").write_text("keep")
     with pytest.raises(OutputError, match=r"mine\.txt"):
@@ -402,7 +516,8 @@ def test_ctrl_c_and_a_full_disk_leave_nothing(run, tmp_path, monkeypatch, error,
 
     # The second sheet fails, with the first one already complete.
     calls = iter([lambda plan: [], fails, fails])
-    monkeypatch.setattr(sheet_files, "marks_of", lambda plan: next(calls)(plan))
+    module = films if kind == "films" else sheet_files
+    monkeypatch.setattr(module, "marks_of", lambda plan: next(calls)(plan))
     with pytest.raises((KeyboardInterrupt, OutputError)) as raised:
         make_sheets(run, tmp_path / "out", shop(**given), Wanted())
     assert isinstance(raised.value, KeyboardInterrupt) or "No space left" in str(raised.value)
@@ -464,6 +579,20 @@ def test_the_verb(mlsolve, run, tmp_path):
     assert "generic-film" in mlsolve("sheets", "prints", "--shop", "nobody").refusal
     assert "2x1" in mlsolve("sheets", "prints", "--shop", "home", "--split", "2").refusal
     assert "relative" in mlsolve("sheets", "prints", "--shop", "home", "--intent", "absolute").refusal
+    done = mlsolve("sheets", "prints", "--shop", "generic-uv-acrylic", "--out", "u")
+    assert "warning    the files are RGB, and generic-uv-acrylic takes CMYK" in done.out
+    assert "[default: as the shop's file says]" in " ".join(
+        mlsolve("sheets", "--help").out.replace("│", "").split()
+    )
+
+
+@pytest.mark.parametrize(("option", "value"), [("screen", "fm"), ("intent", "perceptual")])
+def test_an_option_that_would_change_nothing_is_refused(mlsolve, run, tmp_path, option, value):
+    before = tree(tmp_path)
+    said = mlsolve("sheets", "prints", "--shop", "generic-backlit", f"--{option}", value).refusal
+    assert said.startswith(f"{option} is {value}, and ")
+    assert f"leave --{option} out" in said
+    assert tree(tmp_path) == before
 
 
 MEASURE = """

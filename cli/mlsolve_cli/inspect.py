@@ -77,7 +77,9 @@ def _show(report: "Report") -> None:
     """Print a report."""
     pages = "" if report.pages == 1 else f", {report.pages} pages"
     echo(f"{'file':<11} {report.file}: {report.kind}{pages}")
-    if report.trim is not None and report.page is not None:
+    if report.trim is None or report.page is None:
+        echo(f"{'size':<11} unknown")
+    else:
         bleed = "no bleed" if not report.bleed else f"bleed {report.bleed:.1f} mm"
         echo(
             f"{'size':<11} trimmed {report.trim[0]:.1f}×{report.trim[1]:.1f} mm, page {report.page[0]:.1f}×"
@@ -85,8 +87,10 @@ def _show(report: "Report") -> None:
         )
     if report.pictures:
         width, height, dpi = max(report.pictures, key=lambda one: one[0] * one[1])
-        at = f"{dpi:.1f} dpi, " if dpi else "unknown, "
-        echo(f"{'resolution':<11} {at}{len(report.pictures)} pictures, the largest {width}×{height} pixels")
+        at = f"{dpi:.1f} dpi, " if dpi else "the file says none, "
+        count = len(report.pictures)
+        many = f"{count} pictures, the largest" if count > 1 else "1 picture of"
+        echo(f"{'resolution':<11} {at}{many} {width}×{height} pixels")
     echo(f"{'colours':<11} {', '.join(report.colours) or 'none'}")
     spots = f"spot colours: {', '.join(report.spots)}" if report.spots else "no spot colours, no white"
     echo(f"{'inks':<11} {spots}")

@@ -62,7 +62,7 @@ class Parameter:
         """The default in words, "" for what must be given."""
         if self.required:
             return ""
-        if self.setting.kind is bool:
+        if self.setting.kind is bool and self.setting.otherwise is None:
             return self.flag.split("/")[0] if "/" in self.flag else "off"
         if self.default is not None:
             shown = self.default

@@ -3,13 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mlsolve.job.settings import Setting
 from mlsolve.ranges import choice
 
 from .echo import echo
 from .options import BUDGET, JSON, OVERWRITE, Given, Parameter, folder, verb
+
+if TYPE_CHECKING:
+    from mlsolve.sheets.shop import Shop
 
 _INTENTS: Final = ("perceptual", "relative", "saturation")
 _THREADS: Final = next(one for one in BUDGET if one.name == "threads")
@@ -63,12 +66,12 @@ _MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
     Parameter(
         "intent",
         Setting(
-            help="How colours beyond the shop's inks are brought within them.",
+            help="How colours beyond the shop's inks are brought within them, with --profile.",
             kind=str,
             choices=_INTENTS,
+            otherwise="relative",
             example="perceptual",
         ),
-        "relative",
     ),
     Parameter(
         "bleed",
@@ -138,14 +141,17 @@ def sheets(given: Given) -> None:
     from rich.progress import Progress
 
     from mlsolve.errors import OptionError
-    from mlsolve.sheets.folder import Wanted, make_sheets
+    from mlsolve.sheets.folder import make_sheets
     from mlsolve.sheets.shop import load_shop
+    from mlsolve.sheets.tasks import Wanted
     from mlsolve.system.memory import parse_memory
 
     source: Path = given["folder"]
     out: Path = given.get("out") or source.absolute().with_name(source.absolute().name + "-sheets")
+    shop = load_shop(given["shop"])
+    _check_effect(given, shop)
     own = {name: given[name] for name in ("bleed", "border", "mirror", "screen") if name in given}
-    shop = dataclasses.replace(load_shop(given["shop"]), **own)
+    shop = dataclasses.replace(shop, **own)
     parts = given.get("split", "1x1").lower().split("x")
     if len(parts) != 2 or not all(part.isdecimal() and 1 <= int(part) <= 26 for part in parts):
         raise OptionError(f"split is {given['split']!r}: give columns and rows, each 1 to 26, as in 2x1")
@@ -155,7 +161,7 @@ def sheets(given: Given) -> None:
         wanted = Wanted(
             given.get("dpi"),
             given.get("profile"),
-            choice("--intent", given.get("intent", "relative"), _INTENTS),
+            given.get("intent") or "relative",
             (int(parts[0]), int(parts[1])),
             None if "memory" not in given else parse_memory(str(given["memory"])),
             given.get("threads"),
@@ -173,6 +179,7 @@ def sheets(given: Given) -> None:
             "colours": written.colours,
             "mirrored": written.plan.mirrored,
             "pages": written.pages,
+            "warnings": written.warnings,
             "notes": written.notes,
         }
         echo(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -183,6 +190,25 @@ def sheets(given: Given) -> None:
         echo(f"{'pages':<10} {written.pages} of paper for each sheet")
     echo(f"{'colours':<10} {written.colours}, no white, no spot colours")
     echo(f"{'sides':<10} {'mirrored, for printing on the back' if written.plan.mirrored else 'not mirrored'}")
+    for warning in written.warnings:
+        echo(f"{'warning':<10} {warning}")
     for note in written.notes:
         echo(f"{'note':<10} {note}")
     echo(f"{'look at':<10} {out / 'assembly.pdf'}")
+
+
+def _check_effect(given: Given, shop: "Shop") -> None:
+    """Raise OptionError for an option that would change nothing."""
+    from mlsolve.errors import OptionError
+
+    if "screen" in given and shop.colour != "films":
+        raise OptionError(
+            f"screen is {given['screen']}, and {shop.name} prints in continuous tone: leave --screen out, or take "
+            "a shop of films, as generic-film"
+        )
+    choice("--intent", given.get("intent") or "relative", _INTENTS)
+    if "intent" in given and "profile" not in given:
+        raise OptionError(
+            f"intent is {given['intent']}, and no colours are converted: add --profile, the shop's ICC profile, or "
+            "leave --intent out"
+        )

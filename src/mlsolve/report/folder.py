@@ -83,7 +83,10 @@ def _check_replaceable(folder: Path, overwrite: bool, ours: re.Pattern[str] = _O
         raise OutputError(f"{folder} is not a folder: choose another --out")
     for entry in sorted(folder.iterdir()):
         if not ours.fullmatch(entry.name):
-            raise OutputError(f"{folder} contains {entry.name}, which mlsolve did not write: choose another --out")
+            raise OutputError(
+                f"{folder} contains {entry.name}, which this command does not write and would remove: choose "
+                "another --out"
+            )
 
 
 @contextmanager

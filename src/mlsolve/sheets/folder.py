@@ -1,57 +1,42 @@
 """Makes the sheets for a shop from the output folder of a run."""
 
-import hashlib
+import itertools
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import InputError, OptionError, OutputError
-from ..job.depths import print_scales
-from ..job.job import Job
-from ..job.job_file import load_job
-from ..pictures.picture_files import Picture, open_picture, write_bytes
+from ..errors import OptionError, OutputError
+from ..pictures.picture_files import write_bytes
 from ..report.folder import check_output, staged
-from ..scoring.layer_files import layer_files
 from ..system.memory import available_memory, in_words, return_memory_early
 from .assembly import write_assembly
 from .document import OutputColours, srgb
-from .inks import CmykProfile, FilmInks, Intent, film_inks, load_profile
+from .films import write_film
+from .inks import CmykProfile, FilmInks, film_inks, load_profile
+from .inventory import Inventory, SheetFile
 from .order import order_text
-from .plan import Plan, millimetres, sheet_plan
-from .rows import BAND, LayerRows, Rows
-from .screens import Screen
-from .sheet_files import AHEAD, Sheet, margin_of, write_film, write_pdf, write_tiff
+from .plan import Plan
+from .rows import BAND, Rows
+from .sheet_files import AHEAD, Sheet, write_pdf, write_tiff
 from .shop import Shop
 from .stopping import obeyed_between
-from .tiling import tiles
+from .tasks import Run, Task, Wanted, in_millimetres, run_in, tasks_of
+from .tiling import page_of, tiles
 
 OURS: Final = re.compile(
     r"sheet-\d+(?:-r\d+c\d+)?(?:-(?:cyan|magenta|yellow|black))?\.(?:pdf|tif)|assembly\.pdf|for-the-shop\.txt"
 )
 """Names of the files that are written into the folder."""
 
+_TOO_CLOSE: Final = 0.5
+"""Degrees between two screens, below which their dots coincide over centimetres."""
 _DEFAULT_MEMORY: Final = 1 << 30
 _MARKS: Final = 64 << 10
 """Bytes of a file besides its picture: marks, text, a profile of sRGB."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked for besides the shop."""
-
-    dpi: float | None = None
-    """Pixels per inch of layers that do not say; else as they say."""
-    profile: Path | None = None
-    intent: Intent = "relative"
-    split: tuple[int, int] = (1, 1)
-    """Columns and rows that each sheet is cut into."""
-    memory: int | None = None
-    threads: int | None = None
-    overwrite: bool = False
-    progress: Callable[[float], None] = lambda share: None
 
 
 @dataclass(frozen=True)
@@ -66,38 +51,8 @@ class Written:
     pages: int
     """Pages of paper for each sheet."""
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A sheet, or a part of one, and its file."""
-
-    name: str
-    picture: Picture
-    dpi: float
-    plan: Plan
-    rows: LayerRows
-    margin: int
-    title: str
-    ink: int = 0
-    screen: Screen | None = None
-
-
-@dataclass
-class _Run:
-    """A finished run."""
-
-    folder: Path
-    job: Job
-    pictures: list[Picture]
-    dpi: list[float]
-    digest: str
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """What sheets say of the run."""
-        return f"{self.folder.absolute().name}   ·   {self.digest}"
+    warnings: tuple[str, ...] = ()
+    """What the shop asks for and the files are not."""
 
 
 def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
@@ -106,10 +61,10 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
     Everything is checked before anything is written. Raises InputError for a run, layer or profile that cannot be
     used, OptionError for what the shop does not take, with the way out, and OutputError if `out` cannot be written.
     """
-    check_output(out, wanted.overwrite, OURS)
     if out.resolve() == folder.resolve():
         raise OutputError(f"{out} is the folder of the run: choose another --out")
-    run = _run(folder, wanted.dpi)
+    check_output(out, wanted.overwrite, OURS)
+    run = run_in(folder, wanted.dpi)
     profile = None if wanted.profile is None else load_profile(wanted.profile, wanted.intent)
     if profile is not None and shop.paper is not None:
         raise OptionError(f"profile is {wanted.profile}, and {shop.name} prints RGB on paper: leave --profile out")
@@ -123,18 +78,19 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
         named = Path(str(run.job.media)).stem
         colours = OutputColours("rgb", None, f"RGB as the printer takes it, for {named}")
         run.notes.append(
-            f"the colours are the printer's own codes, for {named}: print them without colour management, and let "
-            "nothing convert them; the files declare no profile on purpose"
+            f"the layers are codes for {named}, and a film covers what the code of its ink says"
+            if shop.colour == "films"
+            else f"the colours are the printer's own codes, for {named}: print them without colour management, and "
+            "let nothing convert them; the files declare no profile on purpose"
         )
-    if shop.colour == "cmyk" and profile is None and run.job.media is None:
-        run.notes.append(
-            f"{shop.name} takes CMYK: without --profile the files are RGB (sRGB), ask the shop for its ICC profile"
-        )
+    run.warnings += _objections(shop, profile, colours)
     inks = None
     if shop.colour == "films":
         grey = all(one.planes == 1 for one in run.pictures)
         inks = film_inks(grey, profile, run.job.media is not None)
-    tasks = _tasks(run, shop, wanted, inks)
+    tasks = tasks_of(run, shop, wanted, inks)
+    if inks is not None and shop.screen == "am":
+        run.warnings += _same_angles(run, tasks)
     _check(run, tasks, shop, colours)
     threads = _threads(tasks, wanted, 4 if profile is not None else 3)
     return_memory_early()
@@ -155,16 +111,75 @@ def make_sheets(folder: Path, out: Path, shop: Shop, wanted: Wanted) -> Written:
             _write(stage / task.name, sheet, task, shop, inks)
             size = (stage / task.name).stat().st_size
             shop.check_file(task.name, size, task.dpi)
+        made = _inventory(run, tasks, shop, wanted, inks)
         names = tuple(task.name for task in tasks)
         dpi = shop.device_dpi if inks is not None else run.dpi[0]
-        screens = [f"{task.name}   {task.screen.described()}" for task in tasks if task.screen is not None]
         described = colours.described if inks is None else "binary films, solid black"
-        plans = [task.plan for task in tasks]
-        text = order_text(run.name, shop, plans, names, dpi, described, screens, run.notes)
+        text = order_text(made, dpi, described, [*run.warnings, *run.notes])
         write_bytes(stage / "for-the-shop.txt", text.encode())
-        write_assembly(stage / "assembly.pdf", folder, run.job, run.name, plans[0], run.dpi[0])
-    pages = len(tiles(plans[0].trim, shop.paper, shop.margin, shop.overlap)) if shop.paper is not None else 1
-    return Written((*names, "assembly.pdf", "for-the-shop.txt"), plans[0], dpi, described, pages, tuple(run.notes))
+        write_assembly(stage / "assembly.pdf", folder, run.job, made, run.dpi[0])
+    files = (*names, "assembly.pdf", "for-the-shop.txt")
+    notes, warnings = tuple(run.notes), tuple(run.warnings)
+    return Written(files, made.plan, dpi, described, max(1, len(made.tiles)), notes, warnings)
+
+
+def _objections(shop: Shop, profile: CmykProfile | None, colours: OutputColours) -> list[str]:
+    """Return what `mlsolve inspect --shop` says against the colours of the files that are about to be written."""
+    if shop.colour == "cmyk" and profile is None:
+        way_out = "ask the shop for its ICC profile, and give it with --profile"
+        if colours.profile is None:
+            way_out = "ask it to print them as they are"
+        return [f"the files are RGB, and {shop.name} takes CMYK: {way_out}"]
+    if shop.colour == "rgb" and profile is not None:
+        return [f"the files are CMYK by --profile, and {shop.name} takes RGB: leave --profile out, or ask the shop"]
+    return []
+
+
+def _same_angles(run: Run, tasks: Sequence[Task]) -> list[str]:
+    """Return a warning if turns and flips of an arrangement give films of two sheets the same angle."""
+    angles: dict[int, list[tuple[float, str]]] = {}
+    for task in tasks:
+        if task.screen is not None and task.part == (1, 1):
+            angles.setdefault(task.plan.number, []).append((task.screen.angle, task.name))
+    for number, lain in enumerate(run.job.arrangements, start=1):
+        place = lain.placed(len(run.pictures))
+        for one, other in itertools.combinations(place, 2):
+            for (a, first), (b, second) in itertools.product(angles[one.layer], angles[other.layer]):
+                # Screens repeat every 90°. Their angles are counted with the clock, those of sheets against it.
+                apart = (a if one.flip else -a) + one.rotate - (b if other.flip else -b) - other.rotate
+                if one.layer != other.layer and abs((apart + 45) % 90 - 45) < _TOO_CLOSE:
+                    return [
+                        f"as arrangement {number} turns the sheets, {first} and {second} have the same angle, so "
+                        "that their dots may coincide: use --screen fm"
+                    ]
+    return []
+
+
+def _inventory(run: Run, tasks: Sequence[Task], shop: Shop, wanted: Wanted, inks: FilmInks | None) -> Inventory:
+    """Return what is written, file by file."""
+    columns, rows = wanted.split
+    picture = in_millimetres((0, 0, *run.pictures[0].size), min(run.dpi))
+    pages = () if shop.paper is None else tuple(tiles(tasks[0].plan.trim, shop.paper, shop.margin, shop.overlap))
+    return Inventory(
+        run.name,
+        shop,
+        len(run.pictures),
+        tuple(
+            SheetFile(
+                task.name,
+                task.plan,
+                *task.part,
+                None if inks is None else inks.names[task.ink],
+                "" if task.screen is None else task.screen.described(),
+            )
+            for task in tasks
+        ),
+        columns,
+        rows,
+        (picture[0] + 2 * shop.border, picture[1] + 2 * shop.border),
+        pages,
+        (0.0, 0.0) if shop.paper is None else page_of(tasks[0].plan.trim, shop.paper, shop.margin, shop.overlap),
+    )
 
 
 def _progress(
@@ -179,98 +194,23 @@ def _progress(
     return heard
 
 
-def _write(path: Path, sheet: Sheet, task: _Task, shop: Shop, inks: FilmInks | None) -> None:
+def _write(path: Path, sheet: Sheet, task: Task, shop: Shop, inks: FilmInks | None) -> None:
     """Write one file."""
     if inks is not None and task.screen is not None:
-        write_film(path, sheet, inks, task.ink, task.screen, shop.device_dpi)
+        write_film(path, sheet, inks, task.ink, task.screen)
     elif shop.kind == "tiff":
         write_tiff(path, sheet)
     else:
         write_pdf(path, sheet, None if shop.paper is None else (shop.paper, shop.margin, shop.overlap))
 
 
-def _run(folder: Path, dpi: float | None) -> _Run:
-    """Return the run in `folder`; dpi: of layers that do not say."""
-    files = layer_files(folder)
-    job = load_job(folder / "job.toml")
-    pictures = [open_picture(path) for path in files]
-    try:
-        found = (folder / "result.json").read_bytes() + (folder / "job.toml").read_bytes()
-    except OSError:
-        raise InputError(f"{folder} contains no result.json: give the folder that mlsolve run wrote") from None
-    if job.dpi is not None and dpi is not None and abs(job.dpi - dpi) > 0.01:
-        raise OptionError(
-            f"dpi is {dpi:g}, the layers have {job.dpi:g}: leave --dpi out, or solve again with mlsolve run "
-            f"--dpi {dpi:g}"
-        )
-    first = job.dpi if dpi is None else dpi
-    if first is None:
-        raise OptionError(f"{folder} does not say how large it is printed: give --dpi, as in --dpi 100")
-    # A sheet that is printed larger for the viewer has fewer pixels to the inch.
-    scales = print_scales(job.options, job.arrangements, len(files))
-    digest = hashlib.sha256(found).hexdigest()[:8]
-    return _Run(folder, job, pictures, [first / scale for scale in scales], digest)
-
-
-def _tasks(run: _Run, shop: Shop, wanted: Wanted, inks: FilmInks | None) -> list[_Task]:
-    """Return all files that are to be written."""
-    (columns, rows), count = wanted.split, len(run.pictures)
-    if (columns, rows) != (1, 1):
-        moved = any(not one.still for lain in run.job.arrangements for one in lain.placed(count))
-        if moved:
-            raise OptionError(
-                "split is given, and sheets are turned, flipped or shifted: only unmoved sheets can be split"
-            )
-        if shop.paper is not None:
-            raise OptionError(f"split is given, and {shop.name} tiles sheets over pages: leave --split out")
-    found, width, height = list[_Task](), *run.pictures[0].size
-    suffix = "tif" if shop.kind == "tiff" else "pdf"
-    inks_of = (None,) if inks is None else inks.names
-    for number, (picture, dpi) in enumerate(zip(run.pictures, run.dpi, strict=True), start=1):
-        for row in range(rows):
-            for column in range(columns):
-                window = (
-                    *(width * column // columns, height * row // rows),
-                    *(width * (column + 1) // columns, height * (row + 1) // rows),
-                )
-                size = _in_millimetres(window, dpi)
-                largest = _in_millimetres(window, min(run.dpi))
-                part = "" if (columns, rows) == (1, 1) else f"-r{row + 1}c{column + 1}"
-                words = f", row {row + 1} of {rows}, column {column + 1} of {columns}" if part else ""
-                for ink, name in enumerate(inks_of):
-                    of_ink = "" if name is None else f", {name}"
-                    plan = sheet_plan(number, count, size, largest, shop, run.name, words + of_ink)
-                    margin = margin_of(shop.bleed, dpi)
-                    layer = LayerRows(picture, window, margin, shop.edge, 16 if _deep(inks, wanted) else shop.bits)
-                    file = f"sheet-{number}{part}{'' if name is None else '-' + name}.{suffix}"
-                    title = f"{run.folder.absolute().name} {run.digest}, sheet {number} of {count}{words}{of_ink}"
-                    screen = None
-                    if name is not None:
-                        screen = Screen(shop, (number - 1) * len(inks_of) + ink, count * len(inks_of))
-                    found.append(_Task(file, picture, dpi, plan, layer, margin, title, ink, screen))
-    run.notes += (
-        [f"the sheets are too small for {', '.join(found[0].plan.omitted)}"] if found[0].plan.omitted else []
-    )
-    return found
-
-
-def _deep(inks: FilmInks | None, wanted: Wanted) -> bool:
-    """Tell whether rows are read in 16 bits, because they are converted."""
-    return inks is not None or wanted.profile is not None
-
-
-def _in_millimetres(window: tuple[int, ...], dpi: float) -> tuple[float, float]:
-    """Return width and height of a window."""
-    return millimetres(window[2] - window[0], dpi), millimetres(window[3] - window[1], dpi)
-
-
-def _check(run: _Run, tasks: Sequence[_Task], shop: Shop, colours: OutputColours) -> None:
+def _check(run: Run, tasks: Sequence[Task], shop: Shop, colours: OutputColours) -> None:
     """Raise OptionError for what the shop does not take."""
     for dpi in run.dpi:
         shop.check_dpi(dpi)
     for task in tasks:
         frame = 2 * (shop.border + shop.bleed)
-        size = _in_millimetres((0, 0, *task.picture.size), min(run.dpi))
+        size = in_millimetres((0, 0, *task.picture.size), min(run.dpi))
         shop.check_page(task.plan.page, (size[0] + frame, size[1] + frame))
         width, height = task.rows.size
         if task.screen is not None:
@@ -284,7 +224,7 @@ def _check(run: _Run, tasks: Sequence[_Task], shop: Shop, colours: OutputColours
         shop.check_file(task.name, estimate + len(colours.profile or b"") + _MARKS, task.dpi)
 
 
-def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:
+def _threads(tasks: Sequence[Task], wanted: Wanted, planes: int) -> int:
     """Return how many threads compress, as memory allows. Raises OptionError if there is not enough for one."""
     available = available_memory()
     budget = wanted.memory or (_DEFAULT_MEMORY if available is None else available // 2)
@@ -294,8 +234,8 @@ def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:
     band = max(task.rows.size[0] for task in tasks) * BAND * planes * 2
     converting = band * 8 if wanted.profile is not None else 0
     films = max((_film_bytes(task) for task in tasks if task.screen is not None), default=0)
-    each = band * (AHEAD + 4 if tasks[0].rows.bits == 16 else AHEAD + 2)
-    least = need + converting + films + each
+    each = band * (AHEAD + 4 if tasks[0].rows.bits == 16 else AHEAD + 2) + films
+    least = need + converting + each
     if least > budget:
         raise OptionError(
             f"memory is {in_words(budget)}: sheets this wide need {in_words(least)}, give --memory that"
@@ -303,11 +243,13 @@ def _threads(tasks: Sequence[_Task], wanted: Wanted, planes: int) -> int:
     return max(1, min(most, 1 + (budget - least) // each))
 
 
-def _film_bytes(task: _Task) -> int:
-    """Return the bytes that a band of a film takes while its dots are computed."""
+def _film_bytes(task: Task) -> int:
+    """Return the bytes that a band of a film takes in a thread while its dots are computed."""
     assert task.screen is not None
     width = task.plan.page[0] / 25.4 * task.screen.device_dpi
-    return int(width * BAND * 20)
+    # Marks, dots and what is compressed, as bytes; and a number for each pixel of the rows of the layer.
+    rows = min(BAND, math.ceil(BAND * task.dpi / task.screen.device_dpi) + 1)
+    return int(width * (4 * BAND + 8 * rows))
 
 
 def _conversion(profile: CmykProfile | None, bits: int) -> Callable[[Rows], Rows]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..errors import InputError, OptionError, first_line
+from ..errors import InputError, OptionError
 from ..job.print_size import INCH
-from ..pictures.decoders.png_chunks import SIGNATURE
+from ..pictures.decoders.png_chunks import SIGNATURE, declares_resolution
 from ..system.files import read_head
 from .findings import EXACT, Report
 from .pdf_reading import profile_name, read_pdf
 from .shop import LONGEST_PAGE, Shop
+from .sizes import read_sizes
 
 LEAST_DPI: Final = 80.0
 """Below this a shop warns, unless its file says otherwise: at arm's length pixels are seen."""
@@ -47,10 +48,9 @@ def _picture(path: Path, head: bytes) -> Report:
 
     try:
         image = pyvips().Image.new_from_file(str(path))
-    except pyvips().Error as error:
-        raise InputError(
-            f"{path} is neither a PDF nor a picture that can be read ({first_line(error)}): give another file"
-        ) from None
+    except pyvips().Error:
+        # libvips says no more than that, and the name as Python's bytes.
+        raise InputError(f"{path} is neither a PDF nor a picture that can be read: give another file") from None
     fields = image.get_fields()
     report = Report(path.name, str(image.get("vips-loader")).removesuffix("load").upper() + " picture")
     names = {"srgb": "RGB", "rgb16": "RGB", "rgb": "RGB", "cmyk": "CMYK", "b-w": "grey", "grey16": "grey"}
@@ -62,11 +62,14 @@ def _picture(path: Path, head: bytes) -> Report:
     ):
         report.spots.append(f"{image.bands} channels")
     report.colours = [name]
-    # libvips says one pixel a millimetre for a file that does not say.
-    dpi = 0.0 if abs(image.xres - 1.0) < 1e-9 else image.xres * INCH
+    # For a file that does not say, libvips has one pixel a millimetre, or 72 dpi.
+    says = declares_resolution(path) if head.startswith(SIGNATURE) else "resolution-unit" in fields
+    dpi = image.xres * INCH if says else 0.0
     report.pictures = [(image.width, image.height, dpi)]
     if dpi:
         report.page = report.trim = (image.width * INCH / dpi, image.height / image.yres)
+        if "image-description" in fields:
+            _take_sizes(report, str(image.get("image-description")))
         if abs(image.xres / image.yres - 1) > 1e-3:
             report.fail("pixels are not square: save it with one resolution")
     else:
@@ -78,6 +81,23 @@ def _picture(path: Path, head: bytes) -> Report:
     elif head.startswith(SIGNATURE) and b"sRGB" in head:
         report.profile = "sRGB, by a tag of PNG"
     return report
+
+
+def _take_sizes(report: Report, described: str) -> None:
+    """Take trim and bleed from the description of a TIFF, where `mlsolve sheets` writes them."""
+    sizes = read_sizes(described)
+    if sizes is None or report.page is None:
+        return
+    *trim, bleed = sizes
+    # The page is a whole number of pixels. A file that was scaled or cut since does not have the size any more.
+    pixel = INCH / max(report.dpi or 1.0, 1.0)
+    if any(abs(page - side - 2 * bleed) > pixel for page, side in zip(report.page, trim, strict=True)):
+        report.fail(
+            f"it is {_size(report.page)} mm and says that it is trimmed to {_size(trim)} with {bleed:g} of bleed: "
+            "restore what mlsolve sheets wrote"
+        )
+        return
+    report.trim, report.bleed = (trim[0], trim[1]), bleed
 
 
 def _compare(report: Report, asked: Asked) -> None:
@@ -94,6 +114,8 @@ def _compare(report: Report, asked: Asked) -> None:
         report.fail(f"font {name} is not embedded: embed it, or turn text into outlines")
     if report.page is not None and max(report.page) > LONGEST_PAGE + 0.5:
         report.fail(f"the page is {_size(report.page)} mm, more than 5.08 m: split it")
+    if report.pages > 1 and (asked.shop is None or asked.shop.paper is None):
+        report.warn(f"it has {report.pages} pages: give one file a sheet")
     _compare_size(report, asked)
     _compare_shop(report, asked.shop)
 
@@ -131,7 +153,7 @@ def _compare_shop(report: Report, shop: Shop | None) -> None:
     pdf = report.kind.startswith("PDF")
     if pdf != (shop.kind == "pdf"):
         report.fail(f"it is a {report.kind}, {shop.name} takes {shop.kind}: make it again for this shop")
-    if pdf and shop.bleed and (report.bleed is None or report.bleed < shop.bleed - EXACT):
+    if shop.bleed and (report.bleed is None or report.bleed < shop.bleed - EXACT):
         have = 0.0 if report.bleed is None else report.bleed
         report.fail(
             f"bleed is {have:.1f} mm, {shop.name} asks for {shop.bleed:g}: make it with --bleed {shop.bleed:g}"
@@ -149,8 +171,6 @@ def _compare_shop(report: Report, shop: Shop | None) -> None:
             shop.check_page(report.page)
         except OptionError as error:
             report.fail(str(error))
-    if report.pages > 1 and shop.paper is None:
-        report.warn(f"it has {report.pages} pages: give one file a sheet")
 
 
 def _size(size: Iterable[float]) -> str:

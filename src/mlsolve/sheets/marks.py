@@ -8,11 +8,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .outlines import Contour, text_outlines
-from .plan import SCALE_LINES, SCALE_PITCH, TARGET_ARM, TARGET_RING, Bar, Pin, Plan, Target, Vernier
+from .outlines import Contour, text_outlines, text_width
+from .plan import (
+    CUT,
+    SCALE_LINES,
+    SCALE_PITCH,
+    TARGET_ARM,
+    TARGET_SQUARE,
+    Bar,
+    Cut,
+    Pin,
+    Plan,
+    Target,
+    Vernier,
+)
 
 HAIRLINE: Final = 0.15
 """Width of thin lines in mm: two pixels at 300 dpi."""
+_BOLD: Final = 0.5
+"""Width of the ring of a hole, which tells it from a target in bad light too."""
+_WORD: Final = 1.2
+"""Height of capitals of the words beside targets, holes and cuts."""
 _CORNERS: Final = 96
 """Corners of a circle: at a radius of 3 mm it errs by 2 µm."""
 _FINE: Final = 4
@@ -28,8 +44,9 @@ class Mark(NamedTuple):
 
 def marks_of(plan: Plan) -> list[Mark]:
     """Return the marks of a sheet."""
-    found = [mark for one in plan.targets for mark in _target(one)]
-    found += [Mark("pin", _pin(one)) for one in plan.pins]
+    found = [mark for one in plan.targets for mark in target_marks(one)]
+    found += [mark for one in plan.pins for mark in pin_marks(one)]
+    found += [mark for one in plan.cuts for mark in _cut(one)]
     found += [mark for one in plan.bars for mark in (Mark("bar", _bar(one)), Mark("bar line", [_line(one)]))]
     found += [Mark("vernier", _vernier(one)) for one in plan.verniers]
     if plan.up is not None:
@@ -68,15 +85,49 @@ def cross(x: float, y: float, arm: float, width: float = HAIRLINE) -> Contour:
     )
 
 
-def _target(one: Target) -> Iterator[Mark]:
-    """Yield a cross of hairlines and a ring; two marks, because they overlap."""
-    yield Mark(f"target {one.name}", [cross(one.x, one.y, TARGET_ARM)])
-    yield Mark("ring", ring(one.x, one.y, TARGET_RING))
+def square(x: float, y: float, half: float, width: float = HAIRLINE) -> list[Contour]:
+    """Return the contours of a square around (x, y); half: of its side, to the middle of its line."""
+    return [rectangle(x - side, y - side, 2 * side, 2 * side) for side in (half + width / 2, half - width / 2)]
 
 
-def _pin(one: Pin) -> list[Contour]:
-    """Return the ring of a hole, and a cross at its middle that the punch is set on."""
-    return [*ring(one.x, one.y, one.diameter / 2), cross(one.x, one.y, one.diameter / 2 - 0.8)]
+def target_marks(one: Target, scale: float = 1.0) -> Iterator[Mark]:
+    """Yield a cross of hairlines, a square, and the word, half on either side of the cross."""
+    yield Mark(f"target {one.name}", [cross(one.x, one.y, TARGET_ARM * scale, HAIRLINE * scale)])
+    yield Mark("square", square(one.x, one.y, TARGET_SQUARE * scale, HAIRLINE * scale))
+    height, beside = _WORD * scale, 0.35 * scale
+    y = one.y + (TARGET_SQUARE + 0.35) * scale + height
+    left = text_outlines("TAR", one.x - beside - text_width("TAR", height), y, height)
+    yield Mark("text", left + text_outlines("GET", one.x + beside, y, height))
+
+
+def pin_marks(one: Pin, scale: float = 1.0) -> Iterator[Mark]:
+    """Yield a bold ring as large as the hole, a cross that the punch is set on, and the word below."""
+    outer, width = one.diameter / 2 * scale, min(_BOLD, one.diameter / 8) * scale
+    yield Mark("pin", [*ring(one.x, one.y, outer - width / 2, width)])
+    yield Mark("pin cross", [cross(one.x, one.y, outer / 3, HAIRLINE * scale)])
+    height = _WORD * scale
+    left = one.x - text_width("HOLE", height) / 2
+    yield Mark("text", text_outlines("HOLE", left, one.y + outer + 0.3 * scale + height, height))
+
+
+def _cut(one: Cut) -> Iterator[Mark]:
+    """Yield a dashed line, and the word beside it, on the side of the picture."""
+    across, down = one.towards
+    for start in range(3):
+        begin, long = 2.1 * start, 1.6
+        x, y = one.x + across * begin, one.y + down * begin
+        end_x, end_y = x + across * long, y + down * long
+        half = HAIRLINE / 2 * abs(down), HAIRLINE / 2 * abs(across)
+        left, top = min(x, end_x) - half[0], min(y, end_y) - half[1]
+        yield Mark("cut", [rectangle(left, top, abs(end_x - x) + 2 * half[0], abs(end_y - y) + 2 * half[1])])
+    long = text_width("CUT", _WORD)
+    inner, reach = 0.6, (CUT[1] - CUT[0]) / 2
+    if down:
+        x = one.x + inner if one.side == "left" else one.x - inner - long
+        yield Mark("text", text_outlines("CUT", x, one.y + down * reach + _WORD / 2, _WORD))
+    else:
+        y = one.y + inner + _WORD if one.side == "top" else one.y - inner
+        yield Mark("text", text_outlines("CUT", one.x + across * reach - long / 2, y, _WORD))
 
 
 def _bar(one: Bar) -> list[Contour]:

@@ -38,7 +38,8 @@ def read_pdf(path: Path) -> Report:
     except pikepdf.PasswordError:
         raise InputError(f"{path} is locked with a password: give it without one") from None
     except (pikepdf.PdfError, OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged or no PDF ({first_line(error)}): make it again") from None
+        words = first_line(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path} is damaged or no PDF ({words}): make it again") from None
 
 
 def profile_name(data: bytes) -> str:

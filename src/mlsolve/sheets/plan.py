@@ -10,8 +10,9 @@ it coincides in the stack, except numbers and verniers.
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from ..job.print_size import INCH
 from .outlines import text_width
@@ -22,7 +23,14 @@ INNER: Final = 5.5
 OUTER: Final = 11.5
 """From the bleed to the lane of bars and text."""
 TARGET_ARM: Final = 4.0
-TARGET_RING: Final = 2.5
+TARGET_SQUARE: Final = 2.5
+"""Half a side of the square of a target."""
+CUT: Final = (1.0, 7.0)
+"""From the bleed to where the mark of a cut begins and ends."""
+_BESIDE_HOLE: Final = 2.2
+"""Room along the border beside a hole for its word, which may be below it."""
+_BESIDE_CUT: Final = 4.0
+"""Room along the border for the mark of a cut and its word."""
 TEXT: Final = 2.6
 """Height of capital letters."""
 SCALE_LINES: Final = 11
@@ -52,7 +60,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Target:
-    """A register target: a cross and a ring."""
+    """A register target: a thin cross and a square, which holes never have."""
 
     name: str
     x: float
@@ -61,7 +69,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Pin:
-    """Where a hole is to be punched."""
+    """Where a hole is to be punched: a bold ring, as large as the hole, with a cross, and the word HOLE."""
 
     x: float
     y: float
@@ -90,6 +98,21 @@ class Vernier:
     pitch: float
     upright: bool
     """Whether its lines lie one above the other, to measure a shift up or down."""
+
+
+Side = Literal["left", "top", "right", "bottom"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A mark beside an edge of the picture that is cut, because another part of the sheet joins there."""
+
+    side: Side
+    x: float
+    y: float
+    """The end that is next to the bleed."""
+    towards: tuple[float, float]
+    """Unit vector to the other end, away from the picture."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +144,7 @@ class Plan:
     pins: tuple[Pin, ...] = ()
     bars: tuple[Bar, ...] = ()
     verniers: tuple[Vernier, ...] = ()
+    cuts: tuple[Cut, ...] = ()
     texts: tuple[Text, ...] = ()
     up: tuple[float, float] | None = None
     """Tip of the arrow that points up."""
@@ -141,22 +165,30 @@ def sheet_plan(
     shop: Shop,
     name: str,
     part: str = "",
+    joined: tuple[Side, ...] = (),
+    moved: tuple[float, float] | None = None,
 ) -> Plan:
     """Return the plan of sheet `number`, from 1, of `sheets`.
 
     picture: its width and height in mm. largest: those of the largest picture; all sheets have its size, and
-    pictures are centred. name: what the sheet says of the run. part: which part of a split sheet it is.
+    pictures are centred. name: what the sheet says of the run. part: which part of a split sheet it is, or which
+    film. joined: the sides where other parts of the sheet are joined. moved: how far the picture lies from the
+    border on the left and at the top, in mm; None: it is centred.
     """
     trim = largest[0] + 2 * shop.border, largest[1] + 2 * shop.border
-    box = Box((trim[0] - picture[0]) / 2, (trim[1] - picture[1]) / 2, *picture)
+    beside = ((trim[0] - picture[0]) / 2, (trim[1] - picture[1]) / 2)
+    if moved is not None:
+        beside = shop.border + moved[0], shop.border + moved[1]
+    box = Box(*beside, *picture)
     plain = Plan(number, sheets, trim, shop.bleed, box, box.grown(shop.bleed), shop.mirror)
     if not shop.border:
         return plain
     inner = shop.border - shop.bleed - INNER
     outer = shop.border - shop.bleed - OUTER
-    pins, without = _pins(trim, inner, shop)
+    ends = _ends(inner, shop, joined)
+    pins, without = _pins(trim, inner, ends, shop)
     bars = _bars(trim, outer)
-    verniers, missed = _verniers(number, sheets, trim, inner, shop)
+    verniers, missed = _verniers(number, sheets, trim, inner, ends, shop)
     texts, up = _texts(number, sheets, trim, outer, name, part)
     left_out = [*without, *missed] + ([] if len(bars) == 2 else ["a bar"])
     return Plan(
@@ -168,6 +200,7 @@ def sheet_plan(
         pins=pins,
         bars=bars,
         verniers=verniers,
+        cuts=tuple(_cuts(box, shop.bleed, joined)),
         texts=(*texts, *_labels(bars, outer), *_numbers(verniers)),
         up=up,
         omitted=tuple(left_out),
@@ -187,19 +220,44 @@ def _targets(trim: tuple[float, float], inner: float) -> tuple[Target, ...]:
     )
 
 
-def _pins(trim: tuple[float, float], inner: float, shop: Shop) -> tuple[tuple[Pin, ...], list[str]]:
+def _ends(inner: float, shop: Shop, joined: tuple[Side, ...]) -> tuple[float, float]:
+    """Return what the corners take of the sides along x and along y: targets, and marks of cuts."""
+    plain = inner + TARGET_ARM + 1
+    return (
+        shop.border + _BESIDE_CUT if {"left", "right"} & set(joined) else plain,
+        shop.border + _BESIDE_CUT if {"top", "bottom"} & set(joined) else plain,
+    )
+
+
+def _cuts(picture: Box, bleed: float, joined: tuple[Side, ...]) -> Iterator[Cut]:
+    """Yield two marks for each side that is joined: where the line of the cut leaves the picture and its bleed."""
+    right, bottom, away = picture.x + picture.width, picture.y + picture.height, bleed + CUT[0]
+    for side in joined:
+        if side in ("left", "right"):
+            x = picture.x if side == "left" else right
+            yield Cut(side, x, picture.y - away, (0.0, -1.0))
+            yield Cut(side, x, bottom + away, (0.0, 1.0))
+        else:
+            y = picture.y if side == "top" else bottom
+            yield Cut(side, picture.x - away, y, (-1.0, 0.0))
+            yield Cut(side, right + away, y, (1.0, 0.0))
+
+
+def _pins(
+    trim: tuple[float, float], inner: float, ends: tuple[float, float], shop: Shop
+) -> tuple[tuple[Pin, ...], list[str]]:
     """Return two holes on every side, and what the sheet is too small for."""
     width, height = trim
     half, found, without = shop.pin_spacing / 2, list[Pin](), list[str]()
-    room = shop.pin_spacing + shop.pin_diameter + 2 * (inner + TARGET_ARM + 1)
+    rooms = [shop.pin_spacing + shop.pin_diameter + 2 * end for end in ends]
     middle = TARGET_ARM + 1 + shop.pin_diameter / 2
-    if width >= room and half >= middle:
+    if width >= rooms[0] and half >= middle:
         found += [
             Pin(width / 2 + way, y, shop.pin_diameter) for y in (inner, height - inner) for way in (-half, half)
         ]
     else:
         without.append("holes at top and bottom")
-    if height >= room and half >= middle:
+    if height >= rooms[1] and half >= middle:
         found += [
             Pin(x, height / 2 + way, shop.pin_diameter) for x in (inner, width - inner) for way in (-half, half)
         ]
@@ -220,12 +278,12 @@ def _bars(trim: tuple[float, float], outer: float) -> tuple[Bar, ...]:
 
 
 def _verniers(
-    number: int, sheets: int, trim: tuple[float, float], inner: float, shop: Shop
+    number: int, sheets: int, trim: tuple[float, float], inner: float, ends: tuple[float, float], shop: Shop
 ) -> tuple[tuple[Vernier, ...], list[str]]:
     """Return the halves of verniers on sheet `number`, at the bottom and on the right."""
     found, missed = list[Vernier](), set[int]()
-    for upright, side in ((False, trim[0]), (True, trim[1])):
-        places = _slots(side, inner, shop)
+    for upright, side, end in ((False, trim[0], ends[0]), (True, trim[1], ends[1])):
+        places = _slots(side, inner, end, shop)
         for other in range(2, sheets + 1):
             if other - 2 >= len(places):
                 missed.add(other)
@@ -236,15 +294,14 @@ def _verniers(
     return tuple(found), [f"verniers of sheet {one}" for one in sorted(missed)]
 
 
-def _slots(side: float, inner: float, shop: Shop) -> list[float]:
-    """Return the middles of the places for verniers along a side, beside targets and holes."""
+def _slots(side: float, inner: float, end: float, shop: Shop) -> list[float]:
+    """Return the middles of the places for verniers along a side, beside targets, holes and marks of cuts."""
     taken = [inner, side / 2, side - inner]
-    clear = [TARGET_ARM + 1.0] * 3
+    clear = [end - inner, TARGET_ARM + 1.0, end - inner]
     half = shop.pin_spacing / 2
-    room = shop.pin_spacing + shop.pin_diameter + 2 * (inner + TARGET_ARM + 1)
-    if side >= room:
+    if side >= shop.pin_spacing + shop.pin_diameter + 2 * end:
         taken += [side / 2 - half, side / 2 + half]
-        clear += [shop.pin_diameter / 2 + 1.0] * 2
+        clear += [shop.pin_diameter / 2 + _BESIDE_HOLE] * 2
     spans = sorted(zip(taken, clear, strict=True))
     found = []
     for (left, before), (right, after) in itertools.pairwise(spans):

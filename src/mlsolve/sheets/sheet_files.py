@@ -1,32 +1,32 @@
-"""Writes one file of a sheet: PDF, TIFF, or a PDF with the binary film of one ink."""
+"""Writes one file of a sheet: PDF or TIFF."""
 
 import math
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..job.print_size import INCH
 from ..pictures.writers.png import compressed_rows
 from ..pictures.writers.tiff import TiffWriter
 from ..system.files import Partial, refusals
 from .document import BLACK, Canvas, Document, OutputColours
-from .inks import FilmInks
 from .marks import draw, marks_of
-from .output_profile import grey_output_profile
 from .plan import Box, Plan
 from .rows import BAND, LayerRows, Rows
-from .screens import Screen
+from .sizes import written_sizes
 from .tiling import tiled_pages
 
 AHEAD: Final = 2
 """Bands that wait for each thread."""
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,17 @@ def _compressed(sheet: Sheet) -> Iterator[tuple[bytes, tuple[int, int]]]:
         data, checked, _ = compressed_rows(band)
         return data, checked
 
-    waiting: deque[Future[tuple[bytes, tuple[int, int]]]] = deque()
-    with ThreadPoolExecutor(sheet.threads, "mlsolve-sheets") as pool:
+    return in_order(one, sheet.bands(), sheet.threads)
+
+
+def in_order(work: Callable[[Given], Made], items: Iterable[Given], threads: int) -> Iterator[Made]:
+    """Yield what `work` makes of each of `items`, in their order, by `threads` threads; AHEAD wait for each."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(threads, "mlsolve-sheets") as pool:
         try:
-            for band in sheet.bands():
-                waiting.append(pool.submit(one, band))
-                if len(waiting) >= AHEAD * sheet.threads:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= AHEAD * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -118,11 +123,12 @@ def _compressed(sheet: Sheet) -> Iterator[tuple[bytes, tuple[int, int]]]:
 def write_tiff(path: Path, sheet: Sheet) -> None:
     """Write `sheet` to `path` as TIFF, completely or not at all. Raises errors as `write_pdf`."""
     colours = sheet.colours
-    size = _pixels(sheet.plan.page, sheet.dpi)
+    size = pixels_of(sheet.plan.page, sheet.dpi)
     tagged = colours.profile is not None
     # Of RGB the usual profile of sRGB; that of an output device is what PDF/X asks for.
     profile = None if colours.name == "rgb" else colours.profile
-    with TiffWriter(path, size, colours.planes, sheet.bits, sheet.dpi, tagged, profile) as writer:
+    words = f"{sheet.title}: {written_sizes(sheet.plan.trim, sheet.plan.bleed)}"
+    with TiffWriter(path, size, colours.planes, sheet.bits, sheet.dpi, tagged, profile, words) as writer:
         for band in _page_rows(sheet, size):
             writer.write(band)
 
@@ -174,84 +180,7 @@ def _window(plan: Plan, dpi: float, size: tuple[int, int]) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def write_film(path: Path, sheet: Sheet, inks: FilmInks, ink: int, screen: Screen, device_dpi: float) -> None:
-    """Write the binary film of ink number `ink` to `path`: black where there is to be ink, marks too.
-
-    Raises errors as `write_pdf`.
-    """
-    plan = sheet.plan
-    size = _pixels(plan.page, device_dpi)
-    grey = OutputColours("grey", grey_output_profile(), "Film, binary")
-    with refusals(path):
-        partial = Partial(path)
-        try:
-            document = Document(partial.file, sheet.title, grey)
-            bitmap = document.bitmap(size, _deflated(_film_rows(sheet, inks, ink, screen, device_dpi, size)))
-            canvas = Canvas(plan.page, black="")
-            # The box is as large as its pixels, which may exceed the page by a part of one.
-            canvas.picture(bitmap, Box(0.0, 0.0, size[0] * INCH / device_dpi, size[1] * INCH / device_dpi))
-            document.page(plan.page, Box(plan.bleed, plan.bleed, *plan.trim), canvas)
-            document.finish()
-            partial.keep()
-        finally:
-            partial.discard()
-
-
-def _film_rows(
-    sheet: Sheet, inks: FilmInks, ink: int, screen: Screen, device_dpi: float, size: tuple[int, int]
-) -> Iterator[npt.NDArray[np.bool_]]:
-    """Yield bands of a film, (h, width) bool, true where there is ink."""
-    plan, box = sheet.plan, sheet.placed
-    marks = marks_of(plan)
-    columns = _sources(size[0], device_dpi, plan.bleed + box.x, sheet.dpi, sheet.rows.size[0])
-    lines = _sources(size[1], device_dpi, plan.bleed + box.y, sheet.dpi, sheet.rows.size[1])
-    wide = np.flatnonzero(columns >= 0)
-    coming = (inks.coverage(band)[..., ink] for band in sheet.rows.bands())
-    held, first = np.empty((0, sheet.rows.size[0]), np.uint16), 0
-    for top in range(0, size[1], BAND):
-        rows = lines[top : top + BAND]
-        drawn = np.zeros((len(rows), size[0]), np.uint8)
-        draw(marks, drawn, top, device_dpi, (-plan.bleed, -plan.bleed))
-        found = drawn == 1
-        inside = np.flatnonzero(rows >= 0)
-        if inside.size:
-            low, high = int(rows[inside[0]]), int(rows[inside[-1]])
-            while first + len(held) <= high:
-                dropped = min(max(0, low - first), len(held))
-                held, first = np.concatenate((held[dropped:], next(coming))), first + dropped
-            sheet.progress((top + len(rows)) / size[1])
-            wanted = held[(rows[inside] - first)[:, np.newaxis], columns[wide]]
-            dots = screen.ink(_placed(wanted, wide, size[0]), top + int(inside[0]))
-            found[inside[0] : inside[-1] + 1, wide[0] : wide[-1] + 1] |= dots[:, wide[0] : wide[-1] + 1]
-        yield found[:, ::-1] if plan.mirrored else found
-
-
-def _placed(wanted: npt.NDArray[np.uint16], wide: npt.NDArray[np.intp], width: int) -> npt.NDArray[np.uint16]:
-    """Return coverage over the whole width of a film, 0 beside the picture."""
-    found = np.zeros((len(wanted), width), np.uint16)
-    found[:, wide[0] : wide[-1] + 1] = wanted
-    return found
-
-
-def _sources(count: int, device_dpi: float, start: float, dpi: float, size: int) -> npt.NDArray[np.intp]:
-    """Return which pixel of a layer each of `count` pixels of a device shows, -1 beside it.
-
-    start: where the layer begins, in mm.
-    """
-    middles = (np.arange(count) + 0.5) * INCH / device_dpi
-    places = np.floor((middles - start) * dpi / INCH + 1e-9).astype(np.intp)
-    return np.where((places >= 0) & (places < size), places, -1)
-
-
-def _deflated(bands: Iterator[npt.NDArray[np.bool_]]) -> Iterator[bytes]:
-    """Yield a compressed stream of bits, 0 where there is ink."""
-    stream = zlib.compressobj(6)
-    for band in bands:
-        yield stream.compress(np.packbits(~band, axis=1).data)
-    yield stream.flush()
-
-
-def _pixels(size: tuple[float, float], dpi: float) -> tuple[int, int]:
+def pixels_of(size: tuple[float, float], dpi: float) -> tuple[int, int]:
     """Return the pixels that cover `size` in mm."""
     width, height = (max(1, round(side * dpi / INCH)) for side in size)
     return width, height

@@ -1,4 +1,7 @@
-"""A sheet over several pages of paper, for a printer at home: each page is cut and glued onto the one before."""
+"""A sheet over several pages, for a printer at home: each page is cut and glued onto the one before.
+
+What the next page covers is left clear, because pages are often film: marks would be seen through the picture.
+"""
 
 import math
 from collections.abc import Callable
@@ -7,12 +10,14 @@ from typing import Final
 
 from .document import BLACK, Canvas, Document
 from .marks import HAIRLINE, rectangle
-from .outlines import text_outlines
+from .outlines import text_outlines, text_width
 from .plan import Box, Plan
 
-_TICK: Final = 4.0
-_HINT: Final = 2.0
-"""Height of the text on a strip for glue."""
+LANE: Final = 5.0
+"""On the left of a part and above it, for marks and words: within what a printer prints, and cut off."""
+_TICK: Final = 3.6
+_BELOW: Final = 2.0
+"""Lengths of the marks of a cut: in the lane, and at its other end, where the next row may cover it."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +35,45 @@ class Tile:
     """Where the corner of the part is on the page."""
 
     @property
+    def page(self) -> int:
+        """The number of the page in its file, from 1."""
+        return self.row * self.columns + self.column + 1
+
+    @property
     def words(self) -> str:
-        """Which page it is."""
-        return f"row {self.row + 1} of {self.rows}, column {self.column + 1} of {self.columns}"
+        """Which page it is, and where it is cut."""
+        where = f"row {self.row + 1} of {self.rows}, column {self.column + 1} of {self.columns}"
+        edges = [name for name, cut in (("left", self.column), ("top", self.row)) if cut]
+        cut = f"   ·   cut {' and '.join(edges)} edge{'s' * (len(edges) > 1)}" if edges else ""
+        return f"page {self.page} of {self.columns * self.rows}: {where}{cut}"
 
 
 def tiles(trim: tuple[float, float], paper: tuple[float, float], margin: float, overlap: float) -> list[Tile]:
     """Return the pages of a sheet of `trim` = (width, height) mm, row by row.
 
     The paper is used upright or lying, whichever takes fewer pages. Parts of a row are equally wide, and those of a
-    column equally high. Beside a part there is room for a strip of `overlap` mm, which the next one is glued onto,
-    and `margin` mm remain unprinted.
+    column equally high. On the left of a part and above it there is a lane for marks, on its right and below it
+    room for a strip of `overlap` mm, which the next one is glued onto, and `margin` mm remain unprinted. A sheet
+    that fits one page has none of these.
     """
-    best: tuple[int, int, tuple[float, float]] | None = None
+    best: tuple[int, int, float] | None = None
     for way in (paper, paper[::-1]):
-        rooms = [side - 2 * margin - overlap for side in way]
-        columns, rows = (math.ceil(side / room - 1e-9) for side, room in zip(trim, rooms, strict=True))
+        columns, rows, lane = 1, 1, 0.0
+        if any(side > room - 2 * margin + 1e-6 for side, room in zip(trim, way, strict=True)):
+            lane = LANE
+            rooms = [side - 2 * margin - lane - overlap for side in way]
+            columns, rows = (math.ceil(side / room - 1e-9) for side, room in zip(trim, rooms, strict=True))
         if best is None or columns * rows < best[0] * best[1]:
-            best = columns, rows, way
+            best = columns, rows, lane
     assert best is not None
-    columns, rows, _ = best
+    columns, rows, lane = best
     width, height = trim[0] / columns, trim[1] / rows
     return [
-        Tile(column, row, columns, rows, Box(column * width, row * height, width, height), (margin, margin))
+        Tile(
+            *(column, row, columns, rows),
+            Box(column * width, row * height, width, height),
+            (margin + lane, margin + lane),
+        )
         for row in range(rows)
         for column in range(columns)
     ]
@@ -63,7 +84,11 @@ def page_of(
 ) -> tuple[float, float]:
     """Return the paper as it lies, (width, height) in mm."""
     one = tiles(trim, paper, margin, overlap)[0]
-    need = one.part.width + 2 * margin + overlap, one.part.height + 2 * margin + overlap
+    strip = overlap if one.columns * one.rows > 1 else 0.0
+    need = (
+        one.part.width + one.corner[0] + margin + strip,
+        one.part.height + one.corner[1] + margin + strip,
+    )
     short, long = sorted(paper)
     return (short, long) if need[0] <= short + 1e-6 and need[1] <= long + 1e-6 else (long, short)
 
@@ -87,25 +112,17 @@ def tiled_pages(
         drawn(canvas)
         canvas.all_over()
         canvas.all_over()
-        _glue(canvas, one, overlap, title)
+        _cut_marks(canvas, one, title)
         document.page(page, Box(0.0, 0.0, *page), canvas)
 
 
-def _glue(canvas: Canvas, one: Tile, overlap: float, title: str) -> None:
-    """Draw cutting marks beside a part, and the strips on its right and below it that the next ones lie on."""
+def _cut_marks(canvas: Canvas, one: Tile, title: str) -> None:
+    """Draw marks where a part is cut to be glued onto the one before, and say which page it is."""
     width, height = one.part.width, one.part.height
     half = HAIRLINE / 2
-    if one.column + 1 < one.columns and overlap:
-        canvas.fill([rectangle(width + overlap - half, 0.0, HAIRLINE, height)])
-        words = f"glue column {one.column + 2} here, its edge on the edge of the picture"
-        canvas.fill(text_outlines(words, width + overlap / 2 + 1, height - 5, _HINT, turned=True))
-    if one.row + 1 < one.rows and overlap:
-        canvas.fill([rectangle(0.0, height + overlap - half, width, HAIRLINE)])
-        words = f"glue row {one.row + 2} here, its edge on the edge of the picture"
-        canvas.fill(text_outlines(words, 5, height + overlap / 2 + 1, _HINT))
-    # Beyond the corners, in the margin, where the part is cut.
-    for x in (0.0, width):
-        canvas.fill([rectangle(x - half, -_TICK, HAIRLINE, _TICK - 1)])
-    for y in (0.0, height):
-        canvas.fill([rectangle(-_TICK, y - half, _TICK - 1, HAIRLINE)])
-    canvas.fill(text_outlines(f"{title}   ·   {one.words}   ·   cut left and top edges", 8, -1.2, 1.5))
+    if one.column:
+        canvas.fill([rectangle(-half, -_TICK - 0.6, HAIRLINE, _TICK), rectangle(-half, height, HAIRLINE, _BELOW)])
+    if one.row:
+        canvas.fill([rectangle(-_TICK - 0.6, -half, _TICK, HAIRLINE), rectangle(width, -half, _BELOW, HAIRLINE)])
+    words = f"{title}   ·   {one.words}"
+    canvas.fill(text_outlines(words, 2, -1.4, min(1.5, 1.5 * (width - 2) / text_width(words, 1.5))))

@@ -1,6 +1,7 @@
 """What a workshop is told about a run, as numbers and words: read from its folder."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -8,6 +9,8 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from mlsolve_kernels.light.ink.pictures import Film, develop_codes, film_of
+from mlsolve_kernels.light.ink.reference import GAMMA, look
 from mlsolve_kernels.window import SIZE
 
 from ..errors import InputError
@@ -17,8 +20,10 @@ from ..job.job import Job
 from ..job.print_size import INCH
 from ..media import Media, load_media
 from ..pictures.arrays import code_values
+from ..pictures.colour import encode, srgb_from_light
 from ..pictures.picture_files import open_picture
 from ..report.result import exposures_in
+from ..scoring.codes import tables
 from ..scoring.developing import compose
 from ..scoring.layer_files import layer_files, stack_names
 from ..scoring.placed import place_sheet
@@ -54,7 +59,9 @@ class Stack:
     depths: tuple[float, ...]
     """How deep the sheets lie, in mm."""
     sheets: tuple[Thumb, ...]
-    """As they lie."""
+    """As they lie, in the codes of the layers."""
+    looks: tuple[Thumb, ...]
+    """The same, as they look alone on the light box."""
     shows: Thumb
     turned_over: Thumb
     upside_down: Thumb
@@ -66,6 +73,9 @@ class Workshop:
     """A run."""
 
     layers: tuple[Thumb, ...]
+    """In the codes of their files."""
+    looks: tuple[Thumb, ...]
+    """As they look alone on the light box: as layers, unless these are codes for a printer and film."""
     stacks: tuple[Stack, ...]
     white: float
     """What the white of the stack is to have, in cd/m²."""
@@ -78,6 +88,8 @@ class Workshop:
     view: float
     """Half-angle of the directions in which it holds, in degrees."""
     disc: bool
+    pixel: float
+    """Width of a pixel of the print in mm."""
 
 
 def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
@@ -90,6 +102,7 @@ def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
     media = None if job.media is None else _media(folder, job)
     width = open_picture(layer_files(folder)[0]).size[0]
     options = job.options
+    looks = _looks(layer_files(folder), layers, media, options.room * exposures[0])
     stacks = []
     for number, (lain, exposure, found, picture) in enumerate(
         zip(job.arrangements, exposures, report["arrangements"], stack_names(len(exposures)), strict=True)
@@ -97,6 +110,7 @@ def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
         place = lain.placed(len(layers))
         scale = layers[0].shape[1] / width
         seen = [_placed(layers[one.layer - 1], one, scale) for one in place]
+        alone = [_placed(looks[one.layer - 1], one, scale) for one in place]
         path = folder / picture
         shows = _thumb(path) if path.exists() else _stack(seen, exposure, media, options.room)
         stacks.append(
@@ -111,6 +125,7 @@ def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
                 ),
                 tuple(depth * INCH / dpi for depth in depths_of(options, len(place))),
                 tuple(seen),
+                tuple(alone),
                 shows,
                 _stack([seen[0][:, ::-1], *seen[1:]], exposure, media, options.room),
                 _stack([seen[0][::-1, ::-1], *seen[1:]], exposure, media, options.room),
@@ -118,6 +133,7 @@ def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
         )
     return Workshop(
         tuple(layers),
+        tuple(looks),
         tuple(stacks),
         options.white,
         options.registration * INCH / dpi,
@@ -125,6 +141,7 @@ def workshop_of(folder: Path, job: Job, dpi: float) -> Workshop:
         None if options.viewer is None else options.viewer * INCH / dpi,
         options.view,
         job.shape == "disc",
+        INCH / dpi,
     )
 
 
@@ -134,12 +151,33 @@ def _media(folder: Path, job: Job) -> Media:
     return load_media(copy if copy.exists() else cast("str | Path", job.media))
 
 
-def _thumb(path: Path) -> Thumb:
-    """Return the picture in the file `path`, reduced, as colour."""
+def _looks(files: Sequence[Path], layers: list[Thumb], media: Media | None, room: float) -> list[Thumb]:
+    """Return how sheets look alone. room: light of the room, as a share of the white of a sheet alone."""
+    if media is None:
+        return layers
+    inks = media.inks._replace(room=room)
+    film = film_of(inks, tables(np.uint16).encoded)
+    found = []
+    for path in files:
+        bands = _thumb(path, film)[..., : inks.planes] / 255.0
+        seen = look(np.moveaxis(encode(np.asarray(bands, dtype=np.float32)), -1, 0), inks, room=room)
+        light = np.clip(np.moveaxis(seen, 0, -1) ** GAMMA, 0, 1)
+        found.append(code_values(np.asarray(srgb_from_light(light), dtype=np.float32), 3))
+    return found
+
+
+def _thumb(path: Path, film: Film | None = None) -> Thumb:
+    """Return the picture in the file `path`, reduced, as colour.
+
+    film: if it is a layer of device codes, and wanted is what its sheet lets through in bands.
+    """
     picture = open_picture(path)
     longest = max(_THUMB, -(-SIZE * max(picture.size) // min(picture.size)))
     preview = Preview(picture.size, min(longest, max(picture.size)))
     for band in picture.bands(_BAND):
+        if film is not None:
+            codes, band = np.ascontiguousarray(band), np.empty(band.shape, dtype=np.uint16)
+            develop_codes(film, codes, band)
         preview.feed(np.asarray(band / np.float32(_HIGHEST), dtype=np.float32))
     small = preview.image
     return np.repeat(small, 3, axis=2) if small.shape[2] == 1 else small

@@ -60,6 +60,17 @@ def facts(path: Path, grey: bool, bits: int) -> Facts:
     return Facts(int(exif.get(_ORIENTATION, 1)), _colours(found, grey, bits, path), frames)
 
 
+def declares_resolution(path: Path) -> bool:
+    """Tell whether the PNG `path` says how large its pixels are, in metres (pHYs). A damaged one does not."""
+    with path.open("rb") as file, suppress(ValueError):
+        for name, length in _chunks(file, path.stat().st_size):
+            if name == b"pHYs":
+                return length == 9 and file.read(9)[8:] == b"\x01"
+            if name == b"IDAT":
+                break
+    return False
+
+
 def _colours(chunks: dict[bytes, bytes], grey: bool, bits: int, path: Path) -> bytes | ColourSpace | None:
     """Return the colours that the chunks declare, in their order of precedence (PNG, third edition, 4.3)."""
     if len(chunks.get(b"cICP", b"")) == 4:

@@ -18,8 +18,8 @@ TILE: Final = 256
 BIG: Final = 2**31
 """Files with more bytes of pixels are BigTIFF. It is half the range of offsets: deflate may expand noise."""
 
-_SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 3, 4, 5, 7, 16
-_LAYOUT: Final = {_SHORT: "<u2", _LONG: "<u4", _RATIONAL: "<u4", _UNDEFINED: "u1", _LONG8: "<u8"}
+_ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _LONG8 = 2, 3, 4, 5, 7, 16
+_LAYOUT: Final = {_ASCII: "u1", _SHORT: "<u2", _LONG: "<u4", _RATIONAL: "<u4", _UNDEFINED: "u1", _LONG8: "<u8"}
 """Types of values in a directory (TIFF 6.0, section 2), and their names in NumPy."""
 
 _DEFLATE, _HORIZONTAL, _INCH = 8, 2, 2
@@ -44,11 +44,16 @@ class TiffWriter(RowWriter):
         dpi: float | None = None,
         tagged: bool = True,
         profile: bytes | None = None,
+        description: str = "",
     ) -> None:
-        """Check the arguments. Nothing is written before the `with` statement begins."""
+        """Check the arguments. Nothing is written before the `with` statement begins.
+
+        description: words for ImageDescription, in which letters beyond ASCII become "?".
+        """
         super().__init__(path, size, planes, bits, dpi, tagged)
         if planes == 4 and profile is None:
             raise ValueError("planes is 4: give the profile of the inks")
+        self._description = description
         self._profile = profile or (grey_profile() if planes == 1 else srgb_profile())
 
     def _block_rows(self) -> int:
@@ -99,6 +104,8 @@ class TiffWriter(RowWriter):
             (324, place, self._offsets),
             (325, place, self._lengths),
         ]
+        if self._description:
+            tags.append((270, _ASCII, list(self._description.encode("ascii", "replace") + b"\0")))
         if self.tagged:
             tags.append((34675, _UNDEFINED, list(self._profile)))
         if self.dpi is not None:
