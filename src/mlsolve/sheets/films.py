@@ -23,7 +23,7 @@ from .screens import Screen
 from .sheet_files import Sheet, in_order, pixels_of
 
 _LEVEL: Final = 4
-"""Of Deflate: 6 makes films of dots a quarter smaller and takes three times as long (bench/LOG.md #?c)."""
+"""Of Deflate: 6 makes films of dots a quarter smaller and takes three times as long (bench/LOG.md #274)."""
 
 
 def write_film(path: Path, sheet: Sheet, inks: FilmInks, ink: int, screen: Screen) -> None:
