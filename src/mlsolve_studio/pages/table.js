@@ -114,13 +114,12 @@ class Page {
 
   /** What the canvas shows at `now`. @param {number} now @returns {import("./renderer.js").Frame} */
   frameAt(now) {
-    const camera = this.camera, level = this.tiles?.level ?? null;
-    const grow = level ? level.grow : 1, zoom = camera.zoom / grow;
-    const size = level ? level.size : this.table.size, corner = camera.corner;
+    const camera = this.camera, level = this.tiles?.level ?? this.table.held, corner = camera.corner;
+    const grow = level.scale / this.table.held.scale, zoom = camera.zoom / grow;
     const box = camera.box.map((side) => side * grow);
     const split = this.#split();
     return {
-      sheets: this.table.seen(now, grow), size, view: [corner[0], corner[1], zoom], box,
+      sheets: this.table.seen(now, level), size: level.size, view: [corner[0], corner[1], zoom], box,
       corner: this.manifest.shape === "disc" ? (box[2] - box[0]) / 2 : camera.rim * grow * 0.55,
       ...this.table.light, table: this.#tableLight(), samples: this.#samples(zoom),
       split, aside: split && this.compare === "beside" ? [split[0], split[1]] : [0, 0],
@@ -337,7 +336,7 @@ class Page {
     const { pose, lifted } = this.table.sheets[number], parts = [lifted ? "lifted off" : "on the box"];
     if (pose.flip) parts.push("turned over");
     if (pose.rotate) parts.push(`turned ${+pose.rotate.toFixed(1)}°`);
-    const [right, down] = pose.shift, far = (by) => this.length(Math.abs(by) / this.manifest.scale);
+    const [right, down] = pose.shift, far = (by) => this.length(Math.abs(by));
     if (right) parts.push(`${far(right)} to the ${right > 0 ? "right" : "left"}`);
     if (down) parts.push(`${far(down)} ${down > 0 ? "down" : "up"}`);
     return parts.join(", ");
