@@ -41,11 +41,12 @@ class Page {
 
   async begin() {
     document.title = find("title").textContent = this.manifest.name;
+    document.body.classList.toggle("round", this.manifest.shape === "disc");
     this.#list();
     this.#listen();
     this.table.still = this.calm.matches;
     this.calm.addEventListener("change", () => { this.table.still = this.calm.matches; });
-    new ResizeObserver(() => this.#resize()).observe(find("stage"));
+    new ResizeObserver(() => this.#resize()).observe(this.canvas);
     this.#resize();
     await Promise.all(this.manifest.sheets.map(async (sheet, number) => {
       const picture = await this.source.picture(sheet.picture);
@@ -65,9 +66,9 @@ class Page {
   // What is seen.
 
   #resize() {
-    const stage = find("stage"), ratio = Math.min(window.devicePixelRatio || 1, 3);
-    const [width, height] = [stage.clientWidth, stage.clientHeight].map((side) => Math.max(1, Math.round(side * ratio)));
-    this.ratio = width / Math.max(1, stage.clientWidth);
+    const { canvas } = this, ratio = Math.min(window.devicePixelRatio || 1, 3);
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(1, Math.round(side * ratio)));
+    this.ratio = width / Math.max(1, canvas.clientWidth);
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
@@ -109,7 +110,19 @@ class Page {
     this.#tell();
     this.scoring.wanted();
     if (!moves) this.tiles?.wanted();
+    if (moves) this.#hurry();
     if (moves) this.draw();
+  }
+
+  /** While frames take long and something moves, edges may be rough; they are drawn well when it rests. */
+  #hurry() {
+    if (!this.hurried && !(this.frame.between > 40 && this.frame.between < 5000)) return;
+    this.hurried = true;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.hurried = false;
+      this.draw();
+    }, 200);
   }
 
   /** What the canvas shows at `now`. @param {number} now @returns {import("./renderer.js").Frame} */
@@ -129,7 +142,7 @@ class Page {
 
   /** Places a side that are averaged for a pixel of the canvas: enough for all pixels of the stack that it covers. */
   #samples(zoom) {
-    if (zoom < 1) return Math.min(4, Math.ceil(1 / zoom - 0.01));
+    if (zoom < 1) return Math.min(this.hurried ? 2 : 4, Math.ceil(1 / zoom - 0.01));
     // Pixels enlarged by no whole number have edges in between.
     return Number.isInteger(zoom) || zoom > 4 || this.hurried ? 1 : 2;
   }
@@ -342,8 +355,11 @@ class Page {
     return parts.join(", ");
   }
 
-  say(text) {
-    find("said").textContent = text;
+  /** Says something to those who do not see it; `later`: only if nothing else was said for it. */
+  say(text, later = false) {
+    if (later && text === this.scored) return;
+    if (later) this.scored = text;
+    find("said").textContent = later && find("said").textContent ? `${find("said").textContent.split("; ")[0]}; ${text}` : text;
   }
 
   /** @param {number} number */
