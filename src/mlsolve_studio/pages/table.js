@@ -251,6 +251,7 @@ class Page {
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     document.addEventListener("keydown", (event) => this.#key(event));
+    this.canvas.addEventListener("webglcontextlost", () => complain("the graphics were lost: load the page again"));
     this.#prepareKnobs();
     const full = this.manifest.full.join("×"), own = this.manifest.size.join("×");
     find("about").textContent = full === own || this.manifest.tiles ? `Sheets of ${full} pixels.` : `Sheets of ${full} pixels, shown as ${own}.`;
@@ -495,14 +496,19 @@ class Page {
   }
 }
 
+/** Says in the middle of the page what is wrong. @param {string} text */
+function complain(text) {
+  const message = find("message");
+  message.hidden = false;
+  message.textContent = text;
+}
+
 try {
   const page = new Page(await opened());
   // For those who open the console, and for the tests.
   Object.assign(window, { lightTable: page });
   await page.begin();
 } catch (error) {
-  const message = find("message");
-  message.hidden = false;
-  message.textContent = error instanceof Error ? error.message : String(error);
+  complain(error instanceof Error ? error.message : String(error));
   throw error;
 }
