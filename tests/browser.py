@@ -48,9 +48,8 @@ def opened(chromium, address, width=700, height=520, **more):
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     try:
         page.goto(address)
-        while page.evaluate("document.body?.dataset.ready !== 'yes'"):
-            assert not wrong, wrong
-            page.wait_for_timeout(50)
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("body").get_attribute("data-ready") == "yes", page.locator("#message").text_content()
         page.evaluate("lightTable.table.still = true")
         yield page
         assert not wrong, wrong

@@ -501,6 +501,7 @@ function complain(text) {
   const message = find("message");
   message.hidden = false;
   message.textContent = text;
+  document.body.dataset.ready = "no";
 }
 
 try {
