@@ -297,7 +297,7 @@ class Page {
 
   show() {
     const table = this.table, stops = (value) => `${value > 0 ? "+" : ""}${(+value.toFixed(1)).toString().replace("-", "−")} stops`;
-    const side = (value, one, other) => (value === 0 ? "straight" : `${Math.abs(value)}° from the ${value > 0 ? one : other}`);
+    const side = (value, one, other) => (value === 0 ? "straight" : table.gap === 0 ? "no gap to see it by" : `${Math.abs(value)}° from the ${value > 0 ? one : other}`);
     const words = {
       box: `${stops(table.box)}`, exposure: stops(table.exposure), room: `${Math.round(table.room * 100)} % of white`,
       gap: this.length(table.gap), across: side(table.angles[0], "right", "left"), down: side(table.angles[1], "top", "bottom"),
