@@ -192,7 +192,8 @@ class Page {
     const frames = find("frames");
     if (frames.hidden) return;
     const { between, taken, uploaded } = this.frame;
-    frames.textContent = `${between.toFixed(1)} ms from frame to frame, ${taken.toFixed(1)} ms to ask for it, ${uploaded} bytes uploaded`;
+    const since = between < 1000 ? `${between.toFixed(1)} ms from frame to frame` : "at rest until this frame";
+    frames.textContent = `${since}, ${taken.toFixed(1)} ms to ask for it, ${uploaded} bytes uploaded`;
   }
 
   // What can be done.
