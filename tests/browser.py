@@ -69,7 +69,7 @@ def until(page, expression):
 def bytes_of(page, expression, **values):
     """The bytes that an expression of the page gives, a Uint8Array, or a promise of one."""
     script = """async (values) => {
-      const found = await (EXPRESSION);
+      const found = Uint8Array.from(await (EXPRESSION));
       let text = "";
       for (let at = 0; at < found.length; at += 32768) {
         text += String.fromCharCode(...found.subarray(at, at + 32768));
