@@ -1,10 +1,12 @@
 """What the tests share. No test needs a picture from outside: all are drawn from seeds."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,6 +74,21 @@ def save(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The Chromium of the system, without a window; `MLSOLVE_CHROMIUM` names another one."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the extra dev brings")
+    program = os.environ.get("MLSOLVE_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    # Without these switches there is no WebGL where there is no GPU; SwiftShader draws on the processor.
+    switches = ["--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader", "--no-sandbox"]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=switches)
+        yield browser
+        browser.close()
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Drop what g++ built that no test has asked for in a week; once, and not by every worker."""
     if not hasattr(session.config, "workerinput"):
@@ -80,7 +97,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         forget_old_builds()
 
 
-_MAY_NOT_SKIP = {"test_cuda_": "MLSOLVE_CUDA_TESTS_RUN", "test_renderers": "MLSOLVE_RENDERER_TESTS_RUN"}
+_MAY_NOT_SKIP = {
+    "test_cuda_": "MLSOLVE_CUDA_TESTS_RUN",
+    "test_renderers": "MLSOLVE_RENDERER_TESTS_RUN",
+    "test_browser_": "MLSOLVE_BROWSER_TESTS_RUN",
+}
 """Tests that need what not every machine has, and the variables that say that this one has it, as in CI."""
 
 _skipped: list[str] = []
