@@ -1,7 +1,7 @@
 // @ts-check
 /** The sheets: what each looks like on its own, drawn by mlsolve or an own picture. */
 import { addSheet, removeSheet, thumbnail } from "./studio-draft.js";
-import { card, field, make, say } from "./studio-make.js";
+import { card, field, make, refill, say } from "./studio-make.js";
 import { send } from "./studio-ask.js";
 
 /** @typedef {import("./studio-new.js").Desk} Desk */
@@ -84,12 +84,12 @@ export function guides(desk) {
   function shelf() {
     const chosen = desk.draft.guides[active] ?? "";
     before.hidden = first <= 1;
-    drawn.replaceChildren(...Array.from({ length: AT_A_TIME }, (_, at) => {
+    refill(drawn, ...Array.from({ length: AT_A_TIME }, (_, at) => {
       const guide = `${family.value}:${first + at}${suffix()}`;
       return make("button.tile", { type: "button", "aria-pressed": guide === chosen, "aria-label": nameOf(guide, desk), onclick: () => choose(guide) },
         make("img", { src: thumbnail(guide), alt: "", loading: "lazy" }), make("span", {}, String(first + at)));
     }));
-    own.replaceChildren(...desk.found.pictures.map((/** @type {any} */ one) => make("button.tile",
+    refill(own, ...desk.found.pictures.map((/** @type {any} */ one) => make("button.tile",
       { type: "button", "aria-pressed": one.name === chosen, "aria-label": one.title, title: one.title, onclick: () => choose(one.name) },
       make("img", { src: thumbnail(one.name), alt: "", loading: "lazy" }), make("span", {}, one.title))));
   }
@@ -97,7 +97,7 @@ export function guides(desk) {
   function show() {
     const sheets = desk.draft.guides;
     active = Math.min(active, sheets.length - 1);
-    row.replaceChildren(...sheets.map((guide, at) => make("div.slot", {},
+    refill(row, ...sheets.map((guide, at) => make("div.slot", {},
       make("button.tile", { type: "button", "aria-pressed": at === active, "aria-label": `Sheet ${at + 1}: ${nameOf(guide, desk)}`, onclick: () => { active = at; show(); } },
         make("img", { src: thumbnail(guide), alt: "" }), make("span", {}, `${at + 1} · ${nameOf(guide, desk)}`)),
       sheets.length > 1

@@ -69,3 +69,18 @@ export function bytes(bytes) {
   }
   return `${bytes} bytes`;
 }
+
+const FOCUSED = "button, input, select, a";
+
+/**
+ * Replace the children of an element; whoever was on one of them is on the one in its place.
+ * @param {HTMLElement} element
+ * @param {...(Node | string)} children
+ */
+export function refill(element, ...children) {
+  const at = [...element.querySelectorAll(FOCUSED)].indexOf(/** @type {Element} */ (document.activeElement));
+  element.replaceChildren(...children);
+  if (at < 0) return;
+  const now = /** @type {HTMLElement[]} */ ([...element.querySelectorAll(FOCUSED)]);
+  now[Math.min(at, now.length - 1)]?.focus({ preventScroll: true });
+}

@@ -2,7 +2,7 @@
 /** The pictures that the stack shows: dropped, dropped before, or examples. */
 import { ask, post, send } from "./studio-ask.js";
 import { draftOf, lying, thumbnail } from "./studio-draft.js";
-import { card, make, say } from "./studio-make.js";
+import { card, make, refill, say } from "./studio-make.js";
 
 /** @typedef {import("./studio-new.js").Desk} Desk */
 
@@ -69,7 +69,7 @@ export function pictures(desk) {
   function show() {
     const shown = desk.draft.shown;
     active = Math.min(active, shown.length - 1);
-    slots.replaceChildren(...shown.map((one, at) => {
+    refill(slots, ...shown.map((one, at) => {
       const own = desk.own(one.picture);
       const title = own ? own.title : "no picture yet";
       const name = shown.length > 1 ? `Picture ${at + 1}: ${title}` : title;
@@ -84,7 +84,7 @@ export function pictures(desk) {
       make("div.blank", { "aria-hidden": "true" }, "+"), make("span", {}, "Another picture"))));
     slots.hidden = shown.length === 1 && !shown[0].picture;
     const chosen = shown[active].picture;
-    shelf.replaceChildren(
+    refill(shelf, 
       ...desk.found.pictures.map((/** @type {any} */ own) => make("button.tile",
         { type: "button", "aria-pressed": own.name === chosen, "aria-label": own.title, title: own.title, onclick: () => { take(own.name); } },
         make("img", { src: thumbnail(own.name), alt: "", loading: "lazy" }), make("span", {}, own.title))),

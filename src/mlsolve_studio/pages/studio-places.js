@@ -1,7 +1,7 @@
 // @ts-check
 /** How the sheets lie for each picture: dragged on a small light box, or typed. */
 import { isStill, lying, thumbnail } from "./studio-draft.js";
-import { card, make, say } from "./studio-make.js";
+import { card, make, refill, say } from "./studio-make.js";
 import { nameOf } from "./studio-guides.js";
 
 /** @typedef {import("./studio-new.js").Desk} Desk */
@@ -66,7 +66,14 @@ export function places(desk) {
     poses();
     if (quiet) return;
     say(`Sheet ${place.layer}, ${inWords(place)}`);
+    alike();
     desk.changed("places");
+  }
+
+  /** Say where two pictures are asked of the same stack, which can show only one. */
+  function alike() {
+    const ways = desk.draft.shown.map((one) => JSON.stringify([...one.place].sort((a, b) => a.layer - b.layer)));
+    same.hidden = new Set(ways).size === ways.length;
   }
 
   /** @param {Place} place @param {number} degrees */
@@ -164,7 +171,10 @@ export function places(desk) {
     stage.style.aspectRatio = `${width} / ${height}`;
     pane.style.aspectRatio = `${width} / ${height}`;
     pane.classList.toggle("disc", desk.draft.settings.shape === "disc");
-    pane.replaceChildren(...desk.draft.guides.map((guide, at) => {
+    const drawn = desk.draft.guides.join();
+    if (pane.dataset.drawn === drawn) return poses();
+    pane.dataset.drawn = drawn;
+    refill(pane, ...desk.draft.guides.map((guide, at) => {
       const layer = at + 1;
       const sheet = make("button.sheet", {
         type: "button", "data-layer": layer, "aria-describedby": "stage-hint",
@@ -173,7 +183,7 @@ export function places(desk) {
       }, make("img", { src: thumbnail(guide), alt: "", draggable: false }));
       return sheet;
     }));
-    poses();
+    return poses();
   }
 
   function marks() {
@@ -181,12 +191,11 @@ export function places(desk) {
   }
 
   function rows() {
-    const focused = document.activeElement?.getAttribute("data-field");
-    list.replaceChildren(...[...shown().place].sort((a, b) => a.layer - b.layer).map((place) => {
+    refill(list, ...[...shown().place].sort((a, b) => a.layer - b.layer).map((place) => {
       const name = `sheet ${place.layer}`;
       /** @param {0 | 1} way @param {string} label */
       const shift = (way, label) => make("label.tiny", {}, label, make("input", {
-        type: "text", value: String(place.shift[way]), "aria-label": `Shift ${name} ${way ? "down" : "right"}, in pixels or as 3mm`, "data-field": `shift${way}-${place.layer}`,
+        type: "text", value: String(place.shift[way]), "aria-label": `Shift ${name} ${way ? "down" : "right"}, in pixels or as 3mm`,
         onchange: (/** @type {any} */ event) => {
           const text = event.target.value.trim();
           place.shift[way] = /^[-+]?[0-9.]+$/.test(text) ? Number(text) : text;
@@ -195,32 +204,32 @@ export function places(desk) {
       }));
       const row = make("div.place", { "data-layer": place.layer, role: "group", "aria-label": `Sheet ${place.layer}`, onfocusin: () => { if (chosen !== place.layer) { chosen = place.layer; poses(); marks(); } } },
         make("label.whole", {}, make("input", {
-          type: "checkbox", checked: place.on, "data-field": `on-${place.layer}`, "aria-label": `Sheet ${place.layer} is in this stack`,
+          type: "checkbox", checked: place.on, "aria-label": `Sheet ${place.layer} is in this stack`,
           onchange: (/** @type {any} */ event) => { place.on = event.target.checked; changed(place); rows(); },
         }), `Sheet ${place.layer}`),
         make("span.small.quiet", {}, place.on ? nameOf(desk.draft.guides[place.layer - 1], desk) : "lifted off"),
         place.on ? make("div.controls", {},
           make("label.tiny", {}, "Turn °", make("input", {
-            type: "number", step: "any", value: String(place.rotate), "aria-label": `Turn ${name} to the left, in degrees`, "data-field": `turn-${place.layer}`,
+            type: "number", step: "any", value: String(place.rotate), "aria-label": `Turn ${name} to the left, in degrees`,
             onchange: (/** @type {any} */ event) => { place.rotate = Number(event.target.value) || 0; changed(place); },
           })),
           make("label.tiny", {}, "Flip", make("select", {
-            "aria-label": `Flip ${name}`, "data-field": `flip-${place.layer}`,
+            "aria-label": `Flip ${name}`,
             onchange: (/** @type {any} */ event) => { place.flip = event.target.value || null; changed(place); },
           }, ...[["", "no"], ["h", "left–right"], ["v", "top–bottom"]].map(([value, words]) => make("option", { value, selected: (place.flip ?? "") === value }, words)))),
           shift(0, "Right px"), shift(1, "Down px")) : null);
       return row;
     }));
     marks();
-    if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-field="${focused}"]`))?.focus();
   }
 
   const again = make("button.plain", { type: "button", onclick: () => { shown().place = lying(desk.draft.guides.length); desk.changed("places"); show(); } }, "Lay all of them straight");
+  const same = make("p.note", { hidden: true }, "Two of the pictures lay the sheets in the same way. Turn, flip or leave out a sheet for one of them.");
   const open = make("details", {}, make("summary", {}, "Turn, flip, shift or leave out sheets"));
-  const body = make("div", { className: "stackwise" }, tabs, make("div.lie", {}, make("div", {}, stage, hint), make("div", {}, list, again)));
+  const body = make("div", { className: "stackwise" }, tabs, same, make("div.lie", {}, make("div", {}, stage, hint), make("div", {}, list, again)));
   open.append(body);
   const section = card("places", "How the sheets lie", "", open);
-  const words = section.querySelector("header");
+  const words = /** @type {HTMLElement} */ (section.querySelector("header"));
   const sentence = make("p");
   words.append(sentence);
 
@@ -231,11 +240,12 @@ export function places(desk) {
     if (all.length > 1 || all.some((one) => !one.place.every(isStill))) open.open = true;
     sentence.textContent = all.length > 1 ? "For each picture the same sheets are laid in another way." : "Straight, one on the other, unless you say otherwise.";
     tabs.hidden = all.length < 2;
-    tabs.replaceChildren(...all.map((one, at) => make("label", {},
+    refill(tabs, ...all.map((one, at) => make("label", {},
       make("input", { type: "radio", name: "stack", value: String(at), checked: at === active, onchange: () => { active = at; show(); } }),
       `${at + 1} · ${desk.own(one.picture)?.title ?? "no picture yet"}`)));
     sheets();
     rows();
+    alike();
   }
   show();
   return { section, show };

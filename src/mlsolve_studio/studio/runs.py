@@ -215,7 +215,7 @@ class Runs:
                 "progress": run.progress,
                 "trail": run.trail,
                 "pictures": len(list((path / PREVIEWS).glob("stack-*.png"))),
-                "table": None,
+                "table": f"/table/{run.name}/",
                 "toml": (path / "job.toml").read_text(encoding="utf-8"),
                 "folder": str(path / PRINTS),
                 "sheets": {
@@ -228,6 +228,13 @@ class Runs:
         with suppress(OSError, ValueError):
             found["result"] = json.loads((path / PRINTS / "result.json").read_text(encoding="utf-8"))
         return found
+
+    def prints(self, name: str) -> Path:
+        """Return the folder that a run has written. Raises InputError if there is none."""
+        path = self._folder.run(name) / PRINTS
+        if not (path / "result.json").is_file():
+            raise InputError(f"{name} has not written anything yet: wait for it")
+        return path
 
     def folder_of(self, name: object, part: object) -> Path:
         """Return the folder of a run in which files may be asked for; raises InputError."""

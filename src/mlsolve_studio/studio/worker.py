@@ -15,11 +15,15 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from mlsolve.errors import OutputError
+from mlsolve.system.lock import locked
 
 from .lines import line_of, tell
 
@@ -30,6 +34,9 @@ PRINTS: Final = "prints"
 PREVIEWS: Final = "previews"
 PREVIEW_SIDE: Final = 640
 THUMBNAIL_SIDE: Final = 320
+
+_PATIENCE: Final = 30.0
+"""Seconds to wait for another process of the same run."""
 
 _BETWEEN: Final = 0.1
 """Seconds between two messages about iterations."""
@@ -69,11 +76,15 @@ def estimate() -> None:
 
 def run() -> None:
     """Carry out job.toml into prints/, or resume it where it was left."""
+    with _alone():
+        _carry_out(Path(PRINTS))
+
+
+def _carry_out(folder: Path) -> None:
     from mlsolve.job.job_file import load_job
     from mlsolve.run.session import Session
     from mlsolve.run.unfinished import is_run, unfinished
 
-    folder = Path(PRINTS)
     if is_run(unfinished(folder)):
         session = Session.resume(folder, preview_side=PREVIEW_SIDE)
     else:
@@ -96,6 +107,22 @@ def sheets(name: str, dpi: str) -> None:
     )
     written = make_sheets(Path(PRINTS), Path(f"sheets-{name}"), load_shop(name), wanted)
     tell(event="sheets", notes=list(written.notes), pages=written.pages)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for the process of a server that was killed, which may still be writing what it has."""
+    with ExitStack() as stack:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                stack.enter_context(locked(Path()))
+                break
+            except OutputError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+        yield
 
 
 class _Reporter:
