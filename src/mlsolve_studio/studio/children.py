@@ -46,12 +46,15 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with suppress(ValueError):
-                message = json.loads(line)
-                if isinstance(message, dict):
-                    self._hear(message)
-        self._done(self._process.wait())
+        with self._process.stdout as told:
+            for line in told:
+                with suppress(ValueError):
+                    message = json.loads(line)
+                    if isinstance(message, dict):
+                        self._hear(message)
+        status = self._process.wait()
+        self._let_go()
+        self._done(status)
 
     @property
     def pid(self) -> int:
@@ -60,9 +63,11 @@ class Child:
 
     def stop(self) -> None:
         """Ask it to stop at the next point from which it can be resumed."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError, ValueError):
-            self._process.stdin.write("stop\n")
+        with suppress(OSError):
             self._process.stdin.close()
 
     def kill(self) -> None:

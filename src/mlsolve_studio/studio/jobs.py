@@ -157,7 +157,7 @@ class Jobs:
         if "media" in settings:
             settings["media"] = _looked_up(settings["media"], profiles, lambda name: name in media_names())
         found["settings"] = settings
-        self.checked(found)
+        self.toml(found)
         return found
 
     def _table(self, one: Any) -> dict[str, Any]:

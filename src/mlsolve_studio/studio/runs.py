@@ -81,7 +81,7 @@ class Runs:
         self._runs: dict[str, Run] = {}
         self._line: list[str] = []
         self._child: tuple[str, Child] | None = None
-        self._making: dict[tuple[str, str], Child] = {}
+        self._making: list[Child] = []
         self._closed = False
         for path in sorted(folder.runs.iterdir()):
             if RUN.fullmatch(path.name) and path.is_dir() and (path / "job.toml").is_file():
@@ -158,11 +158,10 @@ class Runs:
                 raise InputError(f"{run.name} is {run.state}: sheets are made from a finished run")
             if dpi is not None and (isinstance(dpi, bool) or not isinstance(dpi, int | float)):
                 raise InputError(f"dpi is {dpi!r}: give a number")
-            if (run.name, shop) in self._making:
+            if run.sheets.get(shop, {}).get("state") == "making":
                 raise InputError(f"the sheets for {shop} are being made: wait for them")
             made: Message = {"state": "making", "done": 0.0, "line": "", "notes": []}
             run.sheets[shop] = made
-            key = run.name, shop
 
             def hear(message: Message) -> None:
                 with self._lock:
@@ -175,21 +174,22 @@ class Runs:
 
             def done(status: int) -> None:
                 with self._lock:
-                    self._making.pop(key, None)
+                    self._making = [one for one in self._making if one is not child]
                     if made["state"] == "making":
                         made.update(
                             state="refused", line="it ended before its work was done: is there enough memory?"
                         )
 
             task = "sheets", shop, "" if dpi is None else str(dpi)
-            self._making[key] = Child(task, self._folder.runs / run.name, hear, done)
+            child = Child(task, self._folder.runs / run.name, hear, done)
+            self._making.append(child)
 
     def close(self, seconds: float = 8.0) -> None:
         """Stop what is under way and wait for it a little; what goes on longer ends by itself."""
         with self._lock:
             self._closed = True
             self._line.clear()
-            children = [*self._making.values()]
+            children = [*self._making]
             if self._child is not None:
                 children.append(self._child[1])
             for child in children:
