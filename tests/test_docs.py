@@ -15,7 +15,7 @@ USE = [name for name in PAGES if name != "CHANGELOG.md"]
 """The pages that tell how to use what is there now."""
 
 VERBS = (
-    *("run", "resume", "estimate", "suggest", "verify", "animate"),
+    *("run", "resume", "estimate", "suggest", "verify", "animate", "view"),
     *("sheets", "inspect", "guide", "chart", "calibrate", "media", "info", "bench"),
 )
 

@@ -16,6 +16,7 @@ from mlsolve_kernels.window import REACH
 PACKAGES = {
     "mlsolve_kernels": ROOT / "kernels" / "mlsolve_kernels",
     "mlsolve": ROOT / "src" / "mlsolve",
+    "mlsolve_studio": ROOT / "src" / "mlsolve_studio",
     "mlsolve_bench": ROOT / "bench" / "mlsolve_bench",
     "mlsolve_records": ROOT / "bench" / "mlsolve_records",
     "mlsolve_cli": ROOT / "cli" / "mlsolve_cli",
@@ -24,12 +25,13 @@ PACKAGES = {
 MAY_IMPORT = {
     "mlsolve_kernels": set(),
     "mlsolve": {"mlsolve_kernels"},
+    "mlsolve_studio": {"mlsolve", "mlsolve_kernels"},
     "mlsolve_bench": {"mlsolve", "mlsolve_kernels"},
     "mlsolve_records": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
-    "mlsolve_cli": {"mlsolve_bench", "mlsolve", "mlsolve_kernels"},
+    "mlsolve_cli": {"mlsolve_studio", "mlsolve_bench", "mlsolve", "mlsolve_kernels"},
     "laboratory": set(),
 }
-"""One way: cli → bench → src → kernels, and records → bench, which the wheel does without.
+"""One way: cli → studio and bench → src → kernels, and records → bench, which the wheel does without.
 
 The laboratory judges profiles, so it must know nothing of what it judges."""
 
@@ -42,6 +44,8 @@ ONLY_IN = {
     "pyvips": {"mlsolve"},
     "psutil": {"mlsolve"},
     "pikepdf": {"mlsolve"},
+    "starlette": {"mlsolve_studio"},
+    "uvicorn": {"mlsolve_studio"},
     "tifffile": set(),
     "numba": {"mlsolve_kernels", "mlsolve_records"},
     "torch": {"mlsolve_bench", "mlsolve_records"},

@@ -16,9 +16,10 @@ from .run import run
 from .sheets import sheets
 from .suggest import suggest
 from .verify import verify
+from .view import view
 
 VERBS: Final = (
-    *(run, resume, estimate, suggest, verify, animate),
+    *(run, resume, estimate, suggest, verify, animate, view),
     *(sheets, inspect, guide, chart, calibrate, media, info, bench),
 )
 """In the order of the help and of docs/cli.md."""

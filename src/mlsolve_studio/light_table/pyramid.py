@@ -1,0 +1,1 @@
+"""Tiles of large layers, from full size down, made once beside the run."""

@@ -1,0 +1,267 @@
+"""A finished run as the light table shows it: sheets, placements, exposures, targets, inks."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mlsolve.errors import InputError
+from mlsolve.job.arrangements import Placement
+from mlsolve.job.job import Job
+from mlsolve.job.job_file import load_job
+from mlsolve.media import load_media
+from mlsolve.pictures.arrays import code_values
+from mlsolve.pictures.picture_files import load_picture, open_picture, save_png
+from mlsolve.pictures.resize import fit_image, resize
+from mlsolve.report.folder import MEDIA_FILE
+from mlsolve.report.result import exposures_in
+from mlsolve.scoring.codes import tables
+from mlsolve.scoring.layer_files import layer_files
+from mlsolve.scoring.previews import Preview
+from mlsolve.solving.level_pictures import HIGHEST
+from mlsolve.solving.spec import inks_of
+from mlsolve_kernels.light.ink.inks import Inks
+from mlsolve_kernels.light.ink.pictures import film_of
+from mlsolve_kernels.light.ink.reference import GAMMA
+
+PROXY: Final = 2048
+"""Longest side in pixels of sheets that a browser holds whole; of larger ones it holds tiles, too."""
+
+_LARGE: Final = 1 << 24
+"""Pixels of a target above which it is reduced while it is read."""
+_BAND_BYTES: Final = 4 << 20
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The sheets of a finished run."""
+
+    folder: Path
+    job: Job
+    layers: tuple[Path, ...]
+    """The files of the layers."""
+    size: Size
+    """Of the layers."""
+    planes: int
+    """Planes of the layers: 1 or 3."""
+    exposures: tuple[float, ...]
+    """One for each arrangement."""
+    inks: Inks | None
+    """Film, inks and room, if the layers are device codes."""
+    report: dict[str, Any]
+    """What result.json says."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    def proxy_size(self, longest: int = PROXY) -> Size:
+        """Return the size of sheets whose longer side is at most `longest`: whole halves of the layers.
+
+        Halving keeps the places of pixels simple: pixel (y, x) there is the mean of four of the level below.
+        """
+        size = self.size
+        while max(size) > longest:
+            size = (size[0] + 1) // 2, (size[1] + 1) // 2
+        return size
+
+    def manifest(self, size: Size, address: Callable[[str], str]) -> dict[str, Any]:
+        """Return what a page must know, as values for JSON.
+
+        size: of the sheets that the page holds whole. address: where a page finds a picture, by its name as in
+        `picture`.
+        """
+        options, scale = self.job.options, size[0] / self.size[0]
+        gap = options.gap or ()
+        return {
+            "name": self.name,
+            "size": list(size),
+            "full": list(self.size),
+            "shape": self.job.shape,
+            "planes": self.planes,
+            "dpi": self.job.dpi,
+            "sheets": [
+                {"name": _guide_name(guide), "picture": address(f"sheet-{number}")}
+                for number, guide in enumerate(self.job.guides, start=1)
+            ],
+            "arrangements": [
+                self._arrangement(number, size, address) for number in range(1, len(self.exposures) + 1)
+            ],
+            # Lengths are in pixels of the layers.
+            "gap": [round(length, 4) for length in gap],
+            "index": options.refraction,
+            "view": options.view or 0,
+            "registration": options.registration,
+            "scale": scale,
+            "inks": None if self.inks is None else inks_of_pages(self.inks),
+        }
+
+    def _arrangement(self, number: int, size: Size, address: Callable[[str], str]) -> dict[str, Any]:
+        one, found = self.job.arrangements[number - 1], self._scores(number)
+        target = self.target_file(number)
+        return {
+            "name": Path(str(one.target)).stem,
+            "exposure": self.exposures[number - 1],
+            "place": [placed(place, size, self.size) for place in one.placed(len(self.layers))],
+            "target": None if target is None else address(f"target-{number}"),
+            "masked": one.mask is not None,
+            "ssim": found.get("ssim"),
+            "psnr": found.get("psnr"),
+        }
+
+    def _scores(self, number: int) -> dict[str, Any]:
+        stacks = self.report.get("arrangements", [])
+        found = stacks[number - 1] if isinstance(stacks, list) and len(stacks) >= number else {}
+        return found if isinstance(found, dict) else {}
+
+    def target_file(self, number: int) -> Path | None:
+        """Return the file of the target of arrangement `number`; None if it is no longer there."""
+        path = self.job.targets[number - 1]
+        return path if path.is_file() else None
+
+    def picture_names(self) -> list[str]:
+        """Return the names of all pictures of this stack."""
+        targets = [number for number in range(1, len(self.exposures) + 1) if self.target_file(number) is not None]
+        sheets = range(1, len(self.layers) + 1)
+        return [*(f"sheet-{number}" for number in sheets), *(f"target-{number}" for number in targets)]
+
+    def picture(self, name: str, size: Size) -> npt.NDArray[np.uint8] | Path:
+        """Return the picture `name` at `size`, (h, w, C) uint8 code values, or a PNG that holds just these.
+
+        name: "sheet-1", "target-1", … Raises KeyError for another, InputError if a file cannot be read.
+        """
+        if name not in self.picture_names():
+            raise KeyError(name)
+        kind, _, digits = name.partition("-")
+        number = int(digits)
+        if kind == "target":
+            return self._target(number, size)
+        path = self.layers[number - 1]
+        file = open_picture(path)
+        if size == self.size and file.eight and path.suffix == ".png":
+            return path
+        return _reduced(path, size)
+
+    def _target(self, number: int, size: Size) -> npt.NDArray[np.uint8]:
+        path = self.job.targets[number - 1]
+        file = open_picture(path, self.job.cmyk_profile)
+        if file.size[0] * file.size[1] <= _LARGE or file.orientation != 1:
+            image = load_picture(path, self.job.cmyk_profile)
+        else:
+            preview = Preview(file.size, 2 * max(size))
+            for band in file.bands(_band_rows(file.size[0], file.planes)):
+                preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
+            image = np.asarray(preview.image / np.float32(255), dtype=np.float32)
+        fitted = fit_image(image, size, self.job.fit)
+        return code_values(fitted, fitted.shape[2])
+
+
+def open_stack(folder: Path) -> Stack:
+    """Return the stack in `folder`, which `mlsolve run` wrote.
+
+    Raises InputError for files that are missing, damaged or inconsistent.
+    """
+    layers = layer_files(folder)
+    if not (folder / "job.toml").is_file():
+        raise InputError(f"{folder} contains no job.toml: give the folder that mlsolve run wrote")
+    job = load_job(folder / "job.toml")
+    exposures = exposures_in(folder, len(job.arrangements))
+    if exposures is None:
+        raise InputError(f"{folder} contains no result.json: give the folder that mlsolve run wrote")
+    if len(layers) != len(job.guides):
+        raise InputError(
+            f"{folder} contains {len(layers)} layers, its job.toml {len(job.guides)} guides: restore what mlsolve "
+            "run wrote"
+        )
+    files = [open_picture(path) for path in layers]
+    inks, planes = _inks(folder, job), max(file.planes for file in files)
+    if inks is not None and any(file.planes != inks.planes for file in files):
+        raise InputError(
+            f"{folder} has layers of {planes} colour planes, {MEDIA_FILE} is for {inks.planes}: restore what "
+            "mlsolve run wrote"
+        )
+    report = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return Stack(folder, job, tuple(layers), files[0].size, planes, tuple(exposures), inks, report)
+
+
+def placed(one: Placement, size: Size, full: Size) -> dict[str, Any]:
+    """Return a placement as values for JSON, for sheets of `size`.
+
+    full: the size of the layers, whose pixels shifts are counted in. The map is the solver's own.
+    """
+    scale, shape = size[0] / full[0], (size[1], size[0])
+    return {
+        "layer": one.layer,
+        "rotate": one.rotate,
+        "flip": one.flip,
+        "shift": [one.shift[0] * scale, one.shift[1] * scale],
+        "map": list(one.move(shape, scale)),
+    }
+
+
+def inks_of_pages(inks: Inks) -> dict[str, Any]:
+    """Return film and inks as tables for pages: factors of light by code value, 0 to 255.
+
+    `curves[channel][code]` are the factors in every band; `base` is that of the clear sheet; `eye` has a row for
+    each plane of linear sRGB. See docs/maths.md §12.
+    """
+    film = film_of(inks, tables(np.uint8).encoded)
+    factors = np.exp(GAMMA * film.curves)
+    return {
+        "base": np.exp(GAMMA * film.base).tolist(),
+        "curves": np.moveaxis(factors, 0, -1).tolist(),
+        "eye": [list(row) for row in inks.to_eye],
+        "reflectance": inks.reflectance,
+        "room": inks.room,
+    }
+
+
+def png_of(codes: npt.NDArray[np.uint8], folder: Path | None = None) -> bytes:
+    """Return a PNG of code values (h, w, C); it declares no colours, so no browser converts them.
+
+    folder: where it is written meanwhile.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        path = Path(made) / "picture.png"
+        save_png(path, codes, tagged=False)
+        return path.read_bytes()
+
+
+def _inks(folder: Path, job: Job) -> Inks | None:
+    path = folder / MEDIA_FILE
+    if path.is_file():
+        return inks_of(job.options, load_media(path))
+    if job.media is not None:
+        raise InputError(
+            f"{folder} contains no {MEDIA_FILE}, which its layers are for: restore what mlsolve run wrote"
+        )
+    return None
+
+
+def _reduced(path: Path, size: Size) -> npt.NDArray[np.uint8]:
+    """Return the picture in the file `path` at `size`, by averages of light; (h, w, C) uint8 code values."""
+    file = open_picture(path)
+    preview = Preview(file.size, max(size))
+    for band in file.bands(_band_rows(file.size[0], file.planes)):
+        preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
+    small = preview.image
+    if small.shape[1::-1] == size:
+        return small
+    return code_values(resize(np.asarray(small / np.float32(255), dtype=np.float32), size), small.shape[2])
+
+
+def _band_rows(width: int, planes: int) -> int:
+    return max(1, _BAND_BYTES // (2 * width * planes))
+
+
+def _guide_name(guide: Path | str) -> str:
+    return guide if isinstance(guide, str) else guide.stem

@@ -1,0 +1,271 @@
+// What lies on the light box: sheets and how they lie, light, view. Knows no page and draws nothing.
+
+import { after, DIRECTIONS, exact, inverse, moveOf, normal, samePose, seenShift, shiftOf } from "./moves.js";
+
+/** @typedef {import("./moves.js").Pose} Pose */
+/** @typedef {import("./moves.js").Move} Move */
+/** @typedef {{pose: Pose, map: Move, here: number, lifted: boolean, motion: Motion|null}} Sheet */
+/** @typedef {{from: Pose, to: Pose, map: Move, begun: number, wait: number}} Motion */
+
+/** Milliseconds that a sheet takes to where it is sent. */
+export const TAKES = 900;
+const LIFTING = 260;
+
+export class Table {
+  /** @param {any} manifest */
+  constructor(manifest) {
+    this.manifest = manifest;
+    /** @type {[number, number]} */
+    this.size = manifest.size;
+    /** @type {Sheet[]} */
+    this.sheets = manifest.sheets.map(() => ({ ...this.#plain(), here: 1, lifted: false, motion: null }));
+    /** Sheets from the front. @type {number[]} */
+    this.order = [];
+    this.arrangement = 0;
+    this.selected = -1;
+    // Lengths are in pixels of the layers, angles in degrees, brightness in stops.
+    this.box = 0;
+    this.exposure = 0;
+    this.room = manifest.inks?.room ?? 0;
+    this.adapts = true;
+    this.gap = manifest.gap[0] ?? 0;
+    this.angles = [0, 0];
+    this.off = 0;
+    this.still = false;
+    /** What the eye is adapted to, in units of the stack's white, as it is now. */
+    this.adapted = 1;
+    this.exposed = manifest.arrangements[0].exposure;
+    this.lastTime = 0;
+    this.arrange(0, false);
+  }
+
+  #plain() {
+    return { pose: /** @type {Pose} */ ({ flip: null, rotate: 0, shift: [0, 0] }), map: [1, 0, 0, 0, 1, 0] };
+  }
+
+  /** The arrangement that was chosen last. */
+  get wanted() {
+    return this.manifest.arrangements[this.arrangement];
+  }
+
+  /** Sheets on the box, from the front. */
+  get present() {
+    return this.order.filter((number) => !this.sheets[number].lifted);
+  }
+
+  /** Lays the sheets as an arrangement has them. @param {number} which @param {boolean} moving whether it is seen */
+  arrange(which, moving) {
+    this.arrangement = which;
+    const place = this.wanted.place, now = performance.now();
+    const named = place.map((one) => one.layer - 1);
+    // Sheets that stay out of it lie behind, lifted.
+    this.order = [...named, ...this.sheets.map((_, number) => number).filter((number) => !named.includes(number))];
+    this.sheets.forEach((_, number) => this.#lift(number, !named.includes(number), moving));
+    place.forEach((one, k) => {
+      const pose = { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] };
+      this.#send(one.layer - 1, pose, one.map, moving, now, k);
+    });
+    this.#settleLight(!moving);
+  }
+
+  #send(number, pose, map, moving, now, turn = 0) {
+    const sheet = this.sheets[number];
+    const same = samePose(sheet.pose, pose) && !sheet.motion;
+    sheet.motion = moving && !this.still && !same
+      ? { from: sheet.pose, to: pose, map, begun: now, wait: 90 * turn } : null;
+    sheet.pose = pose;
+    sheet.map = map;
+  }
+
+  #lift(number, lifted, moving) {
+    const sheet = this.sheets[number];
+    sheet.lifted = lifted;
+    if (!moving || this.still) sheet.here = lifted ? 0 : 1;
+  }
+
+  /** Lifts a sheet off, or lays it down. @param {number} number @param {boolean} lifted */
+  lift(number, lifted) {
+    this.#lift(number, lifted, true);
+    this.#settleLight(this.still);
+  }
+
+  /** Lays one sheet as the chosen arrangement has it. @param {number} number */
+  straighten(number) {
+    const one = this.wanted.place.find((place) => place.layer === number + 1);
+    const pose = one ? { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] } : this.#plain().pose;
+    this.#send(number, pose, one ? one.map : moveOf(this.size, pose), true, performance.now());
+  }
+
+  /** Whether a sheet lies as the chosen arrangement has it. @param {number} number */
+  isStraight(number) {
+    const one = this.wanted.place.find((place) => place.layer === number + 1);
+    if (!one) return this.sheets[number].lifted;
+    const pose = { flip: one.flip, rotate: one.rotate, shift: one.shift };
+    return !this.sheets[number].lifted && samePose(this.sheets[number].pose, pose);
+  }
+
+  /** The arrangement in which everything lies; -1 if in none. */
+  get shown() {
+    return this.manifest.arrangements.findIndex((arrangement) => {
+      const there = this.present;
+      return arrangement.place.length === there.length && arrangement.place.every((one) => {
+        const sheet = this.sheets[one.layer - 1];
+        return !sheet.lifted && samePose(sheet.pose, one);
+      });
+    });
+  }
+
+  /** Lets a sheet lie as `pose` says. @param {number} number @param {Pose} pose @param {boolean} moving */
+  pose(number, pose, moving = false) {
+    // As an arrangement has it, its map is that of the solver; they do not differ, and cannot.
+    const known = this.manifest.arrangements.flatMap((one) => one.place)
+      .find((one) => one.layer === number + 1 && samePose(one, pose));
+    this.#send(number, { ...pose, rotate: normal(pose.rotate) }, known ? known.map : moveOf(this.size, pose), moving,
+      performance.now());
+  }
+
+  /** Brings everything that moves to `now`, in milliseconds. Returns whether something still moves. */
+  advance(now) {
+    const passed = Math.min(100, Math.max(0, now - this.lastTime));
+    this.lastTime = now;
+    let moves = false;
+    for (const sheet of this.sheets) {
+      const aim = sheet.lifted ? 0 : 1;
+      if (sheet.here !== aim) {
+        const step = this.still ? 1 : passed / LIFTING;
+        sheet.here = aim ? Math.min(1, sheet.here + step) : Math.max(0, sheet.here - step);
+        moves = true;
+      }
+      if (sheet.motion) {
+        if (this.still || now - sheet.motion.begun >= TAKES + sheet.motion.wait) sheet.motion = null;
+        moves = true;
+      }
+    }
+    return this.#settleLight(this.still, passed) || moves;
+  }
+
+  /** Lets lamp and eye come closer to what they should be. */
+  #settleLight(atOnce, passed = 0) {
+    const exposure = this.wanted.exposure, count = Math.max(1, this.present.length);
+    const all = this.wanted.place.length;
+    // With one sheet the bare box is white, with all of them the stack's white is; between, evenly in stops.
+    const share = all > 1 ? Math.min(1, (count - 1) / (all - 1)) : 1;
+    const adapted = this.adapts ? exposure ** (share - 1) : 1;
+    const part = atOnce ? 1 : 1 - Math.exp(-passed / 160);
+    const near = (from, to) => (Math.abs(Math.log(to / from)) < 0.004 ? to : from * (to / from) ** part);
+    this.adapted = near(this.adapted, adapted);
+    this.exposed = near(this.exposed, exposure);
+    return this.adapted !== adapted || this.exposed !== exposure;
+  }
+
+  /** How deep the sheet at `place` from the front lies, in pixels of the layers. */
+  depth(place) {
+    const gaps = this.manifest.gap;
+    let found = 0;
+    for (let k = 0; k < place; k++) {
+      // The knob stretches all gaps alike.
+      found += gaps.length ? this.gap * (gaps[k % gaps.length] / gaps[0]) : this.gap;
+    }
+    return found;
+  }
+
+  /** How far the sheet at `place` from the front is seen displaced, right and down in pixels of the stack. */
+  displaced(place) {
+    const depth = this.depth(place) * this.manifest.scale, index = this.manifest.index;
+    const [right, down] = this.angles.map((angle) => Math.round(seenShift(depth, angle, index)));
+    const [x, y] = place ? DIRECTIONS[(place - 1) % 4] : [0, 0];
+    const off = Math.round(this.off * this.manifest.scale);
+    return [right + x * off, down + y * off];
+  }
+
+  /**
+   * The sheets as they are seen now, from the front.
+   * @param {number} now milliseconds @param {number} grow pixels of what is drawn a pixel of `size`
+   */
+  seen(now, grow = 1) {
+    const found = [];
+    for (const number of this.order) {
+      const sheet = this.sheets[number];
+      if (sheet.here === 0) continue;
+      let map = sheet.map;
+      if (sheet.motion) {
+        const share = eased(Math.min(1, Math.max(0, (now - sheet.motion.begun - sheet.motion.wait) / TAKES)));
+        const there = between(this.size, sheet.motion.from, sheet.motion.to, share);
+        if (there === null) continue;
+        map = share === 1 ? sheet.map : there;
+      }
+      const place = this.present.indexOf(number);
+      const [right, down] = this.displaced(place < 0 ? this.present.length : place);
+      if (right || down) map = after(map, shiftOf(right, down));
+      if (grow !== 1) map = grown(map, grow);
+      found.push({ sheet: number, map, between: !exact(map), here: smooth(sheet.here) });
+    }
+    return found;
+  }
+
+  /** Light of lamp and room, and what the eye takes for white, in units of the stack's white. */
+  get light() {
+    const lamp = 2 ** this.box / this.exposed;
+    return { lamp, room: this.room, white: (this.adapted + this.room) * 2 ** -this.exposure };
+  }
+}
+
+/** The same map between pictures that are `grow` times as large. */
+export function grown(map, grow) {
+  // Middles of pixels are at whole numbers: y' = grow·(y + ½) - ½.
+  const half = (grow - 1) / 2;
+  const at = (a, b, c) => [a, b, grow * c + half - (a + b) * half];
+  return [...at(map[0], map[1], map[2]), ...at(map[3], map[4], map[5])];
+}
+
+/** Slow at both ends. @param {number} share */
+export function eased(share) {
+  return share < 0.5 ? 4 * share ** 3 : 1 - (2 - 2 * share) ** 3 / 2;
+}
+
+function smooth(share) {
+  return share === 0 || share === 1 ? share : share * share * (3 - 2 * share);
+}
+
+/** From positions on the sheet, about its middle, to the same on the table: [xx, xy, yx, yy]. @param {Pose} pose */
+function linear(pose) {
+  const [p, q, , s, t] = inverse(moveOf([1, 1], { ...pose, shift: [0, 0] }));
+  return [t, s, q, p];
+}
+
+/**
+ * The map of a sheet on its way, as in src/mlsolve/film/poses.py; null while it is seen from its edge.
+ * @param {[number, number]} size @param {Pose} start @param {Pose} end @param {number} share
+ */
+export function between(size, start, end, share) {
+  const a = linear(start), b = linear(end);
+  // turn = b · aᵀ
+  const turn = [
+    b[0] * a[0] + b[1] * a[1], b[0] * a[2] + b[1] * a[3], b[2] * a[0] + b[3] * a[1], b[2] * a[2] + b[3] * a[3],
+  ];
+  const angle = Math.atan2(turn[2] + 0, turn[0]);
+  let half;
+  if (turn[0] * turn[3] - turn[1] * turn[2] > 0) {
+    const c = Math.cos(angle * share), s = Math.sin(angle * share);
+    half = [c, -s, s, c];
+  } else {
+    const c = Math.cos(angle / 2), s = Math.sin(angle / 2), k = Math.cos(Math.PI * share);
+    if (Math.abs(k) < 0.004) return null;
+    half = [c * c + k * s * s, c * s - k * s * c, c * s - k * s * c, s * s + k * c * c];
+  }
+  const lift = 1 + 0.04 * Math.sin(Math.PI * share);
+  const m = [
+    lift * (half[0] * a[0] + half[1] * a[2]), lift * (half[0] * a[1] + half[1] * a[3]),
+    lift * (half[2] * a[0] + half[3] * a[2]), lift * (half[2] * a[1] + half[3] * a[3]),
+  ];
+  const det = m[0] * m[3] - m[1] * m[2];
+  // From the table to the sheet, as (row, column) of (y, x).
+  const rowY = m[0] / det, rowX = -m[2] / det, columnY = -m[1] / det, columnX = m[3] / det;
+  const y = (size[1] - 1) / 2, x = (size[0] - 1) / 2;
+  const right = start.shift[0] + share * (end.shift[0] - start.shift[0]);
+  const down = start.shift[1] + share * (end.shift[1] - start.shift[1]);
+  return [
+    rowY, rowX, y - rowY * (y + down) - rowX * (x + right),
+    columnY, columnX, x - columnY * (y + down) - columnX * (x + right),
+  ];
+}

@@ -1,0 +1,83 @@
+// SSIM and PSNR of what lies on the box, to the target: in a worker, and no more often than it can.
+
+const LONGEST = 1024;
+const PAUSE = 160;
+
+export class Scoring {
+  /** @param {any} page */
+  constructor(page) {
+    this.page = page;
+    this.turn = 0;
+    this.busy = false;
+    this.again = false;
+    this.target = null;
+    /** @type {{ssim: number, psnr: number}|null} */
+    this.found = null;
+    this.text = /** @type {HTMLElement} */ (document.getElementById("scores"));
+    this.worker = workerOf();
+    if (this.worker) this.worker.onmessage = ({ data }) => this.#take(data);
+  }
+
+  /** Asks for the scores of what is seen now. */
+  wanted() {
+    if (!this.worker || !this.page.target) {
+      this.text.textContent = "";
+      return;
+    }
+    this.again = true;
+    clearTimeout(this.timer);
+    if (!this.busy) this.timer = setTimeout(() => this.#measure(), PAUSE);
+  }
+
+  async #measure() {
+    if (this.busy) return;
+    this.busy = true;
+    this.again = false;
+    const page = this.page, [width, height] = page.table.size;
+    const share = Math.min(1, LONGEST / Math.max(width, height));
+    const size = [Math.round(width * share), Math.round(height * share)];
+    const frame = page.frameAt(performance.now());
+    // The whole stack, unlike on the canvas.
+    Object.assign(frame, {
+      sheets: page.table.seen(performance.now()), size: page.table.size, view: [0, 0, share], box: [-1, -1, width + 1, height + 1],
+      corner: 0, samples: Math.min(4, Math.ceil(1 / share - 0.01)), split: null, aside: [0, 0],
+      tiles: frame.tiles ? { pages: false, halvings: 0 } : undefined,
+    });
+    page.renderer.target = page.target;
+    const one = await page.renderer.drawn(frame, size);
+    if (this.target?.of !== page.target) {
+      const of = page.target;
+      page.renderer.target = of;
+      this.target = { of, pixels: await page.renderer.drawn({ ...frame, split: [0, 0, size[0], size[1]] }, size) };
+    }
+    this.turn += 1;
+    this.shown = share;
+    this.worker?.postMessage({
+      turn: this.turn, one, other: this.target.pixels, width: size[0], height: size[1], round: page.manifest.shape === "disc",
+    });
+  }
+
+  #take(data) {
+    this.busy = false;
+    this.found = { ssim: data.ssim, psnr: data.psnr };
+    const psnr = Number.isFinite(data.psnr) ? `${data.psnr.toFixed(1)} dB` : "equal";
+    this.text.innerHTML = "";
+    const strong = document.createElement("b");
+    strong.textContent = data.ssim.toFixed(3);
+    this.text.append("SSIM to the target ", strong, `, PSNR ${psnr}`);
+    if (this.shown !== undefined && this.shown < 1) this.text.append(", reduced");
+    if (this.again) this.wanted();
+  }
+}
+
+/** The worker, from a file or from the page itself; null where there can be none: then there are no scores. */
+function workerOf() {
+  try {
+    const held = document.getElementById("scores-worker");
+    if (!held) return new Worker(new URL("./scores-worker.js", import.meta.url), { type: "module" });
+    const address = URL.createObjectURL(new Blob([held.textContent ?? ""], { type: "text/javascript" }));
+    return new Worker(address, { type: "module" });
+  } catch {
+    return null;
+  }
+}
