@@ -120,9 +120,10 @@ def test_uploads_are_limited_as_they_arrive(folder, picture, monkeypatch):
     monkeypatch.setitem(uploads.LARGEST, "pictures", 3000)
     with pytest.raises(InputError, match=r"large\.png is larger than 0\.0029 MiB: make it smaller"):
         taken.arriving("pictures", "large.png", 3001)
-    with pytest.raises(InputError, match="larger than"), taken.arriving("pictures", "large.png", None) as arriving:
-        for _ in range(4):
-            arriving.write(b"x" * 1000)
+    with taken.arriving("pictures", "large.png", None) as arriving:
+        arriving.write(b"x" * 3000)
+        with pytest.raises(InputError, match="larger than"):
+            arriving.write(b"x")
     assert list(folder.pictures.iterdir()) == []
     monkeypatch.setattr(uploads, "MOST", 0)
     with pytest.raises(InputError, match="there are 0 files in pictures already"):
