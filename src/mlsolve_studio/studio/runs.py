@@ -314,7 +314,7 @@ class Runs:
                 if message["stop"] == "paused":
                     self._change(run, "stopped", f"it was stopped {message['where']}")
                 elif message["resumable"]:
-                    self._change(run, "stopped", "it was stopped; the best so far is saved")
+                    self._change(run, "stopped")  # and the best so far is saved
                 else:
                     self._change(run, "finished")
             else:
