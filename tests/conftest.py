@@ -1,10 +1,12 @@
 """What the tests share. No test needs a picture from outside: all are drawn from seeds."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,6 +74,21 @@ def save(tmp_path: Path) -> Callable[[str, np.ndarray], Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The Chromium of the system, without a window; `MLSOLVE_CHROMIUM` names another one."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the extra dev brings")
+    program = os.environ.get("MLSOLVE_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    # Without these switches there is no WebGL where there is no GPU; SwiftShader draws on the processor.
+    switches = ["--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader", "--no-sandbox"]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=switches)
+        yield browser
+        browser.close()
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Drop what g++ built that no test has asked for in a week; once, and not by every worker."""
     if not hasattr(session.config, "workerinput"):
@@ -83,13 +100,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 _skipped: list[str] = []
 
 
+_MAY_NOT_SKIP = {"test_cuda_": "MLSOLVE_CUDA_TESTS_RUN", "test_browser_": "MLSOLVE_BROWSER_TESTS_RUN"}
+"""What the files of tests are named that may not skip where a variable is set, as in CI."""
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.skipped and "test_cuda_" in report.nodeid and os.environ.get("MLSOLVE_CUDA_TESTS_RUN"):
-        _skipped.append(report.nodeid)
+    for name, variable in _MAY_NOT_SKIP.items():
+        if report.skipped and name in report.nodeid and os.environ.get(variable):
+            _skipped.append(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where MLSOLVE_CUDA_TESTS_RUN is set, as in CI, a CUDA test that is skipped is a test that failed."""
+    """A test that is skipped where it may not be is a test that failed."""
     if _skipped:
         session.exitstatus = 1
 

@@ -227,9 +227,12 @@ def before(verb, studio, mlsolve, monkeypatch):
     """Bring about what a command of `verb` finds."""
     if verb.name == "resume":
         make_unfinished(mlsolve, monkeypatch)
-    elif verb.name in ("verify", "animate", "sheets"):
+    elif verb.name in ("verify", "animate", "sheets", "view"):
         studio()
         cmyk_profile(Path("shop.icc"))
+        if verb.name == "view":
+            monkeypatch.setattr("webbrowser.open", lambda address: True)
+            monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
     elif verb.name == "inspect":
         studio()
         words = ("--shop", "generic-backlit", "--dpi", 101.6, "--border", 0, "--out", "for-the-shop", "--overwrite")

@@ -28,6 +28,7 @@ from mlsolve.solving.spec import inks_of
 from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.light.ink.pictures import film_of
 from mlsolve_kernels.light.ink.reference import GAMMA
+from mlsolve_kernels.placement.frames import Frame, disc
 
 PROXY: Final = 2048
 """Longest side in pixels of sheets that a browser holds whole; of larger ones it holds tiles, too."""
@@ -162,6 +163,10 @@ class Stack:
                 preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
             image = np.asarray(preview.image / np.float32(255), dtype=np.float32)
         fitted = fit_image(image, size, self.job.fit)
+        if self.job.shape == "disc":
+            # Beyond the circle sheets are clear, and the stack is compared with white.
+            shape = size[1], size[0]
+            fitted = np.where(disc(shape, Frame(0, 0), shape)[..., np.newaxis] > 0, fitted, np.float32(1))
         return code_values(fitted, fitted.shape[2])
 
 

@@ -7,6 +7,7 @@ import { flipped, inverse, normal } from "./moves.js";
 import { Pointers } from "./pointers.js";
 import { Renderer } from "./renderer.js";
 import { Scoring } from "./scoring.js";
+import { Tiles } from "./tiles.js";
 
 /** @param {string} name @returns {any} */
 const find = (name) => document.getElementById(name);
@@ -53,7 +54,6 @@ class Page {
       picture.close();
     }));
     if (this.manifest.tiles) {
-      const { Tiles } = await import("./tiles.js");
       this.tiles = new Tiles(this);
     }
     await this.#wantTarget();
@@ -122,10 +122,17 @@ class Page {
     return {
       sheets: this.table.seen(now, grow), size, view: [corner[0], corner[1], zoom], box,
       corner: this.manifest.shape === "disc" ? (box[2] - box[0]) / 2 : camera.rim * grow * 0.55,
-      ...this.table.light, table: this.#tableLight(), samples: Math.max(1, Math.min(4, Math.ceil(1 / zoom - 0.01))),
+      ...this.table.light, table: this.#tableLight(), samples: this.#samples(zoom),
       split, aside: split && this.compare === "beside" ? [split[0], split[1]] : [0, 0],
       tiles: this.tiles?.frame,
     };
+  }
+
+  /** Places a side that are averaged for a pixel of the canvas: enough for all pixels of the stack that it covers. */
+  #samples(zoom) {
+    if (zoom < 1) return Math.min(4, Math.ceil(1 / zoom - 0.01));
+    // Pixels enlarged by no whole number have edges in between.
+    return Number.isInteger(zoom) || zoom > 4 || this.hurried ? 1 : 2;
   }
 
   #split() {
@@ -330,9 +337,9 @@ class Page {
     const { pose, lifted } = this.table.sheets[number], parts = [lifted ? "lifted off" : "on the box"];
     if (pose.flip) parts.push("turned over");
     if (pose.rotate) parts.push(`turned ${+pose.rotate.toFixed(1)}°`);
-    const [right, down] = pose.shift;
-    if (right) parts.push(`${Math.abs(+right.toFixed(1))} px ${right > 0 ? "right" : "left"}`);
-    if (down) parts.push(`${Math.abs(+down.toFixed(1))} px ${down > 0 ? "down" : "up"}`);
+    const [right, down] = pose.shift, far = (by) => this.length(Math.abs(by) / this.manifest.scale);
+    if (right) parts.push(`${far(right)} to the ${right > 0 ? "right" : "left"}`);
+    if (down) parts.push(`${far(down)} ${down > 0 ? "down" : "up"}`);
     return parts.join(", ");
   }
 

@@ -262,6 +262,7 @@ async def _welcome(admission: Admission, scope: Scope, send: Send) -> None:
     cookie = f"{admission.cookie}={admission.token}; Path=/; HttpOnly; SameSite=Strict"
     page = (
         "<!doctype html><html lang=en><meta charset=utf-8><title>mlsolve</title>"
+        '<link rel=icon href="data:,">'
         '<meta http-equiv=refresh content="0;url=/"><p><a href="/">Open the page</a>'
     )
     await _send(send, 200, "text/html; charset=utf-8", page, ((b"set-cookie", cookie.encode()),))
