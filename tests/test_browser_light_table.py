@@ -136,4 +136,3 @@ def test_the_target_has_its_code_values(gallery, view):
     job = load_job(gallery / "one-from-three" / "job.toml")
     wanted = mlsolve.fit_image(load_picture(job.target), (SIDE, SIDE), job.fit)
     assert_equal(found, np.rint(wanted * 255).astype(int))
-

@@ -94,10 +94,10 @@ def test_a_run_has_the_bytes_of_its_job(folder, job, opened, mlsolve, tmp_path):
     path = folder.runs / name / "job.toml"
     assert run["toml"] == path.read_text()
     assert mlsolve("run", path, "--out", "again").status == 0
-    assert layers(tmp_path / "again") == layers(folder.runs / name / "prints")
+    assert layers(tmp_path / "again") == layers(folder.runs / name / "cat-prints")
     # The folder's own job.toml, in which everything is resolved, repeats it too.
-    assert mlsolve("run", folder.runs / name / "prints" / "job.toml", "--out", "third").status == 0
-    assert layers(tmp_path / "third") == layers(folder.runs / name / "prints")
+    assert mlsolve("run", folder.runs / name / "cat-prints" / "job.toml", "--out", "third").status == 0
+    assert layers(tmp_path / "third") == layers(folder.runs / name / "cat-prints")
 
 
 def test_one_runs_and_the_others_wait(folder, job, opened):
@@ -141,7 +141,7 @@ def test_another_server_finds_what_was_under_way(folder, job, opened, mlsolve, t
     run = wait(again, name, "finished")
     assert run["result"]["iterations"] == 3000
     assert mlsolve("run", folder.runs / name / "job.toml", "--out", "again").status == 0
-    assert layers(tmp_path / "again") == layers(folder.runs / name / "prints")
+    assert layers(tmp_path / "again") == layers(folder.runs / name / "cat-prints")
     again.resume(waiting)
     wait(again, waiting, "finished")
     assert opened(folder).whole(name)["state"] == "finished"
@@ -211,8 +211,8 @@ def test_sheets_for_a_shop(folder, job, opened, mlsolve, tmp_path):
     runs.make_sheets(name, "home", None)
     refused = made()
     assert refused["state"] == "refused"
-    assert mlsolve("sheets", folder.runs / name / "prints", "--shop", "home").refusal.endswith(
-        refused["line"].removeprefix("prints")
+    assert mlsolve("sheets", folder.runs / name / "cat-prints", "--shop", "home").refusal.endswith(
+        refused["line"].removeprefix("cat-prints")
     )
     runs.make_sheets(name, "home", 60)
     files = {one["name"] for one in made()["files"]}
@@ -232,7 +232,7 @@ def test_an_estimate_is_that_of_the_command_line(folder, job, mlsolve):
     assert {key: found[key] for key in same} == {key: told[key] for key in same}
     asked = job(QUICK)
     next(folder.pictures.iterdir()).unlink()
-    with pytest.raises(InputError, match=r"^\.\./\.\./pictures/cat-\w+\.jpg does not exist"):
+    with pytest.raises(InputError, match=r"^\.\./\.\./pictures/cat\.jpg does not exist"):
         Estimates(folder).estimate(asked)
     assert [path.name for path in folder.runs.iterdir()] == ["0001-cat"]
 

@@ -7,8 +7,6 @@ import pytest
 from conftest import ROOT, tree
 from studio_server import Served
 
-pytest.importorskip("uvicorn", reason="needs the extra studio")
-
 CAT = (ROOT / "examples" / "cat.jpg").read_bytes()
 
 

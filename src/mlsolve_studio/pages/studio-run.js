@@ -43,7 +43,7 @@ export function oneRun(name, found, again) {
   const table = make("a.button.main", { id: "table", hidden: true }, "Lay it on the light table");
   const copy = make("button", { type: "button", onclick: () => void use() }, "Use these settings again");
   const toml = make("pre", { tabIndex: 0, "aria-label": "job.toml" });
-  const command = make("code");
+  const command = make("pre", { tabIndex: 0, "aria-label": "The command" });
   const layers = make("div.layers");
   const files = make("ul.files");
   const made = make("div.stackwise");
@@ -60,7 +60,7 @@ export function oneRun(name, found, again) {
     make("div", { className: "stackwise" }, make("div.fields", {}, field("Shop", shop), field("Pixels per inch", dpi)), about, make("div.row", {}, order), refused, made));
   const all = card("files", "Files", "", files);
   const job = card("job", "job.toml", "", make("div", { className: "stackwise" },
-    make("p.small.quiet", {}, "Repeats this run to the byte: ", command), toml,
+    make("p.small.quiet", {}, "Repeats this run to the byte:"), command, toml,
     make("div.row", {}, make("a.button", { href: `${base}/job.toml`, download: "job.toml" }, "Save job.toml"))));
 
   function tellAbout() {
@@ -143,10 +143,11 @@ export function oneRun(name, found, again) {
     stop.textContent = run.state === "waiting" ? "Take it out of the line" : run.state === "stopping" ? "Stopping …" : "Stop";
     go.hidden = !["stopped", "failed"].includes(run.state);
     go.textContent = run.state === "failed" ? "Try again" : "Continue";
+    table.classList.toggle("main", run.state === "finished");
     table.hidden = !run.saved || !run.table;
     if (run.table) table.href = run.table;
     toml.textContent = run.toml;
-    command.textContent = `mlsolve run ${run.folder.replace(/[\\/]prints$/, "")}/job.toml --out again`;
+    command.textContent = `mlsolve run ${run.folder}/job.toml --out again`;
     results.hidden = all.hidden = !run.saved;
     shops.hidden = run.state !== "finished";
     outcome(run);

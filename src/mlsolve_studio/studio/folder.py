@@ -3,7 +3,7 @@
     FOLDER/pictures/NAME         pictures that were dropped, under names made here
     FOLDER/media/NAME.toml       media profiles that were dropped
     FOLDER/known/NAME.json .png  what is known of each of them, and its thumbnail
-    FOLDER/runs/0001-cat/        one run: job.toml, run.json, previews/, prints/, sheets-SHOP/
+    FOLDER/runs/0001-cat/        one run: job.toml, run.json, previews/, cat-prints/, sheets-SHOP/
 
 Everything that a browser names is looked up here: a name that does not match a pattern, or that is not there, is
 refused. No name holds a slash, so no path leaves the folder.
@@ -17,8 +17,8 @@ from typing import Final
 
 from mlsolve.errors import InputError, OutputError
 
-OWN: Final = re.compile(r"[a-z0-9-]{1,40}-[0-9a-f]{12}\.[a-z0-9]{2,5}")
-"""A file that was dropped: its name, 12 digits of its SHA-256, its suffix."""
+OWN: Final = re.compile(r"[a-z0-9-]{1,45}\.[a-z0-9]{2,5}")
+"""A file that was dropped."""
 RUN: Final = re.compile(r"[0-9]{4,6}-[a-z0-9-]{1,40}")
 """A run: its number and the name of its first picture."""
 FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
@@ -97,6 +97,11 @@ class StudioFolder:
             if folder is not None:
                 text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "")
         return text
+
+
+def prints_of(run: Path) -> Path:
+    """Return the folder that the run in the folder `run` writes. Pages and sheets show its name."""
+    return run / f"{run.name.partition('-')[2]}-prints"
 
 
 def slug(text: str, otherwise: str = "picture") -> str:

@@ -27,8 +27,8 @@ from mlsolve.job.settings import MAX_LAYERS
 from mlsolve.media import media_names
 from mlsolve.pictures.arrays import check_size
 
-from .folder import OWN, UP, StudioFolder, last_name, shown
-from .uploads import Uploads
+from .folder import UP, StudioFolder, last_name, shown
+from .uploads import Kind, Uploads
 
 Wish = dict[str, Any]
 """What the page asks for, unchecked."""
@@ -135,8 +135,7 @@ class Jobs:
         settings = tomllib.loads(text)
         if settings.pop("cmyk_profile", None) is not None:
             raise OptionError("job.toml has cmyk_profile, which the studio cannot use: use mlsolve run")
-        titles = {one.title: one.name for one in reversed(self._uploads.all("pictures"))}
-        profiles = {one.title: one.name for one in reversed(self._uploads.all("media"))}
+        titles, profiles = self._titles("pictures"), self._titles("media")
         guides = settings.pop("guides")
         found: Wish = {"guides": [_looked_up(one, titles, _is_generated) for one in guides]}
         tables = settings.pop("arrangement", None)
@@ -159,6 +158,14 @@ class Jobs:
         found["settings"] = settings
         self.toml(found)
         return found
+
+    def _titles(self, kind: Kind) -> dict[str, str]:
+        """Return the files of a kind by their titles, the newest of those that have the same, and by our own paths."""
+        place = self._folder.path / kind
+        newest_last = sorted(self._uploads.all(kind), key=lambda one: (place / one.name).stat().st_mtime_ns)
+        return {one.title: one.name for one in newest_last} | {
+            f"/{kind}/{one.name}": one.name for one in newest_last
+        }
 
     def _table(self, one: Any) -> dict[str, Any]:
         """Return the table of an arrangement for a picture of a wish."""
@@ -223,9 +230,11 @@ def _looked_up(name: object, titles: dict[str, str], known: Callable[[str], bool
     """Return the name here of the file that a job calls `name`. Raises InputError if it was not dropped."""
     if not isinstance(name, str) or known(name):
         return name
+    if re.match(r"(\.\./){2,3}(pictures|media)/[^/]+$", name):  # as jobs of a studio name them
+        ours = name[name.rindex("../") + 2 :]
+        if ours in titles:
+            return titles[ours]
     last = last_name(name)
-    if OWN.fullmatch(last) and last in titles.values():
-        return last
     if last not in titles:
         raise InputError(f"job.toml names {shown(last)}, which is not here: drop that file on the page as well")
     return titles[last]

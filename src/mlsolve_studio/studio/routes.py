@@ -131,7 +131,7 @@ class Studio:
 
     async def _own_thumbnail(self, request: Request) -> Response:
         path = self.folder.own("pictures", request.path_params["name"])
-        return FileResponse(self.folder.file(self.folder.known, f"{path.name}.png"), headers=_KEPT)
+        return FileResponse(self.folder.file(self.folder.known, f"{path.name}.png"), headers=_FRESH)
 
     async def _shelf(self, request: Request) -> Response:
         guide = request.query_params.get("guide", "")

@@ -6,8 +6,8 @@ take the server with it; and what a run leaves in its process, as compiled kerne
 process is on a leash: when the server goes, however it goes, the session is stopped as by Ctrl-C, so that nothing
 computes on unseen.
 
-What is known of a run is in its folder, so a server that starts finds all of it: job.toml, what mlsolve keeps in
-prints.unfinished and writes into prints, and run.json for what those do not tell.
+What is known of a run is in its folder, so a server that starts finds all of it: job.toml, what mlsolve keeps and
+writes beside it, and run.json for what those do not tell.
 """
 
 import json
@@ -25,9 +25,9 @@ from mlsolve.sheets.shop import shop_names
 from mlsolve.system.files import refusals, write_bytes
 
 from .children import Child, Message
-from .folder import RUN, StudioFolder, slug
+from .folder import RUN, StudioFolder, prints_of, slug
 from .jobs import Checked
-from .worker import PREVIEWS, PRINTS
+from .worker import PREVIEWS
 
 State = Literal["waiting", "running", "stopping", "stopped", "finished", "failed"]
 
@@ -95,10 +95,10 @@ class Runs:
             run.state, run.line, run.warnings = known["state"], str(known["line"]), list(known["warnings"])
         except (OSError, ValueError, KeyError, TypeError):
             run = Run(path.name, path.name, (), path.stat().st_mtime, "stopped")
-        if is_run(unfinished(path / PRINTS)):
+        if is_run(unfinished(prints_of(path))):
             if run.state in (*_UNDER_WAY, "finished"):
                 run.state, run.line = "stopped", "the studio was closed"
-        elif (path / PRINTS / "result.json").is_file():
+        elif (prints_of(path) / "result.json").is_file():
             run.state = "finished"
         elif run.state != "failed":
             run.state, run.line = "stopped", run.line or "the studio was closed before it began"
@@ -132,7 +132,7 @@ class Runs:
             run = self._run(name)
             if run.state not in ("stopped", "failed"):
                 raise InputError(f"{run.name} is {run.state}: there is nothing to continue")
-            run.progress, run.line, run.trail = {}, "", []
+            run.progress, run.line = {}, ""
             self._enqueue(run)
 
     def stop(self, name: object) -> None:
@@ -217,21 +217,21 @@ class Runs:
                 "pictures": len(list((path / PREVIEWS).glob("stack-*.png"))),
                 "table": f"/table/{run.name}/",
                 "toml": (path / "job.toml").read_text(encoding="utf-8"),
-                "folder": str(path / PRINTS),
+                "folder": str(path),
                 "sheets": {
                     shop: {**made, "files": self._files(path / f"sheets-{shop}")}
                     for shop, made in run.sheets.items()
                 },
-                "files": self._files(path / PRINTS),
+                "files": self._files(prints_of(path)),
                 "result": None,
             }
         with suppress(OSError, ValueError):
-            found["result"] = json.loads((path / PRINTS / "result.json").read_text(encoding="utf-8"))
+            found["result"] = json.loads((prints_of(path) / "result.json").read_text(encoding="utf-8"))
         return found
 
     def prints(self, name: str) -> Path:
         """Return the folder that a run has written. Raises InputError if there is none."""
-        path = self._folder.run(name) / PRINTS
+        path = prints_of(self._folder.run(name))
         if not (path / "result.json").is_file():
             raise InputError(f"{name} has not written anything yet: wait for it")
         return path
@@ -239,9 +239,9 @@ class Runs:
     def folder_of(self, name: object, part: object) -> Path:
         """Return the folder of a run in which files may be asked for; raises InputError."""
         path = self._folder.run(name)
-        if part in (PRINTS, PREVIEWS) or (
-            isinstance(part, str) and part.startswith("sheets-") and part[7:] in shop_names()
-        ):
+        if part == "prints":
+            return prints_of(path)
+        if part == PREVIEWS or (isinstance(part, str) and part.startswith("sheets-") and part[7:] in shop_names()):
             return path / str(part)
         raise InputError(f"there is no folder {part!r} of {path.name}: choose one of the list")
 
@@ -262,7 +262,7 @@ class Runs:
             "done": run.progress.get("done", 0.0),
             "previews": run.previews,
             "place": self._line.index(run.name) + 1 if run.name in self._line else 0,
-            "saved": (path / PRINTS / "result.json").is_file(),
+            "saved": (prints_of(path) / "result.json").is_file(),
             "pictures": len(run.titles),
         }
 
@@ -325,7 +325,8 @@ class Runs:
                 }
                 if message.get("previews"):
                     run.previews += 1
-                if message.get("ssim") is not None:
+                # A run that is resumed passes again where it was; the trail goes on from where it ended.
+                if message.get("ssim") is not None and (not run.trail or message["done"] > run.trail[-1][0]):
                     run.trail = _thinned([*run.trail, (round(message["done"], 4), round(message["ssim"], 4))])
 
     def _end(self, run: Run, status: int) -> None:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import threading
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
@@ -49,6 +49,8 @@ class Own:
     """Of a picture, in pixels."""
     planes: int = 0
     """1 for grey, 3 for colour."""
+    digest: str = ""
+    """The SHA-256 of its bytes."""
     warnings: tuple[str, ...] = ()
 
 
@@ -62,7 +64,7 @@ class Uploads:
 
     def clean(self) -> None:
         """Remove what earlier servers left half received."""
-        for place in (self.folder.pictures, self.folder.media):
+        for place in (self.folder.pictures, self.folder.media, self.folder.known):
             for left in place.glob(".arriving-*"):
                 left.unlink(missing_ok=True)
 
@@ -102,46 +104,58 @@ class Uploads:
             raise OutputError(f"{self.folder.path} has no room for {last_name(title)}: free some of the disk")
 
     def keep(self, kind: Kind, title: str, path: Path, digest: str) -> Own:
-        """Check the file that has arrived at `path` and give it its name. Raises InputError with its line."""
-        suffix = title.rpartition(".")[2].lower()
-        if kind == "media":
-            name = f"{slug(Path(title).stem, 'media')}-{digest[:12]}.toml"
-            own = self._checked_media(name, title, path)
-        else:
-            suffix = suffix if suffix in _SUFFIXES else "bin"
-            name = f"{slug(Path(title).stem)}-{digest[:12]}.{suffix}"
-            own = self._checked_picture(name, title, path)
-        facts = json.dumps(asdict(own), ensure_ascii=False, indent=1)
-        with self._lock, refusals(self.folder.known / name):
-            path.replace((self.folder.pictures if kind == "pictures" else self.folder.media) / name)
-            write_bytes(self.folder.known / f"{name}.json", facts.encode())
+        """Check the file that has arrived at `path` and give it its name. Raises InputError with its line.
+
+        A file of the same bytes that is here already is kept instead.
+        """
+        place = self.folder.pictures if kind == "pictures" else self.folder.media
+        for there in self.all(kind):
+            if there.digest == digest:
+                return there
+        thumbnail = self.folder.known / path.name
+        try:
+            own = self._checked_media(title, path) if kind == "media" else self._picture(title, path, thumbnail)
+            suffix = title.rpartition(".")[2].lower()
+            suffix = "toml" if kind == "media" else suffix if suffix in _SUFFIXES else "bin"
+            stem = slug(title.rpartition(".")[0] or title)
+            with self._lock, refusals(place / stem):
+                names = (f"{stem}.{suffix}", *(f"{stem}-{number}.{suffix}" for number in range(2, MOST + 2)))
+                name = next(name for name in names if not (place / name).exists())
+                own = replace(own, name=name, digest=digest)
+                facts = json.dumps(asdict(own), ensure_ascii=False, indent=1)
+                if kind == "pictures":
+                    thumbnail.replace(self.folder.known / f"{name}.png")
+                path.replace(place / name)
+                write_bytes(self.folder.known / f"{name}.json", facts.encode())
+        finally:
+            thumbnail.unlink(missing_ok=True)
         return own
 
-    def _checked_picture(self, name: str, title: str, path: Path) -> Own:
-        thumbnail = self.folder.known / f"{name}.png"
+    @staticmethod
+    def _picture(title: str, path: Path, thumbnail: Path) -> Own:
         try:
             found, warned = ask("picture", path.name, str(thumbnail), folder=path.parent)
         except InputError as error:
             raise InputError(str(error).replace(path.name, title)) from None
         warnings = tuple(line.replace(path.name, title) for line in warned)
-        return Own(name, title, found["width"], found["height"], found["planes"], warnings)
+        return Own("", title, found["width"], found["height"], found["planes"], warnings=warnings)
 
     @staticmethod
-    def _checked_media(name: str, title: str, path: Path) -> Own:
+    def _checked_media(title: str, path: Path) -> Own:
         from mlsolve.media import load_media
 
         try:
             found = load_media(path)
         except (InputError, OptionError) as error:
             raise InputError(str(error).replace(str(path), title)) from None
-        return Own(name, last_name(found.name) or title)
+        return Own("", last_name(found.name))
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove a file. Raises InputError if there is none, or if a run uses it."""
         path = self.folder.own(kind, name)
         for job in sorted(self.folder.runs.glob("*/job.toml")):
             with suppress(OSError):
-                if name in job.read_text(encoding="utf-8"):
+                if f'/{kind}/{name}"' in job.read_text(encoding="utf-8"):
                     raise InputError(f"{shown(name)} is used by the run {job.parent.name}: keep it")
         with self._lock:
             for one in (path, self.folder.known / f"{name}.json", self.folder.known / f"{name}.png"):

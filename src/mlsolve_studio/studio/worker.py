@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mlsolve.errors import OutputError
 from mlsolve.system.lock import locked
 
+from .folder import prints_of
 from .lines import line_of, tell
 
 if TYPE_CHECKING:
     from mlsolve.run.events import Event
 
-PRINTS: Final = "prints"
 PREVIEWS: Final = "previews"
 PREVIEW_SIDE: Final = 640
 THUMBNAIL_SIDE: Final = 320
@@ -74,15 +74,15 @@ def estimate() -> None:
     from mlsolve.system.process import age
 
     job = load_job("job.toml")
-    found = estimate_job(job, Budget(), Path(PRINTS), None, age())
+    found = estimate_job(job, Budget(), Path("prints"), None, age())
     exposures = [job.options.exposure if one.exposure is None else one.exposure for one in job.arrangements]
     tell(event="estimate", **found.plain(), box=box_report(job.options, min(exposures)))
 
 
 def run() -> None:
-    """Carry out job.toml into prints/, or resume it where it was left."""
+    """Carry out job.toml into the folder of prints, or resume it where it was left."""
     with _alone():
-        _carry_out(Path(PRINTS))
+        _carry_out(prints_of(Path.cwd()))
 
 
 def _carry_out(folder: Path) -> None:
@@ -110,7 +110,8 @@ def sheets(name: str, dpi: str) -> None:
         overwrite=True,
         progress=lambda share: tell(event="progress", done=share),
     )
-    written = make_sheets(Path(PRINTS), Path(f"sheets-{name}"), load_shop(name), wanted)
+    prints = prints_of(Path.cwd())
+    written = make_sheets(Path(prints.name), Path(f"sheets-{name}"), load_shop(name), wanted)
     tell(event="sheets", notes=list(written.notes), pages=written.pages)
 
 

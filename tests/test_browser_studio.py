@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -11,22 +10,6 @@ from PIL import Image
 
 from conftest import ROOT
 from studio_server import Served
-
-pytest.importorskip("uvicorn", reason="needs the extra studio")
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-FLAGS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -49,9 +32,7 @@ def visit(chromium):
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        page.on(
-            "request", lambda asked: complaints.append(asked.url) if not is_ours(asked.url, studio) else None
-        )
+        page.on("request", lambda asked: complaints.append(asked.url) if not is_ours(asked.url, studio) else None)
         page.goto(studio.address)
         page.wait_for_selector("[data-ready]")
         return page
@@ -137,8 +118,10 @@ def test_from_a_dropped_file_to_a_saved_folder(studio, visit, mlsolve, tmp_path)
     ended(page)
     (run,) = (studio.folder / "runs").iterdir()
     assert (run / "job.toml").read_text() == shown
-    prints = run / "prints"
-    assert np.array_equal(pixels_of(page, "#growing img"), np.asarray(Image.open(prints / "stack.png").convert("RGB")))
+    prints = run / "cat-prints"
+    assert np.array_equal(
+        pixels_of(page, "#growing img"), np.asarray(Image.open(prints / "stack.png").convert("RGB"))
+    )
     for number in (1, 2, 3):
         with page.expect_download() as saving:
             page.get_by_role("link", name=f"Save layer-{number}.png").click()
@@ -185,7 +168,7 @@ def test_stopped_killed_started_again_and_resumed(studio, visit, mlsolve, tmp_pa
         again.close()
     (run,) = (studio.folder / "runs").iterdir()
     assert mlsolve("run", run / "job.toml", "--out", "again").status == 0
-    assert layers(tmp_path / "again") == layers(run / "prints")
+    assert layers(tmp_path / "again") == layers(run / "cat-prints")
 
 
 def test_a_run_survives_a_closed_tab(studio, visit):
@@ -199,7 +182,7 @@ def test_a_run_survives_a_closed_tab(studio, visit):
     other = visit(studio)
     other.goto(url)
     ended(other)
-    assert layers(studio.folder / "runs" / "0001-cat" / "prints")
+    assert layers(studio.folder / "runs" / "0001-cat" / "cat-prints")
 
 
 def test_what_is_refused_is_said_in_the_words_of_the_command_line(studio, visit, mlsolve, tmp_path):
@@ -297,7 +280,9 @@ def test_the_keyboard_alone_is_enough(studio, visit):
         """Go on with the Tab key until a control of this name has the focus."""
         for _ in range(160):
             page.keyboard.press("Tab")
-            if name in page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"):
+            if name in page.evaluate(
+                "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+            ):
                 return
         raise AssertionError(f"the Tab key does not reach {name}")
 
@@ -325,8 +310,8 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, pro
 FAINT = """() => {
   const light = (text) => {
     const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
-    const linear = [r, g, b].map((one) => (one / 255 <= 0.04045 ? one / 255 / 12.92 : ((one / 255 + 0.055) / 1.055) ** 2.4));
-    return [0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2], a];
+    const linear = (code) => (code <= 0.04045 ? code / 12.92 : ((code + 0.055) / 1.055) ** 2.4);
+    return [0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255), a];
   };
   const found = [];
   for (const one of document.querySelectorAll("body *")) {
