@@ -1,85 +1,26 @@
 """The light table in a real browser: what is on its canvas, pixel by pixel."""
 
+import base64
 import dataclasses
+import hashlib
+import json
+import re
 
 import numpy as np
 import pytest
 
 import mlsolve
-from browser import opened, served, stack, until
+from browser import opened, stack, until
 from conftest import ROOT
 from mlsolve.job.arrangements import Placement
 from mlsolve.job.job_file import load_job
 from mlsolve.pictures.picture_files import load_picture
 from mlsolve.run.session import Session
+from mlsolve.scoring.developing import bands_of, composite_placed
 from mlsolve.scoring.layer_files import layer_files
-from mlsolve.scoring.placed import place_sheet
-from mlsolve_studio.light_table.routes import view_routes
+from tables import GALLERY, SIDE, assert_equal, exposures, gallery, lay, shown, view, viewed
 
-pytestmark = pytest.mark.usefixtures("chromium")
-
-GALLERY = ("one-from-three", "two-from-three", "three-from-six", "one-from-nine")
-SIDE = 96
-
-
-@pytest.fixture(scope="session")
-def gallery(tmp_path_factory):
-    """The runs of the gallery, small and rough: folder by name."""
-    folder = tmp_path_factory.mktemp("gallery")
-    for name in GALLERY:
-        job = load_job(ROOT / "examples" / f"{name}.toml")
-        options = dataclasses.replace(job.options, iterations=4, backend="cpu")
-        Session(dataclasses.replace(job, size=(SIDE, SIDE), options=options), folder / name).run()
-    return folder
-
-
-@pytest.fixture
-def view(gallery, chromium):
-    """Open the light table of a run in the browser."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def view(name, **more):
-        with served(view_routes(gallery / name)) as address, opened(chromium, address, **more) as page:
-            yield page
-
-    return view
-
-
-def shown(folder, place, exposure):
-    """What mlsolve.compose makes of the layers in `folder`, placed: (H, W, C) code values."""
-    layers = [load_picture(path) for path in layer_files(folder)]
-    sheets = [place_sheet(layers[one.layer - 1], one) for one in place]
-    return np.rint(mlsolve.compose(sheets, exposure) * 255).astype(int)
-
-
-def assert_equal(found, wanted, disc=False):
-    """Within one code value everywhere, and equal nearly everywhere; both show something.
-
-    disc: whether only what is inside the largest circle counts: a round light box has no corners.
-    """
-    assert found.shape[:2] == wanted.shape[:2]
-    assert wanted.std() > 8
-    away = np.abs(found.astype(int) - wanted)
-    if disc:
-        y, x = np.mgrid[: found.shape[0], : found.shape[1]] - (SIDE - 1) / 2
-        away = away[y * y + x * x <= (SIDE / 2) ** 2]
-    assert away.max() <= 1, (away.max(), np.argwhere(away > 1)[:5])
-    assert (away == 0).mean() > 0.98
-
-
-def lay(page, place):
-    """Let sheets lie as placements say, through the page."""
-    for one in place:
-        pose = {"flip": one.flip, "rotate": one.rotate, "shift": list(one.shift)}
-        page.evaluate("([number, pose]) => lightTable.table.pose(number, pose)", [one.layer - 1, pose])
-
-
-def exposures(folder):
-    """The exposures of a run."""
-    from mlsolve.report.result import exposures_in
-
-    return exposures_in(folder, len(load_job(folder / "job.toml").arrangements))
+__all__ = ["gallery", "view"]
 
 
 @pytest.mark.parametrize("name", GALLERY)
@@ -118,8 +59,6 @@ def test_enlarged_pixels_are_those_of_the_stack(gallery, view):
 
 
 def test_what_is_scored_is_what_mlsolve_verify_scores(gallery, view):
-    import json
-
     for name in ("one-from-three", "two-from-three"):
         report = json.loads((gallery / name / "result.json").read_text())["arrangements"][0]
         with view(name) as page:
@@ -136,3 +75,90 @@ def test_the_target_has_its_code_values(gallery, view):
     job = load_job(gallery / "one-from-three" / "job.toml")
     wanted = mlsolve.fit_image(load_picture(job.target), (SIDE, SIDE), job.fit)
     assert_equal(found, np.rint(wanted * 255).astype(int))
+
+
+@pytest.fixture(scope="session")
+def printed(tmp_path_factory):
+    """Runs for printers and films, in colour and grey, in a lit room: folders."""
+    folder, found = tmp_path_factory.mktemp("printed"), []
+    for name, media, gap in (("film", "inkjet-film", 2.0), ("grey", "imagesetter-film", None)):
+        job = load_job(ROOT / "examples" / "three-from-six.toml")
+        options = dataclasses.replace(job.options, iterations=4, backend="cpu", hide_weight=0.0, room=30.0, gap=gap)
+        job = dataclasses.replace(job, size=(SIDE, SIDE), options=options, media=media)
+        Session(job, folder / name).run()
+        found.append(folder / name)
+    return found
+
+
+def test_sheets_of_printer_and_film_look_as_they_will(printed, chromium):
+    """Through inks, with light reflected between sheets and the light of the room: as stack.png, and turned."""
+    for folder in printed:
+        job, media = load_job(folder / "job.toml"), mlsolve.load_media(folder / "media.toml")
+        inks = media.inks._replace(room=job.options.room / job.options.white)
+        layers = [bands_of(load_picture(path), inks) for path in layer_files(folder)]
+        with viewed(folder, chromium) as page:
+            for number, exposure in enumerate(exposures(folder)):
+                page.evaluate("number => lightTable.arrange(number)", number)
+                written = np.rint(load_picture(folder / f"stack-{number + 1}.png") * 255).astype(int)
+                assert_equal(stack(page), written)
+            turned = [Placement(5, 90), Placement(6, 0, "v", (4, -9)), Placement(1, 33)]
+            lay(page, turned)
+            wanted = np.rint(composite_placed(layers, turned, exposure, inks) * 255).astype(int)
+            assert_equal(stack(page), wanted)
+
+
+def test_one_file_shows_the_same_without_a_network(gallery, chromium, tmp_path, mlsolve):
+    """Opened from disk: nothing is asked for but the file itself and what it made of itself."""
+    for name, size in (("two-from-three", 96), ("one-from-nine", 64)):
+        path = tmp_path / f"{name}.html"
+        assert f"{size}×{size} pixels" in mlsolve("view", gallery / name, "--html", path, "--side", size).out
+        assert f"{path} exists already" in mlsolve("view", gallery / name, "--html", path).refusal
+        with opened(chromium, path.as_uri(), offline=True) as page:
+            asked = []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.reload()
+            page.wait_for_selector("body[data-ready=yes]")
+            page.evaluate("lightTable.table.still = true")
+            until(page, "lightTable.scoring.found !== null")
+            assert {url.partition(":")[0] for url in asked} <= {"file", "blob"}
+            assert sum(url.startswith("file") for url in asked) == 1
+            found = stack(page)
+            if size == SIDE:
+                place = [Placement(number) for number in (1, 2, 3)]
+                assert_equal(found, shown(gallery / name, place, exposures(gallery / name)[0]), disc=True)
+                page.get_by_role("button", name="cat").click()
+                place = [Placement(1), Placement(2, 30), Placement(3, 180)]
+                assert_equal(stack(page), shown(gallery / name, place, exposures(gallery / name)[1]), disc=True)
+            else:
+                assert found.std() > 20
+
+
+def test_one_file_runs_only_what_it_holds(gallery, tmp_path, mlsolve):
+    """Its policy names the digests of its script and style, and its modules share no name."""
+    from mlsolve_studio.light_table.one_file import MODULES, script_of_page
+    from mlsolve_studio.pages import page_bytes, page_files
+
+    assert mlsolve("view", gallery / "one-from-three", "--html", "a.html").status == 0
+    text = (tmp_path / "a.html").read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    for tag in ('<script type="module">', "<style>"):
+        inside = text[text.index(tag) + len(tag) :]
+        inside = inside[: inside.index("</")]
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in re.sub(r'"data[^"]*"', "", policy)
+    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script_of_page(), re.MULTILINE)
+    assert len(set(names)) == len(names)
+    # Every module of the page is in it.
+    used = {
+        name for module in MODULES for name in re.findall(r'from "\./([\w-]+\.js)"', page_bytes(module).decode())
+    }
+    assert used <= set(MODULES) <= set(page_files())
+
+
+def test_a_blank_canvas_fails():
+    """What the tests compare with must be there: an empty canvas is no stack."""
+    blank = np.full((SIDE, SIDE, 3), 255)
+    with pytest.raises(AssertionError):
+        assert_equal(blank, blank)

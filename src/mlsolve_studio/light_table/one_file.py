@@ -66,7 +66,7 @@ def one_file(stack: Stack, size: Size) -> str:
         (
             r"</body>",
             f'<script type="application/json" id="held">{_json(held)}</script>\n'
-            f'<script type="text/plain" id="scores-worker">{page_bytes(WORKER).decode()}</script>\n'
+            f'<script type="text/plain" id="scores-worker">{_EXPORT.sub("", page_bytes(WORKER).decode())}</script>\n'
             f'<script type="module">{script}</script>\n</body>',
         ),
     ):

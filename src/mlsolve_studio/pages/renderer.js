@@ -265,22 +265,21 @@ export class Renderer {
       if (this.aside) {
         gl.deleteFramebuffer(this.aside.frame);
         gl.deleteTexture(this.aside.texture);
-        gl.deleteBuffer(this.aside.buffer);
       }
       gl.activeTexture(gl.TEXTURE0 + 7);
-      const texture = this.#plain(size), into = gl.createFramebuffer(), buffer = gl.createBuffer();
+      const texture = this.#plain(size), into = gl.createFramebuffer();
       gl.bindFramebuffer(gl.FRAMEBUFFER, into);
       gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
-      gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
-      gl.bufferData(gl.PIXEL_PACK_BUFFER, 4 * size[0] * size[1], gl.STREAM_READ);
-      this.aside = { size, texture, frame: into, buffer };
+      this.aside = { size, texture, frame: into };
     }
     const aside = this.aside;
     gl.bindFramebuffer(gl.FRAMEBUFFER, aside.frame);
     const before = this.uploaded;
     this.draw(frame, size);
     this.uploaded = before;
-    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, aside.buffer);
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
+    gl.bufferData(gl.PIXEL_PACK_BUFFER, 4 * size[0] * size[1], gl.STREAM_READ);
     gl.readPixels(0, 0, size[0], size[1], gl.RGBA, gl.UNSIGNED_BYTE, 0);
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
@@ -291,9 +290,10 @@ export class Renderer {
     }
     gl.deleteSync(fence);
     const found = new Uint8Array(4 * size[0] * size[1]);
-    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, aside.buffer);
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
     gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, found);
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+    gl.deleteBuffer(buffer);
     return upsideDown(found, size[0], size[1]);
   }
 }

@@ -76,7 +76,7 @@ function workerOf() {
     const held = document.getElementById("scores-worker");
     if (!held) return new Worker(new URL("./scores-worker.js", import.meta.url), { type: "module" });
     const address = URL.createObjectURL(new Blob([held.textContent ?? ""], { type: "text/javascript" }));
-    return new Worker(address, { type: "module" });
+    return new Worker(address);
   } catch {
     return null;
   }
