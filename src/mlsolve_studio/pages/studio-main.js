@@ -1,7 +1,7 @@
 // @ts-check
 /** The studio's page: which view is shown. */
 import { ask, onLost } from "./studio-ask.js";
-import { make } from "./studio-make.js";
+import { make, refill } from "./studio-make.js";
 import { newStack } from "./studio-new.js";
 import { STATES, oneRun } from "./studio-run.js";
 
@@ -24,7 +24,14 @@ async function show() {
   try {
     const found = await ask("/api/studio");
     if (view === "runs") {
-      main.replaceChildren(runs(found));
+      const list = make("ul.runs");
+      main.replaceChildren(make("div", {}, make("h1", { tabIndex: -1 }, "Runs"),
+        make("p.quiet", {}, found.runs.length ? `Saved in ${found.folder}` : "There are none yet."), list));
+      runs(list, found.runs);
+      const timer = setInterval(async () => {
+        if (!document.hidden) runs(list, await ask("/api/runs").catch(() => []));
+      }, 2000);
+      close = () => clearInterval(timer);
     } else if (view === "run") {
       const run = oneRun(decodeURIComponent(name ?? ""), found, (draft) => { given = draft; location.hash = "#new"; });
       close = run.close;
@@ -42,18 +49,20 @@ async function show() {
   first = false;
 }
 
-/** @param {any} found */
-function runs(found) {
-  const list = make("ul.runs");
-  for (const run of found.runs) {
+let listed = "";
+
+/** @param {HTMLElement} list @param {any[]} all */
+function runs(list, all) {
+  if (list.childElementCount && JSON.stringify(all) === listed) return;
+  if (list.childElementCount && !all.length) return;
+  listed = JSON.stringify(all);
+  refill(list, ...all.map((run) => {
     const picture = run.saved ? `/api/runs/${run.name}/prints/stack${run.pictures > 1 ? "-1" : ""}.png` : run.previews ? `/api/runs/${run.name}/previews/stack-1.png?v=${run.previews}` : "";
-    list.append(make("li", {}, make("a", { href: `#run/${run.name}` },
+    return make("li", {}, make("a", { href: `#run/${run.name}` },
       make("div.lit", {}, picture ? make("img", { src: picture, alt: "", loading: "lazy" }) : make("span.waiting", {}, "nothing yet")),
       make("div.name", {}, make("span", {}, run.title), make("span.state", { "data-state": run.state }, STATES[/** @type {keyof typeof STATES} */ (run.state)])),
-      make("span.small.quiet", {}, `${run.name.split("-")[0].replace(/^0+/, "No. ")} · ${new Date(1000 * run.created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}`))));
-  }
-  return make("div", {}, make("h1", { tabIndex: -1 }, "Runs"),
-    make("p.quiet", {}, found.runs.length ? `Saved in ${found.folder}` : "There are none yet."), list);
+      make("span.small.quiet", {}, `${run.name.split("-")[0].replace(/^0+/, "No. ")} · ${new Date(1000 * run.created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}`)));
+  }));
 }
 
 addEventListener("hashchange", () => void show());

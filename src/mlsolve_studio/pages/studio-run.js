@@ -230,8 +230,9 @@ export function oneRun(name, found, again) {
       const score = scores[at];
       return make("figure", {},
         one.name.endsWith(".png") && one.bytes < 4e7 ? make("img", { src: `${base}/prints/${one.name}?t=${run.result?.seconds ?? 0}`, alt: `Sheet ${at + 1} alone`, loading: "lazy" }) : null,
-        make("figcaption", {}, make("span", {}, `Sheet ${at + 1}${score ? `, like its guide ${score.toFixed(2)}` : ""}`),
-          make("a", { href: `${base}/prints/${one.name}?save`, download: `${name}-${one.name}`, "aria-label": `Save ${one.name}` }, "Save")));
+        make("figcaption", {}, make("span", {}, `Sheet ${at + 1}`),
+          make("a", { href: `${base}/prints/${one.name}?save`, download: `${name}-${one.name}`, "aria-label": `Save ${one.name}` }, "Save"),
+          score ? make("span.hint", {}, `like its guide ${score.toFixed(2)}`) : null));
     }));
     files.replaceChildren(...run.files.map((/** @type {any} */ one) => item(`${base}/prints/${one.name}?save`, one)));
     made.replaceChildren(...Object.entries(run.sheets).map(([shopName, /** @type {any} */ one]) => make("div", {},

@@ -14,7 +14,7 @@ from mlsolve.errors import InputError, ProcessError
 
 Message = dict[str, Any]
 
-_LIMIT: Final = 120.0
+_LIMIT: Final = 300.0
 """Seconds that a short task may take."""
 
 

@@ -160,12 +160,11 @@ class Jobs:
         return found
 
     def _titles(self, kind: Kind) -> dict[str, str]:
-        """Return the files of a kind by their titles, the newest of those that have the same, and by our own paths."""
+        """Return the files of a kind by their titles, the newest where several have the same, and by our paths."""
         place = self._folder.path / kind
         newest_last = sorted(self._uploads.all(kind), key=lambda one: (place / one.name).stat().st_mtime_ns)
-        return {one.title: one.name for one in newest_last} | {
-            f"/{kind}/{one.name}": one.name for one in newest_last
-        }
+        titles = {one.title: one.name for one in newest_last}
+        return titles | {f"/{kind}/{one.name}": one.name for one in newest_last}
 
     def _table(self, one: Any) -> dict[str, Any]:
         """Return the table of an arrangement for a picture of a wish."""

@@ -22,7 +22,6 @@ from .jobs import LONGEST, Jobs
 from .lines import line_of
 from .runs import Runs
 from .uploads import Kind, Uploads
-from .worker import PREVIEWS
 
 BODY: Final = 4 * LONGEST
 """Bytes of a body that is no upload."""
@@ -194,8 +193,7 @@ class Studio:
         # Pictures are shown; whatever else is in a folder is only ever saved.
         saved = "save" in request.query_params or path.suffix != ".png"
         name = f"{folder.parent.name}-{path.name}" if saved else None
-        kept = _KEPT if part == PREVIEWS else _FRESH
-        return FileResponse(path, filename=name, headers=kept)
+        return FileResponse(path, filename=name, headers=_FRESH)
 
 
 def _kind(request: Request) -> Kind:

@@ -61,6 +61,7 @@ class Uploads:
         """folder: exists."""
         self.folder = folder
         self._lock = threading.Lock()
+        self._reading = threading.Semaphore(2)
 
     def clean(self) -> None:
         """Remove what earlier servers left half received."""
@@ -131,10 +132,10 @@ class Uploads:
             thumbnail.unlink(missing_ok=True)
         return own
 
-    @staticmethod
-    def _picture(title: str, path: Path, thumbnail: Path) -> Own:
+    def _picture(self, title: str, path: Path, thumbnail: Path) -> Own:
         try:
-            found, warned = ask("picture", path.name, str(thumbnail), folder=path.parent)
+            with self._reading:
+                found, warned = ask("picture", path.name, str(thumbnail), folder=path.parent)
         except InputError as error:
             raise InputError(str(error).replace(path.name, title)) from None
         warnings = tuple(line.replace(path.name, title) for line in warned)

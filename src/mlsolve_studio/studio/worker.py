@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlsolve.errors import OutputError
+from mlsolve.errors import OutputError, first_line
 from mlsolve.system.lock import locked
 
 from .folder import prints_of
@@ -208,7 +208,10 @@ def main(arguments: list[str]) -> int:
     try:
         TASKS[task](*more)
     except Exception as error:
-        tell(event="error", line=line_of(error))
+        try:
+            tell(event="error", line=line_of(error))
+        except Exception:  # the command line would show a traceback
+            tell(event="error", line=f"it broke, please report it: {type(error).__name__}: {first_line(error)}")
         return 2
     return 0
 
