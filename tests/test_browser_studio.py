@@ -145,7 +145,7 @@ def test_from_a_dropped_file_to_a_saved_folder(studio, visit, mlsolve, tmp_path)
 def test_stopped_killed_started_again_and_resumed(studio, visit, mlsolve, tmp_path):
     page = visit(studio)
     drop(page, ROOT / "examples" / "cat.jpg")
-    small(page, 96, Iterations="2500", Levels="2", Solver="adam", Backend="cpu")
+    small(page, 96, Iterations="6000", Levels="2", Solver="adam", Backend="cpu")
     begin(page)
     page.wait_for_selector("#growing img")  # the first level is done
     page.click("#stop")
