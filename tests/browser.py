@@ -12,7 +12,10 @@ TOKEN = "the-token-of-the-tests"
 
 @contextmanager
 def served(routes, **more):
-    """Serve `routes` on a free port while the block runs; yields the address that enters. more: of `application`."""
+    """Serve `routes` on a free port while the block runs; yields the address that enters.
+
+    more: of `application`, and `largest` of the guard.
+    """
     import uvicorn
 
     from mlsolve_studio.server.application import application
@@ -67,7 +70,9 @@ def bytes_of(page, expression, **values):
     script = """async (values) => {
       const found = await (EXPRESSION);
       let text = "";
-      for (let at = 0; at < found.length; at += 32768) text += String.fromCharCode(...found.subarray(at, at + 32768));
+      for (let at = 0; at < found.length; at += 32768) {
+        text += String.fromCharCode(...found.subarray(at, at + 32768));
+      }
       return btoa(text);
     }""".replace("EXPRESSION", expression)
     return np.frombuffer(base64.b64decode(page.evaluate(script, values)), np.uint8)

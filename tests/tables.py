@@ -30,11 +30,11 @@ def make_gallery(folder):
 
 
 @contextmanager
-def viewed(folder, chromium, **more):
-    """The light table of the run in `folder`, open in the browser."""
+def viewed(folder, chromium, cut=(), **more):
+    """The light table of the run in `folder`, open in the browser. cut: what `view_routes` takes besides."""
     from mlsolve_studio.light_table.routes import view_routes
 
-    with served(view_routes(folder)) as address, opened(chromium, address, **more) as page:
+    with served(view_routes(folder, *cut)) as address, opened(chromium, address, **more) as page:
         yield page
 
 

@@ -274,8 +274,9 @@ def test_it_fits_a_narrow_screen(view):
         page.keyboard.press("1")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         beyond = page.evaluate(
-            """[...document.querySelectorAll("button, input, p, h1, label")].filter((one) => one.offsetParent).map((one) =>
-              one.getBoundingClientRect().right).filter((right) => right > 360).length"""
+            """[...document.querySelectorAll("button, input, p, h1, label")]
+              .filter((one) => one.offsetParent).map((one) => one.getBoundingClientRect().right)
+              .filter((right) => right > 360).length"""
         )
         assert beyond == 0
         small = page.evaluate(

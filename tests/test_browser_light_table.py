@@ -5,12 +5,13 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 import mlsolve
-from browser import opened, stack, until
+from browser import canvas, opened, stack, until
 from conftest import ROOT
 from mlsolve.job.arrangements import Placement
 from mlsolve.job.job_file import load_job
@@ -101,9 +102,10 @@ def test_sheets_of_printer_and_film_look_as_they_will(printed, chromium):
                 page.evaluate("number => lightTable.arrange(number)", number)
                 written = np.rint(load_picture(folder / f"stack-{number + 1}.png") * 255).astype(int)
                 assert_equal(stack(page), written)
+                last = exposure
             turned = [Placement(5, 90), Placement(6, 0, "v", (4, -9)), Placement(1, 33)]
             lay(page, turned)
-            wanted = np.rint(composite_placed(layers, turned, exposure, inks) * 255).astype(int)
+            wanted = np.rint(composite_placed(layers, turned, last, inks) * 255).astype(int)
             assert_equal(stack(page), wanted)
 
 
@@ -162,3 +164,34 @@ def test_a_blank_canvas_fails():
     blank = np.full((SIDE, SIDE, 3), 255)
     with pytest.raises(AssertionError):
         assert_equal(blank, blank)
+
+
+def test_larger_sheets_are_shown_by_tiles(gallery, chromium, tmp_path):
+    """Held at 48 and 24 pixels, the rest in tiles: to the pixel as one zooms in, for moved sheets too."""
+    folder = tmp_path / "large"
+    shutil.copytree(gallery / "three-from-six", folder)
+    for longest, halvings in ((48, 1), (30, 2)):
+        with viewed(folder, chromium, (longest, 32), width=900) as page:
+            assert page.evaluate("lightTable.manifest.tiles.levels.length") == halvings
+            assert page.evaluate("lightTable.table.size[0]") == SIDE >> halvings
+            before = page.evaluate("lightTable.renderer.uploadedInAll")
+            assert before < 6 * 4 * SIDE * SIDE
+            for number, exposure in enumerate(exposures(folder)[:2]):
+                page.evaluate("number => lightTable.arrange(number)", number)
+                place = [Placement(layer) for layer in ((1, 2, 3), (3, 4, 5))[number]]
+                assert_equal(tiled(page), shown(folder, place, exposure))
+            moved = [Placement(3, 90), Placement(4, 25, "h", (2, 1)), Placement(5, 0, "v", (-5, 9))]
+            lay(page, moved)
+            assert_equal(tiled(page), shown(folder, moved, exposures(folder)[1]))
+            assert page.evaluate("lightTable.frame.uploaded") == 0
+            assert page.evaluate("[...lightTable.tiles.missing]") == []
+        assert (folder.parent / "large.light-table" / "made.json").exists()
+
+
+def tiled(page):
+    """The stack at the full size of its layers, by tiles, once all of them are there."""
+    page.evaluate("lightTable.zoomTo(lightTable.camera.finest)")
+    until(page, "(lightTable.draw(), lightTable.tiles.wantedLevel === 0 && lightTable.tiles.complete)")
+    shown = canvas(page)
+    left, top = page.evaluate("lightTable.camera.corner")
+    return shown[top : top + SIDE, left : left + SIDE]

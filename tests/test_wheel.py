@@ -18,7 +18,7 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 def test_the_packages_of_the_wheel():
     assert [package.split("/")[-1] for package in PACKAGES] == [
-        *("mlsolve", "mlsolve_kernels", "mlsolve_cli", "mlsolve_bench")
+        *("mlsolve", "mlsolve_studio", "mlsolve_kernels", "mlsolve_cli", "mlsolve_bench")
     ]
     assert all((ROOT / package / "__init__.py").exists() for package in PACKAGES)
 

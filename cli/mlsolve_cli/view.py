@@ -1,13 +1,17 @@
 """`mlsolve view`: the sheets of a run on a light table, in a browser."""
 
+import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mlsolve.errors import OptionError
 from mlsolve.job.settings import Setting
 
 from .echo import echo
 from .options import Given, Parameter, folder, switch, verb
+
+if TYPE_CHECKING:
+    from mlsolve_studio.light_table.stack import Stack
 
 USUAL_SIDE: Final = 1200
 """Pixels of the longer side of the sheets in a page that is one file."""
@@ -83,7 +87,7 @@ def view(given: Given) -> None:
     from mlsolve_studio.light_table.stack import open_stack
 
     require_studio(", or add --html FILE for a page in one file")
-    open_stack(source)
+    _make_tiles(open_stack(source))
     from mlsolve_studio.light_table.routes import view_routes
     from mlsolve_studio.server.serving import serve
 
@@ -95,3 +99,17 @@ def view(given: Given) -> None:
         say=echo,
         warn=lambda text: echo(f"mlsolve: warning: {text}", err=True),
     )
+
+
+def _make_tiles(stack: "Stack") -> None:
+    """Make the tiles of large sheets before the page asks for them, if they are not there yet."""
+    from mlsolve_studio.light_table.pyramid import levels_of, pyramid_of
+
+    if not levels_of(stack.size):
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("tiles", total=1.0)
+        pyramid_of(stack, progress=lambda share: progress.update(task, completed=share))

@@ -1,8 +1,8 @@
 """Page and run in one file that needs no server and fetches nothing.
 
-The modules are written one after the other into one script, without their imports and exports; so their top names must
-differ, which a test checks. The policy in the file's head lets run what is in the file, by its digests, and nothing
-else: not even what the file's pictures or names might say.
+The modules are written one after the other into one script, without their imports and exports; so their top names
+must differ, which a test checks. The policy in the file's head lets run what is in the file, by its digests, and
+nothing else: not even what the file's pictures or names might say.
 """
 
 import base64
@@ -18,7 +18,8 @@ from mlsolve.scoring.previews import shown
 from mlsolve.system.files import write_bytes
 
 from ..pages import page_bytes
-from .stack import PROXY, Size, Stack, open_stack, png_of
+from .png import png_of
+from .stack import PROXY, Size, Stack, open_stack
 
 LEAST: Final = 64
 
@@ -37,9 +38,9 @@ _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)
 def write_one_file(folder: Path, path: Path, side: int, overwrite: bool) -> Size:
     """Write the light table of the run in `folder` into the file `path`.
 
-    side: the longer side of the sheets in it, in pixels, LEAST to PROXY; smaller layers keep their size. Returns the
-    (width, height) of the sheets. Raises OptionError for a side out of range, InputError for a folder without a run,
-    OutputError if the file cannot be written.
+    side: the longer side of the sheets in it, in pixels, LEAST to PROXY; smaller layers keep their size. Returns
+    the (width, height) of the sheets. Raises OptionError for a side out of range, InputError for a folder without a
+    run, OutputError if the file cannot be written.
     """
     if not LEAST <= side <= PROXY:
         raise OptionError(f"side is {side}: the longer side of the sheets must be {LEAST} to {PROXY} pixels")
@@ -56,6 +57,7 @@ def one_file(stack: Stack, size: Size) -> str:
     pictures = {name: base64.b64encode(_bytes(stack, name, size)).decode() for name in stack.picture_names()}
     held = {"manifest": stack.manifest(size, lambda name: name), "pictures": pictures}
     script, style = script_of_page(), "\n".join(page_bytes(name).decode() for name in STYLES)
+    worker = _EXPORT.sub("", page_bytes(WORKER).decode())
     page = page_bytes("table.html").decode()
     for pattern, instead in (
         (r'<meta charset="utf-8">', f'<meta charset="utf-8">\n{_policy(script, style)}'),
@@ -66,7 +68,7 @@ def one_file(stack: Stack, size: Size) -> str:
         (
             r"</body>",
             f'<script type="application/json" id="held">{_json(held)}</script>\n'
-            f'<script type="text/plain" id="scores-worker">{_EXPORT.sub("", page_bytes(WORKER).decode())}</script>\n'
+            f'<script type="text/plain" id="scores-worker">{worker}</script>\n'
             f'<script type="module">{script}</script>\n</body>',
         ),
     ):

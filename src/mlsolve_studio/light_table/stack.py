@@ -1,8 +1,7 @@
 """A finished run as the light table shows it: sheets, placements, exposures, targets, inks."""
 
 import json
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
 from mlsolve.media import load_media
 from mlsolve.pictures.arrays import code_values
-from mlsolve.pictures.picture_files import load_picture, open_picture, save_png
+from mlsolve.pictures.picture_files import load_picture, open_picture
 from mlsolve.pictures.resize import fit_image, resize
 from mlsolve.report.folder import MEDIA_FILE
 from mlsolve.report.result import exposures_in
@@ -32,6 +31,9 @@ from mlsolve_kernels.placement.frames import Frame, disc
 
 PROXY: Final = 2048
 """Longest side in pixels of sheets that a browser holds whole; of larger ones it holds tiles, too."""
+
+TILE: Final = 512
+"""Side in pixels of the tiles of larger sheets; those at the right and the bottom are smaller."""
 
 _LARGE: Final = 1 << 24
 """Pixels of a target above which it is reduced while it is read."""
@@ -75,14 +77,17 @@ class Stack:
             size = (size[0] + 1) // 2, (size[1] + 1) // 2
         return size
 
-    def manifest(self, size: Size, address: Callable[[str], str]) -> dict[str, Any]:
+    def manifest(
+        self, size: Size, address: Callable[[str], str], side: int = 0, levels: Sequence[Size] = ()
+    ) -> dict[str, Any]:
         """Return what a page must know, as values for JSON.
 
         size: of the sheets that the page holds whole. address: where a page finds a picture, by its name as in
-        `picture`.
+        `picture`. side, levels: of tiles; sizes of larger sheets that have tiles, from full size on by halves.
         """
-        options, scale = self.job.options, size[0] / self.size[0]
-        gap = options.gap or ()
+        options, gap = self.job.options, self.job.options.gap or ()
+        scale = 2.0 ** -len(levels) if levels else size[0] / self.size[0]
+        scales = [(size, scale), *((one, 2.0**-level) for level, one in enumerate(levels))]
         return {
             "name": self.name,
             "size": list(size),
@@ -95,7 +100,7 @@ class Stack:
                 for number, guide in enumerate(self.job.guides, start=1)
             ],
             "arrangements": [
-                self._arrangement(number, size, address) for number in range(1, len(self.exposures) + 1)
+                self._arrangement(number, scales, address) for number in range(1, len(self.exposures) + 1)
             ],
             # Lengths are in pixels of the layers.
             "gap": [round(length, 4) for length in gap],
@@ -103,16 +108,19 @@ class Stack:
             "view": options.view or 0,
             "registration": options.registration,
             "scale": scale,
+            "tiles": {"side": side, "levels": [list(one) for one in levels]} if levels else None,
             "inks": None if self.inks is None else inks_of_pages(self.inks),
         }
 
-    def _arrangement(self, number: int, size: Size, address: Callable[[str], str]) -> dict[str, Any]:
+    def _arrangement(
+        self, number: int, scales: Sequence[tuple[Size, float]], address: Callable[[str], str]
+    ) -> dict[str, Any]:
         one, found = self.job.arrangements[number - 1], self._scores(number)
         target = self.target_file(number)
         return {
             "name": Path(str(one.target)).stem,
             "exposure": self.exposures[number - 1],
-            "place": [placed(place, size, self.size) for place in one.placed(len(self.layers))],
+            "place": [placed(place, scales) for place in one.placed(len(self.layers))],
             "target": None if target is None else address(f"target-{number}"),
             "masked": one.mask is not None,
             "ssim": found.get("ssim"),
@@ -198,18 +206,19 @@ def open_stack(folder: Path) -> Stack:
     return Stack(folder, job, tuple(layers), files[0].size, planes, tuple(exposures), inks, report)
 
 
-def placed(one: Placement, size: Size, full: Size) -> dict[str, Any]:
-    """Return a placement as values for JSON, for sheets of `size`.
+def placed(one: Placement, scales: Sequence[tuple[Size, float]]) -> dict[str, Any]:
+    """Return a placement as values for JSON, with its maps for sheets of several sizes, which are the solver's own.
 
-    full: the size of the layers, whose pixels shifts are counted in. The map is the solver's own.
+    scales: (width, height) of these sheets, and their pixels a pixel of the layers, in which shifts are counted.
     """
-    scale, shape = size[0] / full[0], (size[1], size[0])
+    maps = [list(one.move((height, width), scale)) for (width, height), scale in scales]
     return {
         "layer": one.layer,
         "rotate": one.rotate,
         "flip": one.flip,
-        "shift": [one.shift[0] * scale, one.shift[1] * scale],
-        "map": list(one.move(shape, scale)),
+        "shift": list(one.shift),
+        "map": maps[0],
+        "maps": maps[1:],
     }
 
 
@@ -228,17 +237,6 @@ def inks_of_pages(inks: Inks) -> dict[str, Any]:
         "reflectance": inks.reflectance,
         "room": inks.room,
     }
-
-
-def png_of(codes: npt.NDArray[np.uint8], folder: Path | None = None) -> bytes:
-    """Return a PNG of code values (h, w, C); it declares no colours, so no browser converts them.
-
-    folder: where it is written meanwhile.
-    """
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        path = Path(made) / "picture.png"
-        save_png(path, codes, tagged=False)
-        return path.read_bytes()
 
 
 def _inks(folder: Path, job: Job) -> Inks | None:

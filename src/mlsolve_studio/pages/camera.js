@@ -1,7 +1,7 @@
 // What part of the stack the canvas shows, and how large.
 
 /** Share of the stack's longer side by which the light box is larger, on every side. */
-export const RIM = 0.045;
+export const RIM = 0.02;
 const MOST_ZOOM = 32;
 
 export class Camera {
@@ -26,7 +26,7 @@ export class Camera {
   /** The zoom at which everything can be seen. */
   get whole() {
     const room = [this.canvas[0] * this.part[0], this.canvas[1] * this.part[1]];
-    const most = Math.min(...this.size.map((side, axis) => (room[axis] * 0.965) / (side + 2 * this.rim)));
+    const most = Math.min(...this.size.map((side, axis) => (room[axis] * 0.96) / (side + 2 * this.rim)));
     // Whole enlargements, so that pixels stay squares of one size.
     return most >= 2 ? Math.floor(most) : most >= 1 && most < 1.15 ? 1 : most;
   }

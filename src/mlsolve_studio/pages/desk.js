@@ -4,8 +4,12 @@ import { after, DIRECTIONS, exact, inverse, moveOf, normal, samePose, seenShift,
 
 /** @typedef {import("./moves.js").Pose} Pose */
 /** @typedef {import("./moves.js").Move} Move */
-/** @typedef {{pose: Pose, map: Move, here: number, lifted: boolean, motion: Motion|null}} Sheet */
-/** @typedef {{from: Pose, to: Pose, map: Move, begun: number, wait: number}} Motion */
+/** @typedef {{pose: Pose, here: number, lifted: boolean, motion: Motion|null}} Sheet */
+/** @typedef {{from: Pose, to: Pose, begun: number, wait: number}} Motion */
+/**
+ * A size at which the stack is shown; `index` -1 is that of the sheets that are held whole, others have tiles.
+ * @typedef {{index: number, size: [number, number], scale: number}} Level scale: its pixels a pixel of the layers
+ */
 
 /** Milliseconds that a sheet takes to where it is sent. */
 export const TAKES = 900;
@@ -17,8 +21,10 @@ export class Table {
     this.manifest = manifest;
     /** @type {[number, number]} */
     this.size = manifest.size;
+    /** @type {Level} */
+    this.held = { index: -1, size: manifest.size, scale: manifest.scale };
     /** @type {Sheet[]} */
-    this.sheets = manifest.sheets.map(() => ({ ...this.#plain(), here: 1, lifted: false, motion: null }));
+    this.sheets = manifest.sheets.map(() => ({ pose: plain(), here: 1, lifted: false, motion: null }));
     /** Sheets from the front. @type {number[]} */
     this.order = [];
     this.arrangement = 0;
@@ -37,10 +43,6 @@ export class Table {
     this.exposed = manifest.arrangements[0].exposure;
     this.lastTime = 0;
     this.arrange(0, false);
-  }
-
-  #plain() {
-    return { pose: /** @type {Pose} */ ({ flip: null, rotate: 0, shift: [0, 0] }), map: [1, 0, 0, 0, 1, 0] };
   }
 
   /** The arrangement that was chosen last. */
@@ -63,18 +65,17 @@ export class Table {
     this.sheets.forEach((_, number) => this.#lift(number, !named.includes(number), moving));
     place.forEach((one, k) => {
       const pose = { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] };
-      this.#send(one.layer - 1, pose, one.map, moving, now, k);
+      this.#send(one.layer - 1, pose, moving, now, k);
     });
     this.#settleLight(!moving);
   }
 
-  #send(number, pose, map, moving, now, turn = 0) {
+  #send(number, pose, moving, now, turn = 0) {
     const sheet = this.sheets[number];
     const same = samePose(sheet.pose, pose) && !sheet.motion;
     sheet.motion = moving && !this.still && !same
-      ? { from: sheet.pose, to: pose, map, begun: now, wait: 90 * turn } : null;
+      ? { from: sheet.pose, to: pose, begun: now, wait: 90 * turn } : null;
     sheet.pose = pose;
-    sheet.map = map;
   }
 
   #lift(number, lifted, moving) {
@@ -92,8 +93,8 @@ export class Table {
   /** Lays one sheet as the chosen arrangement has it. @param {number} number */
   straighten(number) {
     const one = this.wanted.place.find((place) => place.layer === number + 1);
-    const pose = one ? { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] } : this.#plain().pose;
-    this.#send(number, pose, one ? one.map : moveOf(this.size, pose), true, performance.now());
+    const pose = one ? { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] } : plain();
+    this.#send(number, pose, true, performance.now());
   }
 
   /** Whether a sheet lies as the chosen arrangement has it. @param {number} number */
@@ -117,11 +118,17 @@ export class Table {
 
   /** Lets a sheet lie as `pose` says. @param {number} number @param {Pose} pose @param {boolean} moving */
   pose(number, pose, moving = false) {
-    // As an arrangement has it, its map is that of the solver; they do not differ, and cannot.
+    this.#send(number, { ...pose, rotate: normal(pose.rotate) }, moving, performance.now());
+  }
+
+  /** The map of a sheet that lies still. @param {number} number @param {Level} level @returns {Move} */
+  map(number, level) {
+    const { pose } = this.sheets[number];
+    // As an arrangement has it, its map is the one that the solver used.
     const known = this.manifest.arrangements.flatMap((one) => one.place)
       .find((one) => one.layer === number + 1 && samePose(one, pose));
-    this.#send(number, { ...pose, rotate: normal(pose.rotate) }, known ? known.map : moveOf(this.size, pose), moving,
-      performance.now());
+    if (known) return level.index < 0 ? known.map : known.maps[level.index];
+    return moveOf(level.size, scaled(pose, level.scale));
   }
 
   /** Brings everything that moves to `now`, in milliseconds. Returns whether something still moves. */
@@ -169,35 +176,34 @@ export class Table {
     return found;
   }
 
-  /** How far the sheet at `place` from the front is seen displaced, right and down in pixels of the stack. */
-  displaced(place) {
-    const depth = this.depth(place) * this.manifest.scale, index = this.manifest.index;
+  /** How far the sheet at `place` from the front is seen displaced, right and down in pixels of `level`. */
+  displaced(place, level) {
+    const depth = this.depth(place) * level.scale, index = this.manifest.index;
     const [right, down] = this.angles.map((angle) => Math.round(seenShift(depth, angle, index)));
     const [x, y] = place ? DIRECTIONS[(place - 1) % 4] : [0, 0];
-    const off = Math.round(this.off * this.manifest.scale);
+    const off = Math.round(this.off * level.scale);
     return [right + x * off, down + y * off];
   }
 
   /**
    * The sheets as they are seen now, from the front.
-   * @param {number} now milliseconds @param {number} grow pixels of what is drawn a pixel of `size`
+   * @param {number} now milliseconds @param {Level} level
    */
-  seen(now, grow = 1) {
-    const found = [];
+  seen(now, level = this.held) {
+    const found = [], present = this.present;
     for (const number of this.order) {
-      const sheet = this.sheets[number];
+      const sheet = this.sheets[number], { motion } = sheet;
       if (sheet.here === 0) continue;
-      let map = sheet.map;
-      if (sheet.motion) {
-        const share = eased(Math.min(1, Math.max(0, (now - sheet.motion.begun - sheet.motion.wait) / TAKES)));
-        const there = between(this.size, sheet.motion.from, sheet.motion.to, share);
-        if (there === null) continue;
-        map = share === 1 ? sheet.map : there;
-      }
-      const place = this.present.indexOf(number);
-      const [right, down] = this.displaced(place < 0 ? this.present.length : place);
+      let map = null;
+      if (motion) {
+        const share = eased(Math.min(1, Math.max(0, (now - motion.begun - motion.wait) / TAKES)));
+        const [from, to] = [motion.from, motion.to].map((pose) => scaled(pose, level.scale));
+        map = share === 1 ? this.map(number, level) : between(level.size, from, to, share);
+      } else map = this.map(number, level);
+      if (map === null) continue;
+      const place = present.indexOf(number);
+      const [right, down] = this.displaced(place < 0 ? present.length : place, level);
       if (right || down) map = after(map, shiftOf(right, down));
-      if (grow !== 1) map = grown(map, grow);
       found.push({ sheet: number, map, between: !exact(map), here: smooth(sheet.here) });
     }
     return found;
@@ -210,12 +216,14 @@ export class Table {
   }
 }
 
-/** The same map between pictures that are `grow` times as large. */
-export function grown(map, grow) {
-  // Middles of pixels are at whole numbers: y' = grow·(y + ½) - ½.
-  const half = (grow - 1) / 2;
-  const at = (a, b, c) => [a, b, grow * c + half - (a + b) * half];
-  return [...at(map[0], map[1], map[2]), ...at(map[3], map[4], map[5])];
+/** @returns {Pose} */
+function plain() {
+  return { flip: null, rotate: 0, shift: [0, 0] };
+}
+
+/** The same pose with its shift in other pixels. @param {Pose} pose @param {number} scale @returns {Pose} */
+function scaled(pose, scale) {
+  return scale === 1 ? pose : { ...pose, shift: [pose.shift[0] * scale, pose.shift[1] * scale] };
 }
 
 /** Slow at both ends. @param {number} share */

@@ -70,10 +70,11 @@ export class Pointers {
     page.changed();
   }
 
-  /** Slides the sheet along, by whole pixels of the stack. */
+  /** Slides the sheet along, by whole pixels of the stack as it is shown. */
   #slide(drag, point) {
-    const { table, camera } = this.page, { pose, number } = drag;
-    const by = [0, 1].map((axis) => Math.round((point[axis] - drag.point[axis]) / camera.zoom));
+    const { table, camera, tiles } = this.page, { pose, number } = drag, { scale } = tiles?.level ?? table.held;
+    const zoom = (camera.zoom * table.held.scale) / scale;
+    const by = [0, 1].map((axis) => Math.round((point[axis] - drag.point[axis]) / zoom) / scale);
     if (by[0] || by[1] || drag.begun) {
       drag.begun = true;
       table.pose(number, { ...pose, shift: [pose.shift[0] + by[0], pose.shift[1] + by[1]] });
@@ -98,14 +99,14 @@ export class Pointers {
   #settle(number) {
     const { table, camera } = this.page, sheet = table.sheets[number], { pose } = sheet;
     const one = table.wanted.place.find((place) => place.layer === number + 1);
-    const near = (10 * this.page.ratio) / camera.zoom;
+    const near = (10 * this.page.ratio) / (camera.zoom * table.held.scale);
     if (one && one.flip === pose.flip && Math.abs(normal(one.rotate - pose.rotate)) < 4 &&
       Math.hypot(one.shift[0] - pose.shift[0], one.shift[1] - pose.shift[1]) < near) {
       table.pose(number, { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] }, true);
       return;
     }
     const home = one ? one.shift : [0, 0];
-    if ([0, 1].some((axis) => Math.abs(pose.shift[axis] - home[axis]) > table.size[axis])) {
+    if ([0, 1].some((axis) => Math.abs(pose.shift[axis] - home[axis]) > this.page.manifest.full[axis])) {
       table.lift(number, true);
       table.straighten(number);
     }

@@ -20,6 +20,8 @@ import { fragment, MOST, VERTEX } from "./shaders.js";
  * @property {{pages: boolean, halvings: number}} [tiles]
  */
 
+/** @typedef {{program: WebGLProgram, places: Map<string, WebGLUniformLocation|null>}} Program */
+
 /** Decodes a picture to its exact code values: no colours are converted, nothing is premultiplied. */
 export function decoded(/** @type {Blob} */ blob) {
   return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "none" });
@@ -47,33 +49,40 @@ export class Renderer {
     gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
     gl.pixelStorei(gl.UNPACK_FLIP_Y_WEBGL, false);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    this.program = this.#linked(fragment({ inks: stack.inks !== null, tiled: stack.tiled }));
-    gl.useProgram(this.program);
-    /** @type {Map<string, WebGLUniformLocation|null>} */
-    this.places = new Map();
+    /** Programs for frames with and without maps that lead between pixels. @type {Map<boolean, Program>} */
+    this.programs = new Map();
     this.vertices = gl.createVertexArray();
     gl.bindVertexArray(this.vertices);
     this.sheets = this.#array(gl.RGBA8, stack.size, stack.count);
     this.target = null;
     this.noTarget = this.#plain([1, 1]);
-    this.#unit("uSheets", 0);
-    this.#unit("uTarget", 1);
-    if (stack.inks) this.#inks(stack.inks);
-    if (stack.tiled) {
-      this.#unit("uTiles", 3);
-      this.#unit("uPages", 4);
+    if (stack.inks) this.curves = this.#curves(stack.inks);
+    this.#use(false);
+  }
+
+  /** Makes the program the one that draws. @param {boolean} between */
+  #use(between) {
+    const gl = this.gl, { stack } = this;
+    let found = this.programs.get(between);
+    if (!found) {
+      const program = this.#linked(fragment({ inks: stack.inks !== null, tiled: stack.tiled, between }));
+      found = { program, places: new Map() };
+      this.programs.set(between, found);
+      this.using = found;
+      gl.useProgram(program);
+      ["uSheets", "uTarget", "uCurves", "uTiles", "uPages"].forEach((name, unit) => gl.uniform1i(this.at(name), unit));
+      gl.uniform2i(this.at("uHeld"), stack.size[0], stack.size[1]);
+      if (stack.inks) this.#setInks(stack.inks);
     }
-    gl.uniform2i(this.at("uHeld"), stack.size[0], stack.size[1]);
+    this.using = found;
+    gl.useProgram(found.program);
   }
 
   /** @param {string} name */
   at(name) {
-    if (!this.places.has(name)) this.places.set(name, this.gl.getUniformLocation(this.program, name));
-    return this.places.get(name) ?? null;
-  }
-
-  #unit(name, unit) {
-    this.gl.uniform1i(this.at(name), unit);
+    const { program, places } = this.using;
+    if (!places.has(name)) places.set(name, this.gl.getUniformLocation(program, name));
+    return places.get(name) ?? null;
   }
 
   #linked(source) {
@@ -119,7 +128,8 @@ export class Renderer {
     this.uploadedInAll += bytes;
   }
 
-  #inks(inks) {
+  /** Film and inks as a table of what code values let through. */
+  #curves(inks) {
     const gl = this.gl, table = new Float32Array(256 * 3 * 4), grey = inks.curves.length === 1;
     for (let channel = 0; channel < 3; channel++) {
       for (let code = 0; code < 256; code++) {
@@ -129,14 +139,17 @@ export class Renderer {
         for (let band = 0; band < 3; band++) table[at + band] = own[grey ? 0 : band];
       }
     }
-    this.curves = gl.createTexture();
-    gl.bindTexture(gl.TEXTURE_2D, this.curves);
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32F, 256, 3);
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, 256, 3, gl.RGBA, gl.FLOAT, table);
     this.#nearest(gl.TEXTURE_2D);
-    this.#unit("uCurves", 2);
-    const three = grey ? (list) => [list[0], list[0], list[0]] : (list) => list;
-    gl.uniform3fv(this.at("uBase"), three(inks.base));
+    return texture;
+  }
+
+  #setInks(inks) {
+    const gl = this.gl, grey = inks.curves.length === 1;
+    gl.uniform3fv(this.at("uBase"), grey ? [inks.base[0], inks.base[0], inks.base[0]] : inks.base);
     const eye = grey ? [[1, 0, 0], [0, 1, 0], [0, 0, 1]] : inks.eye;
     // By columns, as GLSL has them.
     gl.uniformMatrix3fv(this.at("uEye"), false, [0, 1, 2].flatMap((b) => [0, 1, 2].map((p) => eye[p][b])));
@@ -194,7 +207,7 @@ export class Renderer {
    */
   draw(frame, size = [this.canvas.width, this.canvas.height]) {
     const gl = this.gl;
-    gl.useProgram(this.program);
+    this.#use(frame.sheets.some((sheet) => sheet.between));
     gl.bindVertexArray(this.vertices);
     this.#bind(0, gl.TEXTURE_2D_ARRAY, this.sheets);
     this.#bind(1, gl.TEXTURE_2D, this.target ?? this.noTarget);

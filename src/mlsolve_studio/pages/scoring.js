@@ -25,6 +25,7 @@ export class Scoring {
       return;
     }
     this.again = true;
+    this.text.classList.add("stale");
     clearTimeout(this.timer);
     if (!this.busy) this.timer = setTimeout(() => this.#measure(), PAUSE);
   }
@@ -64,9 +65,11 @@ export class Scoring {
     this.text.innerHTML = "";
     const strong = document.createElement("b");
     strong.textContent = data.ssim.toFixed(3);
-    this.text.append("SSIM to the target ", strong, `, PSNR ${psnr}`);
+    this.text.append("To the target: SSIM ", strong, `, ${psnr}`);
+    this.text.classList.remove("stale");
     if (this.shown !== undefined && this.shown < 1) this.text.append(", reduced");
     if (this.again) this.wanted();
+    else this.page.say(`SSIM ${data.ssim.toFixed(3)}, ${psnr}`, true);
   }
 }
 

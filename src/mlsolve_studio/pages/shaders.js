@@ -12,8 +12,9 @@ void main() {
 }`;
 
 /**
- * @param {{inks: boolean, tiled: boolean}} kind inks: whether sheets are device codes; tiled: whether larger
- * pictures of the sheets lie in tiles
+ * @param {{inks: boolean, tiled: boolean, between: boolean}} kind inks: whether sheets are device codes; tiled: whether
+ * larger pictures of the sheets lie in tiles; between: whether any map leads between pixels, without which a frame
+ * takes half the time where a processor draws
  */
 export function fragment(kind) {
   return `#version 300 es
@@ -24,6 +25,7 @@ precision highp sampler2DArray;
 precision highp usampler2DArray;
 ${kind.inks ? "#define INKS" : ""}
 ${kind.tiled ? "#define TILED" : ""}
+${kind.between ? "#define BETWEEN" : ""}
 #define MOST ${MOST}
 
 uniform sampler2DArray uSheets;     // code values, one layer a sheet
@@ -104,6 +106,7 @@ vec3 placed(int k, vec2 yx) {
   vec3 at = vec3(yx, 1.0);
   float row = dot(uRow[k], at), column = dot(uColumn[k], at);
   int layer = uSheet[k];
+#ifdef BETWEEN
   if (uBetween[k] == 0) return sheet_at(layer, ivec2(floor(column + 0.5), floor(row + 0.5)));
   vec2 whole = floor(vec2(column, row)), part = vec2(column, row) - whole;
   ivec2 first = ivec2(whole);
@@ -111,6 +114,9 @@ vec3 placed(int k, vec2 yx) {
   vec3 above = mix(encoded(sheet_at(layer, first)), encoded(sheet_at(layer, first + ivec2(1, 0))), part.x);
   vec3 below = mix(encoded(sheet_at(layer, first + ivec2(0, 1))), encoded(sheet_at(layer, first + ivec2(1, 1))), part.x);
   return pow(clamp(mix(above, below, part.y), 0.0, 1.0), vec3(2.2));
+#else
+  return sheet_at(layer, ivec2(floor(column + 0.5), floor(row + 0.5)));
+#endif
 }
 
 #ifdef INKS

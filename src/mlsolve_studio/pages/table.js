@@ -41,11 +41,12 @@ class Page {
 
   async begin() {
     document.title = find("title").textContent = this.manifest.name;
+    document.body.classList.toggle("round", this.manifest.shape === "disc");
     this.#list();
     this.#listen();
     this.table.still = this.calm.matches;
     this.calm.addEventListener("change", () => { this.table.still = this.calm.matches; });
-    new ResizeObserver(() => this.#resize()).observe(find("stage"));
+    new ResizeObserver(() => this.#resize()).observe(this.canvas);
     this.#resize();
     await Promise.all(this.manifest.sheets.map(async (sheet, number) => {
       const picture = await this.source.picture(sheet.picture);
@@ -65,9 +66,9 @@ class Page {
   // What is seen.
 
   #resize() {
-    const stage = find("stage"), ratio = Math.min(window.devicePixelRatio || 1, 3);
-    const [width, height] = [stage.clientWidth, stage.clientHeight].map((side) => Math.max(1, Math.round(side * ratio)));
-    this.ratio = width / Math.max(1, stage.clientWidth);
+    const { canvas } = this, ratio = Math.min(window.devicePixelRatio || 1, 3);
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(1, Math.round(side * ratio)));
+    this.ratio = width / Math.max(1, canvas.clientWidth);
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
@@ -109,18 +110,29 @@ class Page {
     this.#tell();
     this.scoring.wanted();
     if (!moves) this.tiles?.wanted();
+    if (moves) this.#hurry();
     if (moves) this.draw();
+  }
+
+  /** While frames take long and something moves, edges may be rough; they are drawn well when it rests. */
+  #hurry() {
+    if (!this.hurried && !(this.frame.between > 40 && this.frame.between < 5000)) return;
+    this.hurried = true;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      this.hurried = false;
+      this.draw();
+    }, 200);
   }
 
   /** What the canvas shows at `now`. @param {number} now @returns {import("./renderer.js").Frame} */
   frameAt(now) {
-    const camera = this.camera, level = this.tiles?.level ?? null;
-    const grow = level ? level.grow : 1, zoom = camera.zoom / grow;
-    const size = level ? level.size : this.table.size, corner = camera.corner;
+    const camera = this.camera, level = this.tiles?.level ?? this.table.held, corner = camera.corner;
+    const grow = level.scale / this.table.held.scale, zoom = camera.zoom / grow;
     const box = camera.box.map((side) => side * grow);
     const split = this.#split();
     return {
-      sheets: this.table.seen(now, grow), size, view: [corner[0], corner[1], zoom], box,
+      sheets: this.table.seen(now, level), size: level.size, view: [corner[0], corner[1], zoom], box,
       corner: this.manifest.shape === "disc" ? (box[2] - box[0]) / 2 : camera.rim * grow * 0.55,
       ...this.table.light, table: this.#tableLight(), samples: this.#samples(zoom),
       split, aside: split && this.compare === "beside" ? [split[0], split[1]] : [0, 0],
@@ -130,7 +142,7 @@ class Page {
 
   /** Places a side that are averaged for a pixel of the canvas: enough for all pixels of the stack that it covers. */
   #samples(zoom) {
-    if (zoom < 1) return Math.min(4, Math.ceil(1 / zoom - 0.01));
+    if (zoom < 1) return Math.min(this.hurried ? 2 : 4, Math.ceil(1 / zoom - 0.01));
     // Pixels enlarged by no whole number have edges in between.
     return Number.isInteger(zoom) || zoom > 4 || this.hurried ? 1 : 2;
   }
@@ -337,14 +349,17 @@ class Page {
     const { pose, lifted } = this.table.sheets[number], parts = [lifted ? "lifted off" : "on the box"];
     if (pose.flip) parts.push("turned over");
     if (pose.rotate) parts.push(`turned ${+pose.rotate.toFixed(1)}°`);
-    const [right, down] = pose.shift, far = (by) => this.length(Math.abs(by) / this.manifest.scale);
+    const [right, down] = pose.shift, far = (by) => this.length(Math.abs(by));
     if (right) parts.push(`${far(right)} to the ${right > 0 ? "right" : "left"}`);
     if (down) parts.push(`${far(down)} ${down > 0 ? "down" : "up"}`);
     return parts.join(", ");
   }
 
-  say(text) {
-    find("said").textContent = text;
+  /** Says something to those who do not see it; `later`: only if nothing else was said for it. */
+  say(text, later = false) {
+    if (later && text === this.scored) return;
+    if (later) this.scored = text;
+    find("said").textContent = later && find("said").textContent ? `${find("said").textContent.split("; ")[0]}; ${text}` : text;
   }
 
   /** @param {number} number */

@@ -32,12 +32,10 @@ export class Tiles {
     return Math.max(0, halvings - Math.ceil(Math.log2(zoom) - 0.01));
   }
 
-  /** The level that is shown: its size, and its pixels a pixel of the sheets that are held whole. */
+  /** The level that is shown; null for the sheets that are held whole. @returns {import("./desk.js").Level|null} */
   get level() {
     const wanted = this.wantedLevel;
-    if (wanted < 0) return null;
-    const size = this.levels[wanted];
-    return { size, grow: 2 ** this.#halvings(wanted) };
+    return wanted < 0 ? null : { index: wanted, size: this.levels[wanted], scale: 2 ** -wanted };
   }
 
   #halvings(level) {
@@ -81,7 +79,7 @@ export class Tiles {
     const { camera, table, canvas } = this.page, grow = 2 ** this.#halvings(level), size = this.levels[level];
     const first = camera.at([0, 0]).map((at) => at * grow), last = camera.at([canvas.width, canvas.height]).map((at) => at * grow);
     const names = new Set();
-    for (const { sheet, map } of table.seen(performance.now(), grow)) {
+    for (const { sheet, map } of table.seen(performance.now(), { index: level, size, scale: 2 ** -level })) {
       let [top, left, bottom, right] = [Infinity, Infinity, -Infinity, -Infinity];
       for (const y of [first[1], last[1]]) {
         for (const x of [first[0], last[0]]) {

@@ -2,9 +2,9 @@
 
 A server on the loopback address can be reached by every page that the browser shows, by every program of the
 machine and, through a name that resolves to 127.0.0.1, by pages of others (DNS rebinding). So every request needs
-the token, which came with the address and then lives in a cookie that no script can read and no other site can send;
-Host must be the address that is served, and Origin, where there is one, too. Paths, methods and sizes are checked
-before anything reads them.
+the token, which came with the address and then lives in a cookie that no script can read and no other site can
+send; Host must be the address that is served, and Origin, where there is one, too. Paths, methods and sizes are
+checked before anything reads them.
 """
 
 import hmac
