@@ -223,6 +223,10 @@ def make_unfinished(mlsolve, monkeypatch):
         assert mlsolve("run", "job.toml", "--out", "prints", "--overwrite").status == 130
 
 
+async def serve_nothing(server, sockets):
+    """Stands for a server that ends at once."""
+
+
 def before(verb, studio, mlsolve, monkeypatch):
     """Bring about what a command of `verb` finds."""
     if verb.name == "resume":
@@ -232,7 +236,7 @@ def before(verb, studio, mlsolve, monkeypatch):
         cmyk_profile(Path("shop.icc"))
         if verb.name == "view":
             monkeypatch.setattr("webbrowser.open", lambda address: True)
-            monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+            monkeypatch.setattr("uvicorn.Server.serve", serve_nothing)
     elif verb.name == "inspect":
         studio()
         words = ("--shop", "generic-backlit", "--dpi", 101.6, "--border", 0, "--out", "for-the-shop", "--overwrite")

@@ -77,9 +77,9 @@ def pyramid_of(
 ) -> Pyramid:
     """Return the tiles of `stack`, which are made if they are not there yet.
 
-    longest: see `levels_of`. side: of a tile. progress: called with the share that is done, in [0, 1]. Where nothing
-    can be written beside the run, tiles are in a temporary folder as long as the result exists. Raises InputError
-    if a layer is damaged.
+    longest: see `levels_of`. side: of a tile. progress: called with the share that is done, in [0, 1]. Where
+    nothing can be written beside the run, tiles are in a temporary folder as long as the result exists. Raises
+    InputError if a layer is damaged.
     """
     levels, folder = levels_of(stack.size, longest), stack.folder.resolve()
     place = folder.with_name(f"{folder.name}.light-table")

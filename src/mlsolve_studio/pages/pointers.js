@@ -24,6 +24,7 @@ export class Pointers {
     });
   }
 
+  /** @returns {[number, number]} */
   #point(event) {
     const stage = this.page.canvas.getBoundingClientRect();
     return [(event.clientX - stage.left) * this.page.ratio, (event.clientY - stage.top) * this.page.ratio];

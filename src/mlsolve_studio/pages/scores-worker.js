@@ -69,7 +69,7 @@ export function scores(one, other, width, height, round) {
   return { ssim: similar / (3 * counted), psnr: mean === 0 ? Infinity : -10 * Math.log10(mean) };
 }
 
-if (typeof WorkerGlobalScope !== "undefined" && self instanceof WorkerGlobalScope) {
+if (typeof window === "undefined") {
   self.onmessage = ({ data }) => {
     self.postMessage({ turn: data.turn, ...scores(data.one, data.other, data.width, data.height, data.round) });
   };

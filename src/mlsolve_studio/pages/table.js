@@ -77,6 +77,7 @@ class Page {
     this.draw();
   }
 
+  /** @returns {[number, number]} */
   #part() {
     if (this.compare !== "beside" || !this.target) return [1, 1];
     return this.canvas.width >= this.canvas.height ? [0.5, 1] : [1, 0.5];

@@ -1,5 +1,6 @@
 """Serves an application on the loopback address until Ctrl-C."""
 
+import asyncio
 import ipaddress
 import secrets
 import socket
@@ -48,7 +49,6 @@ def serve(
                 f"{host} can be reached from the network: whoever has this address sees the run, unencrypted. "
                 "Leave --host out to serve this machine alone"
             )
-        say(f"{'look at':<12} {address}\n{'to end':<12} Ctrl-C")
         server = uvicorn.Server(
             uvicorn.Config(
                 application(routes, admission, lifespan),
@@ -63,11 +63,17 @@ def serve(
                 h11_max_incomplete_event_size=1 << 15,
             )
         )
-        if browse:
-            # The socket listens already, so the browser waits for the answer.
-            webbrowser.open(address)
+
+        async def run() -> None:
+            # Within the loop, which ends quietly whenever Ctrl-C comes.
+            say(f"{'look at':<12} {address}\n{'to end':<12} Ctrl-C")
+            if browse:
+                # The socket listens already, so the browser waits for the answer.
+                webbrowser.open(address)
+            await server.serve(sockets=[listening])
+
         with suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
+            asyncio.run(run())
 
 
 def bound(host: str, port: int) -> socket.socket:
