@@ -208,6 +208,46 @@ def test_what_is_refused_is_said_in_the_words_of_the_command_line(studio, visit,
     assert "the token is wrong" in wrong.text_content("body")
 
 
+def test_a_print_with_tolerance_profile_and_own_guide_and_the_same_again(studio, visit, mlsolve, tmp_path):
+    page = visit(studio)
+    drop(page, ROOT / "examples" / "cat.jpg")
+    page.set_input_files("#drop-guide", str(ROOT / "examples" / "brick.jpg"))
+    page.wait_for_selector("#guides [aria-label='Sheet 1: brick.jpg']")
+    page.get_by_role("button", name="Remove sheet 3").click()
+    page.get_by_role("radio", name="Print size").check()
+    page.get_by_label("Print size", exact=True).last.fill("24x24mm")
+    page.get_by_label("Pixels per inch").fill("60")
+    page.get_by_label("Tolerance", exact=True).fill("0.5")
+    page.get_by_label("Unit of the tolerance").select_option("mm")
+    page.get_by_label("Printer and film").select_option("inkjet-film")
+    page.locator("summary", has_text="All other settings").click()
+    page.get_by_label("Iterations", exact=True).fill("3")
+    page.get_by_label("Iterations", exact=True).press("Tab")
+    page.wait_for_timeout(400)
+    page.wait_for_selector("#start:enabled")
+    text = page.text_content("#toml")
+    for line in (
+        'print = "24x24mm"',
+        "dpi = 60",
+        'registration = "0.5mm"',
+        'media = "inkjet-film"',
+        "iterations = 3",
+    ):
+        assert line in text.splitlines()
+    assert '"../../pictures/brick.jpg"' in text
+    begin(page)
+    ended(page)
+    (run,) = (studio.folder / "runs").iterdir()
+    assert mlsolve("run", run / "job.toml", "--out", "again").status == 0
+    assert layers(tmp_path / "again") == layers(run / "cat-prints")
+    page.get_by_role("button", name="Use these settings again").click()
+    page.wait_for_selector("[data-ready=new]")
+    page.wait_for_selector("#start:enabled")
+    assert page.text_content("#toml") == text
+    page.get_by_role("button", name="Start over").click()
+    page.wait_for_selector("text=Choose a picture to begin.")
+
+
 def test_a_dropped_job_fills_the_form(studio, visit):
     page = visit(studio)
     page.set_input_files(
