@@ -1,10 +1,11 @@
 """The runs of a studio: one at a time, the others in line.
 
 A run is carried out by a process of its own, not by a thread of the server. A run that the system kills for its
-memory must not take the server with it. What a run leaves in its process, as compiled kernels and buffers, goes with
-it. While kernels are compiled, a thread would hold Python's lock for up to 0.6 s at a time, in which the page gets no
-answer; once they are compiled there is no difference (bench/LOG.md, "The studio"). The process is on a leash: when
-the server goes, however it goes, the session is stopped as by Ctrl-C, so that nothing computes on unseen.
+memory must not take the server with it. What a run leaves in its process, as compiled kernels and buffers, goes
+with it. While kernels are compiled, a thread would hold Python's lock for up to 0.6 s at a time, in which the
+page gets no answer; once they are compiled there is no difference (bench/LOG.md, "The studio"). The process is
+on a leash: when the server goes, however it goes, the session is stopped as by Ctrl-C, so that nothing computes
+on unseen.
 
 What is known of a run is in its folder, so a server that starts finds all of it: job.toml, what mlsolve keeps and
 writes beside it, and run.json for what those do not tell.
