@@ -48,7 +48,8 @@ def opened(chromium, address, width=700, height=520, **more):
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     try:
         page.goto(address)
-        page.wait_for_selector("body[data-ready=yes]")
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("body").get_attribute("data-ready") == "yes", page.locator("#message").text_content()
         page.evaluate("lightTable.table.still = true")
         yield page
         assert not wrong, wrong
@@ -68,7 +69,7 @@ def until(page, expression):
 def bytes_of(page, expression, **values):
     """The bytes that an expression of the page gives, a Uint8Array, or a promise of one."""
     script = """async (values) => {
-      const found = await (EXPRESSION);
+      const found = Uint8Array.from(await (EXPRESSION));
       let text = "";
       for (let at = 0; at < found.length; at += 32768) {
         text += String.fromCharCode(...found.subarray(at, at + 32768));

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from browser import canvas, stack
+from browser import bytes_of, canvas, stack, until
 from mlsolve.job.arrangements import Placement
 from mlsolve.job.viewing import seen_shift
 from tables import assert_equal, exposures, gallery, lay, shown, view
@@ -111,7 +111,7 @@ def test_angle_gap_and_register(gallery, view, exposure):
         page.locator("#follow").check()
         knob(page, "gap", gap)
         page.mouse.move(*at(page, 1.8, 0.5))
-        assert page.evaluate("lightTable.table.angles[0]") > 5
+        until(page, "lightTable.table.angles[0] > 5")
         assert np.abs(stack(page).astype(int) - shown(folder, place(), exposure)).max() > 20
 
 
@@ -198,7 +198,7 @@ def test_wheel_and_fingers_turn(gallery, view, exposure):
         page.keyboard.press("3")
         page.mouse.move(*at(page))
         page.mouse.wheel(0, -400)
-        page.wait_for_timeout(100)
+        until(page, "lightTable.table.sheets[2].pose.rotate === 20")
         assert_equal(stack(page), shown(folder, place(Placement(3, 20)), exposure))
         page.keyboard.press("b")
         x, y = at(page)
@@ -215,7 +215,7 @@ def test_wheel_and_fingers_turn(gallery, view, exposure):
         for degrees in (4, 10, 20, 35):
             fingers("touchMove", degrees)
         fingers("touchEnd", 35)
-        assert page.evaluate("lightTable.table.sheets[2].pose.rotate") == 35
+        until(page, "lightTable.table.sheets[2].pose.rotate === 35")
         assert_equal(stack(page), shown(folder, place(Placement(3, 35)), exposure))
 
 
@@ -241,6 +241,18 @@ def test_the_target_is_shown_beside_and_under_a_slider(gallery, view, exposure):
         assert (whole[top : top + 96, aside : aside + 96] == target).all()
 
 
+MOVING = """(() => {
+  lightTable.table.still = false;
+  lightTable.arrange(0);
+  const { begun } = lightTable.table.sheets[1].motion;
+  return [0, 450, 3000].flatMap((later) => {
+    lightTable.paint(begun + later);
+    return [...lightTable.renderer.pixels()];
+  });
+})()"""
+"""The canvas at three moments of a motion: before it, on the way, at its end."""
+
+
 def test_pictures_are_chosen_and_sheets_move_there(gallery, view):
     """On the way it shows neither the one picture nor the other, unless motion is not wanted."""
     name = "two-from-three"
@@ -250,12 +262,8 @@ def test_pictures_are_chosen_and_sheets_move_there(gallery, view):
         page.get_by_role("button", name="cat").click()
         assert_equal(stack(page), wanted, disc=True)
         assert page.get_by_role("button", name="cat").get_attribute("aria-pressed") == "true"
-        page.evaluate("lightTable.table.still = false; lightTable.arrange(0)")
-        first = canvas(page)
-        page.wait_for_timeout(450)
-        on_the_way = canvas(page)
-        page.wait_for_timeout(1500)
-        there = canvas(page)
+        shown_at = bytes_of(page, MOVING).reshape(3, -1, page.evaluate("lightTable.canvas.width"), 4)[..., :3]
+        first, on_the_way, there = shown_at
         for one, other in ((first, on_the_way), (on_the_way, there), (first, there)):
             assert (np.abs(one.astype(int) - other).max(axis=2) > 10).sum() > 1000
     with view(name, reduced_motion="reduce") as page:

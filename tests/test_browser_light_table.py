@@ -195,3 +195,21 @@ def tiled(page):
     shown = canvas(page)
     left, top = page.evaluate("lightTable.camera.corner")
     return shown[top : top + SIDE, left : left + SIDE]
+
+
+def test_sheets_that_are_not_square(chromium, tmp_path, save, picture, mlsolve):
+    """And grey ones: rows are rows, columns are columns."""
+    for name, size, planes in (("wide", (40, 72), 3), ("tall", (68, 44), 1)):
+        for seed, file in enumerate(("t.png", "a.png", "b.png")):
+            save(file, picture(*size, seed, planes))
+        words = ("--guide", "a.png", "--guide", "b.png", "--iterations", "2", "--backend", "cpu", "--exposure", 0.2)
+        assert mlsolve("run", "t.png", *words, "--out", name).status == 0
+        folder = tmp_path / name
+        with viewed(folder, chromium) as page:
+            place = [Placement(1), Placement(2)]
+            assert_equal(stack(page), shown(folder, place, 0.2))
+            moved = [Placement(1, 180, "h", (5, -2)), Placement(2, -28, "v")]
+            lay(page, moved)
+            assert_equal(stack(page), shown(folder, moved, 0.2))
+            lay(page, [Placement(1, 90), Placement(2)])
+            assert_equal(stack(page), shown(folder, [Placement(1, 90), Placement(2)], 0.2))

@@ -112,6 +112,8 @@ def test_it_serves_until_ctrl_c_and_ends_quietly(run, tmp_path):
     path = tmp_path / "sheet.png"
     path.write_bytes(get("table/run/sheet-2.png"))
     assert (load_picture(path) == load_picture(run / "layer-2.png")).all()
+    assert b"sRGB" in (run / "layer-2.png").read_bytes()
+    assert b"sRGB" not in path.read_bytes()
     path.unlink()
     for gone in (
         "table/run/sheet-3.png",
@@ -218,3 +220,13 @@ def load_tile(pyramid, sheet, row, column):
 
     found = cv2.imread(str(pyramid.tile(sheet, 0, row, column)))[..., ::-1]
     return (found / np.float32(255)).astype(np.float32)
+
+
+def test_layers_of_16_bits_are_shown_in_eight(run, mlsolve, tmp_path):
+    from mlsolve_studio.light_table.stack import open_stack
+
+    words = ("--guide", "a.png", "--guide", "b.png", "--iterations", "2", "--backend", "cpu")
+    assert mlsolve("run", "t.png", *words, "--format", "tiff", "--bits", 16, "--out", "deep").status == 0
+    found = open_stack(tmp_path / "deep").picture("sheet-1", (48, 40))
+    assert np.abs(found / 255 - load_picture(tmp_path / "deep" / "layer-1.tif")).max() <= 0.5 / 255 + 1e-6
+    assert len(np.unique(found)) > 20

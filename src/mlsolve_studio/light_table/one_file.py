@@ -18,7 +18,7 @@ from mlsolve.scoring.previews import shown
 from mlsolve.system.files import write_bytes
 
 from ..pages import page_bytes
-from .png import png_of
+from .png import png_of, without_colours
 from .stack import PROXY, Size, Stack, open_stack
 
 LEAST: Final = 64
@@ -115,4 +115,4 @@ def _json(value: object) -> str:
 
 def _bytes(stack: Stack, name: str, size: Size) -> bytes:
     found = stack.picture(name, size)
-    return found.read_bytes() if isinstance(found, Path) else png_of(found)
+    return without_colours(found.read_bytes()) if isinstance(found, Path) else png_of(found)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from mlsolve.errors import InputError
 
 from ..server.application import page
-from .png import png_of
+from .png import png_of, without_colours
 from .pyramid import Pyramid, levels_of, pyramid_of
 from .stack import PROXY, TILE, Size, Stack, open_stack
 
@@ -50,7 +50,7 @@ class Opened:
             if kind == "sheet":
                 return self.pyramid.sheet(int(number) if number.isdecimal() else 0)
         found = self.stack.picture(name, self.size)
-        return found if isinstance(found, Path) else png_of(found)
+        return without_colours(found.read_bytes()) if isinstance(found, Path) else png_of(found)
 
 
 class Table:

@@ -10,6 +10,7 @@ export class Scoring {
     this.turn = 0;
     this.busy = false;
     this.again = false;
+    this.timer = 0;
     this.target = null;
     /** @type {{ssim: number, psnr: number}|null} */
     this.found = null;
@@ -26,8 +27,14 @@ export class Scoring {
     }
     this.again = true;
     this.text.classList.add("stale");
+    if (this.busy) return;
+    // While sheets move, again and again; where frames take long, only once they rest.
+    if (this.timer && !this.page.hurried) return;
     clearTimeout(this.timer);
-    if (!this.busy) this.timer = setTimeout(() => this.#measure(), PAUSE);
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.#measure();
+    }, PAUSE);
   }
 
   async #measure() {

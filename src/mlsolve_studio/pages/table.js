@@ -192,7 +192,8 @@ class Page {
     const frames = find("frames");
     if (frames.hidden) return;
     const { between, taken, uploaded } = this.frame;
-    frames.textContent = `${between.toFixed(1)} ms from frame to frame, ${taken.toFixed(1)} ms to ask for it, ${uploaded} bytes uploaded`;
+    const since = between < 1000 ? `${between.toFixed(1)} ms from frame to frame` : "at rest until this frame";
+    frames.textContent = `${since}, ${taken.toFixed(1)} ms to ask for it, ${uploaded} bytes uploaded`;
   }
 
   // What can be done.
@@ -251,6 +252,7 @@ class Page {
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     document.addEventListener("keydown", (event) => this.#key(event));
+    this.canvas.addEventListener("webglcontextlost", () => complain("the graphics were lost: load the page again"));
     this.#prepareKnobs();
     const full = this.manifest.full.join("×"), own = this.manifest.size.join("×");
     find("about").textContent = full === own || this.manifest.tiles ? `Sheets of ${full} pixels.` : `Sheets of ${full} pixels, shown as ${own}.`;
@@ -296,7 +298,7 @@ class Page {
 
   show() {
     const table = this.table, stops = (value) => `${value > 0 ? "+" : ""}${(+value.toFixed(1)).toString().replace("-", "−")} stops`;
-    const side = (value, one, other) => (value === 0 ? "straight" : `${Math.abs(value)}° from the ${value > 0 ? one : other}`);
+    const side = (value, one, other) => (value === 0 ? "straight" : table.gap === 0 ? "no gap to see it by" : `${Math.abs(value)}° from the ${value > 0 ? one : other}`);
     const words = {
       box: `${stops(table.box)}`, exposure: stops(table.exposure), room: `${Math.round(table.room * 100)} % of white`,
       gap: this.length(table.gap), across: side(table.angles[0], "right", "left"), down: side(table.angles[1], "top", "bottom"),
@@ -495,14 +497,20 @@ class Page {
   }
 }
 
+/** Says in the middle of the page what is wrong. @param {string} text */
+function complain(text) {
+  const message = find("message");
+  message.hidden = false;
+  message.textContent = text;
+  document.body.dataset.ready = "no";
+}
+
 try {
   const page = new Page(await opened());
   // For those who open the console, and for the tests.
   Object.assign(window, { lightTable: page });
   await page.begin();
 } catch (error) {
-  const message = find("message");
-  message.hidden = false;
-  message.textContent = error instanceof Error ? error.message : String(error);
+  complain(error instanceof Error ? error.message : String(error));
   throw error;
 }

@@ -1,7 +1,8 @@
 // Tiles of sheets larger than a browser holds whole: as one zooms in, those that are seen are fetched.
 
-const SLOTS = 192;
 const AT_ONCE = 6;
+const FEWEST_SLOTS = 64;
+const MOST_SLOTS = 768;
 
 export class Tiles {
   /** @param {any} page */
@@ -16,13 +17,24 @@ export class Tiles {
     this.table = new Uint16Array(page.manifest.sheets.length * most[0] * most[1]);
     /** Tiles by their names, oldest first, with the slot that holds each. @type {Map<string, number>} */
     this.held = new Map();
-    this.free = Array.from({ length: SLOTS }, (_, slot) => slot);
+    this.slots = this.#slots();
+    this.free = Array.from({ length: this.slots }, (_, slot) => slot);
     /** @type {Set<string>} */
     this.asked = new Set();
     this.missing = new Set();
     this.at = -1;
-    page.renderer.makeRoomForTiles(side, SLOTS, most);
+    page.renderer.makeRoomForTiles(side, this.slots, most);
     page.renderer.takePages(this.table);
+  }
+
+  /** How many tiles are held: as many as a screen shows of the sheets that lie over each other at once, and some more. */
+  #slots() {
+    const { gl } = this.page.renderer, ratio = this.page.ratio ?? 1;
+    const sheets = Math.max(...this.page.manifest.arrangements.map((one) => one.place.length));
+    // A pixel of the screen is up to two of the level, along and down.
+    const [across, down] = [screen.width, screen.height].map((side) => Math.ceil((2 * side * ratio) / this.side) + 1);
+    const most = Math.min(MOST_SLOTS, gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS));
+    return Math.max(FEWEST_SLOTS, Math.min(most, Math.ceil(1.2 * across * down * sheets)));
   }
 
   /** Which level the zoom asks for: -1 the sheets that are held whole. */
@@ -58,13 +70,17 @@ export class Tiles {
       this.at = level;
       this.#list(level);
     }
+    // Where more is seen than can be held, the rest stays as coarse as the sheets that are held whole.
+    let room = this.slots;
     for (const name of names) {
+      room -= 1;
+      if (room < 0) break;
       if (this.held.has(name)) {
         // The one that was seen last is the last to go.
         const slot = /** @type {number} */ (this.held.get(name));
         this.held.delete(name);
         this.held.set(name, slot);
-      } else if (!this.asked.has(name) && this.asked.size < AT_ONCE) this.#fetch(name, names);
+      } else if (!this.asked.has(name) && !this.missing.has(name) && this.asked.size < AT_ONCE) this.#fetch(name, names);
     }
   }
 
