@@ -15,7 +15,7 @@ USE = [name for name in PAGES if name != "CHANGELOG.md"]
 """The pages that tell how to use what is there now."""
 
 VERBS = (
-    *("run", "resume", "estimate", "suggest", "verify", "animate", "view"),
+    *("run", "resume", "estimate", "suggest", "verify", "animate", "view", "studio"),
     *("sheets", "inspect", "guide", "chart", "calibrate", "media", "info", "bench"),
 )
 

@@ -229,14 +229,14 @@ async def serve_nothing(server, sockets):
 
 def before(verb, studio, mlsolve, monkeypatch):
     """Bring about what a command of `verb` finds."""
+    if verb.name in ("view", "studio"):
+        monkeypatch.setattr("webbrowser.open", lambda address: True)
+        monkeypatch.setattr("uvicorn.Server.serve", serve_nothing)
     if verb.name == "resume":
         make_unfinished(mlsolve, monkeypatch)
     elif verb.name in ("verify", "animate", "sheets", "view"):
         studio()
         cmyk_profile(Path("shop.icc"))
-        if verb.name == "view":
-            monkeypatch.setattr("webbrowser.open", lambda address: True)
-            monkeypatch.setattr("uvicorn.Server.serve", serve_nothing)
     elif verb.name == "inspect":
         studio()
         words = ("--shop", "generic-backlit", "--dpi", 101.6, "--border", 0, "--out", "for-the-shop", "--overwrite")

@@ -1,0 +1,86 @@
+// @ts-check
+/** Makes elements. */
+
+/**
+ * @param {string} tag  with classes: "p.small.quiet"
+ * @param {Record<string, any>} [given]  properties; "aria-…", "data-…", "role", "for" are attributes; on… listeners
+ * @param {...(Node | string | null | undefined | false)} children
+ * @returns {any}
+ */
+export function make(tag, given = {}, ...children) {
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElement(name);
+  if (classes.length) element.className = classes.join(" ");
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined || value === null) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (/^(aria-|data-|role$|for$|list$|style$)/.test(key)) element.setAttribute(key, String(value));
+    else Object.assign(element, { [key]: value });
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/**
+ * A card with a heading and a sentence.
+ * @param {string} id
+ * @param {string} title
+ * @param {string} words
+ * @param {...(Node | string)} children
+ */
+export function card(id, title, words, ...children) {
+  return make("section.card", { id, "aria-labelledby": `${id}-title` },
+    make("header", {}, make("h2", { id: `${id}-title` }, title), words ? make("p", {}, words) : null), ...children);
+}
+
+let fields = 0;
+
+/**
+ * A labelled field.
+ * @param {string} label
+ * @param {HTMLElement} input  gets an id and what describes it
+ * @param {string} [hint]
+ */
+export function field(label, input, hint = "") {
+  fields += 1;
+  const control = input.matches("input, select") ? input : /** @type {HTMLElement} */ (input.querySelector("input, select"));
+  control.id ||= `field-${fields}`;
+  const words = make("p.hint", { id: `${control.id}-hint` }, hint);
+  if (hint) control.setAttribute("aria-describedby", words.id);
+  return make("div.field", {}, make("label", { for: control.id }, label), input, hint ? words : null);
+}
+
+/** @param {string} words  said to those who do not see the page */
+export function say(words) {
+  const live = document.getElementById("live");
+  if (live && live.textContent !== words) live.textContent = words;
+}
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** @param {number} bytes */
+export function bytes(bytes) {
+  for (const [unit, size] of /** @type {[string, number][]} */ ([["GB", 1e9], ["MB", 1e6], ["kB", 1e3]])) {
+    if (bytes >= size) return `${(bytes / size).toFixed(bytes < 10 * size ? 1 : 0)} ${unit}`;
+  }
+  return `${bytes} bytes`;
+}
+
+const FOCUSED = "button, input, select, a";
+
+/**
+ * Replace the children of an element; whoever was on one of them is on the one in its place.
+ * @param {HTMLElement} element
+ * @param {...(Node | string)} children
+ */
+export function refill(element, ...children) {
+  const at = [...element.querySelectorAll(FOCUSED)].indexOf(/** @type {Element} */ (document.activeElement));
+  element.replaceChildren(...children);
+  if (at < 0) return;
+  const now = /** @type {HTMLElement[]} */ ([...element.querySelectorAll(FOCUSED)]);
+  now[Math.min(at, now.length - 1)]?.focus({ preventScroll: true });
+}
