@@ -7,5 +7,6 @@ films, tiling.py pages for a printer at home. inventory.py says what was written
 the pages for the workshop, order.py writes what the shop is told. tasks.py finds what is to be made of the output
 folder of a run, and folder.py makes it. inspection.py looks at a file as a shop's preflight does.
 
-Knows the output folder of a finished run, and nothing about the solve. Called by the command line.
+Knows the output folder of a finished run, and nothing about the solve. Called by the command line
+and by the studio.
 """

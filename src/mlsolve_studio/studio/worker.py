@@ -101,8 +101,9 @@ def _carry_out(folder: Path) -> None:
 
 def sheets(name: str, dpi: str) -> None:
     """Make the files for a shop, as `mlsolve sheets` does."""
-    from mlsolve.sheets.folder import Wanted, make_sheets
+    from mlsolve.sheets.folder import make_sheets
     from mlsolve.sheets.shop import load_shop
+    from mlsolve.sheets.tasks import Wanted
 
     _on_a_leash(lambda: os._exit(1))  # what was staged is removed by the next one
     wanted = Wanted(
