@@ -113,7 +113,7 @@ def sheets(name: str, dpi: str) -> None:
     )
     prints = prints_of(Path.cwd())
     written = make_sheets(Path(prints.name), Path(f"sheets-{name}"), load_shop(name), wanted)
-    tell(event="sheets", notes=list(written.notes), pages=written.pages)
+    tell(event="sheets", notes=[*written.warnings, *written.notes], pages=written.pages)
 
 
 @contextmanager
