@@ -140,7 +140,9 @@ def spectral(chart):
 
 
 def take(folder):
-    """Write the pictures, table.csv, spectra.csv and box.csv into a folder."""
+    """Write the pictures, table.csv, reference.csv, spectra.csv and box.csv into a folder."""
+    layout = make("rgb", "A4", 110, 0).layout
+    (folder / "reference.csv").write_text(filled(layout.table(), layout, printer()))
     for name, text in zip(("spectra", "box"), spectral(make("rgb", "A4", 110, 0)), strict=True):
         (folder / f"{name}.csv").write_text(text)
     pictures, table = taken()

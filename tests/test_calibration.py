@@ -9,6 +9,7 @@ from mlsolve.calibration.calibrating import calibrate
 from mlsolve.calibration.markers import find_markers
 from mlsolve.calibration.readings import read
 from mlsolve.calibration.registering import register
+from mlsolve.calibration.samples import Samples
 from mlsolve.errors import InputError, OptionError
 from mlsolve.pictures.difference import delta_e00, lab_from_light
 
@@ -160,6 +161,30 @@ def test_photographs_that_do_not_belong_together_are_refused(chart, inks, sheet,
     )
     with pytest.raises(InputError, match=r"shot 2 and shot 1 differ by .* from patch to patch"):
         calibrate(chart, [shot, photographs.photograph(chart, inks, changed)])
+
+
+def test_pictures_in_each_others_places_are_refused(chart, inks, sheet, shot):
+    dim = 0.5 * photographs.photograph(chart, inks)
+    with pytest.raises(InputError, match="the picture of the empty box shows the chart"):
+        calibrate(chart, [shot], photographs.photograph(chart, inks, sheet, seed=4))
+    with pytest.raises(InputError, match="the dark picture is not dark: cover the lens"):
+        calibrate(chart, [shot], dark=np.rint(dim).astype(np.uint8))
+    with pytest.raises(InputError, match="stacked shot 1 shows the marked rows bare"):
+        calibrate(chart, [shot], photographs.photograph(chart, inks), stacked=[shot])
+
+
+def test_a_reference_of_a_strip_that_is_not_turned(chart, inks, sheet, shot):
+    """A strip that lies the other way round is matched, but a reference is of one that does not."""
+    turned = photographs.photograph(chart, inks, photographs.stacked(chart, sheet, turned=True), seed=1)
+    pairs = [[one.codes for one in chart.layout.of(group)] for group in ("under", "over")]
+    codes = np.array(pairs) / 255
+    reference = Samples(codes, photographs.light_of(codes, inks), tuple(map(str, range(codes.shape[1]))))
+    empty = photographs.photograph(chart, inks, seed=2)
+    with pytest.raises(InputError, match="turned by half a turn, but the reference"):
+        calibrate(chart, [shot], empty, stacked=[turned], reference=reference)
+    media, found = calibrate(chart, [shot], empty, reference=reference)
+    assert found.notes == ()
+    assert np.median(off(media, inks)) < 0.5
 
 
 def test_another_chart_and_none_are_refused(shot):

@@ -119,8 +119,8 @@ def test_spectra_as_seen_on_the_box(tmp_path):
     [
         ("nm,watts\n400,1\n", "holds no spectrum"),
         ("nm,power\n" + "".join(f"{w},1\n" for w in range(500, 700, 10)), "from 500 to 690 nm"),
-        ("nm,power\n" + "".join(f"{w},{w - 500}\n" for w in range(400, 700, 10)), "power of -100"),
-        ("nm,power\n" + "".join(f"{w},0\n" for w in range(400, 700, 10)), "power of 0"),
+        ("nm,power\n" + "".join(f"{w},{w - 500}\n" for w in range(400, 700, 10)), "powers of -100"),
+        ("nm,power\n" + "".join(f"{w},0\n" for w in range(400, 700, 10)), "powers of 0 to 0"),
     ],
 )
 def test_bad_spectra_are_refused(tmp_path, text, why):
@@ -177,8 +177,26 @@ def test_references_beside_a_densitometer(tmp_path):
     with pytest.raises(InputError, match="reference holds densities"):
         calibrate_table(densities, reference=densities)
     few = load_table(filled(tmp_path / "few.csv", light[len(CODES) :], names[:5]))
-    with pytest.raises(InputError, match="5 kinds of patches: give 8"):
+    with pytest.raises(InputError, match="5 different patches: give 8"):
         calibrate_table(densities, reference=few)
+
+
+def test_references_that_cannot_be_right_are_refused(tmp_path):
+    """Of another white, and in another order: a profile would be wrong."""
+    under, over = LAYOUT.of("under"), LAYOUT.of("over")
+    pairs = np.array([[one.codes for one in under], [one.codes for one in over]]) / 255
+    names = [f"{a.name}+{b.name}" for a, b in zip(under, over, strict=True)]
+    sheets = photographs.light_of(single(CODES), INKS)
+    rows = [[*one, *d] for one, d in zip(CODES, -np.log10(np.maximum(sheets, 1e-4)), strict=True)]
+    measured = load_table(table(tmp_path / "d.csv", ("r", "g", "b", "Dr", "Dg", "Db"), rows))
+    light = np.maximum(photographs.light_of(pairs, INKS), 1e-4)
+    mixed = light.copy()
+    inked = np.flatnonzero((pairs < 1).any(axis=(0, 2)))
+    mixed[inked] = light[inked[::-1]]
+    for wrong, why in ((light * [1, 1, 1.3], "is tinted in the reference"), (mixed, "contradict")):
+        reference = load_table(filled(tmp_path / "wrong.csv", wrong, names))
+        with pytest.raises(InputError, match=why):
+            calibrate_table(measured, reference=reference)
 
 
 def test_one_channel_in_ti3_and_csv(tmp_path):
@@ -238,5 +256,5 @@ def test_bad_tables_are_refused_in_one_line(tmp_path, text, why):
     with pytest.raises(InputError, match=why) as refusal:
         load_table(path)
     assert str(path) in str(refusal.value)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a folder"):
         load_table(tmp_path)

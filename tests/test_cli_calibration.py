@@ -40,6 +40,45 @@ def test_a_profile_is_written_and_described(mlsolve, tmp_path):
     assert found["files"] == ["film.toml", "film.png"]
 
 
+def test_measurements_and_profiles_are_not_written_over(mlsolve, tmp_path):
+    assert mlsolve("chart", "--format", "pdf").status == 0
+    path = tmp_path / "chart" / "chart.csv"
+    empty = path.read_text()
+    filled = empty.replace(",,,\n", ",1,2,3\n", 1)
+    path.write_text(filled)
+    assert mlsolve("chart", "--format", "pdf", "--overwrite").refusal == (
+        "chart/chart.csv holds measurements: move it away, or choose another --out"
+    )
+    assert path.read_text() == filled
+    assert mlsolve("media", "inkjet-film", "--out", "film.toml").refusal.startswith(
+        "film.toml does not end in .png"
+    )
+    assert mlsolve("media", "inkjet-film", "--out", "film.png").status == 0
+    assert mlsolve("media", "inkjet-film", "--out", "film.png").refusal.endswith("or add --overwrite")
+    assert mlsolve("media", "inkjet-film", "--out", "film.png", "--overwrite").status == 0
+
+
+def test_a_reference_and_a_box_are_told(mlsolve, tmp_path):
+    photographs.take(tmp_path)
+    assert mlsolve("chart", "--format", "pdf").status == 0
+    shot = ("calibrate", "--chart", "chart", "--shot", "photo.jpg")
+    done = mlsolve(*shot, "--reference", "reference.csv", "--out", "exact.toml")
+    assert done.status == 0
+    assert "a camera is not an eye" not in done.out
+    about = load_media(tmp_path / "exact.toml").about
+    assert about == "Chart photographed in photo.jpg; reference reference.csv"
+    assert mlsolve(*shot, "--box", "box.csv").refusal == (
+        "--box is box.csv, but no table holds spectra: leave it out"
+    )
+    assert mlsolve(*shot, "--empty", "photo.jpg").refusal == (
+        "photo.jpg is given as --shot and as --empty: each shows something else"
+    )
+    spectra = ("calibrate", "--table", "spectra.csv", "--out", "s.toml", "--overwrite")
+    assert "there is no --box" in mlsolve(*spectra).out
+    assert "there is no --box" not in mlsolve(*spectra, "--box", "box.csv").out
+    assert load_media(tmp_path / "s.toml").about == "Table spectra.csv; box box.csv"
+
+
 def test_what_cannot_be_calibrated_from_is_refused(mlsolve, tmp_path):
     photographs.take(tmp_path)
     assert mlsolve("calibrate").refusal == "there is nothing to calibrate from: give --chart and --shot, or --table"

@@ -187,7 +187,7 @@ def test_a_fit_of_what_no_printer_does_stays_finite(odd):
 def test_too_little_and_not_a_number_are_refused():
     samples = sampled(photographs.printer())
     few = Samples(samples.codes[:, :20], samples.light[:20], samples.names[:20])
-    with pytest.raises(InputError, match="kinds of patches: give 24 or more"):
+    with pytest.raises(InputError, match="different patches: give 24 or more"):
         fit(few)
     light = samples.light.copy()
     light[3, 1] = np.nan

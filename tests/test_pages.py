@@ -268,7 +268,8 @@ APART = (
     {"guide", "out"},
     {"photo", "palette"},
     {"photo", "fold"},
-    *({"table", name} for name in ("chart", "shot", "stacked", "empty", "dark")),
+    *({other, name} for name in ("chart", "shot", "stacked", "empty", "dark") for other in ("table", "box")),
+    {"box", "reference"},
     {"media", "min_density"},
     {"media", "max_density"},
 )
@@ -291,6 +292,8 @@ def commands(verb):
     for group in groups:
         if "room" in group and "media" not in group:  # it is the front of a medium that reflects it
             group["media"] = pages.typed(shown["media"])
+        if "box" in group:  # which only spectra need
+            group["table"] = "--table spectra.csv"
         if "screen" in group:  # only films have one
             group["shop"] = "--shop generic-film"
     required = {one.name: pages.typed(one) for one in verb.shown if one.required and not one.argument}

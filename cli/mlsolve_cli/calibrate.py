@@ -1,5 +1,6 @@
 """`mlsolve calibrate`: a media profile from photographs of a chart, or from a table of measurements."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,12 @@ from .options import JSON, Given, Parameter, switch, verb
 if TYPE_CHECKING:
     from mlsolve.calibration.findings import Findings
     from mlsolve.media import Media
+
+
+_NEEDS_BOX = (
+    "there is no --box: spectra count as seen on a box that is equally bright at all wavelengths, which a white "
+    "LED is not"
+)
 
 
 def _picture(name: str, words: str, otherwise: str, example: str, repeated: bool = False) -> Parameter:
@@ -159,9 +166,15 @@ def _calibrated(given: Given, name: str) -> "tuple[Media, Findings]":
             if other in given:
                 raise OptionError(f"--{other} belongs to photographs, --table is {table}: give one or the other")
         measured = load_table(table, box)
-        return calibrate_table(measured, name, given.get("about", f"Table {table.name}"), index, reference)
+        media, found = calibrate_table(
+            measured, name, given.get("about", f"Table {table.name}{_beside(given)}"), index, reference
+        )
+        if box is None and any(has_spectra(one) for one in tables):
+            found = dataclasses.replace(found, notes=(*found.notes, _NEEDS_BOX))
+        return media, found
     if "chart" not in given or "shot" not in given:
         raise OptionError("there is nothing to calibrate from: give --chart and --shot, or --table")
+    _once(given)
     shots = given["shot"]
     return from_shots(
         load(given["chart"]),
@@ -170,15 +183,34 @@ def _calibrated(given: Given, name: str) -> "tuple[Media, Findings]":
         given.get("dark"),
         given.get("stacked", ()),
         name,
-        given.get("about", f"Chart photographed in {', '.join(one.name for one in shots)}"),
+        given.get("about", f"Chart photographed in {', '.join(one.name for one in shots)}{_beside(given)}"),
         index,
         reference,
     )
 
 
-def _plain(media: "Media", found: "Findings", written: tuple[Path, ...]) -> dict[str, Any]:
-    import dataclasses
+def _beside(given: Given) -> str:
+    """Return what else a profile is made from, as a part of a sentence."""
+    others = [("empty box", "empty"), ("reference", "reference"), ("box", "box")]
+    found = (
+        [f"strip laid over in {', '.join(one.name for one in given['stacked'])}"] if given.get("stacked") else []
+    )
+    return "".join(
+        f"; {one}" for one in [*found, *(f"{what} {given[key].name}" for what, key in others if key in given)]
+    )
 
+
+def _once(given: Given) -> None:
+    """Raise OptionError if a picture is given as what it cannot be all at once."""
+    seen: dict[Path, str] = {}
+    for name in ("shot", "stacked", "empty", "dark"):
+        for path in given.get(name, ()) if name in ("shot", "stacked") else [given[name]] if name in given else []:
+            if seen.get(path, name) != name:
+                raise OptionError(f"{path} is given as --{seen[path]} and as --{name}: each shows something else")
+            seen[path] = name
+
+
+def _plain(media: "Media", found: "Findings", written: tuple[Path, ...]) -> dict[str, Any]:
     assert media.fit is not None
     return {
         "name": media.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlsolve.job.settings import Setting
 
 from .echo import echo
-from .options import JSON, Given, Parameter, verb
+from .options import JSON, Given, Parameter, switch, verb
 
 if TYPE_CHECKING:
     from mlsolve.media import Media
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
             example="film.png",
         ),
     ),
+    switch("overwrite", "Replace the picture."),
     JSON,
     examples=(
         ("media", "List the included profiles."),
@@ -49,7 +50,7 @@ def media(given: Given) -> None:
     `mlsolve calibrate` makes one of your own printer and film. A profile that cannot be used is refused with the
     reason.
     """
-    from mlsolve.errors import OptionError
+    from mlsolve.errors import OptionError, OutputError
     from mlsolve.media import load_media, media_names
     from mlsolve.pictures.picture_files import save_png
     from mlsolve.report.media_picture import media_picture
@@ -66,7 +67,12 @@ def media(given: Given) -> None:
         return
     found = load_media(given["profile"])
     if "out" in given:
-        save_png(given["out"], media_picture(found))
+        out: Path = given["out"]
+        if out.suffix.lower() != ".png":
+            raise OutputError(f"{out} does not end in .png: the picture is a PNG file")
+        if out.exists() and not given["overwrite"]:
+            raise OutputError(f"{out} exists already: choose another --out or add --overwrite")
+        save_png(out, media_picture(found))
     facts = _facts(found)
     if given["json"]:
         echo(json.dumps(facts, indent=2, ensure_ascii=False))

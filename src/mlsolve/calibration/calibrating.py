@@ -19,6 +19,7 @@ from .findings import Findings, drawn
 from .fitting import Fitted, fit
 from .layout import Layout
 from .readings import Reading, read
+from .registering import register
 from .samples import Array, FloatImage, Samples, joined, with_references
 
 Picture = Path | str | npt.ArrayLike
@@ -30,7 +31,13 @@ _MOVED: Final = 0.06
 """Share by which nine of ten patches may differ between them beside that."""
 _POOR: Final = 4.0
 """Median ΔE00 above which something else is wrong than inks that are hard to model."""
+_DARK: Final = 0.3
+"""Code of a dark picture that is not, as a share of a bright one."""
 _LEAST_REFERENCES: Final = 8
+_MOST_LOST: Final = 0.25
+"""Share of a reference that may be left out."""
+_TINTED: Final = 0.12
+"""Difference between red, green and blue of clear film, as a share of the brightest, that no film has."""
 _NEEDS_EYE: Final = "a camera is not an eye: a --reference of stacks would tell what the eye sees"
 _NEEDS_BASE: Final = "there is no picture of the empty box: clear film counts as density 0.04"
 _NEEDS_STACK: Final = "no strip was laid over: that stacks are as the products of sheets was not measured"
@@ -70,6 +77,7 @@ def calibrate(
         for other in (box, black):
             if other is not None and other[0].shape != shown.shape:
                 raise InputError(f"{other[1]} differs in size from {what}: take all with the same camera")
+    _check_others(layout, pictures[0], box, black)
     flat, nothing = (None if one is None else one[0] for one in (box, black))
     readings = [read(layout, shown, what, flat, nothing) for shown, what in pictures]
     over = [read(layout, shown, what, flat, nothing) for shown, what in laid]
@@ -84,9 +92,14 @@ def calibrate(
     samples = sheets
     if over:
         pairs, turned = _pairs(layout, over, sheets)
+        if turned and reference is not None and reference.stacked.any():
+            raise InputError(
+                f"the strip is laid {turned}, but the reference names stacks of one that is not: lay it the same "
+                "way up as it was printed, photograph it and measure again"
+            )
         notes += [f"the strip is laid {turned}: its patches were matched"] if turned else []
         samples = joined([sheets, pairs])
-    else:
+    elif reference is None or not reference.stacked.any():
         notes.append(_NEEDS_STACK)
     if reference is None:
         notes += [_NEEDS_EYE] if layout.channels == 3 else []
@@ -94,6 +107,7 @@ def calibrate(
     media = Media(name, fitted.inks, about, index, fitted.fit)
     if reference is not None:
         notes += _lost(reference, fitted.kept[len(samples.names) :])
+        _belongs(samples, fitted, reflectance)
         fitted = fitted.first(len(samples.names))
     seen = [*readings, *over]
     found = replace(
@@ -114,14 +128,16 @@ def calibrate_table(
 ) -> tuple[Media, Findings]:
     """Return the profile of what was measured, and what was found. Arguments as above; raises InputError."""
     notes = []
-    if reference is not None:
-        samples = _beside(samples, reference)
-    elif samples.to_light is not None and samples.planes == 3:
+    whole = samples if reference is None else _beside(samples, reference)
+    if reference is None and samples.to_light is not None and samples.planes == 3:
         notes.append("densities do not say what the eye sees: the matrix of inkjet-film is used")
-    fitted = fit(samples, _reflectance(index))
-    if not samples.stacked.any():
+    fitted = fit(whole, _reflectance(index))
+    if reference is not None:
+        notes += _lost(reference, fitted.kept[len(samples.names) :])
+        _belongs(samples, fitted, _reflectance(index))
+    if not whole.stacked.any():
         notes.append("no stacks were measured: that they are as the products of sheets is taken for granted")
-    return Media(name, fitted.inks, about, index, fitted.fit), _findings(samples, fitted, notes)
+    return Media(name, fitted.inks, about, index, fitted.fit), _findings(whole, fitted, notes)
 
 
 def _beside(samples: Samples, reference: Samples) -> Samples:
@@ -134,12 +150,38 @@ def _beside(samples: Samples, reference: Samples) -> Samples:
         raise InputError("the reference holds densities, which are not what the eye sees: give X, Y, Z or spectra")
     kinds = len(np.unique(reference.groups()))
     if kinds < _LEAST_REFERENCES:
-        raise InputError(f"the reference has {kinds} kinds of patches: give {_LEAST_REFERENCES} or more")
+        raise InputError(f"the reference has {kinds} different patches: give {_LEAST_REFERENCES} or more")
+    _neutral(reference)
     return with_references(samples, reference)
 
 
+def _neutral(reference: Samples) -> None:
+    """Raise InputError if clear film is tinted in a reference: then its X, Y, Z are of another white."""
+    clear = reference.light[(np.nan_to_num(reference.codes, nan=1) == 1).all(axis=(0, 2))]
+    if reference.planes == 3 and len(clear) and np.ptp(np.median(clear, axis=0)) > _TINTED * clear.max():
+        raise InputError(
+            "clear film is tinted in the reference: check the order of its rows, and give X, Y and Z as shares of "
+            "the empty box, X times 96.42, Y times 100, Z times 82.49"
+        )
+
+
+def _belongs(samples: Samples, fitted: Fitted, reflectance: float) -> None:
+    """Raise InputError if the samples are explained far better without their reference."""
+    if fitted.fit.median > _POOR and fit(samples, reflectance).fit.median < fitted.fit.median / 2:
+        raise InputError(
+            f"the reference contradicts the other measurements, ΔE00 median {fitted.fit.median:.1f}: check that "
+            "its rows are in order, top row first and from left to right, and in per cent of the empty box"
+        )
+
+
 def _lost(reference: Samples, kept: npt.NDArray[np.bool_]) -> list[str]:
+    """Return a note of what was left out of the reference. Raises InputError if that is much of it."""
     lost = [name for name, used in zip(reference.names, kept, strict=True) if not used]
+    if len(lost) > _MOST_LOST * len(kept):
+        raise InputError(
+            f"{len(lost)} of {len(kept)} rows of the reference contradict the other measurements: check their "
+            "order, and that they name both sheets (r2, g2, b2)"
+        )
     return [f"left out of the reference as wrong: {', '.join(lost)}"] if lost else []
 
 
@@ -165,6 +207,24 @@ def _loaded(picture: Picture, what: str) -> tuple[FloatImage, str]:
     else:
         found = as_image(picture, what)
     return np.repeat(found, 3 // found.shape[2], axis=2), what
+
+
+def _check_others(
+    layout: Layout,
+    shot: tuple[FloatImage, str],
+    box: tuple[FloatImage, str] | None,
+    dark: tuple[FloatImage, str] | None,
+) -> None:
+    """Refuse a picture of the empty box that shows the chart, and a dark one that is not dark."""
+    if dark is not None and np.median(dark[0]) > _DARK * np.percentile(shot[0], 90):
+        raise InputError(f"{dark[1]} is not dark: cover the lens, with the exposure of the other pictures")
+    if box is None:
+        return
+    try:
+        register(layout, *box)
+    except InputError:
+        return
+    raise InputError(f"{box[1]} shows the chart: give the box without it, from the same place")
 
 
 def _agree(readings: Sequence[Reading], which: npt.NDArray[np.bool_]) -> None:
@@ -228,6 +288,9 @@ def _pairs(layout: Layout, readings: Sequence[Reading], sheets: Samples) -> tupl
         if best is None or off < 0.5 * best[0]:
             best = off, order, words
     assert best is not None
+    alone = np.array([single[below.name] for below in under])
+    if np.median(np.abs(np.log((light + 0.01) / (alone + 0.01)))) < 0.5 * best[0]:
+        raise InputError(f"{readings[0].named} shows the marked rows bare: lay the strip over them")
     codes = np.array([[below.codes for below in under], [over[at].codes for at in best[1]]], dtype=np.float64) / 255
     names = tuple(f"{below.name}+{other.name}" for below, other in zip(under, over, strict=True))
     return Samples(codes, light, names), best[2]

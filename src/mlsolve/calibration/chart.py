@@ -66,6 +66,8 @@ class Chart:
         for path in (*pages, layout, table):
             if path.exists() and not overwrite:
                 raise OutputError(f"{path} exists already: choose another --out or add --overwrite")
+        if table.exists() and _filled(table):
+            raise OutputError(f"{table} holds measurements: move it away, or choose another --out")
         with refusals(layout):
             layout.parent.mkdir(parents=True, exist_ok=True)
         for path in pages:
@@ -78,6 +80,15 @@ class Chart:
         write_bytes(layout, self.layout.text().encode())
         write_bytes(table, self.layout.table().encode())
         return [*pages, layout, table]
+
+
+def _filled(table: Path) -> bool:
+    """Return whether something was written into a table of a chart: its rows end in three empty cells."""
+    try:
+        lines = table.read_text(encoding="utf-8-sig").splitlines()[1:]
+    except (OSError, UnicodeDecodeError):
+        return True
+    return any(line.rstrip() and not line.rstrip().endswith((",,,", ";;;")) for line in lines)
 
 
 def make(channels: str = "rgb", paper: str = "A4", dpi: float = 300.0, seed: int = 0) -> Chart:

@@ -71,7 +71,7 @@ def drawn(layout: Layout, readings: list[tuple[Reading, str]], found: Findings) 
     words = (
         (f"{len(used)} patches, {figures}", (0, 0, 0)),
         (
-            "frames: dE00 up to 2, up to 5, more; crossed out: spoiled. Middles: as the profile predicts.",
+            "frames: green up to dE00 2, yellow to 5, red beyond; crossed out: spoiled. Middles: as predicted.",
             (0, 0, 0),
         ),
         ("left out: " + (", ".join(found.left_out) or "none"), _OUT if found.left_out else (0, 0, 0)),

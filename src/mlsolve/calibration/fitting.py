@@ -70,7 +70,7 @@ def fit(samples: Samples, reflectance: float = 0.0) -> Fitted:
     """
     kinds = len(np.unique(samples.groups()))
     if kinds < _LEAST[samples.planes]:
-        raise InputError(f"there are {kinds} kinds of patches: give {_LEAST[samples.planes]} or more")
+        raise InputError(f"there are {kinds} different patches: give {_LEAST[samples.planes]} or more")
     if not np.isfinite(samples.light).all():
         raise InputError("a measurement is not finite: give finite numbers")
     parameters = Parameters(samples.planes, samples.to_light, reflectance, samples.references is not None)

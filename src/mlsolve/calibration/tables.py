@@ -71,7 +71,7 @@ def load_spectrum(path: Path) -> Spectrum:
             f"{path} has {len(waves)} wavelengths from {waves[0]:g} to {waves[-1]:g} nm: give 400 to 700"
         )
     if power.min() < 0 or power.max() <= 0:
-        raise InputError(f"{path} has a power of {power.min():g}: give what the box emits, 0 or more")
+        raise InputError(f"{path} has powers of {power.min():g} to {power.max():g}: give what the box emits")
     return Spectrum(waves, power)
 
 
@@ -104,6 +104,8 @@ def load_table(path: Path, box: Spectrum | None = None) -> Samples:
 
 
 def _table(path: Path) -> Columns:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give a file, as {path / 'chart.csv'}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -165,7 +167,8 @@ def _numbers(columns: Columns, names: tuple[str, ...], path: Path, empty: bool =
             try:
                 found[row, at] = np.nan if empty and not cell else float(cell)
             except ValueError:
-                raise InputError(f"{path} has {cell!r} in row {row + 1}, column {name}: give a number") from None
+                how = "write decimals with a point" if "," in cell else "give a number in each of its cells"
+                raise InputError(f"{path} has {cell!r} in row {row + 1}, column {name}: {how}") from None
     if np.isinf(found).any() or (not empty and np.isnan(found).any()):
         raise InputError(f"{path} has a number in {', '.join(names)} that is not finite: correct it")
     return found

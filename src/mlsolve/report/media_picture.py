@@ -70,7 +70,11 @@ def _note(media: Media) -> str:
     base = ", ".join(f"{-GAMMA * np.log10(one):.2f}" for one in media.inks.base)
     index = "" if media.index is None else f"; refractive index {media.index:g}"
     fit = media.fit
-    known = "" if fit is None else f"; ΔE00 of patches left out: {fit.median:.1f}, 95 % {fit.percentile95:.1f}"
+    known = (
+        ""
+        if fit is None
+        else f"; each patch predicted by the others: dE00 {fit.median:.1f}, 95 % {fit.percentile95:.1f}"
+    )
     return f"density of the clear film {base}{index}{known}; {media.digest}"
 
 

@@ -125,8 +125,8 @@ class Shop:
         """Raise OptionError if the shop does not take `dpi` pixels per inch."""
         if dpi < self.least_dpi - 0.01:
             raise OptionError(
-                f"the layers have {dpi:.5g} dpi, {self.name} takes {self.least_dpi:g} or more: solve again with "
-                f"mlsolve run --dpi {math.ceil(self.least_dpi)}"
+                f"the layers have {dpi:.5g} dpi, {self.name} takes {self.least_dpi:g} or more: print smaller, or "
+                f"solve again with mlsolve run --dpi {math.ceil(self.least_dpi)}"
             )
         if dpi > self.most_dpi + 0.01:
             raise OptionError(

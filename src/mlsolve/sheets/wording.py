@@ -20,11 +20,7 @@ def sheets_words(shop: Workshop, made: Inventory) -> str:
     form = "round pictures, " if shop.disc else ""
     border = " with their border" if made.plan.targets else ""
     size = f"{form}{made.whole[0]:.1f} × {made.whole[1]:.1f} mm each{border}"
-    reads = (
-        " The text on every sheet reads right when its right side is towards you, and its arrow UP points up."
-        if made.plan.texts
-        else ""
-    )
+    reads = " Turn each sheet until its text can be read and its arrow UP points up." if made.plan.texts else ""
     first = " Begin on page 3: it tells how the files become sheets." if made.needs_joining else ""
     if made.parted:
         first = (
@@ -68,7 +64,9 @@ def turn_words(one: Placement, pixel: float) -> str:
 def side_words(shop: Workshop, mirrored: bool) -> list[str]:
     """Return what lies between the sheets, and where their print is."""
     print_side = "away from you: you look through the material" if mirrored else "towards you"
-    words = [_gap_words(shop), f"The printed side of a sheet that is not turned over is {print_side}."]
+    flips = any(one.flip for stack in shop.stacks for one in stack.place)
+    whose = "The printed side of a sheet that is not turned over" if flips else "The printed side"
+    words = [_gap_words(shop), f"{whose} is {print_side}."]
     if shop.viewer is not None:
         words.append(
             f"Made for a viewer {shop.viewer / 1000:.3g} m away: deeper sheets are printed larger, so no sheet may "
@@ -131,12 +129,14 @@ def aligning_words(shop: Workshop, plan: Plan) -> list[str]:
         ]
     holes = (
         f"Punch holes of {plan.pins[0].diameter:g} mm at the bold rings with the word HOLE, the punch set on the "
-        "cross inside and never against an edge, and use pins. Punch no target: these are the thin squares."
+        "cross inside and never against an edge. With pins through them the sheets lie right, and the targets only "
+        "check it. Punch no target: these are the thin squares."
         if plan.pins
         else "These sheets are too small for holes: align them by eye."
     )
+    measure = "Measure the bars: where they differ, the printer stretched a sheet. " if plan.bars else ""
     steps = [
-        f"Wear gloves. {holes} Begin with the sheet at the bottom.",
+        f"Wear gloves. {measure}{holes} Begin with the sheet at the bottom.",
         "Lay the next one on it as page 1 says. Align two opposite corners first, by the crosses of their targets, "
         "then the other two, then the middles of the sides. Look straight down on each cross.",
     ]
@@ -159,11 +159,11 @@ def aligning_words(shop: Workshop, plan: Plan) -> list[str]:
             whose += " their own, with their number" if len(with_own) > 1 else " its own, with its number"
         steps.append(
             f"Read the verniers at the bottom and on the right. {whose}, against sheet 1. Where the long lines "
-            "meet it is aligned; where the first line beside them meets it is 0.1 mm off, at the second 0.2 mm."
+            "meet, it is aligned. If the first short line beside the long one meets its partner, it is 0.1 mm off, "
+            "if the second does, 0.2 mm."
             f"{turned}"
         )
-    measure = "Measure the bars: where they differ, the printer stretched a sheet. " if plan.bars else ""
-    steps.append(measure + last)
+    steps.append(last)
     return [f"{number}. {words}" for number, words in enumerate(steps, start=1)]
 
 
