@@ -1,12 +1,13 @@
-# make demo · make gallery · make pages · make test · make test-all · make lint · make bench · make test-gpu ·
-# make bench-gpu · make settle-gpu: each sets up what it needs in .venv, with nothing but python3, its venv module and make.
+# make demo · make gallery · make pages · make test · make test-all · make lint · make types · make bench ·
+# make test-gpu · make bench-gpu · make settle-gpu: each sets up what it needs in .venv, with nothing but python3, its
+# venv module and make; make types needs npx.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GALLERY := one-from-three two-from-three three-from-six one-from-nine
 
-.PHONY: demo gallery pages test test-all test-gpu lint format bench bench-gpu settle-gpu clean
+.PHONY: demo gallery pages test test-all test-gpu lint types format bench bench-gpu settle-gpu clean
 
 demo: $(VENV)/base
 	$(BIN)/mlsolve run examples/chelsea.jpg --guide rosette:1:ember --guide mosaic:4:lagoon \
@@ -41,6 +42,10 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages' modules, by what their comments say of types.
+types:
+	npx --yes -p typescript@5.9.3 tsc -p jsconfig.json
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .

@@ -50,7 +50,7 @@ export class Camera {
     }
   }
 
-  /** Zooms to `zoom` about a point of the canvas that stays. */
+  /** Zooms to `zoom` about a point of the canvas that stays. @param {number} zoom @param {number[]} [point] */
   zoomTo(zoom, point = this.centre) {
     const before = this.at(point);
     this.zoom = Math.min(MOST_ZOOM * this.finest, Math.max(Math.min(this.whole, 1), zoom));
@@ -61,7 +61,7 @@ export class Camera {
     this.#keep();
   }
 
-  /** Moves the view by pixels of the canvas. */
+  /** Moves the view by pixels of the canvas. @param {number} right @param {number} down */
   pan(right, down) {
     if (this.fits) return;
     this.middle = [this.middle[0] - right / this.zoom, this.middle[1] - down / this.zoom];
@@ -82,7 +82,7 @@ export class Camera {
     return this.centre.map((at, axis) => Math.round(at - this.middle[axis] * this.zoom));
   }
 
-  /** The place of the stack at a point of the canvas. */
+  /** The place of the stack at a point of the canvas. @param {number[]} point */
   at(point) {
     const corner = this.centre.map((at, axis) => at - this.middle[axis] * this.zoom);
     return [(point[0] - corner[0]) / this.zoom, (point[1] - corner[1]) / this.zoom];

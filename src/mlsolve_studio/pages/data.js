@@ -2,7 +2,39 @@
 
 import { decoded } from "./renderer.js";
 
-/** @typedef {{manifest: any, picture: (address: string) => Promise<ImageBitmap>}} Source */
+/** @typedef {import("./moves.js").Move} Move */
+/** @typedef {import("./moves.js").Pose} Pose */
+/**
+ * How an arrangement has a layer, counted from 1: `map` for the sheet held whole, `maps` for each level of tiles.
+ * @typedef {Pose & {layer: number, map: Move, maps: Move[]}} Placement
+ */
+/**
+ * `exposure` is a factor, `target` an address of a picture.
+ * @typedef {{name: string, exposure: number, place: Placement[], target: string|null}} Arrangement
+ */
+/**
+ * Film and inks as factors of light: `curves[channel][code]` in every band (light_table/stack.py).
+ * @typedef {{base: number[], curves: number[][][], eye: number[][], reflectance: number, room: number}} Inks
+ */
+/**
+ * What the page is told of a run (light_table/stack.py). Lengths are in pixels of the layers.
+ * @typedef {object} Manifest
+ * @property {string} name
+ * @property {[number, number]} size of the sheets that are held whole
+ * @property {[number, number]} full size of the layers
+ * @property {string} shape
+ * @property {number|null} dpi
+ * @property {{name: string, picture: string}[]} sheets
+ * @property {Arrangement[]} arrangements
+ * @property {number[]} gap
+ * @property {number} index of refraction
+ * @property {number} view degrees
+ * @property {number} registration
+ * @property {number} scale pixels of `size` a pixel of the layers
+ * @property {{side: number, levels: [number, number][]}|null} tiles
+ * @property {Inks|null} inks
+ */
+/** @typedef {{manifest: Manifest, picture: (address: string) => Promise<ImageBitmap>}} Source */
 
 /** @returns {Promise<Source>} */
 export async function opened() {

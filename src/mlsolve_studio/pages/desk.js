@@ -16,7 +16,7 @@ export const TAKES = 900;
 const LIFTING = 260;
 
 export class Table {
-  /** @param {any} manifest */
+  /** @param {import("./data.js").Manifest} manifest */
   constructor(manifest) {
     this.manifest = manifest;
     /** @type {[number, number]} */
@@ -64,12 +64,14 @@ export class Table {
     this.order = [...named, ...this.sheets.map((_, number) => number).filter((number) => !named.includes(number))];
     this.sheets.forEach((_, number) => this.#lift(number, !named.includes(number), moving));
     place.forEach((one, k) => {
+      /** @type {Pose} */
       const pose = { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] };
       this.#send(one.layer - 1, pose, moving, now, k);
     });
     this.#settleLight(!moving);
   }
 
+  /** @param {number} number @param {Pose} pose @param {boolean} moving @param {number} now milliseconds */
   #send(number, pose, moving, now, turn = 0) {
     const sheet = this.sheets[number];
     const same = samePose(sheet.pose, pose) && !sheet.motion;
@@ -78,6 +80,7 @@ export class Table {
     sheet.pose = pose;
   }
 
+  /** @param {number} number @param {boolean} lifted @param {boolean} moving */
   #lift(number, lifted, moving) {
     const sheet = this.sheets[number];
     sheet.lifted = lifted;
@@ -93,6 +96,7 @@ export class Table {
   /** Lays one sheet as the chosen arrangement has it. @param {number} number */
   straighten(number) {
     const one = this.wanted.place.find((place) => place.layer === number + 1);
+    /** @type {Pose} */
     const pose = one ? { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] } : plain();
     this.#send(number, pose, true, performance.now());
   }
@@ -131,7 +135,7 @@ export class Table {
     return moveOf(level.size, scaled(pose, level.scale));
   }
 
-  /** Brings everything that moves to `now`, in milliseconds. Returns whether something still moves. */
+  /** Brings everything that moves to `now`, in ms. Returns whether something still moves. @param {number} now */
   advance(now) {
     const passed = Math.min(100, Math.max(0, now - this.lastTime));
     this.lastTime = now;
@@ -151,7 +155,7 @@ export class Table {
     return this.#settleLight(this.still, passed) || moves;
   }
 
-  /** Lets lamp and eye come closer to what they should be. */
+  /** Lets lamp and eye come closer to what they should be. @param {boolean} atOnce */
   #settleLight(atOnce, passed = 0) {
     const exposure = this.wanted.exposure, count = Math.max(1, this.present.length);
     const all = this.wanted.place.length;
@@ -159,13 +163,14 @@ export class Table {
     const share = all > 1 ? Math.min(1, (count - 1) / (all - 1)) : 1;
     const adapted = this.adapts ? exposure ** (share - 1) : 1;
     const part = atOnce ? 1 : 1 - Math.exp(-passed / 160);
+    /** @param {number} from @param {number} to */
     const near = (from, to) => (Math.abs(Math.log(to / from)) < 0.004 ? to : from * (to / from) ** part);
     this.adapted = near(this.adapted, adapted);
     this.exposed = near(this.exposed, exposure);
     return this.adapted !== adapted || this.exposed !== exposure;
   }
 
-  /** How deep the sheet at `place` from the front lies, in pixels of the layers. */
+  /** How deep the sheet at `place` from the front lies, in pixels of the layers. @param {number} place */
   depth(place) {
     const gaps = this.manifest.gap;
     let found = 0;
@@ -176,7 +181,10 @@ export class Table {
     return found;
   }
 
-  /** How far the sheet at `place` from the front is seen displaced, right and down in pixels of `level`. */
+  /**
+   * How far the sheet at `place` from the front is seen displaced, right and down in pixels of `level`.
+   * @param {number} place @param {Level} level
+   */
   displaced(place, level) {
     const depth = this.depth(place) * level.scale, index = this.manifest.index;
     const [right, down] = this.angles.map((angle) => Math.round(seenShift(depth, angle, index)));
@@ -231,6 +239,7 @@ export function eased(share) {
   return share < 0.5 ? 4 * share ** 3 : 1 - (2 - 2 * share) ** 3 / 2;
 }
 
+/** @param {number} share */
 function smooth(share) {
   return share === 0 || share === 1 ? share : share * share * (3 - 2 * share);
 }

@@ -43,6 +43,7 @@ export function exact(map) {
 /**
  * The linear map with these coefficients about the middle of a picture.
  * @param {[number, number]} size width and height
+ * @param {number} rowY @param {number} rowX @param {number} columnY @param {number} columnX
  * @returns {Move}
  */
 function centred(size, rowY, rowX, columnY, columnX) {
@@ -100,7 +101,10 @@ export function samePose(one, other) {
   );
 }
 
-/** How far something at `depth` is seen displaced at an angle, by Snell's law (src/mlsolve/job/viewing.py). */
+/**
+ * How far something at `depth` is seen displaced at an angle, by Snell's law (src/mlsolve/job/viewing.py).
+ * @param {number} depth @param {number} degrees @param {number} index of refraction
+ */
 export function seenShift(depth, degrees, index) {
   return depth * Math.tan(Math.asin(Math.sin((degrees * Math.PI) / 180) / index));
 }

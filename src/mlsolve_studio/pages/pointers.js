@@ -2,19 +2,33 @@
 
 import { normal } from "./moves.js";
 
+/** @typedef {import("./moves.js").Pose} Pose */
+/**
+ * One pointer that is down: `number` is its sheet, -1 for the view; `begun` once the sheet has moved.
+ * @typedef {{number: number, point: number[], pose: Pose|null, last: number[], begun?: boolean}} Drag
+ */
+/**
+ * Two pointers that are down, as they began; `does` is empty, "turn" or "zoom".
+ * @typedef {{angle: number, apart: number, middle: number[], zoom: number, does: string, pose: Pose|null,
+ *   last: number[]}} Two
+ */
+
 export class Pointers {
-  /** @param {any} page */
+  /** @param {import("./table.js").LightTable} page */
   constructor(page) {
     this.page = page;
     /** @type {Map<number, [number, number]>} */
     this.down = new Map();
-    /** @type {any} */
+    /** @type {Drag|null} */
     this.drag = null;
+    /** @type {Two|null} */
     this.two = null;
     const canvas = page.canvas, divider = document.getElementById("divider");
     canvas.addEventListener("pointerdown", (event) => this.#begin(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => this.#end(event));
+    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      canvas.addEventListener(name, (event) => this.#end(event));
+    }
     canvas.addEventListener("pointerleave", () => this.#look(null));
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     divider?.addEventListener("pointerdown", (event) => divider.setPointerCapture(event.pointerId));
@@ -24,13 +38,13 @@ export class Pointers {
     });
   }
 
-  /** @returns {[number, number]} */
+  /** @param {MouseEvent} event @returns {[number, number]} */
   #point(event) {
     const stage = this.page.canvas.getBoundingClientRect();
     return [(event.clientX - stage.left) * this.page.ratio, (event.clientY - stage.top) * this.page.ratio];
   }
 
-  /** Whether a sheet lies under a place of the stack. */
+  /** Whether a sheet lies under a place of the stack. @param {number} number @param {number[]} place */
   #under(number, place) {
     const { table } = this.page, sheet = table.sheets[number];
     if (!sheet || sheet.lifted) return false;
@@ -41,6 +55,7 @@ export class Pointers {
     return row >= -0.5 && column >= -0.5 && row < table.size[1] - 0.5 && column < table.size[0] - 0.5;
   }
 
+  /** @param {PointerEvent} event */
   #begin(event) {
     const page = this.page, point = this.#point(event);
     page.canvas.setPointerCapture(event.pointerId);
@@ -58,6 +73,7 @@ export class Pointers {
     page.point();
   }
 
+  /** @param {PointerEvent} event */
   #move(event) {
     const page = this.page, point = this.#point(event);
     if (!this.down.has(event.pointerId)) return this.#look(point);
@@ -71,9 +87,13 @@ export class Pointers {
     page.changed();
   }
 
-  /** Slides the sheet along, by whole pixels of the stack as it is shown. */
+  /**
+   * Slides the sheet along, by whole pixels of the stack as it is shown.
+   * @param {Drag} drag @param {number[]} point
+   */
   #slide(drag, point) {
     const { table, camera, tiles } = this.page, { pose, number } = drag, { scale } = tiles?.level ?? table.held;
+    if (!pose) throw new Error("no sheet is dragged");
     const zoom = (camera.zoom * table.held.scale) / scale;
     const by = [0, 1].map((axis) => Math.round((point[axis] - drag.point[axis]) / zoom) / scale);
     if (by[0] || by[1] || drag.begun) {
@@ -83,6 +103,7 @@ export class Pointers {
     }
   }
 
+  /** @param {PointerEvent} event */
   #end(event) {
     const page = this.page, drag = this.drag;
     this.down.delete(event.pointerId);
@@ -96,7 +117,10 @@ export class Pointers {
     page.changed();
   }
 
-  /** A sheet that is let go near its place goes there; one that is dragged off the box is lifted. */
+  /**
+   * A sheet that is let go near its place goes there; one that is dragged off the box is lifted.
+   * @param {number} number
+   */
   #settle(number) {
     const { table, camera } = this.page, sheet = table.sheets[number], { pose } = sheet;
     const one = table.wanted.place.find((place) => place.layer === number + 1);
@@ -125,13 +149,14 @@ export class Pointers {
 
   #moveTwo() {
     const two = this.two, page = this.page;
+    if (!two) throw new Error("no two pointers are down");
     const [a, b] = [...this.down.values()], middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
     const turned = normal(((two.angle - Math.atan2(b[1] - a[1], b[0] - a[0])) * 180) / Math.PI);
     const larger = Math.hypot(b[0] - a[0], b[1] - a[1]) / two.apart;
     // What the fingers do first decides.
     if (!two.does && two.pose && Math.abs(turned) > 7) two.does = "turn";
     else if (!two.does && Math.abs(Math.log(larger)) > 0.13) two.does = "zoom";
-    if (two.does === "turn") {
+    if (two.does === "turn" && two.pose) {
       page.turnTo(Math.round(two.pose.rotate + turned));
       return;
     }
@@ -141,6 +166,7 @@ export class Pointers {
     page.draw();
   }
 
+  /** @param {WheelEvent} event */
   #wheel(event) {
     const page = this.page, lines = event.deltaMode ? 20 : 1, turned = (event.deltaY || event.deltaX) * lines;
     event.preventDefault();

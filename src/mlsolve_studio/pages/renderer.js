@@ -20,6 +20,7 @@ import { fragment, MOST, VERTEX } from "./shaders.js";
  * @property {{pages: boolean, halvings: number}} [tiles]
  */
 
+/** @typedef {import("./data.js").Inks} Inks */
 /** @typedef {{program: WebGLProgram, places: Map<string, WebGLUniformLocation|null>}} Program */
 
 /** Decodes a picture to its exact code values: no colours are converted, nothing is premultiplied. */
@@ -30,7 +31,7 @@ export function decoded(/** @type {Blob} */ blob) {
 export class Renderer {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{size: [number, number], count: number, inks: any, tiled: boolean}} stack
+   * @param {{size: [number, number], count: number, inks: Inks|null, tiled: boolean}} stack
    */
   constructor(canvas, stack) {
     const gl = canvas.getContext("webgl2", {
@@ -54,6 +55,7 @@ export class Renderer {
     this.vertices = gl.createVertexArray();
     gl.bindVertexArray(this.vertices);
     this.sheets = this.#array(gl.RGBA8, stack.size, stack.count);
+    /** @type {WebGLTexture|null} */
     this.target = null;
     this.noTarget = this.#plain([1, 1]);
     if (stack.inks) this.curves = this.#curves(stack.inks);
@@ -80,15 +82,20 @@ export class Renderer {
 
   /** @param {string} name */
   at(name) {
+    if (!this.using) throw new Error("no program draws yet");
     const { program, places } = this.using;
     if (!places.has(name)) places.set(name, this.gl.getUniformLocation(program, name));
     return places.get(name) ?? null;
   }
 
+  /** @param {string} source of the fragment shader */
   #linked(source) {
     const gl = this.gl, program = gl.createProgram();
-    for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, source]]) {
+    /** @type {[number, string][]} */
+    const sources = [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, source]];
+    for (const [kind, text] of sources) {
       const shader = gl.createShader(kind);
+      if (!shader) throw new Error("this browser makes no shader");
       gl.shaderSource(shader, text);
       gl.compileShader(shader);
       if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader) ?? "shader");
@@ -99,6 +106,7 @@ export class Renderer {
     return program;
   }
 
+  /** @param {number} kind of texture */
   #nearest(kind) {
     const gl = this.gl;
     gl.texParameteri(kind, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
@@ -107,6 +115,7 @@ export class Renderer {
     gl.texParameteri(kind, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
   }
 
+  /** @param {number} format @param {[number, number]} size @param {number} layers */
   #array(format, size, layers) {
     const gl = this.gl, texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
@@ -115,6 +124,7 @@ export class Renderer {
     return texture;
   }
 
+  /** @param {[number, number]} size */
   #plain(size) {
     const gl = this.gl, texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, texture);
@@ -123,12 +133,13 @@ export class Renderer {
     return texture;
   }
 
+  /** @param {number} bytes */
   #count(bytes) {
     this.uploaded += bytes;
     this.uploadedInAll += bytes;
   }
 
-  /** Film and inks as a table of what code values let through. */
+  /** Film and inks as a table of what code values let through. @param {Inks} inks */
   #curves(inks) {
     const gl = this.gl, table = new Float32Array(256 * 3 * 4), grey = inks.curves.length === 1;
     for (let channel = 0; channel < 3; channel++) {
@@ -147,6 +158,7 @@ export class Renderer {
     return texture;
   }
 
+  /** @param {Inks} inks */
   #setInks(inks) {
     const gl = this.gl, grey = inks.curves.length === 1;
     gl.uniform3fv(this.at("uBase"), grey ? [inks.base[0], inks.base[0], inks.base[0]] : inks.base);
@@ -188,6 +200,7 @@ export class Renderer {
   /** @param {number} slot @param {ImageBitmap} picture */
   takeTile(slot, picture) {
     const gl = this.gl;
+    if (this.tiles === undefined) throw new Error("no room was made for tiles");
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.tiles);
     gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, slot, picture.width, picture.height, 1, gl.RGBA, gl.UNSIGNED_BYTE, picture);
     this.#count(4 * picture.width * picture.height);
@@ -195,6 +208,7 @@ export class Renderer {
 
   /** Says where the tiles of all sheets are. @param {Uint16Array} table (sheet, row, column): 0, or 1 + slot */
   takePages(table) {
+    if (this.pages === undefined || this.pageSize === undefined) throw new Error("no room was made for tiles");
     const gl = this.gl, [across, down] = this.pageSize;
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.pages);
     gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, across, down, this.stack.count, gl.RED_INTEGER, gl.UNSIGNED_SHORT, table);
@@ -212,7 +226,7 @@ export class Renderer {
     this.#bind(0, gl.TEXTURE_2D_ARRAY, this.sheets);
     this.#bind(1, gl.TEXTURE_2D, this.target ?? this.noTarget);
     if (this.curves) this.#bind(2, gl.TEXTURE_2D, this.curves);
-    if (this.tiles) {
+    if (this.tiles && this.pages) {
       this.#bind(3, gl.TEXTURE_2D_ARRAY, this.tiles);
       this.#bind(4, gl.TEXTURE_2D_ARRAY, this.pages);
     }
@@ -255,6 +269,7 @@ export class Renderer {
     return uploaded;
   }
 
+  /** @param {number} unit @param {number} kind @param {WebGLTexture} texture */
   #bind(unit, kind, texture) {
     const gl = this.gl;
     gl.activeTexture(gl.TEXTURE0 + unit);
@@ -311,7 +326,7 @@ export class Renderer {
   }
 }
 
-/** WebGL's rows begin at the bottom. @param {Uint8Array} pixels */
+/** WebGL's rows begin at the bottom. @param {Uint8Array} pixels @param {number} width @param {number} height */
 function upsideDown(pixels, width, height) {
   const row = 4 * width, turned = new Uint8Array(pixels.length);
   for (let y = 0; y < height; y++) turned.set(pixels.subarray(y * row, (y + 1) * row), (height - 1 - y) * row);

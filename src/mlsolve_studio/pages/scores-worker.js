@@ -8,7 +8,10 @@ const WINDOW = (() => {
   return found.map((one) => one / sum);
 })();
 
-/** The Gaussian mean about every pixel; beyond the border there are zeros. */
+/**
+ * The Gaussian mean about every pixel; beyond the border there are zeros.
+ * @param {Float32Array} plane @param {number} width @param {number} height
+ */
 function blurred(plane, width, height) {
   const along = new Float32Array(plane.length), out = new Float32Array(plane.length);
   for (let y = 0; y < height; y++) {
@@ -52,6 +55,7 @@ export function scores(one, other, width, height, round) {
       y[at] = other[4 * at + plane] / 255;
       if (counts[at]) error += (x[at] - y[at]) ** 2;
     }
+    /** @param {Float32Array} a @param {Float32Array} b */
     const product = (a, b) => {
       for (let at = 0; at < pixels; at++) p[at] = a[at] * b[at];
       return blurred(p, width, height);

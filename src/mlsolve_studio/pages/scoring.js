@@ -4,13 +4,14 @@ const LONGEST = 1024;
 const PAUSE = 160;
 
 export class Scoring {
-  /** @param {any} page */
+  /** @param {import("./table.js").LightTable} page */
   constructor(page) {
     this.page = page;
     this.turn = 0;
     this.busy = false;
     this.again = false;
     this.timer = 0;
+    /** The target as it was drawn last. @type {{of: WebGLTexture|null, pixels: Uint8Array}|null} */
     this.target = null;
     /** @type {{ssim: number, psnr: number}|null} */
     this.found = null;
@@ -43,6 +44,7 @@ export class Scoring {
     this.again = false;
     const page = this.page, [width, height] = page.table.size;
     const share = Math.min(1, LONGEST / Math.max(width, height));
+    /** @type {[number, number]} */
     const size = [Math.round(width * share), Math.round(height * share)];
     const frame = page.frameAt(performance.now());
     // The whole stack, unlike on the canvas.
@@ -58,6 +60,7 @@ export class Scoring {
       page.renderer.target = of;
       this.target = { of, pixels: await page.renderer.drawn({ ...frame, split: [0, 0, size[0], size[1]] }, size) };
     }
+    if (!this.target) throw new Error("no target was drawn");
     this.turn += 1;
     this.shown = share;
     this.worker?.postMessage({
@@ -65,6 +68,7 @@ export class Scoring {
     });
   }
 
+  /** @param {{ssim: number, psnr: number}} data */
   #take(data) {
     this.busy = false;
     this.found = { ssim: data.ssim, psnr: data.psnr };

@@ -4,8 +4,8 @@
 /**
  * @typedef {{layer: number, on: boolean, rotate: number, flip: "h" | "v" | null, shift: [number | string, number | string]}} Place
  * @typedef {{picture: string | null, place: Place[], rest: Record<string, any>}} Shown
- * @typedef {{shown: Shown[], guides: string[], sizing: "pixels" | "print", size: string, print: string, dpi: number | null,
- *   settings: Record<string, any>}} Draft
+ * @typedef {{shown: Shown[], guides: string[], sizing: "pixels" | "print", size: string, print: string,
+ *   dpi: number | string | null, settings: Record<string, any>}} Draft
  */
 
 const KEPT = "mlsolve-studio-draft";

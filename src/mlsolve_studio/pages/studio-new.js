@@ -12,7 +12,7 @@ import { settings } from "./studio-settings.js";
  * What the parts of the form share.
  * @typedef {{draft: import("./studio-draft.js").Draft, found: any, own: (name: string | null) => any, learn: (own: any) => void,
  *   changed: (part: string) => void, replace: (draft: import("./studio-draft.js").Draft) => void, readJob: (file: File) => Promise<any>,
- *   size: () => [number, number], dpi: () => number | null, refuse: (line: string) => void}} Desk
+ *   size: () => [number, number], dpi: () => number | string | null, refuse: (line: string) => void}} Desk
  */
 
 /**

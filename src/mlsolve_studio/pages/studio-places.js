@@ -40,7 +40,7 @@ export function places(desk) {
   function pixels(way) {
     if (typeof way === "number") return way;
     const number = Number.parseFloat(way) || 0;
-    const dpi = desk.dpi() ?? 100;
+    const dpi = Number(desk.dpi() ?? 100);
     if (/mm$/.test(way)) return (number / 25.4) * dpi;
     if (/cm$/.test(way)) return (number / 2.54) * dpi;
     return /in$/.test(way) ? number * dpi : number;

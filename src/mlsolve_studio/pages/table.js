@@ -13,7 +13,11 @@ import { Tiles } from "./tiles.js";
 const find = (name) => document.getElementById(name);
 const KNOBS = ["box", "exposure", "room", "gap", "across", "down", "off"];
 const COMPARE = ["none", "beside", "slider"];
+/** @type {Record<string, string>} */
 const WORDS = { none: "hidden", beside: "beside the stack", slider: "under the slider" };
+
+/** @typedef {import("./moves.js").Pose} Pose */
+/** The page, as its other modules know it. @typedef {Page} LightTable */
 
 class Page {
   /** @param {import("./data.js").Source} source */
@@ -22,7 +26,10 @@ class Page {
     this.manifest = source.manifest;
     this.table = new Table(this.manifest);
     this.camera = new Camera(this.table.size, 1 / this.manifest.scale);
+    /** @type {HTMLCanvasElement} */
     this.canvas = find("canvas");
+    /** Pixels of the canvas a pixel of the page. */
+    this.ratio = 1;
     this.renderer = new Renderer(this.canvas, {
       size: this.table.size, count: this.manifest.sheets.length, inks: this.manifest.inks,
       tiled: Boolean(this.manifest.tiles),
@@ -33,9 +40,11 @@ class Page {
     this.waiting = false;
     /** The last frame: milliseconds since the one before and for itself, bytes uploaded for it. */
     this.frame = { between: 0, taken: 0, uploaded: 0, drawn: 0 };
+    /** By the number of the arrangement. @type {Map<number, WebGLTexture|null>} */
     this.targets = new Map();
     this.scoring = new Scoring(this);
     this.pointers = new Pointers(this);
+    /** @type {Tiles|null} */
     this.tiles = null;
   }
 
@@ -141,7 +150,10 @@ class Page {
     };
   }
 
-  /** Places a side that are averaged for a pixel of the canvas: enough for all pixels of the stack that it covers. */
+  /**
+   * Places a side that are averaged for a pixel of the canvas: enough for all pixels of the stack that it covers.
+   * @param {number} zoom
+   */
   #samples(zoom) {
     if (zoom < 1) return Math.min(this.hurried ? 2 : 4, Math.ceil(1 / zoom - 0.01));
     // Pixels enlarged by no whole number have edges in between.
@@ -164,6 +176,7 @@ class Page {
     });
   }
 
+  /** @param {number} now milliseconds */
   #outline(now) {
     const outline = find("outline"), number = this.table.selected, sheet = this.table.sheets[number];
     outline.hidden = !sheet || sheet.here === 0;
@@ -173,7 +186,9 @@ class Page {
     const [p, q, r, s, t, u] = inverse(found.map), [width, height] = this.table.size;
     // From edges of pixels on the sheet to pixels of the page.
     const zoom = this.camera.zoom / this.ratio, corner = this.camera.corner.map((at) => at / this.ratio);
+    /** @param {number} column @param {number} row */
     const x = (column, row) => corner[0] + (s * row + t * column + u + 0.5) * zoom;
+    /** @param {number} column @param {number} row */
     const y = (column, row) => corner[1] + (p * row + q * column + r + 0.5) * zoom;
     outline.style.width = `${width * zoom}px`;
     outline.style.height = `${height * zoom}px`;
@@ -221,6 +236,7 @@ class Page {
     });
   }
 
+  /** @param {number} number @param {ImageBitmap} picture */
   #thumbnail(number, picture) {
     const canvas = find("sheets").children[number].querySelector("canvas"), side = 144;
     const scale = Math.min(1, side / Math.max(picture.width, picture.height));
@@ -297,7 +313,10 @@ class Page {
   }
 
   show() {
-    const table = this.table, stops = (value) => `${value > 0 ? "+" : ""}${(+value.toFixed(1)).toString().replace("-", "−")} stops`;
+    const table = this.table;
+    /** @param {number} value */
+    const stops = (value) => `${value > 0 ? "+" : ""}${(+value.toFixed(1)).toString().replace("-", "−")} stops`;
+    /** @param {number} value @param {string} one @param {string} other */
     const side = (value, one, other) => (value === 0 ? "straight" : table.gap === 0 ? "no gap to see it by" : `${Math.abs(value)}° from the ${value > 0 ? one : other}`);
     const words = {
       box: `${stops(table.box)}`, exposure: stops(table.exposure), room: `${Math.round(table.room * 100)} % of white`,
@@ -352,13 +371,16 @@ class Page {
     const { pose, lifted } = this.table.sheets[number], parts = [lifted ? "lifted off" : "on the box"];
     if (pose.flip) parts.push("turned over");
     if (pose.rotate) parts.push(`turned ${+pose.rotate.toFixed(1)}°`);
-    const [right, down] = pose.shift, far = (by) => this.length(Math.abs(by));
+    const [right, down] = pose.shift, far = (/** @type {number} */ by) => this.length(Math.abs(by));
     if (right) parts.push(`${far(right)} to the ${right > 0 ? "right" : "left"}`);
     if (down) parts.push(`${far(down)} ${down > 0 ? "down" : "up"}`);
     return parts.join(", ");
   }
 
-  /** Says something to those who do not see it; `later`: only if nothing else was said for it. */
+  /**
+   * Says something to those who do not see it; `later`: only if nothing else was said for it.
+   * @param {string} text
+   */
   say(text, later = false) {
     if (later && text === this.scored) return;
     if (later) this.scored = text;
@@ -373,7 +395,10 @@ class Page {
     this.changed();
   }
 
-  /** Does something with the chosen sheet, and says how it lies then. */
+  /**
+   * Does something with the chosen sheet, and says how it lies then.
+   * @param {(number: number, pose: Pose) => void} does
+   */
   #withSheet(does) {
     const number = this.table.selected;
     if (number < 0) return;
@@ -383,10 +408,12 @@ class Page {
     this.changed();
   }
 
+  /** @param {number} degrees */
   turnBy(degrees, moving = true) {
     this.#withSheet((number, pose) => this.table.pose(number, { ...pose, rotate: normal(pose.rotate + degrees) }, moving));
   }
 
+  /** @param {number} degrees */
   turnTo(degrees) {
     this.#withSheet((number, pose) => this.table.pose(number, { ...pose, rotate: normal(degrees) }));
   }
@@ -395,6 +422,7 @@ class Page {
     this.#withSheet((number, pose) => this.table.pose(number, flipped(pose), true));
   }
 
+  /** @param {number} right @param {number} down */
   slide(right, down) {
     this.#withSheet((number, pose) => this.table.pose(number, { ...pose, shift: [pose.shift[0] + right, pose.shift[1] + down] }));
   }
@@ -439,15 +467,18 @@ class Page {
     this.changed();
   }
 
+  /** @param {number} share */
   divide(share) {
     this.divided = Math.min(1, Math.max(0, share));
     this.changed();
   }
 
+  /** @param {number} factor @param {number[]} [point] of the canvas, that stays */
   zoomBy(factor, point) {
     this.zoomTo(this.camera.zoom * factor, point);
   }
 
+  /** @param {number} zoom @param {number[]} [point] of the canvas, that stays */
   zoomTo(zoom, point) {
     this.camera.zoomTo(zoom, point);
     this.draw();
@@ -490,6 +521,7 @@ class Page {
     event.preventDefault();
   }
 
+  /** @param {KeyboardEvent} event */
   #moveDivider(event) {
     const step = { ArrowLeft: -0.02, ArrowDown: -0.02, ArrowRight: 0.02, ArrowUp: 0.02, PageUp: 0.1, PageDown: -0.1, Home: -1, End: 1 }[event.key];
     this.divide(this.divided + (step ?? 0));

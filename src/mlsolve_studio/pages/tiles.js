@@ -5,15 +5,16 @@ const FEWEST_SLOTS = 64;
 const MOST_SLOTS = 768;
 
 export class Tiles {
-  /** @param {any} page */
+  /** @param {import("./table.js").LightTable} page */
   constructor(page) {
     this.page = page;
+    if (!page.manifest.tiles) throw new Error("this run has no tiles");
     const { side, levels } = page.manifest.tiles;
     this.side = side;
     /** From full size on. @type {[number, number][]} */
     this.levels = levels;
-    const most = levels[0].map((length) => Math.ceil(length / side));
-    this.pages = /** @type {[number, number]} */ (most);
+    const most = /** @type {[number, number]} */ (levels[0].map((length) => Math.ceil(length / side)));
+    this.pages = most;
     this.table = new Uint16Array(page.manifest.sheets.length * most[0] * most[1]);
     /** Tiles by their names, oldest first, with the slot that holds each. @type {Map<string, number>} */
     this.held = new Map();
@@ -21,6 +22,7 @@ export class Tiles {
     this.free = Array.from({ length: this.slots }, (_, slot) => slot);
     /** @type {Set<string>} */
     this.asked = new Set();
+    /** @type {Set<string>} */
     this.missing = new Set();
     this.at = -1;
     page.renderer.makeRoomForTiles(side, this.slots, most);
@@ -50,6 +52,7 @@ export class Tiles {
     return wanted < 0 ? null : { index: wanted, size: this.levels[wanted], scale: 2 ** -wanted };
   }
 
+  /** @param {number} level */
   #halvings(level) {
     return Math.round(Math.log2(1 / this.page.manifest.scale)) - level;
   }
@@ -94,6 +97,7 @@ export class Tiles {
   #seen(level) {
     const { camera, table, canvas } = this.page, grow = 2 ** this.#halvings(level), size = this.levels[level];
     const first = camera.at([0, 0]).map((at) => at * grow), last = camera.at([canvas.width, canvas.height]).map((at) => at * grow);
+    /** @type {Set<string>} */
     const names = new Set();
     for (const { sheet, map } of table.seen(performance.now(), { index: level, size, scale: 2 ** -level })) {
       let [top, left, bottom, right] = [Infinity, Infinity, -Infinity, -Infinity];
@@ -106,6 +110,7 @@ export class Tiles {
           right = Math.max(right, column);
         }
       }
+      /** @param {number} at @param {number} side */
       const tile = (at, side) => Math.min(Math.ceil(side / this.side) - 1, Math.max(0, Math.floor(at / this.side)));
       if (bottom < 0 || right < 0 || top >= size[1] || left >= size[0]) continue;
       for (let row = tile(top - 1, size[1]); row <= tile(bottom + 1, size[1]); row++) {
@@ -117,6 +122,7 @@ export class Tiles {
     return names;
   }
 
+  /** @param {string} name @param {Set<string>} seen */
   async #fetch(name, seen) {
     this.asked.add(name);
     try {
@@ -138,7 +144,7 @@ export class Tiles {
     }
   }
 
-  /** Gives up the tile that was not seen for the longest time. */
+  /** Gives up the tile that was not seen for the longest time. @param {Set<string>} seen */
   #drop(seen) {
     for (const [name, slot] of this.held) {
       if (!seen.has(name)) {
