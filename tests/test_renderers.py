@@ -23,7 +23,7 @@ SHOP = {"bleed": 3.0, "border": 22.0}
 def run_program(name, *words):
     """Return what a program says. It must succeed, and complain of nothing."""
     if shutil.which(name) is None:
-        pytest.skip(f"needs {name}")
+        pytest.skip(f"needs {name}: apt-get install poppler-utils ghostscript")
     done = subprocess.run([name, *map(str, words)], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout

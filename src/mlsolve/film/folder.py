@@ -12,19 +12,16 @@ from mlsolve_kernels.light.ink.pictures import film_of as tables_of
 from mlsolve_kernels.window import SIZE
 
 from ..errors import InputError, OptionError
-from ..job.job import Job
 from ..job.job_file import load_job
-from ..media import load_media
 from ..pictures.arrays import code_values
 from ..pictures.picture_files import open_picture
 from ..pictures.resize import resize
-from ..report.folder import MEDIA_FILE
+from ..report.folder import MEDIA_FILE, inks_in
 from ..report.result import exposures_in
 from ..scoring.codes import tables
 from ..scoring.layer_files import layer_files, stack_names
 from ..scoring.previews import Preview, shown
 from ..solving.level_pictures import HIGHEST
-from ..solving.spec import inks_of
 from . import Film
 from .table import Size, frame_size, picture_size
 
@@ -54,7 +51,7 @@ def film_of(
     exposures = exposures_in(folder, len(job.arrangements))
     if exposures is None:
         raise InputError(f"{folder} contains no result.json: give the folder that mlsolve run wrote")
-    inks, sheet = _inks(folder, job), open_picture(files[0]).size
+    inks, sheet = inks_in(folder, job), open_picture(files[0]).size
     frame = frame_size(sheet, longest)
     picture = picture_size(sheet, frame)
     if min(picture) < SIZE:
@@ -77,18 +74,6 @@ def film_of(
         outline=job.shape,
         inks=inks,
     )
-
-
-def _inks(folder: Path, job: Job) -> Inks | None:
-    """Return film, inks and room of the layers in `folder`, if they are for a printer and film."""
-    path = folder / MEDIA_FILE
-    if path.is_file():
-        return inks_of(job.options, load_media(path))
-    if job.media is not None:
-        raise InputError(
-            f"{folder} contains no {MEDIA_FILE}, which its layers are for: restore what mlsolve run wrote"
-        )
-    return None
 
 
 def _small(path: Path, size: Size, inks: Inks | None = None) -> npt.NDArray[np.uint8]:

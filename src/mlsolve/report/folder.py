@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ..errors import OutputError
+from mlsolve_kernels.light.ink.inks import Inks
+
+from ..errors import InputError, OutputError
+from ..job.job import Job
+from ..media import load_media
+from ..solving.spec import inks_of
 from ..system.files import partial_beside
 
 MEDIA_FILE: Final = "media.toml"
@@ -129,3 +134,18 @@ def _remove_empty(folders: list[Path]) -> None:
             empty.rmdir()
         except OSError:
             return
+
+
+def inks_in(folder: Path, job: Job) -> Inks | None:
+    """Return film, inks and room of the layers in `folder`, None if they are for no printer.
+
+    Raises InputError if the folder lacks the profile that they are for.
+    """
+    path = folder / MEDIA_FILE
+    if path.is_file():
+        return inks_of(job.options, load_media(path))
+    if job.media is not None:
+        raise InputError(
+            f"{folder} contains no {MEDIA_FILE}, which its layers are for: restore what mlsolve run wrote"
+        )
+    return None

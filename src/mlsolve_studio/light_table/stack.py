@@ -13,17 +13,15 @@ from mlsolve.errors import InputError
 from mlsolve.job.arrangements import Placement
 from mlsolve.job.job import Job
 from mlsolve.job.job_file import load_job
-from mlsolve.media import load_media
 from mlsolve.pictures.arrays import code_values
 from mlsolve.pictures.picture_files import load_picture, open_picture
 from mlsolve.pictures.resize import fit_image, resize
-from mlsolve.report.folder import MEDIA_FILE
+from mlsolve.report.folder import MEDIA_FILE, inks_in
 from mlsolve.report.result import exposures_in
 from mlsolve.scoring.codes import tables
 from mlsolve.scoring.layer_files import layer_files
 from mlsolve.scoring.previews import Preview
 from mlsolve.solving.level_pictures import HIGHEST
-from mlsolve.solving.spec import inks_of
 from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.light.ink.pictures import film_of
 from mlsolve_kernels.light.ink.reference import GAMMA
@@ -196,7 +194,7 @@ def open_stack(folder: Path) -> Stack:
             "run wrote"
         )
     files = [open_picture(path) for path in layers]
-    inks, planes = _inks(folder, job), max(file.planes for file in files)
+    inks, planes = inks_in(folder, job), max(file.planes for file in files)
     if inks is not None and any(file.planes != inks.planes for file in files):
         raise InputError(
             f"{folder} has layers of {planes} colour planes, {MEDIA_FILE} is for {inks.planes}: restore what "
@@ -237,17 +235,6 @@ def inks_of_pages(inks: Inks) -> dict[str, Any]:
         "reflectance": inks.reflectance,
         "room": inks.room,
     }
-
-
-def _inks(folder: Path, job: Job) -> Inks | None:
-    path = folder / MEDIA_FILE
-    if path.is_file():
-        return inks_of(job.options, load_media(path))
-    if job.media is not None:
-        raise InputError(
-            f"{folder} contains no {MEDIA_FILE}, which its layers are for: restore what mlsolve run wrote"
-        )
-    return None
 
 
 def _reduced(path: Path, size: Size) -> npt.NDArray[np.uint8]:
