@@ -26,8 +26,8 @@ def _gpu() -> tuple[dict[str, Any] | None, str]:
 @verb(JSON, examples=(("info", "What to add to a bug report."),))
 def info(given: Given) -> None:
     """Report what this machine has: versions, cores, memory, devices, and the folder of the compiled kernels."""
-    from mlsolve.report.result import versions
     from mlsolve.system.memory import available_memory, in_words
+    from mlsolve.system.packages import versions
     from mlsolve_kernels.compiled import cache_folder, is_cached
     from mlsolve_kernels.control_groups import memory_limit
     from mlsolve_kernels.threads import available_cores

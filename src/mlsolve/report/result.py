@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import math
-import platform
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from ..scoring.bands import Scoring
 from ..scoring.scores import ColourDifference, Scores, StackScores
 from ..solving.balance import Balance
 from ..solving.history import History
-from ..version import __version__
+from ..system.packages import versions
 from .carriers import StackCarriers, carriers_picture, picture_name
 from .contact_sheet import sheet_bands, sheet_size
 
@@ -192,19 +189,3 @@ def colour_report(found: ColourDifference) -> dict[str, float]:
 
 def _plain(psnr: float) -> float | None:
     return None if math.isinf(psnr) else round(psnr, 3)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of mlsolve, Python and the packages that can affect the result, by name."""
-    return dict(_versions())
-
-
-@cache
-def _versions() -> dict[str, str]:
-    found = {"mlsolve": __version__, "python": platform.python_version()}
-    for package in ("numpy", "numba", "opencv-python-headless", "pillow", "pyvips-binary", "pi-heif"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

@@ -15,6 +15,7 @@ from ..pictures.picture_files import Picture
 from ..report.folder import check_output, replace_folder
 from ..solving.backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
 from ..solving.balance import Balance
+from ..solving.dependencies import dependencies
 from ..solving.executors.base import Executor
 from ..solving.executors.gpu import Devices
 from ..solving.executors.processes import Processes
@@ -36,7 +37,6 @@ from .unfinished import (
     check_dependencies,
     check_free,
     clear,
-    dependencies,
     finished,
     is_run,
     sweep,
@@ -70,7 +70,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     check_disk(disk_bytes(spec, job, list(files.values()), levels, parts.bands), parent)
     document = {
         "format": FORMAT,
-        "bytes depend on": dependencies(spec, gpu.name, gpu.adam),
+        "bytes depend on": dependencies(spec.backend, gpu.name, gpu.adam),
         "job": job.toml(None),
         "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
         "overwrite": overwrite,
@@ -103,7 +103,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
             spec = Spec.load(store)
         check_output(folder, overwrite or store.has(WRITTEN))
         gpu = _gpu(spec)
-        check_dependencies(root, then, dependencies(spec, gpu.name, gpu.adam))
+        check_dependencies(root, then, dependencies(spec.backend, gpu.name, gpu.adam))
         for name, digest in inputs.items():
             if digest_of(Path(name)) != digest:
                 raise InputError(f"{name} has changed since the run began: restore it, or run again")
@@ -228,7 +228,7 @@ def _without_gpu(work: _Work) -> _Work:
     for level in range(1, spec.levels + 1):
         store.remove(f"level-{level}")
     spec.save(store)
-    without = {"bytes depend on": dependencies(spec, None, None), "device": None, "adam": None}
+    without = {"bytes depend on": dependencies(spec.backend, None, None), "device": None, "adam": None}
     store.save(RUN, {**store.load(RUN), **without})
     budget = dataclasses.replace(work.budget, device=None)
     parts = shares(budget, spec, work.job, list(work.files.values()), states_left(spec, store.path))

@@ -1,17 +1,12 @@
 """The folder that holds the state of a run until it is finished, and the document that describes the run."""
 
 import os
-import platform
 import re
 import shutil
 from pathlib import Path
 from typing import Final
 
-from mlsolve_kernels.compiled import sources_digest
-
 from ..errors import OutputError, StoreError
-from ..report.result import versions
-from ..solving.spec import Spec
 from ..system.files import PARTIAL
 from ..system.lock import NAME as LOCK
 
@@ -82,19 +77,6 @@ def sweep(root: Path) -> None:
     """Remove files that killed processes left half written; no other process may be working on the run."""
     for entry in root.rglob(PARTIAL):
         entry.unlink(missing_ok=True)
-
-
-def dependencies(spec: Spec, device: str | None, adam: str | None) -> dict[str, str | None]:
-    """Return everything the last bits of a result depend on; device, adam: see `Backend`."""
-    packages = {name: value for name, value in versions().items() if name not in ("python", "pillow")}
-    return {
-        **packages,
-        "kernels": sources_digest(),
-        "machine": platform.machine(),
-        "backend": spec.backend,
-        "device": device,
-        "adam": adam,
-    }
 
 
 def check_dependencies(root: Path, then: dict[str, str | None], now: dict[str, str | None]) -> None:

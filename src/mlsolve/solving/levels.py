@@ -272,7 +272,7 @@ def _run_round(
         reasons.append("callback" if listener.step(step) and reason is None else reason)
         return reasons[-1]
 
-    if len(tiles) == 1 and executor.workers == 1:
+    if len(tiles) == 1 and executor.workers == 1 and not executor.apart:
 
         def watch(at: int, sums: Sums) -> Stop | None:
             listener.iteration(plan, tiles[0], at)
@@ -304,9 +304,10 @@ def _run_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor,
     """Advance every tile of a round; return the sums over all of them."""
     listener.begin_round(plan, len(tiles))
     calls: list[tuple[Any, ...]] = []
+    reports = executor.workers == 1 and not executor.apart
     for tile in tiles:
         call = (store, plan.level, plan.number, tile)
-        calls.append((*call, _reporter(plan, tile, listener)) if executor.workers == 1 else call)
+        calls.append((*call, _reporter(plan, tile, listener)) if reports else call)
     totals: list[Sums] = []
     for number, sums in executor.map(solve_tile, calls):
         totals = [a.plus(b) for a, b in zip(totals, sums, strict=True)] if totals else sums

@@ -14,6 +14,9 @@ class Executor(Protocol):
 
     workers: int
     """Tasks that run at the same time."""
+    apart: bool
+    """Whether tasks run in other processes: then what they are given is pickled, functions that report back are not
+    given to them, and they share no memory with the caller."""
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Call task(*call) for each of `calls`; yield (number of the call, result) in the order they finish.

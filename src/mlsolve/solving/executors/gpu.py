@@ -16,6 +16,7 @@ class Devices:
     """
 
     workers = 2
+    apart = False
 
     def __init__(self, open_backend: Callable[[], Backend]) -> None:
         """open_backend: opens the GPU; called once for each stream."""

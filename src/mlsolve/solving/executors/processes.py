@@ -21,6 +21,8 @@ _LOOKS: Final = 1.0
 class Processes:
     """Several processes on this machine, each with its own team of threads."""
 
+    apart = True
+
     def __init__(self, workers: int, threads: int) -> None:
         """Start `workers` processes of `threads` threads each."""
         self.workers = workers

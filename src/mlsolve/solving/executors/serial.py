@@ -12,6 +12,7 @@ class Serial:
     """Runs one task after the other, in this process."""
 
     workers = 1
+    apart = False
 
     def __init__(self, backend: Backend) -> None:
         """Make tasks use `backend`, which `close` closes."""

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from .base import Executor, Task, carried_out
-from .processes import Processes
 
 
 class Threads:
     """Several threads of this process. They have no backend, and share what the tasks are given."""
+
+    apart = False
 
     def __init__(self, workers: int) -> None:
         """Start `workers` threads; if it is 1, none: the thread that calls `map` does the work."""
@@ -39,8 +40,8 @@ class Threads:
 
 @contextmanager
 def without_backend(executor: Executor, workers: int) -> Iterator[Executor]:
-    """Yield what runs tasks that need no backend, beside `executor`: its processes, or `workers` threads."""
-    if isinstance(executor, Processes):
+    """Yield what runs tasks that need no backend, beside `executor`: itself if apart, else `workers` threads."""
+    if executor.apart:
         yield executor
         return
     threads = Threads(workers)
