@@ -70,7 +70,7 @@ def budget_of(given: Given) -> "Budget":
     from mlsolve.system.memory import parse_memory
 
     memory = parse_memory(given["memory"]) if "memory" in given else None
-    return Budget(memory, given.get("processes", 1), given.get("threads"))
+    return Budget(memory, given.get("processes", 1), given.get("threads"), cluster=given.get("cluster"))
 
 
 def warn_of_pixels(job: "Job") -> None:

@@ -32,6 +32,10 @@ class ProcessError(MlsolveError):
     """A worker process that ended before its work was done."""
 
 
+class ClusterError(MlsolveError):
+    """A cluster that cannot be reached, or has no worker that can do the work."""
+
+
 class StoreError(MlsolveError):
     """An unfinished run that is damaged, was not written by mlsolve, or was changed while in use."""
 

@@ -225,6 +225,17 @@ PROCESSES: Final = Setting(
     example="2",
     toml="",
 )
+CLUSTER: Final = Setting(
+    help="Solve on many machines: the address of a Dask scheduler, or local:N for N workers of this machine.",
+    more="Then memory and threads are those of each worker. The folder that is written must be on a file system "
+    "that all workers see under the same name.",
+    kind=str,
+    limits="tcp://host:8786, tls://host:8786 or local:4",
+    otherwise="this machine, without Dask",
+    metavar="ADDRESS",
+    example="local:2",
+    toml="",
+)
 THREADS: Final = Setting(
     help="Threads of the run, all processes together; with a GPU, those that make pictures, write and score. The "
     "result does not depend on it.",

@@ -9,11 +9,12 @@ from mlsolve_kernels.control_groups import memory_limit
 from mlsolve_kernels.threads import available_cores
 from mlsolve_kernels.window import RADIUS
 
+from ..cluster.address import ClusterAddress
 from ..errors import OptionError, OutputError
 from ..guides import drawing_bytes
 from ..job.depths import views_of
 from ..job.job import Job, parse_generated
-from ..job.settings import MEMORY, PROCESSES, THREADS, check_fields, option
+from ..job.settings import CLUSTER, MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture, PngWriter, TiffWriter
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import moved_target_bytes, previews_bytes
@@ -74,10 +75,18 @@ class Budget:
     threads: int | None = option(None, THREADS)
     device: int | None = None
     """Free bytes on the GPU, if the run uses one."""
+    cluster: str | None = option(None, CLUSTER)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_fields(self)
+        if self.cluster is not None:
+            ClusterAddress.parse(self.cluster)
+            if self.processes != 1:
+                raise OptionError(
+                    f"processes is {self.processes} beside cluster {self.cluster}: leave processes out, each "
+                    "worker of a cluster is a process"
+                )
 
     @property
     def total(self) -> int | None:
@@ -127,17 +136,22 @@ class Shares:
     """Bytes for decoded pictures in memory."""
 
 
-def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> Shares:
+def shares(
+    budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None, passing: bool = True
+) -> Shares:
     """Return what each stage may use; disk: bytes available for the states of the solve.
 
-    Raises OptionError if there is too little memory; its message reports the minimum.
+    passing: whether scoring may decode layers as their rows pass by; workers of a cluster cannot. Raises OptionError
+    if there is too little memory; its message reports the minimum.
     """
     _check_group(budget)
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
         limits = Limits(None, budget.threads_each, disk, device)
         writers, threads = _writers(budget, spec, job, None), budget.threads_each
-        return Shares(limits, _SIDES[0], writers, Bands(workers=budget.all_threads), threads, _HELD)
+        return Shares(
+            limits, _SIDES[0], writers, Bands(workers=budget.all_threads, passing=passing), threads, _HELD
+        )
     least = _least(budget, spec, job, files, disk)
     if memory < least:
         # Rounded up, so that the figure is enough.
@@ -150,7 +164,7 @@ def shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int
     side, painters, held = _painting(left, budget, spec, job, files)
     writers = _writers(budget, spec, job, left)
     limits = Limits(left // budget.workers, budget.threads_each, disk, device)
-    bands = _bands(left, budget.all_threads, spec, job)
+    bands = _bands(left, budget.all_threads, spec, job, passing)
     return Shares(limits, side, writers, bands, painters, held)
 
 
@@ -314,13 +328,13 @@ _SMALLEST: Final = Bands(8, 1, passing=False)
 """The bands that take the least memory."""
 
 
-def _bands(left: int, threads: int, spec: Spec, job: Job) -> Bands:
+def _bands(left: int, threads: int, spec: Spec, job: Job, passing: bool) -> Bands:
     """Return the bands that keep most threads busy within `left` bytes."""
     workers = {threads, *(threads >> halvings for halvings in range(1, threads.bit_length()))}
     sizes = [(rows, each) for each in sorted(workers, reverse=True) for rows in (256, 128, 64)]
     for rows, each in [*sizes, (32, 1), (16, 1), (8, 1)]:
-        for passing in (True, False):
-            bands = Bands(rows, each, passing)
+        for passes in (True, False) if passing else (False,):
+            bands = Bands(rows, each, passes)
             if scoring_bytes(bands, spec, job) <= left:
                 return bands
     return _SMALLEST

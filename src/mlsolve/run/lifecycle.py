@@ -2,13 +2,21 @@
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mlsolve_kernels.iteration.objective import Shape
 
-from ..errors import DeviceMemoryError, InputError, MlsolveError, OutputError, ProcessError, StoreError
+from ..errors import (
+    ClusterError,
+    DeviceMemoryError,
+    InputError,
+    MlsolveError,
+    OutputError,
+    ProcessError,
+    StoreError,
+)
 from ..job.job import Job
 from ..job.job_file import parse_job
 from ..pictures.picture_files import Picture
@@ -30,6 +38,7 @@ from .events import Outcome
 from .inputs import digest_of, make_pictures
 from .job_spec import opened, spec_of_job
 from .pipeline import Listener, solve_in_store, write_result
+from .staff import Staff, assembled, cluster_of, linked
 from .unfinished import (
     RESULT,
     RUN,
@@ -42,6 +51,9 @@ from .unfinished import (
     sweep,
     unfinished,
 )
+
+if TYPE_CHECKING:
+    from ..cluster.link import Link
 
 FORMAT: Final = 6
 """Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
@@ -61,28 +73,54 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     root = unfinished(folder)
     check_free(root, overwrite)
     files = opened(job)
-    spec, gpu = with_backend(job, spec_of_job(job, files))
-    spec = dataclasses.replace(spec, bits=job.bits)
-    budget = dataclasses.replace(budget, device=gpu.memory)
-    parent = existing(root)
-    parts = shares(budget, spec, job, list(files.values()), states_left(spec, parent))
+    spec = dataclasses.replace(spec_of_job(job, files), bits=job.bits)
+    with linked(budget) as link:
+        if link is None:
+            spec, gpu = with_backend(job, spec)
+            return _begin(
+                _Begun(job, files, folder, overwrite, spec, gpu, budget, listener), locked(root, new=True)
+            )
+        # Workers show that they see the folder of the run, so it must be there, and be ours, before they are asked.
+        with locked(root, new=True), assembled(link, root, job, spec, budget) as staff:
+            gpu = Gpu(staff.device, staff.adam, staff.budget.device)
+            begun = _Begun(job, files, folder, overwrite, staff.spec, gpu, staff.budget, listener, staff)
+            return _begin(begun, nullcontext())
+
+
+def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
+    """Check what the run needs, save what it is, and carry on; lock: held from the first change of its folder."""
+    job, spec, gpu, root = begun.job, begun.spec, begun.gpu, unfinished(begun.folder)
+    parent, budget = existing(root), dataclasses.replace(begun.budget, device=gpu.memory)
+    files = list(begun.files.values())
+    parts = _shares(budget, spec, job, files, parent, begun.staff)
     levels = plans(spec, parts.limits)
-    check_disk(disk_bytes(spec, job, list(files.values()), levels, parts.bands), parent)
+    check_disk(disk_bytes(spec, job, files, levels, parts.bands), parent)
     document = {
         "format": FORMAT,
         "bytes depend on": dependencies(spec.backend, gpu.name, gpu.adam),
         "job": job.toml(None),
         "inputs": {str(path.absolute()): digest_of(path) for path in job.inputs},
-        "overwrite": overwrite,
+        "overwrite": begun.overwrite,
         "device": gpu.name,
         "adam": gpu.adam,
     }
-    with locked(root, new=True):
+    with lock:
         clear(root)
         store = DiskStore(root)
         spec.save(store)
         store.save(RUN, document)
-        return _carry_on(_Work(store, job, files, folder, budget, parts, listener))
+        return _carry_on(_Work(store, job, begun.files, begun.folder, budget, parts, begun.listener, begun.staff))
+
+
+def _shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], place: Path, staff: Staff | None) -> Shares:
+    """Return what each stage may use, on this machine or on each worker of a cluster."""
+    disk = states_left(spec, place)
+    if staff is None:
+        return shares(budget, spec, job, files, disk)
+    parts = shares(budget, spec, job, files, disk, passing=False)
+    if parts.limits.memory is not None:
+        staff.crew.require_memory(budget.memory or 0)
+    return dataclasses.replace(parts, limits=dataclasses.replace(parts.limits, at_once=staff.workers))
 
 
 def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
@@ -93,7 +131,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
     root = unfinished(folder)
     folder = finished(root)
     check_resumable(root)
-    with locked(root):
+    with linked(budget) as link, locked(root):
         sweep(root)
         store = DiskStore(root)
         with _damage_refused(root):
@@ -102,15 +140,26 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
             then = document["bytes depend on"]
             spec = Spec.load(store)
         check_output(folder, overwrite or store.has(WRITTEN))
-        gpu = _gpu(spec)
-        check_dependencies(root, then, dependencies(spec.backend, gpu.name, gpu.adam))
-        for name, digest in inputs.items():
-            if digest_of(Path(name)) != digest:
-                raise InputError(f"{name} has changed since the run began: restore it, or run again")
-        files = opened(job)
-        budget = dataclasses.replace(budget, device=gpu.memory)
-        parts = shares(budget, spec, job, list(files.values()), states_left(spec, root))
-        return _carry_on(_Work(store, job, files, folder, budget, parts, listener))
+        with _staff(link, root, job, spec, budget) as staff:
+            gpu = _gpu(spec) if staff is None else Gpu(staff.device, staff.adam, staff.budget.device)
+            check_dependencies(root, then, dependencies(spec.backend, gpu.name, gpu.adam))
+            for name, digest in inputs.items():
+                if digest_of(Path(name)) != digest:
+                    raise InputError(f"{name} has changed since the run began: restore it, or run again")
+            files = opened(job)
+            budget = dataclasses.replace(budget if staff is None else staff.budget, device=gpu.memory)
+            parts = _shares(budget, spec, job, list(files.values()), root, staff)
+            return _carry_on(_Work(store, job, files, folder, budget, parts, listener, staff))
+
+
+@contextmanager
+def _staff(link: "Link | None", root: Path, job: Job, spec: Spec, budget: Budget) -> "Iterator[Staff | None]":
+    """Yield the workers that continue a run; None without a link."""
+    if link is None:
+        yield None
+        return
+    with assembled(link, root, job, spec, budget, resumes=True) as staff:
+        yield staff
 
 
 def job_in(folder: Path) -> Job:
@@ -186,6 +235,21 @@ def _gpu(spec: Spec) -> Gpu:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Begun:
+    """A run that is about to begin."""
+
+    job: Job
+    files: dict[Path, Picture]
+    folder: Path
+    overwrite: bool
+    spec: Spec
+    gpu: Gpu
+    budget: Budget
+    listener: Listener
+    staff: Staff | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class _Work:
     """A run in progress: its job, where the result goes, and what it may use."""
 
@@ -196,6 +260,8 @@ class _Work:
     budget: Budget
     parts: Shares
     listener: Listener
+    staff: Staff | None = None
+    """The workers of a cluster; None: this machine."""
 
 
 def _carry_on(work: _Work) -> Outcome:
@@ -205,7 +271,7 @@ def _carry_on(work: _Work) -> Outcome:
         try:
             return _stages(work)
         except DeviceMemoryError as error:  # another program took the memory meanwhile
-            if work.job.options.backend != "auto":
+            if work.job.options.backend != "auto" or work.staff is not None:
                 raise
             warn_of_fallback(error)
         return _stages(_without_gpu(work))
@@ -215,7 +281,7 @@ def _carry_on(work: _Work) -> Outcome:
     except BaseException as error:
         if not any(store.path.glob("pictures/*done.json")):
             clear(store.path)
-        elif isinstance(error, OutputError | ProcessError):
+        elif isinstance(error, OutputError | ProcessError | ClusterError):
             raise type(error)(f"{error}; mlsolve resume {work.folder} continues it") from None
         raise
 
@@ -258,7 +324,7 @@ def _stages(work: _Work) -> Outcome:
         listener.stage("pictures", 1.0)
         listener.balanced(balance, names)
 
-    executor = _executor(spec, work.budget, levels)
+    executor = _executor(spec, work.budget, levels) if work.staff is None else cluster_of(work.staff)
     try:
         spec = dataclasses.replace(spec, stacks=stack_specs(job.arrangements, spec.options, spec.layers))
         solved = solve_in_store(

@@ -130,6 +130,11 @@ def precompile(job: Job | None = None) -> None:
         _precompiled.add(needs)
 
 
+def few_pixels(job: Job) -> Spec:
+    """Return a spec of a few pixels that computes as `job` does: the same terms, light, placements and solver."""
+    return _small(job)
+
+
 def _small(job: Job | None) -> Spec:
     """Return a spec of a few pixels that needs the kernels of `job`.
 

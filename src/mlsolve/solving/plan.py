@@ -50,6 +50,8 @@ class Limits:
     """Bytes for the states on disk; None: they are not on disk, or there is enough space."""
     device: int | None = None
     """Bytes of GPU memory for a tile; None: no GPU is used."""
+    at_once: int = 1
+    """Tiles that are solved side by side."""
 
     def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> int:
         """Return the peak bytes of main memory for advancing a tile; window: (height, width) including the halo."""

@@ -12,11 +12,17 @@ Task = Callable[..., Any]
 class Executor(Protocol):
     """Runs tasks."""
 
-    workers: int
-    """Tasks that run at the same time."""
-    apart: bool
-    """Whether tasks run in other processes: then what they are given is pickled, functions that report back are not
-    given to them, and they share no memory with the caller."""
+    @property
+    def workers(self) -> int:
+        """Tasks that run at the same time."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether tasks run in other processes.
+
+        Then what they are given is pickled, they get no functions that report back, and they share no memory with
+        the caller.
+        """
 
     def map(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
         """Call task(*call) for each of `calls`; yield (number of the call, result) in the order they finish.

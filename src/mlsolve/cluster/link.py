@@ -1,0 +1,223 @@
+"""The connection to a Dask scheduler. Nothing else imports Dask."""
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+from ..errors import ClusterError
+from .address import ClusterAddress, require_dask
+
+_CONNECTING: Final = 10.0
+"""Seconds within which a scheduler must answer at first."""
+
+_ASKING: Final = 5.0
+"""Seconds within which it must answer later."""
+
+_GATHERING: Final = 30.0
+"""Seconds within which the result of a task must arrive."""
+
+
+class LostScheduler(Exception):
+    """The scheduler does not answer."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A worker as the scheduler sees it."""
+
+    threads: int
+    heard: float
+    """When it was last heard, by the scheduler's clock."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a submitted call."""
+
+    kind: Literal["result", "error", "lost"]
+    """lost: the worker or the scheduler went away, nobody knows whether the call was carried out."""
+    value: Any = None
+    """The result, or the exception."""
+
+
+class Submitted(Protocol):
+    """A call that was submitted."""
+
+    def answer(self) -> Answer:
+        """Return what became of it, once it has been told to be done."""
+
+    def cancel(self) -> None:
+        """Forget it. If it is being carried out, it goes on."""
+
+
+class Link(Protocol):
+    """A connection to workers."""
+
+    address: str
+
+    def workers(self) -> dict[str, Seen]:
+        """Return the workers by their names. Raises LostScheduler."""
+
+    def submit(
+        self, worker: str, done: Callable[[Submitted], None], function: Callable[..., Any], *arguments: Any
+    ) -> Submitted:
+        """Have `worker` call `function`; done: is called, in any thread, when there is an answer."""
+
+    def regain(self) -> bool:
+        """Try to connect again, for some seconds; return whether that succeeded."""
+
+    def close(self) -> None:
+        """Disconnect; end the workers that were started for it."""
+
+
+class DaskLink:
+    """A connection to the workers of a Dask scheduler."""
+
+    def __init__(self, address: ClusterAddress, cores: int) -> None:
+        """Connect, or start workers on this machine, which share `cores` cores.
+
+        Raises ClusterError if Dask is not installed or the scheduler does not answer.
+        """
+        require_dask()
+        _silence()
+        self.address = str(address)
+        self._cluster: Any = None
+        if address.scheduler is None:
+            self._cluster = _local_cluster(address.local, max(1, cores // address.local))
+            self._scheduler = self._cluster.scheduler_address
+        else:
+            self._scheduler = address.scheduler
+        try:
+            self._client = self._connect(_CONNECTING)
+        except (OSError, TimeoutError, ValueError) as error:
+            self.close()
+            raise ClusterError(
+                f"cluster {self.address} does not answer ({type(error).__name__}): start it, as in dask scheduler, "
+                "or give another address"
+            ) from None
+
+    def workers(self) -> dict[str, Seen]:
+        """Return the workers by their addresses. Raises LostScheduler."""
+        try:
+            found = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_ASKING)
+        except (OSError, TimeoutError, RuntimeError, AttributeError) as error:
+            raise LostScheduler(str(error)) from None
+        return {
+            str(name): Seen(int(one["nthreads"]), float(one["last_seen"]))
+            for name, one in found["workers"].items()
+            if one.get("status", "running") == "running"
+        }
+
+    def submit(
+        self, worker: str, done: Callable[[Submitted], None], function: Callable[..., Any], *arguments: Any
+    ) -> Submitted:
+        """Have `worker` call `function`, and no other."""
+        try:
+            future = self._client.submit(
+                function,
+                *arguments,
+                key=f"mlsolve-{uuid.uuid4().hex}",
+                workers=[worker],
+                allow_other_workers=False,
+                pure=False,
+            )
+        except (OSError, RuntimeError) as error:
+            raise LostScheduler(str(error)) from None
+        submitted = _DaskCall(future)
+        future.add_done_callback(lambda _: done(submitted))
+        return submitted
+
+    def regain(self) -> bool:
+        """Try to connect again, for some seconds; return whether that succeeded."""
+        self._disconnect()
+        try:
+            self._client = self._connect(_ASKING)
+        except (OSError, TimeoutError, ValueError, RuntimeError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Disconnect; end the workers of this machine that were started for it."""
+        self._disconnect()
+        if self._cluster is not None:
+            with suppress(Exception):  # they are going anyway
+                self._cluster.close(timeout=_ASKING)
+
+    def _connect(self, timeout: float) -> Any:
+        from distributed import Client
+
+        return Client(self._scheduler, timeout=timeout, set_as_default=False, name=f"mlsolve-{os.getpid()}")
+
+    def _disconnect(self) -> None:
+        """Close the client, in a thread that is not waited for long: a scheduler that is gone never answers."""
+        client = getattr(self, "_client", None)
+        if client is None:
+            return
+        del self._client
+
+        def close() -> None:
+            with suppress(Exception):  # whatever it finds closed already
+                client.close(timeout=1)
+
+        thread = threading.Thread(target=close, daemon=True)
+        thread.start()
+        thread.join(3)
+
+
+class _DaskCall:
+    """A future of Dask."""
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    def answer(self) -> Answer:
+        """Return what became of it."""
+        try:
+            if self._future.status == "finished":
+                return Answer("result", self._future.result(timeout=_GATHERING))
+            if self._future.status == "error":
+                error = self._future.exception(timeout=_GATHERING)
+                return Answer("lost") if type(error).__name__ in _OF_DASK else Answer("error", error)
+        except Exception:  # the worker went away with the result, or the scheduler did
+            return Answer("lost")
+        return Answer("lost")
+
+    def cancel(self) -> None:
+        """Forget it."""
+        with suppress(Exception):  # the scheduler may be gone
+            self._future.release()
+
+
+_OF_DASK: Final = frozenset({"KilledWorker", "CancelledError", "FutureCancelledError", "FuturesCancelledError"})
+"""Exceptions of Dask itself."""
+
+
+def _local_cluster(workers: int, threads: int) -> Any:
+    """Start `workers` processes of `threads` threads each on this machine."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=threads,
+        processes=True,
+        host="127.0.0.1",
+        protocol="tcp",
+        memory_limit=None,
+        dashboard_address=None,
+        worker_dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _silence() -> None:
+    """Keep Dask from writing about workers that come and go: that is told by the run."""
+    import dask
+
+    dask.config.set({"logging.distributed": "critical", "distributed.admin.tick.limit": "1h"})
+    for name in ("distributed", "tornado", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
