@@ -1,8 +1,9 @@
-"""The size of tiles and the length of rounds of a level: the cheapest plan that memory and disk allow.
+"""The size of tiles and the length of rounds of a level: the fastest plan that memory and disk allow.
 
 In a round of K iterations a tile needs a halo of K times the reach of one iteration. Long rounds compute much of
 the halo twice; short rounds read and write the state often. The unit of cost is one iteration of one value (a pixel
-of one plane of one layer).
+of one plane of one layer). Where tiles are computed side by side, the time is that of the waves they come in: five
+tiles on four GPUs take as long as eight.
 """
 
 import math
@@ -31,6 +32,14 @@ MOMENTS: Final = 4.0
 LONGEST: Final = 4e11
 """Most values times iterations of a task, about ten minutes: the work that a killed run loses in each process."""
 
+TASK: Final = 5e6
+"""Cost of each tile beyond its values, where tiles are computed side by side: 8 ms of eight cores. A tile of one
+iteration takes so long to read the plan, open arrays, and write and flush its files. Tiles do not share it: one
+process hands them out, and the threads that use GPUs take turns at it."""
+TASK_ON_GPU: Final = 5e8
+"""The same on a GPU: 8 ms of the processor, and as much for tables that cross the bus and a first batch that is
+launched kernel by kernel, in values of a GPU that does 3e10 a second. Not measured."""
+
 BYTES: Final = 4
 """Bytes of a float32."""
 
@@ -51,7 +60,7 @@ class Limits:
     device: int | None = None
     """Bytes of GPU memory for a tile; None: no GPU is used."""
     at_once: int = 1
-    """Tiles that are solved side by side."""
+    """Tiles that are computed side by side, each as fast as one alone: one for each GPU, process or worker."""
 
     def tile_bytes(self, layers: int, planes: int, window: tuple[int, int], coupling: TileCoupling = PLAIN) -> int:
         """Return the peak bytes of main memory for advancing a tile; window: (height, width) including the halo."""
@@ -93,36 +102,46 @@ class LevelPlan:
     """Whether a tile holds all planes; otherwise it holds one."""
     cost: float
     """Cost of one iteration of one value, relative to a solve in memory."""
+    parallel: float = 1.0
+    """Tiles computed at the same time, on average over a round: 2.5 if five tiles are computed by four GPUs."""
+
+    @property
+    def time(self) -> float:
+        """Time of one iteration of one value, relative to a solve in memory by one GPU, process or worker."""
+        return self.cost / self.parallel
 
 
 def plan_level(
     shape: tuple[int, int], stack: tuple[int, int], iterations: int, limits: Limits, coupling: TileCoupling = PLAIN
 ) -> LevelPlan:
-    """Return the cheapest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
+    """Return the fastest plan for a level of `shape` = (height, width) and `stack` = (layers, planes).
 
     coupling: how the arrangements couple tiles. Raises OptionError if even the smallest tile needs more memory,
     DeviceMemoryError if the GPU has too little memory for it.
     """
-    disk = limits.disk
     layers, planes = stack
-    height, width = shape
-    values = layers * planes * height * width
-    if limits.fit(layers, planes, shape, coupling.whole):
-        rounds = _parts(iterations, max(1, int(LONGEST) // values))
-        longest = _parts(iterations, rounds)
-        if disk is not None and longest < iterations and _state(values, True) > disk:
-            longest = iterations
-        return LevelPlan(shape, shape, longest, True, 1.0)
+    disk, alone = limits.disk, limits.at_once == 1
     of_tile = planes if coupling.together else 1
     best, key = None, (True, math.inf)
+    if limits.fit(layers, planes, shape, coupling.whole):
+        best = _whole(shape, stack, iterations, disk)
+        if alone:
+            return best
+        # Compared with tiles, the whole is loaded and saved as well.
+        cost = cost_of(shape, shape, shape, best.iterations, iterations)
+        long = layers * planes * math.prod(shape) * best.iterations > LONGEST
+        key = long, cost + _fixed(shape, stack, 1, best.iterations, limits)
     for length in _lengths(iterations):
-        if length < iterations and disk is not None and _state(values, True) > disk:
+        if length < iterations and disk is not None and _state(layers * planes * math.prod(shape), True) > disk:
             continue
         for sides, window in _cuts(shape, (layers, of_tile), length, limits, coupling):
             cost = cost_of(shape, sides, window, length, iterations)
             long = layers * of_tile * coupling.windows * window[0] * window[1] * length > LONGEST
-            if (long, cost) < key:
-                best, key = LevelPlan(sides, window, length, coupling.together, cost), (long, cost)
+            tasks = _groups(shape, sides, coupling) * (planes // of_tile)
+            parallel = tasks / _parts(tasks, limits.at_once)
+            time = cost if alone else cost / parallel + _fixed(shape, stack, tasks, length, limits)
+            if (long, time) < key:
+                best, key = LevelPlan(sides, window, length, coupling.together, cost, parallel), (long, time)
     if best is None:
         least, memory = least_memory(shape, stack, iterations, limits, coupling), limits.memory
         if memory is None or memory >= least:
@@ -130,6 +149,37 @@ def plan_level(
         advice = -(-least // 2**20)  # rounded up, so that the figure is enough
         raise OptionError(f"memory is {memory / 2**20:.3g} MiB for a tile: give it {advice} MiB or more")
     return best
+
+
+def _whole(shape: tuple[int, int], stack: tuple[int, int], iterations: int, disk: int | None) -> LevelPlan:
+    """Return the plan of a level that is one tile of all planes, in rounds that are not too long."""
+    values = math.prod(stack) * math.prod(shape)
+    rounds = _parts(iterations, max(1, int(LONGEST) // values))
+    longest = _parts(iterations, rounds)
+    if disk is not None and longest < iterations and _state(values, True) > disk:
+        longest = iterations
+    return LevelPlan(shape, shape, longest, True, 1.0)
+
+
+def _fixed(shape: tuple[int, int], stack: tuple[int, int], tasks: int, length: int, limits: Limits) -> float:
+    """Return the cost of so many tasks a round beyond their values, for each value and iteration of all rounds."""
+    task = TASK if limits.device is None else TASK_ON_GPU
+    return task * tasks / (length * math.prod(stack) * math.prod(shape))
+
+
+def _groups(shape: tuple[int, int], sides: tuple[int, int], coupling: TileCoupling) -> int:
+    """Return into how many groups `tiles.groups_of` puts the tiles of a plane.
+
+    By Burnside's lemma: the mean number of tiles that a rotation or flip leaves in place.
+    """
+    rows, columns = (_parts(whole, side) for whole, side in zip(shape, sides, strict=True))
+    kept = 0
+    for a, b, c, d in coupling.facings:
+        if b == c == 0:
+            kept += (rows if a == 1 else rows % 2) * (columns if d == 1 else columns % 2)
+        else:  # a quarter turn or a flip about a diagonal: the grid is square
+            kept += rows if b == c else rows % 2
+    return kept // coupling.windows
 
 
 def least_memory(
