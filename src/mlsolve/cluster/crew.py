@@ -298,7 +298,7 @@ class Crew:
                 ) from None
             waited, workers = time.monotonic() - began, list(self.workers.values())
             some = any(one.state == state for one in workers)
-            if some and (all(map(settled, workers)) or waited > _INTRODUCING):
+            if some and (all(settled(one) or one.silent for one in workers) or waited > _INTRODUCING):
                 return
             if waited > ASSEMBLING or (workers and not some and all(one.state == "out" for one in workers)):
                 raise ClusterError(self._nobody())

@@ -38,7 +38,7 @@ from .events import Outcome
 from .inputs import digest_of, make_pictures
 from .job_spec import opened, spec_of_job
 from .pipeline import Listener, solve_in_store, write_result
-from .staff import Staff, assembled, cluster_of, linked
+from .staff import Staff, assembled, cluster_of, hands_of, linked
 from .unfinished import (
     RESULT,
     RUN,
@@ -342,7 +342,8 @@ def _stages(work: _Work) -> Outcome:
         executor.close()
     trim()
     stage = store.path / RESULT
-    write_result(solved, store, job, stage, folder, parts, (run["device"], run["adam"]), listener)
+    hands = None if work.staff is None else hands_of(work.staff, parts)
+    write_result(solved, store, job, stage, folder, parts, (run["device"], run["adam"]), listener, hands)
     store.flush()
     overwrite = run["overwrite"] or store.has(WRITTEN)
     store.save(WRITTEN, {})
