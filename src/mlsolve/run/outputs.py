@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from itertools import islice
 from pathlib import Path
@@ -78,12 +78,25 @@ def write_layers(
     places = [(layer, top) for layer in range(count) for top in tops]
     with ExitStack() as stack:
         if hands is None:
-            encoded = _encoded_by_threads(store, spec, name, job.bits, files, places, parts.writers, stack)
+            readers: SimpleQueue[_Reader] = SimpleQueue()
+            for _ in range(parts.writers):
+                reader = _Reader(store, spec, name, job.bits, writer.part_rows)
+                stack.callback(reader.close)
+                readers.put(reader)
+
+            def encoded(layer: int, top: int) -> Encoded:
+                reader = readers.get()
+                try:
+                    return files[layer].encode(reader.codes(layer, top), top)
+                finally:
+                    readers.put(reader)
+
+            found = stack.enter_context(_encoded_by_threads(encoded, places, parts.writers))
         else:
             unopened = [copy(file) for file in files]
             calls = [(store, spec, name, job.bits, unopened[layer], layer, top) for layer, top in places]
-            encoded = hands.in_order(encoded_part, calls)
-        _write_parts(files, len(tops), encoded, lambda share: listener.stage("writing", share))
+            found = hands.in_order(encoded_part, calls)
+        _write_parts(files, len(tops), found, lambda share: listener.stage("writing", share))
 
 
 def encoded_part(
@@ -97,40 +110,25 @@ def encoded_part(
         reader.close()
 
 
+@contextmanager
 def _encoded_by_threads(
-    store: DiskStore,
-    spec: Spec,
-    name: str,
-    bits: int,
-    files: Sequence[RowWriter],
-    places: Sequence[tuple[int, int]],
-    threads: int,
-    stack: ExitStack,
-) -> Iterator[Encoded]:
-    """Yield the parts of layers at `places`, (layer, top), encoded by several threads, which `stack` ends."""
-    readers: SimpleQueue[_Reader] = SimpleQueue()
-    for _ in range(threads):
-        reader = _Reader(store, spec, name, bits, files[0].part_rows)
-        stack.callback(reader.close)
-        readers.put(reader)
+    encoded: Callable[[int, int], Encoded], places: Sequence[tuple[int, int]], threads: int
+) -> Iterator[Iterator[Encoded]]:
+    """Yield what yields encoded(layer, top) of all `places` in order, called by several threads, a little ahead."""
+    waiting, left = deque[Future[Encoded]](), iter(places)
+    with ThreadPoolExecutor(threads, "mlsolve-writer") as pool:
 
-    def encoded(layer: int, top: int) -> Encoded:
-        reader = readers.get()
+        def parts() -> Iterator[Encoded]:
+            for _ in places:
+                for place in islice(left, threads * AHEAD - len(waiting)):
+                    waiting.append(pool.submit(encoded, *place))
+                yield waiting.popleft().result()
+
         try:
-            return files[layer].encode(reader.codes(layer, top), top)
+            yield parts()
         finally:
-            readers.put(reader)
-
-    pool, waiting, left = ThreadPoolExecutor(threads, "mlsolve-writer"), deque[Future[Encoded]](), iter(places)
-    stack.callback(pool.shutdown, cancel_futures=True)
-
-    def parts() -> Iterator[Encoded]:
-        for _ in places:
-            for place in islice(left, threads * AHEAD - len(waiting)):
-                waiting.append(pool.submit(encoded, *place))
-            yield waiting.popleft().result()
-
-    return parts()
+            for part in waiting:
+                part.cancel()
 
 
 def _write_parts(
