@@ -210,6 +210,8 @@ class Crew:
                     self._try(known)
 
     def _introduce(self, worker: Worker) -> None:
+        if not self._token.exists():  # the folder was cleared when the run began
+            write_bytes(self._token, self._content.encode())
         worker.answer = self._root / f".answer.partial-{secrets.token_hex(6)}"
         question = {
             "token": str(self._token),

@@ -306,6 +306,9 @@ def _stages(work: _Work) -> Outcome:
     store, job, folder, parts, listener = work.store, work.job, work.folder, work.parts, work.listener
     spec, run = Spec.load(store), store.load(RUN)
     levels = plans(spec, parts.limits)
+    if work.staff is not None:
+        crew = work.staff.crew
+        listener.on_cluster(lambda: len(crew.ready))
     listener.begin(spec, [plan.cost for plan in levels])
     names = [path.name for path in job.targets]
 

@@ -48,6 +48,9 @@ class Listener(SolveListener):
     def stage(self, name: str, share: float) -> None:
         """The share of "pictures", "writing" or "scoring" that is done, 0 to 1."""
 
+    def on_cluster(self, workers: Callable[[], int]) -> None:
+        """A cluster carries the run out; workers: returns how many of its workers can take tiles now."""
+
     def balanced(self, balance: Balance, names: list[str]) -> None:
         """The exposures of the arrangements are known; names: of the targets."""
 
