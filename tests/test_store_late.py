@@ -48,7 +48,7 @@ def stop_before(patch, number, happening):
 
 
 def at_every_moment(begin, happening, monkeypatch):
-    """Do begin()() anew with `happening` before its first, second … call; yield (what happened, result or error)."""
+    """Do begin()() with `happening` before its first, second … call; yield (what happened, result or error)."""
     for number in range(1, 100):
         act = begin()
         with monkeypatch.context() as patch:
