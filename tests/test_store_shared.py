@@ -233,6 +233,20 @@ def test_a_tile_that_another_host_has_written_again_is_opened_again(small, monke
             assert "Stale file handle" in message or "removed or replaced" in message
 
 
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.ENOENT, errno.ENOTDIR])
+@pytest.mark.parametrize("name", ["open", "mkdir", "replace"])
+def test_an_array_that_another_host_has_removed_is_not_called_unwritable(small, monkeypatch, code, name):
+    store, data = small
+    array = store.open("a")
+
+    def gone(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, name, gone)
+    with pytest.raises(StoreError, match="was removed or replaced"):
+        write(array, data, (256, 128), 0)
+
+
 def test_a_document_that_another_host_has_replaced_is_read_again(tmp_path, monkeypatch):
     from mlsolve.solving.store import folder
 
