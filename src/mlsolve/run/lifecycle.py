@@ -106,7 +106,7 @@ def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
     }
     with lock:
         clear(root)
-        store = DiskStore(root)
+        store = DiskStore(root, durable=begun.staff is not None)
         spec.save(store)
         store.save(RUN, document)
         return _carry_on(_Work(store, job, begun.files, begun.folder, budget, parts, begun.listener, begun.staff))
@@ -133,7 +133,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
     check_resumable(root)
     with linked(budget) as link, locked(root):
         sweep(root)
-        store = DiskStore(root)
+        store = DiskStore(root, durable=link is not None)
         with _damage_refused(root):
             document = _document(root)
             job, inputs, overwrite = parse_job(document["job"], root), document["inputs"], document["overwrite"]
