@@ -112,7 +112,7 @@ def test_every_field_is_declared():
     assert {field.name for field in dataclasses.fields(Job)} - set(settings_of(Job)) == {
         *("arrangements", "guides", "options")
     }
-    assert set(settings_of(Budget)) == {"memory", "processes", "threads"}
+    assert set(settings_of(Budget)) == {"memory", "processes", "threads", "devices", "cluster"}
     for kind in (Options, Budget):
         hints = get_type_hints(kind)
         for name, (setting, default) in settings_of(kind).items():
