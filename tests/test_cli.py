@@ -217,9 +217,9 @@ def test_info_of_a_gpu(mlsolve, monkeypatch):
         "fuses_adam": True,
         "close": lambda: None,
     }
-    monkeypatch.setattr("mlsolve.solving.backends.open_device", lambda: types.SimpleNamespace(**found))
+    monkeypatch.setattr("mlsolve.solving.backends.open_device", lambda number: types.SimpleNamespace(**found))
     assert json.loads(mlsolve("info", "--json").out)["devices"] == [
-        {"name": "NVIDIA H100", "free GB": 80.0, "Adam": "in the layer pass, by hand"}
+        {"number": 0, "name": "NVIDIA H100", "free GB": 80.0, "Adam": "in the layer pass, by hand"}
     ]
     lines = mlsolve("info").out.splitlines()
     assert f"{'devices':<24} NVIDIA H100, 80 GB free" in lines

@@ -44,7 +44,7 @@ def on_host(tmp_path_factory, monkeypatch):
     class Found(HostDevice):
         memory = 10**9
 
-        def __init__(self, graphs=True, fuses_adam=True):
+        def __init__(self, graphs=True, fuses_adam=True, number=None):
             super().__init__(tmp_path_factory.mktemp("kernels"), fuses_adam=fuses_adam)
             made.append(self)
 
@@ -338,7 +338,7 @@ def test_a_gpu_that_fails_at_the_first_launch_is_not_used(monkeypatch, tmp_path,
     """Opening it shows nothing yet; an iteration does."""
 
     class Broken(HostDevice):
-        def __init__(self, graphs, fuses_adam):
+        def __init__(self, graphs, fuses_adam, number=None):
             super().__init__(tmp_path, fuses_adam=fuses_adam)
 
         def launch(self, *arguments):
@@ -354,7 +354,7 @@ def test_a_gpu_that_fails_at_the_first_launch_is_not_used(monkeypatch, tmp_path,
 @needs_compiler
 def test_a_gpu_that_computes_wrongly_is_not_used(monkeypatch, tmp_path):
     class Wrong(HostDevice):
-        def __init__(self, graphs, fuses_adam):
+        def __init__(self, graphs, fuses_adam, number=None):
             super().__init__(tmp_path, fuses_adam=fuses_adam)
 
         def download(self, array, width=None):

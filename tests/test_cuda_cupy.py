@@ -56,9 +56,10 @@ class Stream:
     def __init__(self, non_blocking):
         assert non_blocking
         self.ptr, self.recording, self.recorded, self.ran = 7, False, [], 0
-        self.before = []
+        self.before, self.device = [], Current.device()
 
     def __enter__(self):
+        assert Current.device() == self.device, "a stream of another device"
         self.before.append(Stream.current)
         Stream.current = self
         return self
@@ -67,7 +68,7 @@ class Stream:
         Stream.current = self.before.pop()
 
     def run(self, work):
-        assert Current.now
+        assert Current.device() == self.device
         if self.recording:
             self.recorded.append(work)
         else:
@@ -83,7 +84,7 @@ class Stream:
 
         def launch(stream):
             assert stream is self
-            assert Current.now
+            assert Current.device() == self.device
             for work in works:
                 work()
 
@@ -94,21 +95,29 @@ class Stream:
 
 
 class Current:
-    """Makes a device current."""
+    """Makes a device current in this thread; before, that is device 3."""
 
     entered = 0
-    now: list[int] = []  # noqa: RUF012
+    here = threading.local()
 
     def __init__(self, number):
-        assert number == 3
+        assert 0 <= number < 4
         self.number = number
+
+    @classmethod
+    def now(cls):
+        return vars(cls.here).setdefault("now", [])
+
+    @classmethod
+    def device(cls):
+        return cls.now()[-1] if cls.now() else 3
 
     def __enter__(self):
         Current.entered += 1
-        self.now.append(self.number)
+        self.now().append(self.number)
 
     def __exit__(self, *_):
-        self.now.pop()
+        self.now().pop()
 
 
 class FakeOutOfMemoryError(MemoryError):
@@ -133,9 +142,11 @@ class Cupy:
 def fake_cupy(folder, properties, free):
     """A CuPy whose kernels run on the host, and a driver that finds room for seven blocks of each."""
     host = HostDevice(folder)
+    at = {}
+    """The device of each array, by its address."""
 
     def occupancy(kernel, threads, dynamic):
-        assert Current.now
+        assert Current.now()
         assert kernel in KERNELS
         assert (threads % 32, dynamic) == (0, 0)
         return 7
@@ -144,13 +155,18 @@ def fake_cupy(folder, properties, free):
         assert Stream.current is not None
         if np.prod(shape) * np.dtype(dtype).itemsize > free:
             raise FakeOutOfMemoryError
-        return host.zeros(*shape, dtype=dtype).view(Array)
+        array = host.zeros(*shape, dtype=dtype).view(Array)
+        at[array.ctypes.data] = Current.device()
+        return array
 
     def get_function(module, name):
         with open(module.path, "rb") as file:  # noqa: PTH123
             assert file.read(4) == b"\x7fELF"
+        device = Current.device()
 
         def run(grid, block, arguments):
+            assert Current.device() == device, "a kernel that was loaded by another device"
+            assert all(at.get(a.ctypes.data, device) == device for a in arguments if isinstance(a, Array))
             assert all(isinstance(a, np.ndarray | np.int32 | np.float32) for a in arguments)
             values = [int(a) if isinstance(a, np.int32) else a for a in arguments]
             depends = name == "see" or name.startswith(("stack_pass", "layer_pass", "layer_step", "chain"))
@@ -167,9 +183,10 @@ def fake_cupy(folder, properties, free):
     module.get_function = get_function
     pool = types.SimpleNamespace(free_all_blocks=lambda: None, free_bytes=lambda: 100)
     runtime = types.SimpleNamespace(
-        getDevice=lambda: 3,
+        getDevice=Current.device,
+        getDeviceCount=lambda: 4,
         getDeviceProperties=lambda number: properties,
-        memGetInfo=lambda: (free, 2 * free),
+        memGetInfo=lambda: (free - Current.device(), 2 * free),
         CUDARuntimeError=FakeRuntimeError,
     )
     cuda = types.SimpleNamespace(
@@ -203,12 +220,12 @@ H100 = {
 def opened(tmp_path_factory, monkeypatch, nvrtc):
     """Open a CupyDevice on the fake."""
 
-    def open_device(graphs=False, properties=H100, free=10**9):
+    def open_device(graphs=False, properties=H100, free=10**9, number=None):
         folder = tmp_path_factory.getbasetemp() / "cuda_cupy"  # kernels are compiled once for the module
         folder.mkdir(exist_ok=True)
-        fake = open_device.cupy = fake_cupy(folder, properties, free)
+        fake = open_device.cupy = fake_cupy(folder, properties, free) if number is None else open_device.cupy
         monkeypatch.setattr(devices, "import_cupy", lambda: fake)
-        device = CupyDevice(graphs)
+        device = CupyDevice(graphs, number=number)
         Stream.made = device.stream
         return device
 
@@ -345,7 +362,36 @@ def test_every_call_makes_the_device_current(rng, opened):
     with ThreadPoolExecutor(1) as pool:
         pool.submit(work.advance, [0.03] * 3).result()
     assert Current.entered > before + 5
-    assert Current.now == []
+    assert Current.now() == []
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_several_devices_have_streams_kernels_and_arrays_of_their_own(rng, opened, graphs):
+    """Whatever device is current where they are used, and in whatever thread; the fake refuses those of another."""
+    target, guides, layers = problem(rng, 2, 1, 14, 20)
+    devices_ = [opened(graphs), *(opened(graphs, number=number) for number in (0, 2))]
+    assert [device.stream.device for device in devices_] == [3, 0, 2]
+    works, found = [workspace(target, guides, layers, device) for device in devices_], []
+    with ThreadPoolExecutor(1) as pool:
+        for count in (1, BATCH, BATCH):
+            found.append([pool.submit(work.advance, [0.03] * count).result() for work in works])
+            assert found[-1][0] == found[-1][1] == found[-1][2]
+    assert len({work.layers.tobytes() for work in works}) == 1
+    for device in devices_:
+        device.close()
+
+
+def test_a_device_that_is_not_there_is_told_of(opened):
+    opened()
+    assert devices.gpu_count() == 4
+    for number in (4, -1):
+        with pytest.raises(NoDeviceError) as told:
+            opened(number=number)
+        assert str(told.value) == f"there is no GPU {number}, the driver shows GPUs 0 to 3: use one of them"
+
+
+def test_no_driver_shows_no_gpus():
+    assert devices.gpu_count() == 0
 
 
 def test_blocks_that_run_at_a_time(opened, monkeypatch):
@@ -363,7 +409,8 @@ def test_blocks_that_run_at_a_time(opened, monkeypatch):
 
 def test_out_of_memory(opened):
     device = opened(free=1000)
-    assert device.free_memory() == 1100
+    assert device.free_memory() == 1100 - 3
+    assert opened(number=1).free_memory() == 1100 - 1
     with pytest.raises(OutOfDeviceMemory):
         device.zeros(1000)
 

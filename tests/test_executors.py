@@ -35,8 +35,8 @@ killing = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL:
 class StandIn:
     """A backend of nothing: it makes workspaces of nothing, and knows how many of them are there."""
 
-    def __init__(self):
-        self.made, self.closed = [], 0
+    def __init__(self, number=None):
+        self.number, self.made, self.closed = number, [], 0
 
     @property
     def alive(self):
@@ -65,7 +65,11 @@ def executor(request):
     if request.param == "processes":
         yield request.getfixturevalue("processes")
         return
-    make = {"serial": lambda: Serial(StandIn()), "devices": lambda: Devices(StandIn), "threads": lambda: Threads(2)}
+    make = {
+        "serial": lambda: Serial(StandIn()),
+        "devices": lambda: Devices(StandIn, [0]),
+        "threads": lambda: Threads(2),
+    }
     made = make.get(request.param, lambda: Threads(1))()
     yield made
     made.close()
@@ -225,28 +229,29 @@ def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
 
 def test_each_stream_of_a_device_has_a_backend_of_its_own(tmp_path):
     made = []
-    executor = Devices(lambda: made.append(StandIn()) or made[-1])
+    executor = Devices(lambda number: made.append(StandIn(number)) or made[-1], [5])
     found = dict(executor.map(tasks.backend_of, [(tmp_path, number) for number in range(4)]))
     assert set(found.values()) == {id(backend) for backend in made}
-    assert len(made) == 2
+    assert [backend.number for backend in made] == [5, 5]
     assert [backend.closed for backend in made] == [0, 0]
     executor.close()
     assert [backend.closed for backend in made] == [1, 1]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mlsolve-gpu")]
 
 
-def test_a_device_that_can_be_opened_but_once_is_given_back():
+@pytest.mark.parametrize(("numbers", "opened"), [([0], 1), ([0, 2], 1), ([0, 2, 3], 4)])
+def test_devices_of_which_one_cannot_be_opened_are_given_back(numbers, opened):
     made = []
 
-    def open_backend():
-        if made:
+    def open_backend(number):
+        if len(made) == opened:
             raise BackendError("there is no memory for it")
-        made.append(StandIn())
-        return made[0]
+        made.append(StandIn(number))
+        return made[-1]
 
     with pytest.raises(BackendError, match="there is no memory for it"):
-        Devices(open_backend)
-    assert made[0].closed == 1
+        Devices(open_backend, numbers)
+    assert [backend.closed for backend in made] == [1] * opened
 
 
 @needs_compiler
@@ -256,7 +261,7 @@ def test_two_streams_of_a_device_compute_what_one_does(tmp_path, monkeypatch):
     options = Options(iterations=4, levels=2, exposure=0.1, seed=3)
     folders = [tmp_path / "one", tmp_path / "two"]
 
-    def open_backend():
+    def open_backend(number=0):
         return CudaBackend(BETAS, HostDevice(folders.pop(0)))
 
     folders[0].mkdir()
@@ -264,7 +269,7 @@ def test_two_streams_of_a_device_compute_what_one_does(tmp_path, monkeypatch):
     folders.append(shutil.copytree(tmp_path / "one", tmp_path / "three"))
     shutil.copytree(tmp_path / "one", folders[0])
     test_rounds.forced(monkeypatch, 24, 2)
-    two = test_rounds.solved(MemoryStore(), Limits(), Devices(open_backend), options=options, planes=1)
+    two = test_rounds.solved(MemoryStore(), Limits(), Devices(open_backend, [0]), options=options, planes=1)
     assert two[0].tobytes() == one[0].tobytes()
     assert tuple(two[1]) == tuple(one[1])
     assert not folders

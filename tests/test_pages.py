@@ -112,7 +112,7 @@ def test_every_field_is_declared():
     assert {field.name for field in dataclasses.fields(Job)} - set(settings_of(Job)) == {
         *("arrangements", "guides", "options")
     }
-    assert set(settings_of(Budget)) == {"memory", "processes", "threads", "cluster"}
+    assert set(settings_of(Budget)) == {"memory", "processes", "threads", "devices", "cluster"}
     for kind in (Options, Budget):
         hints = get_type_hints(kind)
         for name, (setting, default) in settings_of(kind).items():
@@ -266,7 +266,6 @@ APART = (
     {"guide", "layers"},
     {"guide", "candidates"},
     {"guide", "out"},
-    {"processes", "cluster"},
     {"photo", "palette"},
     {"photo", "fold"},
     *({other, name} for name in ("chart", "shot", "stacked", "empty", "dark") for other in ("table", "box")),

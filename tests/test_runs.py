@@ -22,6 +22,7 @@ from mlsolve.run import budget as machines
 from mlsolve.run import lifecycle as runs
 from mlsolve.run import unfinished as states
 from mlsolve.run.budget import Budget
+from mlsolve.run.disk import disk_bytes
 from mlsolve.run.job_spec import spec_of_job
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.solver import Callbacks
@@ -325,7 +326,7 @@ def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_gpu", lambda spec: runs.Gpu(adam="linked"))
+        patch.setattr(runs, "same_gpus", lambda *_: runs.Gpu(adam="linked"))
         with pytest.raises(StoreError, match=r"begun with adam None, here it is linked: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:
@@ -429,7 +430,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_done(job, tmp_path, monkeypatch):
-    monkeypatch.setattr(machines.shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**6, 10**6))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(OutputError, match=r"has 0.95 MiB free, the run needs .* MiB: choose another --out"):
         begin(job, tmp_path / "o", Budget(), Listener())
     assert tree(tmp_path) == {}
@@ -464,7 +465,7 @@ def test_the_disk_holds_no_more_than_was_said(job, tmp_path):
     begin(job, tmp_path / "o", TIGHT, Watching())
     problem = spec_of_job(job, runs.opened(job))
     parts = machines.shares(TIGHT, problem, job, files, 10**12)
-    said = machines.disk_bytes(problem, job, files, machines.plans(problem, parts.limits), parts.bands)
+    said = disk_bytes(problem, job, files, machines.plans(problem, parts.limits), parts.bands)
     assert 0.5 * said < most <= said
 
 

@@ -77,6 +77,7 @@ def _print(found: "Estimate", box: dict[str, float]) -> None:
     echo(f"memory    {in_words(found.memory)}{free}; all in memory would take {in_words(found.memory_whole)}")
     echo(f"disk      {in_words(found.disk)} of {in_words(found.disk_free)} free")
     parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in found.stages.items() if seconds >= 0.5)
-    echo(f"time      about {duration(found.seconds)} on the {found.backend} backend: {parts}")
+    several = f", {found.gpus} GPUs" if found.gpus > 1 else ""
+    echo(f"time      about {duration(found.seconds)} on the {found.backend} backend{several}: {parts}")
     if found.disk > found.disk_free:
         echo("it does not fit on this disk: choose another with --out, or a smaller size")

@@ -8,19 +8,26 @@ from .echo import echo
 from .options import JSON, Given, verb
 
 
-def _gpu() -> tuple[dict[str, Any] | None, str]:
-    """Return the GPU that `--backend auto` would take, or None and why not."""
+def _gpus() -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the GPUs that work, and why the others do not."""
     from mlsolve.errors import BackendError
     from mlsolve.solving.backends import open_device
+    from mlsolve_kernels.cuda.device import gpu_count
     from mlsolve_kernels.iteration.cuda_iteration import adam_on
 
-    try:
-        device = open_device()
-    except BackendError as error:
-        return None, f"no GPU: {str(error).removeprefix('backend is cuda: ')}"
-    found = {"name": device.name, "free GB": round(device.free_memory() / 1e9, 2), "Adam": adam_on(device)}
-    device.close()
-    return found, ""
+    found, without = list[dict[str, Any]](), list[str]()
+    count = gpu_count()
+    for number in range(count or 1):
+        try:
+            device = open_device(number=number)
+        except BackendError as error:
+            which = f"no GPU {number}" if count > 1 else "no GPU"
+            without.append(f"{which}: {str(error).removeprefix('backend is cuda: ')}")
+            continue
+        free = round(device.free_memory() / 1e9, 2)
+        found.append({"number": number, "name": device.name, "free GB": free, "Adam": adam_on(device)})
+        device.close()
+    return found, without
 
 
 @verb(JSON, examples=(("info", "What to add to a bug report."),))
@@ -32,7 +39,7 @@ def info(given: Given) -> None:
     from mlsolve_kernels.control_groups import memory_limit
     from mlsolve_kernels.threads import available_cores
 
-    gpu, without = _gpu()
+    gpus, without = _gpus()
     free, limit = available_memory(), memory_limit()
     folder = cache_folder()
     kernels = "not cached: no folder can be written"
@@ -46,8 +53,8 @@ def info(given: Given) -> None:
             "free": free,
             "control group": None if limit is None else {"path": str(limit.group), "limit": limit.limit},
         },
-        "devices": [] if gpu is None else [gpu],
-        "backend": "cpu" if gpu is None else "cuda",
+        "devices": gpus,
+        "backend": "cuda" if gpus else "cpu",
         "kernels": kernels,
     }
     if given["json"]:
@@ -60,8 +67,11 @@ def info(given: Given) -> None:
     if free is not None:
         within = "" if limit is None else f"; control group {limit.group} is limited to {in_words(limit.limit)}"
         echo(f"{'memory':<24} {in_words(free)} free{within}")
-    shown = without if gpu is None else f"{gpu['name']}, {gpu['free GB']:.3g} GB free"
-    echo(f"{'devices':<24} {shown}")
-    if gpu is not None:
-        echo(f"{'Adam':<24} {gpu['Adam']}")
+    shown = [f"{gpu['name']}, {gpu['free GB']:.3g} GB free" for gpu in gpus]
+    if len(gpus) + len(without) > 1:
+        shown = [f"{gpu['number']}: {line}" for gpu, line in zip(gpus, shown, strict=True)]
+    for line in (*shown, *without):
+        echo(f"{'devices':<24} {line}")
+    if gpus:
+        echo(f"{'Adam':<24} {gpus[0]['Adam']}")
     echo(f"{'kernels':<24} {kernels}")

@@ -229,6 +229,7 @@ BUDGET: Final = (
     Parameter("memory", settings.MEMORY),
     Parameter("processes", settings.PROCESSES, 1),
     Parameter("threads", settings.THREADS),
+    Parameter("devices", settings.DEVICES),
     Parameter("cluster", settings.CLUSTER),
 )
 JOB_OPTIONS: Final = (*PICTURES, *SHEETS, *FILES, *SOLVE)

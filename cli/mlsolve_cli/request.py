@@ -67,10 +67,12 @@ def job_of(given: Given, verb: str, stand_in: Path | None = None) -> "Job":
 def budget_of(given: Given) -> "Budget":
     """Return the budget that the command line asks for."""
     from mlsolve.run.budget import Budget
+    from mlsolve.run.gpus import parse_devices
     from mlsolve.system.memory import parse_memory
 
     memory = parse_memory(given["memory"]) if "memory" in given else None
-    return Budget(memory, given.get("processes", 1), given.get("threads"), cluster=given.get("cluster"))
+    devices = parse_devices(given["devices"]) if "devices" in given else None
+    return Budget(memory, given.get("processes", 1), given.get("threads"), devices, cluster=given.get("cluster"))
 
 
 def warn_of_pixels(job: "Job") -> None:

@@ -97,17 +97,22 @@ class CupyDevice:
     Any thread may use it, one at a time. The current device of that thread does not matter and does not change.
     """
 
-    def __init__(self, graphs: bool = True, fuses_adam: bool = True) -> None:
-        """Open the current device; `iteration.cuda.open_gpu` also tests that it works.
+    def __init__(self, graphs: bool = True, fuses_adam: bool = True, number: int | None = None) -> None:
+        """Open a GPU; `iteration.cuda.open_gpu` also tests that it works.
 
-        graphs: record batches of iterations as CUDA graphs and replay them. fuses_adam: see `Device`. Raises
-        NoDeviceError if there is no usable GPU.
+        graphs: record batches of iterations as CUDA graphs and replay them. fuses_adam: see `Device`. number: of
+        the GPU, from 0 among those that CUDA_VISIBLE_DEVICES leaves; None: the current one. Raises NoDeviceError
+        if it cannot be used.
         """
         self._cupy = cupy = import_cupy()
         self.records, self.fuses_adam = graphs, fuses_adam
-        self.name = "the GPU"
+        self.name = "the GPU" if number is None else f"GPU {number}"
         try:
-            self._number = int(cupy.cuda.runtime.getDevice())
+            count = int(cupy.cuda.runtime.getDeviceCount())
+            if number is not None and not 0 <= number < count:
+                seen = "only GPU 0: use that" if count == 1 else f"GPUs 0 to {count - 1}: use one of them"
+                raise NoDeviceError(f"there is no GPU {number}, the driver shows {seen}")
+            self._number = int(cupy.cuda.runtime.getDevice()) if number is None else number
             properties = cupy.cuda.runtime.getDeviceProperties(self._number)
             self.name = str(properties["name"].decode())
             capability = 10 * int(properties["major"]) + int(properties["minor"])
@@ -118,7 +123,8 @@ class CupyDevice:
             self._multiprocessors = int(properties["multiProcessorCount"])
             self._shared = int(properties["sharedMemPerMultiprocessor"])
             self._chip = chip_for(capability)
-            self.stream = cupy.cuda.Stream(non_blocking=True)
+            with cupy.cuda.Device(self._number):  # a stream belongs to the device that is current when it is made
+                self.stream = cupy.cuda.Stream(non_blocking=True)
         except CompilerError as error:
             raise NoDeviceError(f"{error}: {INSTALL}", mendable=True) from None
         except NoDeviceError:
@@ -266,6 +272,14 @@ def driver_is_here() -> bool:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
         return True
     return False
+
+
+def gpu_count() -> int:
+    """Return how many GPUs the driver shows, those that CUDA_VISIBLE_DEVICES leaves; 0 if none can be used."""
+    try:
+        return int(import_cupy().cuda.runtime.getDeviceCount())
+    except NoDeviceError:
+        return 0
 
 
 def import_cupy() -> Any:

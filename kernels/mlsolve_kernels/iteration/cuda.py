@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from ..cuda.device import INSTALL, CupyDevice, NoDeviceError
+from ..cuda.device import INSTALL, CupyDevice, NoDeviceError, gpu_count
 from ..cuda.errors import first_line
 from ..cuda.geometry import pitch_of
 from ..cuda.source import kernel_of
@@ -86,13 +86,13 @@ class CudaWorkspace(CudaIteration):
         )
 
 
-def open_gpu(graphs: bool = True, fuses_adam: bool = True) -> CupyDevice:
-    """Return this machine's GPU after a test that it works. Raises NoDeviceError if it does not.
+def open_gpu(graphs: bool = True, fuses_adam: bool = True, number: int | None = None) -> CupyDevice:
+    """Return a GPU of this machine after a test that it works. Raises NoDeviceError if it does not.
 
     The test runs one iteration, because only then has every library compiled and launched something. graphs,
-    fuses_adam: see `CupyDevice`.
+    fuses_adam, number: see `CupyDevice`.
     """
-    device = CupyDevice(graphs, fuses_adam)
+    device = CupyDevice(graphs, fuses_adam, number)
     try:
         images = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
         work = CudaWorkspace(images[0], images, one_stack(1.0, 1.0, 1.0, 1.0), (0.1, 1.0), (0.9, 0.99), device)
@@ -108,13 +108,19 @@ def open_gpu(graphs: bool = True, fuses_adam: bool = True) -> CupyDevice:
 
 
 def main() -> None:
-    """Print which GPU is available, or why none can be used: python -m mlsolve_kernels.iteration.cuda."""
-    try:
-        device = open_gpu()
-    except NoDeviceError as error:
-        print(f"no GPU: {error}", file=sys.stderr)
+    """Print which GPUs are available, or why none can be used: python -m mlsolve_kernels.iteration.cuda."""
+    works = False
+    for number in range(max(1, gpu_count())):
+        try:
+            device = open_gpu(number=number)
+        except NoDeviceError as error:
+            print(f"no GPU {number}: {error}", file=sys.stderr)
+            continue
+        print(f"{number}: {device.name}, {device.free_memory() / 1e9:.3g} GB free")
+        device.close()
+        works = True
+    if not works:
         sys.exit(2)
-    print(f"{device.name}, {device.free_memory() / 1e9:.3g} GB free")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from .print_size import DEFAULT_DPI, MAX_DPI, MAX_SIDE
 MAX_COUNT: Final = 2**31 - 1
 MAX_THREADS: Final = 1024
 MAX_PROCESSES: Final = 256
+MAX_DEVICES: Final = 255
+"""Highest number of a GPU."""
 MAX_LAYERS: Final = 16
 """Most layers a stack may have."""
 
@@ -235,6 +237,20 @@ CLUSTER: Final = Setting(
     metavar="ADDRESS",
     example="local:2",
     toml="",
+)
+DEVICES: Final = Setting(
+    help="GPUs that share the tiles, by their numbers; the result does not depend on how many there are.",
+    more="`mlsolve info` shows the numbers, which count what `CUDA_VISIBLE_DEVICES` leaves. All must be of a kind, "
+    "because bytes depend on it. A run is refused if a GPU that is named cannot be used; one that is not named is "
+    "left out with a warning (docs/gpu.md).",
+    kind=tuple[int, ...],
+    as_text=True,
+    limits="numbers from 0, with commas between them",
+    otherwise="all that are of the first one's kind",
+    metavar="N[,N...]",
+    example="0,2",
+    toml="",
+    python="(0, 2)",
 )
 THREADS: Final = Setting(
     help="Threads of the run, all processes together; with a GPU, those that make pictures, write and score. The "

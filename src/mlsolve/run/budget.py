@@ -1,8 +1,6 @@
 """The memory, processes and threads a run may use, divided among its stages, and the minimum it needs."""
 
-import shutil
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mlsolve_kernels.control_groups import memory_limit
@@ -10,11 +8,11 @@ from mlsolve_kernels.threads import available_cores
 from mlsolve_kernels.window import RADIUS
 
 from ..cluster.address import ClusterAddress
-from ..errors import OptionError, OutputError
+from ..errors import OptionError
 from ..guides import drawing_bytes
 from ..job.depths import views_of
 from ..job.job import Job, parse_generated
-from ..job.settings import CLUSTER, MEMORY, PROCESSES, THREADS, check_fields, option
+from ..job.settings import CLUSTER, DEVICES, MEMORY, PROCESSES, THREADS, check_fields, option
 from ..pictures.picture_files import Picture, PngWriter, TiffWriter
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import moved_target_bytes, previews_bytes
@@ -22,15 +20,15 @@ from ..scoring.desk import desk_bytes
 from ..scoring.layer_files import Bands
 from ..scoring.placed import ACROSS
 from ..scoring.previews import CELL, STACK, shown
-from ..scoring.stack_scoring import reach_of
 from ..solving.carriers import carriers_bytes
 from ..solving.executors.gpu import Devices
-from ..solving.plan import LevelPlan, Limits, least_memory, plan_level, state_on_disk
+from ..solving.plan import LevelPlan, Limits, least_memory, plan_level
 from ..solving.spec import Spec
 from ..solving.store.chunks import CHUNK, RUN_BYTES
 from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
 from ..system.memory import available_memory, in_words
+from .gpus import Gpu, checked_devices
 
 _RESERVE: Final = 8 << 20
 """Bytes for everything that is not an image: history, progress, documents, chunks in transit."""
@@ -49,9 +47,6 @@ _ENCODING: Final = 3 << 20
 
 AHEAD: Final = 2
 """Parts of layers for each thread that may be in progress, or encoded and waiting for those before them."""
-
-_DOCUMENTS: Final = 1 << 20
-"""Bytes on disk for everything that is not pixels."""
 
 _USABLE: Final = 0.95
 """Share of a GPU's free memory that a run plans with; the rest allows for what the allocator wastes."""
@@ -73,8 +68,11 @@ class Budget:
     memory: int | None = option(None, MEMORY)
     processes: int = option(1, PROCESSES)
     threads: int | None = option(None, THREADS)
+    devices: tuple[int, ...] | None = option(None, DEVICES)
     device: int | None = None
-    """Free bytes on the GPU, if the run uses one."""
+    """Free bytes on the GPU with the least, if the run uses any."""
+    gpus: tuple[int, ...] = ()
+    """Numbers of the GPUs that it uses."""
     cluster: str | None = option(None, CLUSTER)
 
     def __post_init__(self) -> None:
@@ -87,6 +85,12 @@ class Budget:
                     f"processes is {self.processes} beside cluster {self.cluster}: leave processes out, each "
                     "worker of a cluster is a process"
                 )
+        if self.devices is not None:
+            object.__setattr__(self, "devices", checked_devices(self.devices, self.cluster))
+
+    def on(self, gpu: Gpu) -> "Budget":
+        """Return the budget of a run that uses this GPU, or these."""
+        return replace(self, device=gpu.memory, gpus=gpu.numbers)
 
     @property
     def total(self) -> int | None:
@@ -105,7 +109,15 @@ class Budget:
     @property
     def workers(self) -> int:
         """Tiles in progress at a time: one per process, two on a GPU, which alternates between them."""
-        return self.processes if self.device is None else Devices.workers
+        return self.processes if self.device is None else Devices.streams * self.at_once
+
+    @property
+    def at_once(self) -> int:
+        """Tiles for which levels are cut, so that all GPUs have one.
+
+        Levels that fit the memory are not cut for several processes: one with all threads is faster (bench/LOG.md).
+        """
+        return max(1, len(self.gpus))
 
     @property
     def all_threads(self) -> int:
@@ -147,7 +159,7 @@ def shares(
     _check_group(budget)
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
-        limits = Limits(None, budget.threads_each, disk, device)
+        limits = Limits(None, budget.threads_each, disk, device, budget.at_once)
         writers, threads = _writers(budget, spec, job, None), budget.threads_each
         return Shares(
             limits, _SIDES[0], writers, Bands(workers=budget.all_threads, passing=passing), threads, _HELD
@@ -163,7 +175,7 @@ def shares(
     left = memory - _RESERVE
     side, painters, held = _painting(left, budget, spec, job, files)
     writers = _writers(budget, spec, job, left)
-    limits = Limits(left // budget.workers, budget.threads_each, disk, device)
+    limits = Limits(left // budget.workers, budget.threads_each, disk, device, budget.at_once)
     bands = _bands(left, budget.all_threads, spec, job, passing)
     return Shares(limits, side, writers, bands, painters, held)
 
@@ -223,13 +235,14 @@ def _why_whole(spec: Spec) -> str:
 
 
 def _device_share(budget: Budget, spec: Spec) -> int | None:
-    """Return the bytes of GPU memory for a tile: all free memory if the whole image fits, else half of it."""
+    """Return the bytes of GPU memory for a tile: all free memory if one GPU holds the whole image, else half."""
     if budget.device is None:
         return None
     usable = int(budget.device * _USABLE)
     coupling = coupling_at(spec, spec.levels).whole
     whole = coupling.device_need(spec.layers, spec.planes, spec.shapes[-1])
-    return usable if whole <= usable else usable // budget.workers
+    alone = len(budget.gpus) < 2 and whole <= usable
+    return usable if alone else usable // Devices.streams
 
 
 def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
@@ -239,57 +252,6 @@ def plans(spec: Spec, limits: Limits) -> list[LevelPlan]:
         plan_level(shape, stack, iterations, limits, coupling_at(spec, level))
         for level, shape in enumerate(spec.shapes, start=1)
     ]
-
-
-def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan], bands: Bands) -> int:
-    """Return the peak disk use of a run in bytes, including the written layers; bands: of its scoring."""
-    spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
-    stack, iterations = (spec.layers, spec.planes), spec.iterations
-    full = stored_pixels(*spec.shapes[-1])
-    final = spec.layers * spec.planes * full * job.bits // 8
-    states = state_on_disk(levels[-1], stack, (1, full), iterations, job.bits)
-    coarser = spec.layers * spec.planes * full if spec.levels > 1 else 0
-    written = spec.layers * spec.pixels(spec.levels) * job.bits // 8
-    # Of a print that is solved whole and stopped at a coarser level, the layers are enlarged to full size.
-    enlarged = 0
-    if levels[-1].sides == spec.shapes[-1]:
-        enlarged = 4 * spec.layers * spec.planes * sum(stored_pixels(*shape) for shape in spec.shapes[-3:])
-    # Where their rows cannot pass by, scoring decodes the layer files into the store.
-    decoded = 0 if bands.passing and layers_pass(spec) else 2 * spec.layers * spec.planes * full
-    return (
-        pictures_bytes(spec) + max(spool, states + coarser, max(final, enlarged) + written + decoded) + _DOCUMENTS
-    )
-
-
-def layers_pass(spec: Spec) -> bool:
-    """Return whether the rows of the layers can pass by while they are scored (scoring.codes)."""
-    moves = (one.move(spec.shapes[-1]) for stack in spec.stacks for one in stack.placed(spec.layers))
-    return reach_of(moves) is not None
-
-
-def states_left(spec: Spec, folder: Path) -> int:
-    """Return the bytes left on the disk of `folder` for states, once the pictures are stored."""
-    return max(0, shutil.disk_usage(folder).free - pictures_bytes(spec))
-
-
-def check_disk(needed: int, folder: Path) -> None:
-    """Raise OutputError unless the disk of `folder` has `needed` bytes free."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise OutputError(
-            f"{folder} has {in_words(free)} free, the run needs {in_words(needed)}: "
-            "choose another --out, a smaller size, or free some space"
-        )
-
-
-def stored_pixels(height: int, width: int) -> int:
-    """Return the pixels a plane occupies in the store: whole inner chunks."""
-    return -(-height // CHUNK) * -(-width // CHUNK) * CHUNK * CHUNK
-
-
-def pictures_bytes(spec: Spec) -> int:
-    """Return the bytes that targets and guides occupy in the store: 16-bit codes at every level."""
-    return 2 * sum(spec.picture_planes) * sum(stored_pixels(*shape) for shape in spec.shapes)
 
 
 def _least(budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None) -> int:

@@ -15,7 +15,8 @@ from ..solving.plan import LevelPlan
 from ..solving.spec import Spec
 from ..solving.tile_coupling import coupling_at
 from ..system.memory import BYTES_PER_VALUE, available_memory
-from .budget import Budget, disk_bytes, plans, shares, states_left
+from .budget import Budget, plans, shares
+from .disk import disk_bytes, states_left
 from .job_spec import opened, spec_at, spec_of_job
 from .lifecycle import with_backend
 from .precompile import precompile
@@ -50,6 +51,8 @@ class Estimate:
     """Seconds of "start", "pictures", "solving", "writing", "scoring" and "end"."""
     backend: str
     """What computes it: "cpu" or "cuda"."""
+    gpus: int
+    """GPUs that it may use; small prints are solved on one of them."""
 
     @property
     def seconds(self) -> float:
@@ -71,8 +74,8 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
     began = time.perf_counter()
     precompile(job)
     loading += time.perf_counter() - began
-    spec, gpu = with_backend(job, spec)
-    budget = dataclasses.replace(budget, device=gpu.memory)
+    spec, gpu = with_backend(job, spec, budget.devices)
+    budget = budget.on(gpu)
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     parts = shares(budget, spec, job, files, states_left(spec, place))
     levels = plans(spec, parts.limits)
@@ -103,6 +106,7 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
         shutil.disk_usage(place).free,
         _stages(spec, levels, times, loading),
         spec.backend,
+        len(gpu.numbers),
     )
 
 
@@ -111,8 +115,8 @@ def _stages(spec: Spec, levels: list[LevelPlan], times: Times, loading: float) -
     values = spec.layers * spec.pixels(spec.levels)
     solving = 0.0
     for level, plan in enumerate(levels, start=1):
-        own, whole = spec.layers * spec.pixels(level), plan.sides == spec.shapes[level - 1]
-        solving += spec.iterations * plan.cost * times.iteration.at(own)
+        own, whole = spec.layers * spec.pixels(level), plan.together and plan.sides == spec.shapes[level - 1]
+        solving += spec.iterations * plan.time * times.iteration.at(own)
         if whole:  # the cost of tiles includes what loading and saving them takes
             solving += times.level.at(own)
     return {

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from mlsolve_kernels.iteration.objective import Shape
 
@@ -21,7 +21,7 @@ from ..job.job import Job
 from ..job.job_file import parse_job
 from ..pictures.picture_files import Picture
 from ..report.folder import check_output, replace_folder
-from ..solving.backends import CpuBackend, CudaBackend, open_backend, warn_of_fallback
+from ..solving.backends import CpuBackend, CudaBackend, warn_of_fallback
 from ..solving.balance import Balance
 from ..solving.dependencies import dependencies
 from ..solving.executors.base import Executor
@@ -33,8 +33,10 @@ from ..solving.spec import BETAS, Spec, stack_specs
 from ..solving.store import DiskStore
 from ..system.lock import locked
 from ..system.memory import trim
-from .budget import Budget, Shares, check_disk, disk_bytes, plans, shares, states_left
+from .budget import Budget, Shares, plans, shares
+from .disk import check_disk, disk_bytes, states_left
 from .events import Outcome
+from .gpus import Gpu, choose_gpus, same_gpus
 from .inputs import digest_of, make_pictures
 from .job_spec import opened, spec_of_job
 from .pipeline import Listener, solve_in_store, write_result
@@ -55,7 +57,7 @@ from .unfinished import (
 if TYPE_CHECKING:
     from ..cluster.link import Link
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
 
 _TILE_ON_GPU: Final = 2048
@@ -76,7 +78,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     spec = dataclasses.replace(spec_of_job(job, files), bits=job.bits)
     with linked(budget) as link:
         if link is None:
-            spec, gpu = with_backend(job, spec)
+            spec, gpu = with_backend(job, spec, budget.devices)
             return _begin(
                 _Begun(job, files, folder, overwrite, spec, gpu, budget, listener), locked(root, new=True)
             )
@@ -90,7 +92,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
 def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
     """Check what the run needs, save what it is, and carry on; lock: held from the first change of its folder."""
     job, spec, gpu, root = begun.job, begun.spec, begun.gpu, unfinished(begun.folder)
-    parent, budget = existing(root), dataclasses.replace(begun.budget, device=gpu.memory)
+    parent, budget = existing(root), begun.budget.on(gpu)
     files = list(begun.files.values())
     parts = _shares(budget, spec, job, files, parent, begun.staff)
     levels = plans(spec, parts.limits)
@@ -141,13 +143,17 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
             spec = Spec.load(store)
         check_output(folder, overwrite or store.has(WRITTEN))
         with _staff(link, root, job, spec, budget) as staff:
-            gpu = _gpu(spec) if staff is None else Gpu(staff.device, staff.adam, staff.budget.device)
+            gpu = (
+                same_gpus(spec, budget.devices)
+                if staff is None
+                else Gpu(staff.device, staff.adam, staff.budget.device)
+            )
             check_dependencies(root, then, dependencies(spec.backend, gpu.name, gpu.adam))
             for name, digest in inputs.items():
                 if digest_of(Path(name)) != digest:
                     raise InputError(f"{name} has changed since the run began: restore it, or run again")
             files = opened(job)
-            budget = dataclasses.replace(budget if staff is None else staff.budget, device=gpu.memory)
+            budget = (budget if staff is None else staff.budget).on(gpu)
             parts = _shares(budget, spec, job, list(files.values()), root, staff)
             return _carry_on(_Work(store, job, files, folder, budget, parts, listener, staff))
 
@@ -200,38 +206,13 @@ def _damage_refused(root: Path) -> Iterator[None]:
         raise StoreError(f"{root} is not a run of this mlsolve: delete it, then run again") from None
 
 
-class Gpu(NamedTuple):
-    """The GPU of a run; all None if it has none."""
-
-    name: str | None = None
-    adam: str | None = None
-    """How Adam's step is compiled for it."""
-    memory: int | None = None
-    """Its free memory in bytes."""
-
-
-def with_backend(job: Job, spec: Spec) -> tuple[Spec, Gpu]:
-    """Return `spec` with the backend that `job` asks for, and its GPU."""
+def with_backend(job: Job, spec: Spec, devices: tuple[int, ...] | None) -> tuple[Spec, Gpu]:
+    """Return `spec` with the backend that `job` asks for, and its GPUs; devices: see `gpus.choose_gpus`."""
     # The smallest tile that must fit on a GPU: of one plane, or of all where something couples them.
     sides = (min(_TILE_ON_GPU, side) for side in spec.shapes[-1])
     planes = spec.planes if spec.objective.couples_planes else 1
-    backend = open_backend(job.options, BETAS, Shape(spec.layers, planes, *sides), spec.objective)
-    try:
-        gpu = Gpu(backend.device, backend.adam(spec.objective), backend.free_memory())
-    finally:
-        backend.close()
-    return dataclasses.replace(spec, backend=backend.name), gpu
-
-
-def _gpu(spec: Spec) -> Gpu:
-    """Return the GPU that a run was begun with. Raises BackendError if there is none."""
-    if spec.backend == "cpu":
-        return Gpu()
-    backend = CudaBackend(BETAS)
-    try:
-        return Gpu(backend.device, backend.adam(spec.objective), backend.free_memory())
-    finally:
-        backend.close()
+    gpu = choose_gpus(job.options.backend, Shape(spec.layers, planes, *sides), spec.objective, devices)
+    return dataclasses.replace(spec, backend="cuda" if gpu.numbers else "cpu"), gpu
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +277,7 @@ def _without_gpu(work: _Work) -> _Work:
     spec.save(store)
     without = {"bytes depend on": dependencies(spec.backend, None, None), "device": None, "adam": None}
     store.save(RUN, {**store.load(RUN), **without})
-    budget = dataclasses.replace(work.budget, device=None)
+    budget = work.budget.on(Gpu())
     parts = shares(budget, spec, work.job, list(work.files.values()), states_left(spec, store.path))
     return dataclasses.replace(work, budget=budget, parts=parts)
 
@@ -309,7 +290,7 @@ def _stages(work: _Work) -> Outcome:
     if work.staff is not None:
         crew = work.staff.crew
         listener.on_cluster(lambda: len(crew.ready))
-    listener.begin(spec, [plan.cost for plan in levels])
+    listener.begin(spec, [plan.time for plan in levels])
     names = [path.name for path in job.targets]
 
     def prepare(making: Executor) -> None:
@@ -358,9 +339,11 @@ def _stages(work: _Work) -> Outcome:
 
 def _executor(spec: Spec, budget: Budget, levels: list[LevelPlan]) -> Executor:
     """Return the executor that runs the tasks."""
-    tiled = any(plan.sides != shape for plan, shape in zip(levels, spec.shapes, strict=True))
     if spec.backend == "cuda":
-        return Devices(lambda: CudaBackend(BETAS)) if tiled else Serial(CudaBackend(BETAS))
+        tiled = any(plan.sides != shape for plan, shape in zip(levels, spec.shapes, strict=True))
+        if tiled or any(plan.parallel > 1 for plan in levels):
+            return Devices(lambda number: CudaBackend(BETAS, number=number), budget.gpus)
+        return Serial(CudaBackend(BETAS, number=budget.gpus[0]))
     if budget.processes > 1:
         return Processes(budget.processes, budget.threads_each)
     return Serial(CpuBackend(budget.threads, BETAS))

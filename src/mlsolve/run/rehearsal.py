@@ -70,7 +70,7 @@ def rehearsed(job: Job, spec: Spec, budget: Budget) -> Times:
     """
     found: list[_Measured] = []
     height, width = spec.shapes[-1]
-    budget = Budget(threads=budget.threads)
+    budget = Budget(threads=budget.threads, devices=budget.gpus[:1] or None)  # small sizes are solved on one GPU
     with tempfile.TemporaryDirectory(prefix="mlsolve-estimate-") as name:
         for side in _SIDES:
             scale = min(1.0, max(side / max(height, width), _LEAST / min(height, width)))

@@ -12,7 +12,8 @@ from ..scoring.bands import Scoring
 from ..scoring.layer_files import score_layer_files
 from ..solving.executors.threads import Threads
 from ..solving.store import DiskStore, MemoryStore, Store
-from .budget import Budget, layers_pass, pictures_bytes, shares
+from .budget import Budget, shares
+from .disk import layers_pass, pictures_bytes
 from .inputs import make_pictures
 from .job_spec import opened, planes_of_pictures, spec_at
 from .outputs import codes_of, placed_stacks

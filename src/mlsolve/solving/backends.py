@@ -218,14 +218,20 @@ class CudaBackend:
     loaders = 1
 
     def __init__(
-        self, betas: tuple[float, float], device: Any = None, graphs: bool = True, fuses_adam: bool = True
+        self,
+        betas: tuple[float, float],
+        device: Any = None,
+        graphs: bool = True,
+        fuses_adam: bool = True,
+        number: int | None = None,
     ) -> None:
         """Open the GPU, or use `device`, a mlsolve_kernels.cuda.device.Device that a test supplies.
 
         graphs: replay batches of iterations as CUDA graphs. fuses_adam: take Adam's step in the pass over layers.
-        Both are for comparisons; the result is the same up to rounding. Raises BackendError if no GPU works.
+        Both are for comparisons; the result is the same up to rounding. number: of the GPU; None: the current one.
+        Raises BackendError if it does not work.
         """
-        self._device = open_device(graphs, fuses_adam) if device is None else device
+        self._device = open_device(graphs, fuses_adam, number) if device is None else device
         self._betas = betas
         self.device: str | None = self._device.name
 
@@ -291,13 +297,16 @@ def _too_little(name: str, shape: Shape, needed: int, free: int) -> str:
     )
 
 
-def open_device(graphs: bool = True, fuses_adam: bool = True) -> Any:
-    """Return this machine's GPU. Raises BackendError; its message says what is missing and what to do."""
+def open_device(graphs: bool = True, fuses_adam: bool = True, number: int | None = None) -> Any:
+    """Return a GPU of this machine; number: from 0, None: the current one.
+
+    Raises BackendError; its message says what is missing and what to do.
+    """
     from mlsolve_kernels.cuda.device import NoDeviceError
     from mlsolve_kernels.iteration.cuda import open_gpu
 
     try:
-        return open_gpu(graphs, fuses_adam)
+        return open_gpu(graphs, fuses_adam, number)
     except NoDeviceError as error:
         refused = BackendError(f"backend is cuda: {error}")
         refused.mendable = error.mendable
@@ -324,17 +333,20 @@ def open_backend(
             backend = CudaBackend(betas)
             backend.check_memory(shape, objective)
             return backend
-        except DeviceMemoryError as error:
-            if options.backend == "cuda":
-                raise
-            warn_of_fallback(error)
         except BackendError as error:
-            if options.backend == "cuda":
-                raise
-            if error.mendable:
-                reason = str(error).removeprefix("backend is cuda: ")
-                warnings.warn(f"not using the GPU: {reason}", stacklevel=4)
+            give_up_gpu(options.backend, error)
     return CpuBackend(options.threads, betas)
+
+
+def give_up_gpu(name: str, error: BackendError) -> None:
+    """Raise `error`, why no GPU is used, unless the backend `name` is "auto": then warn, if it can be mended."""
+    if name == "cuda":
+        raise error
+    if isinstance(error, DeviceMemoryError):
+        warn_of_fallback(error)
+    elif error.mendable:
+        reason = str(error).removeprefix("backend is cuda: ")
+        warnings.warn(f"not using the GPU: {reason}", stacklevel=5)
 
 
 def warn_of_fallback(error: DeviceMemoryError) -> None:

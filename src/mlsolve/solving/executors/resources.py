@@ -67,6 +67,17 @@ def current() -> Resources:
 
 
 @contextmanager
+def lent(resources: Resources) -> Iterator[None]:
+    """Make the tasks of this thread use `resources` inside the `with` block."""
+    before = getattr(_here, "resources", None)
+    _here.resources = resources
+    try:
+        yield
+    finally:
+        _here.resources = before
+
+
+@contextmanager
 def provided(backend: Backend) -> Iterator[Resources]:
     """Make the tasks of this thread use `backend` inside the `with` block; close it at the end."""
     before = getattr(_here, "resources", None)
