@@ -121,6 +121,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(crews, "SILENT", 0.3)
     monkeypatch.setattr(executors, "_TICK", 0.01)
     monkeypatch.setattr(executors, "_SHORTEST", 0.05)
+    monkeypatch.setattr(executors, "_AGAIN", (0.01, 0.02))
 
 
 @pytest.fixture
