@@ -1,7 +1,8 @@
 """Two hosts, one of them cut off in the middle of a round: python bench/cluster_hosts.py [--size 700] [--trials 3].
 
-The hosts are network namespaces of this machine with a cable between them, and see the same files. It needs the right
-to make them (root), iproute2, and the extra cluster. On host 1 are the scheduler and a worker, on host 2 another one:
+The hosts are network namespaces of this machine with a cable between them, and see the same files. It needs the
+right to make them (root), iproute2, and the extra cluster. On host 1 are the scheduler and a worker, on host 2 is
+another worker:
 
 - the client is on host 1; host 2 is cut off for good, or for a while;
 - the client is on host 2, which is cut off: it must say so in one line, and `mlsolve resume` must finish alone.

@@ -85,11 +85,14 @@ class Hosts:
 class ClusterOrdeals:
     """Trials of one run on a cluster."""
 
-    def __init__(self, place, run, tight, expected, seed):
-        """run: the command line's arguments. tight: those that make it use tiles. expected: what it writes."""
+    def __init__(self, place, run, tight, expected, on_disk, seed):
+        """run: the command line's arguments. tight: those that make it use tiles. expected: what it writes.
+
+        on_disk: the most bytes that it takes on the disk.
+        """
         import random
 
-        self.place, self.run, self.tight, self.expected = place, run, tight, expected
+        self.on_disk, self.place, self.run, self.tight, self.expected = on_disk, place, run, tight, expected
         self.random, self.wrong = random.Random(seed), 0
         self.hosts = Hosts(2)
         began = time.perf_counter()
@@ -188,6 +191,54 @@ class ClusterOrdeals:
     def thaw(process):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGCONT)
+
+    def full_stores(self, count):
+        """Run on a small disk that fills at a random moment, then enlarge it and resume."""
+        from ordeals import BLIND
+
+        found, longest, mount = {}, 0.0, self.place / "disk"
+        mount.mkdir()
+        for number in range(count):
+            room = int(self.random.uniform(0.05, 0.8) * self.on_disk)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", mount], check=True)
+            try:
+                kind, took = self.full_store(f"full store {number} of {room}", mount, BLIND)
+            finally:
+                subprocess.run(["umount", "-l", mount], check=True)
+            found[kind], longest = found.get(kind, 0) + 1, max(longest, took)
+        print(f"{count} stores that fill: {found}, the longest {longest:.0f} s", flush=True)
+
+    def full_store(self, name, mount, blind):
+        folder, log, began = mount / "o", self.place / "stderr", time.perf_counter()
+        cluster = ["--cluster", self.hosts.address]
+        words = [sys.executable, "-c", blind, *map(str, [*self.run, *self.tight, *cluster, "--out", folder])]
+        with log.open("wb") as errors:
+            try:
+                done = subprocess.run(
+                    words, stdout=subprocess.DEVNULL, stderr=errors, timeout=3 * HANGING, check=False
+                )
+            except subprocess.TimeoutExpired:
+                return self.bad(name, "it hangs", log), 3 * HANGING
+        took = time.perf_counter() - began
+        if done.returncode == 0:
+            return self.compare(name, folder, log, "right at once"), took
+        lines = [line for line in log.read_text().splitlines() if line.startswith("mlsolve: error:")]
+        if done.returncode != 2 or len(lines) != 1 or folder.exists():
+            return self.bad(name, f"status {done.returncode}", log), took
+        if not Path(f"{folder}.unfinished", "run.json").exists():
+            return "refused early", took
+        subprocess.run(["mount", "-o", f"remount,size={8 * self.on_disk}", mount], check=True)
+        with log.open("wb") as errors:
+            again = subprocess.run(
+                self.command(["resume", folder, *self.tight, *cluster]),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                timeout=3 * HANGING,
+                check=False,
+            )
+        if again.returncode != 0:
+            return self.bad(name, f"resumed, status {again.returncode}", log), took
+        return self.compare(name, folder, log, "filled, resumed, right"), took
 
     def compare(self, name, folder, log, kind):
         from ordeals import content

@@ -216,6 +216,23 @@ class Ordeals:
         self.wrong += count - total
         print(f"{count} disks that fill: {found}{'' if total == count else ', the others left something'}")
 
+    def on_cluster(self):
+        """Make the trials on a cluster; return how many ended wrong."""
+        from cluster_ordeals import ClusterOrdeals
+
+        memory, asked = ["--memory", "40MiB"], self.options
+        trials = ClusterOrdeals(self.place, self.run, memory, self.expected, self.on_disk(), asked.seed)
+        try:
+            trials.repeat("workers killed", asked.kills, trials.kill_worker)
+            trials.repeat("the scheduler killed", asked.schedulers, trials.kill_scheduler)
+            trials.repeat("the client killed", asked.clients, trials.kill_client)
+            trials.repeat("a worker stopped for 1 to 20 s", asked.freezes, trials.freeze_worker)
+            if asked.disks:
+                trials.full_stores(asked.disks)
+        finally:
+            trials.hosts.end()
+        return trials.wrong
+
     def on_disk(self):
         """Return the approximate peak disk use of a run."""
         height = width = self.options.size
@@ -238,6 +255,10 @@ def main():
     parser.add_argument("--flips", type=int, default=100)
     parser.add_argument("--removals", type=int, default=30)
     parser.add_argument("--disks", type=int, default=20, help="needs the right to mount a tmpfs")
+    parser.add_argument("--cluster", action="store_true", help="of a run on a cluster, by the numbers below")
+    parser.add_argument("--schedulers", type=int, default=20, help="kills of the scheduler")
+    parser.add_argument("--clients", type=int, default=20, help="kills of the client")
+    parser.add_argument("--freezes", type=int, default=20, help="workers that are stopped for a while")
     parser.add_argument("--size", type=int, default=500)
     parser.add_argument("--memory", default="24MiB")
     parser.add_argument("--seed", type=int, default=0)
@@ -246,6 +267,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         trials = Ordeals(Path(place), options)
+        if options.cluster:
+            sys.exit(1 if trials.on_cluster() else 0)
         trials.processes()
         trials.kills(options.kills)
         trials.damages(options.flips, trials.flip, "a byte flipped")

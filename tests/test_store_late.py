@@ -180,7 +180,7 @@ def test_a_late_reader_reads_its_own_array_or_nothing(tmp_path, rng, monkeypatch
     for _, found in at_every_moment(begin, replace, monkeypatch):
         assert isinstance(found, StoreError) or found == own.tobytes()
         refused += isinstance(found, StoreError)
-    assert refused > 2
+    assert refused > 1
     array = array_of(store, own)
     replace()
     assert not array.has_tile((), REGION)

@@ -29,7 +29,7 @@ _TICK: Final = 0.25
 """Seconds between two looks at the workers while no task ends."""
 
 _AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds until a task that finds the store damaged is tried again: a host may see for some time what was before."""
+"""Seconds until a task that finds the store damaged is tried again: a host may see for a while what was before."""
 
 _DEADLY: Final = 4
 """Workers that may end while they have one task; then it is the task."""

@@ -263,10 +263,10 @@ class ZarrArray(ArrayFolder):
         """Return the descriptor of the file of a tile, which is one of this array."""
         path = self.path(place)
         try:
-            with self.held() as folder:
+            with Folder(self.folder) as folder:
                 descriptor = folder.open(name_of_tile(place))
                 try:
-                    self.check(folder)  # again, for systems where the folder is not held but looked up by its path
+                    self.check(folder)  # after it: where folders are looked up by path, the file may be another's
                 except BaseException:
                     os.close(descriptor)
                     raise
