@@ -199,7 +199,7 @@ class ClusterOrdeals:
         found, longest, mount = {}, 0.0, self.place / "disk"
         mount.mkdir()
         for number in range(count):
-            room = int(self.random.uniform(0.05, 0.8) * self.on_disk)
+            room = int(self.random.uniform(0.03, 0.3) * self.on_disk)
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", mount], check=True)
             try:
                 kind, took = self.full_store(f"full store {number} of {room}", mount, BLIND)

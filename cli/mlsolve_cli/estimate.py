@@ -73,11 +73,30 @@ def _print(found: "Estimate", box: dict[str, float]) -> None:
     whole = "in one tile" if found.tiles == 1 else f"in {found.tiles} tiles of {found.tile[0]}×{found.tile[1]}"
     rounds = "one round" if found.rounds == 1 else f"{found.rounds} rounds"
     echo(f"rounds    full size {whole}, {rounds}, at {found.cost:.2f} times the cost in memory")
+    if found.workers:
+        _print_workers(found)
     free = "" if found.memory_free is None else f" of {in_words(found.memory_free)} free"
     echo(f"memory    {in_words(found.memory)}{free}; all in memory would take {in_words(found.memory_whole)}")
     echo(f"disk      {in_words(found.disk)} of {in_words(found.disk_free)} free")
     parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in found.stages.items() if seconds >= 0.5)
     several = f", {found.gpus} GPUs" if found.gpus > 1 else ""
+    if found.workers:
+        several = f", {len(found.workers)} workers"
     echo(f"time      about {duration(found.seconds)} on the {found.backend} backend{several}: {parts}")
     if found.disk > found.disk_free:
         echo("it does not fit on this disk: choose another with --out, or a smaller size")
+
+
+def _print_workers(found: "Estimate") -> None:
+    """Print the workers of a cluster, those that are alike in one line."""
+    from mlsolve.system.memory import in_words
+
+    alike: dict[tuple[str, int, str], int] = {}
+    for one in found.workers:
+        memory = "unknown memory" if one["memory"] is None else in_words(one["memory"])
+        kind = one["host"], one["threads"], memory if found.backend == "cpu" else f"{memory}, {one['gpu']}"
+        alike[kind] = alike.get(kind, 0) + 1
+    for (host, threads, has), count in alike.items():
+        each = " each" if count > 1 else ""
+        words = f"{count} on {host}, {threads} thread{'s' * (threads != 1)} and {has}{each}"
+        echo(f"workers   {words}")

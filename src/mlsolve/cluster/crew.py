@@ -167,6 +167,19 @@ class Crew:
             min(int(one.found["disk"]) for one in ready),
         )
 
+    def described(self) -> list[dict[str, Any]]:
+        """Return what the workers are that are ready: their address, host, threads, memory in bytes, and GPU."""
+        return [
+            {
+                "address": one.address,
+                "host": one.found["name"],
+                "threads": self.place_of(one).threads,
+                "memory": self.memory_of(one),
+                "gpu": one.found["gpu"],
+            }
+            for one in self.ready
+        ]
+
     def place_of(self, worker: Worker) -> Place:
         """Return how tasks are carried out on a worker."""
         assert self.trial is not None

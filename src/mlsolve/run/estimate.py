@@ -2,10 +2,11 @@
 
 import dataclasses
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlsolve_kernels.iteration.sweep import can_run
 
@@ -15,12 +16,16 @@ from ..solving.plan import LevelPlan
 from ..solving.spec import Spec
 from ..solving.tile_coupling import coupling_at
 from ..system.memory import BYTES_PER_VALUE, available_memory
-from .budget import Budget, plans, shares
+from .budget import Budget, Shares, plans, shares
 from .disk import disk_bytes, states_left
 from .job_spec import opened, spec_at, spec_of_job
 from .lifecycle import with_backend
 from .precompile import precompile
-from .rehearsal import Times, rehearsed
+from .rehearsal import Times, rehearsed, side_by_side
+from .staff import assembled, cluster_of, linked, shares_of
+
+if TYPE_CHECKING:
+    from ..cluster.link import Link
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Estimate:
     """What computes it: "cpu" or "cuda"."""
     gpus: int
     """GPUs that it may use; small prints are solved on one of them."""
+    workers: tuple[dict[str, Any], ...] = ()
+    """The workers of a cluster: "address", "host", "threads", "memory" in bytes, "gpu"."""
 
     @property
     def seconds(self) -> float:
@@ -74,15 +81,52 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
     began = time.perf_counter()
     precompile(job)
     loading += time.perf_counter() - began
+    place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    with linked(budget) as link:
+        if link is not None:
+            return _on_cluster(link, job, spec, files, budget, place, loading)
     spec, gpu = with_backend(job, spec, budget.devices)
     budget = budget.on(gpu)
-    place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     parts = shares(budget, spec, job, files, states_left(spec, place))
+    times = rehearsed(job, spec, budget)
+    return _estimated(job, spec, files, budget, parts, times, place, loading, len(gpu.numbers))
+
+
+def _on_cluster(
+    link: "Link", job: Job, spec: Spec, files: list[Picture], budget: Budget, place: Path, loading: float
+) -> Estimate:
+    """Return what `job` will need on the workers behind `link`, which rehearse it side by side."""
+    began = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory(prefix=".mlsolve-estimate-", dir=place) as name,
+        assembled(link, Path(name), job, spec, budget) as staff,
+    ):
+        loading += time.perf_counter() - began
+        spec, budget = staff.spec, staff.budget
+        parts = shares_of(staff, budget, spec, job, files, states_left(spec, place))
+        calls = [(job, spec, dataclasses.replace(budget, cluster=None))] * staff.workers
+        found = [times for _, times in cluster_of(staff).map(rehearsed, calls, 1)]
+        times = side_by_side(found)
+        estimate = _estimated(job, spec, files, budget, parts, times, place, loading, 0)
+        return dataclasses.replace(estimate, workers=tuple(staff.crew.described()))
+
+
+def _estimated(
+    job: Job,
+    spec: Spec,
+    files: list[Picture],
+    budget: Budget,
+    parts: Shares,
+    times: Times,
+    place: Path,
+    loading: float,
+    gpus: int,
+) -> Estimate:
+    """Return the estimate from what the parts of a run take; place: where its state will be."""
     levels = plans(spec, parts.limits)
     finest, (height, width) = levels[-1], spec.shapes[-1]
     values = spec.layers * spec.pixels(spec.levels)
     down, across = -(-height // finest.sides[0]), -(-width // finest.sides[1])
-    times = rehearsed(job, spec, budget)
     total = budget.total
     coupling = coupling_at(spec, spec.levels).whole
     whole = parts.limits.tile_bytes(spec.layers, spec.planes, (height, width), coupling)
@@ -106,7 +150,7 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
         shutil.disk_usage(place).free,
         _stages(spec, levels, times, loading),
         spec.backend,
-        len(gpu.numbers),
+        gpus,
     )
 
 

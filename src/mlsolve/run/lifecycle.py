@@ -40,7 +40,7 @@ from .gpus import Gpu, choose_gpus, same_gpus
 from .inputs import digest_of, make_pictures
 from .job_spec import opened, spec_of_job
 from .pipeline import Listener, solve_in_store, write_result
-from .staff import Staff, assembled, cluster_of, hands_of, linked
+from .staff import Staff, assembled, cluster_of, hands_of, linked, shares_of
 from .unfinished import (
     RESULT,
     RUN,
@@ -94,7 +94,7 @@ def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
     job, spec, gpu, root = begun.job, begun.spec, begun.gpu, unfinished(begun.folder)
     parent, budget = existing(root), begun.budget.on(gpu)
     files = list(begun.files.values())
-    parts = _shares(budget, spec, job, files, parent, begun.staff)
+    parts = shares_of(begun.staff, budget, spec, job, files, states_left(spec, parent))
     levels = plans(spec, parts.limits)
     check_disk(disk_bytes(spec, job, files, levels, parts.bands), parent)
     document = {
@@ -112,17 +112,6 @@ def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
         spec.save(store)
         store.save(RUN, document)
         return _carry_on(_Work(store, job, begun.files, begun.folder, budget, parts, begun.listener, begun.staff))
-
-
-def _shares(budget: Budget, spec: Spec, job: Job, files: list[Picture], place: Path, staff: Staff | None) -> Shares:
-    """Return what each stage may use, on this machine or on each worker of a cluster."""
-    disk = states_left(spec, place)
-    if staff is None:
-        return shares(budget, spec, job, files, disk)
-    parts = shares(budget, spec, job, files, disk, passing=False)
-    if parts.limits.memory is not None:
-        staff.crew.require_memory(budget.memory or 0)
-    return dataclasses.replace(parts, limits=dataclasses.replace(parts.limits, at_once=staff.workers))
 
 
 def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
@@ -154,7 +143,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
                     raise InputError(f"{name} has changed since the run began: restore it, or run again")
             files = opened(job)
             budget = (budget if staff is None else staff.budget).on(gpu)
-            parts = _shares(budget, spec, job, list(files.values()), root, staff)
+            parts = shares_of(staff, budget, spec, job, list(files.values()), states_left(spec, root))
             return _carry_on(_Work(store, job, files, folder, budget, parts, listener, staff))
 
 

@@ -62,6 +62,30 @@ class Times:
     end: Line
 
 
+def side_by_side(found: list[Times]) -> Times:
+    """Return what the parts of a run take that workers share, from what each of them takes alone.
+
+    Tiles go to whoever is free, so iterations take the mean of the paces; how many are computed side by side is the
+    plan's. Decoding pictures is the caller's work, as far as it is not shared out: the rest is divided.
+    """
+    count = len(found)
+
+    def mean(name: str, share: float) -> Line:
+        lines = [getattr(times, name) for times in found]
+        each = count / sum(1 / max(line.each, 1e-15) for line in lines)
+        return Line(sum(line.fixed for line in lines) / count, each * share)
+
+    decoding = 0.3
+    return Times(
+        pictures=mean("pictures", decoding + (1 - decoding) / count),
+        level=mean("level", 1.0),
+        iteration=mean("iteration", 1.0),
+        writing=mean("writing", 1 / count),
+        scoring=mean("scoring", 1 / count),
+        end=mean("end", 1.0),
+    )
+
+
 def rehearsed(job: Job, spec: Spec, budget: Budget) -> Times:
     """Return what the parts of a run of `job` take on this machine, from runs of a few iterations at small sizes.
 

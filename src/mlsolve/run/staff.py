@@ -11,9 +11,10 @@ from mlsolve_kernels.threads import available_cores
 
 from ..cluster.address import ClusterAddress, require_dask
 from ..job.job import Job
+from ..pictures.picture_files import Picture
 from ..solving.backends import CpuBackend
 from ..solving.spec import BETAS, Spec
-from .budget import Budget, Shares
+from .budget import Budget, Shares, shares
 from .precompile import few_pixels
 
 if TYPE_CHECKING:
@@ -44,6 +45,21 @@ def cluster_of(staff: Staff) -> "Cluster":
     from ..cluster.executor import Cluster
 
     return Cluster(staff.crew)
+
+
+def shares_of(
+    staff: Staff | None, budget: Budget, spec: Spec, job: Job, files: list[Picture], disk: int | None
+) -> Shares:
+    """Return what each stage may use: on each worker of `staff`, or on this machine if that is None.
+
+    Workers that have too little memory are left out. Other arguments as of `budget.shares`.
+    """
+    if staff is None:
+        return shares(budget, spec, job, files, disk)
+    parts = shares(budget, spec, job, files, disk, passing=False)
+    if budget.memory is not None:
+        staff.crew.require_memory(budget.memory)
+    return dataclasses.replace(parts, limits=dataclasses.replace(parts.limits, at_once=staff.workers))
 
 
 def hands_of(staff: Staff, parts: Shares) -> "Hands":
