@@ -86,7 +86,7 @@ class ClusterOrdeals:
     """Trials of one run on a cluster."""
 
     def __init__(self, place, run, tight, expected, seed):
-        """run: the command line's arguments. tight: those that have it solved in tiles. expected: what it writes."""
+        """run: the command line's arguments. tight: those that make it use tiles. expected: what it writes."""
         import random
 
         self.place, self.run, self.tight, self.expected = place, run, tight, expected

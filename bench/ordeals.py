@@ -142,7 +142,7 @@ class Ordeals:
         )
         while process.poll() is None:
             last = sorted(state.glob("level-*"), key=lambda path: int(path.name[6:]))
-            if last and any(last[-1].glob("round-3/tile-*.json")):
+            if last and any(last[-1].glob("round-3/state/tile-*.json")):
                 process.kill()
                 process.wait()
                 return state

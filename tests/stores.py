@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,14 +78,7 @@ def filling(monkeypatch):
             room[0] -= written
             return written
 
-    def opened(path, mode="r", buffering=-1, **rest):
-        if mode != "wb":
-            return plain(path, mode, buffering, **rest)
-        raw = Filling(path, "w")
-        return raw if buffering == 0 else io.BufferedWriter(raw)
-
-    plain = Path.open
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr("mlsolve.solving.store.folder.FileIO", Filling)
     return lambda size: room.__setitem__(0, size)
 
 

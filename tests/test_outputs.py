@@ -30,7 +30,10 @@ def write(folder, codes, writer, threads, progress=lambda share: None, fails=Non
             raise OSError("no more")
         return files[number].encode(codes[number, top : top + writer.part_rows], top)
 
-    outputs._write_parts(files, encoded, threads, progress)
+    tops = range(0, SIZE[1], writer.part_rows)
+    places = [(number, top) for number in range(COUNT) for top in tops]
+    with outputs._encoded_by_threads(encoded, places, threads) as parts:
+        outputs._write_parts(files, len(tops), parts, progress)
 
 
 def names(folder):

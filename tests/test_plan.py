@@ -171,15 +171,15 @@ def test_advancing_a_tile_takes_the_memory_that_is_told(tmp_path, threads):
     prepared(store)
     window = min(SHAPES[1][0], 256 + 6 * REACH), min(SHAPES[1][1], 256 + 6 * REACH)
     plan = Round(2, 1, 0, 3, "guides", "", 1.0, True, sides, window, False)
-    plan.save(store)
-    store.create(f"{plan.name}/state", (3, 3, 2, *SHAPES[1]), np.float32, sides, 1)
+    state = store.create(plan.state, (3, 3, 2, *SHAPES[1]), np.float32, sides, 1)
+    plan = dataclasses.replace(plan, identity=state.identity)
     told = Limits(threads=threads).tile_bytes(2, 1, window)
     with provided(CpuBackend(threads, BETAS)) as resources:
-        advance_tile(store, 2, 1, tile)
+        advance_tile(store, plan, tile)
         resources.drop()
         tracemalloc.start()
         try:
-            advance_tile(store, 2, 1, tile)
+            advance_tile(store, plan, tile)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

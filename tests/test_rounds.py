@@ -189,7 +189,7 @@ def test_a_solve_goes_on_where_it_was_left(whole, tmp_path, monkeypatch, after):
     done = Record.load(store)
     computed = []
     advance = levels.advance_tile
-    monkeypatch.setattr(levels, "advance_tile", lambda *call: computed.append(call[3]) or advance(*call))
+    monkeypatch.setattr(levels, "advance_tile", lambda *call: computed.append(call[2]) or advance(*call))
     executor = Serial(CpuBackend(2, BETAS))
     layers, history, _ = finish(DiskStore(tmp_path / "store"), executor, Limits())
     executor.close()

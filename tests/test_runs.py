@@ -27,6 +27,7 @@ from mlsolve.run.job_spec import spec_of_job
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.solver import Callbacks
 from mlsolve.run.unfinished import unfinished
+from mlsolve.solving import dependencies
 from mlsolve.solving.executors import processes
 from mlsolve.system.lock import locked
 from mlsolve.system.memory import parse_memory
@@ -322,7 +323,7 @@ def test_a_profile_that_changed_is_refused(job, tmp_path):
 def test_what_another_version_began_is_refused(job, tmp_path, monkeypatch):
     root = struck(job, tmp_path / "o")
     with monkeypatch.context() as patch:
-        patch.setattr(states, "sources_digest", lambda: "others")
+        patch.setattr(dependencies, "sources_digest", lambda: "others")
         with pytest.raises(StoreError, match=r"begun with kernels .*, here it is others: its bytes would differ"):
             resume(tmp_path / "o", TIGHT, Listener())
     with monkeypatch.context() as patch:

@@ -94,15 +94,18 @@ def test_what_cannot_be_read_is_refused(small, monkeypatch):
     """A sector that is gone; a file that may not be opened."""
     store, _ = small
 
-    def fails(*_):
+    def fails(*_, **__):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     # The index of a tile and its chunks are read by different calls, where there are several.
     index, chunks = ("pread", "preadv") if hasattr(os, "preadv") else ("read", "read")
     for name in (index, chunks, "open"):
+        array = store.open("a")
         with monkeypatch.context() as patch:
             patch.setattr(os, name, fails)
-            assert "Input/output error" in refusal(store)
+            with pytest.raises(StoreError) as error:
+                everything(array)
+        words(error, store.path / "a/c/0/0/0", "Input/output error", "run again")
     array, out = store.open("a"), np.empty((140, 90), np.uint16)
     array.read((0,), Region(0, 140, 0, 90), out)
     monkeypatch.setattr(os, chunks, fails)

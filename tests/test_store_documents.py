@@ -1,7 +1,6 @@
 """Documents of the store, and the store itself: whole or not at all, and refused in one line where damaged."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,7 +113,7 @@ def disk(monkeypatch):
     return filling(monkeypatch)
 
 
-def refused(*_):
+def refused(*_, **__):
     raise PermissionError
 
 
@@ -130,7 +129,7 @@ def test_a_document_is_replaced_whole_or_not_at_all(tmp_path, disk, monkeypatch)
         assert tree(tmp_path) == before
     disk(None)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", refused)
+        patch.setattr(os, "replace", refused)
         with pytest.raises(OutputError):
             store.save("d", DOCUMENT)
     assert tree(tmp_path) == before

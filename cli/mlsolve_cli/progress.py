@@ -133,6 +133,8 @@ def _words_of_tile(event: Event) -> str:
     assert event.tile is not None
     assert event.tiles is not None
     words = f"tile {min(event.tile + 1, event.tiles)}/{event.tiles}"
+    if event.workers is not None:
+        words = f"{event.tile} of {event.tiles} tiles, {event.workers} worker{'s' * (event.workers != 1)}"
     if event.of_tile is not None:
         words += f" iteration {event.of_tile[0]}/{event.of_tile[1]}"
     return words if event.step is None else f"{words} loss {event.step.loss:.3f}"
@@ -143,7 +145,7 @@ def _plain(event: Event) -> dict[str, Any]:
     plain: dict[str, Any] = {"event": "progress", "stage": event.stage}
     if event.share is not None:
         plain["share"] = round(event.share, 4)
-    names = ("level", "levels", "round", "rounds", "tile", "tiles", "iteration", "iterations")
+    names = ("level", "levels", "round", "rounds", "tile", "tiles", "iteration", "iterations", "workers")
     plain |= {name: getattr(event, name) for name in names if getattr(event, name) is not None}
     if event.step is not None:
         step = event.step

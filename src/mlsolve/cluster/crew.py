@@ -210,6 +210,8 @@ class Crew:
                     self._try(known)
 
     def _introduce(self, worker: Worker) -> None:
+        if not self._token.exists():  # the folder was cleared when the run began
+            write_bytes(self._token, self._content.encode())
         worker.answer = self._root / f".answer.partial-{secrets.token_hex(6)}"
         question = {
             "token": str(self._token),
@@ -298,7 +300,7 @@ class Crew:
                 ) from None
             waited, workers = time.monotonic() - began, list(self.workers.values())
             some = any(one.state == state for one in workers)
-            if some and (all(map(settled, workers)) or waited > _INTRODUCING):
+            if some and (all(settled(one) or one.silent for one in workers) or waited > _INTRODUCING):
                 return
             if waited > ASSEMBLING or (workers and not some and all(one.state == "out" for one in workers)):
                 raise ClusterError(self._nobody())

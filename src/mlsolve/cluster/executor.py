@@ -16,7 +16,7 @@ from .crew import Crew, Worker
 from .link import LostScheduler, Submitted
 from .worker import carry_out
 
-PATIENCE: Final = 50.0
+PATIENCE: Final = 40.0
 """Seconds for which a run waits for a scheduler to come back, or for a worker that can take a task."""
 
 STRAGGLING: Final = 2.0
@@ -28,8 +28,8 @@ _SHORTEST: Final = 1.0
 _TICK: Final = 0.25
 """Seconds between two looks at the workers while no task ends."""
 
-_AGAIN: Final = 2
-"""How many times a task is tried again that finds the store damaged: another host may not see a file yet."""
+_AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds until a task that finds the store damaged is tried again: a host may see for some time what was before."""
 
 _DEADLY: Final = 4
 """Workers that may end while they have one task; then it is the task."""
@@ -61,10 +61,18 @@ class _Calls:
     """How many workers went away with a call."""
     failed: dict[int, int] = field(default_factory=dict)
     """How many times a call found the store damaged."""
+    later: list[tuple[float, int]] = field(default_factory=list)
+    """When to try such calls again, and their numbers."""
 
     @property
     def unfinished(self) -> bool:
-        return bool(self.waiting or self.under_way)
+        return bool(self.waiting or self.under_way or self.later)
+
+    def wake(self) -> None:
+        """Let calls wait again whose time has come."""
+        now = time.monotonic()
+        self.waiting.extendleft(number for when, number in self.later if when <= now)
+        self.later = [one for one in self.later if one[0] > now]
 
 
 class Cluster:
@@ -101,6 +109,7 @@ class Cluster:
         try:
             while mine.unfinished:
                 lonely = self._look(mine, lonely)
+                mine.wake()
                 self._give(mine, task, calls, each, ahead)
                 with suppress(queue.Empty):
                     attempt, call = self._answers.get(timeout=_TICK)
@@ -173,7 +182,8 @@ class Cluster:
         """Give calls to the workers that have room."""
         last = len(calls)
         if ahead is not None:
-            last = min([*mine.waiting, *mine.under_way], default=0) + ahead
+            left = [*mine.waiting, *mine.under_way, *(number for _, number in mine.later)]
+            last = min(left, default=0) + ahead
         for worker in sorted(self._crew.ready, key=lambda one: one.under_way):
             while worker.under_way < self._room(worker, each):
                 number = self._next(mine, worker, last)
@@ -230,14 +240,16 @@ class Cluster:
             mine.seconds.append(time.monotonic() - attempt.began)
             return number, answer.value
         if answer.kind == "error":
-            mine.failed[number] = mine.failed.get(number, 0) + 1
-            again = isinstance(answer.value, StoreError) and mine.failed[number] <= _AGAIN
-            if not again and not attempts:
+            times = mine.failed.get(number, 0)
+            mine.failed[number] = times + 1
+            if attempts:  # another worker may succeed
+                return None
+            if not isinstance(answer.value, StoreError) or times >= len(_AGAIN):
                 raise answer.value
-            if again:
-                time.sleep(_TICK)
-        else:
-            self._lost(mine, number, attempt)
+            del mine.under_way[number]
+            mine.later.append((time.monotonic() + _AGAIN[times], number))
+            return None
+        self._lost(mine, number, attempt)
         if not attempts:
             del mine.under_way[number]
             mine.waiting.appendleft(number)

@@ -153,8 +153,8 @@ def shares(
 ) -> Shares:
     """Return what each stage may use; disk: bytes available for the states of the solve.
 
-    passing: whether scoring may decode layers as their rows pass by; workers of a cluster cannot. Raises OptionError
-    if there is too little memory; its message reports the minimum.
+    passing: whether scoring may decode layers as their rows pass by; workers of a cluster cannot. Raises
+    OptionError if there is too little memory; its message reports the minimum.
     """
     _check_group(budget)
     memory, device = budget.total, _device_share(budget, spec)

@@ -69,6 +69,8 @@ class Event:
     """Iterations of the level that are done on the whole image."""
     iterations: int | None = None
     """Of a level."""
+    workers: int | None = None
+    """Workers of the cluster that can take tiles now; None: there is no cluster."""
     of_tile: tuple[int, int] | None = None
     """Iterations that are done on the present tile, and how many there are in the round."""
     step: Step | None = None

@@ -40,7 +40,7 @@ from .gpus import Gpu, choose_gpus, same_gpus
 from .inputs import digest_of, make_pictures
 from .job_spec import opened, spec_of_job
 from .pipeline import Listener, solve_in_store, write_result
-from .staff import Staff, assembled, cluster_of, linked
+from .staff import Staff, assembled, cluster_of, hands_of, linked
 from .unfinished import (
     RESULT,
     RUN,
@@ -57,7 +57,7 @@ from .unfinished import (
 if TYPE_CHECKING:
     from ..cluster.link import Link
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Version of a run's state. It changes whenever an older mlsolve could not resume the run."""
 
 _TILE_ON_GPU: Final = 2048
@@ -108,7 +108,7 @@ def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
     }
     with lock:
         clear(root)
-        store = DiskStore(root)
+        store = DiskStore(root, durable=begun.staff is not None)
         spec.save(store)
         store.save(RUN, document)
         return _carry_on(_Work(store, job, begun.files, begun.folder, budget, parts, begun.listener, begun.staff))
@@ -135,7 +135,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
     check_resumable(root)
     with linked(budget) as link, locked(root):
         sweep(root)
-        store = DiskStore(root)
+        store = DiskStore(root, durable=link is not None)
         with _damage_refused(root):
             document = _document(root)
             job, inputs, overwrite = parse_job(document["job"], root), document["inputs"], document["overwrite"]
@@ -287,6 +287,9 @@ def _stages(work: _Work) -> Outcome:
     store, job, folder, parts, listener = work.store, work.job, work.folder, work.parts, work.listener
     spec, run = Spec.load(store), store.load(RUN)
     levels = plans(spec, parts.limits)
+    if work.staff is not None:
+        crew = work.staff.crew
+        listener.on_cluster(lambda: len(crew.ready))
     listener.begin(spec, [plan.time for plan in levels])
     names = [path.name for path in job.targets]
 
@@ -323,7 +326,8 @@ def _stages(work: _Work) -> Outcome:
         executor.close()
     trim()
     stage = store.path / RESULT
-    write_result(solved, store, job, stage, folder, parts, (run["device"], run["adam"]), listener)
+    hands = None if work.staff is None else hands_of(work.staff, parts)
+    write_result(solved, store, job, stage, folder, parts, (run["device"], run["adam"]), listener, hands)
     store.flush()
     overwrite = run["overwrite"] or store.has(WRITTEN)
     store.save(WRITTEN, {})

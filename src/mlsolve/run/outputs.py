@@ -1,9 +1,10 @@
 """Layers from the store into files, and regions of the pictures that they are scored against."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,6 +24,7 @@ from ..report.carriers import StackCarriers
 from ..scoring.codes import Wanted
 from ..scoring.stack_scoring import PlacedStack
 from ..solving.carriers import whole_masks
+from ..solving.executors.base import Hands
 from ..solving.level_pictures import name_of
 from ..solving.spec import Spec
 from ..solving.store import Array, DiskStore, Store
@@ -39,13 +41,22 @@ class _Listener(Protocol):
         """So much of "writing" is done, 0 to 1."""
 
 
-def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Shares, listener: _Listener) -> None:
+def write_layers(
+    store: DiskStore,
+    name: str,
+    job: Job,
+    folder: Path,
+    parts: Shares,
+    listener: _Listener,
+    hands: Hands | None = None,
+) -> None:
     """Write the layers in the array `name`, (C, 1, N, H, W), into `folder`: layer-1.png …, or .tif.
 
     The array holds encoded transmittance, or code values of the job's depth.
 
-    All threads encode parts of one layer after the other; this thread writes them in order, and another one flushes
-    complete files to disk meanwhile. After an error, or when the listener raises, incomplete files are removed.
+    hands: encode the parts of the layers; None: threads of this process do. This thread writes the parts in order,
+    and another one flushes complete files to disk meanwhile. After an error, or if the listener raises, incomplete
+    files are removed.
     """
     spec = Spec.load(store)
     (height, width), count = spec.shapes[-1], spec.layers
@@ -63,51 +74,79 @@ def write_layers(store: DiskStore, name: str, job: Job, folder: Path, parts: Sha
         )
         for layer, scale in enumerate(scales)
     ]
+    tops = range(0, height, writer.part_rows)
+    places = [(layer, top) for layer in range(count) for top in tops]
     with ExitStack() as stack:
-        readers: SimpleQueue[_Reader] = SimpleQueue()
-        for _ in range(parts.writers):
-            reader = _Reader(store, spec, name, job.bits, writer.part_rows)
-            stack.callback(reader.close)
-            readers.put(reader)
-
-        def encoded(layer: int, top: int) -> Encoded:
-            reader = readers.get()
-            try:
-                return files[layer].encode(reader.codes(layer, top), top)
-            finally:
+        if hands is None:
+            readers: SimpleQueue[_Reader] = SimpleQueue()
+            for _ in range(parts.writers):
+                reader = _Reader(store, spec, name, job.bits, writer.part_rows)
+                stack.callback(reader.close)
                 readers.put(reader)
 
-        _write_parts(files, encoded, parts.writers, lambda share: listener.stage("writing", share))
+            def encoded(layer: int, top: int) -> Encoded:
+                reader = readers.get()
+                try:
+                    return files[layer].encode(reader.codes(layer, top), top)
+                finally:
+                    readers.put(reader)
+
+            found = stack.enter_context(_encoded_by_threads(encoded, places, parts.writers))
+        else:
+            unopened = [copy(file) for file in files]
+            calls = [(store, spec, name, job.bits, unopened[layer], layer, top) for layer, top in places]
+            found = hands.in_order(encoded_part, calls)
+        _write_parts(files, len(tops), found, lambda share: listener.stage("writing", share))
 
 
-def _write_parts(
-    files: Sequence[RowWriter],
-    encoded: Callable[[int, int], Encoded],
-    threads: int,
-    progress: Callable[[float], None],
-) -> None:
-    """Write `files` of the same size; encoded(number, top): returns a part of a file, called by several threads."""
-    tops = range(0, files[0].size[1], files[0].part_rows)
-    places = ((number, top) for number in range(len(files)) for top in tops)
-    waiting: deque[Future[Encoded]] = deque()
-    finished: list[Future[None]] = []
-    with ThreadPoolExecutor(1, "mlsolve-finish") as finisher, ThreadPoolExecutor(threads, "mlsolve-writer") as pool:
+def encoded_part(
+    store: DiskStore, spec: Spec, name: str, bits: int, file: RowWriter, layer: int, top: int
+) -> Encoded:
+    """Task: encode the part of `layer` that begins with row `top`; file: the file it is for, not begun."""
+    reader = _Reader(store, spec, name, bits, file.part_rows)
+    try:
+        return file.encode(reader.codes(layer, top), top)
+    finally:
+        reader.close()
+
+
+@contextmanager
+def _encoded_by_threads(
+    encoded: Callable[[int, int], Encoded], places: Sequence[tuple[int, int]], threads: int
+) -> Iterator[Iterator[Encoded]]:
+    """Yield what yields encoded(layer, top) of all `places` in order, called by several threads, a little ahead."""
+    waiting, left = deque[Future[Encoded]](), iter(places)
+    with ThreadPoolExecutor(threads, "mlsolve-writer") as pool:
+
+        def parts() -> Iterator[Encoded]:
+            for _ in places:
+                for place in islice(left, threads * AHEAD - len(waiting)):
+                    waiting.append(pool.submit(encoded, *place))
+                yield waiting.popleft().result()
+
         try:
-            for number, file in enumerate(files):
-                with ExitStack() as stack:
-                    stack.enter_context(file)
-                    for done in range(number * len(tops), (number + 1) * len(tops)):
-                        for place in islice(places, threads * AHEAD - len(waiting)):
-                            waiting.append(pool.submit(encoded, *place))
-                        file.add(waiting.popleft().result())
-                        progress(done / (len(files) * len(tops)))
-                    finished.append(finisher.submit(stack.pop_all().close))
-                for one in finished:
-                    if one.done():
-                        one.result()
+            yield parts()
         finally:
             for part in waiting:
                 part.cancel()
+
+
+def _write_parts(
+    files: Sequence[RowWriter], count: int, encoded: Iterator[Encoded], progress: Callable[[float], None]
+) -> None:
+    """Write `files`, each of `count` parts; encoded: yields the parts of one after the other."""
+    finished: list[Future[None]] = []
+    with ThreadPoolExecutor(1, "mlsolve-finish") as finisher:
+        for number, file in enumerate(files):
+            with ExitStack() as stack:
+                stack.enter_context(file)
+                for done in range(number * count, (number + 1) * count):
+                    file.add(next(encoded))
+                    progress(done / (len(files) * count))
+                finished.append(finisher.submit(stack.pop_all().close))
+            for one in finished:
+                if one.done():
+                    one.result()
     for one in finished:
         one.result()
     progress(1.0)

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from ..solving.balance import Balance
 from ..solving.balancing import balanced
 from ..solving.callbacks import Listener as SolveListener
 from ..solving.carriers import draw_carriers
-from ..solving.executors.base import Executor
+from ..solving.executors.base import Executor, Hands
 from ..solving.executors.threads import without_backend
 from ..solving.history import History
 from ..solving.levels import PICTURE_SIDE, halve_pictures, solve_levels, to_full_size
@@ -46,6 +47,9 @@ class Listener(SolveListener):
 
     def stage(self, name: str, share: float) -> None:
         """The share of "pictures", "writing" or "scoring" that is done, 0 to 1."""
+
+    def on_cluster(self, workers: Callable[[], int]) -> None:
+        """A cluster carries the run out; workers: returns how many of its workers can take tiles now."""
 
     def balanced(self, balance: Balance, names: list[str]) -> None:
         """The exposures of the arrangements are known; names: of the targets."""
@@ -117,11 +121,13 @@ def write_result(
     parts: Shares,
     device: tuple[str | None, str | None],
     listener: Listener,
+    hands: Hands | None = None,
 ) -> None:
     """Write the layers into `stage`, score them from their files, and add the report.
 
     stage: a folder that does not exist yet, or is left from an earlier attempt. folder: what it is to become.
-    device: name of the GPU, and how Adam's step was compiled for it.
+    device: name of the GPU, and how Adam's step was compiled for it. hands: encode and score in other processes;
+    None: this one does.
     """
     spec = solved.spec
     shutil.rmtree(stage, ignore_errors=True)
@@ -129,18 +135,19 @@ def write_result(
     media = job.profile()
     if media is not None:
         (stage / MEDIA_FILE).write_text(media.toml(), encoding="utf-8")
-    write_layers(store, solved.layers, job, stage, parts, listener)
+    write_layers(store, solved.layers, job, stage, parts, listener, hands)
     trim()
     scoring = score_layer_files(
         stage,
         placed_stacks(spec),
-        lambda: codes_of(store, spec),
+        partial(codes_of, store, spec),
         store,
         parts.bands,
         spec.options.registration,
         lambda share: listener.stage("scoring", share),
         round_sheets=spec.disc,
         inks=spec.inks,
+        hands=hands,
     )
     trim()
     summary = Summary(

@@ -191,13 +191,15 @@ class _Told(Listener):
         self._stage: Stage = "starting"
         self._where: dict[str, Any] = {}
         self._tiled = False
+        self._workers: Callable[[], int] | None = None
         self.last_step: Step | None = None
 
     def tell(self, kind: Kind, **more: Any) -> None:
         """Tell the listener what happened."""
         now = time.monotonic()
         left = self._pace.left(now)
-        self._listen(Event(kind, self._stage, self._pace.share, now - self._began, left, **{**self._where, **more}))
+        more = {**self._where, "workers": None if self._workers is None else self._workers(), **more}
+        self._listen(Event(kind, self._stage, self._pace.share, now - self._began, left, **more))
 
     def end(self, outcome: Outcome) -> None:
         """Tell how it ended."""
@@ -220,6 +222,9 @@ class _Told(Listener):
         # A small print is still written; a large one is written when it is resumed.
         if self._session.stopping and (name == "pictures" or self._pace.pixels > SMALL):
             raise _Paused(_DOING[name])
+
+    def on_cluster(self, workers: Callable[[], int]) -> None:
+        self._workers = workers
 
     def balanced(self, balance: Balance, names: list[str]) -> None:
         self.tell("balance", balance=balance, names=tuple(names))

@@ -13,12 +13,12 @@ from ..cluster.address import ClusterAddress, require_dask
 from ..job.job import Job
 from ..solving.backends import CpuBackend
 from ..solving.spec import BETAS, Spec
-from .budget import Budget
+from .budget import Budget, Shares
 from .precompile import few_pixels
 
 if TYPE_CHECKING:
     from ..cluster.crew import Crew
-    from ..cluster.executor import Cluster
+    from ..cluster.executor import Cluster, Hands
     from ..cluster.link import Link
 
 
@@ -44,6 +44,13 @@ def cluster_of(staff: Staff) -> "Cluster":
     from ..cluster.executor import Cluster
 
     return Cluster(staff.crew)
+
+
+def hands_of(staff: Staff, parts: Shares) -> "Hands":
+    """Return what gives the workers tasks that need no backend, as many at a time as their memory allows."""
+    from ..cluster.executor import Hands
+
+    return Hands(cluster_of(staff), min(parts.writers, parts.bands.workers))
 
 
 @contextmanager

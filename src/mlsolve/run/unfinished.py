@@ -2,12 +2,11 @@
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Final
 
 from ..errors import OutputError, StoreError
-from ..system.files import PARTIAL
+from ..system.files import remove_folder, remove_partials
 from ..system.lock import NAME as LOCK
 
 SUFFIX: Final = ".unfinished"
@@ -68,15 +67,14 @@ def clear(root: Path) -> None:
         if entry.name == LOCK or not _OURS.fullmatch(entry.name):
             continue
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            remove_folder(entry)
         else:
-            entry.unlink()
+            entry.unlink(missing_ok=True)
 
 
 def sweep(root: Path) -> None:
-    """Remove files that killed processes left half written; no other process may be working on the run."""
-    for entry in root.rglob(PARTIAL):
-        entry.unlink(missing_ok=True)
+    """Remove what killed processes left half written or half removed; no other may be working on the run."""
+    remove_partials(root)
 
 
 def check_dependencies(root: Path, then: dict[str, str | None], now: dict[str, str | None]) -> None:

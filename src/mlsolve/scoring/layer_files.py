@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.region import Region
 from mlsolve_kernels.window import RADIUS
@@ -19,11 +17,13 @@ from mlsolve_kernels.window import RADIUS
 from ..errors import InputError
 from ..pictures import picture_files
 from ..solving.decoding import decode_into
+from ..solving.executors.base import Hands
 from ..solving.store import Array, Store
 from ..solving.store.chunks import CHUNK
 from .bands import Band, Scoring
 from .codes import Codes, Passing, Wanted
 from .desk import Desk
+from .elsewhere import Measuring, bands_in_order, decode_layers, stored_codes
 from .previews import Sink, shown
 from .stack_scoring import PlacedStack
 
@@ -67,6 +67,7 @@ def score_layer_files(
     write: bool = True,
     round_sheets: bool = False,
     inks: Inks | None = None,
+    hands: Hands | None = None,
 ) -> Scoring:
     """Score the layers in `folder` from their files, band by band.
 
@@ -75,7 +76,8 @@ def score_layer_files(
     cannot pass by: a sheet is rotated or shifted far, or memory is small. bands: None: one at a time. registration:
     the registration tolerance in pixels. progress: called with the share that is done, in [0, 1]. write: whether to
     make previews and to write pictures of the stacks into `folder`. round_sheets: whether only pixels inside the
-    circle count. inks: film, inks and room, if the layers are device codes.
+    circle count. inks: film, inks and room, if the layers are device codes. hands: decode the layers into `store`
+    and measure the bands in other processes, to which `pictures` is sent; None: threads of this one do.
 
     Raises InputError as `layer_files` does, and if a file turns out to be damaged.
     """
@@ -97,6 +99,18 @@ def score_layer_files(
             sinks = [opened.enter_context(file).write for file in files_of]
         scoring = Scoring(size, len(files), stacks, sinks, planes, registration, round_sheets, inks)
         opened.callback(store.remove, _DECODED)
+        if hands is not None:
+            names = [_name(number) for number in range(len(files))]
+            decode_layers(hands, store, layer_files(folder), names, lambda share: progress(_DECODING * share))
+            eight, placed = tuple(file.eight for file in files), tuple(stacks)
+            settings = write, planes, registration, round_sheets, inks
+            measuring = Measuring(store, tuple(names), eight, pictures, size, placed, *settings)
+            heights = list(bands.heights(size[1]))
+            found = bands_in_order(hands, measuring, heights, scoring)
+            for (_, bottom), band in zip(heights, found, strict=True):
+                scoring.add(band)
+                progress(_DECODING + (1 - _DECODING) * bottom / size[1])
+            return scoring
         pool = ThreadPoolExecutor(bands.workers, "mlsolve-score")
         opened.callback(pool.shutdown, cancel_futures=True)
         masks = [stack.mask for stack in stacks if stack.mask is not None]
@@ -200,11 +214,7 @@ class _StoredLayers:
         if number not in arrays:
             arrays[number] = self._store.open(_name(number))
             self._opened.append(arrays[number])
-        array = arrays[number]
-        codes = np.empty((region.height, region.width, array.shape[0]), dtype=np.uint16)
-        for plane in range(array.shape[0]):
-            array.read((plane,), region, codes[..., plane])
-        return (codes >> 8).astype(np.uint8) if self._eight[number] else codes
+        return stored_codes(arrays[number], self._eight[number], region)
 
 
 def _name(layer: int) -> str:

@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +26,7 @@ from .plan import LevelPlan, Limits, plan_level, window_sides
 from .rounds import Round, Stop, Watch, advance_tile
 from .spec import Spec
 from .start import UpsampledLevel, thinning
-from .store import Store
+from .store import Array, Store
 from .tile_coupling import coupling_at
 from .tiles import Tile, groups_of, tiles_of
 
@@ -120,7 +120,7 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
         record.seconds = time.perf_counter() - began
         _commit(store, spec, record, plan, sums, stop)
         if record.stop is not None or record.level != plan.level:
-            listener.end_level(store, spec, plan.level, f"{plan.name}/state")
+            listener.end_level(store, spec, plan.level, plan.state)
     return History(history), record
 
 
@@ -140,8 +140,8 @@ def to_full_size(store: Store, executor: Executor, record: Record) -> str:
         shape = spec.shapes[level - 1]
         larger = f"level-{level}/enlarged"
         sides = min(PICTURE_SIDE, shape[0]), min(PICTURE_SIDE, shape[1])
-        store.create(larger, (spec.planes, 1, spec.layers, *shape), np.float32, sides)
-        calls = [(store, level, name, larger, region) for region in tiles_of(shape, (PICTURE_SIDE, PICTURE_SIDE))]
+        array = store.create(larger, (spec.planes, 1, spec.layers, *shape), np.float32, sides)
+        calls = [(store, level, name, array, region) for region in tiles_of(shape, (PICTURE_SIDE, PICTURE_SIDE))]
         for _ in executor.map(upsample_tile, calls):
             pass
         if name != _origin(record):
@@ -150,15 +150,15 @@ def to_full_size(store: Store, executor: Executor, record: Record) -> str:
     return name
 
 
-def upsample_tile(store: Store, level: int, origin: str, name: str, region: Region) -> None:
-    """Task: upsample `region` of `level` from the layers at the next coarser level."""
+def upsample_tile(store: Store, level: int, origin: str, target: Array, region: Region) -> None:
+    """Task: upsample `region` of `level` from the layers at the next coarser level into `target`."""
     spec = Spec.load(store)
     low, high = (np.float32(bound) for bound in spec.bounds)
     source, image = (
         UpsampledLevel(store, spec, level, origin),
         np.empty((region.height, region.width), np.float32),
     )
-    with store.open(name).tile((), region) as tile:
+    with target.tile((), region) as tile:
         for plane in range(spec.planes):
             for layer in range(spec.layers):
                 tile.put((plane, 0, layer), np.clip(source.read(layer, plane, region, image), low, high))
@@ -174,20 +174,24 @@ def tiles_of_round(spec: Spec, plan: Round) -> list[Tile]:
     return [Tile(first, last, group) for first, last in planes for group in groups_of(shape, plan.sides, facings)]
 
 
-def solve_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
-    """Task: advance a tile, save its sums and return them. A tile that is already finished is not repeated."""
-    name = f"level-{level}/round-{number}/tile-{tile.first}-{tile.region.top}-{tile.region.left}"
-    plan = Round.load(store, level, number)
-    if store.has(name):
-        with contextlib.suppress(StoreError, KeyError, TypeError):
-            sums = [sums_of(one) for one in store.load(name)["sums"]]
-            state = store.open(f"{plan.name}/state")
-            prefix = () if plan.together else (tile.first,)
-            written = all(state.has_tile(prefix, region) for region in tile.regions)
-            if len(sums) == plan.iterations and written:
-                return sums
-    sums = advance_tile(store, level, number, tile, watch)
-    store.save(name, {"sums": sums})
+def solve_tile(store: Store, plan: Round, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Task: advance a tile, save its sums and return them. A tile that is already finished is not repeated.
+
+    The sums are kept with the array of the result, so that they are of the same round. Raises StoreError if the
+    round was removed or planned anew since `plan` was made.
+    """
+    name = f"tile-{tile.first}-{tile.region.top}-{tile.region.left}"
+    state = store.open(plan.state, plan.identity)
+    with contextlib.suppress(StoreError, KeyError, TypeError):
+        found = state.load(name)
+        sums = [sums_of(one) for one in found["sums"]]
+        prefix = () if plan.together else (tile.first,)
+        written = all(state.has_tile(prefix, region) for region in tile.regions)
+        if found["identity"] == plan.identity and len(sums) == plan.iterations and written:
+            return sums
+    state.close()
+    sums = advance_tile(store, plan, tile, watch)
+    state.save(name, {"identity": plan.identity, "sums": sums})
     return sums
 
 
@@ -199,7 +203,7 @@ def _unfinished_round(store: Store, spec: Spec, record: Record, limits: Limits) 
     with contextlib.suppress(StoreError, KeyError, TypeError, ValueError):
         plan = Round.load(store, record.level, record.number + 1)
         planes = spec.planes if plan.together else 1
-        store.open(f"{name}/state")
+        store.open(plan.state, plan.identity)
         # If the limits have changed since, the state that it was to start from may have another name.
         same = plan.first == record.iteration and plan.origin == _origin(record)
         coupling = coupling_at(spec, plan.level)
@@ -230,10 +234,7 @@ def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) ->
         chosen.together,
         spec.bits if last and record.level == spec.levels else None,
     )
-    store.remove(plan.name)
-    _create_state(store, spec, plan)
-    plan.save(store)
-    return plan
+    return _begun(store, spec, plan)
 
 
 def _origin(record: Record) -> str:
@@ -241,10 +242,14 @@ def _origin(record: Record) -> str:
     return f"{record.state}/state" if record.state else ""
 
 
-def _create_state(store: Store, spec: Spec, plan: Round) -> None:
-    """Create the array of a round's result, (C, 1 or 3, N, H, W)."""
+def _begun(store: Store, spec: Spec, plan: Round) -> Round:
+    """Create the array of a round's result, (C, 1 or 3, N, H, W), and save the plan; return it complete."""
+    store.remove(plan.name)
     shape = spec.planes, 3 if plan.moments else 1, spec.layers, *spec.shapes[plan.level - 1]
-    store.create(f"{plan.name}/state", shape, state_type(plan.bits), plan.sides, 0 if plan.together else 1)
+    state = store.create(plan.state, shape, state_type(plan.bits), plan.sides, 0 if plan.together else 1)
+    plan = replace(plan, identity=state.identity)
+    plan.save(store)
+    return plan
 
 
 def _run_round(
@@ -279,7 +284,7 @@ def _run_round(
             return judge(sums)
 
         listener.begin_round(plan, 1)
-        found = advance_tile(store, plan.level, plan.number, tiles[0], watch)
+        found = advance_tile(store, plan, tiles[0], watch)
         listener.tile(plan, tiles[0])
         return found, next((reason for reason in reasons if reason is not None), None)
 
@@ -290,10 +295,7 @@ def _run_round(
             # The round is done, so it is kept. A shorter one in the store would be taken up by a resumed solve.
             continue
         if stop is not None and number < len(sums):
-            shorter = Round(**{**asdict(plan), "iterations": number, "moments": False})
-            store.remove(plan.name)
-            _create_state(store, spec, shorter)
-            shorter.save(store)
+            shorter = _begun(store, spec, replace(plan, iterations=number, moments=False))
             return _run_tiles(store, shorter, tiles, executor, listener), stop
         if stop is not None:
             return sums, stop
@@ -306,7 +308,7 @@ def _run_tiles(store: Store, plan: Round, tiles: list[Tile], executor: Executor,
     calls: list[tuple[Any, ...]] = []
     reports = executor.workers == 1 and not executor.apart
     for tile in tiles:
-        call = (store, plan.level, plan.number, tile)
+        call = (store, plan, tile)
         calls.append((*call, _reporter(plan, tile, listener)) if reports else call)
     totals: list[Sums] = []
     for number, sums in executor.map(solve_tile, calls):

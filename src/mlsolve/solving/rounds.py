@@ -54,11 +54,18 @@ class Round:
     """Whether a tile holds all planes; otherwise it holds one."""
     bits: int | None = None
     """Bits of the code values that it leaves, if it is the last round of all; None: encoded transmittance."""
+    identity: str = ""
+    """The identity of the array of its result. A task writes into no other, whatever has its name by then."""
 
     @property
     def name(self) -> str:
         """The name in the store under which it saves its result."""
         return f"level-{self.level}/round-{self.number}"
+
+    @property
+    def state(self) -> str:
+        """The name in the store of the array of its result."""
+        return f"{self.name}/state"
 
     def save(self, store: Store) -> None:
         """Write it to `store`."""
@@ -73,15 +80,19 @@ class Round:
         return cls(**found)
 
 
-def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch | None = None) -> list[Sums]:
-    """Advance `tile` by the iterations of round `number` of `level`; return the sums of every iteration.
+def advance_tile(store: Store, plan: Round, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Advance `tile` by the iterations of the round `plan`; return the sums of every iteration.
 
     It reads the pictures and the state that the round starts from, and writes the tile into the array
     `ROUND/state`: layers (and moments), (C, 1 or 3, N, H, W) float32, or codes. watch: may stop it early. If a
     callback stops it in the first round of a level, the better of the start and the present state is written: the
     first iterations of a level may raise the loss a little.
+
+    Raises StoreError if the round was removed or planned anew since `plan` was made.
     """
-    spec, plan = Spec.load(store), Round.load(store, level, number)
+    # The spec first: while the array of the result is there, it is the spec by which the round was planned.
+    spec, level = Spec.load(store), plan.level
+    state = store.open(plan.state, plan.identity)
     shape = spec.shapes[level - 1]
     halo = coupling_at(spec, level).reach * plan.iterations
     outer = [window_of(region, shape, plan.window, halo) for region in tile.regions]
@@ -103,7 +114,7 @@ def advance_tile(store: Store, level: int, number: int, tile: Tile, watch: Watch
     sums, stop = _iterate(work, spec, plan, watch)
     if stop == "callback" and plan.first == 0 and _loss_rose(spec, level, sums):
         begin()
-    state, prefix = store.open(f"{plan.name}/state"), () if plan.together else (tile.first,)
+    prefix = () if plan.together else (tile.first,)
     for window, (region, within) in enumerate(zip(tile.regions, inner, strict=True)):
         with state.tile(prefix, region) as place:
             save(work, place, tile, spec.layers, within, plan.moments, window, plan.bits)

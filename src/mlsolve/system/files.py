@@ -1,9 +1,12 @@
 """Files of any kind: only regular files are read; files are written completely or not at all."""
 
 import os
-import threading
+import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -14,6 +17,9 @@ PARTIAL: Final = ".*.partial-*"
 
 HEAD: Final = 64
 """Bytes from which a format is recognised."""
+
+_PAUSE: Final = 0.008
+"""Seconds before a folder is tried again that could not be removed; they double each time."""
 
 
 def read_head(path: Path) -> bytes:
@@ -52,12 +58,51 @@ def damaged(path: Path, error: BaseException | str) -> InputError:
 
 
 def partial_beside(path: Path) -> Path:
-    """Return the name under which `path` is written until it is complete.
+    """Return the name under which `path` is written until it is complete, in the same folder."""
+    return path.with_name(partial_name(path.name))
 
-    It is in the same folder, and no other thread uses it.
-    """
+
+def partial_name(name: str) -> str:
+    """Return a name as `PARTIAL` for a file that will be called `name`; no thread of any process or host has it."""
     # Shortened, because the original name may already be as long as the file system allows.
-    return path.with_name(f".{path.name[:40]}.partial-{os.getpid()}-{threading.get_ident()}")
+    return f".{name[:40]}.partial-{secrets.token_hex(12)}"
+
+
+def remove_folder(path: Path, tries: int = 6) -> Path | None:
+    """Remove the folder `path` and all in it, even while others read and write there.
+
+    It is renamed first, so that its name is free at once. What cannot be removed yet, because a file is in use or
+    another process writes there, keeps a name as `PARTIAL`, which is returned; None: nothing is left. tries: how
+    often to try, half a second in all for the default. OSError is passed on if the folder keeps its own name.
+    """
+    aside = path
+    if not fnmatch(path.name, PARTIAL):
+        try:
+            aside = path.rename(partial_beside(path))
+        except FileNotFoundError:
+            return None
+        except OSError:  # on a full disk there may be no room for another name
+            pass
+    for number in range(tries):
+        if number:
+            time.sleep(_PAUSE * 2**number)
+        shutil.rmtree(aside, ignore_errors=True)
+        if not os.path.lexists(aside):
+            return None
+    if aside is not path or fnmatch(path.name, PARTIAL):
+        return aside
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path)  # for its error
+    return None
+
+
+def remove_partials(root: Path) -> None:
+    """Remove everything in `root` that is named as `PARTIAL`, files and folders."""
+    for entry in list(root.rglob(PARTIAL)):
+        if entry.is_dir() and not entry.is_symlink():
+            remove_folder(entry)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -40,6 +40,13 @@ class Executor(Protocol):
         """End its threads and processes and release its backends."""
 
 
+class Hands(Protocol):
+    """Runs tasks that need no backend, in other processes."""
+
+    def in_order(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        """Call task(*call) for each of `calls`; yield the results in order, holding few that come early."""
+
+
 def carried_out(
     pool: Pool, workers: int, task: Task, calls: Sequence[tuple[Any, ...]]
 ) -> Iterator[tuple[int, Any]]:

@@ -1,5 +1,6 @@
 """A store in memory, for pictures that fit."""
 
+import secrets
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +20,8 @@ class MemoryArray:
         """`data`: (..., H, W)."""
         self.data = data
         self.shape, self.dtype = data.shape, data.dtype
+        self.identity = secrets.token_hex(12)
+        self._documents: dict[str, dict[str, Any]] = {}
 
     def read(
         self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
@@ -35,6 +38,16 @@ class MemoryArray:
     def has_tile(self, index: Index, region: Region) -> bool:
         """Return False: memory does not record which tiles were written, so they are computed again."""
         return False
+
+    def save(self, name: str, document: dict[str, Any]) -> None:
+        """Keep a document about the array."""
+        self._documents[name] = document
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Return a document about the array. Raises StoreError if it is missing."""
+        if name not in self._documents:
+            raise StoreError(f"there is no {name} in memory")
+        return self._documents[name]
 
     def close(self) -> None:
         """Do nothing: there are no files to close."""
@@ -83,9 +96,9 @@ class MemoryStore:
         """Hold an array of another store as `name`, without a copy."""
         self._arrays[name] = array
 
-    def open(self, name: str) -> MemoryArray:
-        """Return an existing array. Raises StoreError if it is missing."""
-        if name not in self._arrays:
+    def open(self, name: str, identity: str | None = None) -> MemoryArray:
+        """Return an existing array. Raises StoreError if it is missing or has another identity."""
+        if name not in self._arrays or identity not in (None, self._arrays[name].identity):
             raise StoreError(f"there is no {name} in memory")
         return self._arrays[name]
 

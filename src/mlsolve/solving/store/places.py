@@ -34,6 +34,8 @@ class Array(Protocol):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    identity: str
+    """Random; no other array has it, not even one that takes its name later."""
 
     def read(
         self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
@@ -44,10 +46,23 @@ class Array(Protocol):
         """
 
     def tile(self, index: Index, region: Region) -> TileWriter:
-        """Return a writer for the tile `region` of the planes whose indices begin with `index`."""
+        """Return a writer for the tile `region` of the planes whose indices begin with `index`.
+
+        It may be written more than once, also at the same time, with the same values. Raises StoreError if the
+        array was removed or replaced meanwhile.
+        """
 
     def has_tile(self, index: Index, region: Region) -> bool:
         """Return whether that tile was written and is undamaged."""
+
+    def save(self, name: str, document: dict[str, Any]) -> None:
+        """Write a document about the array, atomically; it is removed with it.
+
+        Raises StoreError if the array was removed or replaced meanwhile.
+        """
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Return a document about the array. Raises StoreError if it is missing or damaged."""
 
     def close(self) -> None:
         """Close the files that reading opened."""
@@ -69,8 +84,11 @@ class Store(Protocol):
         tile: height and width of a tile. apart: the number of leading axes for which each index has its own tiles.
         """
 
-    def open(self, name: str) -> Array:
-        """Return an existing array. Raises StoreError if it is missing or damaged."""
+    def open(self, name: str, identity: str | None = None) -> Array:
+        """Return an existing array. Raises StoreError if it is missing or damaged, or has another identity.
+
+        identity: None: any.
+        """
 
     def remove(self, name: str) -> None:
         """Remove the array or document `name` and everything below it."""

@@ -4,83 +4,96 @@ A *tile* is a Zarr shard: one file, which one task writes once and renames into 
 inner chunks of CHUNK × CHUNK pixels of one plane, each followed by its CRC-32C. Their index is at the end, with its
 own CRC-32C. So a region can be read without reading whole tiles, and a flipped bit is detected.
 Any program that supports Zarr 3 with sharding can open the arrays (zarr-specs: v3, sharding-indexed 1.0).
+
+Every array has an identity of its own. Whoever opened one array never reads or writes another that has taken its
+name since, however long it was stopped in between.
 """
 
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
-import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
 from mlsolve_kernels.lookup.cpu import look_up
 from mlsolve_kernels.region import Region
 
-from ...errors import OutputError, StoreError, first_line
-from ...system.files import partial_beside
-from .chunks import CHUNK, CRC_BYTES, RUN, checksum, chunk_sums, pack, run_buffer, unpack
+from ...errors import StoreError
+from . import documents
+from .array_folder import DESCRIPTION, ArrayFolder, name_of_tile
+from .chunks import CHUNK, CRC_BYTES, RUN, checksum, chunk_sums, run_buffer, unpack
+from .folder import Folder, write_all
 from .places import Index
-
-_ABSENT: Final = 2**64 - 1
-"""Offset and length of a chunk that lies entirely outside the array."""
+from .refusals import REMEDY, damaged, missing, unreadable
+from .tile_file import ABSENT, TileFile
 
 MOST_OPEN: Final = 64
 """Most tiles whose files are kept open for reading."""
 
-_LITTLE: Final = {"name": "bytes", "configuration": {"endian": "little"}}
-_CHECKED: Final = {"name": "crc32c"}
-REMEDY: Final = "delete the folder of the run and run again"
 
-
-class ZarrArray:
+@dataclass(eq=False)
+class ZarrArray(ArrayFolder):
     """One array in its own folder. Each thread and each process must open it separately."""
 
-    def __init__(
-        self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
-    ) -> None:
-        """Describe the array in `folder`; see `create`."""
-        self.folder, self.shape, self.dtype = folder, shape, dtype
-        self._tile, self._apart = tile, apart
-        self._shards: dict[Index, tuple[int, npt.NDArray[np.uint64]]] = {}
+    _shards: dict[Index, tuple[int, npt.NDArray[np.uint64]]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def create(
-        cls, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], tile: tuple[int, int], apart: int
+        cls,
+        root: Folder,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        tile: tuple[int, int],
+        apart: int,
+        durable: bool = False,
     ) -> "ZarrArray":
-        """Return a new array (..., H, W) without any tiles.
+        """Return a new array (..., H, W) without any tiles, in the new folder `name` of `root`.
 
         tile: height and width of a tile, rounded up to multiples of CHUNK. apart: the number of leading axes for
-        which each index has its own tiles; a tile holds all indices of the other leading axes.
+        which each index has its own tiles; a tile holds all indices of the other leading axes. durable: whether the
+        array, and every tile once it is written, would survive a power cut. OSError is passed on.
         """
-        array = cls(folder, shape, dtype, (_rounded_up(tile[0]), _rounded_up(tile[1])), apart)
-        (folder / "c").mkdir(parents=True)
-        (folder / "zarr.json").write_text(array._metadata(), encoding="utf-8")
+        sides = _rounded_up(tile[0]), _rounded_up(tile[1])
+        array = cls(root.path / name, shape, dtype, sides, apart, secrets.token_hex(12), durable)
+        if above := name.rpartition("/")[0]:
+            root.make(above, durable)
+        root.make_new(name)
+        root.make_new(f"{name}/c")
+        with root.create(f"{name}/{DESCRIPTION}") as file:
+            write_all(file, array.description())
+            if durable:
+                os.fsync(file.fileno())
+        if durable:
+            root.sync(above)
+            root.sync(name)
         return array
 
     @classmethod
-    def open(cls, folder: Path) -> "ZarrArray":
+    def open(cls, folder: Path, durable: bool = False) -> "ZarrArray":
         """Return the array in `folder`. Raises StoreError if there is none, or its description is damaged."""
-        path = folder / "zarr.json"
+        path = folder / DESCRIPTION
         try:
-            text = path.read_text(encoding="utf-8")
+            with Folder(folder) as opened:
+                text = opened.read(DESCRIPTION)
             found = json.loads(text)
             shard = found["chunk_grid"]["configuration"]["chunk_shape"]
-            apart = found["attributes"]["apart"]
-            array = cls(folder, tuple(found["shape"]), np.dtype(found["data_type"]), tuple(shard[-2:]), apart)
-            if text != array._metadata():
+            apart, identity = found["attributes"]["apart"], found["attributes"]["identity"]
+            dtype, sides = np.dtype(found["data_type"]), tuple(shard[-2:])
+            array = cls(folder, tuple(found["shape"]), dtype, sides, apart, identity, durable)
+            if text != array.description():
                 raise ValueError("its checksum is wrong")
             return array
         except FileNotFoundError:
-            raise StoreError(f"{path} is missing: {REMEDY}") from None
+            raise missing(path) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-            raise StoreError(f"{path} is damaged ({first_line(error)}): {REMEDY}") from None
+            raise damaged(path, error) from None
 
     def read(
         self, index: Index, region: Region, out: npt.NDArray[Any], table: npt.NDArray[Any] | None = None
@@ -105,9 +118,10 @@ class ZarrArray:
                     look_up(table, codes, CHUNK, row, column, out, first, last, left, right)
         return out
 
-    def tile(self, index: Index, region: Region) -> "_ZarrTile":
+    def tile(self, index: Index, region: Region) -> TileFile:
         """Return a writer for the tile `region`; index: the first `apart` indices of its planes."""
-        return _ZarrTile(self, self._place(index, region.top, region.left), region)
+        place = self._place(index, region.top, region.left)
+        return TileFile(self, place, lambda: self.forget(place))
 
     def has_tile(self, index: Index, region: Region) -> bool:
         """Return whether the tile was written and is undamaged."""
@@ -116,12 +130,33 @@ class ZarrArray:
         try:
             descriptor, entries = self._shard(place)
             for row in entries.reshape(-1, across, 2):
-                present = row[row[:, 0] != _ABSENT]
+                present = row[row[:, 0] != ABSENT]
                 for start in range(0, len(present), RUN):
                     self._fetch(place, descriptor, present[start : start + RUN])
         except StoreError:
             return False
         return True
+
+    def save(self, name: str, document: dict[str, Any]) -> None:
+        """Write a document about the array, atomically and durably; it is removed with the array.
+
+        Raises StoreError if the array was removed or replaced, OutputError if the document cannot be written.
+        """
+        try:
+            with self.held() as folder:
+                documents.save(folder, name, document, self.durable)
+        except OSError as error:
+            raise self.refusal(self.folder / name, error) from None
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Return a document about the array. Raises StoreError if it is missing or damaged."""
+        try:
+            with self.held() as folder:
+                return documents.load(folder, name)
+        except FileNotFoundError:
+            raise missing(self.folder / (name + documents.SUFFIX)) from None
+        except OSError as error:
+            raise unreadable(self.folder / (name + documents.SUFFIX), error) from None
 
     def forget(self, place: Index) -> None:
         """Close the file of a tile, because a new one has replaced it."""
@@ -140,21 +175,13 @@ class ZarrArray:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy, or send to another process, everything but the open files: descriptors are not valid there."""
-        return ZarrArray, (self.folder, self.shape, self.dtype, self._tile, self._apart)
-
-    @property
-    def inner(self) -> tuple[int, ...]:
-        """Inner chunks of a tile along every axis."""
-        return (1,) * self._apart + self.shape[self._apart : -2] + (self._tile[0] // CHUNK, self._tile[1] // CHUNK)
-
-    def path(self, place: Index) -> Path:
-        """Return the file of the tile at `place` in the grid of tiles."""
-        return self.folder.joinpath("c", *map(str, place))
+        described = (self.folder, self.shape, self.dtype, self.sides, self.apart, self.identity, self.durable)
+        return ZarrArray, described
 
     def _place(self, index: Index, top: int, left: int) -> Index:
         """Return the place, in the grid of tiles, of pixel (top, left) of a plane."""
-        together = len(self.shape) - 2 - self._apart
-        return (*index[: self._apart], *(0,) * together, top // self._tile[0], left // self._tile[1])
+        together = len(self.shape) - 2 - self.apart
+        return (*index[: self.apart], *(0,) * together, top // self.sides[0], left // self.sides[1])
 
     def _runs(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
         """Divide the pieces of columns that `_pieces` returned into runs of at most RUN chunks within one tile."""
@@ -167,10 +194,15 @@ class ZarrArray:
     def _chunks(self, index: Index, down: int, across: int, count: int) -> npt.NDArray[np.uint8]:
         """Return `count` horizontally adjacent inner chunks of one tile, as `_fetch` does."""
         place = self._place(index, down * CHUNK, across * CHUNK)
-        descriptor, entries = self._shard(place)
         first = across % self.inner[-1]
-        row = entries[(*(0,) * self._apart, *index[self._apart :], down % self.inner[-2])]
-        return self._fetch(place, descriptor, row[first : first + count])
+        row = (*(0,) * self.apart, *index[self.apart :], down % self.inner[-2])
+        try:
+            descriptor, entries = self._shard(place)
+            return self._fetch(place, descriptor, entries[row][first : first + count])
+        except _StaleError:  # another host has written the same tile again
+            self.forget(place)
+            descriptor, entries = self._shard(place)
+            return self._fetch(place, descriptor, entries[row][first : first + count])
 
     def _fetch(self, place: Index, descriptor: int, entries: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
         """Return inner chunks after checking their checksums, (n, bytes), each followed by its checksum.
@@ -182,7 +214,7 @@ class ZarrArray:
         content = CHUNK * CHUNK * self.dtype.itemsize
         length = content + CRC_BYTES
         (offset, _), count = entries[0].tolist(), len(entries)
-        if (entries[:, 1] != length).any() or (entries[:, 0] == _ABSENT).any():
+        if (entries[:, 1] != length).any() or (entries[:, 0] == ABSENT).any():
             raise StoreError(f"{self.path(place)} is damaged (its index is wrong): {REMEDY}")
         behind = entries[:, 0] == entries[0, 0] + np.arange(count, dtype=np.uint64) * np.uint64(length)
         data = run_buffer()[: count * length]
@@ -190,7 +222,9 @@ class ZarrArray:
         try:
             whole = all(_read_into(descriptor, part.data, at) == part.size for at, part in runs)
         except (OSError, OverflowError) as error:
-            raise _unreadable(self.path(place), error) from None
+            refused = unreadable(self.path(place), error)
+            stale = isinstance(error, OSError) and error.errno == errno.ESTALE
+            raise (_StaleError(refused) if stale else refused) from None
         chunks = data.reshape(count, length)
         expected = chunks[:, content:].copy().view("<u4")[:, 0].tolist()
         if not whole or chunk_sums(chunks) != expected:
@@ -208,12 +242,7 @@ class ZarrArray:
             return known
         path = self.path(place)
         size = 16 * int(np.prod(self.inner)) + CRC_BYTES
-        try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except FileNotFoundError:
-            raise StoreError(f"{path} is missing: {REMEDY}") from None
-        except OSError as error:
-            raise _unreadable(path, error) from None
+        descriptor = self._opened(place)
         try:
             at = os.fstat(descriptor).st_size - size
             data = _read_at(descriptor, size, at) if at >= 0 else b""
@@ -223,120 +252,33 @@ class ZarrArray:
         except BaseException as error:
             os.close(descriptor)
             if isinstance(error, OSError):  # for example a folder, which can be opened but not read
-                raise _unreadable(path, error) from None
+                raise unreadable(path, error) from None
             raise
         if len(self._shards) >= MOST_OPEN:
             self.close()
         self._shards[place] = descriptor, entries
         return descriptor, entries
 
-    def _metadata(self) -> str:
-        """Return the text of zarr.json."""
-        return _metadata_of(self.shape, self.dtype.name, self._tile, self._apart)
-
-
-@lru_cache(64)
-def _metadata_of(shape: tuple[int, ...], dtype: str, tile: tuple[int, int], apart: int) -> str:
-    """Return the text of zarr.json, which includes its own checksum."""
-    leading = (1,) * (len(shape) - 2)
-    shard = (1,) * apart + shape[apart:-2] + tile
-    sharding = {
-        "chunk_shape": [*leading, CHUNK, CHUNK],
-        "codecs": [_LITTLE, _CHECKED],
-        "index_codecs": [_LITTLE, _CHECKED],
-        "index_location": "end",
-    }
-    description = {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": list(shape),
-        "data_type": dtype,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard)}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": 0,
-        "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-        "attributes": {"apart": apart},
-    }
-    described = json.dumps(description, indent=1)
-    description["attributes"] = {"apart": apart, "crc32c": google_crc32c.value(described.encode())}
-    return json.dumps(description, indent=1)
-
-
-class _ZarrTile:
-    """Writes one tile: the chunks as they arrive, then the index, and last it renames the file into place."""
-
-    def __init__(self, array: ZarrArray, place: Index, region: Region) -> None:
-        self._array, self._place, self._region = array, place, region
-        self._path = array.path(place)
-        self._partial = partial_beside(self._path)
-        self._entries = np.full((*array.inner, 2), _ABSENT, dtype="<u8")
-        self._at = 0
-
-    def put(self, index: Index, image: npt.NDArray[Any], top: int = 0) -> None:
-        """Write `image` (h, w), the tile's part of a plane or some rows of it; chunks are padded with zeros."""
-        inside = (*(0,) * self._array._apart, *index[self._array._apart :])
-        content = CHUNK * CHUNK * self._array.dtype.itemsize
-        width = image.shape[1]
-        for down in range(0, image.shape[0], CHUNK):
-            for left in range(0, width, RUN * CHUNK):
-                part = image[down : down + CHUNK, left : left + RUN * CHUNK]
-                count = -(-part.shape[1] // CHUNK)
-                run = run_buffer()[: count * (content + CRC_BYTES)].reshape(count, -1)
-                pack(part, self._array._pixels(run))
-                sums = np.array(chunk_sums(run), dtype="<u4")
-                run[:, content:] = sums.view(np.uint8).reshape(count, CRC_BYTES)
-                self._write(run.data)
-                first = left // CHUNK
-                entries = self._entries[(*inside, (top + down) // CHUNK)][first : first + count]
-                entries[:, 0], entries[:, 1] = self._at + np.arange(count) * run.shape[1], run.shape[1]
-                self._at += run.size
-
-    def __enter__(self) -> "_ZarrTile":
+    def _opened(self, place: Index) -> int:
+        """Return the descriptor of the file of a tile, which is one of this array."""
+        path = self.path(place)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("wb", buffering=0)
+            with self.held() as folder:
+                descriptor = folder.open(name_of_tile(place))
+                try:
+                    self.check(folder)  # again, for systems where the folder is not held but looked up by its path
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                return descriptor
+        except FileNotFoundError:
+            raise missing(path) from None
         except OSError as error:
-            raise unwritable(self._path, error) from None
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                index = self._entries.tobytes()
-                self._write(index + checksum(index))
-                self._file.close()
-                self._partial.replace(self._path)
-                self._array.forget(self._place)
-        except OutputError:
-            raise
-        except OSError as refused:
-            raise unwritable(self._path, refused) from None
-        finally:
-            with suppress(OSError):  # the earlier error is the one to report
-                self._file.close()
-            with suppress(OSError):
-                self._partial.unlink(missing_ok=True)
-
-    def _write(self, data: bytes | memoryview) -> None:
-        try:
-            written = self._file.write(data)
-        except OSError as error:
-            raise unwritable(self._path, error) from None
-        if written != memoryview(data).nbytes:  # the disk is full
-            raise unwritable(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            raise unreadable(path, error) from None
 
 
-def unwritable(path: Path, error: OSError) -> OutputError:
-    """Return the error that says that `path` cannot be written, and what to do."""
-    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-    remedy = "free some space" if full else "allow writing to it, or choose another --out"
-    return OutputError(f"{path} cannot be written: {first_line(error)}: {remedy}")
-
-
-def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path} cannot be read ({first_line(error)}): allow reading it, or {REMEDY}")
+class _StaleError(StoreError):
+    """The file of a tile was replaced while it was open: a network file system has lost it."""
 
 
 def _read_at(descriptor: int, length: int, offset: int) -> bytes:
