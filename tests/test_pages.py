@@ -24,6 +24,7 @@ from mlsolve.job.job_file import load_job
 from mlsolve.job.print_size import MAX_SIDE
 from mlsolve.job.settings import Setting, settings_of
 from mlsolve.pictures.resize import Fit
+from mlsolve.run.gpus import Gpu
 from mlsolve.suggesting import guides as choosing
 from mlsolve.suggesting.search import Effort
 from mlsolve_bench import report
@@ -232,6 +233,9 @@ def before(verb, studio, mlsolve, monkeypatch):
     if verb.name in ("view", "studio"):
         monkeypatch.setattr("webbrowser.open", lambda address: True)
         monkeypatch.setattr("uvicorn.Server.serve", serve_nothing)
+    if verb.name in ("run", "resume", "estimate"):  # there are no GPUs that an example could name
+        monkeypatch.setattr("mlsolve.run.lifecycle.choose_gpus", lambda *_: Gpu())
+        monkeypatch.setattr("mlsolve.run.lifecycle.same_gpus", lambda *_: Gpu())
     if verb.name == "resume":
         make_unfinished(mlsolve, monkeypatch)
     elif verb.name in ("verify", "animate", "sheets", "view"):
@@ -272,6 +276,8 @@ APART = (
     {"box", "reference"},
     {"media", "min_density"},
     {"media", "max_density"},
+    {"cluster", "processes"},
+    {"cluster", "devices"},
 )
 """Options that exclude each other, or one of which the other does without."""
 
