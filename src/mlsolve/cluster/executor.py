@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..errors import ClusterError, ProcessError, StoreError
 from ..solving.executors.base import Task
 from .crew import Crew, Worker
-from .link import LostScheduler, Submitted
+from .link import Answer, LostScheduler, Submitted
 from .worker import carry_out
 
 PATIENCE: Final = 40.0
@@ -111,9 +111,11 @@ class Cluster:
                 lonely = self._look(mine, lonely)
                 mine.wake()
                 self._give(mine, task, calls, each, ahead)
-                with suppress(queue.Empty):
-                    attempt, call = self._answers.get(timeout=_TICK)
-                    found = self._take(attempt, call)
+                ended = self._ended()
+                # Workers get their next tasks before the results of the last ones are fetched, which takes longer.
+                self._give(mine, task, calls, each, ahead)
+                for attempt, answer in self._answered(ended):
+                    found = self._take(attempt, answer)
                     if found is not None and attempt.of is mine:
                         yield found
         except GeneratorExit:
@@ -226,14 +228,28 @@ class Cluster:
             min(self._crew.place_of(worker).streams, worker.threads) if each is None else min(each, worker.threads)
         )
 
-    def _take(self, attempt: _Attempt, call: Submitted) -> tuple[int, Any] | None:
+    def _ended(self) -> list[tuple[_Attempt, Submitted]]:
+        """Wait for a call to end, but not long; return all that have, whose workers have room again."""
+        found: list[tuple[_Attempt, Submitted]] = []
+        with suppress(queue.Empty):
+            found.append(self._answers.get(timeout=_TICK))
+            while True:
+                found.append(self._answers.get_nowait())
+        for attempt, _ in found:
+            attempt.worker.under_way = max(0, attempt.worker.under_way - 1)
+        return found
+
+    def _answered(self, ended: list[tuple[_Attempt, Submitted]]) -> list[tuple[_Attempt, Answer]]:
+        """Return what became of calls that have ended."""
+        answers = self._crew.link.answers([call for _, call in ended])
+        return [(attempt, answer) for (attempt, _), answer in zip(ended, answers, strict=True)]
+
+    def _take(self, attempt: _Attempt, answer: Answer) -> tuple[int, Any] | None:
         """Take an answer; return the number and the result of a call if it is the first answer to it."""
-        mine, number, worker = attempt.of, attempt.number, attempt.worker
-        worker.under_way = max(0, worker.under_way - 1)
+        mine, number = attempt.of, attempt.number
         attempts = mine.under_way.get(number)
         if attempts is None or attempt not in attempts:
             return None
-        answer = call.answer()
         attempts.remove(attempt)
         if answer.kind == "result":
             del mine.under_way[number]
@@ -262,9 +278,9 @@ class Cluster:
             for attempts in list(mine.under_way.values()):
                 attempts[:] = [one for one in attempts if not one.worker.silent]
             mine.under_way = {number: attempts for number, attempts in mine.under_way.items() if attempts}
-            with suppress(queue.Empty, LostScheduler, Exception):
-                attempt, call = self._answers.get(timeout=_TICK)
-                self._take(attempt, call)
+            with suppress(Exception):  # the caller has another error, or none that matters
+                for attempt, answer in self._answered(self._ended()):
+                    self._take(attempt, answer)
                 self._crew.look()
 
 

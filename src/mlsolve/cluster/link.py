@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
@@ -51,9 +51,6 @@ class Submitted(Protocol):
     def answer(self) -> Answer:
         """Return what became of it, once it has been told to be done."""
 
-    def cancel(self) -> None:
-        """Forget it. If it is being carried out, it goes on."""
-
 
 class Link(Protocol):
     """A connection to workers."""
@@ -67,6 +64,9 @@ class Link(Protocol):
         self, worker: str, done: Callable[[Submitted], None], function: Callable[..., Any], *arguments: Any
     ) -> Submitted:
         """Have `worker` call `function`; done: is called, in any thread, when there is an answer."""
+
+    def answers(self, calls: Sequence[Submitted]) -> list[Answer]:
+        """Return what became of calls that are done; many at once cost hardly more than one."""
 
     def regain(self) -> bool:
         """Try to connect again, for some seconds; return whether that succeeded."""
@@ -132,6 +132,21 @@ class DaskLink:
         future.add_done_callback(lambda _: done(submitted))
         return submitted
 
+    def answers(self, calls: Sequence[Submitted]) -> list[Answer]:
+        """Return what became of calls that are done: results in one request, if all of them can be had."""
+        futures = [call.future for call in calls if isinstance(call, _DaskCall)]
+        if len(futures) > 1 and all(one.status == "finished" for one in futures):
+            client = self._client
+
+            async def gathered() -> Any:
+                return await client.gather(futures, asynchronous=True)
+
+            # If one of them has gone, they are asked for one by one.
+            with suppress(Exception):
+                results = client.sync(gathered, callback_timeout=_GATHERING)
+                return [Answer("result", result) for result in results]
+        return [call.answer() for call in calls]
+
     def regain(self) -> bool:
         """Try to connect again, for some seconds; return whether that succeeded."""
         self._disconnect()
@@ -173,24 +188,19 @@ class _DaskCall:
     """A future of Dask."""
 
     def __init__(self, future: Any) -> None:
-        self._future = future
+        self.future = future
 
     def answer(self) -> Answer:
         """Return what became of it."""
         try:
-            if self._future.status == "finished":
-                return Answer("result", self._future.result(timeout=_GATHERING))
-            if self._future.status == "error":
-                error = self._future.exception(timeout=_GATHERING)
+            if self.future.status == "finished":
+                return Answer("result", self.future.result(timeout=_GATHERING))
+            if self.future.status == "error":
+                error = self.future.exception(timeout=_GATHERING)
                 return Answer("lost") if type(error).__name__ in _OF_DASK else Answer("error", error)
         except Exception:  # the worker went away with the result, or the scheduler did
             return Answer("lost")
         return Answer("lost")
-
-    def cancel(self) -> None:
-        """Forget it."""
-        with suppress(Exception):  # the scheduler may be gone
-            self._future.release()
 
 
 _OF_DASK: Final = frozenset({"KilledWorker", "CancelledError", "FutureCancelledError", "FuturesCancelledError"})
@@ -208,8 +218,9 @@ def _local_cluster(workers: int, threads: int) -> Any:
         host="127.0.0.1",
         protocol="tcp",
         memory_limit=None,
-        dashboard_address=None,
-        worker_dashboard_address=None,
+        # Any free port of this host: they cannot be done without.
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     )
 
