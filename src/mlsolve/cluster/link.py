@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -86,10 +88,10 @@ class DaskLink:
         require_dask()
         _silence()
         self.address = str(address)
-        self._cluster: Any = None
+        self._here: _WorkersHere | None = None
         if address.scheduler is None:
-            self._cluster = _local_cluster(address.local, max(1, cores // address.local))
-            self._scheduler = self._cluster.scheduler_address
+            self._here = _WorkersHere(address.local, max(1, cores // address.local))
+            self._scheduler = self._here.address
         else:
             self._scheduler = address.scheduler
         try:
@@ -103,6 +105,8 @@ class DaskLink:
 
     def workers(self) -> dict[str, Seen]:
         """Return the workers by their addresses. Raises LostScheduler."""
+        if self._here is not None:
+            self._here.renew()
         try:
             found = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_ASKING)
         except (OSError, TimeoutError, RuntimeError, AttributeError) as error:
@@ -159,9 +163,8 @@ class DaskLink:
     def close(self) -> None:
         """Disconnect; end the workers of this machine that were started for it."""
         self._disconnect()
-        if self._cluster is not None:
-            with suppress(Exception):  # they are going anyway
-                self._cluster.close(timeout=_ASKING)
+        if self._here is not None:
+            self._here.close()
 
     def _connect(self, timeout: float) -> Any:
         from distributed import Client
@@ -207,22 +210,51 @@ _OF_DASK: Final = frozenset({"KilledWorker", "CancelledError", "FutureCancelledE
 """Exceptions of Dask itself."""
 
 
-def _local_cluster(workers: int, threads: int) -> Any:
-    """Start `workers` processes of `threads` threads each on this machine."""
-    from distributed import LocalCluster
+class _WorkersHere:
+    """A scheduler in this process, and workers in processes of their own, which are started again if they end."""
 
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=threads,
-        processes=True,
-        host="127.0.0.1",
-        protocol="tcp",
-        memory_limit=None,
-        # Any free port of this host: they cannot be done without.
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
+    def __init__(self, workers: int, threads: int) -> None:
+        """Start `workers` workers of `threads` threads each."""
+        from distributed import LocalCluster
+
+        self._cluster = LocalCluster(
+            n_workers=0,
+            host="127.0.0.1",
+            protocol="tcp",
+            dashboard_address="127.0.0.1:0",  # any free port: there is always one
+            silence_logs=logging.CRITICAL,
+        )
+        self.address: str = self._cluster.scheduler_address
+        self._threads = threads
+        self._processes = [self._started() for _ in range(workers)]
+
+    def renew(self) -> None:
+        """Start workers in the place of those that have ended."""
+        self._processes = [one if one.poll() is None else self._started() for one in self._processes]
+
+    def close(self) -> None:
+        """End the workers, then the scheduler."""
+        for one in self._processes:
+            one.terminate()
+        for one in self._processes:
+            try:
+                one.wait(_ASKING)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+        with suppress(Exception):  # it is going anyway
+            self._cluster.close(timeout=_ASKING)
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        """Start a worker, in a session of its own: Ctrl-C is for the run, which lets workers finish their tiles."""
+        words = ["--nthreads", str(self._threads), "--no-nanny", "--no-dashboard", "--memory-limit", "0"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", self.address, *words, "--death-timeout", "30"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
 def _silence() -> None:
