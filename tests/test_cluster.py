@@ -46,6 +46,7 @@ class StandIn:
     """A link to workers that are threads of this process; a test says how they behave."""
 
     address = "tcp://stand-in:8786"
+    ends_workers = False
 
     def __init__(self):
         self.present, self.threads, self.frozen, self.given = {}, 1, set(), []
@@ -478,3 +479,18 @@ def test_a_trial_is_not_changed_by_one_who_fails_it(link, tmp_path):
         eventually(lambda: crew.look() or (crew.workers.get("b") is not None and crew.workers["b"].state == "out"))
     assert dataclasses.replace(crew.trial, digest=None) == Trial("cpu", None)
     assert crew.trial.digest == "one"
+
+
+def test_who_waits_for_workers_can_be_interrupted(link, tmp_path, ready):
+    class Enough(Exception):
+        pass
+
+    def stop():
+        raise Enough
+
+    with pytest.raises(Enough):
+        Crew(link, tmp_path, "cpu", None, stop).meet()
+    executor = Cluster(ready("a"), stop)
+    link.hold = lambda call: True
+    with pytest.raises(Enough):
+        collected(executor, numbered(3))

@@ -17,8 +17,10 @@ from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.job.job import Job
 from mlsolve.pictures import picture_files
 from mlsolve.run.budget import Budget
+from mlsolve.run.estimate import estimate_job
 from mlsolve.run.lifecycle import begin, resume
 from mlsolve.run.pipeline import Listener
+from mlsolve.run.session import Session
 from mlsolve.run.unfinished import unfinished
 from mlsolve.system.memory import parse_memory
 
@@ -93,8 +95,8 @@ def hosts():
         host="127.0.0.1",
         protocol="tcp",
         memory_limit=None,
-        dashboard_address=None,
-        worker_dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
     ) as started:
         yield started
 
@@ -225,3 +227,28 @@ def test_700_pixels_on_one_two_and_four_workers_and_alone(tmp_path_factory, tmp_
 
 def test_budgets_of_a_cluster_are_those_of_each_worker():
     assert dataclasses.replace(Budget(cluster="local:3"), memory=1 << 30).total == 1 << 30
+
+
+def test_a_session_is_stopped_between_tiles_and_tells_of_workers(job, alone, cluster, tmp_path):
+    session, kinds, workers = Session(job, tmp_path / "o", cluster), [], set()
+
+    def hear(event):
+        kinds.append(event.kind)
+        workers.add(event.workers)
+        if event.kind == "tile" and event.tiles > 1 and event.tile == 3:
+            session.stop()
+
+    outcome = session.run(hear)
+    assert kinds[:3] == ["ready", "workers", "begin"]
+    assert workers == {None, 2}
+    assert (outcome.stop, outcome.where) == ("paused", "in level 2 of 2, round 1")
+    resume(tmp_path / "o", Budget(TIGHT, threads=1), Heard())
+    assert result(tmp_path / "o") == alone
+
+
+def test_an_estimate_asks_the_workers(job, hosts, cluster, tmp_path):
+    found = estimate_job(job, cluster, tmp_path / "o", None)
+    assert [(one["threads"], one["memory"], one["gpu"]) for one in found.workers] == [(1, TIGHT, None)] * 2
+    assert found.tiles > 1
+    assert found.stages["solving"] > 0
+    assert list(tmp_path.iterdir()) == []

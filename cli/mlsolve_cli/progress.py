@@ -58,6 +58,8 @@ class Progress:
         """Show `event`, unless another was shown just before."""
         if event.kind == "compile":
             self._print(COMPILING)
+        elif event.kind == "workers":
+            self._print("asking the workers of the cluster" if not self._as_json else '{"event": "workers"}')
         elif event.kind == "balance":
             self._show_balance(event)
         elif event.kind == "stage":

@@ -92,9 +92,14 @@ class Means:
 class Crew:
     """The workers behind a link. `look` must be called again and again: workers come and go."""
 
-    def __init__(self, link: Link, root: Path, backend: str, memory: int | None) -> None:
-        """root: the folder of the run. backend: what the job asks for. memory: bytes for each worker, if given."""
-        self.link, self._root, self._memory = link, root, memory
+    def __init__(
+        self, link: Link, root: Path, backend: str, memory: int | None, waits: Callable[[], None] = lambda: None
+    ) -> None:
+        """root: the folder of the run. backend: what the job asks for. memory: bytes for each worker, if given.
+
+        waits: is called again and again while workers are waited for, and may raise.
+        """
+        self.link, self._root, self._memory, self._waits = link, root, memory, waits
         self._asks_for_gpu = backend != "cpu"
         self.workers: dict[str, Worker] = {}
         self.trial: Trial | None = None
@@ -305,6 +310,7 @@ class Crew:
         """Look until every worker is settled, or some seconds are over and one has reached `state`."""
         began = time.monotonic()
         while True:
+            self._waits()
             try:
                 self.look()
             except LostScheduler:

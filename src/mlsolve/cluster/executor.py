@@ -1,10 +1,11 @@
 """The executor of a cluster: it gives each task to a worker that is ready, and waits for no particular worker."""
 
+import math
 import queue
 import statistics
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -34,7 +35,7 @@ _AGAIN: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _DEADLY: Final = 4
 """Workers that may end while they have one task; then it is the task."""
 
-_LEAVING: Final = 30.0
+_LEAVING: Final = 2.0
 """Seconds for which tasks under way are waited for when the caller has had enough."""
 
 
@@ -85,9 +86,9 @@ class Cluster:
 
     apart = True
 
-    def __init__(self, crew: Crew) -> None:
-        """Use the workers of `crew`."""
-        self._crew = crew
+    def __init__(self, crew: Crew, waits: Callable[[], None] = lambda: None) -> None:
+        """Use the workers of `crew`; waits: is called again and again while tasks are under way, and may raise."""
+        self._crew, self._waits = crew, waits
         self._answers: queue.SimpleQueue[tuple[_Attempt, Submitted]] = queue.SimpleQueue()
 
     @property
@@ -108,6 +109,7 @@ class Cluster:
         mine, lonely = _Calls(deque(range(len(calls)))), time.monotonic()
         try:
             while mine.unfinished:
+                self._waits()
                 lonely = self._look(mine, lonely)
                 mine.wake()
                 self._give(mine, task, calls, each, ahead)
@@ -118,7 +120,9 @@ class Cluster:
                     found = self._take(attempt, answer)
                     if found is not None and attempt.of is mine:
                         yield found
-        except GeneratorExit:
+        except (ClusterError, ProcessError, KeyboardInterrupt):
+            raise  # nobody to wait for, or no time
+        except BaseException:
             self._let_finish(mine)
             raise
 
@@ -272,10 +276,15 @@ class Cluster:
         return None
 
     def _let_finish(self, mine: _Calls) -> None:
-        """Wait for the tasks under way for a while, so that what they have computed is kept."""
-        end = time.monotonic() + _LEAVING
+        """Wait for tasks under way, so that what they have computed is kept.
+
+        Workers of this machine end with the run, so theirs are waited for to the end. Others finish them anyway.
+        """
+        end = math.inf if self._crew.link.ends_workers else time.monotonic() + _LEAVING
         while mine.under_way and time.monotonic() < end:
+            there = self._crew.workers
             for attempts in list(mine.under_way.values()):
+                attempts[:] = [one for one in attempts if there.get(one.worker.address) is one.worker]
                 attempts[:] = [one for one in attempts if not one.worker.silent]
             mine.under_way = {number: attempts for number, attempts in mine.under_way.items() if attempts}
             with suppress(Exception):  # the caller has another error, or none that matters

@@ -58,6 +58,8 @@ class Link(Protocol):
     """A connection to workers."""
 
     address: str
+    ends_workers: bool
+    """Whether `close` ends the workers."""
 
     def workers(self) -> dict[str, Seen]:
         """Return the workers by their names. Raises LostScheduler."""
@@ -87,7 +89,7 @@ class DaskLink:
         """
         require_dask()
         _silence()
-        self.address = str(address)
+        self.address, self.ends_workers = str(address), address.scheduler is None
         self._here: _WorkersHere | None = None
         if address.scheduler is None:
             self._here = _WorkersHere(address.local, max(1, cores // address.local))

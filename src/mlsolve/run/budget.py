@@ -156,7 +156,8 @@ def shares(
     passing: whether scoring may decode layers as their rows pass by; workers of a cluster cannot. Raises
     OptionError if there is too little memory; its message reports the minimum.
     """
-    _check_group(budget)
+    if budget.cluster is None:  # it is not this process that takes the memory
+        _check_group(budget)
     memory, device = budget.total, _device_share(budget, spec)
     if memory is None:
         limits = Limits(None, budget.threads_each, disk, device, budget.at_once)

@@ -108,7 +108,8 @@ def _on_cluster(
         found = [times for _, times in cluster_of(staff).map(rehearsed, calls, 1)]
         times = side_by_side(found)
         estimate = _estimated(job, spec, files, budget, parts, times, place, loading, 0)
-        return dataclasses.replace(estimate, workers=tuple(staff.crew.described()))
+        # What is free here matters to no worker.
+        return dataclasses.replace(estimate, workers=tuple(staff.crew.described()), memory_free=None)
 
 
 def _estimated(

@@ -11,13 +11,16 @@ from ..solving.balance import Balance
 from ..solving.history import Step
 from ..solving.rounds import Stop
 
-Kind = Literal["compile", "ready", "begin", "stage", "balance", "round", "tile", "iteration", "level", "end"]
+Kind = Literal[
+    "compile", "ready", "workers", "begin", "stage", "balance", "round", "tile", "iteration", "level", "end"
+]
 """What happened:
 
 compile: the kernels are being compiled, once for this version; some 20 s. ready: all is loaded, memory is counted
-from here. begin: the plan is known. stage: a part of "pictures", "writing" or "scoring" is done.
-balance: the exposures are known. round: a round begins. tile: a tile is done. iteration: an iteration is done, of
-the whole image where there is a `step`, else of a tile. level: a level is done. end: the run has ended.
+from here. workers: those of a cluster are asked what they are. begin: the plan is known. stage: a part of
+"pictures", "writing" or "scoring" is done. balance: the exposures are known. round: a round begins. tile: a tile is
+done. iteration: an iteration is done, of the whole image where there is a `step`, else of a tile. level: a level is
+done. end: the run has ended.
 """
 
 Stage = Literal["starting", "pictures", "solving", "writing", "scoring", "done"]

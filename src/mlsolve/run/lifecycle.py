@@ -83,7 +83,10 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
                 _Begun(job, files, folder, overwrite, spec, gpu, budget, listener), locked(root, new=True)
             )
         # Workers show that they see the folder of the run, so it must be there, and be ours, before they are asked.
-        with locked(root, new=True), assembled(link, root, job, spec, budget) as staff:
+        with (
+            locked(root, new=True),
+            assembled(link, root, job, spec, budget, waits=listener.waits_for_workers) as staff,
+        ):
             gpu = Gpu(staff.device, staff.adam, staff.budget.device)
             begun = _Begun(job, files, folder, overwrite, staff.spec, gpu, staff.budget, listener, staff)
             return _begin(begun, nullcontext())
@@ -131,7 +134,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
             then = document["bytes depend on"]
             spec = Spec.load(store)
         check_output(folder, overwrite or store.has(WRITTEN))
-        with _staff(link, root, job, spec, budget) as staff:
+        with _staff(link, root, job, spec, budget, listener) as staff:
             gpu = (
                 same_gpus(spec, budget.devices)
                 if staff is None
@@ -148,12 +151,14 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
 
 
 @contextmanager
-def _staff(link: "Link | None", root: Path, job: Job, spec: Spec, budget: Budget) -> "Iterator[Staff | None]":
+def _staff(
+    link: "Link | None", root: Path, job: Job, spec: Spec, budget: Budget, listener: Listener
+) -> "Iterator[Staff | None]":
     """Yield the workers that continue a run; None without a link."""
     if link is None:
         yield None
         return
-    with assembled(link, root, job, spec, budget, resumes=True) as staff:
+    with assembled(link, root, job, spec, budget, True, listener.waits_for_workers) as staff:
         yield staff
 
 
@@ -297,7 +302,11 @@ def _stages(work: _Work) -> Outcome:
         listener.stage("pictures", 1.0)
         listener.balanced(balance, names)
 
-    executor = _executor(spec, work.budget, levels) if work.staff is None else cluster_of(work.staff)
+    executor = (
+        _executor(spec, work.budget, levels)
+        if work.staff is None
+        else cluster_of(work.staff, listener.waits_for_workers)
+    )
     try:
         spec = dataclasses.replace(spec, stacks=stack_specs(job.arrangements, spec.options, spec.layers))
         solved = solve_in_store(
@@ -315,7 +324,7 @@ def _stages(work: _Work) -> Outcome:
         executor.close()
     trim()
     stage = store.path / RESULT
-    hands = None if work.staff is None else hands_of(work.staff, parts)
+    hands = None if work.staff is None else hands_of(work.staff, parts, listener.waits_for_workers)
     write_result(solved, store, job, stage, folder, parts, (run["device"], run["adam"]), listener, hands)
     store.flush()
     overwrite = run["overwrite"] or store.has(WRITTEN)

@@ -192,6 +192,7 @@ class _Told(Listener):
         self._where: dict[str, Any] = {}
         self._tiled = False
         self._workers: Callable[[], int] | None = None
+        self._waited = False
         self.last_step: Step | None = None
 
     def tell(self, kind: Kind, **more: Any) -> None:
@@ -222,6 +223,15 @@ class _Told(Listener):
         # A small print is still written; a large one is written when it is resumed.
         if self._session.stopping and (name == "pictures" or self._pace.pixels > SMALL):
             raise _Paused(_DOING[name])
+
+    def waits_for_workers(self) -> None:
+        if not self._waited and self._workers is None:
+            self._waited = True
+            self.tell("workers")
+        # A small print that is solved whole is still written.
+        early = self._stage in ("starting", "pictures")
+        if self._session.stopping and (early or self._tiled or self._pace.pixels > SMALL):
+            raise _Paused(self._where_paused())
 
     def on_cluster(self, workers: Callable[[], int]) -> None:
         self._workers = workers
@@ -281,3 +291,10 @@ class _Told(Listener):
     def _pause_between_tiles(self, plan: Round) -> None:
         if self._session.stopping and self._tiled:
             raise _Paused(f"in level {plan.level} of {self._levels}, round {plan.number}")
+
+    def _where_paused(self) -> str:
+        if self._stage == "starting":
+            return "while waiting for workers"
+        if self._stage == "solving":
+            return "in level {level} of {levels}, round {round}".format(**self._where)
+        return _DOING[self._stage]

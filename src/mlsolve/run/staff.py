@@ -1,7 +1,7 @@
 """The workers of a cluster that carry out a run."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +40,11 @@ class Staff:
     """How Adam's step is compiled for it."""
 
 
-def cluster_of(staff: Staff) -> "Cluster":
-    """Return what gives tasks to the workers."""
+def cluster_of(staff: Staff, waits: Callable[[], None] = lambda: None) -> "Cluster":
+    """Return what gives tasks to the workers; waits: is called meanwhile, and may raise."""
     from ..cluster.executor import Cluster
 
-    return Cluster(staff.crew)
+    return Cluster(staff.crew, waits)
 
 
 def shares_of(
@@ -62,11 +62,11 @@ def shares_of(
     return dataclasses.replace(parts, limits=dataclasses.replace(parts.limits, at_once=staff.workers))
 
 
-def hands_of(staff: Staff, parts: Shares) -> "Hands":
+def hands_of(staff: Staff, parts: Shares, waits: Callable[[], None]) -> "Hands":
     """Return what gives the workers tasks that need no backend, as many at a time as their memory allows."""
     from ..cluster.executor import Hands
 
-    return Hands(cluster_of(staff), min(parts.writers, parts.bands.workers))
+    return Hands(cluster_of(staff, waits), min(parts.writers, parts.bands.workers))
 
 
 @contextmanager
@@ -91,18 +91,25 @@ def linked(budget: Budget) -> "Iterator[Link | None]":
 
 @contextmanager
 def assembled(
-    link: "Link", root: Path, job: Job, spec: Spec, budget: Budget, resumes: bool = False
+    link: "Link",
+    root: Path,
+    job: Job,
+    spec: Spec,
+    budget: Budget,
+    resumes: bool = False,
+    waits: Callable[[], None] = lambda: None,
 ) -> Iterator[Staff]:
     """Yield the workers behind `link` that have proved to compute what this machine would compute.
 
     root: the folder of the run, which all of them must see. resumes: whether the backend is that of `spec`, not one
-    that `job` asks for. Raises ClusterError if there is no such worker.
+    that `job` asks for. waits: is called while they are waited for, and may raise. Raises ClusterError if there is
+    no such worker.
     """
     from ..cluster.crew import Crew, Trial
     from ..cluster.worker import digest_of_trial
 
     backend = spec.backend if resumes else job.options.backend
-    crew = Crew(link, root, backend, budget.memory)
+    crew = Crew(link, root, backend, budget.memory, waits)
     try:
         crew.meet()
         if backend == "auto":
