@@ -9,6 +9,7 @@ import pytest
 
 from mlsolve.cluster import crew as crews
 from mlsolve.cluster import executor as executors
+from mlsolve.cluster import worker as workers
 from mlsolve.cluster.address import ClusterAddress
 from mlsolve.cluster.crew import Crew, Trial
 from mlsolve.cluster.executor import Cluster, Hands
@@ -494,3 +495,95 @@ def test_who_waits_for_workers_can_be_interrupted(link, tmp_path, ready):
     link.hold = lambda call: True
     with pytest.raises(Enough):
         collected(executor, numbered(3))
+
+
+def test_a_frozen_worker_s_task_is_copied_before_it_is_late(link, ready, monkeypatch):
+    monkeypatch.setattr(executors, "STRAGGLING", 1e9)
+    executor = Cluster(ready("a", "b"))
+    link.hold = lambda call: call.worker == "a" and not link.frozen.add("a")
+    assert collected(executor, numbered(40)) == SQUARES
+    assert len(link.numbers("a")) == 1
+
+
+def test_what_one_who_went_away_answers_later_is_not_counted(link, ready):
+    """Its task has been given to another, who is still at it."""
+    executor = Cluster(ready("a", "b", "c"))
+    held = []
+
+    def hold(call):
+        if call.arguments[2][0] not in (0, 1):
+            return False
+        held.append(call)
+        if len(held) == 2:
+            link.present.pop(held[0].worker)
+        if len(held) == 3:
+            held[0].carry_out()
+            threading.Timer(0.1, lambda: [call.carry_out() for call in held[1:]]).start()
+        return True
+
+    link.hold = hold
+    assert collected(executor, numbered(2)) == {0: 0, 1: 1}
+    assert len(held) == 3
+
+
+def test_a_worker_is_not_given_a_task_that_it_has(link, ready):
+    link.threads = 2
+    executor = Cluster(ready("a"))
+
+    def hold(call):
+        if call.arguments[2][0] == 0:
+            threading.Timer(0.5, call.carry_out).start()
+        return call.arguments[2][0] == 0
+
+    link.hold = hold
+    found = dict(executor.map(square, numbered(20), 2))
+    assert len(found) == 20
+    assert link.numbers("a").count(0) == 1
+
+
+def test_workers_of_a_host_are_left_out_with_one_warning(link, tmp_path):
+    link.add("good")
+    link.add("bad", "worse", store="it does not see /shared", name="wall-2")
+    crew = Crew(link, tmp_path, "cpu", None)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        crew.meet()
+        eventually(lambda: crew.look() or sum(one.state == "out" for one in crew.workers.values()) == 2)
+    assert len(heard) == 1
+
+
+def test_a_worker_with_less_memory_than_was_given_is_left_out(link, tmp_path):
+    link.add("a", memory=4 << 30)
+    link.add("b", memory=1 << 30)
+    crew = Crew(link, tmp_path, "cpu", 2 << 30)
+    with pytest.warns(UserWarning, match="worker b on b is left out: it has 1 GiB free of the --memory 2 GiB"):
+        crew.meet()
+    assert crew.workers["b"].state == "out"
+    crew.try_out(Trial("cpu", None, None, "same"))
+    assert crew.means.memory == 2 << 30
+
+
+def test_a_new_scheduler_has_workers_prove_themselves_again(link, ready):
+    crew = ready("a", "b")
+    before = set(crew.workers.values())
+    link.lost = True
+    assert collected(Cluster(crew), numbered(40)) == SQUARES
+    assert before.isdisjoint(crew.workers.values())
+
+
+def test_an_introduction_sees_what_is_in_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_APPEARING", 0.2)
+    monkeypatch.setattr(workers.appears, "__defaults__", (0.2,))
+    token, answer = tmp_path / "token", tmp_path / "answer"
+    question = {"token": str(token), "answer": str(answer), "content": "words", "gpu": False}
+    for written in (None, "other words"):
+        if written is not None:
+            token.write_text(written)
+        assert introduce(question)["store"] == f"it does not see {tmp_path}"
+        assert not answer.exists()
+    token.write_text("words")
+    found = introduce(question)
+    assert (found["store"], answer.read_text()) == ("", "words")
+    assert found["depends"] == HERE
+    assert found["disk"] > 0
+    assert introduce({**question, "answer": str(tmp_path / "no" / "answer")})["store"].startswith("it cannot write")
