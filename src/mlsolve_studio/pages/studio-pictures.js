@@ -1,6 +1,6 @@
 // @ts-check
 /** The pictures that the stack shows: dropped, dropped before, or examples. */
-import { ask, post, send } from "./studio-ask.js";
+import { ask, post } from "./studio-ask.js";
 import { draftOf, lying, thumbnail } from "./studio-draft.js";
 import { card, make, refill, say } from "./studio-make.js";
 
@@ -27,10 +27,8 @@ export function pictures(desk) {
     trouble.hidden = true;
     const jobs = files.filter((file) => file.name.toLowerCase().endsWith(".toml"));
     for (const file of files.filter((one) => !jobs.includes(one))) {
-      words.textContent = `Reading ${file.name} …`;
-      say(`Reading ${file.name}`);
       try {
-        const own = await send("pictures", file);
+        const own = await desk.receive("pictures", file, words);
         desk.learn(own);
         if (jobs.length === 0) take(own.name);
         say(`${own.title}, ${own.width} by ${own.height} pixels, is here`);

@@ -42,6 +42,8 @@ class Page {
     this.frame = { between: 0, taken: 0, uploaded: 0, drawn: 0 };
     /** By the number of the arrangement. @type {Map<number, WebGLTexture|null>} */
     this.targets = new Map();
+    /** What scores need besides. @type {Map<number, {fine: WebGLTexture|null, mask: WebGLTexture|null}>} */
+    this.scored = new Map();
     this.scoring = new Scoring(this);
     this.pointers = new Pointers(this);
     /** @type {Tiles|null} */
@@ -50,6 +52,9 @@ class Page {
 
   async begin() {
     document.title = find("title").textContent = this.manifest.name;
+    const back = find("way-back");
+    back.hidden = !this.manifest.back;
+    if (this.manifest.back) back.href = this.manifest.back;
     document.body.classList.toggle("round", this.manifest.shape === "disc");
     this.#list();
     this.#listen();
@@ -382,8 +387,8 @@ class Page {
    * @param {string} text
    */
   say(text, later = false) {
-    if (later && text === this.scored) return;
-    if (later) this.scored = text;
+    if (later && text === this.saidLater) return;
+    if (later) this.saidLater = text;
     find("said").textContent = later && find("said").textContent ? `${find("said").textContent.split("; ")[0]}; ${text}` : text;
   }
 
@@ -451,12 +456,17 @@ class Page {
   }
 
   async #wantTarget() {
-    const which = this.table.arrangement, address = this.table.wanted.target;
-    if (!address || this.targets.has(which)) return;
+    const which = this.table.arrangement, { target, fine, mask } = this.table.wanted;
+    if (!target || this.targets.has(which)) return;
     this.targets.set(which, null);
-    const picture = await this.source.picture(address);
-    this.targets.set(which, this.renderer.targetOf(picture));
-    picture.close();
+    const [seen, beyond, counting] = await Promise.all([target, fine, mask].map(async (address) => {
+      if (!address) return null;
+      const picture = await this.source.picture(address), texture = this.renderer.targetOf(picture);
+      picture.close();
+      return texture;
+    }));
+    this.targets.set(which, seen);
+    this.scored.set(which, { fine: beyond, mask: counting });
   }
 
   /** @param {string} how */

@@ -1,6 +1,8 @@
 """What the studio's page asks its server for."""
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -150,7 +152,13 @@ class Studio:
 
     async def _estimate(self, request: Request) -> Response:
         checked = await run_in_threadpool(self.jobs.checked, await _json(request))
-        return JSONResponse(await run_in_threadpool(self.estimates.estimate, checked))
+        unwanted = threading.Event()
+        making = asyncio.ensure_future(run_in_threadpool(self.estimates.estimate, checked, unwanted))
+        while not making.done():
+            await asyncio.wait({making}, timeout=0.2)
+            if await request.is_disconnected():  # the form was changed meanwhile
+                unwanted.set()
+        return JSONResponse(making.result())
 
     async def _begin(self, request: Request) -> Response:
         checked = await run_in_threadpool(self.jobs.checked, await _json(request))
