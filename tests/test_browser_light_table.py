@@ -96,6 +96,15 @@ def test_what_is_scored_of_the_demo_and_with_a_mask(chromium, tmp_path, mlsolve,
             assert_scored(scored(page), tmp_path / name)
 
 
+def test_scores_say_that_they_are_measured(view):
+    with view("one-from-three") as page:
+        _, text = scored(page)
+        assert "measuring" not in text
+        # A worker that is never done.
+        page.evaluate("lightTable.scoring.worker.postMessage = () => {}; lightTable.choose(0); lightTable.flip()")
+        until(page, "document.getElementById('scores').textContent === 'To the target: measuring …'")
+
+
 def test_reduced_sheets_say_what_the_print_scores(gallery, chromium, tmp_path, mlsolve):
     report = json.loads((gallery / "two-from-three" / "result.json").read_text())["arrangements"]
     said = mlsolve("view", gallery / "two-from-three", "--html", "small.html", "--side", 64).out

@@ -324,7 +324,7 @@ def test_sheets_are_dragged_turned_flipped_and_lifted(studio, visit):
     page.keyboard.press("f")
     assert differs(turned, seen())
     page.keyboard.press("Shift+ArrowLeft")
-    page.keyboard.press("}")
+    page.keyboard.press(".")
     page.wait_for_timeout(500)
     text = page.text_content("#toml")
     assert f"shift = [ {shift[0] - 10}, {shift[1]} ]" in re.sub(r"\s+", " ", text).replace(", ]", " ]")
@@ -356,7 +356,7 @@ def test_the_keyboard_alone_is_enough(studio, visit):
     to("Example cat.jpg")
     page.keyboard.press("Enter")
     page.wait_for_selector("#start:enabled")
-    to("Add a sheet")
+    to("Another sheet")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.closest('#guides') !== null")
     to("Start")
@@ -417,7 +417,7 @@ def test_every_control_has_a_name_and_every_word_can_be_read(scheme, studio, vis
     for summary in page.locator("details:not([open]) > summary").all():
         if summary.is_visible():
             summary.click()
-    page.get_by_role("button", name="Add a picture that the same sheets show").click()
+    page.get_by_role("button", name="Another picture that the same sheets show").click()
     check()
     page.get_by_role("button", name="Remove picture 2").click()
     small(page)

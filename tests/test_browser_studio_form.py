@@ -1,6 +1,7 @@
 """The form of the studio in a real browser: what it says while something is on its way or wrong."""
 
 import json
+import math
 import re
 from contextlib import suppress
 
@@ -171,12 +172,12 @@ def test_a_finished_run_shows_the_scores_of_its_files(studio, visit):
     shown = page.text_content("#run-scores")
     for one, name in zip(report["arrangements"], ("woman.jpg", "cat.jpg"), strict=True):
         part = shown[shown.index(name) :]
-        assert f"SSIM {one['ssim']:.3f}, {one['psnr']:.1f} dB" in part
-        assert f"SSIM {max(one['leak']):.3f} at most" in part
+        assert f"Likeness{one['ssim']:.3f}, {one['psnr']:.1f} dB" in part
+        assert f"A sheet alone, at most{max(one['leak']):.3f}" in part
         for off in one["misaligned"]:
-            assert f"Off by {off['pixels']} pxSSIM {off['ssim_moved'] or off['ssim']:.3f}" in part
+            assert f"Off by {off['pixels']} px{off['ssim_moved'] or off['ssim']:.3f}" in part
     guides = [f"{score:.2f}" for score in (min(report["guides"]), max(report["guides"]))]
-    assert f"Sheets to their guidesSSIM {guides[0]} to {guides[1]}" in shown
+    assert f"Sheets to their guides{guides[0]} to {guides[1]}" in shown
     assert "While solving" not in page.text_content("#status")
     # The command is whole, and can be copied.
     command = page.get_by_label("The command", exact=True)
@@ -186,3 +187,85 @@ def test_a_finished_run_shows_the_scores_of_its_files(studio, visit):
     page.wait_for_selector("button:has-text('Copied')")
     assert page.evaluate("navigator.clipboard.readText()") == command.text_content()
     assert re.fullmatch(r"mlsolve run \S+/job.toml --out again", command.text_content())
+    # The list has its size and scores; and it is taken off the list only after a question.
+    page.get_by_role("link", name="Runs").click()
+    scores = ", ".join(f"{one['ssim']:.3f}" for one in report["arrangements"])
+    page.wait_for_selector(f".runs li:has-text('48 × 48 · SSIM {scores}')")
+    page.get_by_role("link", name=re.compile("woman")).click()
+    page.get_by_role("button", name="Remove this run").click()
+    page.get_by_role("button", name="Keep").click()
+    assert folder.exists()
+    page.get_by_role("button", name="Remove this run").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.wait_for_selector("text=There are none yet.")
+    assert not folder.exists()
+    assert (studio.folder / "removed" / folder.parent.name / folder.name / "result.json").exists()
+
+
+def test_two_fingers_turn_a_sheet(studio, visit):
+    page = visit(studio, has_touch=True, viewport={"width": 360, "height": 740})
+    drop(page, CAT)
+    page.locator("summary", has_text="Turn, flip, shift").click()
+    stage = page.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box["height"] < 0.75 * 740
+    page.locator(".stage [data-layer='3']").focus()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind, degrees):
+        way = math.cos(math.radians(degrees)) * 60, -math.sin(math.radians(degrees)) * 60
+        points = [{"x": x + s * way[0], "y": y + s * way[1], "id": k} for k, s in enumerate((1, -1))]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if kind != "touchEnd" else []})
+
+    fingers("touchStart", 0)
+    for degrees in (5, 12, 20, 30):
+        fingers("touchMove", degrees)
+    fingers("touchEnd", 0)
+    turned = page.get_by_label("Turn sheet 3 to the left, in degrees")
+    assert turned.input_value() == "30"
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.stage [data-layer=\"3\"]')).transform") != "none"
+    )
+    assert "Keys" not in page.locator("#stage-hint").inner_text()
+
+
+def test_the_stage_has_the_keys_of_the_light_table(studio, visit):
+    page = visit(studio)
+    drop(page, CAT)
+    page.locator("summary", has_text="Turn, flip, shift").click()
+    sheet, turned = (
+        page.locator(".stage [data-layer='1']"),
+        page.get_by_label("Turn sheet 1 to the left, in degrees"),
+    )
+    sheet.focus()
+    for key, degrees in ((",", 1), ("<", 16), ("[", 106), ("]", 16), (">", 1), (".", 0), ("[", 90), ("b", 0)):
+        page.keyboard.press(key)
+        assert turned.input_value() == str(degrees), key
+    page.keyboard.press("l")
+    assert not page.get_by_label("Sheet 1 is in this stack").is_checked()
+
+
+def test_what_is_read_out_is_what_is_seen(studio, visit):
+    """Every name that a control is given holds the words on it."""
+    page = visit(studio)
+    drop(page, CAT)
+    differ = """() => {
+      const words = (one) => [...one.childNodes].filter((child) => child.ariaHidden !== "true")
+        .map((child) => child.textContent).join(" ").replace(/\\s+/g, " ").replace(/ · .*/, "").trim()
+        .toLowerCase();
+      return [...document.querySelectorAll("button[aria-label], a[aria-label]")]
+        .filter((one) => one.checkVisibility() && !one.ariaLabel.toLowerCase().includes(words(one)))
+        .map((one) => `${one.ariaLabel}: ${words(one)}`);
+    }"""
+    assert page.evaluate(differ) == []
+    # What the pointer is over does not look like what is chosen.
+    chosen, other = (page.locator(f"#guides [aria-label^='Sheet {number}: ']") for number in (1, 2))
+    other.hover()
+    look = "one => getComputedStyle(one).backgroundColor"
+    assert chosen.evaluate(look) != other.evaluate(look)
+    # Names are whole.
+    cut = """() => [...document.querySelectorAll(".tile span")]
+      .filter((one) => one.scrollWidth > one.clientWidth).length"""
+    assert page.evaluate(cut) == 0

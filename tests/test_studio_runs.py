@@ -242,6 +242,27 @@ def test_an_estimate_is_that_of_the_command_line(folder, job, mlsolve):
     assert [path.name for path in folder.runs.iterdir()] == ["0001-cat"]
 
 
+def test_a_run_is_taken_off_the_list_and_nothing_is_deleted(folder, job, opened):
+    runs = opened(folder)
+    first = runs.begin(job(QUICK))
+    with pytest.raises(InputError, match="0001-cat is under way: stop it first"):
+        runs.remove(first)
+    done = wait(runs, first, "finished")
+    assert (done["size"], len(done["ssim"])) == ((48, 48), 1)
+    kept = layers(folder.runs / first / "cat-prints")
+    assert runs.remove(first) == folder.removed / first
+    assert (runs.all(), opened(folder).all()) == ([], [])
+    assert layers(folder.removed / first / "cat-prints") == kept
+    with pytest.raises(InputError, match="there is no run '0001-cat'"):
+        runs.remove(first)
+    # The next one of this name does not take its place.
+    second = runs.begin(job(QUICK))
+    wait(runs, second, "finished")
+    assert opened(folder).whole(second)["ssim"] == done["ssim"]
+    assert (second, runs.remove(second)) == (first, folder.removed / f"{first}-2")
+    assert layers(folder.removed / first / "cat-prints") == kept
+
+
 def test_an_estimate_that_nobody_waits_for_ends(folder, job, monkeypatch):
     """Its process is killed, and the next one need not wait for it."""
     estimates, unwanted, children = Estimates(folder), Event(), []

@@ -112,11 +112,11 @@ export function guides(desk) {
     active = Math.min(active, sheets.length - 1);
     refill(row, ...sheets.map((guide, at) => make("div.slot", {},
       make("button.tile", { type: "button", "aria-pressed": at === active, "aria-label": `Sheet ${at + 1}: ${nameOf(guide, desk)}`, onclick: () => { active = at; show(); } },
-        make("img", { src: thumbnail(guide), alt: "" }), make("span", {}, `${at + 1} · ${nameOf(guide, desk)}`)),
+        make("img", { src: thumbnail(guide), alt: "" }), make("span", {}, `Sheet ${at + 1}: ${nameOf(guide, desk)}`)),
       sheets.length > 1
         ? make("button.plain", { type: "button", "aria-label": `Remove sheet ${at + 1}`, onclick: () => { removeSheet(desk.draft, at); desk.changed("guides"); } }, "Remove")
         : null)),
-    sheets.length < MOST ? make("div.slot", {}, make("button.tile", { type: "button", "aria-label": "Add a sheet", onclick: add },
+    sheets.length < MOST ? make("div.slot", {}, make("button.tile", { type: "button", "aria-label": "Another sheet", onclick: add },
       make("div.blank", { "aria-hidden": "true" }, "+"), make("span", {}, "Another sheet"))) : "");
     heading.textContent = `Sheet ${active + 1} looks like`;
     const [kind, number, palette] = (sheets[active] ?? "").split(":");

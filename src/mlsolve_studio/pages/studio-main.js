@@ -78,6 +78,7 @@ function runs(list, all) {
     return make("li", {}, make("a", { href: `#run/${run.name}` },
       make("div.lit", {}, picture ? make("img", { src: picture, alt: "", loading: "lazy" }) : make("span.waiting", {}, "nothing yet")),
       make("div.name", {}, make("span", {}, run.title), make("span.state", { "data-state": run.state }, STATES[/** @type {keyof typeof STATES} */ (run.state)])),
+      run.size || run.ssim.length ? make("span.small", {}, [run.size ? run.size.join(" × ") : "", run.ssim.length ? `SSIM ${run.ssim.map((/** @type {number} */ one) => one.toFixed(3)).join(", ")}` : ""].filter(Boolean).join(" · ")) : null,
       make("span.small.quiet", {}, `${run.name.split("-")[0].replace(/^0+/, "No. ")} · ${new Date(1000 * run.created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}`)));
   }));
 }

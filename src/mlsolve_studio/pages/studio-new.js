@@ -201,7 +201,7 @@ export function newStack(found, given) {
       ];
       estimated.replaceChildren(
         make("dl.facts", {}, ...rows.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])),
-        make("p.hint", {}, "cd/m² is how bright a surface is: white on a screen has 100 to 400, a light box for slides some 2000."),
+        make("p.hint", {}, "cd/m² is how bright a surface is: white on a screen has 100 to 400, a box to judge slides on (ISO 3664) 1270."),
         ...now.warnings.map((/** @type {string} */ line) => make("p.note", {}, line)));
       full.hidden = now.disk <= now.disk_free;
       full.textContent = `It does not fit on this disk: the run needs ${bytes(now.disk)}, ${bytes(now.disk_free)} are free. Free some of it, or choose a smaller size.`;

@@ -78,7 +78,7 @@ export function pictures(desk) {
         shown.length > 1
           ? make("button.plain", { type: "button", "aria-label": `Remove picture ${at + 1}`, onclick: () => { shown.splice(at, 1); desk.changed("pictures"); } }, "Remove")
           : null);
-    }), make("div.slot", {}, make("button.tile", { type: "button", "aria-label": "Add a picture that the same sheets show", onclick: add },
+    }), make("div.slot", {}, make("button.tile", { type: "button", "aria-label": "Another picture that the same sheets show", onclick: add },
       make("div.blank", { "aria-hidden": "true" }, "+"), make("span", {}, "Another picture"))));
     slots.hidden = shown.length === 1 && !shown[0].picture;
     const chosen = shown[active].picture;

@@ -45,6 +45,8 @@ export function oneRun(name, found, again) {
   trail.setAttribute("viewBox", "0 0 100 100");
   trail.setAttribute("preserveAspectRatio", "none");
   trail.setAttribute("role", "img");
+  const plot = make("div.plot", {}, make("span.high", {}, "1"), make("span.half", {}, "0.5"), make("span.low", {}, "0"), trail,
+    make("span.from", {}, "start"), make("span.to", {}, "end"));
   const trailWords = make("p.small.quiet");
   const scores = make("div", { id: "run-scores" });
   const line = make("p.wrong", { id: "line", hidden: true });
@@ -53,6 +55,11 @@ export function oneRun(name, found, again) {
   const go = make("button.main", { type: "button", id: "resume", onclick: () => void act("resume") }, "Continue");
   const table = make("a.button.main", { id: "table", hidden: true }, "Lay it on the light table");
   const copy = make("button", { type: "button", onclick: () => void use() }, "Use these settings again");
+  const remove = make("button.plain", { type: "button", id: "remove", onclick: () => question.showModal() }, "Remove this run …");
+  const question = make("dialog", { "aria-labelledby": "question" }, make("h2", { id: "question" }, "Remove this run?"),
+    make("p", {}, "It is taken off the list, and its folder is moved into “removed” in the folder of the studio. Nothing is deleted."),
+    make("form.row", { method: "dialog" }, make("button.main", { type: "submit", value: "yes" }, "Remove"), make("button", { type: "submit", value: "no" }, "Keep")));
+  question.addEventListener("close", () => { if (question.returnValue === "yes") void away(); });
   const toml = make("pre", { tabIndex: 0, "aria-label": "job.toml" });
   const command = make("pre", { tabIndex: 0, "aria-label": "The command" });
   const repeats = make("p.small.quiet", { id: "repeats" });
@@ -66,7 +73,7 @@ export function oneRun(name, found, again) {
   const refused = make("p.wrong", { hidden: true, role: "alert" });
   shop.addEventListener("change", tellAbout);
 
-  const status = card("status", "Progress", "", make("div", { className: "stackwise" }, bar, words, left, trail, trailWords, scores, line, notes, make("div.row", {}, stop, go, table, copy)));
+  const status = card("status", "Progress", "", make("div", { className: "stackwise" }, bar, words, left, plot, trailWords, scores, line, notes, make("div.row", {}, stop, go, table, copy, remove), question));
   const results = card("layers", "Sheets", "To print, one on each sheet of film.", layers);
   const shops = card("shops", "For a print shop", "Files with bleed and marks, and the pages that say how to assemble them.",
     make("div", { className: "stackwise" }, make("div.fields", {}, field("Shop", shop), field("Pixels per inch", dpi)), about, make("div.row", {}, order), refused, made));
@@ -90,6 +97,18 @@ export function oneRun(name, found, again) {
     }
     stop.disabled = go.disabled = false;
     await look();
+  }
+
+  async function away() {
+    question.returnValue = "";
+    try {
+      const { where } = await ask(base, { method: "DELETE" });
+      say(`${title.textContent} was moved to ${where}`);
+      location.hash = "#runs";
+    } catch (error) {
+      line.textContent = inWords(error);
+      line.hidden = false;
+    }
   }
 
   async function use() {
@@ -179,6 +198,7 @@ export function oneRun(name, found, again) {
     line.className = run.state === "failed" ? "wrong" : "note";
     notes.replaceChildren(...run.warnings.map((/** @type {string} */ one) => make("p.note", {}, one)));
     stop.hidden = !["waiting", "running", "stopping"].includes(run.state);
+    remove.hidden = !["stopped", "finished", "failed"].includes(run.state);
     stop.disabled = run.state === "stopping";
     stop.textContent = run.state === "waiting" ? "Take it out of the line" : run.state === "stopping" ? "Stopping …" : "Stop";
     go.hidden = !["stopped", "failed"].includes(run.state);
@@ -189,7 +209,8 @@ export function oneRun(name, found, again) {
     toml.textContent = run.toml;
     repeats.textContent = REPEATS[/** @type {keyof typeof REPEATS} */ (run.state)];
     ordering(run);
-    command.textContent = `mlsolve run ${run.folder}/job.toml --out again`;
+    const file = `${run.folder}/job.toml`, quoted = /^[\p{L}\d_./~-]+$/u.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`;
+    command.replaceChildren(`mlsolve run ${quoted} `, make("span.unbroken", {}, "--out again"));
     results.hidden = all.hidden = !run.saved;
     shops.hidden = run.state !== "finished";
     outcome(run);
@@ -262,7 +283,7 @@ export function oneRun(name, found, again) {
     const done = run.state === "finished" && run.result;
     const { ssim, guides } = run.progress;
     const shown = points.length > 1;
-    trail.style.display = shown ? "" : "none";
+    plot.hidden = !shown;
     // While it is solved this is what the solver sees; the files are scored when they are written.
     trailWords.textContent = done || ssim === undefined || ssim === null ? "" : `While solving: likeness to ${run.titles.length > 1 ? "the first picture" : "the picture"} (SSIM) ${ssim.toFixed(3)}${guides ? `, of the sheets to their guides ${guides.toFixed(2)}` : ""}`;
     scored(done ? run : null);
@@ -287,17 +308,17 @@ export function oneRun(name, found, again) {
     scores.dataset.of = key;
     if (!run) return scores.replaceChildren();
     const { arrangements, guides } = run.result, decibels = (/** @type {number | null} */ psnr) => (psnr === null ? "equal" : `${psnr.toFixed(1)} dB`);
-    scores.replaceChildren(make("p.small.quiet", {}, "Of the files, as result.json has them; SSIM is likeness, 1 is the same:"),
+    scores.replaceChildren(make("p.small.quiet", {}, "Scores of the files, as in result.json: SSIM, of which 1 is the same picture."),
       ...arrangements.map((/** @type {any} */ one, /** @type {number} */ at) => {
-        const rows = [["Likeness", `SSIM ${one.ssim.toFixed(3)}, ${decibels(one.psnr)}`]];
+        const rows = [["Likeness", `${one.ssim.toFixed(3)}, ${decibels(one.psnr)}`]];
         // Of one sheet alone to this picture; with one sheet that is the stack.
-        if (one.leak?.length > 1) rows.push(["A sheet alone shows", `SSIM ${Math.max(...one.leak).toFixed(3)} at most`]);
-        for (const off of one.misaligned ?? []) rows.push([`Off by ${off.pixels} px`, `SSIM ${(off.ssim_moved ?? off.ssim).toFixed(3)}`]);
+        if (one.leak?.length > 1) rows.push(["A sheet alone, at most", Math.max(...one.leak).toFixed(3)]);
+        for (const off of one.misaligned ?? []) rows.push([`Off by ${off.pixels} px`, (off.ssim_moved ?? off.ssim).toFixed(3)]);
         return make("div", { role: "group", "aria-label": run.titles[at] ?? run.title },
           arrangements.length > 1 ? make("h3", {}, run.titles[at] ?? `Picture ${at + 1}`) : null,
           make("dl.facts", {}, ...rows.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)])));
       }),
-      guides.length ? make("dl.facts", {}, make("dt", {}, "Sheets to their guides"), make("dd", {}, `SSIM ${Math.min(...guides).toFixed(2)} to ${Math.max(...guides).toFixed(2)}`)) : "");
+      guides.length ? make("dl.facts", {}, make("dt", {}, "Sheets to their guides"), make("dd", {}, `${Math.min(...guides).toFixed(2)} to ${Math.max(...guides).toFixed(2)}`)) : "");
   }
 
   /** @param {any} run */

@@ -212,8 +212,8 @@ class Page {
     const frames = find("frames");
     if (frames.hidden) return;
     const { between, taken, uploaded } = this.frame;
-    const since = between < 1000 ? `${between.toFixed(1)} ms from frame to frame` : "at rest until this frame";
-    frames.textContent = `${since}, ${taken.toFixed(1)} ms to ask for it, ${uploaded} bytes uploaded`;
+    const since = between < 1000 ? `${between.toFixed(1)} ms since the last frame` : "the first frame after a rest";
+    frames.textContent = `${since}; ${taken.toFixed(1)} ms of script to draw it; ${uploaded} bytes uploaded to the graphics`;
   }
 
   // What can be done.
@@ -513,7 +513,7 @@ class Page {
     const does = {
       ",": () => this.turnBy(1, false), ".": () => this.turnBy(-1, false), "<": () => this.turnBy(15), ">": () => this.turnBy(-15),
       ";": () => this.turnBy(15), ":": () => this.turnBy(-15),
-      "[": () => this.turnBy(90), "]": () => this.turnBy(-90), f: () => this.flip(), l: () => this.lift(), b: () => this.back(),
+      "[": () => this.turnBy(90), "]": () => this.turnBy(-90), f: () => this.flip(), l: () => this.lift(), delete: () => this.lift(), b: () => this.back(),
       n: () => this.arrange(this.table.shown < 0 ? this.table.arrangement : (this.table.arrangement + 1) % this.manifest.arrangements.length),
       t: () => this.compareWith(COMPARE[(COMPARE.indexOf(this.compare) + 1) % COMPARE.length]),
       "+": () => this.zoomBy(1.5), "=": () => this.zoomBy(1.5), "-": () => this.zoomBy(1 / 1.5), 0: () => this.fit(),
