@@ -191,6 +191,27 @@ def test_a_sheet_that_is_dragged_off_is_lifted(gallery, view, exposure):
         assert_equal(found, shown(gallery / RUN, place(without=(1,)), math.sqrt(exposure)))
 
 
+@pytest.mark.parametrize("by", [(460, 0), (0, -430), (-700, 0)])
+def test_a_sheet_is_lifted_in_a_window_of_usual_size(by, view):
+    """Shown whole: once more than half of it is beyond the box, or the pointer beyond the stage; not before."""
+    with view(RUN, width=1280, height=800) as page:
+        page.evaluate("lightTable.fit()")
+        page.keyboard.press("2")
+        x, y = at(page)
+
+        def drag(right, down):
+            page.mouse.move(x, y)
+            page.mouse.down()
+            page.mouse.move(x + right, y + down, steps=3)
+            page.mouse.up()
+            lifted = page.evaluate("lightTable.table.sheets[1].lifted")
+            page.keyboard.press("b")
+            return lifted
+
+        assert not drag(by[0] * 0.4, by[1] * 0.4)
+        assert drag(*by)
+
+
 def test_wheel_and_fingers_turn(gallery, view, exposure):
     folder = gallery / RUN
     with view(RUN, has_touch=True) as page:

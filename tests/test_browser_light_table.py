@@ -59,14 +59,64 @@ def test_enlarged_pixels_are_those_of_the_stack(gallery, view):
         assert_equal(found, wanted.repeat(3, axis=0).repeat(3, axis=1))
 
 
+def scored(page, number=0):
+    """The scores of an arrangement, once they are there, and what the page says of them."""
+    page.evaluate("number => { lightTable.scoring.found = null; lightTable.arrange(number) }", number)
+    until(page, "lightTable.scoring.found !== null && !lightTable.scoring.late && !lightTable.scoring.again")
+    return page.evaluate("lightTable.scoring.found"), page.locator("#scores").text_content()
+
+
+def assert_scored(found, folder, number=0):
+    """To three digits, as they are shown: the page computes in float32 what scoring does in float64."""
+    report = json.loads((folder / "result.json").read_text())["arrangements"][number]
+    (scores, text), places = found, {"ssim": 5e-5, "psnr": 5e-3}
+    for name, most in places.items():
+        assert scores[name] == pytest.approx(report[name], abs=most), (folder.name, number, name)
+    assert f"SSIM {scores['ssim']:.3f}, {scores['psnr']:.1f} dB" in text
+    assert "reduced" not in text
+
+
 def test_what_is_scored_is_what_mlsolve_verify_scores(gallery, view):
-    for name in ("one-from-three", "two-from-three"):
-        report = json.loads((gallery / name / "result.json").read_text())["arrangements"][0]
+    """For pictures that are resampled, round, of several stacks and of nine sheets: from unrounded values."""
+    for name in GALLERY:
         with view(name) as page:
-            until(page, "lightTable.scoring.found !== null")
-            found = page.evaluate("lightTable.scoring.found")
-        assert found["psnr"] == pytest.approx(report["psnr"], abs=0.05)
-        assert found["ssim"] == pytest.approx(report["ssim"], abs=0.003)
+            for number in range(len(exposures(gallery / name))):
+                assert_scored(scored(page, number), gallery / name, number)
+
+
+def test_what_is_scored_of_the_demo_and_with_a_mask(chromium, tmp_path, mlsolve, save, picture):
+    guides = [word for guide in ("rosette:1", "mosaic:4", "kaleidoscope:3") for word in ("--guide", guide)]
+    save("mask.png", (picture(60, 90, 7)[..., :1] > 0.4).astype(np.float32))
+    quick = ("--iterations", 2, "--backend", "cpu", "--exposure", 0.05, *guides)
+    chelsea = ROOT / "examples" / "chelsea.jpg"
+    assert mlsolve("run", chelsea, "--size", 480, *quick, "--out", "demo").status == 0
+    assert mlsolve("run", chelsea, "--size", "100x80", "--mask", "mask.png", *quick, "--out", "masked").status == 0
+    for name in ("demo", "masked"):
+        with viewed(tmp_path / name, chromium) as page:
+            assert_scored(scored(page), tmp_path / name)
+
+
+def test_scores_say_that_they_are_measured(view):
+    with view("one-from-three") as page:
+        _, text = scored(page)
+        assert "measuring" not in text
+        # A worker that is never done.
+        page.evaluate("lightTable.scoring.worker.postMessage = () => {}; lightTable.choose(0); lightTable.flip()")
+        until(page, "document.getElementById('scores').textContent === 'To the target: measuring …'")
+
+
+def test_reduced_sheets_say_what_the_print_scores(gallery, chromium, tmp_path, mlsolve):
+    report = json.loads((gallery / "two-from-three" / "result.json").read_text())["arrangements"]
+    said = mlsolve("view", gallery / "two-from-three", "--html", "small.html", "--side", 64).out
+    scores = " and ".join(f"{one['ssim']:.3f}" for one in report)
+    assert f"reduced from 96×96; the print scores SSIM {scores}" in said
+    with opened(chromium, (tmp_path / "small.html").as_uri()) as page:
+        for number in (0, 1):
+            _, text = scored(page, number)
+            assert text.endswith(f"reduced to 64 pixels; the print scores {report[number]['ssim']:.3f}")
+        page.evaluate("lightTable.turnKnob('box', -1); lightTable.scoring.found = null")
+        until(page, "lightTable.scoring.found !== null && !lightTable.scoring.late")
+        assert page.locator("#scores").text_content().endswith("reduced to 64 pixels")
 
 
 def test_the_target_has_its_code_values(gallery, view):

@@ -1,17 +1,22 @@
 """The studio's runs: in line, stopped, resumed by another server, and the same bytes as `mlsolve run job.toml`."""
 
+import asyncio
 import json
 import time
+from threading import Event
 
+import psutil
 import pytest
 from PIL import Image
 
 from conftest import ROOT
-from mlsolve.errors import InputError
+from mlsolve.errors import InputError, ProcessError
+from mlsolve_studio.studio import children as children_module
 from mlsolve_studio.studio import runs as module
 from mlsolve_studio.studio.estimates import Estimates
 from mlsolve_studio.studio.folder import StudioFolder
 from mlsolve_studio.studio.jobs import Jobs
+from mlsolve_studio.studio.routes import Studio
 from mlsolve_studio.studio.runs import Runs
 from mlsolve_studio.studio.uploads import Uploads
 
@@ -222,7 +227,7 @@ def test_sheets_for_a_shop(folder, job, opened, mlsolve, tmp_path):
 
 
 def test_an_estimate_is_that_of_the_command_line(folder, job, mlsolve):
-    found = Estimates(folder).estimate(job(QUICK))
+    found = Estimates(folder).estimate(job(QUICK), Event())
     assert list(folder.runs.iterdir()) == []
     place = folder.runs / "0001-cat"
     place.mkdir()
@@ -233,8 +238,68 @@ def test_an_estimate_is_that_of_the_command_line(folder, job, mlsolve):
     asked = job(QUICK)
     next(folder.pictures.iterdir()).unlink()
     with pytest.raises(InputError, match=r"^\.\./\.\./pictures/cat\.jpg does not exist"):
-        Estimates(folder).estimate(asked)
+        Estimates(folder).estimate(asked, Event())
     assert [path.name for path in folder.runs.iterdir()] == ["0001-cat"]
+
+
+def test_a_run_is_taken_off_the_list_and_nothing_is_deleted(folder, job, opened):
+    runs = opened(folder)
+    first = runs.begin(job(QUICK))
+    with pytest.raises(InputError, match="0001-cat is under way: stop it first"):
+        runs.remove(first)
+    done = wait(runs, first, "finished")
+    assert (done["size"], len(done["ssim"])) == ((48, 48), 1)
+    kept = layers(folder.runs / first / "cat-prints")
+    assert runs.remove(first) == folder.removed / first
+    assert (runs.all(), opened(folder).all()) == ([], [])
+    assert layers(folder.removed / first / "cat-prints") == kept
+    with pytest.raises(InputError, match="there is no run '0001-cat'"):
+        runs.remove(first)
+    # The next one of this name does not take its place.
+    second = runs.begin(job(QUICK))
+    wait(runs, second, "finished")
+    assert opened(folder).whole(second)["ssim"] == done["ssim"]
+    assert (second, runs.remove(second)) == (first, folder.removed / f"{first}-2")
+    assert layers(folder.removed / first / "cat-prints") == kept
+
+
+def test_an_estimate_that_nobody_waits_for_ends(folder, job, monkeypatch):
+    """Its process is killed, and the next one need not wait for it."""
+    estimates, unwanted, children = Estimates(folder), Event(), []
+    begun = children_module.Child.__init__
+
+    def begin(child, *given):
+        begun(child, *given)
+        children.append(child)
+        unwanted.set()
+
+    monkeypatch.setattr(children_module.Child, "__init__", begin)
+    with pytest.raises(ProcessError, match="estimate was cancelled"):
+        estimates.estimate(job(QUICK, size=2000), unwanted)
+    assert not psutil.pid_exists(children[0].pid)
+    assert list(folder.runs.iterdir()) == []
+
+
+def test_a_browser_that_goes_away_cancels_its_estimate(folder, job, monkeypatch):
+    studio, seen = Studio(folder), []
+
+    class Gone:
+        async def is_disconnected(self):
+            return True
+
+    async def asked(request):
+        return {}
+
+    def estimate(checked, unwanted):
+        seen.append(unwanted.wait(20))
+        return {}
+
+    monkeypatch.setattr("mlsolve_studio.studio.routes._json", asked)
+    monkeypatch.setattr(studio.jobs, "checked", lambda wish: None)
+    monkeypatch.setattr(studio.estimates, "estimate", estimate)
+    asyncio.run(studio._estimate(Gone()))
+    studio.runs.close()
+    assert seen == [True]
 
 
 def test_a_long_trail_is_thinned():

@@ -1,5 +1,6 @@
 """`mlsolve view`: what it prints, what it refuses, and how it ends."""
 
+import ipaddress
 import json
 import signal
 import subprocess
@@ -53,7 +54,7 @@ def test_a_page_in_one_file_needs_no_extra(run, tmp_path):
     assert "48×40 pixels" in done.stdout
     text = (tmp_path / "prints.html").read_text()
     held = json.loads(text[text.index('id="held">') + 10 :].partition("</script>")[0])
-    assert set(held["pictures"]) == {"sheet-1", "sheet-2", "target-1"}
+    assert set(held["pictures"]) == {"sheet-1", "sheet-2", "target-1", "fine-1"}
     assert 'src="' not in text
     assert "/pages/" not in text
 
@@ -63,8 +64,19 @@ def test_what_cannot_be_shown_is_refused_in_a_line(run, mlsolve, tmp_path):
     assert mlsolve("view", run, "--side", 300).refusal.startswith("side is 300, and the page is served whole")
     for side in (63, 2049):
         assert f"side is {side}" in mlsolve("view", run, "--html", "a.html", "--side", side).refusal
-    assert "cannot be used" in mlsolve("view", run, "--no-open", "--host", "203.0.113.7").refusal
-    assert "nowhere/a.html" in mlsolve("view", run, "--html", "nowhere/a.html").refusal
+    for port in (99999, -5):
+        assert mlsolve("view", run, "--port", port).refusal == f"port is {port}: it must be from 0 to 65535"
+        assert mlsolve("studio", "--port", port).refusal == f"port is {port}: it must be from 0 to 65535"
+    for words, line in {
+        ("--side", "abc"): "side is 'abc': it must be a whole number, 64 to 2048",
+        ("--port=x",): "port is 'x': it must be a whole number, 0 to 65535",
+        ("--overwrite",): "overwrite is given, and no file is written: give --html FILE as well",
+        ("--html", "a.html", "--port", 1): "port is given, and nothing is served: leave out --port or --html",
+        ("--html", "a.html", "--no-open"): "no_open is given, and nothing is served: leave out --no-open or --html",
+        ("--html", "no/a.html"): "no/a.html cannot be written: no is not a folder, make it first",
+        ("--host", "203.0.113.7"): "host is '203.0.113.7': it is no address of this machine, use 127.0.0.1",
+    }.items():
+        assert mlsolve("view", run, *words).refusal == line
     (run / "result.json").unlink()
     assert "contains no result.json" in mlsolve("view", run).refusal
     (run / "job.toml").unlink()
@@ -72,6 +84,20 @@ def test_what_cannot_be_shown_is_refused_in_a_line(run, mlsolve, tmp_path):
     (run / "layer-1.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     assert "layer-1.png" in mlsolve("view", run).refusal
     assert not (tmp_path / "a.html").exists()
+
+
+def test_a_run_that_is_not_finished_says_how_to_go_on(run, mlsolve, tmp_path):
+    from mlsolve.job.job_file import load_job
+    from mlsolve.run.session import Session
+
+    def end(event):
+        if event.kind == "iteration":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Session(load_job(run / "job.toml"), tmp_path / "half").run(end)
+    for words in ((), ("--html", "a.html")):
+        assert mlsolve("view", "half", *words).refusal == "half is not finished: mlsolve resume half"
 
 
 def test_a_target_that_is_gone_is_not_missed(run, mlsolve, tmp_path):
@@ -135,8 +161,11 @@ def test_an_address_for_others_comes_with_a_warning(run):
     process, printed = started(run, "--host", "0.0.0.0")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
-    assert "0.0.0.0" in printed
-    assert errors.startswith("mlsolve: warning: 0.0.0.0 can be reached from the network")
+    # An address that can be sent: this machine's own.
+    assert "0.0.0.0" not in printed
+    host = address_in(printed).split("/")[2].split(":")[0]
+    assert ipaddress.ip_address(host)
+    assert errors.startswith("mlsolve: warning: 0.0.0.0 can be reached from the network; every number of")
     assert len(errors.splitlines()) == 1
 
 

@@ -40,6 +40,7 @@ def test_the_wheel(tmp_path):
     (path,) = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(path) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        sizes = {one.filename: one.file_size for one in archive.infolist()}
     expected = {
         f"{package.split('/')[-1]}/{file.relative_to(ROOT / package).as_posix()}"
         for package in PACKAGES
@@ -48,6 +49,16 @@ def test_the_wheel(tmp_path):
     assert {name for name in names if name.endswith(".py")} == expected
     assert {name.split("/")[0] for name in names} == {package.split("/")[-1] for package in PACKAGES}
     assert "mlsolve/py.typed" in names
+    # Pictures to begin with, where there is no clone, and where they are from.
+    examples = {
+        name.split("/")[-1]: sizes[name] for name in names if name.startswith("mlsolve_studio/studio/examples/")
+    }
+    assert (
+        {"cat.jpg", "woman.jpg", "README.md"}
+        <= set(examples)
+        <= {path.name for path in (ROOT / "examples").iterdir()}
+    )
+    assert sum(examples.values()) < 300_000
 
 
 SMALL = (

@@ -1,5 +1,7 @@
 """The Typer application: help, and what was typed wrong in words."""
 
+import itertools
+import re
 from typing import Annotated, Any, Final
 
 import typer
@@ -53,6 +55,25 @@ def interpret(typed: list[str]) -> object:
         # Without any argument Typer prints the help and raises an error without words.
         if not error.format_message():
             return 2
-        raise OptionError(error.format_message()) from None
+        raise OptionError(_in_words(error.format_message(), typed)) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
+
+
+def _in_words(message: str, typed: list[str]) -> str:
+    """Return what Typer says, or for a number that cannot be read the line that a number out of range gets."""
+    wrong = re.match(r"Invalid value for '(--[a-z-]+)'", message)
+    verb = next((one for one in VERBS if typed[:1] == [one.name]), None)
+    if wrong is None or verb is None:
+        return message
+    flag = wrong[1]
+    one = next((one for one in verb.parameters if flag in one.flags and one.setting.kind in (int, float)), None)
+    given = [
+        *(text for before, text in itertools.pairwise(typed) if before == flag),
+        *(text.removeprefix(f"{flag}=") for text in typed if text.startswith(f"{flag}=")),
+    ]
+    if one is None or len(given) != 1:
+        return message
+    kind = "a whole number" if one.setting.kind is int else "a number"
+    must = f"it must be {kind}{', ' if one.setting.range else ''}{one.setting.range}"
+    return f"{one.name} is {given[0]!r}: {must}"

@@ -7,7 +7,7 @@ from mlsolve.job.settings import Setting
 
 from .echo import echo
 from .options import Given, Parameter, verb
-from .view import HOST, NO_OPEN, PORT
+from .view import HOST, NO_OPEN, PORT, check_address
 
 FOLDER: Final = "mlsolve-studio"
 
@@ -40,13 +40,14 @@ def studio(given: Given) -> None:
     """
     from mlsolve_studio.extra import require_studio
 
+    check_address(given)
     require_studio()
     from mlsolve_studio.studio.serving import serve_studio
 
     serve_studio(
         given.get("folder", Path(FOLDER)),
         host=given.get("host", "127.0.0.1"),
-        port=given.get("port", 0),
+        port=given.get("port"),
         browse=not given["no_open"],
         say=echo,
         warn=lambda text: echo(f"mlsolve: warning: {text}", err=True),

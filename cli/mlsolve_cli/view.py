@@ -75,14 +75,22 @@ def view(given: Given) -> None:
     becomes one file that any browser opens, and needs nothing.
     """
     source = given["folder"]
+    check_address(given)
     if "html" in given:
+        for name in ("port", "host", "no_open"):
+            if given.get(name):
+                raise OptionError(
+                    f"{name} is given, and nothing is served: leave out --{name.replace('_', '-')} or --html"
+                )
         from mlsolve_studio.light_table.one_file import write_one_file
 
-        size = write_one_file(source, given["html"], given.get("side", USUAL_SIDE), given["overwrite"])
-        echo(f"{given['html']}: sheets of {size[0]}×{size[1]} pixels, {given['html'].stat().st_size / 1e6:.1f} MB")
+        written = write_one_file(source, given["html"], given.get("side", USUAL_SIDE), given["overwrite"])
+        echo(f"{given['html']}: {written}, {given['html'].stat().st_size / 1e6:.1f} MB")
         return
     if "side" in given:
         raise OptionError(f"side is {given['side']}, and the page is served whole: give --html FILE as well")
+    if given["overwrite"]:
+        raise OptionError("overwrite is given, and no file is written: give --html FILE as well")
     from mlsolve_studio.extra import require_studio
     from mlsolve_studio.light_table.stack import open_stack
 
@@ -99,6 +107,12 @@ def view(given: Given) -> None:
         say=echo,
         warn=lambda text: echo(f"mlsolve: warning: {text}", err=True),
     )
+
+
+def check_address(given: Given) -> None:
+    """Raise OptionError for a port that there is not."""
+    if "port" in given:
+        PORT.setting.check("port", given["port"])
 
 
 def _make_tiles(stack: "Stack") -> None:

@@ -35,26 +35,36 @@ _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./[\w-]+\.js";\n', re.MUL
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 
 
-def write_one_file(folder: Path, path: Path, side: int, overwrite: bool) -> Size:
+def write_one_file(folder: Path, path: Path, side: int, overwrite: bool) -> str:
     """Write the light table of the run in `folder` into the file `path`.
 
     side: the longer side of the sheets in it, in pixels, LEAST to PROXY; smaller layers keep their size. Returns
-    the (width, height) of the sheets. Raises OptionError for a side out of range, InputError for a folder without a
-    run, OutputError if the file cannot be written.
+    what the sheets in it are, in words, with the scores of the print if they are reduced. Raises OptionError for a
+    side out of range, InputError for a folder without a run, OutputError if the file cannot be written.
     """
     if not LEAST <= side <= PROXY:
         raise OptionError(f"side is {side}: the longer side of the sheets must be {LEAST} to {PROXY} pixels")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: {path.parent} is not a folder, make it first")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already: choose another --html or add --overwrite")
     stack = open_stack(folder)
     size = shown(stack.size, side)
     write_bytes(path, one_file(stack, size).encode())
-    return size
+    (width, height), (across, down) = size, stack.size
+    words = f"sheets of {width}×{height} pixels"
+    if size == stack.size:
+        return words
+    scores = [
+        f"{one:.3f}" for number in range(1, len(stack.exposures) + 1) if (one := stack.ssim(number)) is not None
+    ]
+    scored = f"; the print scores SSIM {' and '.join(scores)}" if scores else ""
+    return f"{words}, reduced from {across}×{down}{scored}"
 
 
 def one_file(stack: Stack, size: Size) -> str:
     """Return the page of `stack` as one HTML file, with sheets of `size` = (width, height)."""
-    pictures = {name: base64.b64encode(_bytes(stack, name, size)).decode() for name in stack.picture_names()}
+    pictures = {name: base64.b64encode(_bytes(stack, name, size)).decode() for name in stack.picture_names(size)}
     held = {"manifest": stack.manifest(size, lambda name: name), "pictures": pictures}
     script, style = script_of_page(), "\n".join(page_bytes(name).decode() for name in STYLES)
     worker = _EXPORT.sub("", page_bytes(WORKER).decode())

@@ -56,12 +56,19 @@ class Opened:
 class Table:
     """The light tables of runs, whose folders are found by name."""
 
-    def __init__(self, folder_of: Callable[[str], Path], longest: int = PROXY, side: int = TILE) -> None:
+    def __init__(
+        self,
+        folder_of: Callable[[str], Path],
+        longest: int = PROXY,
+        side: int = TILE,
+        back: Callable[[str], str] | None = None,
+    ) -> None:
         """folder_of: returns the folder of the run of this name. Raises InputError if there is none.
 
-        longest: side in pixels up to which a browser holds sheets whole. side: of the tiles of larger ones.
+        back: returns the address of the page that leads to the run of this name; None: there is none. longest: side
+        in pixels up to which a browser holds sheets whole. side: of the tiles of larger ones.
         """
-        self._folder_of, self._longest, self._side = folder_of, longest, side
+        self._folder_of, self._longest, self._side, self._back = folder_of, longest, side, back
         self._lock = threading.Lock()
         self._open: tuple[str, object, Opened] | None = None
 
@@ -99,7 +106,8 @@ class Table:
     async def _manifest(self, request: Request) -> Response:
         name = request.path_params["run"]
         made = await run_in_threadpool(lambda: self.opened(name).manifest())
-        return JSONResponse(made, headers=_FRESH)
+        back = None if self._back is None else self._back(name)
+        return JSONResponse({**made, "back": back}, headers=_FRESH)
 
     async def _picture(self, request: Request) -> Response:
         name, picture = request.path_params["run"], request.path_params["picture"]
@@ -112,12 +120,12 @@ class Table:
         return Response(found, media_type="image/png", headers=_FRESH)
 
 
-def table_routes(folder_of: Callable[[str], Path]) -> list[Route]:
+def table_routes(folder_of: Callable[[str], Path], back: Callable[[str], str]) -> list[Route]:
     """Return the routes of the light tables of runs, each at /table/NAME/.
 
-    folder_of: returns the folder of the run of this name. Raises InputError if there is none.
+    folder_of, back: see `Table`.
     """
-    return Table(folder_of).routes()
+    return Table(folder_of, back=back).routes()
 
 
 def view_routes(folder: Path, longest: int = PROXY, side: int = TILE) -> list[Route]:

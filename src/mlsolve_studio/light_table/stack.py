@@ -18,6 +18,7 @@ from mlsolve.pictures.picture_files import load_picture, open_picture
 from mlsolve.pictures.resize import fit_image, resize
 from mlsolve.report.folder import MEDIA_FILE, inks_in
 from mlsolve.report.result import exposures_in
+from mlsolve.run.unfinished import is_run, unfinished
 from mlsolve.scoring.codes import tables
 from mlsolve.scoring.layer_files import layer_files
 from mlsolve.scoring.previews import Preview
@@ -32,6 +33,9 @@ PROXY: Final = 2048
 
 TILE: Final = 512
 """Side in pixels of the tiles of larger sheets; those at the right and the bottom are smaller."""
+
+SCORED: Final = 1024
+"""Longest side in pixels of stacks that the page scores as they are; larger ones it reduces first."""
 
 _LARGE: Final = 1 << 24
 """Pixels of a target above which it is reduced while it is read."""
@@ -113,53 +117,81 @@ class Stack:
     def _arrangement(
         self, number: int, scales: Sequence[tuple[Size, float]], address: Callable[[str], str]
     ) -> dict[str, Any]:
-        one, found = self.job.arrangements[number - 1], self._scores(number)
-        target = self.target_file(number)
+        one = self.job.arrangements[number - 1]
+        names = [f"{kind}-{number}" for kind in ("target", "fine", "mask")]
+        there = self.picture_names(scales[0][0])
         return {
             "name": Path(str(one.target)).stem,
             "exposure": self.exposures[number - 1],
             "place": [placed(place, scales) for place in one.placed(len(self.layers))],
-            "target": None if target is None else address(f"target-{number}"),
-            "masked": one.mask is not None,
-            "ssim": found.get("ssim"),
-            "psnr": found.get("psnr"),
+            **dict.fromkeys(("target", "fine", "mask")),
+            **{name.partition("-")[0]: address(name) for name in names if name in there},
+            "ssim": self.ssim(number),
         }
 
-    def _scores(self, number: int) -> dict[str, Any]:
+    def ssim(self, number: int) -> float | None:
+        """Return the score of arrangement `number` in result.json, None if there is none."""
         stacks = self.report.get("arrangements", [])
-        found = stacks[number - 1] if isinstance(stacks, list) and len(stacks) >= number else {}
-        return found if isinstance(found, dict) else {}
+        found = stacks[number - 1] if isinstance(stacks, list) and len(stacks) >= number else None
+        score = found.get("ssim") if isinstance(found, dict) else None
+        return float(score) if isinstance(score, int | float) else None
 
     def target_file(self, number: int) -> Path | None:
         """Return the file of the target of arrangement `number`; None if it is no longer there."""
         path = self.job.targets[number - 1]
         return path if path.is_file() else None
 
-    def picture_names(self) -> list[str]:
-        """Return the names of all pictures of this stack."""
+    def picture_names(self, size: Size) -> list[str]:
+        """Return the names of all pictures of this stack for sheets of `size`.
+
+        "sheet-1" …; "target-1" …, as code values; "fine-1" …, what the target has beyond its code values, where
+        the stack is scored as it is; "mask-1" …, how much each pixel counts.
+        """
         targets = [number for number in range(1, len(self.exposures) + 1) if self.target_file(number) is not None]
+        masks = [number for number in targets if self._mask_file(number) is not None]
+        fine = targets if size == self.size and max(size) <= SCORED else []
         sheets = range(1, len(self.layers) + 1)
-        return [*(f"sheet-{number}" for number in sheets), *(f"target-{number}" for number in targets)]
+        kinds = {"sheet": sheets, "target": targets, "fine": fine, "mask": masks}
+        return [f"{kind}-{number}" for kind, numbers in kinds.items() for number in numbers]
+
+    def _mask_file(self, number: int) -> Path | None:
+        mask = self.job.arrangements[number - 1].mask
+        return mask if isinstance(mask, Path) and mask.is_file() else None
 
     def picture(self, name: str, size: Size) -> npt.NDArray[np.uint8] | Path:
         """Return the picture `name` at `size`, (h, w, C) uint8 code values, or a PNG that holds just these.
 
-        name: "sheet-1", "target-1", … Raises KeyError for another, InputError if a file cannot be read.
+        name: one of `picture_names`. Raises KeyError for another, InputError if a file cannot be read.
         """
-        if name not in self.picture_names():
+        if name not in self.picture_names(size):
             raise KeyError(name)
         kind, _, digits = name.partition("-")
         number = int(digits)
-        if kind == "target":
-            return self._target(number, size)
+        if kind == "mask":
+            mask = self._mask_file(number)
+            assert mask is not None
+            grey = self._fitted(mask, size).mean(axis=2, keepdims=True, dtype=np.float32)
+            return code_values(np.asarray(grey, dtype=np.float32), 1)
+        if kind != "sheet":
+            target = self._target(number, size)
+            codes = code_values(target, target.shape[2])
+            return codes if kind == "target" else beyond_codes(target, codes)
         path = self.layers[number - 1]
         file = open_picture(path)
         if size == self.size and file.eight and path.suffix == ".png":
             return path
         return _reduced(path, size)
 
-    def _target(self, number: int, size: Size) -> npt.NDArray[np.uint8]:
-        path = self.job.targets[number - 1]
+    def _target(self, number: int, size: Size) -> npt.NDArray[np.float32]:
+        fitted = self._fitted(self.job.targets[number - 1], size)
+        if self.job.shape == "disc":
+            # Beyond the circle sheets are clear, and the stack is compared with white.
+            shape = size[1], size[0]
+            fitted = np.where(disc(shape, Frame(0, 0), shape)[..., np.newaxis] > 0, fitted, np.float32(1))
+        return fitted
+
+    def _fitted(self, path: Path, size: Size) -> npt.NDArray[np.float32]:
+        """Return the picture in the file `path`, a target or a mask, as the job fits it to `size`."""
         file = open_picture(path, self.job.cmyk_profile)
         if file.size[0] * file.size[1] <= _LARGE or file.orientation != 1:
             image = load_picture(path, self.job.cmyk_profile)
@@ -168,12 +200,15 @@ class Stack:
             for band in file.bands(_band_rows(file.size[0], file.planes)):
                 preview.feed(np.asarray(band / HIGHEST, dtype=np.float32))
             image = np.asarray(preview.image / np.float32(255), dtype=np.float32)
-        fitted = fit_image(image, size, self.job.fit)
-        if self.job.shape == "disc":
-            # Beyond the circle sheets are clear, and the stack is compared with white.
-            shape = size[1], size[0]
-            fitted = np.where(disc(shape, Frame(0, 0), shape)[..., np.newaxis] > 0, fitted, np.float32(1))
-        return code_values(fitted, fitted.shape[2])
+        return fit_image(image, size, self.job.fit)
+
+
+def beyond_codes(image: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return what `image`, sRGB in [0, 1], has beyond its code values `codes`, both (h, w, C).
+
+    0 to 255 stand for -0.5 to 0.5 of a code value: SSIM in flat parts of a picture sees code values' rounding.
+    """
+    return np.asarray(np.rint((np.clip(image * 255.0 - codes, -0.5, 0.5) + 0.5) * 255), dtype=np.uint8)
 
 
 def open_stack(folder: Path) -> Stack:
@@ -181,6 +216,8 @@ def open_stack(folder: Path) -> Stack:
 
     Raises InputError for files that are missing, damaged or inconsistent.
     """
+    if is_run(unfinished(folder)) and not (folder / "result.json").is_file():
+        raise InputError(f"{folder} is not finished: mlsolve resume {folder}")
     layers = layer_files(folder)
     if not (folder / "job.toml").is_file():
         raise InputError(f"{folder} contains no job.toml: give the folder that mlsolve run wrote")

@@ -9,8 +9,9 @@ import { decoded } from "./renderer.js";
  * @typedef {Pose & {layer: number, map: Move, maps: Move[]}} Placement
  */
 /**
- * `exposure` is a factor, `target` an address of a picture.
- * @typedef {{name: string, exposure: number, place: Placement[], target: string|null}} Arrangement
+ * `exposure` is a factor; `target`, `fine` and `mask` are addresses of pictures, `ssim` the score of the print.
+ * @typedef {{name: string, exposure: number, place: Placement[], target: string|null, fine: string|null,
+ *   mask: string|null, ssim: number|null}} Arrangement
  */
 /**
  * Film and inks as factors of light: `curves[channel][code]` in every band (light_table/stack.py).
@@ -33,6 +34,7 @@ import { decoded } from "./renderer.js";
  * @property {number} scale pixels of `size` a pixel of the layers
  * @property {{side: number, levels: [number, number][]}|null} tiles
  * @property {Inks|null} inks
+ * @property {string|null} [back] the page that leads to this run
  */
 /** @typedef {{manifest: Manifest, picture: (address: string) => Promise<ImageBitmap>}} Source */
 

@@ -109,6 +109,12 @@ export class Table {
     return !this.sheets[number].lifted && samePose(this.sheets[number].pose, pose);
   }
 
+  /** Whether light and view are those of the scores in result.json. */
+  get asSolved() {
+    const { manifest } = this, still = this.angles.every((angle) => angle === 0) || this.gap === 0;
+    return this.box === 0 && this.exposure === 0 && this.off === 0 && still && this.room === (manifest.inks?.room ?? 0);
+  }
+
   /** The arrangement in which everything lies; -1 if in none. */
   get shown() {
     return this.manifest.arrangements.findIndex((arrangement) => {

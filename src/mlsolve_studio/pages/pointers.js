@@ -1,6 +1,6 @@
 // Pointers on the canvas: one drags a sheet or the view, two turn a sheet or zoom; the wheel turns.
 
-import { normal } from "./moves.js";
+import { inverse, normal } from "./moves.js";
 
 /** @typedef {import("./moves.js").Pose} Pose */
 /**
@@ -112,16 +112,17 @@ export class Pointers {
     page.canvas.classList.remove("dragging");
     this.drag = null;
     if (!drag?.begun) return;
-    this.#settle(drag.number);
+    this.#settle(drag.number, event.type === "pointerup" ? this.#point(event) : null);
     page.say(`sheet ${drag.number + 1}: ${page.describe(drag.number)}`);
     page.changed();
   }
 
   /**
-   * A sheet that is let go near its place goes there; one that is dragged off the box is lifted.
-   * @param {number} number
+   * A sheet that is let go near its place goes there; one that is dragged off the box is lifted: if the pointer has left
+   * the stage, or if more than half of the sheet is beyond the box.
+   * @param {number} number @param {number[]|null} point where it is let go
    */
-  #settle(number) {
+  #settle(number, point) {
     const { table, camera } = this.page, sheet = table.sheets[number], { pose } = sheet;
     const one = table.wanted.place.find((place) => place.layer === number + 1);
     const near = (10 * this.page.ratio) / (camera.zoom * table.held.scale);
@@ -130,11 +131,28 @@ export class Pointers {
       table.pose(number, { flip: one.flip, rotate: normal(one.rotate), shift: [...one.shift] }, true);
       return;
     }
-    const home = one ? one.shift : [0, 0];
-    if ([0, 1].some((axis) => Math.abs(pose.shift[axis] - home[axis]) > this.page.manifest.full[axis])) {
+    const { width, height } = this.page.canvas;
+    const outside = point !== null && (point[0] < 0 || point[1] < 0 || point[0] > width || point[1] > height);
+    if (outside || this.#onBox(number) < 0.5) {
       table.lift(number, true);
       table.straighten(number);
     }
+  }
+
+  /** The share of a sheet that is on the box. @param {number} number */
+  #onBox(number) {
+    const { table, camera } = this.page, found = table.seen(performance.now()).find((one) => one.sheet === number);
+    if (!found) return 0;
+    const [p, q, r, s, t, u] = inverse(found.map), [left, top, right, bottom] = camera.box, fine = 24;
+    let on = 0;
+    for (let i = 0; i < fine; i++) {
+      for (let j = 0; j < fine; j++) {
+        const row = ((i + 0.5) / fine) * table.size[1], column = ((j + 0.5) / fine) * table.size[0];
+        const y = p * row + q * column + r, x = s * row + t * column + u;
+        if (x >= left && x <= right && y >= top && y <= bottom) on += 1;
+      }
+    }
+    return on / fine ** 2;
   }
 
   #beginTwo() {

@@ -217,9 +217,9 @@ export class Renderer {
 
   /**
    * Draws a frame onto the canvas, or into a picture of its own.
-   * @param {Frame} frame @param {[number, number]} [size] of what is drawn on
+   * @param {Frame} frame @param {[number, number]} [size] of what is drawn on @param {number} [part] see the shader
    */
-  draw(frame, size = [this.canvas.width, this.canvas.height]) {
+  draw(frame, size = [this.canvas.width, this.canvas.height], part = 0) {
     const gl = this.gl;
     this.#use(frame.sheets.some((sheet) => sheet.between));
     gl.bindVertexArray(this.vertices);
@@ -262,6 +262,7 @@ export class Renderer {
     gl.uniform1i(this.at("uMode"), frame.split && this.target ? 1 : 0);
     gl.uniform4fv(this.at("uSplit"), frame.split ?? [0, 0, 0, 0]);
     gl.uniform2f(this.at("uAside"), frame.aside[0], frame.aside[1]);
+    gl.uniform1i(this.at("uPart"), part);
     gl.viewport(0, 0, size[0], size[1]);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     const uploaded = this.uploaded;
@@ -285,7 +286,8 @@ export class Renderer {
 
   /**
    * Draws a frame beside the canvas, and reads it when the GPU has finished, without waiting for it.
-   * @param {Frame} frame @param {[number, number]} size @returns {Promise<Uint8Array>} RGBA from the top
+   * @param {Frame} frame @param {[number, number]} size
+   * @returns {Promise<Uint8Array>} RGBA from the top: code values, then what there is beyond them (the shader's parts)
    */
   async drawn(frame, size) {
     const gl = this.gl;
@@ -302,13 +304,14 @@ export class Renderer {
     }
     const aside = this.aside;
     gl.bindFramebuffer(gl.FRAMEBUFFER, aside.frame);
-    const before = this.uploaded;
-    this.draw(frame, size);
-    this.uploaded = before;
-    const buffer = gl.createBuffer();
+    const before = this.uploaded, buffer = gl.createBuffer(), bytes = 4 * size[0] * size[1];
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
-    gl.bufferData(gl.PIXEL_PACK_BUFFER, 4 * size[0] * size[1], gl.STREAM_READ);
-    gl.readPixels(0, 0, size[0], size[1], gl.RGBA, gl.UNSIGNED_BYTE, 0);
+    gl.bufferData(gl.PIXEL_PACK_BUFFER, 2 * bytes, gl.STREAM_READ);
+    for (const part of [1, 2]) {
+      this.draw(frame, size, part);
+      gl.readPixels(0, 0, size[0], size[1], gl.RGBA, gl.UNSIGNED_BYTE, (part - 1) * bytes);
+    }
+    this.uploaded = before;
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
@@ -317,12 +320,13 @@ export class Renderer {
       await new Promise((done) => setTimeout(done, 8));
     }
     gl.deleteSync(fence);
-    const found = new Uint8Array(4 * size[0] * size[1]);
+    const found = new Uint8Array(2 * bytes);
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
     gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, found);
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
     gl.deleteBuffer(buffer);
-    return upsideDown(found, size[0], size[1]);
+    for (const at of [0, bytes]) found.set(upsideDown(found.subarray(at, at + bytes), size[0], size[1]), at);
+    return found;
   }
 }
 

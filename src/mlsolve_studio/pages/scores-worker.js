@@ -34,26 +34,32 @@ function blurred(plane, width, height) {
 }
 
 /**
- * @param {Uint8Array} one RGBA @param {Uint8Array} other RGBA
+ * Pictures are RGBA twice: code values, then 0 to 255 for -0.5 to 0.5 of a code value beyond them.
+ * @typedef {Uint8Array} Parts
+ * @param {Parts} one @param {Parts} other
  * @param {number} width @param {number} height @param {boolean} round whether only the largest circle counts
+ * @param {Parts|null} [fine] what the other has beyond its code values, -0.5 to 0.5 as 0 to 1
+ * @param {Parts|null} [mask] how much each pixel counts
  */
-export function scores(one, other, width, height, round) {
+export function scores(one, other, width, height, round, fine = null, mask = null) {
   const pixels = width * height;
   let similar = 0, error = 0, counted = 0;
-  const counts = new Uint8Array(pixels), radius = Math.min(width, height) / 2;
+  const counts = new Float32Array(pixels), radius = Math.min(width, height) / 2;
+  /** @param {Parts} parts @param {number} at */
+  const value = (parts, at) => (parts[at] + parts[4 * pixels + at] / 255 - 0.5) / 255;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const away = Math.hypot(x - (width - 1) / 2, y - (height - 1) / 2);
-      counts[y * width + x] = !round || away <= radius ? 1 : 0;
+      counts[y * width + x] = round && away > radius ? 0 : mask ? value(mask, 4 * (y * width + x)) : 1;
       counted += counts[y * width + x];
     }
   }
   const x = new Float32Array(pixels), y = new Float32Array(pixels), p = new Float32Array(pixels);
   for (let plane = 0; plane < 3; plane++) {
     for (let at = 0; at < pixels; at++) {
-      x[at] = one[4 * at + plane] / 255;
-      y[at] = other[4 * at + plane] / 255;
-      if (counts[at]) error += (x[at] - y[at]) ** 2;
+      x[at] = value(one, 4 * at + plane);
+      y[at] = value(other, 4 * at + plane) + (fine ? (value(fine, 4 * at + plane) - 0.5) / 255 : 0);
+      error += counts[at] * (x[at] - y[at]) ** 2;
     }
     /** @param {Float32Array} a @param {Float32Array} b */
     const product = (a, b) => {
@@ -65,7 +71,7 @@ export function scores(one, other, width, height, round) {
     for (let at = 0; at < pixels; at++) {
       if (!counts[at]) continue;
       const a = mx[at], b = my[at];
-      similar += ((2 * a * b + C1) * (2 * (xy[at] - a * b) + C2)) /
+      similar += counts[at] * ((2 * a * b + C1) * (2 * (xy[at] - a * b) + C2)) /
         ((a * a + b * b + C1) * (xx[at] - a * a + (yy[at] - b * b) + C2));
     }
   }
@@ -75,6 +81,7 @@ export function scores(one, other, width, height, round) {
 
 if (typeof window === "undefined") {
   self.onmessage = ({ data }) => {
-    self.postMessage({ turn: data.turn, ...scores(data.one, data.other, data.width, data.height, data.round) });
+    const { turn, one, other, width, height, round, fine, mask } = data;
+    self.postMessage({ turn, ...scores(one, other, width, height, round, fine, mask) });
   };
 }

@@ -51,6 +51,7 @@ uniform int uMode;                  // 0 the stack, 1 the target
 uniform sampler2D uTarget;
 uniform vec4 uSplit;                // left, top, right, bottom of the canvas where the target is shown
 uniform vec2 uAside;                // how far it is shown beside the stack
+uniform int uPart;                  // 0 what is seen; 1 its code values, 2 what it has beyond them, -0.5 to 0.5
 
 #ifdef INKS
 uniform sampler2D uCurves;          // (code, channel): factors of light in three bands
@@ -187,5 +188,9 @@ void main() {
     sum /= float(uSamples * uSamples);
   }
   colour = vec4(srgb_of(mix(uTable, sum, box)), 1.0);
+  if (uPart != 0) {
+    vec3 codes = floor(colour.rgb * 255.0 + 0.5);
+    colour.rgb = uPart == 1 ? codes / 255.0 : colour.rgb * 255.0 - codes + 0.5;
+  }
 }`;
 }

@@ -3,13 +3,29 @@
 
 export class Refusal extends Error {}
 
-/** Told when the server does not answer, or does not know this page any more. */
-let lost = () => {};
+/**
+ * Whether the server answers: "away": it does not; "stranger": it does not know this page.
+ * @typedef {"here" | "away" | "stranger"} Reach
+ */
 
-/** @param {() => void} hear */
-export function onLost(hear) {
-  lost = hear;
+/** @type {Reach} */
+let reached = "here";
+/** @type {(reach: Reach) => void} */
+let hear = () => {};
+
+/** @param {(reach: Reach) => void} listener  told of every change */
+export function onReach(listener) {
+  hear = listener;
 }
+
+/** @param {Reach} now */
+function reach(now) {
+  if (now === reached) return;
+  reached = now;
+  hear(now);
+}
+
+export const isHere = () => reached === "here";
 
 /**
  * @param {string} path
@@ -21,10 +37,11 @@ export async function ask(path, how) {
   try {
     answer = await fetch(path, how);
   } catch {
-    lost();
+    if (how?.signal?.aborted) throw new Refusal("it was cancelled");
+    reach("away");
     throw new Refusal("the studio does not answer: start it again with mlsolve studio");
   }
-  if (answer.status === 401 || answer.status === 403) lost();
+  reach(answer.status === 401 || answer.status === 403 ? "stranger" : "here");
   const text = await answer.text();
   let found;
   try {
@@ -39,9 +56,10 @@ export async function ask(path, how) {
 /**
  * @param {string} path
  * @param {unknown} [what]
+ * @param {AbortSignal} [signal]
  */
-export function post(path, what = {}) {
-  return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
+export function post(path, what = {}, signal) {
+  return ask(path, { signal, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
 }
 
 /**

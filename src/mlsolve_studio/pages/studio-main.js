@@ -1,7 +1,7 @@
 // @ts-check
 /** The studio's page: which view is shown. */
-import { ask, onLost } from "./studio-ask.js";
-import { make, refill } from "./studio-make.js";
+import { ask, isHere, onReach } from "./studio-ask.js";
+import { make, refill, say } from "./studio-make.js";
 import { newStack } from "./studio-new.js";
 import { STATES, oneRun } from "./studio-run.js";
 
@@ -11,7 +11,24 @@ let close = () => {};
 let given = null;
 let first = true;
 
-onLost(() => { /** @type {HTMLElement} */ (document.getElementById("gone")).hidden = false; });
+onReach((reach) => {
+  const gone = /** @type {HTMLElement} */ (document.getElementById("gone"));
+  // What it says is true until it is here again, and nothing can be pressed meanwhile.
+  main.inert = reach !== "here";
+  gone.hidden = reach === "here";
+  gone.textContent = reach === "stranger"
+    ? "The studio does not know this page: open the address that mlsolve studio prints."
+    : "The studio does not answer. Start it again with mlsolve studio, on the same folder: this page then goes on by itself.";
+  if (reach === "here") return say("The studio is here again");
+  setTimeout(knock, 1000);
+});
+
+/** Ask until the studio answers. */
+async function knock() {
+  await ask("/api/runs").catch(() => null);
+  if (!isHere()) setTimeout(knock, 1000);
+  else if (!main.dataset.ready || main.querySelector("#unread")) void show();
+}
 
 async function show() {
   close();
@@ -41,7 +58,7 @@ async function show() {
       given = null;
     }
   } catch (error) {
-    main.replaceChildren(make("p.wrong", { role: "alert" }, String(/** @type {Error} */ (error).message)));
+    main.replaceChildren(make("p.wrong", { role: "alert", id: "unread" }, String(/** @type {Error} */ (error).message)));
   }
   main.dataset.ready = view;
   scrollTo(0, 0);
@@ -61,6 +78,7 @@ function runs(list, all) {
     return make("li", {}, make("a", { href: `#run/${run.name}` },
       make("div.lit", {}, picture ? make("img", { src: picture, alt: "", loading: "lazy" }) : make("span.waiting", {}, "nothing yet")),
       make("div.name", {}, make("span", {}, run.title), make("span.state", { "data-state": run.state }, STATES[/** @type {keyof typeof STATES} */ (run.state)])),
+      run.size || run.ssim.length ? make("span.small", {}, [run.size ? run.size.join(" × ") : "", run.ssim.length ? `SSIM ${run.ssim.map((/** @type {number} */ one) => one.toFixed(3)).join(", ")}` : ""].filter(Boolean).join(" · ")) : null,
       make("span.small.quiet", {}, `${run.name.split("-")[0].replace(/^0+/, "No. ")} · ${new Date(1000 * run.created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}`)));
   }));
 }

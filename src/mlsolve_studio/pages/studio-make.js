@@ -50,6 +50,49 @@ export function field(label, input, hint = "") {
   return make("div.field", {}, make("label", { for: control.id }, label), input, hint ? words : null);
 }
 
+/**
+ * Says at a field what is wrong with it, or, without a line, that nothing is.
+ * @param {HTMLElement} place  a field
+ * @param {string} [line]
+ */
+export function fault(place, line = "") {
+  const control = /** @type {HTMLElement} */ (place.querySelector("input[type=text], input, select"));
+  const found = place.querySelector(".wrong");
+  if (found && found.textContent === line) return;
+  found?.remove();
+  if (!line) {
+    control.removeAttribute("aria-invalid");
+    control.removeAttribute("aria-errormessage");
+    return;
+  }
+  const words = make("p.wrong.small", { id: `${control.id}-wrong`, role: "alert" }, line);
+  control.setAttribute("aria-invalid", "true");
+  control.setAttribute("aria-errormessage", words.id);
+  place.append(words);
+  const closed = place.closest("details:not([open])");
+  if (closed) /** @type {HTMLDetailsElement} */ (closed).open = true;
+}
+
+/**
+ * A button that copies a text, or selects it where a page may not copy.
+ * @param {HTMLElement} from  holds the text
+ * @param {string} what  it is, for the name of the button
+ */
+export function copying(from, what) {
+  const button = make("button", { type: "button", "aria-label": `Copy ${what}`, onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(from.textContent ?? "");
+      button.textContent = "Copied";
+      say(`${what} is copied`);
+    } catch {
+      getSelection()?.selectAllChildren(from);
+      button.textContent = "Selected: press Ctrl+C";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2500);
+  } }, "Copy");
+  return button;
+}
+
 /** @param {string} words  said to those who do not see the page */
 export function say(words) {
   const live = document.getElementById("live");

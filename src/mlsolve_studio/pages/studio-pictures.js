@@ -1,6 +1,6 @@
 // @ts-check
 /** The pictures that the stack shows: dropped, dropped before, or examples. */
-import { ask, post, send } from "./studio-ask.js";
+import { ask, post } from "./studio-ask.js";
 import { draftOf, lying, thumbnail } from "./studio-draft.js";
 import { card, make, refill, say } from "./studio-make.js";
 
@@ -27,10 +27,8 @@ export function pictures(desk) {
     trouble.hidden = true;
     const jobs = files.filter((file) => file.name.toLowerCase().endsWith(".toml"));
     for (const file of files.filter((one) => !jobs.includes(one))) {
-      words.textContent = `Reading ${file.name} …`;
-      say(`Reading ${file.name}`);
       try {
-        const own = await send("pictures", file);
+        const own = await desk.receive("pictures", file, words);
         desk.learn(own);
         if (jobs.length === 0) take(own.name);
         say(`${own.title}, ${own.width} by ${own.height} pixels, is here`);
@@ -80,7 +78,7 @@ export function pictures(desk) {
         shown.length > 1
           ? make("button.plain", { type: "button", "aria-label": `Remove picture ${at + 1}`, onclick: () => { shown.splice(at, 1); desk.changed("pictures"); } }, "Remove")
           : null);
-    }), make("div.slot", {}, make("button.tile", { type: "button", "aria-label": "Add a picture that the same sheets show", onclick: add },
+    }), make("div.slot", {}, make("button.tile", { type: "button", "aria-label": "Another picture that the same sheets show", onclick: add },
       make("div.blank", { "aria-hidden": "true" }, "+"), make("span", {}, "Another picture"))));
     slots.hidden = shown.length === 1 && !shown[0].picture;
     const chosen = shown[active].picture;

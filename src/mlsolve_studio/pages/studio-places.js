@@ -1,12 +1,13 @@
 // @ts-check
 /** How the sheets lie for each picture: dragged on a small light box, or typed. */
-import { isStill, lying, thumbnail } from "./studio-draft.js";
+import { isStill, lying, still, thumbnail } from "./studio-draft.js";
 import { card, make, refill, say } from "./studio-make.js";
 import { nameOf } from "./studio-guides.js";
 
 /** @typedef {import("./studio-new.js").Desk} Desk */
 /** @typedef {import("./studio-draft.js").Place} Place */
 
+/** Degrees by which a notch of the wheel turns. */
 const SNAP = 15;
 
 /** @param {Place} place */
@@ -29,7 +30,8 @@ export function places(desk) {
   const pane = make("div.pane");
   const list = make("div.places");
   const hint = make("p.small.quiet", { id: "stage-hint" },
-    "Drag a sheet to shift it. The wheel, two fingers or [ and ] turn it, F flips it, the arrow keys shift it by a pixel, Delete lifts it off.");
+    "Drag a sheet to shift it. The wheel or two fingers turn it.",
+    make("span.with-keys", {}, " Keys, as on the light table: arrows shift it, , and . turn it by 1°, < and > by 15°, [ and ] by 90°, F flips it, L lifts it off, B lays it straight."));
   stage.append(pane);
 
   const shown = () => desk.draft.shown[active];
@@ -92,13 +94,20 @@ export function places(desk) {
       ArrowRight: () => { place.shift = [right + far, down]; },
       ArrowUp: () => { place.shift = [right, down - far]; },
       ArrowDown: () => { place.shift = [right, down + far]; },
-      "[": () => turn(place, SNAP),
-      "]": () => turn(place, -SNAP),
-      "{": () => turn(place, 1),
-      "}": () => turn(place, -1),
+      // As on the light table (table.js).
+      ",": () => turn(place, 1),
+      ".": () => turn(place, -1),
+      "<": () => turn(place, SNAP),
+      ";": () => turn(place, SNAP),
+      ">": () => turn(place, -SNAP),
+      ":": () => turn(place, -SNAP),
+      "[": () => turn(place, 90),
+      "]": () => turn(place, -90),
       f: () => { place.flip = place.flip === "h" ? null : "h"; },
       F: () => { place.flip = place.flip === "v" ? null : "v"; },
+      l: () => { place.on = false; },
       Delete: () => { place.on = false; },
+      b: () => { Object.assign(place, still(place.layer)); },
     };
     if (event.ctrlKey || event.metaKey || event.altKey || !does[event.key]) return;
     event.preventDefault();
@@ -169,6 +178,8 @@ export function places(desk) {
   function sheets() {
     const [width, height] = desk.size();
     stage.style.aspectRatio = `${width} / ${height}`;
+    // Never taller than the screen, beside which one must be able to scroll.
+    stage.style.maxWidth = `${(70 * width) / height}vh`;
     pane.style.aspectRatio = `${width} / ${height}`;
     pane.classList.toggle("disc", desk.draft.settings.shape === "disc");
     const drawn = desk.draft.guides.join();

@@ -1,7 +1,7 @@
 // @ts-check
 /** Size, light, tolerance, and every other setting of a job file. */
-import { send } from "./studio-ask.js";
 import { card, field, make, say } from "./studio-make.js";
+import { labelOf } from "./studio-words.js";
 
 /** @typedef {import("./studio-new.js").Desk} Desk */
 
@@ -25,7 +25,7 @@ export function settings(desk) {
   const size = make("input", { type: "text", inputMode: "numeric", placeholder: "as the picture", oninput: () => { draft().size = size.value; desk.changed("settings"); } });
   const print = make("input", { type: "text", list: "papers", oninput: () => { draft().print = print.value; desk.changed("settings"); } });
   const papers = make("datalist", { id: "papers" }, ...["A5", "A4", "A3", "A2", "A1", "300x300mm", "600x900mm", "24x36in"].map((value) => make("option", { value })));
-  const dpi = make("input", { type: "number", min: 1, max: 10000, step: "any", oninput: () => { draft().dpi = number(dpi.value) ?? null; desk.changed("settings"); } });
+  const dpi = make("input", { type: "text", inputMode: "decimal", oninput: () => { draft().dpi = number(dpi.value) ?? null; desk.changed("settings"); } });
   const shape = make("select", { onchange: () => set("shape", shape.value === "sheet" ? undefined : shape.value) },
     make("option", { value: "sheet" }, "rectangular"), make("option", { value: "disc" }, "round"));
   const sizeField = field("Side, or width x height", size, "480, or 600x400. Left empty: as large as the picture.");
@@ -34,7 +34,7 @@ export function settings(desk) {
 
   // Light
   const exposure = make("input", { type: "range", min: -4, max: 0, step: 0.01, id: "exposure" });
-  const exposureNumber = make("input", { type: "number", min: 0.0001, max: 1, step: "any", "aria-label": "Exposure as a number" });
+  const exposureNumber = make("input", { type: "text", inputMode: "decimal", "aria-label": "Exposure as a number" });
   const exposureHint = make("p.hint", { id: "exposure-hint" });
   exposure.setAttribute("aria-describedby", "exposure-hint");
   exposure.addEventListener("input", () => {
@@ -51,13 +51,18 @@ export function settings(desk) {
     const value = Number(draft().settings.exposure ?? 0.25);
     exposureNumber.value = String(draft().settings.exposure ?? 0.25);
     if (value > 0) exposure.value = String(Math.log10(value));
+    if (!(value >= 1e-4 && value <= 1)) {
+      exposure.setAttribute("aria-valuetext", "no exposure");
+      exposureHint.textContent = "From 0.0001 to 1: one over how many times as bright the box is as the picture.";
+      return;
+    }
     const times = Number((1 / value).toPrecision(3));
     exposure.setAttribute("aria-valuetext", `${value}: the box is ${times} times as bright as the picture`);
     exposureHint.textContent = `The box must be ${times} times as bright as the picture is to look. Lower: the sheets look more like their guides.`;
   }
 
   // Tolerance and hiding
-  const tolerance = make("input", { type: "number", min: 0, step: "any", value: "0" });
+  const tolerance = make("input", { type: "text", inputMode: "decimal", value: "0" });
   const unit = make("select", { "aria-label": "Unit of the tolerance" }, make("option", { value: "mm" }, "mm"), make("option", { value: "px" }, "px"));
   const tolerate = () => {
     const value = tolerance.value.trim();
@@ -80,7 +85,7 @@ export function settings(desk) {
   profile.addEventListener("change", async () => {
     for (const file of profile.files) {
       try {
-        const found = await send("media", file);
+        const found = await desk.receive("media", file, adding);
         desk.found.media = [...desk.found.media.filter((/** @type {any} */ one) => one.name !== found.name), found];
         set("media", found.name);
         show();
@@ -92,8 +97,11 @@ export function settings(desk) {
     profile.value = "";
   });
   const mediaField = field("Printer and film", media, "With a profile the sheets are what this printer is to be given.");
-  mediaField.append(make("label", { for: "drop-media", className: "small" }, make("span.button", {}, "Add a profile …")), profile);
-  const seed = make("input", { type: "number", min: 0, max: 2147483647, step: 1, placeholder: "0", oninput: () => set("seed", number(seed.value)) });
+  const adding = make("span.button", {}, "Add a profile …");
+  mediaField.append(make("label", { for: "drop-media", className: "small" }, adding), profile);
+  const seed = make("input", { type: "text", inputMode: "numeric", placeholder: "0", oninput: () => set("seed", number(seed.value)) });
+  const seedField = field("Seed of the start", seed, "Another seed gives other sheets of the same quality.");
+  const shapeField = field("Outline", shape);
 
   // The others
   /** @type {Map<string, {input: any, kind: string}>} */
@@ -110,8 +118,14 @@ export function settings(desk) {
     });
     others.set(one.name, { input, kind: one.kind });
     const range = [one.values, one.default ? `${one.default} unless you say otherwise` : one.otherwise].filter(Boolean).join("; ");
-    rest.append(field(one.label[0].toUpperCase() + one.label.slice(1), input, `${one.help}${range ? ` (${range})` : ""}`));
+    const place = field(labelOf(one.name), input, `${one.help}${range ? ` (${range})` : ""}`);
+    desk.fields.set(one.name, place);
+    rest.append(place);
   }
+  for (const [key, place] of Object.entries({
+    size: sizeField, print: printField, dpi: dpiField, exposure: exposureField, registration: toleranceField,
+    hide_weight: hideField, media: mediaField, seed: seedField, shape: shapeField,
+  })) desk.fields.set(key, place);
   const more = make("details", {}, make("summary", {}, "All other settings"), rest);
 
   function show() {
@@ -141,8 +155,8 @@ export function settings(desk) {
 
   const section = card("settings", "Size and light", "",
     make("div", { className: "stackwise" }, ways,
-      make("div.fields", {}, sizeField, printField, dpiField, field("Outline", shape)), papers,
-      make("div.fields", {}, exposureField, hideField, toleranceField, mediaField, field("Seed of the start", seed, "Another seed gives other sheets of the same quality.")),
+      make("div.fields", {}, sizeField, printField, dpiField, shapeField), papers,
+      make("div.fields", {}, exposureField, hideField, toleranceField, mediaField, seedField),
       more));
   show();
   return { section, show };

@@ -42,6 +42,8 @@ class Page {
     this.frame = { between: 0, taken: 0, uploaded: 0, drawn: 0 };
     /** By the number of the arrangement. @type {Map<number, WebGLTexture|null>} */
     this.targets = new Map();
+    /** What scores need besides. @type {Map<number, {fine: WebGLTexture|null, mask: WebGLTexture|null}>} */
+    this.scored = new Map();
     this.scoring = new Scoring(this);
     this.pointers = new Pointers(this);
     /** @type {Tiles|null} */
@@ -50,6 +52,9 @@ class Page {
 
   async begin() {
     document.title = find("title").textContent = this.manifest.name;
+    const back = find("way-back");
+    back.hidden = !this.manifest.back;
+    if (this.manifest.back) back.href = this.manifest.back;
     document.body.classList.toggle("round", this.manifest.shape === "disc");
     this.#list();
     this.#listen();
@@ -207,8 +212,8 @@ class Page {
     const frames = find("frames");
     if (frames.hidden) return;
     const { between, taken, uploaded } = this.frame;
-    const since = between < 1000 ? `${between.toFixed(1)} ms from frame to frame` : "at rest until this frame";
-    frames.textContent = `${since}, ${taken.toFixed(1)} ms to ask for it, ${uploaded} bytes uploaded`;
+    const since = between < 1000 ? `${between.toFixed(1)} ms since the last frame` : "the first frame after a rest";
+    frames.textContent = `${since}; ${taken.toFixed(1)} ms of script to draw it; ${uploaded} bytes uploaded to the graphics`;
   }
 
   // What can be done.
@@ -382,8 +387,8 @@ class Page {
    * @param {string} text
    */
   say(text, later = false) {
-    if (later && text === this.scored) return;
-    if (later) this.scored = text;
+    if (later && text === this.saidLater) return;
+    if (later) this.saidLater = text;
     find("said").textContent = later && find("said").textContent ? `${find("said").textContent.split("; ")[0]}; ${text}` : text;
   }
 
@@ -451,12 +456,17 @@ class Page {
   }
 
   async #wantTarget() {
-    const which = this.table.arrangement, address = this.table.wanted.target;
-    if (!address || this.targets.has(which)) return;
+    const which = this.table.arrangement, { target, fine, mask } = this.table.wanted;
+    if (!target || this.targets.has(which)) return;
     this.targets.set(which, null);
-    const picture = await this.source.picture(address);
-    this.targets.set(which, this.renderer.targetOf(picture));
-    picture.close();
+    const [seen, beyond, counting] = await Promise.all([target, fine, mask].map(async (address) => {
+      if (!address) return null;
+      const picture = await this.source.picture(address), texture = this.renderer.targetOf(picture);
+      picture.close();
+      return texture;
+    }));
+    this.targets.set(which, seen);
+    this.scored.set(which, { fine: beyond, mask: counting });
   }
 
   /** @param {string} how */
@@ -503,7 +513,7 @@ class Page {
     const does = {
       ",": () => this.turnBy(1, false), ".": () => this.turnBy(-1, false), "<": () => this.turnBy(15), ">": () => this.turnBy(-15),
       ";": () => this.turnBy(15), ":": () => this.turnBy(-15),
-      "[": () => this.turnBy(90), "]": () => this.turnBy(-90), f: () => this.flip(), l: () => this.lift(), b: () => this.back(),
+      "[": () => this.turnBy(90), "]": () => this.turnBy(-90), f: () => this.flip(), l: () => this.lift(), delete: () => this.lift(), b: () => this.back(),
       n: () => this.arrange(this.table.shown < 0 ? this.table.arrangement : (this.table.arrangement + 1) % this.manifest.arrangements.length),
       t: () => this.compareWith(COMPARE[(COMPARE.indexOf(this.compare) + 1) % COMPARE.length]),
       "+": () => this.zoomBy(1.5), "=": () => this.zoomBy(1.5), "-": () => this.zoomBy(1 / 1.5), 0: () => this.fit(),

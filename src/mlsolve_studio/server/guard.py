@@ -30,6 +30,8 @@ LONGEST_QUERY: Final = 4096
 SMALL_BODY: Final = 1 << 16
 """Bytes that a body may have unless `Admission.largest` allows more."""
 MOST_HEADERS: Final = 64
+LASTING: Final = 30 * 24 * 3600
+"""Seconds for which a browser keeps the cookie of a token that lasts."""
 
 POLICY: Final = "; ".join(
     (
@@ -71,6 +73,8 @@ class Admission:
     port: int
     largest: Callable[[str, str], int] = field(default=lambda method, path: SMALL_BODY)
     """Bytes that the body of a request may have, by its method and path."""
+    lasting: bool = False
+    """Whether the token outlives the server, and the cookie the browser."""
 
     @property
     def cookie(self) -> str:
@@ -260,6 +264,8 @@ async def _welcome(admission: Admission, scope: Scope, send: Send) -> None:
     the browser would not send a strict cookie along.
     """
     cookie = f"{admission.cookie}={admission.token}; Path=/; HttpOnly; SameSite=Strict"
+    if admission.lasting:
+        cookie += f"; Max-Age={LASTING}"
     page = (
         "<!doctype html><html lang=en><meta charset=utf-8><title>mlsolve</title>"
         '<link rel=icon href="data:,">'

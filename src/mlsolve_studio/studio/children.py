@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -80,16 +81,24 @@ class Child:
         return not self._thread.is_alive()
 
 
-def ask(*task: str, folder: Path, limit: float = _LIMIT) -> tuple[Message, list[str]]:
+def ask(
+    *task: str, folder: Path, limit: float = _LIMIT, unwanted: threading.Event | None = None
+) -> tuple[Message, list[str]]:
     """Carry out a short task; return its last message and its warnings.
 
-    Raises InputError with the line of a task that was refused, ProcessError if it took too long or broke.
+    unwanted: set when nobody waits for the answer any more. Raises InputError with the line of a task that was
+    refused, ProcessError if it took too long, broke or is not wanted any more.
     """
     messages: list[Message] = []
-    child = Child(task, folder, messages.append)
-    if not child.join(limit):
+    child, until = Child(task, folder, messages.append), time.monotonic() + limit
+    while not child.join(0.1):
+        dropped = unwanted is not None and unwanted.is_set()
+        if not dropped and time.monotonic() < until:
+            continue
         child.kill()
         child.join()
+        if dropped:
+            raise ProcessError(f"{task[0]} was cancelled")
         raise ProcessError(f"{task[0]} took longer than {limit:g} s: try a smaller picture")
     warned = [one["line"] for one in messages if one["event"] == "warning"]
     told = [one for one in messages if one["event"] != "warning"]

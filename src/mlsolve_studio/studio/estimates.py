@@ -26,14 +26,17 @@ class Estimates:
         for left in self._folder.runs.glob(".estimate-*"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def estimate(self, job: Checked) -> dict[str, Any]:
-        """Return what `mlsolve estimate job.toml --json` prints. Raises InputError with its line."""
+    def estimate(self, job: Checked, unwanted: threading.Event) -> dict[str, Any]:
+        """Return what `mlsolve estimate job.toml --json` prints. Raises InputError with its line.
+
+        unwanted: set when nobody waits for it any more; then it ends, and raises ProcessError.
+        """
         with self._lock:
             # As deep as the folder of a run, because the job names its pictures relative to that.
             place = Path(mkdtemp(prefix=".estimate-", dir=self._folder.runs))
             try:
                 (place / "job.toml").write_text(job.toml, encoding="utf-8")
-                found, warned = ask("estimate", folder=place)
+                found, warned = ask("estimate", folder=place, unwanted=unwanted)
             except InputError as error:
                 raise InputError(self._folder.relative(str(error), place)) from None
             finally:

@@ -4,6 +4,8 @@
     FOLDER/media/NAME.toml       media profiles that were dropped
     FOLDER/known/NAME.json .png  what is known of each of them, and its thumbnail
     FOLDER/runs/0001-cat/        one run: job.toml, run.json, previews/, cat-prints/, sheets-SHOP/
+    FOLDER/removed/0001-cat/     one that was taken off the list
+    FOLDER/entrance.json         token and port of the address
 
 Everything that a browser names is looked up here: a name that does not match a pattern, or that is not there, is
 refused. No name holds a slash, so no path leaves the folder.
@@ -55,13 +57,19 @@ class StudioFolder:
         """Of the runs."""
         return self.path / "runs"
 
+    @property
+    def removed(self) -> Path:
+        """Of the runs that were taken off the list."""
+        return self.path / "removed"
+
     def make(self) -> None:
         """Make what is missing. Raises OutputError if it cannot be written, or if something else is in the way."""
         try:
-            for folder in (self.path, self.pictures, self.media, self.known, self.runs):
+            for folder in (self.path, self.pictures, self.media, self.known, self.runs, self.removed):
                 if folder.is_symlink() and folder != self.path:
                     raise OutputError(f"{folder} is a link: choose another --folder")
-                folder.mkdir(parents=True, exist_ok=True)
+                if folder != self.removed:
+                    folder.mkdir(parents=True, exist_ok=True)
         except OutputError:
             raise
         except OSError as error:

@@ -1,6 +1,8 @@
 """What the studio's page asks its server for."""
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -70,6 +72,7 @@ class Studio:
             ("GET", "/api/runs", self._runs),
             ("POST", "/api/runs", self._begin),
             ("GET", "/api/runs/{name}", self._run),
+            ("DELETE", "/api/runs/{name}", self._take_off),
             ("GET", "/api/runs/{name}/job", self._wish_of_run),
             ("POST", "/api/runs/{name}/stop", self._stop),
             ("POST", "/api/runs/{name}/resume", self._resume),
@@ -150,7 +153,13 @@ class Studio:
 
     async def _estimate(self, request: Request) -> Response:
         checked = await run_in_threadpool(self.jobs.checked, await _json(request))
-        return JSONResponse(await run_in_threadpool(self.estimates.estimate, checked))
+        unwanted = threading.Event()
+        making = asyncio.ensure_future(run_in_threadpool(self.estimates.estimate, checked, unwanted))
+        while not making.done():
+            await asyncio.wait({making}, timeout=0.2)
+            if await request.is_disconnected():  # the form was changed meanwhile
+                unwanted.set()
+        return JSONResponse(making.result())
 
     async def _begin(self, request: Request) -> Response:
         checked = await run_in_threadpool(self.jobs.checked, await _json(request))
@@ -161,6 +170,10 @@ class Studio:
 
     async def _run(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self.runs.whole, request.path_params["name"]), headers=_FRESH)
+
+    async def _take_off(self, request: Request) -> Response:
+        where = await run_in_threadpool(self.runs.remove, request.path_params["name"])
+        return JSONResponse({"where": str(where)})
 
     async def _wish_of_run(self, request: Request) -> Response:
         text = (self.folder.run(request.path_params["name"]) / "job.toml").read_text(encoding="utf-8")

@@ -68,6 +68,10 @@ class Run:
     """How often previews were written."""
     trail: list[tuple[float, float]] = field(default_factory=list)
     """Share of the run that was done and the SSIM of the first stack then."""
+    size: tuple[int, int] | None = None
+    """(width, height) of its sheets, once they are written."""
+    ssim: tuple[float, ...] = ()
+    """Of its stacks, as result.json says."""
     sheets: dict[str, Message] = field(default_factory=dict)
     """What was made for shops: state, line, notes, by the name of the shop."""
 
@@ -107,7 +111,16 @@ class Runs:
             if shop.name[7:] in shop_names():
                 run.sheets[shop.name[7:]] = {"state": "made", "done": 1.0, "line": "", "notes": []}
         run.previews = 1 if (path / PREVIEWS).is_dir() else 0
+        self._score(run)
         return run
+
+    def _score(self, run: Run) -> None:
+        """Note size and scores of what the run has written."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            path = prints_of(self._folder.runs / run.name) / "result.json"
+            result = json.loads(path.read_text(encoding="utf-8"))
+            width, height = result["size"]
+            run.size, run.ssim = (width, height), tuple(one["ssim"] for one in result["arrangements"])
 
     def begin(self, job: Checked) -> str:
         """Put a new run in line and return its name. Raises OutputError if its folder cannot be written."""
@@ -148,6 +161,24 @@ class Runs:
                 self._child[1].stop()
             elif run.state != "stopping":
                 raise InputError(f"{run.name} is {run.state}: there is nothing to stop")
+
+    def remove(self, name: object) -> Path:
+        """Take a run off the list, move its folder to where nothing looks for runs, and return where that is.
+
+        Raises InputError for one that is under way, OutputError if the folder cannot be moved.
+        """
+        with self._lock:
+            run = self._run(name)
+            if run.state in _UNDER_WAY or any(made["state"] == "making" for made in run.sheets.values()):
+                raise InputError(f"{run.name} is under way: stop it first, or wait for it")
+            place = self._folder.removed
+            free = (place / f"{run.name}{again}" for again in ("", *(f"-{number}" for number in range(2, MOST))))
+            with refusals(place):
+                place.mkdir(exist_ok=True)
+                to = next(path for path in free if not path.exists())
+                (self._folder.runs / run.name).rename(to)
+            del self._runs[run.name]
+            return to
 
     def make_sheets(self, name: object, shop: object, dpi: object) -> None:
         """Begin to make the files for a shop. Raises InputError for a run or a shop that there is not."""
@@ -265,6 +296,8 @@ class Runs:
             "place": self._line.index(run.name) + 1 if run.name in self._line else 0,
             "saved": (prints_of(path) / "result.json").is_file(),
             "pictures": len(run.titles),
+            "size": run.size,
+            "ssim": run.ssim,
         }
 
     @staticmethod
@@ -318,6 +351,7 @@ class Runs:
                     self._change(run, "stopped")  # and the best so far is saved
                 else:
                     self._change(run, "finished")
+                self._score(run)
             else:
                 run.progress = {
                     "event": event,

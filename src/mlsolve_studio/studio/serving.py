@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from ..light_table.routes import table_routes
 from ..server.application import page
 from ..server.guard import SMALL_BODY
 from ..server.serving import serve
+from .entrance import entrance_of
 from .folder import StudioFolder
 from .routes import BODY, Studio
 from .uploads import LARGEST
@@ -25,24 +27,30 @@ def serve_studio(
     folder: Path,
     *,
     host: str = "127.0.0.1",
-    port: int = 0,
+    port: int | None = None,
     browse: bool = True,
     say: Callable[[str], None] = print,
     warn: Callable[[str], None] = print,
 ) -> None:
     """Serve the studio in `folder`, and the light tables of its runs; the others as `server.serving.serve`.
 
-    Raises OutputError if the folder cannot be written, or if another studio serves it, OptionError for an address
-    that cannot be used.
+    port: None: the one of the studio that was in this folder before, if it is free, or any that is free. Raises
+    OutputError if the folder cannot be written, or if another studio serves it, OptionError for an address that
+    cannot be used.
     """
     root = StudioFolder(Path(os.path.abspath(folder)))  # noqa: PTH100  a link is not followed
     with locked(root.path, new=True):
-        studio = Studio(root)
-        routes = [Route("/", _page), *studio.routes(), *table_routes(studio.runs.prints)]
+        studio, entrance = Studio(root), entrance_of(root)
+        routes = [
+            Route("/", _page),
+            *studio.routes(),
+            *table_routes(studio.runs.prints, lambda name: f"/#run/{name}"),
+        ]
         serve(
             routes,
             host=host,
-            port=port,
+            port=port or 0,
+            entrance=entrance if port is None else replace(entrance, port=None),
             browse=browse,
             lifespan=studio.open,
             largest=largest,

@@ -14,8 +14,15 @@ from .folder import shown
 SIDE: Final = 192
 """Of a thumbnail, in pixels."""
 
-EXAMPLES: Final = Path(__file__).parents[3] / "examples"
-"""The pictures of a clone; an installed mlsolve brings none."""
+EXAMPLES: Final = next(
+    (
+        place
+        for place in (Path(__file__).parent / "examples", Path(__file__).parents[3] / "examples")
+        if place.is_dir()
+    ),
+    Path(__file__).parent / "examples",
+)
+"""Pictures to begin with: those in the wheel, or those of a clone."""
 
 _LONGEST: Final = 80
 
@@ -50,7 +57,7 @@ def generated() -> dict[str, Any]:
 
 
 def examples() -> list[str]:
-    """Return the names of the pictures of a clone, none where mlsolve is installed without them."""
+    """Return the names of the pictures to begin with."""
     return sorted(path.name for path in EXAMPLES.glob("*.jpg"))
 
 
