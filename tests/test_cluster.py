@@ -429,6 +429,26 @@ def test_memory_is_shared_by_the_workers_of_a_host_and_little_of_it_leaves_a_wor
         eventually(lambda: crew.look() or ("d" in crew.workers and crew.workers["d"].state == "out"))
 
 
+def test_a_worker_that_sees_too_little_room_is_left_out(link, tmp_path):
+    """A quota may be another for each host."""
+    link.add("a", disk=8 << 30)
+    link.add("b", disk=1 << 30)
+    crew = Crew(link, tmp_path, "cpu", None)
+    crew.meet()
+    crew.try_out(Trial("cpu", None, None, "same"))
+    eventually(lambda: crew.look() or len(crew.ready) == 2)
+    with pytest.warns(UserWarning, match=r"b on b is left out: it sees 1 GiB free in .*, the run needs 2 GiB"):
+        crew.require_room(2 << 30)
+    link.add("c", disk=1 << 30)
+    with pytest.warns(UserWarning, match=r"c on c is left out: it sees 1 GiB free"):
+        eventually(lambda: crew.look() or ("c" in crew.workers and crew.workers["c"].state == "out"))
+    with (
+        pytest.warns(UserWarning, match=r"a on a is left out: it sees 8 GiB free"),
+        pytest.raises(ClusterError, match="has no worker that can take tiles"),
+    ):
+        crew.require_room(9 << 30)
+
+
 def test_a_cluster_without_workers_is_told_in_one_line(link, tmp_path, monkeypatch):
     monkeypatch.setattr(crews, "ASSEMBLING", 0.1)
     with pytest.raises(ClusterError, match=r"has no workers: start some, as in dask worker tcp://stand-in:8786$"):

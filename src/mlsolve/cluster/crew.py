@@ -85,8 +85,6 @@ class Means:
     device: str | None
     adam: str | None
     device_memory: int | None
-    disk: int
-    """Bytes that they see free in the folder of the run."""
 
 
 class Crew:
@@ -104,6 +102,7 @@ class Crew:
         self.workers: dict[str, Worker] = {}
         self.trial: Trial | None = None
         self._needed: int | None = None
+        self._room = 0
         self._answers: queue.SimpleQueue[tuple[Worker, Submitted, Callable[[Worker, Any], None]]]
         self._answers = queue.SimpleQueue()
         self._content = secrets.token_hex(16)
@@ -144,6 +143,18 @@ class Crew:
             if one.state == "ready":
                 self._check_memory(one)
 
+    def require_room(self, needed: int) -> None:
+        """Leave out workers that see less than `needed` bytes free in the folder of the run; also later ones.
+
+        Raises ClusterError if that are all.
+        """
+        self._room = needed
+        for one in list(self.workers.values()):
+            if one.state == "ready":
+                self._check_room(one)
+        if not self.ready:
+            raise ClusterError(self._nobody())
+
     def memory_of(self, worker: Worker) -> int | None:
         """Return the bytes that a worker may use: the figure given, or its share of half of what is free there."""
         if self._memory is not None:
@@ -169,7 +180,6 @@ class Crew:
             self.trial.device,
             self.trial.adam,
             on_gpu,
-            min(int(one.found["disk"]) for one in ready),
         )
 
     def described(self) -> list[dict[str, Any]]:
@@ -282,6 +292,13 @@ class Crew:
         else:
             worker.state = "ready"
             self._check_memory(worker)
+            self._check_room(worker)
+
+    def _check_room(self, worker: Worker) -> None:
+        free = int(worker.found["disk"])
+        if free < self._room:
+            sees = f"it sees {in_words(free)} free in {self._root}"
+            self._leave_out(worker, f"{sees}, the run needs {in_words(self._room)}")
 
     def _check_memory(self, worker: Worker) -> None:
         memory = self.memory_of(worker)

@@ -99,7 +99,10 @@ def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
     files = list(begun.files.values())
     parts = shares_of(begun.staff, budget, spec, job, files, states_left(spec, parent))
     levels = plans(spec, parts.limits)
-    check_disk(disk_bytes(spec, job, files, levels, parts.bands), parent)
+    needed = disk_bytes(spec, job, files, levels, parts.bands)
+    check_disk(needed, parent)
+    if begun.staff is not None:
+        begun.staff.crew.require_room(needed)
     document = {
         "format": FORMAT,
         "bytes depend on": dependencies(spec.backend, gpu.name, gpu.adam),
