@@ -212,6 +212,16 @@ def test_a_sheet_is_lifted_in_a_window_of_usual_size(by, view):
         assert drag(*by)
 
 
+def test_a_phone_is_told_of_no_keys(view):
+    with view(RUN, width=360, height=740, has_touch=True, is_mobile=True) as page:
+        assert "Press ?" not in page.locator("#hint").inner_text()
+    with view(RUN) as page:
+        assert "Press ?" in page.locator("#hint").inner_text()
+        page.keyboard.press("2")
+        page.keyboard.press("Delete")
+        assert page.evaluate("lightTable.table.sheets[1].lifted")
+
+
 def test_wheel_and_fingers_turn(gallery, view, exposure):
     folder = gallery / RUN
     with view(RUN, has_touch=True) as page:

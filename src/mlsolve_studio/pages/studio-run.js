@@ -206,11 +206,12 @@ export function oneRun(name, found, again) {
     table.classList.toggle("main", run.state === "finished");
     table.hidden = !run.saved || !run.table;
     if (run.table) table.href = run.table;
-    toml.textContent = run.toml;
+    // Only once, so that what someone has selected stays selected.
+    if (toml.textContent !== run.toml) toml.textContent = run.toml;
     repeats.textContent = REPEATS[/** @type {keyof typeof REPEATS} */ (run.state)];
     ordering(run);
     const file = `${run.folder}/job.toml`, quoted = /^[\p{L}\d_./~-]+$/u.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`;
-    command.replaceChildren(`mlsolve run ${quoted} `, make("span.unbroken", {}, "--out again"));
+    if (!command.textContent) command.replaceChildren(`mlsolve run ${quoted} `, make("span.unbroken", {}, "--out again"));
     results.hidden = all.hidden = !run.saved;
     shops.hidden = run.state !== "finished";
     outcome(run);
