@@ -16,7 +16,6 @@ from mlsolve.cluster.executor import Cluster, Hands
 from mlsolve.cluster.link import Answer, LostScheduler, Seen
 from mlsolve.cluster.worker import carry_out, introduce, try_out
 from mlsolve.errors import ClusterError, OptionError, OutputError, ProcessError, StoreError
-from mlsolve.solving.dependencies import dependencies
 
 WITHIN = 20.0
 """Seconds within which everything here ends, or a test fails."""
@@ -371,7 +370,7 @@ def test_a_caller_that_has_had_enough_leaves_after_the_tasks_under_way(link, rea
     assert len(ended) == len(link.given)
 
 
-HERE = dependencies("", None, None)
+HERE = workers.what_bytes_depend_on()
 
 
 @pytest.mark.parametrize(
@@ -379,6 +378,11 @@ HERE = dependencies("", None, None)
     [
         ({"depends": {**HERE, "numpy": "1.0"}}, "same", f"numpy is 1.0, here it is {HERE['numpy']}"),
         ({"depends": {**HERE, "machine": "aarch64"}}, "same", "machine is aarch64, here it is"),
+        (
+            {"depends": {**HERE, "mlsolve's source": "0" * 64}},
+            "same",
+            "mlsolve's source is 000000000000, here",
+        ),
         ({"depends": {k: v for k, v in HERE.items() if k != "kernels"}}, "same", "kernels is missing, here it is"),
         ({"store": "it does not see /shared"}, "same", "it does not see /shared"),
         ({"error": ModuleNotFoundError("No module", name="mlsolve")}, "same", "mlsolve is not installed there"),
@@ -451,7 +455,7 @@ def test_a_worker_that_sees_too_little_room_is_left_out(link, tmp_path):
 
 def test_a_cluster_without_workers_is_told_in_one_line(link, tmp_path, monkeypatch):
     monkeypatch.setattr(crews, "ASSEMBLING", 0.1)
-    with pytest.raises(ClusterError, match=r"has no workers: start some, as in dask worker tcp://stand-in:8786$"):
+    with pytest.raises(ClusterError, match=r"-in:8786 has no workers: start some, as docs/cluster.md shows$"):
         Crew(link, tmp_path, "cpu", None).meet()
     link.add("a")
     link.submit = lambda *_: None

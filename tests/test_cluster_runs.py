@@ -172,7 +172,7 @@ def test_a_full_store_is_told_in_one_line_and_the_run_goes_on_later(job, alone, 
 
 def test_a_scheduler_that_is_not_there_is_told_in_one_line(job, tmp_path):
     with pytest.raises(
-        ClusterError, match=r"^cluster tcp://127.0.0.1:9 does not answer .*: start it, as in dask sch"
+        ClusterError, match=r"^cluster tcp://127.0.0.1:9 has not answered for 10 s: start its scheduler"
     ):
         begin(job, tmp_path / "o", Budget(cluster="tcp://127.0.0.1:9"), Heard())
     assert list(tmp_path.iterdir()) == []

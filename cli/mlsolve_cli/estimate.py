@@ -47,6 +47,8 @@ def estimate(given: Given) -> None:
     warn_of_pixels(job)
     colour = None if pictures else given.get("colour", True)
     loading = age()
+    if "cluster" in given:
+        echo("asking the workers of the cluster, and having them rehearse the run", err=True)
     found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour, loading)
     exposures = [job.options.exposure if one.exposure is None else one.exposure for one in job.arrangements]
     box = box_report(job.options, min(exposures))

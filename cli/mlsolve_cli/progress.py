@@ -59,7 +59,8 @@ class Progress:
         if event.kind == "compile":
             self._print(COMPILING)
         elif event.kind == "workers":
-            self._print("asking the workers of the cluster" if not self._as_json else '{"event": "workers"}')
+            words = "asking the workers of the cluster, up to a minute for the first one"
+            self._print('{"event": "workers"}' if self._as_json else words)
         elif event.kind == "balance":
             self._show_balance(event)
         elif event.kind == "stage":

@@ -13,7 +13,7 @@ def resume(given: Given) -> None:
     """Continue an interrupted run, to the same bytes as if it had not been interrupted.
 
     FOLDER.unfinished holds its state: pictures, settings and the last finished round. Pictures, settings and
-    versions are checked; memory, processes and threads may differ from before.
+    versions are checked; memory, processes and threads may differ from before, and whether there is a cluster.
     """
     from mlsolve.run.session import Session
 

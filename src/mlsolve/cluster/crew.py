@@ -14,9 +14,9 @@ from ..solving.spec import Spec
 from ..system.files import write_bytes
 from ..system.memory import in_words
 from .link import Link, LostScheduler, Seen, Submitted
-from .worker import Place, appears, introduce, try_out
+from .worker import Place, appears, introduce, try_out, what_bytes_depend_on
 
-ASSEMBLING: Final = 60.0
+ASSEMBLING: Final = 50.0
 """Seconds within which the first worker must have proved itself."""
 
 _INTRODUCING: Final = 45.0
@@ -250,10 +250,8 @@ class Crew:
         self._ask(worker, self._introduced, introduce, question)
 
     def _introduced(self, worker: Worker, found: dict[str, Any]) -> None:
-        from ..solving.dependencies import dependencies
-
         worker.found = found
-        here, there = dependencies("", None, None), found["depends"]
+        here, there = what_bytes_depend_on(), found["depends"]
         differing = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
         if differing:
             name = differing[0]
@@ -349,7 +347,7 @@ class Crew:
             return f"cluster {self.link.address} has no worker that can take tiles: mend what the warnings name"
         if self.workers:
             return f"the workers of cluster {self.link.address} do not answer: restart them"
-        return f"cluster {self.link.address} has no workers: start some, as in dask worker {self.link.address}"
+        return f"cluster {self.link.address} has no workers: start some, as docs/cluster.md shows"
 
 
 def _brief(value: object) -> str:

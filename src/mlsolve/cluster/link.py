@@ -98,11 +98,11 @@ class DaskLink:
             self._scheduler = address.scheduler
         try:
             self._client = self._connect(_CONNECTING)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, ValueError, OverflowError):
             self.close()
             raise ClusterError(
-                f"cluster {self.address} does not answer ({type(error).__name__}): start it, as in dask scheduler, "
-                "or give another address"
+                f"cluster {self.address} has not answered for {_CONNECTING:.0f} s: start its scheduler, as "
+                "docs/cluster.md shows, or give another address"
             ) from None
 
     def workers(self) -> dict[str, Seen]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,7 +69,7 @@ def introduce(question: dict[str, Any]) -> dict[str, Any]:
     """
     token, answer = Path(question["token"]), Path(question["answer"])
     found: dict[str, Any] = {
-        "depends": dependencies("", None, None),
+        "depends": what_bytes_depend_on(),
         "python": platform.python_version(),
         "host": f"{socket.gethostname()} {_boot()}",
         "name": socket.gethostname(),
@@ -88,6 +89,20 @@ def introduce(question: dict[str, Any]) -> dict[str, Any]:
         found |= {"gpu": backend.device, "gpu_memory": backend.free_memory()}
         backend.close()
     return found
+
+
+def what_bytes_depend_on() -> dict[str, str | None]:
+    """Return what must be the same on all workers: `dependencies`, and the source of mlsolve itself."""
+    return {**dependencies("", None, None), "mlsolve's source": _source_digest()}
+
+
+@cache
+def _source_digest() -> str:
+    """Return the SHA-256 of the source files of this package, names included."""
+    digest, root = hashlib.sha256(), Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _exchange(token: Path, answer: Path, content: str) -> str:

@@ -204,7 +204,7 @@ FORMAT: Final = Setting(
 )
 BITS: Final = Setting(help="Bits per channel in the layer files.", kind=int, choices=(8, 16), example="16")
 MEMORY: Final = Setting(
-    help="Memory to use; larger prints are solved in tiles, to the same bytes.",
+    help="Memory to use, on a cluster by each worker; larger prints are solved in tiles, to the same bytes.",
     more="Memory that the processes hold before the run begins is not counted. If it is too little for the print, "
     "the refusal names the minimum.",
     kind=int,
@@ -253,8 +253,8 @@ DEVICES: Final = Setting(
     python="(0, 2)",
 )
 THREADS: Final = Setting(
-    help="Threads of the run, all processes together; with a GPU, those that make pictures, write and score. The "
-    "result does not depend on it.",
+    help="Threads of the run, all processes together, or of each worker of a cluster; with a GPU, those that make "
+    "pictures, write and score. The result does not depend on it.",
     kind=int,
     unit="threads",
     low=1,
