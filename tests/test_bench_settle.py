@@ -333,7 +333,7 @@ def test_what_is_decided_are_arguments_of_the_backend():
         assert one.argument in arguments
         assert one.values[0] is arguments[one.argument].default
         assert one.values == (True, False)
-    assert set(arguments) - {one.argument for one in decisions.OFFERED} == {"betas", "device"}
+    assert set(arguments) - {one.argument for one in decisions.OFFERED} == {"betas", "device", "number"}
 
 
 @pytest.fixture

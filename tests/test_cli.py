@@ -268,7 +268,10 @@ def bad_files(tmp_path, save, picture):
         "NaN": (("run", "good.png", "--exposure", "nan"), "exposure is nan"),
         "densities": (("run", "good.png", "--max-density", 0), "max_density must be the larger"),
         "levels": (("run", "good.png", "--levels", 9), "levels is 9"),
-        "no number": (("run", "good.png", "--iterations", "many"), "--iterations"),
+        "no number": (
+            ("run", "good.png", "--iterations", "many"),
+            "iterations is 'many': it must be a whole number",
+        ),
         "unknown option": (("run", "good.png", "--exposre", 1), "--exposre"),
         "unknown verb": (("rnu", "good.png"), "rnu"),
         "unknown key": (("run", "--job", "job.toml"), "unknown key 'exposr': did you mean 'exposure'?"),
