@@ -140,21 +140,22 @@ class ClusterOrdeals:
             return "refused at the start", took
         cluster = ["--cluster", self.hosts.address] if self.random.random() < 0.5 else []
         how = "on the cluster" if cluster else "alone"
-        with log.open("wb") as errors:
-            try:
-                resumed = subprocess.run(
-                    self.command(["resume", folder, *self.tight, *cluster]),
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    timeout=2 * HANGING,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return self.bad(name, f"resumed {how}, it hangs", log), took
-        if resumed.returncode != 0:
-            return self.bad(name, f"resumed {how}, status {resumed.returncode}", log), took
+        status = self.resumed(folder, log, cluster)
+        if status != 0:
+            return self.bad(name, f"resumed {how}, {status}", log), took
         ended = "killed" if killed else "refused"
         return self.compare(name, folder, log, f"{ended}, resumed {how}, right"), took
+
+    def resumed(self, folder, log, cluster):
+        """Resume a run; return the exit status, or "it hangs"."""
+        words = self.command(["resume", folder, *self.tight, *cluster])
+        with log.open("wb") as errors:
+            try:
+                return subprocess.run(
+                    words, stdout=subprocess.DEVNULL, stderr=errors, timeout=3 * HANGING, check=False
+                ).returncode
+            except subprocess.TimeoutExpired:
+                return "it hangs"
 
     def repeat(self, name, count, fault):
         """Make `count` trials of a fault, and print how they ended."""
@@ -228,16 +229,9 @@ class ClusterOrdeals:
         if not Path(f"{folder}.unfinished", "run.json").exists():
             return "refused early", took
         subprocess.run(["mount", "-o", f"remount,size={8 * self.on_disk}", mount], check=True)
-        with log.open("wb") as errors:
-            again = subprocess.run(
-                self.command(["resume", folder, *self.tight, *cluster]),
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                timeout=3 * HANGING,
-                check=False,
-            )
-        if again.returncode != 0:
-            return self.bad(name, f"resumed, status {again.returncode}", log), took
+        status = self.resumed(folder, log, cluster)
+        if status != 0:
+            return self.bad(name, f"resumed, {status}", log), took
         return self.compare(name, folder, log, "filled, resumed, right"), took
 
     def compare(self, name, folder, log, kind):

@@ -502,7 +502,7 @@ def test_a_terminal_that_knows_few_letters(tmp_path, pictures):
     assert b"layer-1.png ? o" in done.stdout
 
 
-@pytest.mark.skipif(os.name != "posix", reason="other systems have no broken pipes")
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no broken pipes: run it on Linux or macOS")
 @pytest.mark.parametrize("words", [["info"], ["info", "--json"], ["--help"]])
 def test_a_reader_that_has_gone_ends_it_in_silence(words):
     """`mlsolve info | true` closes the pipe before anything is written."""

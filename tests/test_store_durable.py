@@ -95,7 +95,7 @@ def test_durable_or_not_the_bytes_are_the_same(tmp_path, rng):
     assert len(tree(tmp_path / "False/a/c")) == 1 + 3 * 3
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no call for it")
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no call that makes names durable: run it elsewhere")
 def test_a_disk_that_cannot_is_refused_unless_it_never_could(tmp_path, rng, monkeypatch):
     """A tile that is not durable is not there. Some file systems have no call for the names in a folder."""
     data, store = values(rng, SHAPE, np.uint16), DiskStore(tmp_path, durable=True)

@@ -201,9 +201,9 @@ class Crew:
         threads = worker.threads if self.trial.threads is None else min(worker.threads, self.trial.threads)
         return Place(self.trial.place, threads)
 
-    def look(self, at_once: bool = False) -> None:
+    def look(self) -> None:
         """See who is there, and let those who are new prove themselves. Raises LostScheduler."""
-        if at_once or time.monotonic() - self._looked >= _LOOKS:
+        if time.monotonic() - self._looked >= _LOOKS:
             self._looked = time.monotonic()
             self._see(self.link.workers())
         while not self._answers.empty():

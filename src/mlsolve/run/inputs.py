@@ -33,7 +33,7 @@ _OF_EIGHT_BITS: Final = np.uint16(257)
 _SPOOL: Final = "pictures/file"
 _DONE: Final = "pictures/picture-{}-done"
 
-_DECODING: Final = 0.3
+DECODING: Final = 0.3
 """Approximate share of a picture's time that decoding it takes."""
 
 _BETWEEN: Final = 2.0
@@ -82,13 +82,13 @@ def make_pictures(
             else:
                 large.append((picture, numbers))
         copied = len(decodings)
-        decodings += [_Call(dict.fromkeys(them, _DECODING), decode_to_memory, (file,)) for file, them in in_memory]
+        decodings += [_Call(dict.fromkeys(them, DECODING), decode_to_memory, (file,)) for file, them in in_memory]
         decoded = making.carry_out([*decodings, *drawings])[copied : len(decodings)]
         fittings = [making.fittings(*file, array) for file, array in zip(in_memory, decoded, strict=True)]
         making.carry_out([call for calls in fittings for call in calls])
         for picture, numbers in large:
             array = decode_into(store, _SPOOL, picture)
-            making.did(dict.fromkeys(numbers, _DECODING))
+            making.did(dict.fromkeys(numbers, DECODING))
             making.carry_out(making.fittings(picture, numbers, array))
             store.remove(_SPOOL)
 
@@ -193,7 +193,7 @@ class _Making:
     def fittings(self, picture: Picture, numbers: list[int], array: Array) -> list[_Call]:
         """Return the calls that fit a decoded picture to the size of the print; array: the decoded picture."""
         decoded = Decoded(array, picture.planes, picture.stored_size, picture.orientation)
-        share, first = (1 - _DECODING) / len(self._regions), self._masks
+        share, first = (1 - DECODING) / len(self._regions), self._masks
         return [
             _Call({number: share}, fit_tile, (decoded, self.arrays[number], self._fit, region, number >= first))
             for number in numbers

@@ -20,6 +20,7 @@ from ..solving.rounds import Round
 from ..solving.spec import Spec
 from ..solving.store import Store
 from .budget import Budget
+from .inputs import DECODING
 from .lifecycle import begin
 from .pipeline import Listener
 
@@ -75,9 +76,8 @@ def side_by_side(found: list[Times]) -> Times:
         each = count / sum(1 / max(line.each, 1e-15) for line in lines)
         return Line(sum(line.fixed for line in lines) / count, each * share)
 
-    decoding = 0.3
     return Times(
-        pictures=mean("pictures", decoding + (1 - decoding) / count),
+        pictures=mean("pictures", DECODING + (1 - DECODING) / count),
         level=mean("level", 1.0),
         iteration=mean("iteration", 1.0),
         writing=mean("writing", 1 / count),
