@@ -2,9 +2,9 @@
 
 The same print is solved in tiles by one worker of one thread, by two of them, and twice at the same time by two
 clusters of one worker that know nothing of each other, in turns, whole runs from pictures to the report. It prints
-the seconds of each run and of its stages, and the bytes that workers read and write while they solve. The efficiency
-is the seconds of one worker, divided by twice those of two. What two separate clusters reach in its place is what the
-cores and the disk allow.
+the seconds of each run and of its stages, and the bytes that workers read and write while they solve. The
+efficiency is the seconds of one worker, divided by twice those of two. What two separate clusters reach in its
+place is what the cores and the disk allow.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def moved(hosts):
 
 
 def run(folder, words, count):
-    """Solve on `count` workers; return the seconds of the whole run and of its stages, the tiles, the bytes moved."""
+    """Solve on `count` workers; return the seconds, those of each stage, the tiles, and the bytes moved."""
     hosts = Hosts(count)
     try:
         time.sleep(5)  # all workers are there

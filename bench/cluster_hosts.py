@@ -1,9 +1,11 @@
 """Two hosts, one of them cut off in the middle of a round: python bench/cluster_hosts.py [--size 700] [--trials 3].
 
 The hosts are network namespaces of this machine with a cable between them, and see the same files. It needs the
-right to make them (root), iproute2, and the extra cluster. On host 1 are the scheduler and a worker, on host 2 is
-another worker:
+right to make them (root), iproute2, and the extra cluster. With --mounts A B, two mounts of one network file
+system, each host sees its own at the same place. On host 1 are the scheduler and a worker, on host 2 is another
+worker:
 
+- the client is on host 1, and nobody is cut off;
 - the client is on host 1; host 2 is cut off for good, or for a while;
 - the client is on host 2, which is cut off: it must say so in one line, and `mlsolve resume` must finish alone.
 
@@ -57,8 +59,21 @@ class Cable:
         ip("-n", "mlsolve-2", "link", "set", "eth0", "up")
 
 
-def on(host):
-    return ["ip", "netns", "exec", host]
+class Files:
+    """The files that both hosts see."""
+
+    def __init__(self, folder, mounts):
+        """folder: exists and is empty. mounts: the mount of each host; None: both see the same folder."""
+        self.there, self._mounts = folder, dict(zip(HOSTS, mounts, strict=True)) if mounts else {}
+        self.here = Path(mounts[0]) if mounts else folder
+
+    def on(self, host):
+        """Return the words before a command that `host` runs."""
+        words = ["ip", "netns", "exec", host]
+        if host in self._mounts:
+            script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+            words += ["unshare", "--mount", "sh", "-c", script, self._mounts[host], str(self.there)]
+        return words
 
 
 def wait_for_round(folder, client):
@@ -72,28 +87,34 @@ def wait_for_round(folder, client):
     return "too late"
 
 
-def trial(place, words, expected, client_host, away):
-    """Cut host 2 off, for `away` seconds or for good (None); return whether it ended well, and in which words."""
-    folder, log = place / "print", place / "stderr"
+def trial(place, files, words, expected, client_host, away):
+    """Cut host 2 off, for `away` seconds, for good (None) or not at all (0).
+
+    Return whether it ended well, and in which words.
+    """
+    folder, log = files.here / "print", place / "stderr"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(f"{folder}.unfinished", ignore_errors=True)
     with Cable() as cable:
         asked = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0", "--death-timeout", "30"]
         dask = ["distributed.cli.dask_scheduler", "--host", SCHEDULER, "--no-dashboard", "--no-show"]
-        started = [Supervised(dask, prefix=on("mlsolve-1"))]
+        started = [Supervised(dask, prefix=files.on("mlsolve-1"))]
         for host, address in HOSTS.items():
             work = ["distributed.cli.dask_worker", SCHEDULER, *asked, "--host", address]
-            started.append(Supervised(work, prefix=on(host)))
+            started.append(Supervised(work, prefix=files.on(host)))
         try:
             with log.open("wb") as errors:
                 run = [sys.executable, "-m", "mlsolve_cli", *map(str, words), "--cluster", SCHEDULER]
                 client = subprocess.Popen(
-                    [*on(client_host), *run, "--out", folder], stdout=subprocess.DEVNULL, stderr=errors
+                    [*files.on(client_host), *run, "--out", files.there / "print"],
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
                 )
                 where = wait_for_round(folder, client)
-                cable.cut()
                 struck = time.perf_counter()
-                if away is not None:
+                if away != 0:
+                    cable.cut()
+                if away:
                     time.sleep(away)
                     cable.mend()
                 try:
@@ -106,7 +127,8 @@ def trial(place, words, expected, client_host, away):
         finally:
             for one in started:
                 one.end()
-    ended = f"cut off in {where}, {took:.0f} s later it had ended"
+    warned = [line for line in log.read_text().splitlines() if "left out" in line or "lost" in line]
+    ended = f"{'looked at' if away == 0 else 'cut off'} in {where}, {took:.0f} s later it had ended{warned or ''}"
     if client.returncode == 2:
         lines = [line for line in log.read_text().splitlines() if line.startswith("mlsolve: error:")]
         resumed = call("resume", folder, *[word for word in words if word in ("--memory", "40MiB")])
@@ -122,23 +144,27 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=700)
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--mounts", nargs=2, help="the mounts of the two hosts, of one network file system")
     options = parser.parse_args()
     wrong = 0
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
+        (place / "shared").mkdir()
+        files = Files(place / "shared", options.mounts)
         target, guides = drawn(place, options.size)
         words = ["run", target, *(word for guide in guides for word in ("--guide", guide)), "--memory", "40MiB"]
         words += ["--size", options.size, "--exposure", "0.1"]
         assert call(*words, "--out", place / "alone").returncode == 0
         expected = content(place / "alone")
         kinds = {
+            "nobody": ("mlsolve-1", 0),
             "host 2 for good": ("mlsolve-1", None),
             "host 2 for 12 s": ("mlsolve-1", 12),
             "the client": ("mlsolve-2", None),
         }
         for kind, (host, away) in kinds.items():
             for _ in range(options.trials):
-                right, words_of_it = trial(place, words, expected, host, away)
+                right, words_of_it = trial(place, files, words, expected, host, away)
                 wrong += not right
                 print(f"{kind}: {'right' if right else 'WRONG'}: {words_of_it}", flush=True)
     sys.exit(1 if wrong else 0)

@@ -1,6 +1,7 @@
 """Workers that come, differ, freeze, go away and lie; a scheduler that is lost: what a crew and its executor do."""
 
 import dataclasses
+import re
 import threading
 import time
 import warnings
@@ -478,15 +479,32 @@ def test_a_worker_that_comes_after_the_folder_was_cleared_sees_a_token_again(lin
     eventually(lambda: crew.look() or len(crew.ready) == 2)
 
 
-@pytest.mark.parametrize("text", ["", "host", "local", "local:0", "local:257", "http://host:8786", "tcp://host"])
+@pytest.mark.parametrize(
+    "text", ["", "host", "local", "local:0", "local:257", "http://host:8786", "ws://host:1", "tcp://host"]
+)
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(OptionError, match=r"^cluster is .*: give "):
         ClusterAddress.parse(text)
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1:8786", "wall-1:8786", "[::1]:8786"])
+def test_an_address_without_a_protocol_is_told_with_one(text):
+    with pytest.raises(OptionError, match=re.escape(f"as in tcp://{text}, or local:4")):
+        ClusterAddress.parse(text)
+
+
+@pytest.mark.parametrize("port", [0, 65536, 99999])
+def test_a_port_that_does_not_exist_is_refused(port):
+    with pytest.raises(OptionError, match=f"^cluster is tcp://host:{port}: its port must be 1 to 65535"):
+        ClusterAddress.parse(f"tcp://host:{port}")
+
+
 def test_addresses():
     assert ClusterAddress.parse("local:4") == ClusterAddress(None, 4)
+    assert ClusterAddress.parse("local:4").host is None
     assert str(ClusterAddress.parse("tls://host:8786")) == "tls://host:8786"
+    assert ClusterAddress.parse("tls://host:8786").host == ("host", 8786)
+    assert ClusterAddress.parse("tcp://[::1]:1").host == ("::1", 1)
 
 
 def test_a_task_without_a_place_is_called_as_it_is():
@@ -510,7 +528,7 @@ def test_who_waits_for_workers_can_be_interrupted(link, tmp_path, ready):
     class Enough(Exception):
         pass
 
-    def stop():
+    def stop(ready, present):
         raise Enough
 
     with pytest.raises(Enough):
@@ -519,6 +537,46 @@ def test_who_waits_for_workers_can_be_interrupted(link, tmp_path, ready):
     link.hold = lambda call: True
     with pytest.raises(Enough):
         collected(executor, numbered(3))
+
+
+def test_how_many_workers_are_ready_is_told(link, tmp_path):
+    """A worker that is left out is no longer counted, one that has not proved itself yet is."""
+    told = []
+    link.add("a", "b")
+    link.add("c", digest="other")
+    crew = Crew(link, tmp_path, "cpu", None, lambda ready, present: told.append((ready, present)))
+    crew.meet()
+    with pytest.warns(UserWarning, match="worker c on c is left out"):
+        crew.try_out(Trial("cpu", None, digest="same"))
+    executor = Cluster(crew, lambda ready, present: told.append((ready, present)))
+    assert told[0] == (0, 0)
+    assert (0, 3) in told
+    told.clear()
+    assert collected(executor, numbered(40)) == SQUARES
+    assert set(told) == {(2, 2)}
+
+
+def test_an_answer_to_an_introduction_from_one_who_has_gone_is_not_counted(link, tmp_path, ready):
+    """Another worker has come under its name, who must prove itself."""
+    crew, held, introduces = ready("a"), [], link._introduce
+
+    def hold(call):
+        held.append(call)
+
+    link._introduce = hold
+    link.add("b")
+    eventually(lambda: crew.look() or len(held) == 1)
+    gone = crew.workers["b"]
+    del link.present["b"]
+    eventually(lambda: crew.look() or "b" not in crew.workers)
+    link.add("b")
+    eventually(lambda: crew.look() or len(held) == 2)
+    introduces(held[0])
+    for _ in range(5):
+        crew.look()
+    assert gone.state == crew.workers["b"].state == "introducing"
+    introduces(held[1])
+    eventually(lambda: crew.look() or len(crew.ready) == 2)
 
 
 def test_a_frozen_worker_s_task_is_copied_before_it_is_late(link, ready, monkeypatch):

@@ -5,13 +5,16 @@ import errno
 import json
 import os
 import signal
+import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from conftest import tree
 from mlsolve import Options
+from mlsolve.cluster import link as links
 from mlsolve.errors import ClusterError, OutputError
 from mlsolve.job.arrangements import Arrangement, Placement
 from mlsolve.job.job import Job
@@ -170,12 +173,41 @@ def test_a_full_store_is_told_in_one_line_and_the_run_goes_on_later(job, alone, 
     assert result(tmp_path / "o") == alone
 
 
-def test_a_scheduler_that_is_not_there_is_told_in_one_line(job, tmp_path):
+def test_a_scheduler_that_is_not_there_is_told_in_one_line(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(links, "_CONNECTING", 1.0)
     with pytest.raises(
-        ClusterError, match=r"^cluster tcp://127.0.0.1:9 has not answered for 10 s: start its scheduler"
+        ClusterError,
+        match=r"^cluster tcp://127.0.0.1:9 cannot be used: nothing listens on port 9 of 127.0.0.1, start the sched",
     ):
         begin(job, tmp_path / "o", Budget(cluster="tcp://127.0.0.1:9"), Heard())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_nobody_knows_is_told_in_one_line(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(links, "_CONNECTING", 1.0)
+    with pytest.raises(ClusterError, match=r"cannot be used: this machine knows no host nowhere\.invalid, mend"):
+        begin(job, tmp_path / "o", Budget(cluster="tcp://nowhere.invalid:8786"), Heard())
+
+
+def test_a_port_where_one_listens_who_says_nothing_is_told_in_one_line(job, tmp_path, monkeypatch):
+    """A scheduler that is frozen, or what is none: Dask would wait for ever."""
+    monkeypatch.setattr(links, "_HANDSHAKE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ClusterError, match=r"what listens there does not answer as a Dask"):
+            begin(job, tmp_path / "o", Budget(cluster=f"tcp://127.0.0.1:{port}"), Heard())
+        with pytest.raises(ClusterError, match=r"cannot be used: Dask has no certificates here, name those"):
+            begin(job, tmp_path / "o", Budget(cluster=f"tls://127.0.0.1:{port}"), Heard())
+
+
+def test_only_workers_that_run_are_seen(monkeypatch):
+    """One that is paused or closing takes no tasks, though the scheduler still knows it."""
+    link = links.DaskLink.__new__(links.DaskLink)
+    link._here = None
+    states = {"a": "running", "b": "paused", "c": "closing", "d": "closing_gracefully"}
+    found = {"workers": {name: {"nthreads": 2, "last_seen": 1.5, "status": one} for name, one in states.items()}}
+    link._client = SimpleNamespace(scheduler=SimpleNamespace(identity=None), sync=lambda function, **options: found)
+    assert link.workers() == {"a": links.Seen(2, 1.5)}
 
 
 def test_without_the_extra_one_line_says_what_to_install(mlsolve, monkeypatch, save, picture):
@@ -230,24 +262,48 @@ def test_budgets_of_a_cluster_are_those_of_each_worker():
 
 
 def test_a_session_is_stopped_between_tiles_and_tells_of_workers(job, alone, cluster, tmp_path):
-    session, kinds, workers = Session(job, tmp_path / "o", cluster), [], set()
+    session, kinds, workers, crew = Session(job, tmp_path / "o", cluster), [], set(), []
 
     def hear(event):
         kinds.append(event.kind)
-        workers.add(event.workers)
+        if event.kind == "workers":
+            crew.append((event.workers, event.workers_present))
+        else:
+            workers.add(event.workers)
         if event.kind == "tile" and event.tiles > 1 and event.tile == 3:
             session.stop()
 
     outcome = session.run(hear)
-    assert kinds[:3] == ["ready", "workers", "begin"]
+    before = kinds[: kinds.index("begin")]
+    assert before[:2] == ["ready", "workers"]
+    assert set(before[1:]) == {"workers"}
+    assert crew[0] == (0, 0)
+    assert crew[-1] == (2, 2)
     assert workers == {None, 2}
     assert (outcome.stop, outcome.where) == ("paused", "in level 2 of 2, round 1")
     resume(tmp_path / "o", Budget(TIGHT, threads=1), Heard())
     assert result(tmp_path / "o") == alone
 
 
+class HeardOfEstimate:
+    """Keeps what an estimate tells."""
+
+    def __init__(self):
+        self.crew, self.done = [], []
+
+    def waits_for_workers(self, ready, present):
+        self.crew.append((ready, present))
+
+    def rehearsed(self, done, workers):
+        self.done.append((done, workers))
+
+
 def test_an_estimate_asks_the_workers(job, hosts, cluster, tmp_path):
-    found = estimate_job(job, cluster, tmp_path / "o", None)
+    heard = HeardOfEstimate()
+    found = estimate_job(job, cluster, tmp_path / "o", None, 0.0, heard)
+    assert heard.crew[0] == (0, 0)
+    assert heard.crew[-1] == (2, 2)
+    assert heard.done == [(1, 2), (2, 2)]
     assert [(one["threads"], one["memory"], one["gpu"]) for one in found.workers] == [(1, TIGHT, None)] * 2
     assert found.tiles > 1
     assert found.stages["solving"] > 0

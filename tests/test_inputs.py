@@ -16,6 +16,8 @@ from mlsolve.run import budget, inputs
 from mlsolve.run.budget import Budget, shares
 from mlsolve.run.job_spec import opened, planes_of_pictures, spec_at
 from mlsolve.solving.backends import CpuBackend
+from mlsolve.solving.decoding import array_for
+from mlsolve.solving.executors.processes import Processes
 from mlsolve.solving.executors.serial import Serial
 from mlsolve.solving.executors.threads import Threads
 from mlsolve.solving.level_pictures import as_codes, name_of
@@ -54,13 +56,13 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def made(job, folder, executor, side, held, tell=lambda share: None):
+def made(job, folder, executor, side, held, tell=lambda share: None, digests=None):
     """The store with the pictures of `job`, and its spec."""
     files, store = opened(job), DiskStore(folder)
     spec = spec_at(job, SIZE, planes_of_pictures(job, files), job.options)
     spec.save(store)
     try:
-        inputs.make_pictures(store, job, files, executor, side, held, tell)
+        inputs.make_pictures(store, job, files, executor, side, held, tell, digests)
         halve_pictures(store, spec, executor, side)
     finally:
         executor.close()
@@ -96,6 +98,43 @@ def test_whoever_makes_them_and_in_whatever_tiles(job, tmp_path):
     ):
         assert all_codes(*made(job, tmp_path / name, executor, side, held)) == expected
         assert not list((tmp_path / name / "pictures").glob("file*"))
+
+
+def test_other_processes_decode_the_files_that_they_see(job, tmp_path, monkeypatch):
+    """What is another file there, or is not there, is decoded here."""
+    expected = all_codes(*made(job, tmp_path / "a", Threads(2), 128, 1 << 30))
+    here, decode = [], inputs.decode_into
+    monkeypatch.setattr(
+        inputs, "decode_into", lambda array, file: here.append(file.path.name) or decode(array, file)
+    )
+    seen = {str(path): inputs.digest_of(path) for path in job.inputs}
+    for name, digests, left in (
+        ("b", seen, []),
+        ("c", {**seen, str(Path("small.png").absolute()): {"bytes": 1, "sha256": "0"}}, ["small.png"]),
+    ):
+        told = []
+        assert all_codes(*made(job, tmp_path / name, Processes(2, 1), 128, 0, told.append, digests)) == expected
+        assert here == left
+        assert told == sorted(told)
+        assert told[-1] == pytest.approx(1)
+        assert not list((tmp_path / name / "pictures").glob("file*"))
+
+
+def test_a_file_is_decoded_where_it_is_the_same(job, tmp_path, save, picture):
+    store, path = DiskStore(tmp_path / "store"), save("one.png", picture(70, 50))
+    file = open_picture(path)
+    digests = {path: inputs.digest_of(path)}
+    assert not inputs.decode_if_seen(array_for(file, store, "a"), Path("none.png"), None, {Path("none.png"): {}})
+    assert inputs.decode_if_seen(array_for(file, store, "b"), path, None, digests)
+    save("one.png", picture(70, 50, seed=9))
+    assert not inputs.decode_if_seen(array_for(file, store, "c"), path, None, digests)
+
+
+def test_a_damaged_file_is_named_by_who_decodes_it_elsewhere(job, tmp_path):
+    Path("large.png").write_bytes(Path("large.png").read_bytes()[:30_000])
+    digests = {str(path): inputs.digest_of(path) for path in job.inputs}
+    with pytest.raises(InputError, match=r"large\.png"):
+        made(job, tmp_path / "a", Processes(2, 1), 128, 0, digests=digests)
 
 
 def test_they_are_the_pictures(job, tmp_path):

@@ -47,15 +47,30 @@ def estimate(given: Given) -> None:
     warn_of_pixels(job)
     colour = None if pictures else given.get("colour", True)
     loading = age()
-    if "cluster" in given:
-        echo("asking the workers of the cluster, and having them rehearse the run", err=True)
-    found = estimate_job(job, budget_of(given), given.get("out") or Path(), colour, loading)
+    folder = given.get("out") or Path()
+    found = estimate_job(job, budget_of(given), folder, colour, loading, _Progress())
     exposures = [job.options.exposure if one.exposure is None else one.exposure for one in job.arrangements]
     box = box_report(job.options, min(exposures))
     if given["json"]:
         echo(json.dumps({**found.plain(), "box": box}, indent=2, ensure_ascii=False))
     else:
         _print(found, box)
+
+
+class _Progress:
+    """Shows on standard error what the workers of a cluster are doing."""
+
+    def __init__(self) -> None:
+        from .progress import CrewWords
+
+        self._crew = CrewWords()
+
+    def waits_for_workers(self, ready: int, present: int) -> None:
+        if words := self._crew.words(ready, present):
+            echo(words, err=True)
+
+    def rehearsed(self, done: int, workers: int) -> None:
+        echo(f"{done} of {workers} workers have rehearsed the run", err=True)
 
 
 def _print(found: "Estimate", box: dict[str, float]) -> None:

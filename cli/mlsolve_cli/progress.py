@@ -26,6 +26,7 @@ class Progress:
         """as_json: show events as JSON, one a line."""
         self._as_json = as_json
         self._last_line = self._last_event = time.monotonic()
+        self._crew = CrewWords()
         self._bar: RichProgress | None = None
         if sys.stderr.isatty() and not as_json:
             from rich.console import Console
@@ -59,12 +60,11 @@ class Progress:
         if event.kind == "compile":
             self._print(COMPILING)
         elif event.kind == "workers":
-            words = "asking the workers of the cluster, up to a minute for the first one"
-            self._print('{"event": "workers"}' if self._as_json else words)
+            self._show_workers(event)
         elif event.kind == "balance":
             self._show_balance(event)
         elif event.kind == "stage":
-            self._show(event, f"{event.stage} {event.share:.0%}")
+            self._show(event, f"{event.stage} {event.share:.0%}{_on_workers(event)}")
         elif event.kind in ("iteration", "tile"):
             tiled = (event.tiles or 1) > 1
             if tiled and not self._of_image(event):
@@ -92,6 +92,20 @@ class Progress:
             self._print(line)
         if len(names) > 1 and len(lines) > len(names):
             self._print("mlsolve suggest JOB.toml tries whether other rotations and flips would suit them better")
+
+    def _show_workers(self, event: Event) -> None:
+        """Tell how many workers are ready."""
+        assert event.workers is not None
+        assert event.workers_present is not None
+        if self._as_json:
+            found = {"event": "workers", "workers": event.workers, "workers_present": event.workers_present}
+            self._print(json.dumps({**found, "seconds": round(event.seconds, 2)}))
+            return
+        words = self._crew.words(event.workers, event.workers_present)
+        if words and self._bar is not None and event.stage == "starting":
+            self._bar.update(self._task, words=words)
+        elif words:
+            self._print(words)
 
     def _show(self, event: Event, words: str) -> None:
         now = time.monotonic()
@@ -123,6 +137,39 @@ def _where(event: Event) -> str:
     return where
 
 
+class CrewWords:
+    """How many workers of a cluster are ready, in words: at once if some are lost or all are there, else rarely."""
+
+    def __init__(self) -> None:
+        """Nothing was told yet."""
+        self._ready: int | None = None
+        self._told = 0.0
+
+    def words(self, ready: int, present: int) -> str:
+        """Return the words for `ready` workers of `present`, or "" for nothing new; present: those not left out."""
+        before, now = self._ready, time.monotonic()
+        self._ready = ready
+        if before is None:
+            return "asking the workers of the cluster, up to a minute for the first one"
+        if ready < before:
+            return f"{_workers(before - ready)} lost, {ready} left"
+        if ready == present:
+            return f"{_workers(ready)} ready" if ready > before else ""
+        if now - self._told < _BETWEEN_LINES:
+            return ""
+        self._told = now
+        return f"{ready} of {_workers(present)} ready"
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker{'s' * (count != 1)}"
+
+
+def _on_workers(event: Event) -> str:
+    """Return on how many workers of a cluster it runs, "" without one."""
+    return "" if event.workers is None else f", {_workers(event.workers)}"
+
+
 def _words_of_step(event: Event) -> str:
     step = event.step
     assert step is not None
@@ -137,7 +184,7 @@ def _words_of_tile(event: Event) -> str:
     assert event.tiles is not None
     words = f"tile {min(event.tile + 1, event.tiles)}/{event.tiles}"
     if event.workers is not None:
-        words = f"{event.tile} of {event.tiles} tiles, {event.workers} worker{'s' * (event.workers != 1)}"
+        words = f"{event.tile} of {event.tiles} tiles{_on_workers(event)}"
     if event.of_tile is not None:
         words += f" iteration {event.of_tile[0]}/{event.of_tile[1]}"
     return words if event.step is None else f"{words} loss {event.step.loss:.3f}"

@@ -8,10 +8,14 @@ from typing import Final
 from ..errors import ClusterError, OptionError
 
 _LOCAL: Final = re.compile(r"local:(\d+)")
-_SCHEDULER: Final = re.compile(r"(?:tcp|tls|ws|wss|ucx)://\S+:\d+")
+_SCHEDULER: Final = re.compile(r"(?:tcp|tls)://(\S+):(\d+)")
+_BARE: Final = re.compile(r"[\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
 
 MOST_LOCAL: Final = 256
 """Most workers of this machine."""
+
+MOST_PORT: Final = 65535
+"""The last port there is."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,21 @@ class ClusterAddress:
             if not 1 <= count <= MOST_LOCAL:
                 raise OptionError(f"cluster is {text}: give local:1 to local:{MOST_LOCAL}")
             return cls(None, count)
-        if not _SCHEDULER.fullmatch(text):
+        match = _SCHEDULER.fullmatch(text)
+        if not match:
+            example = f"tcp://{text}" if _BARE.fullmatch(text) else "tcp://host:8786"
             raise OptionError(
-                f"cluster is {text!r}: give the address of a Dask scheduler, as in tcp://host:8786, or local:4"
+                f"cluster is {text!r}: give the address of a Dask scheduler, as in {example}, or local:4"
             )
+        if not 1 <= int(match[2]) <= MOST_PORT:
+            raise OptionError(f"cluster is {text}: its port must be 1 to {MOST_PORT}, Dask's own is 8786")
         return cls(text)
+
+    @property
+    def host(self) -> tuple[str, int] | None:
+        """The scheduler's host, without brackets, and its port; None: workers of this machine are started."""
+        match = None if self.scheduler is None else _SCHEDULER.fullmatch(self.scheduler)
+        return None if match is None else (match[1].strip("[]"), int(match[2]))
 
     def __str__(self) -> str:
         """As it is typed."""

@@ -30,6 +30,14 @@ _LOOKS: Final = 0.5
 
 State = Literal["introducing", "introduced", "trying", "ready", "out"]
 
+Waits = Callable[[int, int], None]
+"""Called a few times a second while workers are waited for, or have tasks under way: with how many workers are
+ready, and how many there are that are not left out. It may raise."""
+
+
+def wait_only(ready: int, present: int) -> None:
+    """Do nothing while workers are waited for."""
+
 
 @dataclass(eq=False)
 class Worker:
@@ -90,13 +98,8 @@ class Means:
 class Crew:
     """The workers behind a link. `look` must be called again and again: workers come and go."""
 
-    def __init__(
-        self, link: Link, root: Path, backend: str, memory: int | None, waits: Callable[[], None] = lambda: None
-    ) -> None:
-        """root: the folder of the run. backend: what the job asks for. memory: bytes for each worker, if given.
-
-        waits: is called again and again while workers are waited for, and may raise.
-        """
+    def __init__(self, link: Link, root: Path, backend: str, memory: int | None, waits: Waits = wait_only) -> None:
+        """root: the folder of the run. backend: what the job asks for. memory: bytes for each worker, if given."""
         self.link, self._root, self._memory, self._waits = link, root, memory, waits
         self._asks_for_gpu = backend != "cpu"
         self.workers: dict[str, Worker] = {}
@@ -120,6 +123,11 @@ class Crew:
     def ready(self) -> list[Worker]:
         """The workers that may be given tasks, and are heard."""
         return [one for one in self.workers.values() if one.state == "ready" and not one.silent]
+
+    @property
+    def present(self) -> int:
+        """How many workers there are that are not left out, ready or not."""
+        return sum(one.state != "out" for one in self.workers.values())
 
     def meet(self) -> None:
         """Wait until those who are there have introduced themselves; raises ClusterError if nobody does."""
@@ -325,7 +333,7 @@ class Crew:
         """Look until every worker is settled, or some seconds are over and one has reached `state`."""
         began = time.monotonic()
         while True:
-            self._waits()
+            self._waits(len(self.ready), self.present)
             try:
                 self.look()
             except LostScheduler:

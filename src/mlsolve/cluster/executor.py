@@ -5,7 +5,7 @@ import queue
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..errors import ClusterError, ProcessError, StoreError
 from ..solving.executors.base import Task
-from .crew import Crew, Worker
+from .crew import Crew, Waits, Worker, wait_only
 from .link import Answer, LostScheduler, Submitted
 from .worker import carry_out
 
@@ -86,8 +86,8 @@ class Cluster:
 
     apart = True
 
-    def __init__(self, crew: Crew, waits: Callable[[], None] = lambda: None) -> None:
-        """Use the workers of `crew`; waits: is called again and again while tasks are under way, and may raise."""
+    def __init__(self, crew: Crew, waits: Waits = wait_only) -> None:
+        """Use the workers of `crew`; waits: is called while tasks are under way."""
         self._crew, self._waits = crew, waits
         self._answers: queue.SimpleQueue[tuple[_Attempt, Submitted]] = queue.SimpleQueue()
 
@@ -109,7 +109,7 @@ class Cluster:
         mine, lonely = _Calls(deque(range(len(calls)))), time.monotonic()
         try:
             while mine.unfinished:
-                self._waits()
+                self._waits(len(self._crew.ready), self._crew.present)
                 lonely = self._look(mine, lonely)
                 mine.wake()
                 self._give(mine, task, calls, each, ahead)

@@ -2,20 +2,29 @@
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from ..errors import ClusterError
+from ..errors import ClusterError, first_line
 from .address import ClusterAddress, require_dask
 
 _CONNECTING: Final = 10.0
 """Seconds within which a scheduler must answer at first."""
+
+_HANDSHAKE: Final = 10.0
+"""Seconds that it has for the first words after a connection was accepted."""
+
+_KNOCKS: Final = 0.2
+"""Seconds between two attempts to connect."""
 
 _ASKING: Final = 5.0
 """Seconds within which it must answer later."""
@@ -98,12 +107,10 @@ class DaskLink:
             self._scheduler = address.scheduler
         try:
             self._client = self._connect(_CONNECTING)
-        except (OSError, TimeoutError, ValueError, OverflowError):
+        except Exception as error:  # what listens there may answer anything
             self.close()
-            raise ClusterError(
-                f"cluster {self.address} has not answered for {_CONNECTING:.0f} s: start its scheduler, as "
-                "docs/cluster.md shows, or give another address"
-            ) from None
+            why = str(error) if isinstance(error, _Unreachable) else _why_no_scheduler(address, error)
+            raise ClusterError(f"cluster {self.address} cannot be used: {why}") from None
 
     def workers(self) -> dict[str, Seen]:
         """Return the workers by their addresses. Raises LostScheduler."""
@@ -158,7 +165,7 @@ class DaskLink:
         self._disconnect()
         try:
             self._client = self._connect(_ASKING)
-        except (OSError, TimeoutError, ValueError, RuntimeError):
+        except Exception:  # what listens there may answer anything
             return False
         return True
 
@@ -169,9 +176,35 @@ class DaskLink:
             self._here.close()
 
     def _connect(self, timeout: float) -> Any:
+        """Return a client, once something listens there, which may take up to `timeout` seconds.
+
+        It is made in a thread, because Dask waits for ever for one who accepts a connection and then says nothing:
+        a scheduler that is frozen, or what is none.
+        """
         from distributed import Client
 
-        return Client(self._scheduler, timeout=timeout, set_as_default=False, name=f"mlsolve-{os.getpid()}")
+        _wait_until_accepted(self._scheduler, timeout)
+        made = Future[Any]()
+
+        def make() -> None:
+            try:
+                name = f"mlsolve-{os.getpid()}"
+                client = Client(self._scheduler, timeout=timeout, set_as_default=False, name=name)
+            except Exception as error:
+                with suppress(InvalidStateError):  # nobody waits for it any more
+                    made.set_exception(error)
+                return
+            try:
+                made.set_result(client)
+            except InvalidStateError:
+                client.close(timeout=1)
+
+        threading.Thread(target=make, name="mlsolve-connect", daemon=True).start()
+        try:
+            return made.result(_HANDSHAKE)
+        except TimeoutError:
+            made.cancel()
+            raise
 
     def _disconnect(self) -> None:
         """Close the client, in a thread that is not waited for long: a scheduler that is gone never answers."""
@@ -187,6 +220,49 @@ class DaskLink:
         thread = threading.Thread(target=close, daemon=True)
         thread.start()
         thread.join(3)
+
+
+class _Unreachable(Exception):
+    """Nothing accepts connections there; the message says why, and what to do about it."""
+
+
+def _wait_until_accepted(scheduler: str, timeout: float) -> None:
+    """Return as soon as something accepts connections at an address; raises _Unreachable after `timeout` seconds.
+
+    A scheduler may be starting. A host that nobody knows is not waited for.
+    """
+    where, end = ClusterAddress.parse(scheduler).host, time.monotonic() + timeout
+    assert where is not None
+    host, port = where
+    while True:
+        left = end - time.monotonic()
+        try:
+            socket.create_connection(where, max(_KNOCKS, left)).close()
+        except socket.gaierror:
+            raise _Unreachable(f"this machine knows no host {host}, mend the name or give an address") from None
+        except OSError as error:
+            if left > _KNOCKS:
+                time.sleep(_KNOCKS)
+                continue
+            if isinstance(error, ConnectionRefusedError):
+                what = f"nothing listens on port {port} of {host}, start the scheduler there"
+                raise _Unreachable(f"{what} as docs/cluster.md shows") from None
+            what = f"{host} does not answer ({first_line(error)}), see whether it runs"
+            raise _Unreachable(f"{what} and whether a firewall closes port {port}") from None
+        else:
+            return
+
+
+def _why_no_scheduler(address: ClusterAddress, error: Exception) -> str:
+    """Return why what listens at `address` cannot be used, and what to do about it; error: what Dask raised."""
+    if str(address).startswith("tls:"):
+        missing = isinstance(error, TypeError)  # as Dask says that it has no context
+        what = "Dask has no certificates here" if missing else f"Dask's TLS fails ({first_line(error)})"
+        return f"{what}, name those of the scheduler in its configuration as docs/cluster.md shows"
+    return (
+        "what listens there does not answer as a Dask scheduler, give the scheduler's port, not that of its "
+        "dashboard, tls:// if it uses TLS, and install the same version of distributed on both sides"
+    )
 
 
 class _DaskCall:

@@ -53,7 +53,7 @@ class Picture:
 
     def __init__(self, path: Path, stored: Stored, cmyk_profile: Path | None = None) -> None:
         """stored: the contents of the file `path`. Use `open_picture` to create a Picture."""
-        self.path = path
+        self.path, self.cmyk_profile = path, cmyk_profile
         self._stored = stored
         self._conversion = conversion_of(stored, path, cmyk_profile)
         self.stored_size = stored.size
@@ -64,6 +64,11 @@ class Picture:
         self.bits: Literal[8, 16] = stored.bits if self._conversion is None else 16
         self.eight = self.bits == 8 and not stored.alpha
         """Whether its code values are those of 8 bits: those from `bands` are then multiples of 257."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files from which it is decoded: its own, and that of the profile for CMYK, if one was given."""
+        return (self.path,) if self.cmyk_profile is None else (self.path, self.cmyk_profile)
 
     @property
     def decoded_bytes(self) -> int:

@@ -18,9 +18,14 @@ _DOCUMENTS: Final = 1 << 20
 """Bytes on disk for everything that is not pixels."""
 
 
-def disk_bytes(spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan], bands: Bands) -> int:
-    """Return the peak disk use of a run in bytes, including the written layers; bands: of its scoring."""
-    spool = max((2 * p.planes * stored_pixels(*p.size) for p in files), default=0)
+def disk_bytes(
+    spec: Spec, job: Job, files: list[Picture], levels: list[LevelPlan], bands: Bands, spooled: int = 1
+) -> int:
+    """Return the peak disk use of a run in bytes, including the written layers.
+
+    bands: of its scoring. spooled: most decoded pictures that are kept at the same time.
+    """
+    spool = sum(sorted((2 * p.planes * stored_pixels(*p.size) for p in files), reverse=True)[:spooled])
     stack, iterations = (spec.layers, spec.planes), spec.iterations
     full = stored_pixels(*spec.shapes[-1])
     final = spec.layers * spec.planes * full * job.bits // 8

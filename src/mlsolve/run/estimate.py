@@ -6,7 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mlsolve_kernels.iteration.sweep import can_run
 
@@ -18,6 +18,7 @@ from ..solving.tile_coupling import coupling_at
 from ..system.memory import BYTES_PER_VALUE, available_memory
 from .budget import Budget, Shares, plans, shares
 from .disk import disk_bytes, states_left
+from .inputs import SPOOLED
 from .job_spec import opened, spec_at, spec_of_job
 from .lifecycle import with_backend
 from .precompile import precompile
@@ -71,11 +72,41 @@ class Estimate:
         return {**dataclasses.asdict(self), "seconds": self.seconds}
 
 
-def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, loading: float = 0.0) -> Estimate:
+class Listener(Protocol):
+    """Hears how far an estimate on a cluster is. Any method may raise to end it."""
+
+    def waits_for_workers(self, ready: int, present: int) -> None:
+        """Called a few times a second; ready: workers that can take tasks; present: those that are not left out."""
+
+    def rehearsed(self, done: int, workers: int) -> None:
+        """So many of the workers have rehearsed the run."""
+
+
+class _Nobody:
+    """Hears it and does nothing."""
+
+    def waits_for_workers(self, ready: int, present: int) -> None:
+        pass
+
+    def rehearsed(self, done: int, workers: int) -> None:
+        pass
+
+
+NOBODY: Final[Listener] = _Nobody()
+
+
+def estimate_job(
+    job: Job,
+    budget: Budget,
+    folder: Path,
+    colour: bool | None,
+    loading: float = 0.0,
+    listener: Listener = NOBODY,
+) -> Estimate:
     """Return what `job` will need on this machine, with its state and result on the disk of `folder`.
 
     colour: None to open the pictures; otherwise the pictures need not exist, and count as colour (three planes)
-    or grey (one). loading: the seconds that starting Python took.
+    or grey (one). loading: the seconds that starting Python took. listener: hears from the workers of a cluster.
     """
     spec, files = _described(job, colour)
     began = time.perf_counter()
@@ -84,7 +115,7 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     with linked(budget) as link:
         if link is not None:
-            return _on_cluster(link, job, spec, files, budget, place, loading)
+            return _on_cluster(link, job, spec, files, budget, place, loading, listener)
     spec, gpu = with_backend(job, spec, budget.devices)
     budget = budget.on(gpu)
     parts = shares(budget, spec, job, files, states_left(spec, place))
@@ -93,19 +124,29 @@ def estimate_job(job: Job, budget: Budget, folder: Path, colour: bool | None, lo
 
 
 def _on_cluster(
-    link: "Link", job: Job, spec: Spec, files: list[Picture], budget: Budget, place: Path, loading: float
+    link: "Link",
+    job: Job,
+    spec: Spec,
+    files: list[Picture],
+    budget: Budget,
+    place: Path,
+    loading: float,
+    listener: Listener,
 ) -> Estimate:
     """Return what `job` will need on the workers behind `link`, which rehearse it side by side."""
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix=".mlsolve-estimate-", dir=place) as name,
-        assembled(link, Path(name), job, spec, budget) as staff,
+        assembled(link, Path(name), job, spec, budget, listener.waits_for_workers) as staff,
     ):
         loading += time.perf_counter() - began
         spec, budget = staff.spec, staff.budget
         parts = shares_of(staff, budget, spec, job, files, states_left(spec, place))
         calls = [(job, spec, dataclasses.replace(budget, cluster=None))] * staff.workers
-        found = [times for _, times in cluster_of(staff).map(rehearsed, calls, 1)]
+        found = list[Times]()
+        for _, times in cluster_of(staff, listener.waits_for_workers).map(rehearsed, calls, 1):
+            found.append(times)
+            listener.rehearsed(len(found), len(calls))
         times = side_by_side(found)
         estimate = _estimated(job, spec, files, budget, parts, times, place, loading, 0)
         # What is free here matters to no worker.
@@ -147,7 +188,7 @@ def _estimated(
         whole if total is None else min(total, whole),
         available_memory(),
         whole,
-        disk_bytes(spec, job, files, levels, parts.bands),
+        disk_bytes(spec, job, files, levels, parts.bands, SPOOLED if budget.cluster else 1),
         shutil.disk_usage(place).free,
         _stages(spec, levels, times, loading),
         spec.backend,

@@ -17,10 +17,10 @@ Kind = Literal[
 """What happened:
 
 compile: the kernels are being compiled, once for this version; some 20 s. ready: all is loaded, memory is counted
-from here. workers: those of a cluster are asked what they are. begin: the plan is known. stage: a part of
-"pictures", "writing" or "scoring" is done. balance: the exposures are known. round: a round begins. tile: a tile is
-done. iteration: an iteration is done, of the whole image where there is a `step`, else of a tile. level: a level is
-done. end: the run has ended.
+from here. workers: those of a cluster are asked what they are, or another number of them is ready. begin: the plan
+is known. stage: a part of "pictures", "writing" or "scoring" is done. balance: the exposures are known. round: a
+round begins. tile: a tile is done. iteration: an iteration is done, of the whole image where there is a `step`,
+else of a tile. level: a level is done. end: the run has ended.
 """
 
 Stage = Literal["starting", "pictures", "solving", "writing", "scoring", "done"]
@@ -74,6 +74,8 @@ class Event:
     """Of a level."""
     workers: int | None = None
     """Workers of the cluster that can take tiles now; None: there is no cluster."""
+    workers_present: int | None = None
+    """With "workers": workers of the cluster that are not left out, whether they can take tiles or not yet."""
     of_tile: tuple[int, int] | None = None
     """Iterations that are done on the present tile, and how many there are in the round."""
     step: Step | None = None

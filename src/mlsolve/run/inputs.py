@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
@@ -17,8 +18,8 @@ from mlsolve_kernels.region import Region
 from ..errors import InputError, MlsolveError
 from ..guides import Drawing, Kept, generated, opencv_alone
 from ..job.job import Job, parse_generated
-from ..pictures.picture_files import Picture
-from ..solving.decoding import decode_in_tiles, decode_into, decode_to_memory
+from ..pictures.picture_files import Picture, open_picture
+from ..solving.decoding import array_for, decode_in_tiles, decode_into, decode_to_memory
 from ..solving.executors.base import Executor
 from ..solving.executors.threads import Threads
 from ..solving.level_pictures import name_of
@@ -32,6 +33,9 @@ _OF_EIGHT_BITS: Final = np.uint16(257)
 
 _SPOOL: Final = "pictures/file"
 _DONE: Final = "pictures/picture-{}-done"
+
+SPOOLED: Final = 8
+"""Most decoded pictures that a run on a cluster keeps in the store at the same time."""
 
 DECODING: Final = 0.3
 """Approximate share of a picture's time that decoding it takes."""
@@ -51,11 +55,14 @@ def make_pictures(
     side: int,
     held: int,
     tell: Callable[[float], None],
+    digests: dict[str, Any] | None = None,
 ) -> None:
     """Put targets, guides and masks at full size into `store`, which holds the spec; skip those already there.
 
     files: the opened pictures of `job`. side: of the tiles, in pixels. held: bytes for decoded pictures in memory;
     larger ones are decoded to the store, one at a time. tell: called with the share of all pictures that is done.
+    digests: `digest_of` every input by its absolute path. With them, up to SPOOLED pictures at a time are decoded
+    by the tasks of `executor`, and by this process only those that are not the same where a task runs.
 
     Pictures are made side by side. Those that are done are recorded once they are on the disk: at intervals, and
     when an error ends it. Others are made again by `resume`.
@@ -86,11 +93,9 @@ def make_pictures(
         decoded = making.carry_out([*decodings, *drawings])[copied : len(decodings)]
         fittings = [making.fittings(*file, array) for file, array in zip(in_memory, decoded, strict=True)]
         making.carry_out([call for calls in fittings for call in calls])
-        for picture, numbers in large:
-            array = decode_into(store, _SPOOL, picture)
-            making.did(dict.fromkeys(numbers, DECODING))
-            making.carry_out(making.fittings(picture, numbers, array))
-            store.remove(_SPOOL)
+        at_once = 1 if digests is None else SPOOLED
+        for first in range(0, len(large), at_once):
+            making.through_store(large[first : first + at_once], digests)
 
 
 def draw_tile(target: Array, drawing: Callable[[], Drawing], region: Region) -> None:
@@ -102,6 +107,23 @@ def draw_tile(target: Array, drawing: Callable[[], Drawing], region: Region) -> 
     with target.tile((), region) as tile:
         for plane, codes in enumerate(planes):
             tile.put((plane,), codes)
+
+
+def decode_if_seen(array: Array, path: Path, profile: Path | None, digests: dict[Path, Any]) -> bool:
+    """Task: decode the file `path` to `array` if this host sees the same files as the caller; return whether.
+
+    profile: an ICC profile for CMYK files that contain none. digests: `digest_of` these files.
+    """
+    try:
+        if any(digest_of(file) != digest for file, digest in digests.items()):
+            return False
+    except InputError:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the caller has opened the picture, and warned
+        picture = open_picture(path, profile)
+    decode_into(array, picture)
+    return True
 
 
 @lru_cache(1)
@@ -207,6 +229,25 @@ class _Making:
             results[number] = result
             self.did(calls[number].shares)
         return results
+
+    def through_store(self, pictures: list[tuple[Picture, list[int]]], digests: dict[str, Any] | None) -> None:
+        """Decode files to the store, and fit each to the pictures of its numbers; digests: see `make_pictures`."""
+        arrays = [array_for(file, self._store, f"{_SPOOL}/{at}") for at, (file, _) in enumerate(pictures)]
+        left = dict(enumerate(pictures))
+        if digests is not None:
+            calls = [
+                (array, file.path, file.cmyk_profile, {path: digests[str(path.absolute())] for path in file.files})
+                for array, (file, _) in zip(arrays, pictures, strict=True)
+            ]
+            for at, seen in self._executor.map(decode_if_seen, calls):
+                if seen:
+                    self.did(dict.fromkeys(left.pop(at)[1], DECODING))
+        for at, (file, numbers) in left.items():
+            decode_into(arrays[at], file)
+            self.did(dict.fromkeys(numbers, DECODING))
+        fittings = [self.fittings(*one, array) for array, one in zip(arrays, pictures, strict=True)]
+        self.carry_out([call for calls in fittings for call in calls])
+        self._store.remove(_SPOOL)
 
     def did(self, shares: dict[int, float]) -> None:
         """Count shares of pictures as done; tell it, and record pictures that are done."""

@@ -37,7 +37,7 @@ from .budget import Budget, Shares, plans, shares
 from .disk import check_disk, disk_bytes, states_left
 from .events import Outcome
 from .gpus import Gpu, choose_gpus, same_gpus
-from .inputs import digest_of, make_pictures
+from .inputs import SPOOLED, digest_of, make_pictures
 from .job_spec import opened, spec_of_job
 from .pipeline import Listener, solve_in_store, write_result
 from .staff import Staff, assembled, cluster_of, hands_of, linked, shares_of
@@ -85,7 +85,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
         # Workers show that they see the folder of the run, so it must be there, and be ours, before they are asked.
         with (
             locked(root, new=True),
-            assembled(link, root, job, spec, budget, waits=listener.waits_for_workers) as staff,
+            assembled(link, root, job, spec, budget, listener.waits_for_workers) as staff,
         ):
             gpu = Gpu(staff.device, staff.adam, staff.budget.device)
             begun = _Begun(job, files, folder, overwrite, staff.spec, gpu, staff.budget, listener, staff)
@@ -99,7 +99,7 @@ def _begin(begun: "_Begun", lock: AbstractContextManager[None]) -> Outcome:
     files = list(begun.files.values())
     parts = shares_of(begun.staff, budget, spec, job, files, states_left(spec, parent))
     levels = plans(spec, parts.limits)
-    needed = disk_bytes(spec, job, files, levels, parts.bands)
+    needed = disk_bytes(spec, job, files, levels, parts.bands, 1 if begun.staff is None else SPOOLED)
     check_disk(needed, parent)
     if begun.staff is not None:
         begun.staff.crew.require_room(needed)
@@ -161,7 +161,7 @@ def _staff(
     if link is None:
         yield None
         return
-    with assembled(link, root, job, spec, budget, True, listener.waits_for_workers) as staff:
+    with assembled(link, root, job, spec, budget, listener.waits_for_workers, resumes=True) as staff:
         yield staff
 
 
@@ -299,6 +299,7 @@ def _stages(work: _Work) -> Outcome:
             parts.side,
             parts.held,
             lambda share: listener.stage("pictures", 0.9 * share),
+            None if work.staff is None else run["inputs"],
         )
 
     def hear_balance(balance: Balance) -> None:

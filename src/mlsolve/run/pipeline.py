@@ -48,8 +48,11 @@ class Listener(SolveListener):
     def stage(self, name: str, share: float) -> None:
         """The share of "pictures", "writing" or "scoring" that is done, 0 to 1."""
 
-    def waits_for_workers(self) -> None:
-        """Called a few times a second while workers of a cluster are waited for, or have tasks under way."""
+    def waits_for_workers(self, ready: int, present: int) -> None:
+        """Called a few times a second while workers of a cluster are waited for, or have tasks under way.
+
+        ready: how many can take tiles. present: how many there are that are not left out.
+        """
 
     def on_cluster(self, workers: Callable[[], int]) -> None:
         """A cluster carries the run out; workers: returns how many of its workers can take tiles now."""

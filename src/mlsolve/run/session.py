@@ -192,7 +192,7 @@ class _Told(Listener):
         self._where: dict[str, Any] = {}
         self._tiled = False
         self._workers: Callable[[], int] | None = None
-        self._waited = False
+        self._seen: tuple[int, int] | None = None
         self.last_step: Step | None = None
 
     def tell(self, kind: Kind, **more: Any) -> None:
@@ -224,10 +224,10 @@ class _Told(Listener):
         if self._session.stopping and (name == "pictures" or self._pace.pixels > SMALL):
             raise _Paused(_DOING[name])
 
-    def waits_for_workers(self) -> None:
-        if not self._waited and self._workers is None:
-            self._waited = True
-            self.tell("workers")
+    def waits_for_workers(self, ready: int, present: int) -> None:
+        if self._seen != (ready, present):
+            self._seen = ready, present
+            self.tell("workers", workers=ready, workers_present=present)
         # A small print that is solved whole is still written.
         early = self._stage in ("starting", "pictures")
         if self._session.stopping and (early or self._tiled or self._pace.pixels > SMALL):

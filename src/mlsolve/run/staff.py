@@ -1,7 +1,7 @@
 """The workers of a cluster that carry out a run."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from .budget import Budget, Shares, shares
 from .precompile import few_pixels
 
 if TYPE_CHECKING:
-    from ..cluster.crew import Crew
+    from ..cluster.crew import Crew, Waits
     from ..cluster.executor import Cluster, Hands
     from ..cluster.link import Link
 
@@ -40,7 +40,7 @@ class Staff:
     """How Adam's step is compiled for it."""
 
 
-def cluster_of(staff: Staff, waits: Callable[[], None] = lambda: None) -> "Cluster":
+def cluster_of(staff: Staff, waits: "Waits") -> "Cluster":
     """Return what gives tasks to the workers; waits: is called meanwhile, and may raise."""
     from ..cluster.executor import Cluster
 
@@ -62,7 +62,7 @@ def shares_of(
     return dataclasses.replace(parts, limits=dataclasses.replace(parts.limits, at_once=staff.workers))
 
 
-def hands_of(staff: Staff, parts: Shares, waits: Callable[[], None]) -> "Hands":
+def hands_of(staff: Staff, parts: Shares, waits: "Waits") -> "Hands":
     """Return what gives the workers tasks that need no backend, as many at a time as their memory allows."""
     from ..cluster.executor import Hands
 
@@ -96,14 +96,14 @@ def assembled(
     job: Job,
     spec: Spec,
     budget: Budget,
+    waits: "Waits",
     resumes: bool = False,
-    waits: Callable[[], None] = lambda: None,
 ) -> Iterator[Staff]:
     """Yield the workers behind `link` that have proved to compute what this machine would compute.
 
-    root: the folder of the run, which all of them must see. resumes: whether the backend is that of `spec`, not one
-    that `job` asks for. waits: is called while they are waited for, and may raise. Raises ClusterError if there is
-    no such worker.
+    root: the folder of the run, which all of them must see. waits: is called while they are waited for, and may
+    raise. resumes: whether the backend is that of `spec`, not one that `job` asks for. Raises ClusterError if there
+    is no such worker.
     """
     from ..cluster.crew import Crew, Trial
     from ..cluster.worker import digest_of_trial

@@ -9,8 +9,9 @@ import numpy as np
 from mlsolve_kernels.light.ink.inks import Inks
 from mlsolve_kernels.region import Region
 
+from ..errors import InputError, StoreError
 from ..pictures import picture_files
-from ..solving.decoding import decode_into
+from ..solving.decoding import array_for, decode_into
 from ..solving.executors.base import Hands
 from ..solving.store import Array, Store
 from .bands import Band, Scoring
@@ -51,8 +52,10 @@ def decode_layers(
     hands: Hands, store: Store, files: Sequence[Path], names: Sequence[str], progress: Callable[[float], None]
 ) -> None:
     """Decode the layers in `files` into the arrays `names` of `store`, each in another process."""
-    calls = [(store, name, path) for path, name in zip(files, names, strict=True)]
-    for number, _ in enumerate(hands.in_order(_decode_layer, calls), start=1):
+    arrays = [
+        array_for(picture_files.open_picture(path), store, name) for path, name in zip(files, names, strict=True)
+    ]
+    for number, _ in enumerate(hands.in_order(_decode_layer, list(zip(arrays, files, strict=True))), start=1):
         progress(number / len(files))
 
 
@@ -73,9 +76,17 @@ def stored_codes(array: Array, eight: bool, region: Region) -> Codes:
     return (codes >> 8).astype(np.uint8) if eight else codes
 
 
-def _decode_layer(store: Store, name: str, path: Path) -> None:
-    """Task: decode a layer file into an array of the store."""
-    decode_into(store, name, picture_files.open_picture(path)).close()
+def _decode_layer(array: Array, path: Path) -> None:
+    """Task: decode a layer file into `array`. Two processes may do it at the same time.
+
+    Raises StoreError if it cannot be read: another host may see it a little later.
+    """
+    try:
+        decode_into(array, picture_files.open_picture(path))
+    except InputError as error:
+        raise StoreError(str(error)) from None
+    finally:
+        array.close()
 
 
 def _measure_band(measuring: Measuring, top: int, bottom: int) -> Band:

@@ -16,7 +16,7 @@ from mlsolve_kernels.window import RADIUS
 
 from ..errors import InputError
 from ..pictures import picture_files
-from ..solving.decoding import decode_into
+from ..solving.decoding import array_for, decode_into
 from ..solving.executors.base import Hands
 from ..solving.store import Array, Store
 from ..solving.store.chunks import CHUNK
@@ -193,9 +193,11 @@ class _StoredLayers:
     ) -> None:
         self._store, self._here, self._opened = store, threading.local(), list[Array]()
         self._eight = [file.eight for file in files]
-        done = [pool.submit(decode_into, store, _name(number), file) for number, file in enumerate(files)]
+        done = [
+            pool.submit(_decoded, array_for(file, store, _name(number)), file) for number, file in enumerate(files)
+        ]
         for number, future in enumerate(done, start=1):
-            future.result().close()
+            future.result()
             progress(number / len(files))
 
     def rows(self, pool: ThreadPoolExecutor, top: int, bottom: int) -> Wanted:
@@ -215,6 +217,12 @@ class _StoredLayers:
             arrays[number] = self._store.open(_name(number))
             self._opened.append(arrays[number])
         return stored_codes(arrays[number], self._eight[number], region)
+
+
+def _decoded(array: Array, file: picture_files.Picture) -> None:
+    """Decode a layer to `array`, in a thread."""
+    decode_into(array, file)
+    array.close()
 
 
 def _name(layer: int) -> str:

@@ -11,21 +11,24 @@ from .store import Array, MemoryArray, Store
 from .store.chunks import CHUNK
 
 
-def decode_into(store: Store, name: str, picture: Picture) -> Array:
-    """Decode `picture`, in the orientation of its file, to array `name` of `store`, (C, H, W) uint16; return it.
+def array_for(picture: Picture, store: Store, name: str) -> Array:
+    """Return a new array `name` of `store` for `picture`, in the orientation of its file: (C, H, W) uint16."""
+    width, height = picture.stored_size
+    return store.create(name, (picture.planes, height, width), np.uint16, (min(CHUNK, height), width))
+
+
+def decode_into(array: Array, picture: Picture) -> None:
+    """Decode `picture` to `array`, which `array_for` returned for it, by this process or another.
 
     It decodes one band of rows at a time, so that memory never holds a whole picture.
     """
-    width, height = picture.stored_size
-    array = store.create(name, (picture.planes, height, width), np.uint16, (min(CHUNK, height), width))
-    top = 0
+    width, top = picture.stored_size[0], 0
     for band in picture.bands(CHUNK):
         region = Region(top, top + len(band), 0, width)
         with array.tile((), region) as tile:
             for plane in range(picture.planes):
                 tile.put((plane,), band[..., plane])
         top = region.bottom
-    return array
 
 
 def decode_to_memory(picture: Picture) -> MemoryArray:
