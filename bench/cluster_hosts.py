@@ -79,10 +79,11 @@ class Files:
 def wait_for_round(folder, client):
     """Wait until a round of several tiles is in its middle."""
     while client.poll() is None:
-        for plan in Path(f"{folder}.unfinished").glob("level-*/round-*/plan.json"):
-            done = len(list(plan.parent.rglob("tile-*.json")))
-            if done >= 2:
-                return f"{plan.parent.parent.name}, {plan.parent.name}, after {done} tiles"
+        with contextlib.suppress(OSError):  # folders go while they are listed
+            for plan in Path(f"{folder}.unfinished").glob("level-*/round-*/plan.json"):
+                done = len(list(plan.parent.rglob("tile-*.json")))
+                if done >= 2:
+                    return f"{plan.parent.parent.name}, {plan.parent.name}, after {done} tiles"
         time.sleep(LOOKS)
     return "too late"
 

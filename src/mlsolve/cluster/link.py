@@ -23,14 +23,17 @@ _CONNECTING: Final = 10.0
 _HANDSHAKE: Final = 10.0
 """Seconds that it has for the first words after a connection was accepted."""
 
+_SOONEST: Final = 0.5
+"""Seconds that each of several results has at least."""
+
 _KNOCKS: Final = 0.2
 """Seconds between two attempts to connect."""
 
 _ASKING: Final = 5.0
 """Seconds within which it must answer later."""
 
-_GATHERING: Final = 30.0
-"""Seconds within which the result of a task must arrive."""
+_GATHERING: Final = 8.0
+"""Seconds within which the results of tasks that are done must arrive; they are small."""
 
 
 class LostScheduler(Exception):
@@ -158,7 +161,15 @@ class DaskLink:
             with suppress(Exception):
                 results = client.sync(gathered, callback_timeout=_GATHERING)
                 return [Answer("result", result) for result in results]
-        return [call.answer() for call in calls]
+        return self._one_by_one(calls)
+
+    def _one_by_one(self, calls: Sequence[Submitted]) -> list[Answer]:
+        """Return what became of calls: those whose workers do not answer are lost, all within some seconds."""
+        end, found = time.monotonic() + _GATHERING, list[Answer]()
+        for call in calls:
+            wait = max(_SOONEST, end - time.monotonic())
+            found.append(call.answer_within(wait) if isinstance(call, _DaskCall) else call.answer())
+        return found
 
     def regain(self) -> bool:
         """Try to connect again, for some seconds; return whether that succeeded."""
@@ -273,11 +284,15 @@ class _DaskCall:
 
     def answer(self) -> Answer:
         """Return what became of it."""
+        return self.answer_within(_GATHERING)
+
+    def answer_within(self, seconds: float) -> Answer:
+        """Return what became of it; lost, if the result does not arrive within some seconds."""
         try:
             if self.future.status == "finished":
-                return Answer("result", self.future.result(timeout=_GATHERING))
+                return Answer("result", self.future.result(timeout=seconds))
             if self.future.status == "error":
-                error = self.future.exception(timeout=_GATHERING)
+                error = self.future.exception(timeout=seconds)
                 return Answer("lost") if type(error).__name__ in _OF_DASK else Answer("error", error)
         except Exception:  # the worker went away with the result, or the scheduler did
             return Answer("lost")
@@ -338,7 +353,10 @@ class _WorkersHere:
 def _silence() -> None:
     """Keep Dask from writing about workers that come and go: that is told by the run."""
     import dask
+    import distributed  # which gives its loggers levels of their own
 
-    dask.config.set({"logging.distributed": "critical", "distributed.admin.tick.limit": "1h"})
-    for name in ("distributed", "tornado", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    assert distributed
+    dask.config.set({"distributed.admin.tick.limit": "1h"})
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
