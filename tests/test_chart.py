@@ -100,6 +100,10 @@ def test_a_chart_is_written_and_read_again(tmp_path):
         "chart.json",
         "chart.csv",
     ]
+    with pytest.raises(OptionError, match=r"^out is .*four\.png: give a folder, or a file NAME\.pdf or NAME\.tif$"):
+        chart.save(tmp_path / "four.png")
+    with pytest.raises(OptionError, match=r"^format is tiff beside the file .*five\.pdf: leave format out"):
+        chart.save(tmp_path / "five.pdf", "tiff")
     with pytest.raises(OutputError, match="exists already"):
         chart.save(tmp_path / "one")
     chart.save(tmp_path / "one", overwrite=True)

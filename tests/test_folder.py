@@ -50,6 +50,7 @@ def test_what_is_saved(tmp_path, solution):
     assert solution.scores.guide_ssim == pytest.approx(expected.guide_ssim, abs=3e-6)
     assert report["size"] == [48, 40]
     assert report["iterations"] == 10
+    assert report["solver"] == "newton"
     last = solution.history[-1]
     assert report["loss"] == pytest.approx(last.loss, rel=1e-6)
     assert set(report["terms"]) == set(last.terms) == {"stack_ssim", "stack_mse", "guide_ssim"}

@@ -83,7 +83,7 @@ def chart(given: Given) -> None:
     from mlsolve.calibration.chart import FORMATS, make
     from mlsolve.ranges import choice
 
-    kind = choice("format", given.get("format", "both"), FORMATS)
+    kind = choice("format", given["format"], FORMATS) if "format" in given else None
     made = make(given.get("channels", "rgb"), given.get("paper", "A4"), given.get("dpi", 300), given.get("seed", 0))
     for path in made.save(given.get("out", Path("chart")), kind, given["overwrite"]):
         echo(path)

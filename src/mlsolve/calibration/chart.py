@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, OptionError, OutputError
 from ..pictures.picture_files import TiffWriter, write_pdf
 from ..ranges import number
 from ..system.files import refusals, write_bytes
@@ -18,6 +18,8 @@ from .layout import Layout, arrange
 FORMATS: Final = ("pdf", "tiff", "both")
 LAYOUT: Final = "chart.json"
 _SUFFIXES: Final = (".pdf", ".tif", ".tiff")
+_OTHERS: Final = (".png", ".jpg", ".jpeg", ".webp", ".svg", ".json", ".csv")
+"""Endings of files that a chart is not written as."""
 MIN_DPI, MAX_DPI = 72, 2400
 
 
@@ -48,18 +50,22 @@ class Chart:
         over[cut - down : end - down] = sheet[cut:end]
         return below, over
 
-    def save(self, out: Path, kind: str = "both", overwrite: bool = False) -> list[Path]:
-        """Write the chart as pdf, tiff or both, and its layout; return the files.
+    def save(self, out: Path, kind: str | None = None, overwrite: bool = False) -> list[Path]:
+        """Write the chart as pdf, tiff or both (None: as both, or as `out` says), and its layout; return the files.
 
         out: a folder, which is made, for chart.pdf, chart.tif, chart.json and chart.csv, a table to fill in; or one
-        file NAME.pdf or NAME.tif, with NAME.json and NAME.csv beside it. Raises OutputError if a file cannot be
-        written, or is there already.
+        file NAME.pdf or NAME.tif, with NAME.json and NAME.csv beside it. Raises OptionError for a file of another
+        kind, and OutputError if a file cannot be written, or is there already.
         """
         suffix = out.suffix.lower()
+        if suffix in _OTHERS and not out.is_dir():
+            raise OptionError(f"out is {out}: give a folder, or a file NAME.pdf or NAME.tif")
+        if suffix in _SUFFIXES and kind is not None:
+            raise OptionError(f"format is {kind} beside the file {out}: leave format out, or give a folder")
         if suffix in _SUFFIXES:
             pages, layout = [out], out.with_suffix(".json")
         else:
-            endings = {"pdf": ("pdf",), "tiff": ("tif",)}.get(kind, ("pdf", "tif"))
+            endings = {"pdf": ("pdf",), "tiff": ("tif",)}.get(kind or "both", ("pdf", "tif"))
             pages = [out / f"chart.{ending}" for ending in endings]
             layout = out / LAYOUT
         table = layout.with_suffix(".csv")

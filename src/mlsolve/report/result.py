@@ -44,6 +44,8 @@ class Summary:
     """The settings of the solve."""
     print_scale: tuple[float, ...] = ()
     """How much larger than the first each layer is to be printed; (): all are as large."""
+    solver: str | None = None
+    """What moved the layers: "newton" or "adam"; None: unknown."""
 
 
 def write_report(stage: Path, folder: Path, summary: Summary, scoring: Scoring, job: Job | None = None) -> None:
@@ -100,6 +102,7 @@ def result(summary: Summary, scoring: Scoring, folder: Path, job: Job | None) ->
         "registration": summary.registration,
         "print_scale": [round(scale, 6) for scale in summary.print_scale] or [1.0] * len(scores.guide_ssim),
         "size": list(scoring.size),
+        "solver": summary.solver,
         "iterations": len(summary.history),
         "stopped_by": summary.stop,
         "seconds": round(summary.seconds, 3),

@@ -170,6 +170,7 @@ def write_result(
         media,
         spec.options,
         print_scales(job.options, job.arrangements, spec.layers),
+        spec.options.solver,
     )
     options = dataclasses.replace(spec.options, backend=spec.backend)
     height, width = spec.shapes[-1]

@@ -74,6 +74,8 @@ class Solution:
     """The carriers of every stack, None for a stack without; (): no stack has any."""
     media: Media | None = None
     """The printer and film of the layers, which are then device codes; None: ideal inks."""
+    solver: str | None = None
+    """What moved the layers: "newton" or "adam"; None: unknown."""
 
     @property
     def target(self) -> FloatArray:
@@ -178,6 +180,7 @@ def _write(solution: Solution, folder: Path, overwrite: bool = False) -> Path:
         solution.media,
         options,
         solution.print_scale,
+        solution.solver,
     )
     masks = [mask for mask in solution.masks if mask is not None]
     pictures = [as_codes(picture) for picture in (*solution.targets, *solution.guides, *masks)]

@@ -93,6 +93,7 @@ def solve(
         shape="disc" if asked.disc else "sheet",
         carriers=solved.carriers,
         media=media,
+        solver=spec.options.solver,
     )
 
 
