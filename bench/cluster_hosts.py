@@ -14,7 +14,9 @@ Every trial must end with the bytes of a run without a cluster. The exit status 
 
 import argparse
 import contextlib
-import shutil
+import itertools
+import json
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -76,14 +78,17 @@ class Files:
         return words
 
 
-def wait_for_round(folder, client):
-    """Wait until a round of several tiles is in its middle."""
+def events(log):
+    """Return what the client has told."""
+    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+
+
+def wait_for_round(log, client):
+    """Wait until a round of several tiles is in its middle. Nobody looks into the folder, so no mount caches it."""
     while client.poll() is None:
-        with contextlib.suppress(OSError):  # folders go while they are listed
-            for plan in Path(f"{folder}.unfinished").glob("level-*/round-*/plan.json"):
-                done = len(list(plan.parent.rglob("tile-*.json")))
-                if done >= 2:
-                    return f"{plan.parent.parent.name}, {plan.parent.name}, after {done} tiles"
+        for event in events(log):
+            if event.get("tiles", 0) > 1 and event.get("tile", 0) >= 2:
+                return f"level {event['level']}, round {event['round']}, after {event['tile']} tiles"
         time.sleep(LOOKS)
     return "too late"
 
@@ -93,9 +98,9 @@ def trial(place, files, words, expected, client_host, away):
 
     Return whether it ended well, and in which words.
     """
-    folder, log = files.here / "print", place / "stderr"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(f"{folder}.unfinished", ignore_errors=True)
+    # A new name: a mount may remember for a while what had the old one.
+    name = f"print-{secrets.token_hex(4)}"
+    folder, log = files.here / name, place / "stderr"
     with Cable() as cable:
         asked = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0", "--death-timeout", "30"]
         dask = ["distributed.cli.dask_scheduler", "--host", SCHEDULER, "--no-dashboard", "--no-show"]
@@ -105,13 +110,13 @@ def trial(place, files, words, expected, client_host, away):
             started.append(Supervised(work, prefix=files.on(host)))
         try:
             with log.open("wb") as errors:
-                run = [sys.executable, "-m", "mlsolve_cli", *map(str, words), "--cluster", SCHEDULER]
+                run = [sys.executable, "-m", "mlsolve_cli", *map(str, words), "--json", "--cluster", SCHEDULER]
                 client = subprocess.Popen(
-                    [*files.on(client_host), *run, "--out", files.there / "print"],
+                    [*files.on(client_host), *run, "--out", files.there / name],
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
                 )
-                where = wait_for_round(folder, client)
+                where = wait_for_round(log, client)
                 struck = time.perf_counter()
                 if away != 0:
                     cable.cut()
@@ -128,8 +133,11 @@ def trial(place, files, words, expected, client_host, away):
         finally:
             for one in started:
                 one.end()
-    warned = [line for line in log.read_text().splitlines() if "left out" in line or "lost" in line]
-    ended = f"{'looked at' if away == 0 else 'cut off'} in {where}, {took:.0f} s later it had ended{warned or ''}"
+    crew = [event["workers"] for event in events(log) if event["event"] == "workers"]
+    lost = sum(max(0, before - after) for before, after in itertools.pairwise(crew))
+    out = [line for line in log.read_text().splitlines() if "left out" in line]
+    what = "looked at" if away == 0 else "cut off"
+    ended = f"{what} in {where}, {took:.0f} s later it had ended, workers lost {lost} times{out or ''}"
     if client.returncode == 2:
         lines = [line for line in log.read_text().splitlines() if line.startswith("mlsolve: error:")]
         resumed = call("resume", folder, *[word for word in words if word in ("--memory", "40MiB")])
