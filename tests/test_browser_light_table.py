@@ -84,6 +84,7 @@ def test_what_is_scored_is_what_mlsolve_verify_scores(gallery, view):
                 assert_scored(scored(page, number), gallery / name, number)
 
 
+@pytest.mark.slow
 def test_what_is_scored_of_the_demo_and_with_a_mask(chromium, tmp_path, mlsolve, save, picture):
     guides = [word for guide in ("rosette:1", "mosaic:4", "kaleidoscope:3") for word in ("--guide", guide)]
     save("mask.png", (picture(60, 90, 7)[..., :1] > 0.4).astype(np.float32))
@@ -141,6 +142,7 @@ def printed(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_sheets_of_printer_and_film_look_as_they_will(printed, chromium):
     """Through inks, with light reflected between sheets and the light of the room: as stack.png, and turned."""
     for folder in printed:
@@ -216,6 +218,7 @@ def test_a_blank_canvas_fails():
         assert_equal(blank, blank)
 
 
+@pytest.mark.slow
 def test_larger_sheets_are_shown_by_tiles(gallery, chromium, tmp_path):
     """Held at 48 and 24 pixels, the rest in tiles: to the pixel as one zooms in, for moved sheets too."""
     folder = tmp_path / "large"

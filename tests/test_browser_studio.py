@@ -100,6 +100,7 @@ def pixels_of(page, selector):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB"))
 
 
+@pytest.mark.slow
 def test_from_a_dropped_file_to_a_saved_folder(studio, visit, mlsolve, tmp_path):
     page = visit(studio)
     assert page.locator("#start").is_disabled()
@@ -147,6 +148,7 @@ def test_from_a_dropped_file_to_a_saved_folder(studio, visit, mlsolve, tmp_path)
     assert page.text_content("#make-sheets") == "Make the files"
 
 
+@pytest.mark.slow
 def test_stopped_killed_started_again_and_resumed(studio, visit, mlsolve, tmp_path):
     page = visit(studio)
     drop(page, ROOT / "examples" / "cat.jpg")

@@ -129,6 +129,7 @@ def test_one_runs_and_the_others_wait(folder, job, opened):
     assert [run["name"] for run in runs.all()] == [third, second, first]
 
 
+@pytest.mark.slow
 def test_another_server_finds_what_was_under_way(folder, job, opened, mlsolve, tmp_path):
     settings = {**LONG, "iterations": 3000}
     runs = opened(folder)
