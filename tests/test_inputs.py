@@ -1,5 +1,7 @@
 """Pictures at the size of the print: the same codes whoever makes them, within the memory that is counted."""
 
+import contextlib
+import dataclasses
 import tracemalloc
 from pathlib import Path
 
@@ -120,14 +122,33 @@ def test_other_processes_decode_the_files_that_they_see(job, tmp_path, monkeypat
         assert not list((tmp_path / name / "pictures").glob("file*"))
 
 
+class InAnotherFolder(Serial):
+    """Runs tasks as processes do that were started elsewhere."""
+
+    def map(self, task, calls):
+        with contextlib.chdir("/"):
+            yield from super().map(task, calls)
+
+
+def test_names_relative_to_this_folder_are_found_from_another(job, tmp_path, monkeypatch):
+    there, decode = [], inputs.decode_into
+    monkeypatch.setattr(inputs, "decode_into", lambda *call: there.append(str(Path.cwd())) or decode(*call))
+    short = dataclasses.replace(job, guides=(Path("turned.png"), Path("sixteen.png"), *job.guides[4:]))
+    short = dataclasses.replace(short, arrangements=(Arrangement(Path("same.png")),))
+    digests = {str(path.absolute()): inputs.digest_of(path) for path in short.inputs}
+    executor = InAnotherFolder(CpuBackend(1, BETAS))
+    made(short, tmp_path / "a", executor, 128, 0, digests=digests)
+    assert there == ["/"] * 3
+
+
 def test_a_file_is_decoded_where_it_is_the_same(job, tmp_path, save, picture):
     store, path = DiskStore(tmp_path / "store"), save("one.png", picture(70, 50))
     file = open_picture(path)
-    digests = {path: inputs.digest_of(path)}
-    assert not inputs.decode_if_seen(array_for(file, store, "a"), Path("none.png"), None, {Path("none.png"): {}})
-    assert inputs.decode_if_seen(array_for(file, store, "b"), path, None, digests)
+    digests = [inputs.digest_of(path)]
+    assert not inputs.decode_if_seen(array_for(file, store, "a"), [tmp_path / "none.png"], digests)
+    assert inputs.decode_if_seen(array_for(file, store, "b"), [path], digests)
     save("one.png", picture(70, 50, seed=9))
-    assert not inputs.decode_if_seen(array_for(file, store, "c"), path, None, digests)
+    assert not inputs.decode_if_seen(array_for(file, store, "c"), [path], digests)
 
 
 def test_a_damaged_file_is_named_by_who_decodes_it_elsewhere(job, tmp_path):

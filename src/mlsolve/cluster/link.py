@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, Literal, Protocol
 
 from ..errors import ClusterError, first_line
@@ -353,9 +354,8 @@ class _WorkersHere:
 def _silence() -> None:
     """Keep Dask from writing about workers that come and go: that is told by the run."""
     import dask
-    import distributed  # which gives its loggers levels of their own
 
-    assert distributed
+    import_module("distributed")  # which gives its loggers levels of their own
     dask.config.set({"distributed.admin.tick.limit": "1h"})
     for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):

@@ -109,19 +109,19 @@ def draw_tile(target: Array, drawing: Callable[[], Drawing], region: Region) -> 
             tile.put((plane,), codes)
 
 
-def decode_if_seen(array: Array, path: Path, profile: Path | None, digests: dict[Path, Any]) -> bool:
-    """Task: decode the file `path` to `array` if this host sees the same files as the caller; return whether.
+def decode_if_seen(array: Array, files: list[Path], digests: list[Any]) -> bool:
+    """Task: decode a picture to `array` if this host sees the same files as the caller; return whether it does.
 
-    profile: an ICC profile for CMYK files that contain none. digests: `digest_of` these files.
+    files: as `Picture.files`, all absolute. digests: `digest_of` each.
     """
     try:
-        if any(digest_of(file) != digest for file, digest in digests.items()):
+        if [digest_of(file) for file in files] != digests:
             return False
     except InputError:
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the caller has opened the picture, and warned
-        picture = open_picture(path, profile)
+        picture = open_picture(*files)
     decode_into(array, picture)
     return True
 
@@ -235,10 +235,10 @@ class _Making:
         arrays = [array_for(file, self._store, f"{_SPOOL}/{at}") for at, (file, _) in enumerate(pictures)]
         left = dict(enumerate(pictures))
         if digests is not None:
-            calls = [
-                (array, file.path, file.cmyk_profile, {path: digests[str(path.absolute())] for path in file.files})
-                for array, (file, _) in zip(arrays, pictures, strict=True)
-            ]
+            calls = list[tuple[Any, ...]]()
+            for array, (file, _) in zip(arrays, pictures, strict=True):
+                files = [path.absolute() for path in file.files]  # tasks run in other folders
+                calls.append((array, files, [digests[str(path)] for path in files]))
             for at, seen in self._executor.map(decode_if_seen, calls):
                 if seen:
                     self.did(dict.fromkeys(left.pop(at)[1], DECODING))
