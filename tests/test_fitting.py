@@ -96,6 +96,7 @@ def test_spoiled_patches_are_left_out_and_noise_is_not_taken_for_them():
     assert np.median(delta_e00(lab_from_light(found.predicted), lab_from_light(true))) < 0.3
 
 
+@pytest.mark.slow
 def test_leaving_one_out_is_what_a_fit_without_it_gives():
     """The short cut against fits that are repeated, for the patches that draw the fit most; repeats go together."""
     samples = sampled(photographs.printer("uv-acrylic"), noise=0.02)
