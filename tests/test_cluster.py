@@ -539,6 +539,21 @@ def test_who_waits_for_workers_can_be_interrupted(link, tmp_path, ready):
         collected(executor, numbered(3))
 
 
+def test_who_leaves_and_is_interrupted_again_does_not_wait(link, ready, monkeypatch):
+    """The generator ends without an error: there it would be printed with a traceback."""
+    link.ends_workers = True
+    link.hold = lambda call: call.arguments[2][0] == 1
+    executor = Cluster(ready("a", "b"))
+    results = executor.map(square, numbered(3), 1)
+    assert next(results) == (0, 0)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(executor, "_ended", interrupted)
+    results.close()
+
+
 def test_how_many_workers_are_ready_is_told(link, tmp_path):
     """A worker that is left out is no longer counted, one that has not proved itself yet is."""
     told = []

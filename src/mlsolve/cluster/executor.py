@@ -278,7 +278,8 @@ class Cluster:
     def _let_finish(self, mine: _Calls) -> None:
         """Wait for tasks under way, so that what they have computed is kept.
 
-        Workers of this machine end with the run, so theirs are waited for to the end. Others finish them anyway.
+        Workers of this machine end with the run, so theirs are waited for to the end. Others finish them anyway. A
+        second Ctrl-C ends the waiting.
         """
         end = math.inf if self._crew.link.ends_workers else time.monotonic() + _LEAVING
         while mine.under_way and time.monotonic() < end:
@@ -287,10 +288,14 @@ class Cluster:
                 attempts[:] = [one for one in attempts if there.get(one.worker.address) is one.worker]
                 attempts[:] = [one for one in attempts if not one.worker.silent]
             mine.under_way = {number: attempts for number, attempts in mine.under_way.items() if attempts}
-            with suppress(Exception):  # the caller has another error, or none that matters
+            try:
                 for attempt, answer in self._answered(self._ended()):
                     self._take(attempt, answer)
                 self._crew.look()
+            except KeyboardInterrupt:
+                return  # the caller is on its way out already
+            except Exception:
+                continue  # the caller has another error, or none that matters
 
 
 class Hands:
