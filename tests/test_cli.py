@@ -578,3 +578,16 @@ def test_help_does_not_wait(tmp_path):
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations(seconds, words):
     assert progress.duration(seconds) == words
+
+
+def test_how_many_workers_are_ready_in_words():
+    words = progress.CrewWords()
+    assert words.words(0, 0, ()).startswith("asking the workers of the cluster")
+    assert words.words(0, 4, ()) == "0 of 4 workers ready"
+    assert words.words(1, 4, ()) == ""  # at most one such line in a few seconds
+    assert words.words(4, 4, ()) == "4 workers ready"
+    assert words.words(3, 3, ["tcp://a:1 on wall-2"]) == "1 worker lost, 3 left: tcp://a:1 on wall-2"
+    assert words.words(3, 3, ()) == ""
+    assert words.words(4, 4, ()) == "4 workers ready"
+    gone = words.words(0, 0, ["a", "b", "c", "d"])
+    assert gone == "4 workers lost, 0 left: a, b, c and 1 more; waiting for workers, or for the scheduler"

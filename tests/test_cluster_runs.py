@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -200,6 +201,20 @@ def test_a_port_where_one_listens_who_says_nothing_is_told_in_one_line(job, tmp_
             begin(job, tmp_path / "o", Budget(cluster=f"tls://127.0.0.1:{port}"), Heard())
 
 
+def test_a_session_is_stopped_while_it_connects(job, tmp_path):
+    """Nothing listens on port 9: it would wait for half a minute."""
+    session, began = Session(job, tmp_path / "o", Budget(cluster="tcp://127.0.0.1:9")), time.monotonic()
+
+    def hear(event):
+        if event.kind == "workers":
+            session.stop()
+
+    outcome = session.run(hear)
+    assert (outcome.stop, outcome.where, outcome.unfinished) == ("paused", "while waiting for workers", None)
+    assert time.monotonic() - began < links._CONNECTING / 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_workers_that_run_are_seen(monkeypatch):
     """One that is paused or closing takes no tasks, though the scheduler still knows it."""
     link = links.DaskLink.__new__(links.DaskLink)
@@ -292,7 +307,7 @@ class HeardOfEstimate:
         self.crew, self.done = [], []
 
     def waits_for_workers(self, ready, present):
-        self.crew.append((ready, present))
+        self.crew.append((len(ready), present))
 
     def rehearsed(self, done, workers):
         self.done.append((done, workers))

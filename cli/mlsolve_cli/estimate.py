@@ -64,19 +64,24 @@ class _Progress:
         from .progress import CrewWords
 
         self._crew = CrewWords()
+        self._ready: tuple[str, ...] = ()
 
-    def waits_for_workers(self, ready: int, present: int) -> None:
-        if words := self._crew.words(ready, present):
+    def waits_for_workers(self, ready: tuple[str, ...], present: int) -> None:
+        lost = [one for one in self._ready if one not in ready]
+        self._ready = ready
+        if words := self._crew.words(len(ready), present, lost):
             echo(words, err=True)
 
     def rehearsed(self, done: int, workers: int) -> None:
-        echo(f"{done} of {workers} workers have rehearsed the run", err=True)
+        from .progress import workers_in_words
+
+        echo(f"rehearsed by {done} of {workers_in_words(workers)}", err=True)
 
 
 def _print(found: "Estimate", box: dict[str, float]) -> None:
     from mlsolve.system.memory import in_words
 
-    from .progress import duration
+    from .progress import duration, workers_in_words
     from .report import print_box
 
     width, height = found.size
@@ -98,7 +103,7 @@ def _print(found: "Estimate", box: dict[str, float]) -> None:
     parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in found.stages.items() if seconds >= 0.5)
     several = f", {found.gpus} GPUs" if found.gpus > 1 else ""
     if found.workers:
-        several = f", {len(found.workers)} workers"
+        several = f", {workers_in_words(len(found.workers))}"
     echo(f"time      about {duration(found.seconds)} on the {found.backend} backend{several}: {parts}")
     if found.disk > found.disk_free:
         echo("it does not fit on this disk: choose another with --out, or a smaller size")

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 _BETWEEN_LINES: Final = 5.0
 _BETWEEN_EVENTS: Final = 0.2
 """Seconds between lines, and between JSON events."""
+
+_NAMED: Final = 3
+"""Most workers that are named in a line."""
 
 COMPILING: Final = "compiling the kernels, once for this version: some 20 s"
 
@@ -98,10 +102,11 @@ class Progress:
         assert event.workers is not None
         assert event.workers_present is not None
         if self._as_json:
-            found = {"event": "workers", "workers": event.workers, "workers_present": event.workers_present}
+            names = ("workers", "workers_present", "workers_lost")
+            found = {"event": "workers", **{name: getattr(event, name) for name in names}}
             self._print(json.dumps({**found, "seconds": round(event.seconds, 2)}))
             return
-        words = self._crew.words(event.workers, event.workers_present)
+        words = self._crew.words(event.workers, event.workers_present, event.workers_lost)
         if words and self._bar is not None and event.stage == "starting":
             self._bar.update(self._task, words=words)
         elif words:
@@ -145,29 +150,35 @@ class CrewWords:
         self._ready: int | None = None
         self._told = 0.0
 
-    def words(self, ready: int, present: int) -> str:
-        """Return the words for `ready` workers of `present`, or "" for nothing new; present: those not left out."""
+    def words(self, ready: int, present: int, lost: Sequence[str]) -> str:
+        """Return the words for `ready` workers of `present`, or "" for nothing new.
+
+        present: those not left out. lost: those that were ready before, and are not any more.
+        """
         before, now = self._ready, time.monotonic()
         self._ready = ready
         if before is None:
             return "asking the workers of the cluster, up to a minute for the first one"
-        if ready < before:
-            return f"{_workers(before - ready)} lost, {ready} left"
+        if lost:
+            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+            end = "" if ready else "; waiting for workers, or for the scheduler"
+            return f"{workers_in_words(len(lost))} lost, {ready} left: {', '.join(lost[:_NAMED])}{more}{end}"
         if ready == present:
-            return f"{_workers(ready)} ready" if ready > before else ""
+            return f"{workers_in_words(ready)} ready" if ready > before else ""
         if now - self._told < _BETWEEN_LINES:
             return ""
         self._told = now
-        return f"{ready} of {_workers(present)} ready"
+        return f"{ready} of {workers_in_words(present)} ready"
 
 
-def _workers(count: int) -> str:
+def workers_in_words(count: int) -> str:
+    """Return "1 worker", "2 workers"."""
     return f"{count} worker{'s' * (count != 1)}"
 
 
 def _on_workers(event: Event) -> str:
     """Return on how many workers of a cluster it runs, "" without one."""
-    return "" if event.workers is None else f", {_workers(event.workers)}"
+    return "" if event.workers is None else f", {workers_in_words(event.workers)}"
 
 
 def _words_of_step(event: Event) -> str:

@@ -13,7 +13,7 @@ from ..errors import ClusterError, OutputError
 from ..solving.spec import Spec
 from ..system.files import write_bytes
 from ..system.memory import in_words
-from .link import Link, LostScheduler, Seen, Submitted
+from .link import Link, LostScheduler, Seen, Submitted, Waits, wait_only
 from .worker import Place, appears, introduce, try_out, what_bytes_depend_on
 
 ASSEMBLING: Final = 50.0
@@ -29,14 +29,6 @@ _LOOKS: Final = 0.5
 """Seconds between two looks at who is there."""
 
 State = Literal["introducing", "introduced", "trying", "ready", "out"]
-
-Waits = Callable[[int, int], None]
-"""Called a few times a second while workers are waited for, or have tasks under way: with how many workers are
-ready, and how many there are that are not left out. It may raise."""
-
-
-def wait_only(ready: int, present: int) -> None:
-    """Do nothing while workers are waited for."""
 
 
 @dataclass(eq=False)
@@ -56,6 +48,12 @@ class Worker:
     """The same by this process's clock."""
     under_way: int = 0
     """Tasks that it has been given and not answered."""
+
+    @property
+    def name(self) -> str:
+        """Its address and, once it is known, its host."""
+        host = self.found.get("name")
+        return f"{self.address} on {host}" if host else self.address
 
     @property
     def silent(self) -> bool:
@@ -123,6 +121,11 @@ class Crew:
     def ready(self) -> list[Worker]:
         """The workers that may be given tasks, and are heard."""
         return [one for one in self.workers.values() if one.state == "ready" and not one.silent]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The workers that are ready, as they are told: with address and host."""
+        return tuple(one.name for one in self.ready)
 
     @property
     def present(self) -> int:
@@ -263,14 +266,17 @@ class Crew:
         differing = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
         if differing:
             name = differing[0]
-            self._leave_out(worker, f"{name} is {_brief(there.get(name))}, here it is {_brief(here.get(name))}")
+            self._leave_out(
+                worker,
+                f"{name} is {_brief(there.get(name))}, here it is {_brief(here.get(name))}: install the same there",
+            )
         elif found["store"]:
             self._leave_out(worker, found["store"])
         elif worker.answer is not None and not appears(worker.answer, self._content):
             self._leave_out(worker, f"what it writes into {self._root} is not seen here")
         elif self._memory is not None and found["memory"] is not None and found["memory"] < self._memory:
             free = in_words(found["memory"])
-            self._leave_out(worker, f"it has {free} free of the --memory {in_words(self._memory)}")
+            self._leave_out(worker, f"it has {free} free of the --memory {in_words(self._memory)}: give less")
         else:
             worker.state = "introduced"
 
@@ -314,12 +320,10 @@ class Crew:
     def _leave_out(self, worker: Worker, reason: str) -> None:
         """Give a worker no tasks, and warn; once for each reason and machine."""
         worker.state = "out"
-        name = worker.found.get("name")
-        words = f"worker {worker.address}{f' on {name}' if name else ''} is left out: {reason}"
-        told = f"{name or worker.address} {reason}"
+        told = f"{worker.found.get('name') or worker.address} {reason}"
         if told not in self._told:
             self._told.add(told)
-            warnings.warn(words, stacklevel=2)
+            warnings.warn(f"worker {worker.name} is left out: {reason}", stacklevel=2)
 
     def _ask(
         self, worker: Worker, then: Callable[[Worker, Any], None], function: Callable[..., Any], *arguments: Any
@@ -333,7 +337,7 @@ class Crew:
         """Look until every worker is settled, or some seconds are over and one has reached `state`."""
         began = time.monotonic()
         while True:
-            self._waits(len(self.ready), self.present)
+            self._waits(self.names, self.present)
             try:
                 self.look()
             except LostScheduler:

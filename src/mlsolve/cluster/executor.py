@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from ..errors import ClusterError, ProcessError, StoreError
 from ..solving.executors.base import Task
-from .crew import Crew, Waits, Worker, wait_only
-from .link import Answer, LostScheduler, Submitted
+from .crew import Crew, Worker
+from .link import Answer, LostScheduler, Submitted, Waits, wait_only
 from .worker import carry_out
 
 PATIENCE: Final = 40.0
@@ -109,7 +109,7 @@ class Cluster:
         mine, lonely = _Calls(deque(range(len(calls)))), time.monotonic()
         try:
             while mine.unfinished:
-                self._waits(len(self._crew.ready), self._crew.present)
+                self._waits(self._crew.names, self._crew.present)
                 lonely = self._look(mine, lonely)
                 mine.wake()
                 self._give(mine, task, calls, each, ahead)
@@ -171,7 +171,8 @@ class Cluster:
     def _regain(self, mine: _Calls) -> None:
         """Connect to the scheduler again; all calls under way wait again."""
         crew, end = self._crew, time.monotonic() + PATIENCE
-        while not crew.link.regain():
+        self._waits((), 0)
+        while not crew.link.regain(self._waits):
             if time.monotonic() > end:
                 raise ClusterError(
                     f"cluster {crew.link.address} has not answered for {PATIENCE:.0f} s: start its scheduler and "

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Protocol
 from ..errors import ClusterError, first_line
 from .address import ClusterAddress, require_dask
 
-_CONNECTING: Final = 10.0
+_CONNECTING: Final = 30.0
 """Seconds within which a scheduler must answer at first."""
 
 _HANDSHAKE: Final = 10.0
@@ -26,6 +26,9 @@ _HANDSHAKE: Final = 10.0
 
 _SOONEST: Final = 0.5
 """Seconds that each of several results has at least."""
+
+_SYN: Final = 2.0
+"""Seconds within which a host must accept or refuse a connection; then it is tried again."""
 
 _KNOCKS: Final = 0.2
 """Seconds between two attempts to connect."""
@@ -35,6 +38,15 @@ _ASKING: Final = 5.0
 
 _GATHERING: Final = 8.0
 """Seconds within which the results of tasks that are done must arrive; they are small."""
+
+
+Waits = Callable[[tuple[str, ...], int], None]
+"""Called a few times a second while workers are waited for, or have tasks under way: with the workers that are
+ready, and how many there are that are not left out. It may raise."""
+
+
+def wait_only(ready: tuple[str, ...], present: int) -> None:
+    """Do nothing while workers are waited for."""
 
 
 class LostScheduler(Exception):
@@ -85,7 +97,7 @@ class Link(Protocol):
     def answers(self, calls: Sequence[Submitted]) -> list[Answer]:
         """Return what became of calls that are done; many at once cost hardly more than one."""
 
-    def regain(self) -> bool:
+    def regain(self, waits: Waits) -> bool:
         """Try to connect again, for some seconds; return whether that succeeded."""
 
     def close(self) -> None:
@@ -95,8 +107,8 @@ class Link(Protocol):
 class DaskLink:
     """A connection to the workers of a Dask scheduler."""
 
-    def __init__(self, address: ClusterAddress, cores: int) -> None:
-        """Connect, or start workers on this machine, which share `cores` cores.
+    def __init__(self, address: ClusterAddress, cores: int, waits: Waits = wait_only) -> None:
+        """Connect, or start workers on this machine, which share `cores` cores; waits: is called meanwhile.
 
         Raises ClusterError if Dask is not installed or the scheduler does not answer.
         """
@@ -110,11 +122,13 @@ class DaskLink:
         else:
             self._scheduler = address.scheduler
         try:
-            self._client = self._connect(_CONNECTING)
-        except Exception as error:  # what listens there may answer anything
+            self._client = self._connect(_CONNECTING, waits)
+        except _NotConnected as error:
             self.close()
-            why = str(error) if isinstance(error, _Unreachable) else _why_no_scheduler(address, error)
-            raise ClusterError(f"cluster {self.address} cannot be used: {why}") from None
+            raise ClusterError(f"cluster {self.address} cannot be used: {error}") from None
+        except BaseException:  # of `waits`
+            self.close()
+            raise
 
     def workers(self) -> dict[str, Seen]:
         """Return the workers by their addresses. Raises LostScheduler."""
@@ -172,12 +186,12 @@ class DaskLink:
             found.append(call.answer_within(wait) if isinstance(call, _DaskCall) else call.answer())
         return found
 
-    def regain(self) -> bool:
+    def regain(self, waits: Waits) -> bool:
         """Try to connect again, for some seconds; return whether that succeeded."""
         self._disconnect()
         try:
-            self._client = self._connect(_ASKING)
-        except Exception:  # what listens there may answer anything
+            self._client = self._connect(_ASKING, waits)
+        except _NotConnected:
             return False
         return True
 
@@ -187,24 +201,24 @@ class DaskLink:
         if self._here is not None:
             self._here.close()
 
-    def _connect(self, timeout: float) -> Any:
+    def _connect(self, timeout: float, waits: Waits) -> Any:
         """Return a client, once something listens there, which may take up to `timeout` seconds.
 
-        It is made in a thread, because Dask waits for ever for one who accepts a connection and then says nothing:
-        a scheduler that is frozen, or what is none.
+        Raises _NotConnected, and what `waits` raises. The client is made in a thread, because Dask waits for ever
+        for one who accepts a connection and then says nothing: a scheduler that is frozen, or what is none.
         """
         from distributed import Client
 
-        _wait_until_accepted(self._scheduler, timeout)
+        _wait_until_accepted(self._scheduler, timeout, waits)
         made = Future[Any]()
 
         def make() -> None:
             try:
                 name = f"mlsolve-{os.getpid()}"
                 client = Client(self._scheduler, timeout=timeout, set_as_default=False, name=name)
-            except Exception as error:
+            except Exception as error:  # what listens there may answer anything
                 with suppress(InvalidStateError):  # nobody waits for it any more
-                    made.set_exception(error)
+                    made.set_exception(_NotConnected(_why_no_scheduler(self._scheduler, error)))
                 return
             try:
                 made.set_result(client)
@@ -212,11 +226,18 @@ class DaskLink:
                 client.close(timeout=1)
 
         threading.Thread(target=make, name="mlsolve-connect", daemon=True).start()
-        try:
-            return made.result(_HANDSHAKE)
-        except TimeoutError:
-            made.cancel()
-            raise
+        end = time.monotonic() + _HANDSHAKE
+        while True:
+            try:
+                waits((), 0)
+                return made.result(_KNOCKS)
+            except TimeoutError as error:
+                if time.monotonic() > end:
+                    made.cancel()
+                    raise _NotConnected(_why_no_scheduler(self._scheduler, error)) from None
+            except BaseException:
+                made.cancel()
+                raise
 
     def _disconnect(self) -> None:
         """Close the client, in a thread that is not waited for long: a scheduler that is gone never answers."""
@@ -234,12 +255,12 @@ class DaskLink:
         thread.join(3)
 
 
-class _Unreachable(Exception):
-    """Nothing accepts connections there; the message says why, and what to do about it."""
+class _NotConnected(Exception):
+    """There is no connection; the message says why, and what to do about it."""
 
 
-def _wait_until_accepted(scheduler: str, timeout: float) -> None:
-    """Return as soon as something accepts connections at an address; raises _Unreachable after `timeout` seconds.
+def _wait_until_accepted(scheduler: str, timeout: float, waits: Waits) -> None:
+    """Return as soon as something accepts connections at an address; raises _NotConnected after `timeout` seconds.
 
     A scheduler may be starting. A host that nobody knows is not waited for.
     """
@@ -247,33 +268,34 @@ def _wait_until_accepted(scheduler: str, timeout: float) -> None:
     assert where is not None
     host, port = where
     while True:
+        waits((), 0)
         left = end - time.monotonic()
         try:
-            socket.create_connection(where, max(_KNOCKS, left)).close()
+            socket.create_connection(where, _SYN).close()
         except socket.gaierror:
-            raise _Unreachable(f"this machine knows no host {host}, mend the name or give an address") from None
+            raise _NotConnected(f"this machine knows no host {host}, mend the name or give an address") from None
         except OSError as error:
             if left > _KNOCKS:
                 time.sleep(_KNOCKS)
                 continue
             if isinstance(error, ConnectionRefusedError):
                 what = f"nothing listens on port {port} of {host}, start the scheduler there"
-                raise _Unreachable(f"{what} as docs/cluster.md shows") from None
+                raise _NotConnected(f"{what} as docs/cluster.md shows") from None
             what = f"{host} does not answer ({first_line(error)}), see whether it runs"
-            raise _Unreachable(f"{what} and whether a firewall closes port {port}") from None
+            raise _NotConnected(f"{what} and whether a firewall closes port {port}") from None
         else:
             return
 
 
-def _why_no_scheduler(address: ClusterAddress, error: Exception) -> str:
-    """Return why what listens at `address` cannot be used, and what to do about it; error: what Dask raised."""
-    if str(address).startswith("tls:"):
+def _why_no_scheduler(scheduler: str, error: Exception) -> str:
+    """Return why what listens at an address cannot be used, and what to do about it; error: what Dask raised."""
+    if scheduler.startswith("tls:"):
         missing = isinstance(error, TypeError)  # as Dask says that it has no context
         what = "Dask has no certificates here" if missing else f"Dask's TLS fails ({first_line(error)})"
         return f"{what}, name those of the scheduler in its configuration as docs/cluster.md shows"
     return (
-        "what listens there does not answer as a Dask scheduler, give the scheduler's port, not that of its "
-        "dashboard, tls:// if it uses TLS, and install the same version of distributed on both sides"
+        "what listens there does not answer as a Dask scheduler; it may be frozen, have another version of "
+        "distributed, use TLS (give tls://), or be something else, as the dashboard is: give the scheduler's port"
     )
 
 

@@ -75,8 +75,8 @@ class Estimate:
 class Listener(Protocol):
     """Hears how far an estimate on a cluster is. Any method may raise to end it."""
 
-    def waits_for_workers(self, ready: int, present: int) -> None:
-        """Called a few times a second; ready: workers that can take tasks; present: those that are not left out."""
+    def waits_for_workers(self, ready: tuple[str, ...], present: int) -> None:
+        """Called a few times a second; ready: who can take tasks; present: how many there are, not left out."""
 
     def rehearsed(self, done: int, workers: int) -> None:
         """So many of the workers have rehearsed the run."""
@@ -85,7 +85,7 @@ class Listener(Protocol):
 class _Nobody:
     """Hears it and does nothing."""
 
-    def waits_for_workers(self, ready: int, present: int) -> None:
+    def waits_for_workers(self, ready: tuple[str, ...], present: int) -> None:
         pass
 
     def rehearsed(self, done: int, workers: int) -> None:
@@ -113,7 +113,7 @@ def estimate_job(
     precompile(job)
     loading += time.perf_counter() - began
     place = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    with linked(budget) as link:
+    with linked(budget, listener.waits_for_workers) as link:
         if link is not None:
             return _on_cluster(link, job, spec, files, budget, place, loading, listener)
     spec, gpu = with_backend(job, spec, budget.devices)

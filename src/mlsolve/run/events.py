@@ -76,6 +76,8 @@ class Event:
     """Workers of the cluster that can take tiles now; None: there is no cluster."""
     workers_present: int | None = None
     """With "workers": workers of the cluster that are not left out, whether they can take tiles or not yet."""
+    workers_lost: tuple[str, ...] = ()
+    """With "workers": those that could take tiles until now and are gone, frozen or cut off: address and host."""
     of_tile: tuple[int, int] | None = None
     """Iterations that are done on the present tile, and how many there are in the round."""
     step: Step | None = None

@@ -76,7 +76,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     check_free(root, overwrite)
     files = opened(job)
     spec = dataclasses.replace(spec_of_job(job, files), bits=job.bits)
-    with linked(budget) as link:
+    with linked(budget, listener.waits_for_workers) as link:
         if link is None:
             spec, gpu = with_backend(job, spec, budget.devices)
             return _begin(
@@ -128,7 +128,7 @@ def resume(folder: Path, budget: Budget, listener: Listener) -> Outcome:
     root = unfinished(folder)
     folder = finished(root)
     check_resumable(root)
-    with linked(budget) as link, locked(root):
+    with linked(budget, listener.waits_for_workers) as link, locked(root):
         sweep(root)
         store = DiskStore(root, durable=link is not None)
         with _damage_refused(root):

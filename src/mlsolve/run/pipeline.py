@@ -48,10 +48,10 @@ class Listener(SolveListener):
     def stage(self, name: str, share: float) -> None:
         """The share of "pictures", "writing" or "scoring" that is done, 0 to 1."""
 
-    def waits_for_workers(self, ready: int, present: int) -> None:
+    def waits_for_workers(self, ready: tuple[str, ...], present: int) -> None:
         """Called a few times a second while workers of a cluster are waited for, or have tasks under way.
 
-        ready: how many can take tiles. present: how many there are that are not left out.
+        ready: those that can take tiles. present: how many there are that are not left out.
         """
 
     def on_cluster(self, workers: Callable[[], int]) -> None:

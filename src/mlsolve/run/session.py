@@ -192,7 +192,7 @@ class _Told(Listener):
         self._where: dict[str, Any] = {}
         self._tiled = False
         self._workers: Callable[[], int] | None = None
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[tuple[str, ...], int] | None = None
         self.last_step: Step | None = None
 
     def tell(self, kind: Kind, **more: Any) -> None:
@@ -224,10 +224,12 @@ class _Told(Listener):
         if self._session.stopping and (name == "pictures" or self._pace.pixels > SMALL):
             raise _Paused(_DOING[name])
 
-    def waits_for_workers(self, ready: int, present: int) -> None:
+    def waits_for_workers(self, ready: tuple[str, ...], present: int) -> None:
         if self._seen != (ready, present):
+            before = () if self._seen is None else self._seen[0]
+            lost = tuple(one for one in before if one not in ready)
             self._seen = ready, present
-            self.tell("workers", workers=ready, workers_present=present)
+            self.tell("workers", workers=len(ready), workers_present=present, workers_lost=lost)
         # A small print that is solved whole is still written.
         early = self._stage in ("starting", "pictures")
         if self._session.stopping and (early or self._tiled or self._pace.pixels > SMALL):

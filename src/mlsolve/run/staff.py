@@ -18,9 +18,9 @@ from .budget import Budget, Shares, shares
 from .precompile import few_pixels
 
 if TYPE_CHECKING:
-    from ..cluster.crew import Crew, Waits
+    from ..cluster.crew import Crew
     from ..cluster.executor import Cluster, Hands
-    from ..cluster.link import Link
+    from ..cluster.link import Link, Waits
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def hands_of(staff: Staff, parts: Shares, waits: "Waits") -> "Hands":
 
 
 @contextmanager
-def linked(budget: Budget) -> "Iterator[Link | None]":
-    """Yield a link to the cluster of `budget`, None if it names none.
+def linked(budget: Budget, waits: "Waits") -> "Iterator[Link | None]":
+    """Yield a link to the cluster of `budget`, None if it names none; waits: is called meanwhile, and may raise.
 
     Raises OptionError for an address that is none, ClusterError if nobody answers there or Dask is not installed.
     """
@@ -82,7 +82,7 @@ def linked(budget: Budget) -> "Iterator[Link | None]":
     require_dask()
     from ..cluster.link import DaskLink
 
-    link = DaskLink(address, budget.threads or available_cores())
+    link = DaskLink(address, budget.threads or available_cores(), waits)
     try:
         yield link
     finally:
