@@ -53,6 +53,9 @@ class Listener(Callbacks):
         self.balance = balance, names
         self._happens("balance")
 
+    def waits_for_workers(self, ready, present):
+        """There is no cluster."""
+
     def begin(self, problem, cost):
         self._happens("solve")
 

@@ -27,6 +27,7 @@ class Listener(Callbacks):
     def stage(self, name, share): pass
     def balanced(self, balance, names): pass
     def begin(self, problem, cost): pass
+    def waits_for_workers(self, ready, present): pass
 
 def compiled():
     modules = [module for name, module in sys.modules.items() if name.startswith("mlsolve_kernels")]
