@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def nvrtc() -> None:
     """NVRTC and its bindings, without which kernels cannot be compiled for a GPU."""
-    pytest.importorskip("cuda.bindings", reason="needs the extra cuda13 or cuda12")
+    pytest.importorskip("cuda.bindings", reason="needs CUDA's packages: pip install 'mlsolve[cuda13]'")
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def environment() -> dict[str, str]:
 
 def on_a_terminal(command: list[str], folder: Path) -> tuple[int, str, str]:
     """Run `command` in `folder` standard error on a terminal; return status, output, display."""
-    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals: run it on Linux or macOS")
     try:
         ours, theirs = pty.openpty()
     except OSError as error:

@@ -445,7 +445,7 @@ def test_names_of_devices():
 
 def test_opponents_advance_as_they_iterate():
     """A batch gives what its iterations give one by one, and the solver can use it."""
-    pytest.importorskip("torch", reason="needs the extra bench")
+    pytest.importorskip("torch", reason="needs the extra bench: pip install 'mlsolve[bench]'")
     problem = noise(16)
     rates = [0.03, 0.02, 0.01]
     for name in (DESCRIBED,):
@@ -471,7 +471,7 @@ def test_opponents_on_a_gpu(monkeypatch):
 
 
 def test_where_torch_does_not_compile_three_are_missing_on_a_gpu(monkeypatch):
-    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    torch = pytest.importorskip("torch", reason="needs the extra bench: pip install 'mlsolve[bench]'")
     from mlsolve_bench import torch_settings
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -482,7 +482,7 @@ def test_where_torch_does_not_compile_three_are_missing_on_a_gpu(monkeypatch):
 
 def test_a_graph_is_recorded_after_a_call_on_another_stream(monkeypatch):
     """With a torch.cuda of our own, which writes down what is asked of it."""
-    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    torch = pytest.importorskip("torch", reason="needs the extra bench: pip install 'mlsolve[bench]'")
     from mlsolve_records.torch_graph import recorded
 
     done = []
@@ -532,7 +532,7 @@ def test_a_graph_is_recorded_after_a_call_on_another_stream(monkeypatch):
 @pytest.fixture
 def strongest_as_graph(monkeypatch):
     """The opponent, with nothing compiled, and with a graph that computes when it is replayed and when recorded."""
-    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    torch = pytest.importorskip("torch", reason="needs the extra bench: pip install 'mlsolve[bench]'")
     from mlsolve_records import torch_graph, torch_strongest
 
     recordings = []
@@ -569,7 +569,7 @@ def test_the_strongest_as_a_graph_takes_the_same_steps(strongest_as_graph):
 
 def test_the_fused_opponent_solves_the_same_problem_with_two_calls(monkeypatch):
     """With a FusedSSIMMap of our own in place of the package's, which needs a GPU."""
-    pytest.importorskip("torch", reason="needs the extra bench")
+    pytest.importorskip("torch", reason="needs the extra bench: pip install 'mlsolve[bench]'")
     from mlsolve_bench.torch_baselines import dense_window
     from mlsolve_kernels.window import C1, C2
 

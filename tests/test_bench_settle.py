@@ -39,7 +39,7 @@ def test_a_command_that_ends_and_one_that_fails(tmp_path):
     assert "no-such-program" in children.run(("no-such-program",), 60, log).failure(60)
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups")
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups: run it on Linux or macOS")
 def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path, monkeypatch):
     """And what it said until then is kept. Its time is up once its child is there."""
     pid, wait = tmp_path / "pid", subprocess.Popen.wait

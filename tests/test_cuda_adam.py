@@ -49,7 +49,9 @@ def update():
 @pytest.fixture
 def nvjitlink():
     """The bindings of the linker."""
-    return pytest.importorskip("cuda.bindings.nvjitlink", reason="needs the extra cuda13 or cuda12")
+    return pytest.importorskip(
+        "cuda.bindings.nvjitlink", reason="needs CUDA's packages: pip install 'mlsolve[cuda13]'"
+    )
 
 
 @pytest.fixture

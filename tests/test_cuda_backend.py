@@ -417,7 +417,7 @@ def test_what_is_missing_is_said(monkeypatch):
 
 def test_a_driver_without_a_gpu(monkeypatch):
     """CuPy is there and is asked; here it finds neither driver nor GPU."""
-    pytest.importorskip("cupy", reason="needs the extra cuda13 or cuda12")
+    pytest.importorskip("cupy", reason="needs CUDA's packages: pip install 'mlsolve[cuda13]'")
     monkeypatch.setattr(devices, "driver_is_here", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     import cupy

@@ -467,7 +467,7 @@ NAMES = """
 
 
 def test_the_names_exist_in_cupy():
-    cupy = pytest.importorskip("cupy", reason="needs the extra cuda13 or cuda12")
+    cupy = pytest.importorskip("cupy", reason="needs CUDA's packages: pip install 'mlsolve[cuda13]'")
     for path in NAMES.split():
         found = cupy
         for name in path.split("."):

@@ -517,7 +517,7 @@ def test_a_transparent_gif_lies_over_white(tmp_path):
 
 @pytest.mark.parametrize("lossless", [True, False])
 def test_jpeg_xl(tmp_path, lossless):
-    pytest.importorskip("pillow_jxl", reason="needs the extra jxl")
+    pytest.importorskip("pillow_jxl", reason="needs the extra jxl: pip install 'mlsolve[jxl]'")
     codes = smooth()
     Image.fromarray(codes).save(tmp_path / "a.jxl", lossless=lossless, quality=95)
     close(tmp_path / "a.jxl", codes / 255, 0.01 if lossless else 8)
@@ -529,7 +529,7 @@ def test_jpeg_xl(tmp_path, lossless):
 
 def test_jpeg_xl_with_a_profile():
     """Made for this test of `smooth`, in Display P3; Pillow's plugin writes no profiles."""
-    pytest.importorskip("pillow_jxl", reason="needs the extra jxl")
+    pytest.importorskip("pillow_jxl", reason="needs the extra jxl: pip install 'mlsolve[jxl]'")
     close(FILES / "p3.jxl", shown(smooth() / 255, P3, srgb_light), 0.1)
 
 

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("starlette", reason="needs the extra studio")
-pytest.importorskip("uvicorn", reason="needs the extra studio")
+pytest.importorskip("starlette", reason="needs the extra studio: pip install 'mlsolve[studio]'")
+pytest.importorskip("uvicorn", reason="needs the extra studio: pip install 'mlsolve[studio]'")
 
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
