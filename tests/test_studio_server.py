@@ -1,6 +1,7 @@
 """The studio's server: what it gives to its page, and what it refuses to everybody else."""
 
 import json
+import time
 
 import pytest
 
@@ -135,18 +136,27 @@ def test_hostile_requests_are_refused_and_write_nothing(studio, own, place):
 def test_a_broken_upload_leaves_nothing(studio, own):
     import socket
 
-    before = tree(studio.folder)
+    def files():
+        return {path for path in studio.folder.rglob("*") if path.is_file()}
+
+    def wait_until(there_are_others):
+        # The server writes in a thread of its own: on a busy machine that takes a while.
+        deadline = time.monotonic() + 60
+        while (files() != before) != there_are_others:
+            assert time.monotonic() < deadline, files() ^ before
+            time.sleep(0.01)
+
+    before = files()
+    contents = tree(studio.folder)
     head = (
         f"POST /api/own/pictures?name=x.jpg HTTP/1.1\r\nHost: {studio.host}:{studio.port}\r\n"
         f"Cookie: {studio.cookie}\r\nOrigin: {studio.origin}\r\nContent-Length: 100000\r\n\r\n"
     )
     with socket.create_connection((studio.host, studio.port)) as connection:
         connection.sendall(head.encode() + CAT[:5000])
-    for _ in range(100):
-        if tree(studio.folder) == before:
-            break
-        studio.ask("GET", "/api/runs")
-    assert tree(studio.folder) == before
+        wait_until(there_are_others=True)
+    wait_until(there_are_others=False)
+    assert tree(studio.folder) == contents
 
 
 def test_pictures_are_shown_and_all_else_is_only_saved(studio, own):
