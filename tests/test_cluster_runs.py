@@ -164,7 +164,8 @@ def empty_disk():
 def test_a_full_store_is_told_in_one_line_and_the_run_goes_on_later(job, alone, hosts, cluster, tmp_path):
     with distributed.Client(hosts, set_as_default=False) as client:
         with pytest.raises(
-            OutputError, match=r"^/.* cannot be written: No space .*; mlsolve resume /.*/o continues"
+            OutputError,
+            match=r"^/.*: No space .*; mlsolve resume /.*/o --memory 22MiB --cluster tcp:\S+ continues it$",
         ):
             begin(job, tmp_path / "o", cluster, Heard(4, lambda: client.run(fill_disk)))
         client.run(empty_disk)

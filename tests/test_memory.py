@@ -15,7 +15,14 @@ from mlsolve.run import budget, estimate, precompile
 from mlsolve.run.budget import Budget
 from mlsolve.run.rehearsal import Line, Times
 from mlsolve.system import memory
-from mlsolve.system.memory import available_memory, installed_memory, peak_memory, resident_memory
+from mlsolve.system.memory import (
+    as_size,
+    available_memory,
+    installed_memory,
+    parse_memory,
+    peak_memory,
+    resident_memory,
+)
 from mlsolve_kernels.control_groups import MemoryLimit
 
 GIB = 2**30
@@ -55,6 +62,40 @@ def test_here_psutil_is_asked(monkeypatch):
     monkeypatch.setattr(memory, "memory_limit", lambda: None)
     assert available_memory() == pytest.approx(psutil.virtual_memory().available, rel=0.2)
     assert 0 < available_memory() < installed_memory()
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(4 * GIB, "4GiB"), (500 * 2**20, "500MiB"), (2_000_000, "2MB"), (3 * 10**9, "3GB"), (2_000_001, "2000001")],
+)
+def test_a_size_is_written_as_it_is_read(size, words):
+    assert as_size(size) == words
+    assert parse_memory(words) == size
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Budget(),
+        Budget(500 * 2**20, processes=3),
+        Budget(threads=2, devices=(0, 2)),
+        Budget(123_456_789, cluster="tcp://host:8786", threads=4),
+    ],
+)
+def test_a_budget_is_what_its_options_give(given, monkeypatch):
+    """The line that ends a run says how to continue it with the same budget."""
+    from mlsolve.run.session import Session
+    from mlsolve_cli import carry_out
+    from mlsolve_cli.main import main
+
+    found = []
+    monkeypatch.setattr(Session, "resume", lambda folder, budget: Session(None, folder, budget))
+    monkeypatch.setattr(carry_out, "carry_out", lambda session, *_: found.append(session))
+    with pytest.raises(SystemExit) as stop:
+        main(["resume", "o", *given.options.split()])
+    assert not stop.value.code
+    assert [one.options for one in found] == [given.options]
+    assert found[0]._budget == given
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="compares with what Linux tells of a process: run it there")

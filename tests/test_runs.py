@@ -190,7 +190,9 @@ def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
         patch.setattr(processes, "carried_out", killed)
         with pytest.raises(ProcessError, match="a process of --processes 2 ended unexpectedly") as error:
             begin(job, tmp_path / "o", Budget(parse_memory("60MiB"), 2), Listener())
-    assert str(error.value).endswith(f"; mlsolve resume {tmp_path / 'o'} continues it") == (after > 0)
+    assert str(error.value).endswith(
+        f"; mlsolve resume {tmp_path / 'o'} --memory 60MiB --processes 2 continues it"
+    ) == (after > 0)
     assert states.is_run(unfinished(tmp_path / "o")) == (after > 0)
     if after:
         resume(tmp_path / "o", Budget(), Listener())
@@ -233,7 +235,8 @@ def struck(job, folder, moment=40):
 def test_another_run_does_not_begin_on_top(job, alone, tmp_path):
     struck(job, tmp_path / "o")
     with pytest.raises(
-        OutputError, match=r"o.unfinished contains an unfinished run: mlsolve resume .*o continues it"
+        OutputError,
+        match=r"o.unfinished contains an unfinished run: mlsolve resume .*o --memory \S+ .*continues it",
     ):
         begin(job, tmp_path / "o", TIGHT, Listener())
     begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)

@@ -22,7 +22,9 @@ class Interrupted(Exception):
 
 def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
     """Run `session` and print the result; shown: what its folder is called in messages."""
-    goes_on = f"mlsolve resume {shown} continues it"
+    from mlsolve.run.unfinished import how_to_continue
+
+    goes_on = how_to_continue(shown, session.options)
     with session.stops_on_interrupt(), Progress(as_json) as progress:
 
         def hear(event: "Event") -> None:

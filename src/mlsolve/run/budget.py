@@ -12,7 +12,7 @@ from ..errors import OptionError
 from ..guides import drawing_bytes
 from ..job.depths import views_of
 from ..job.job import Job, parse_generated
-from ..job.settings import CLUSTER, DEVICES, MEMORY, PROCESSES, THREADS, check_fields, option
+from ..job.settings import CLUSTER, DEVICES, MEMORY, PROCESSES, THREADS, check_fields, option, settings_of
 from ..pictures.picture_files import Picture, PngWriter, TiffWriter
 from ..report.contact_sheet import COLUMNS
 from ..scoring.bands import moved_target_bytes, previews_bytes
@@ -27,7 +27,7 @@ from ..solving.spec import Spec
 from ..solving.store.chunks import CHUNK, RUN_BYTES
 from ..solving.tile_coupling import coupling_at
 from ..solving.trial import trial_bytes
-from ..system.memory import available_memory, in_words
+from ..system.memory import as_size, available_memory, in_words
 from .gpus import Gpu, checked_devices
 
 _RESERVE: Final = 8 << 20
@@ -91,6 +91,19 @@ class Budget:
     def on(self, gpu: Gpu) -> "Budget":
         """Return the budget of a run that uses this GPU, or these."""
         return replace(self, device=gpu.memory, gpus=gpu.numbers)
+
+    @property
+    def options(self) -> str:
+        """The options that give this budget on the command line, each after a space; "" if all are left out."""
+        written = {
+            "memory": None if self.memory is None else as_size(self.memory),
+            "devices": None if self.devices is None else ",".join(map(str, self.devices)),
+        }
+        return "".join(
+            f" --{name} {written.get(name, getattr(self, name))}"
+            for name, (_, default) in settings_of(Budget).items()
+            if getattr(self, name) != default
+        )
 
     @property
     def total(self) -> int | None:

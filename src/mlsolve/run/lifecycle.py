@@ -49,6 +49,7 @@ from .unfinished import (
     check_free,
     clear,
     finished,
+    how_to_continue,
     is_run,
     sweep,
     unfinished,
@@ -73,7 +74,7 @@ def begin(job: Job, folder: Path, budget: Budget, listener: Listener, overwrite:
     """
     check_output(folder, overwrite)
     root = unfinished(folder)
-    check_free(root, overwrite)
+    check_free(root, overwrite, budget.options)
     files = opened(job)
     spec = dataclasses.replace(spec_of_job(job, files), bits=job.bits)
     with linked(budget, listener.waits_for_workers) as link:
@@ -260,7 +261,8 @@ def _carry_on(work: _Work) -> Outcome:
         if not any(store.path.glob("pictures/*done.json")):
             clear(store.path)
         elif isinstance(error, OutputError | ProcessError | ClusterError):
-            raise type(error)(f"{error}; mlsolve resume {work.folder} continues it") from None
+            given = work.budget if work.staff is None else work.staff.given
+            raise type(error)(f"{error}; {how_to_continue(work.folder, given.options)}") from None
         raise
 
 

@@ -94,6 +94,11 @@ class Session:
         return session
 
     @property
+    def options(self) -> str:
+        """The options of the command line by which `mlsolve resume` gets the same budget, each after a space."""
+        return self._budget.options
+
+    @property
     def stopping(self) -> bool:
         """Whether `stop` was called."""
         return self._stops > 0

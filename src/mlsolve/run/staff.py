@@ -32,6 +32,8 @@ class Staff:
     """What is solved, its backend known."""
     budget: Budget
     """Of each worker, and of this process."""
+    given: Budget
+    """What was asked for."""
     workers: int
     """How many were ready at the beginning."""
     device: str | None
@@ -128,6 +130,6 @@ def assembled(
             budget, memory=means.memory, processes=1, threads=means.threads, device=means.device_memory
         )
         spec = dataclasses.replace(spec, backend=backend)
-        yield Staff(crew, spec, each, means.workers, means.device, means.adam)
+        yield Staff(crew, spec, each, budget, means.workers, means.device, means.adam)
     finally:
         crew.close()

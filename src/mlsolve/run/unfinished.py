@@ -39,22 +39,28 @@ def finished(root: Path) -> Path:
     return root.with_name(root.name.removesuffix(SUFFIX))
 
 
+def how_to_continue(folder: Path, options: str = "") -> str:
+    """Return which command continues the unfinished run of `folder`; options: more of it, from `Budget.options`."""
+    return f"mlsolve resume {folder}{options} continues it"
+
+
 def is_run(root: Path) -> bool:
     """Tell whether `root` holds a run that can be resumed."""
     return (root / f"{RUN}.json").is_file()
 
 
-def check_free(root: Path, overwrite: bool) -> None:
-    """Raise OutputError unless a run may begin in `root`; overwrite: even if another was left there."""
+def check_free(root: Path, overwrite: bool, options: str = "") -> None:
+    """Raise OutputError unless a run may begin in `root`.
+
+    overwrite: even if another was left there. options: see `how_to_continue`.
+    """
     if not os.path.lexists(root):
         return
     if not root.is_dir() or root.is_symlink():
         raise OutputError(f"{root} is not a folder: choose another --out")
     if is_run(root) and not overwrite:
-        folder = finished(root)
-        raise OutputError(
-            f"{root} contains an unfinished run: mlsolve resume {folder} continues it, --overwrite discards it"
-        )
+        instead = how_to_continue(finished(root), options)
+        raise OutputError(f"{root} contains an unfinished run: {instead}, --overwrite discards it")
     for entry in sorted(root.iterdir()):
         if not _OURS.fullmatch(entry.name):
             raise OutputError(f"{root} contains {entry.name}, which mlsolve did not write: choose another --out")

@@ -41,6 +41,15 @@ def parse_memory(text: str, name: str = "memory") -> int:
     return int(number * factor)
 
 
+def as_size(size: int) -> str:
+    """Return `size` in bytes, not rounded, as `parse_memory` reads it: 4GiB, 500MB, 2000001."""
+    for unit in ("TiB", "TB", "GiB", "GB", "MiB", "MB"):
+        number, rest = divmod(size, parse_memory(f"1{unit}"))
+        if not rest:
+            return f"{number}{unit}"
+    return str(size)
+
+
 def in_words(size: float) -> str:
     """Return `size` in bytes as readable text: 24 MiB, 1.5 GiB."""
     for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
