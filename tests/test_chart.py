@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlsolve.calibration import chart as charts
+from mlsolve.calibration import drawing
 from mlsolve.calibration.layout import GAP, PREAMBLE, RADIUS, arrange
 from mlsolve.calibration.paper import parse_paper
 from mlsolve.errors import InputError, OptionError, OutputError
@@ -85,6 +86,38 @@ def test_pixels_are_the_device_codes():
     x, y = (round(one * 150 / 25.4) for one in chart.layout.markers[0])
     ring = chart.codes[y, x : x + round(7 * 150 / 25.4), 0]
     assert (np.diff(ring.astype(int)) != 0).sum() == 3
+
+
+@pytest.mark.parametrize(("channels", "paper"), PAPERS)
+def test_rows_and_columns_are_named_where_nothing_is_measured(channels, paper, monkeypatch):
+    """A letter stands beside each row, a number above each column; both keep clear of what a photograph needs."""
+    layout, scale = arrange(channels, paper, 3), 200 / 25.4
+    named = drawing.draw(layout, 200)
+    monkeypatch.setattr(drawing, "_names", lambda canvas, layout: None)
+    plain = drawing.draw(layout, 200)
+    ink = (named != plain).any(axis=2)
+    assert (named[ink] == 0).all()
+    assert (plain[ink] == 255).all()
+
+    def inked(x, y, width, height):
+        return ink[
+            round(y * scale) : round((y + height) * scale), round(x * scale) : round((x + width) * scale)
+        ].any()
+
+    for one in layout.patches:
+        x, y, side, _ = one.where
+        assert not inked(*one.where)
+        if one.name.endswith("1") and x == layout.strip[0]:
+            beside = x + layout.strip[2] + 1.6 if one.group == "over" else x - 3.4
+            assert inked(beside, y + side / 2 - 1.2, 1.9, 2.4), one.name
+        if y == layout.patches[0].where[1]:
+            assert inked(x + side / 2 - 1.8, y - 3.7, 3.6, 2.4), one.name
+    for x, y in layout.clear_points():
+        assert not inked(x - 0.5, y - 0.5, 1, 1)
+    for x, y in layout.markers:
+        assert not inked(x - RADIUS - 0.5, y - RADIUS - 0.5, 2 * RADIUS + 1, 2 * RADIUS + 1)
+    for cell in layout.cells:
+        assert not inked(*cell)
 
 
 def test_a_chart_is_written_and_read_again(tmp_path):

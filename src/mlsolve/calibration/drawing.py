@@ -32,6 +32,7 @@ def draw(layout: Layout, dpi: float) -> Image:
         _corners(canvas, where)
     _bars(canvas, layout)
     _words(canvas, layout)
+    _names(canvas, layout)
     for left in np.arange(0, layout.size[0], 7.0):
         for line in layout.cut:
             canvas.fill((float(left), line, 4, 0.25))
@@ -107,3 +108,18 @@ def _words(canvas: _Canvas, layout: Layout) -> None:
     words = f"mlsolve chart {name}, seed {layout.seed}, {layout.digest}. {bars}"
     canvas.write(words, left, bottom - 1, across)
     canvas.write("Cut along both lines; lay this strip over the marked rows", left, layout.cut[0] + 3.2, across)
+
+
+def _names(canvas: _Canvas, layout: Layout) -> None:
+    """Write the rows' letters beside them, the strip's on the right so that both are seen once it is laid over."""
+    left, _, across, _ = layout.strip
+    first = layout.patches[0].where[1]
+    for one in layout.patches:
+        x, y, width, height = one.where
+        row = one.name.rstrip("0123456789")
+        if x == left:
+            beside = left + across + 1.6 if one.group == "over" else left - 3.4
+            canvas.write(row, beside, y + (height + _LETTERS) / 2, 1.9)
+        if y == first:
+            number = one.name.removeprefix(row)
+            canvas.write(number, x + width / 2 - 0.9 * len(number), y - 1.4, width)
