@@ -131,7 +131,7 @@ def test_without_them_it_is_what_it_was(job, alone, tmp_path):
         ({"registration_turn": 0.1}, 2, 6),
         ({"registration": 2}, 1, 0),
         ({}, 3, 0),
-        ({"carriers": 5}, 3, 0),
+        ({"carriers": 5, "view": 3.0, "gap": (2.0,)}, 3, 5),
         ({"carriers": 5, "hide_weight": 1}, 3, 5),
         ({"carriers": "40", "registration": 1}, 3, 40),
         ({"carriers": "off", "registration": 1}, 3, 0),
@@ -147,6 +147,12 @@ def test_who_has_carriers(options, sheets, regions):
 def test_what_carriers_cannot_be(value):
     with pytest.raises(OptionError, match=r"^carriers is "):
         Options(carriers=value)
+
+
+def test_carriers_without_effect_are_refused():
+    with pytest.raises(OptionError, match=r"^carriers is 5, which has no effect without registration, regis"):
+        spec_of(Options(carriers=5), 3)
+    assert spec_of(Options(carriers=5), 1).stacks[0].carriers == 0
 
 
 def test_in_memory_and_for_several_pictures(tmp_path):

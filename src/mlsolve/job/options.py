@@ -265,11 +265,19 @@ class Options:
         return replace(self, registration=self.registration * scale, gap=gap, viewer=viewer)
 
     def carriers_for(self, sheets: int) -> int:
-        """Return the number of regions with carriers in a stack of `sheets` sheets; 0: it has no carriers."""
-        if sheets == 1 or self.carriers == "off" or not (self.tolerant or self.hide_weight):
+        """Return the number of regions with carriers in a stack of `sheets` sheets; 0: it has no carriers.
+
+        Raises OptionError if a number was given where carriers change nothing.
+        """
+        if sheets == 1 or self.carriers == "off":
             return 0
         if self.carriers == "auto":
             return _REGIONS * sheets if self.tolerant and not self.view else 0
+        if not (self.tolerant or self.hide_weight):
+            raise OptionError(
+                f"carriers is {self.carriers}, which has no effect without registration, registration_turn, view "
+                "or hide_weight: give one of them, or leave carriers out"
+            )
         return int(self.carriers)
 
     def _check_newton(self) -> None:
