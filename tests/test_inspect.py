@@ -261,6 +261,14 @@ def test_what_is_no_sheet_is_refused_in_one_line(tmp_path, content):
     assert str(refused.value).count("a.pdf") == 1
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.mat"])
+def test_a_table_is_no_picture(tmp_path, name):
+    """libvips reads numbers in a text as one."""
+    (tmp_path / name).write_text("2 2\n1 2\n3 4\n" if name == "a.mat" else "a,b\n1,2\n")
+    with pytest.raises(InputError, match="is neither a PDF nor a picture that can be read"):
+        inspect_file(tmp_path / name)
+
+
 def test_without_pikepdf_it_says_what_to_install(sheet, monkeypatch):
     monkeypatch.setitem(sys.modules, "pikepdf", None)
     with pytest.raises(OptionError, match=r"pip install 'mlsolve\[shop\]'"):

@@ -20,6 +20,9 @@ from .sizes import read_sizes
 LEAST_DPI: Final = 80.0
 """Below this a shop warns, unless its file says otherwise: at arm's length pixels are seen."""
 
+_TABLES: Final = ("csvload", "matrixload")
+"""Loaders of libvips that read text with numbers as a picture."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -46,13 +49,16 @@ def _picture(path: Path, head: bytes) -> Report:
     """Return what is in a picture file."""
     from ..pictures.decoders.vips import pyvips
 
+    refusal = InputError(f"{path} is neither a PDF nor a picture that can be read: give another file")
     try:
         image = pyvips().Image.new_from_file(str(path))
     except pyvips().Error:
-        # libvips says no more than that, and the name as Python's bytes.
-        raise InputError(f"{path} is neither a PDF nor a picture that can be read: give another file") from None
+        raise refusal from None  # libvips says no more than that, and the name as Python's bytes
+    loader = str(image.get("vips-loader"))
+    if loader in _TABLES:
+        raise refusal
     fields = image.get_fields()
-    report = Report(path.name, str(image.get("vips-loader")).removesuffix("load").upper() + " picture")
+    report = Report(path.name, loader.removesuffix("load").upper() + " picture")
     names = {"srgb": "RGB", "rgb16": "RGB", "rgb": "RGB", "cmyk": "CMYK", "b-w": "grey", "grey16": "grey"}
     name = names.get(image.interpretation, str(image.interpretation))
     if (
