@@ -230,7 +230,8 @@ def test_a_tiff_of_ours_says_trim_and_bleed(tmp_path):
     # Asked for more bleed, or cut since.
     asked = Asked(Shop("more", kind="tiff", bleed=5.0, border=24.0))
     assert any("bleed is 3.0 mm" in one.words for one in inspect_file(path, asked).findings)
-    words = tifffile.TiffFile(path).pages[0].description
+    with tifffile.TiffFile(path) as file:
+        words = file.pages[0].description
     tifffile.imwrite(
         tmp_path / "cut.tif",
         tifffile.imread(path)[:-20],
