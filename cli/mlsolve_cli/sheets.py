@@ -1,22 +1,27 @@
 """`mlsolve sheets`: files for a print shop, and the pages that say how to assemble what it prints."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mlsolve.job.settings import Setting
+from mlsolve.job.settings import MEMORY, THREADS, Setting
 from mlsolve.ranges import choice
 
 from .echo import echo
-from .options import BUDGET, JSON, OVERWRITE, Given, Parameter, folder, verb
+from .options import JSON, OVERWRITE, Given, Parameter, folder, verb
 
 if TYPE_CHECKING:
     from mlsolve.sheets.shop import Shop
 
 _INTENTS: Final = ("perceptual", "relative", "saturation")
-_THREADS: Final = next(one for one in BUDGET if one.name == "threads")
-_MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
+_MEMORY: Final = dataclasses.replace(
+    MEMORY, help="Memory to use; less of it leaves fewer threads, the files are the same.", more=""
+)
+_THREADS: Final = dataclasses.replace(
+    THREADS, help="Threads that compress the sheets; the files do not depend on it.", more=""
+)
 
 
 @verb(
@@ -118,8 +123,8 @@ _MEMORY: Final = next(one for one in BUDGET if one.name == "memory")
             example="2x1",
         ),
     ),
-    _MEMORY,
-    _THREADS,
+    Parameter("memory", _MEMORY),
+    Parameter("threads", _THREADS),
     OVERWRITE,
     JSON,
     examples=(
@@ -135,8 +140,6 @@ def sheets(given: Given) -> None:
     workshop, `for-the-shop.txt` for the order. What the shop does not take is refused before anything is written,
     and the way out is named. A shop is a small TOML file (docs/sheets.md).
     """
-    import dataclasses
-
     from rich.console import Console
     from rich.progress import Progress
 
