@@ -421,9 +421,10 @@ def endless(pictures):
     return arguments
 
 
-def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])  # Ctrl-C, and how a job scheduler ends a program
+def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures, sent):
     process = started(tmp_path, *endless(pictures))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     words = (
@@ -582,7 +583,7 @@ def test_durations(seconds, words):
 
 def test_how_many_workers_are_ready_in_words():
     words = progress.CrewWords()
-    assert words.words(0, 0, ()).startswith("asking the workers of the cluster")
+    assert words.words(0, 0, ()).startswith("asking the cluster: up to 30 s for its scheduler")
     assert words.words(0, 4, ()) == "0 of 4 workers ready"
     assert words.words(1, 4, ()) == ""  # at most one such line in a few seconds
     assert words.words(4, 4, ()) == "4 workers ready"
@@ -590,4 +591,5 @@ def test_how_many_workers_are_ready_in_words():
     assert words.words(3, 3, ()) == ""
     assert words.words(4, 4, ()) == "4 workers ready"
     gone = words.words(0, 0, ["a", "b", "c", "d"])
-    assert gone == "4 workers lost, 0 left: a, b, c and 1 more; waiting for workers, or for the scheduler"
+    end = "waiting up to 40 s for workers, or for the scheduler"
+    assert gone == f"4 workers lost, 0 left: a, b, c and 1 more; {end}"

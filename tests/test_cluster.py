@@ -564,6 +564,7 @@ def test_how_many_workers_are_ready_is_told(link, tmp_path):
     crew.meet()
     with pytest.warns(UserWarning, match="worker c on c is left out"):
         crew.try_out(Trial("cpu", None, digest="same"))
+    assert told[-1] == (2, 2)  # before the first task
     executor = Cluster(crew, lambda ready, present: told.append((len(ready), present)))
     assert told[0] == (0, 0)
     assert (0, 3) in told

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections import namedtuple
 from concurrent.futures.process import BrokenProcessPool
@@ -243,6 +244,13 @@ def test_another_run_does_not_begin_on_top(job, alone, tmp_path):
     assert result(tmp_path / "o") == alone
 
 
+def test_the_command_that_continues_can_be_pasted():
+    words = states.how_to_continue(Path("an evening's print"), " --memory 1GiB")
+    command = words.removesuffix(" continues it")
+    assert shlex.split(command) == ["mlsolve", "resume", "an evening's print", "--memory", "1GiB"]
+    assert states.how_to_continue(Path("wall")) == "mlsolve resume wall continues it"
+
+
 @pytest.mark.parametrize("removed", ["run.json", "pictures", "level-1"])
 def test_killed_while_it_cleaned_up(job, alone, tmp_path, monkeypatch, removed):
     """Whatever is left once the document is gone is rubbish, to be taken over in silence."""
@@ -398,11 +406,11 @@ def test_a_result_that_appeared_meanwhile_is_not_replaced(job, tmp_path):
     assert states.is_run(root)
 
 
-@pytest.mark.parametrize(("name", "words"), [("o", "its run was finished"), ("nowhere", "no run was begun there")])
+@pytest.mark.parametrize(("name", "words"), [("o", ": it is finished"), ("nowhere", ", no run was begun there")])
 def test_nothing_to_go_on_with(job, tmp_path, name, words):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "result.json").write_text("{}")
-    with pytest.raises(InputError, match=f"{name} cannot be resumed, {words}"):
+    with pytest.raises(InputError, match=f"{name} cannot be resumed{words}"):
         resume(tmp_path / name, TIGHT, Listener())
     assert not unfinished(tmp_path / name).exists()
 

@@ -7,9 +7,11 @@ import mlsolve
 from conftest import tree
 from mlsolve.errors import StoreError
 from mlsolve.job.job import Job
+from mlsolve.run import session as sessions
 from mlsolve.run.budget import Budget
 from mlsolve.run.pace import STAGES, Pace
 from mlsolve.run.unfinished import RUN, unfinished
+from mlsolve.solving.rounds import Round
 from mlsolve.solving.spec import Spec
 from mlsolve.solving.store import DiskStore
 from mlsolve.system.memory import parse_memory
@@ -147,6 +149,30 @@ def test_what_a_run_refuses_reaches_the_loop(tmp_path):
         list(mlsolve.Session(job, tmp_path / "o"))
     with pytest.raises(mlsolve.InputError, match="cannot be resumed, no run was begun there"):
         mlsolve.Session.resume(tmp_path / "o")
+
+
+def test_time_without_workers_is_no_part_of_the_time_left(job, tmp_path, monkeypatch):
+    """A tile of ten every second, then nobody for a quarter of a minute, then a tile every second again."""
+    spec, now, left = Spec(1, 1, ((10, 10),), (1,), mlsolve.Options(iterations=10), "cpu"), [0.0], []
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now[0])
+    told = sessions._Told(
+        mlsolve.Session(job, tmp_path / "o"), lambda event: left.append((event.kind, event.seconds_left)), None
+    )
+    told.begin(spec, [1.0])
+    told.waits_for_workers(("a",), 1)
+    plan = Round(1, 1, 0, 10, "guides", "", 1.0, False, (5, 5), (5, 5), True)
+    told.begin_round(plan, 10)
+    for tile in range(8):
+        now[0] += 1.0
+        if tile == 4:
+            told.waits_for_workers((), 0)
+            now[0] += 15.0
+            told.waits_for_workers(("a",), 1)
+            now[0] += 1.0
+        told.tile(plan, None)
+    each = [seconds for kind, seconds in left if kind == "tile"]
+    stages = sum(STAGES["cpu"].values()) - STAGES["cpu"]["pictures"]
+    assert each == pytest.approx([9.0 - tile + stages for tile in range(8)])
 
 
 @pytest.mark.parametrize("backend", ["cpu", "cuda"])

@@ -158,10 +158,12 @@ class CrewWords:
         before, now = self._ready, time.monotonic()
         self._ready = ready
         if before is None:
-            return "asking the workers of the cluster, up to a minute for the first one"
+            return "asking the cluster: up to 30 s for its scheduler, 60 s for a worker"
         if lost:
             more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-            end = "" if ready else "; waiting for workers, or for the scheduler"
+            from mlsolve.cluster.executor import PATIENCE
+
+            end = "" if ready else f"; waiting up to {PATIENCE:.0f} s for workers, or for the scheduler"
             return f"{workers_in_words(len(lost))} lost, {ready} left: {', '.join(lost[:_NAMED])}{more}{end}"
         if ready == present:
             return f"{workers_in_words(ready)} ready" if ready > before else ""

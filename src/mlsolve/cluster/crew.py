@@ -347,6 +347,7 @@ class Crew:
             waited, workers = time.monotonic() - began, list(self.workers.values())
             some = any(one.state == state for one in workers)
             if some and (all(settled(one) or one.silent for one in workers) or waited > _INTRODUCING):
+                self._waits(self.names, self.present)  # so that it is told at once who is ready
                 return
             if waited > ASSEMBLING or (workers and not some and all(one.state == "out" for one in workers)):
                 raise ClusterError(self._nobody())

@@ -181,8 +181,9 @@ def check_resumable(root: Path) -> None:
     """Raise InputError unless `root` holds an unfinished run."""
     if not is_run(root):
         folder = finished(root)
-        why = "its run was finished" if (folder / "result.json").is_file() else "no run was begun there"
-        raise InputError(f"{folder} cannot be resumed, {why}: see mlsolve run --help")
+        if (folder / "result.json").is_file():
+            raise InputError(f"{folder} cannot be resumed: it is finished, its layers are there")
+        raise InputError(f"{folder} cannot be resumed, no run was begun there: see mlsolve run --help")
 
 
 def _document(root: Path) -> dict[str, Any]:

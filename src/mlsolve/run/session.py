@@ -111,7 +111,8 @@ class Session:
     def stops_on_interrupt(self) -> Iterator[None]:
         """Let the first Ctrl-C stop the session, and the second raise KeyboardInterrupt; main thread only.
 
-        While kernels are loaded and compiled there is nothing to stop: then the first raises it.
+        SIGTERM, by which job schedulers end a program, is taken as a Ctrl-C. While kernels are loaded and compiled
+        there is nothing to stop: then the first raises it.
         """
 
         def interrupted(number: int, frame: FrameType | None) -> None:
@@ -119,11 +120,12 @@ class Session:
                 raise KeyboardInterrupt
             self.stop()
 
-        before = signal.signal(signal.SIGINT, interrupted)
+        before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def can_be_resumed(self) -> bool:
         """Tell whether there is an unfinished run of the folder."""
@@ -234,6 +236,8 @@ class _Told(Listener):
             before = () if self._seen is None else self._seen[0]
             lost = tuple(one for one in before if one not in ready)
             self._seen = ready, present
+            if ready and not before:  # while there was nobody, nothing was done
+                self._pace.forget()
             self.tell("workers", workers=len(ready), workers_present=present, workers_lost=lost)
         # A small print that is solved whole is still written.
         early = self._stage in ("starting", "pictures")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +41,11 @@ def finished(root: Path) -> Path:
 
 
 def how_to_continue(folder: Path, options: str = "") -> str:
-    """Return which command continues the unfinished run of `folder`; options: more of it, from `Budget.options`."""
-    return f"mlsolve resume {folder}{options} continues it"
+    """Return which command continues the unfinished run of `folder`, as a shell takes it.
+
+    options: more of the command, from `Budget.options`.
+    """
+    return f"mlsolve resume {shlex.quote(str(folder))}{options} continues it"
 
 
 def is_run(root: Path) -> bool:
