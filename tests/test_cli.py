@@ -379,7 +379,7 @@ def test_a_disk_that_fills_later_loses_nothing(mlsolve, tmp_path, pictures):
     done = limited(tmp_path, run_arguments(pictures, "--out", "o"), 700_000)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
-    assert "cannot be written: File too large; mlsolve resume o continues it" in last.replace(
+    assert "cannot be written: File too large; continue with: mlsolve resume o" in last.replace(
         str(tmp_path) + "/", ""
     )
     assert not (tmp_path / "o").exists()
@@ -428,8 +428,8 @@ def test_ctrl_c_keeps_the_best_so_far(mlsolve, tmp_path, pictures, sent):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     words = (
-        r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o, "
-        r"mlsolve resume o continues it"
+        r"interrupted in level 1 of 2, iteration \d+ of 1000000: the best so far is in o; "
+        r"continue with: mlsolve resume o\n"
     )
     assert re.search(words, err)
     report = json.loads(out)
@@ -467,7 +467,7 @@ def test_ctrl_c_while_the_files_are_written(tmp_path, pictures):
     ("target", "words"),
     [
         ("mlsolve.run.lifecycle.make_pictures", "interrupted: nothing was written"),
-        ("mlsolve.run.pipeline.write_report", "interrupted: mlsolve resume o continues it"),
+        ("mlsolve.run.pipeline.write_report", "interrupted; continue with: mlsolve resume o"),
     ],
 )
 def test_ctrl_c_twice(mlsolve, tmp_path, pictures, monkeypatch, target, words):

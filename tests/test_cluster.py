@@ -678,7 +678,7 @@ def test_an_introduction_sees_what_is_in_the_folder(tmp_path, monkeypatch):
     for written in (None, "other words"):
         if written is not None:
             token.write_text(written)
-        assert introduce(question)["store"] == f"it does not see {tmp_path}"
+        assert introduce(question)["store"] == f"it does not see {tmp_path}: mount it there under the same path"
         assert not answer.exists()
     token.write_text("words")
     found = introduce(question)

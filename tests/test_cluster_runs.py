@@ -165,7 +165,7 @@ def test_a_full_store_is_told_in_one_line_and_the_run_goes_on_later(job, alone, 
     with distributed.Client(hosts, set_as_default=False) as client:
         with pytest.raises(
             OutputError,
-            match=r"^/.*: No space .*; mlsolve resume /.*/o --memory 22MiB --cluster tcp:\S+ continues it$",
+            match=r"^/.*: No space .*; continue with: mlsolve resume /.*/o --memory 22MiB --cluster tcp:\S+$",
         ):
             begin(job, tmp_path / "o", cluster, Heard(4, lambda: client.run(fill_disk)))
         client.run(empty_disk)
@@ -175,7 +175,7 @@ def test_a_full_store_is_told_in_one_line_and_the_run_goes_on_later(job, alone, 
 
 
 def test_a_scheduler_that_is_not_there_is_told_in_one_line(job, tmp_path, monkeypatch):
-    monkeypatch.setattr(links, "_CONNECTING", 1.0)
+    monkeypatch.setattr(links, "CONNECTING", 1.0)
     with pytest.raises(
         ClusterError,
         match=r"^cluster tcp://127.0.0.1:9 cannot be used: nothing listens on port 9 of 127.0.0.1, start the sched",
@@ -185,7 +185,7 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line(job, tmp_path, monkey
 
 
 def test_a_host_that_nobody_knows_is_told_in_one_line(job, tmp_path, monkeypatch):
-    monkeypatch.setattr(links, "_CONNECTING", 1.0)
+    monkeypatch.setattr(links, "CONNECTING", 1.0)
     with pytest.raises(ClusterError, match=r"cannot be used: this machine knows no host nowhere\.invalid, mend"):
         begin(job, tmp_path / "o", Budget(cluster="tcp://nowhere.invalid:8786"), Heard())
 
@@ -197,7 +197,7 @@ def test_a_port_where_one_listens_who_says_nothing_is_told_in_one_line(job, tmp_
         port = other.getsockname()[1]
         with pytest.raises(ClusterError, match=r"what listens there does not answer as a Dask"):
             begin(job, tmp_path / "o", Budget(cluster=f"tcp://127.0.0.1:{port}"), Heard())
-        with pytest.raises(ClusterError, match=r"cannot be used: Dask has no certificates here, name those"):
+        with pytest.raises(ClusterError, match=r"cannot be used: Dask has no certificate and key here, name"):
             begin(job, tmp_path / "o", Budget(cluster=f"tls://127.0.0.1:{port}"), Heard())
 
 

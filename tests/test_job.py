@@ -62,7 +62,10 @@ def test_a_short_job_is_enough(tmp_path):
         ('target = "t"\nguides = []', "there are 0 guides"),
         ('target = "t"\nguides = ["g"]\niteration = 3', "unknown key 'iteration': did you mean 'iterations'?"),
         ('target = "t"\nguides = ["g"]\nexposre = 0.1', "unknown key 'exposre': did you mean 'exposure'?"),
-        ('target = "t"\nguides = ["g"]\nthreads = 2', "unknown key 'threads'"),
+        (
+            'target = "t"\nguides = ["g"]\nthreads = 2',
+            ": threads is no part of a job: give --threads on the command line",
+        ),
         ('target = "t"\nguides = ["g"]\nexposure = "dark"', "exposure is 'dark': it must be a number"),
         ('target = "t"\nguides = ["g"]\nexposure = 3', "exposure is 3: it must be from 0.0001 to 1"),
         ('target = "t"\nguides = ["g"]\nsize = "big"', "size is 'big': give N for a square or WxH"),

@@ -8,13 +8,13 @@ import pytest
 
 from conftest import tree
 from mlsolve.errors import MlsolveError, StoreError
-from mlsolve.solving import levels
+from mlsolve.solving import levels, rounds
 from mlsolve.solving.backends import CpuBackend
 from mlsolve.solving.executors.resources import provided
 from mlsolve.solving.level_pictures import halve_tile
-from mlsolve.solving.levels import Record, solve_tile, tiles_of_round, upsample_tile
+from mlsolve.solving.levels import Record, upsample_tile
 from mlsolve.solving.plan import LevelPlan, Limits
-from mlsolve.solving.rounds import Round, advance_tile
+from mlsolve.solving.rounds import Round, advance_tile, solve_tile, tiles_of_round
 from mlsolve.solving.spec import BETAS
 from mlsolve.solving.store import DiskStore, MemoryStore
 from mlsolve_kernels.region import Region
@@ -92,7 +92,7 @@ def test_a_late_tile_does_no_harm(store, spec, backend, monkeypatch, change, mom
             happen()
         return sums
 
-    monkeypatch.setattr(levels, "advance_tile", advance)
+    monkeypatch.setattr(rounds, "advance_tile", advance)
     if moment == "before":
         happen()
     with pytest.raises(StoreError) as error:
@@ -143,8 +143,8 @@ def test_sums_of_another_array_are_not_believed(store, spec, backend, monkeypatc
     document = state.load(name)
     document["sums"] = document["sums"][: len(document["sums"]) - (wrong == "sums")]
     state.save(name, {**document, "identity": "other"} if wrong == "identity" else document)
-    advance = levels.advance_tile
-    monkeypatch.setattr(levels, "advance_tile", lambda *call: computed.append(call[2]) or advance(*call))
+    advance = rounds.advance_tile
+    monkeypatch.setattr(rounds, "advance_tile", lambda *call: computed.append(call[2]) or advance(*call))
     assert solve_tile(store, plan, tile) == first
     assert computed == ([] if wrong == "nothing" else [tile])
 

@@ -192,7 +192,7 @@ def test_a_process_that_is_killed(job, alone, tmp_path, monkeypatch, after):
         with pytest.raises(ProcessError, match="a process of --processes 2 ended unexpectedly") as error:
             begin(job, tmp_path / "o", Budget(parse_memory("60MiB"), 2), Listener())
     assert str(error.value).endswith(
-        f"; mlsolve resume {tmp_path / 'o'} --memory 60MiB --processes 2 continues it"
+        f"; continue with: mlsolve resume {tmp_path / 'o'} --memory 60MiB --processes 2"
     ) == (after > 0)
     assert states.is_run(unfinished(tmp_path / "o")) == (after > 0)
     if after:
@@ -237,18 +237,37 @@ def test_another_run_does_not_begin_on_top(job, alone, tmp_path):
     struck(job, tmp_path / "o")
     with pytest.raises(
         OutputError,
-        match=r"o.unfinished contains an unfinished run: mlsolve resume .*o --memory \S+ .*continues it",
+        match=r"o.unfinished contains an unfinished run: --overwrite discards it, or "
+        r"continue with: mlsolve resume .*o --memory \S+ --threads 2$",
+    ):
+        begin(job, tmp_path / "o", TIGHT, Listener())
+    with (
+        locked(unfinished(tmp_path / "o")),
+        pytest.raises(OutputError, match=r"is in use by another mlsolve process: wait for it, or stop it$"),
     ):
         begin(job, tmp_path / "o", TIGHT, Listener())
     begin(job, tmp_path / "o", TIGHT, Listener(), overwrite=True)
     assert result(tmp_path / "o") == alone
 
 
+def test_a_round_that_was_planned_for_more_memory_begins_again_and_says_so(job, alone, tmp_path):
+    roomy, calm = Budget(parse_memory("22MiB"), threads=2), Listener()
+    begin(job, tmp_path / "calm", roomy, calm)
+    second = [number for number, event in enumerate(calm.events, start=1) if event == "tile 2"][1]
+    with pytest.raises(RuntimeError, match="lightning"):
+        begin(job, tmp_path / "o", roomy, Listener(fail_at=second))
+    shutil.copytree(unfinished(tmp_path / "o"), unfinished(tmp_path / "again"))
+    with pytest.warns(UserWarning, match=r"level 2, round 1 begins again, .* solved a second time: 2$"):
+        resume(tmp_path / "o", TIGHT, Listener())
+    resume(tmp_path / "again", roomy, Listener())  # without a warning
+    assert result(tmp_path / "o") == result(tmp_path / "again") == alone
+
+
 def test_the_command_that_continues_can_be_pasted():
     words = states.how_to_continue(Path("an evening's print"), " --memory 1GiB")
-    command = words.removesuffix(" continues it")
+    command = words.removeprefix("continue with: ")
     assert shlex.split(command) == ["mlsolve", "resume", "an evening's print", "--memory", "1GiB"]
-    assert states.how_to_continue(Path("wall")) == "mlsolve resume wall continues it"
+    assert states.how_to_continue(Path("wall")) == "continue with: mlsolve resume wall"
 
 
 @pytest.mark.parametrize("removed", ["run.json", "pictures", "level-1"])

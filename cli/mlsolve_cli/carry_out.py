@@ -37,11 +37,10 @@ def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
         except KeyboardInterrupt:  # the second one: whatever was being done is dropped
             if not session.can_be_resumed():
                 raise
-            raise Interrupted(f"interrupted: {goes_on}") from None
+            raise Interrupted(f"interrupted; {goes_on}") from None
     if outcome.stop == "paused":
-        raise Interrupted(
-            f"interrupted {outcome.where}: {goes_on if outcome.unfinished else 'nothing was written'}"
-        )
+        then = f"; {goes_on}" if outcome.unfinished else ": nothing was written"
+        raise Interrupted(f"interrupted {outcome.where}{then}")
     report: dict[str, Any] = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
     if outcome.peak_memory is not None:
         report["peak_memory"] = outcome.peak_memory
@@ -57,7 +56,7 @@ def carry_out(session: "Session", shown: Path, as_json: bool) -> None:
         assert last is not None
         raise Interrupted(
             f"interrupted in level {last.level} of {last.levels}, iteration {last.iteration} of "
-            f"{last.iterations}: the best so far is in {shown}, {goes_on}"
+            f"{last.iterations}: the best so far is in {shown}; {goes_on}"
         )
     if session.stopping:
         raise Interrupted(f"interrupted after the last iteration: the whole result is in {shown}")

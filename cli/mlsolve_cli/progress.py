@@ -158,7 +158,12 @@ class CrewWords:
         before, now = self._ready, time.monotonic()
         self._ready = ready
         if before is None:
-            return "asking the cluster: up to 30 s for its scheduler, 60 s for a worker"
+            from mlsolve.cluster.crew import ASSEMBLING
+            from mlsolve.cluster.link import CONNECTING
+
+            return (
+                f"asking the cluster: up to {CONNECTING:.0f} s for its scheduler, {ASSEMBLING:.0f} s for a worker"
+            )
         if lost:
             more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
             from mlsolve.cluster.executor import PATIENCE

@@ -284,7 +284,7 @@ class Crew:
         trial = self.trial
         assert trial is not None
         if trial.place == "cuda" and worker.found["gpu"] is None:
-            self._leave_out(worker, "it has no GPU that works")
+            self._leave_out(worker, "it has no GPU that works: mend that, or give --backend cpu")
             return
         worker.state = "trying"
         self._ask(worker, self._tried, try_out, self.place_of(worker), trial.spec)

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Protocol
 from ..errors import ClusterError, first_line
 from .address import ClusterAddress, require_dask
 
-_CONNECTING: Final = 30.0
+CONNECTING: Final = 30.0
 """Seconds within which a scheduler must answer at first."""
 
 _HANDSHAKE: Final = 10.0
@@ -122,7 +122,7 @@ class DaskLink:
         else:
             self._scheduler = address.scheduler
         try:
-            self._client = self._connect(_CONNECTING, waits)
+            self._client = self._connect(CONNECTING, waits)
         except _NotConnected as error:
             self.close()
             raise ClusterError(f"cluster {self.address} cannot be used: {error}") from None
@@ -290,9 +290,11 @@ def _wait_until_accepted(scheduler: str, timeout: float, waits: Waits) -> None:
 def _why_no_scheduler(scheduler: str, error: Exception) -> str:
     """Return why what listens at an address cannot be used, and what to do about it; error: what Dask raised."""
     if scheduler.startswith("tls:"):
-        missing = isinstance(error, TypeError)  # as Dask says that it has no context
-        what = "Dask has no certificates here" if missing else f"Dask's TLS fails ({first_line(error)})"
-        return f"{what}, name those of the scheduler in its configuration as docs/cluster.md shows"
+        where = "in ~/.config/dask/mlsolve.yaml as docs/cluster.md shows"
+        if isinstance(error, TypeError):  # as Dask says that it has no context
+            return f"Dask has no certificate and key here, name the scheduler's {where}"
+        name = f"name the scheduler's certificate and key {where}"
+        return f"TLS fails ({first_line(error)}), give tcp:// if the scheduler was started with that, or {name}"
     return (
         "what listens there does not answer as a Dask scheduler; it may be frozen, have another version of "
         "distributed, use TLS (give tls://), or be something else, as the dashboard is: give the scheduler's port"

@@ -108,7 +108,7 @@ def _source_digest() -> str:
 def _exchange(token: Path, answer: Path, content: str) -> str:
     """Read one file and write the other; return "", or what is wrong with the folder."""
     if not appears(token, content):
-        return f"it does not see {token.parent}"
+        return f"it does not see {token.parent}: mount it there under the same path"
     try:
         write_bytes(answer, content.encode())
     except OSError as error:

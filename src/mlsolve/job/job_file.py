@@ -22,6 +22,8 @@ _KEYS: Final = (
     "media",
     *OPTION_KEYS,
 )
+_OF_THE_COMMAND: Final = ("memory", "processes", "threads", "devices", "cluster", "out", "overwrite")
+"""Options of `mlsolve run` that say where and how a job is done, not what."""
 
 
 def load_job(path: str | Path, dpi: float | None = None) -> Job:
@@ -178,6 +180,8 @@ def _settings(text: str, path: Path) -> dict[str, Any]:
         remedy = f": {_BACKSLASHES}" if "\\" in text else ""
         raise InputError(f"{path} is not a TOML file: {str(error).splitlines()[0]}{remedy}") from None
     for key in settings:
+        if key in _OF_THE_COMMAND:
+            raise OptionError(f"{path}: {key} is no part of a job: give --{key} on the command line")
         if key not in _KEYS:
             near = _nearest(key, _KEYS)
             raise OptionError(f"{path}: unknown key {key!r}: did you mean {near!r}?")

@@ -9,6 +9,7 @@ from typing import Final
 from ..errors import OutputError, StoreError
 from ..system.files import remove_folder, remove_partials
 from ..system.lock import NAME as LOCK
+from ..system.lock import locked
 
 SUFFIX: Final = ".unfinished"
 """Suffix of the folder's name while the run is unfinished."""
@@ -41,11 +42,11 @@ def finished(root: Path) -> Path:
 
 
 def how_to_continue(folder: Path, options: str = "") -> str:
-    """Return which command continues the unfinished run of `folder`, as a shell takes it.
+    """Return which command continues the unfinished run of `folder`: the end of a line, to be copied into a shell.
 
     options: more of the command, from `Budget.options`.
     """
-    return f"mlsolve resume {shlex.quote(str(folder))}{options} continues it"
+    return f"continue with: mlsolve resume {shlex.quote(str(folder))}{options}"
 
 
 def is_run(root: Path) -> bool:
@@ -63,8 +64,9 @@ def check_free(root: Path, overwrite: bool, options: str = "") -> None:
     if not root.is_dir() or root.is_symlink():
         raise OutputError(f"{root} is not a folder: choose another --out")
     if is_run(root) and not overwrite:
-        instead = how_to_continue(finished(root), options)
-        raise OutputError(f"{root} contains an unfinished run: {instead}, --overwrite discards it")
+        with locked(root):  # or it says that another process works on it
+            instead = how_to_continue(finished(root), options)
+            raise OutputError(f"{root} contains an unfinished run: --overwrite discards it, or {instead}")
     for entry in sorted(root.iterdir()):
         if not _OURS.fullmatch(entry.name):
             raise OutputError(f"{root} contains {entry.name}, which mlsolve did not write: choose another --out")

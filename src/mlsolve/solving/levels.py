@@ -7,7 +7,8 @@ solve that is killed resumes from there, and keeps the tiles that the unfinished
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -23,12 +24,12 @@ from .history import History, Step
 from .level_pictures import halve_tile, name_of
 from .loading import state_type
 from .plan import LevelPlan, Limits, plan_level, window_sides
-from .rounds import Round, Stop, Watch, advance_tile
+from .rounds import Round, Stop, advance_tile, solve_tile, sums_in, sums_of, tiles_of_round
 from .spec import Spec
 from .start import UpsampledLevel, thinning
 from .store import Array, Store
 from .tile_coupling import coupling_at
-from .tiles import Tile, groups_of, tiles_of
+from .tiles import Tile, tiles_of
 
 _RECORD: Final = "progress"
 
@@ -113,6 +114,7 @@ def solve_levels(store: Store, executor: Executor, limits: Limits, listener: Lis
     while record.stop is None:
         plan = _unfinished_round(store, spec, record, limits)
         if plan is None:
+            _tell_what_is_lost(store, spec, record)
             plan = _begin_round(store, spec, record, plans[record.level - 1])
         sums, stop = _run_round(store, spec, plan, executor, history, listener)
         steps = _steps(spec, plan, sums)
@@ -164,37 +166,6 @@ def upsample_tile(store: Store, level: int, origin: str, target: Array, region: 
                 tile.put((plane, 0, layer), np.clip(source.read(layer, plane, region, image), low, high))
 
 
-def tiles_of_round(spec: Spec, plan: Round) -> list[Tile]:
-    """Return the tiles of a round, in the order in which they are solved."""
-    shape = spec.shapes[plan.level - 1]
-    planes = [(0, spec.planes)] if plan.together else [(plane, plane + 1) for plane in range(spec.planes)]
-    if plan.together and plan.sides == shape:
-        return [Tile(0, spec.planes, (region,)) for region in tiles_of(shape, plan.sides)]
-    facings = coupling_at(spec, plan.level).facings
-    return [Tile(first, last, group) for first, last in planes for group in groups_of(shape, plan.sides, facings)]
-
-
-def solve_tile(store: Store, plan: Round, tile: Tile, watch: Watch | None = None) -> list[Sums]:
-    """Task: advance a tile, save its sums and return them. A tile that is already finished is not repeated.
-
-    The sums are kept with the array of the result, so that they are of the same round. Raises StoreError if the
-    round was removed or planned anew since `plan` was made.
-    """
-    name = f"tile-{tile.first}-{tile.region.top}-{tile.region.left}"
-    state = store.open(plan.state, plan.identity)
-    with contextlib.suppress(StoreError, KeyError, TypeError):
-        found = state.load(name)
-        sums = [sums_of(one) for one in found["sums"]]
-        prefix = () if plan.together else (tile.first,)
-        written = all(state.has_tile(prefix, region) for region in tile.regions)
-        if found["identity"] == plan.identity and len(sums) == plan.iterations and written:
-            return sums
-    state.close()
-    sums = advance_tile(store, plan, tile, watch)
-    state.save(name, {"identity": plan.identity, "sums": sums})
-    return sums
-
-
 def _unfinished_round(store: Store, spec: Spec, record: Record, limits: Limits) -> Round | None:
     """Return the plan of a round that was begun and fits `limits`; None if there is none."""
     name = f"level-{record.level}/round-{record.number + 1}"
@@ -211,6 +182,21 @@ def _unfinished_round(store: Store, spec: Spec, record: Record, limits: Limits) 
         if same and limits.fit(spec.layers, planes, plan.window, coupling.whole if whole else coupling):
             return plan
     return None
+
+
+def _tell_what_is_lost(store: Store, spec: Spec, record: Record) -> None:
+    """Warn if tiles of the next round were finished, though it is planned anew: they are solved again."""
+    with contextlib.suppress(StoreError, KeyError, TypeError, ValueError):
+        plan = Round.load(store, record.level, record.number + 1)
+        state = store.open(plan.state, plan.identity)
+        finished = sum(sums_in(state, plan, tile) is not None for tile in tiles_of_round(spec, plan))
+        state.close()
+        if finished:
+            warnings.warn(
+                f"level {plan.level}, round {plan.number} begins again, because it was planned for other memory; "
+                f"tiles that are solved a second time: {finished}",
+                stacklevel=3,
+            )
 
 
 def _begin_round(store: Store, spec: Spec, record: Record, chosen: LevelPlan) -> Round:
@@ -363,11 +349,6 @@ def _step_of(spec: Spec, level: int, before: int, sums: Sums) -> Step:
     terms = sums.terms(spec.pixels(level), spec.objective)
     total, shape = spec.iterations, spec.shapes[level - 1]
     return Step(level, spec.levels, before + 1, total, shape, spec.objective.loss(terms), terms)
-
-
-def sums_of(document: Mapping[str, Sequence[Any]]) -> Sums:
-    """Return the sums in a document, by the names of the terms."""
-    return Sums((name, tuple(values)) for name, values in document.items())
 
 
 def reason_to_stop(spec: Spec, steps: Sequence[Step]) -> Stop | None:

@@ -1,21 +1,23 @@
-"""The task of a round: advance one tile by the iterations of the round."""
+"""A round: its plan, its tiles, and its task, which advances one tile by the iterations of the round."""
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from mlsolve_kernels.iteration.objective import Shape, Sums
 
+from ..errors import StoreError
 from .backends import Workspace
 from .executors.resources import current
 from .level_pictures import LevelPictures
 from .loading import Source, load_layers, load_pictures, save
 from .spec import Spec
 from .start import Checkpoint, Guides, UpsampledLevel
-from .store import Store
+from .store import Array, Store
 from .tile_coupling import coupling_at, moves_of
-from .tiles import Tile, frame_of, window_of
+from .tiles import Tile, frame_of, groups_of, tiles_of, window_of
 
 Stop = Literal["iterations", "target_ssim", "patience", "callback"]
 """Why a solve, or a level of it, ended."""
@@ -78,6 +80,52 @@ class Round:
         for name in ("sides", "window"):
             found[name] = tuple(found[name])
         return cls(**found)
+
+
+def tiles_of_round(spec: Spec, plan: Round) -> list[Tile]:
+    """Return the tiles of a round, in the order in which they are solved."""
+    shape = spec.shapes[plan.level - 1]
+    planes = [(0, spec.planes)] if plan.together else [(plane, plane + 1) for plane in range(spec.planes)]
+    if plan.together and plan.sides == shape:
+        return [Tile(0, spec.planes, (region,)) for region in tiles_of(shape, plan.sides)]
+    facings = coupling_at(spec, plan.level).facings
+    return [Tile(first, last, group) for first, last in planes for group in groups_of(shape, plan.sides, facings)]
+
+
+def solve_tile(store: Store, plan: Round, tile: Tile, watch: Watch | None = None) -> list[Sums]:
+    """Task: advance a tile, save its sums and return them. A tile that is already finished is not repeated.
+
+    The sums are kept with the array of the result, so that they are of the same round. Raises StoreError if the
+    round was removed or planned anew since `plan` was made.
+    """
+    state = store.open(plan.state, plan.identity)
+    found, prefix = sums_in(state, plan, tile), () if plan.together else (tile.first,)
+    if found is not None and all(state.has_tile(prefix, region) for region in tile.regions):
+        return found
+    state.close()
+    sums = advance_tile(store, plan, tile, watch)
+    state.save(_sums_name(tile), {"identity": plan.identity, "sums": sums})
+    return sums
+
+
+def _sums_name(tile: Tile) -> str:
+    """Return the name of the document of a tile's sums, in the array of its round."""
+    return f"tile-{tile.first}-{tile.region.top}-{tile.region.left}"
+
+
+def sums_in(state: Array, plan: Round, tile: Tile) -> list[Sums] | None:
+    """Return the sums of a tile that were saved with it; None if there are none. state: the array of its round."""
+    with contextlib.suppress(StoreError, KeyError, TypeError):
+        found = state.load(_sums_name(tile))
+        sums = [sums_of(one) for one in found["sums"]]
+        if found["identity"] == plan.identity and len(sums) == plan.iterations:
+            return sums
+    return None
+
+
+def sums_of(document: Mapping[str, Sequence[Any]]) -> Sums:
+    """Return the sums in a document, by the names of the terms."""
+    return Sums((name, tuple(values)) for name, values in document.items())
 
 
 def advance_tile(store: Store, plan: Round, tile: Tile, watch: Watch | None = None) -> list[Sums]:
