@@ -172,6 +172,13 @@ class ClusterOrdeals:
         self.hosts.scheduler.kill()
 
     def kill_client(self, client, folder):
+        """Kill it after its run has begun, so that there is something to resume."""
+        document = Path(f"{folder}.unfinished", "run.json")
+        if not document.exists():
+            while client.poll() is None and not document.exists():
+                time.sleep(LOOKS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(self.random.uniform(0, 0.5 * self.seconds))
         client.kill()
 
     def freeze_worker(self, client, folder):

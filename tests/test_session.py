@@ -175,6 +175,25 @@ def test_time_without_workers_is_no_part_of_the_time_left(job, tmp_path, monkeyp
     assert each == pytest.approx([9.0 - tile + stages for tile in range(8)])
 
 
+def test_no_time_left_is_told_from_small_levels_on_a_cluster(job, tmp_path, monkeypatch):
+    """They take as long as their tasks take to be carried there."""
+    spec, now, left = Spec(1, 1, ((5, 5), (10, 10)), (1,), mlsolve.Options(iterations=10), "cpu"), [0.0], []
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now[0])
+    told = sessions._Told(
+        mlsolve.Session(job, tmp_path / "o"), lambda event: left.append((event.level, event.seconds_left)), None
+    )
+    told.on_cluster(lambda: 2)
+    told.begin(spec, [1.0, 1.0])
+    for level in (1, 2):
+        plan = Round(level, 1, 0, 10, "guides", "", 1.0, False, (5, 5), (5, 5), True)
+        told.begin_round(plan, level**2)
+        for _ in range(level**2):
+            now[0] += 1.0
+            told.tile(plan, None)
+    assert [seconds is not None for level, seconds in left if level == 1] == [False, False]
+    assert [seconds is not None for level, seconds in left if level == 2] == [False, True, True, True, True]
+
+
 @pytest.mark.parametrize("backend", ["cpu", "cuda"])
 def test_the_time_left_follows_the_work_left(backend):
     """Two levels of 1 and 4 parts of work an iteration, and stages besides; a second for every 100 parts."""

@@ -197,7 +197,7 @@ class _Told(Listener):
         self._pace = Pace()
         self._stage: Stage = "starting"
         self._where: dict[str, Any] = {}
-        self._tiled = False
+        self._tiled = self._carried = False
         self._workers: Callable[[], int] | None = None
         self._seen: tuple[tuple[str, ...], int] | None = None
         self.last_step: Step | None = None
@@ -205,7 +205,7 @@ class _Told(Listener):
     def tell(self, kind: Kind, **more: Any) -> None:
         """Tell the listener what happened."""
         now = time.monotonic()
-        left = self._pace.left(now)
+        left = None if self._carried else self._pace.left(now)
         more = {**self._where, "workers": None if self._workers is None else self._workers(), **more}
         self._listen(Event(kind, self._stage, self._pace.share, now - self._began, left, **more))
 
@@ -221,7 +221,7 @@ class _Told(Listener):
         self.tell("begin")
 
     def stage(self, name: Any, share: float) -> None:
-        self._tiled = False
+        self._tiled = self._carried = False
         if self._stage != name:
             self._pace.forget()
         self._stage, self._where = name, {"share": share}
@@ -252,6 +252,8 @@ class _Told(Listener):
 
     def begin_round(self, plan: Round, tiles: int) -> None:
         self._stage, self._tiled = "solving", tiles > 1
+        # A small level takes a cluster as long as its task takes on its way, which says nothing of the rest.
+        self._carried = self._workers is not None and tiles == 1 and plan.level < self._levels
         self._where = {
             "level": plan.level,
             "levels": self._levels,
