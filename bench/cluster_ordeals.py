@@ -137,7 +137,8 @@ class ClusterOrdeals:
         if not Path(f"{folder}.unfinished", "run.json").exists():
             if folder.exists():
                 return self.bad(name, "a folder without a run", log), took
-            return "refused at the start", took
+            print(f"{name}: {'killed' if killed else lines[0]}", flush=True)
+            return f"{'killed' if killed else 'refused'} at the start", took
         cluster = ["--cluster", self.hosts.address] if self.random.random() < 0.5 else []
         how = "on the cluster" if cluster else "alone"
         status = self.resumed(folder, log, cluster)

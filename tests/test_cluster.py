@@ -670,6 +670,31 @@ def test_a_new_scheduler_has_workers_prove_themselves_again(link, ready):
     assert before.isdisjoint(crew.workers.values())
 
 
+def test_a_scheduler_that_is_lost_while_workers_are_asked_is_asked_again(link, tmp_path, monkeypatch):
+    """It was busy for seconds, or was started again."""
+    link.add("a", "b")
+    crew, looks = Crew(link, tmp_path, "cpu", None), []
+    seen = link.workers
+
+    def once_lost():
+        looks.append(link.lost)
+        if len(looks) == 1:
+            link.lost = True
+        return seen()
+
+    monkeypatch.setattr(link, "workers", once_lost)
+    crew.meet()
+    crew.try_out(Trial("cpu", None))
+    assert len(crew.ready) == 2
+    monkeypatch.setattr(crews, "ASSEMBLING", 0.1)
+    monkeypatch.setattr(crew, "_looked", 0.0)
+    link.lost, link.returns = True, False
+    with pytest.raises(
+        ClusterError, match=r"^cluster tcp://stand-in:8786 does not answer any more: start it again$"
+    ):
+        crew.meet()
+
+
 def test_an_introduction_sees_what_is_in_the_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_APPEARING", 0.2)
     monkeypatch.setattr(workers.appears, "__defaults__", (0.2,))

@@ -340,10 +340,13 @@ class Crew:
             self._waits(self.names, self.present)
             try:
                 self.look()
-            except LostScheduler:
-                raise ClusterError(
-                    f"cluster {self.link.address} does not answer any more: start it again"
-                ) from None
+            except LostScheduler:  # it is asked again: it may be busy for seconds, or started again
+                self.forget_all()
+                if not self.link.regain(self._waits) and time.monotonic() - began > ASSEMBLING:
+                    raise ClusterError(
+                        f"cluster {self.link.address} does not answer any more: start it again"
+                    ) from None
+                continue
             waited, workers = time.monotonic() - began, list(self.workers.values())
             some = any(one.state == state for one in workers)
             if some and (all(settled(one) or one.silent for one in workers) or waited > _INTRODUCING):
