@@ -384,7 +384,7 @@ def test_a_disk_that_fills_later_loses_nothing(mlsolve, tmp_path, pictures):
     )
     assert not (tmp_path / "o").exists()
     assert (
-        "o.unfinished contains an unfinished run: mlsolve resume"
+        "o.unfinished contains an unfinished run: --overwrite discards it, or continue with: mlsolve resume /"
         in mlsolve(*run_arguments(pictures, "--out", "o")).refusal
     )
     assert mlsolve("resume", "o").status == 0
