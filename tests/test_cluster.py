@@ -687,12 +687,12 @@ def test_a_scheduler_that_is_lost_while_workers_are_asked_is_asked_again(link, t
     crew.try_out(Trial("cpu", None))
     assert len(crew.ready) == 2
     monkeypatch.setattr(crews, "ASSEMBLING", 0.1)
-    monkeypatch.setattr(crew, "_looked", 0.0)
-    link.lost, link.returns = True, False
-    with pytest.raises(
-        ClusterError, match=r"^cluster tcp://stand-in:8786 does not answer any more: start it again$"
-    ):
-        crew.meet()
+    for back in (False, True):  # also one that comes back again and again, and does not answer
+        crew.forget_all()
+        monkeypatch.setattr(link, "regain", lambda waits, back=back: back)
+        link.lost = True
+        with pytest.raises(ClusterError, match=r"stand-in:8786 does not answer any more: start it again$"):
+            crew.meet()
 
 
 def test_an_introduction_sees_what_is_in_the_folder(tmp_path, monkeypatch):

@@ -232,6 +232,7 @@ class Crew:
     def forget_all(self) -> None:
         """Forget all workers: the scheduler is a new one."""
         self.workers.clear()
+        self._looked = 0.0
 
     def _see(self, seen: dict[str, Seen]) -> None:
         for address in self.workers.keys() - seen.keys():
@@ -342,7 +343,8 @@ class Crew:
                 self.look()
             except LostScheduler:  # it is asked again: it may be busy for seconds, or started again
                 self.forget_all()
-                if not self.link.regain(self._waits) and time.monotonic() - began > ASSEMBLING:
+                self.link.regain(self._waits)
+                if time.monotonic() - began > ASSEMBLING:
                     raise ClusterError(
                         f"cluster {self.link.address} does not answer any more: start it again"
                     ) from None
